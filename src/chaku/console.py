@@ -1,0 +1,121 @@
+"""What a person sees while work goes on: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+PLAIN_LINE_SECONDS = 10.0  # how often a log file gets a line
+
+_quiet = False
+_console = Console(stderr=True, highlight=False)
+
+
+def set_quiet(quiet: bool) -> None:
+    """`--quiet`: no bars, no lines; errors and results still show."""
+    global _quiet
+    _quiet = quiet
+
+
+def say(text: str) -> None:
+    """Print a line of news to standard error, unless quiet."""
+    if not _quiet:
+        _console.print(text, markup=False, soft_wrap=True)
+
+
+def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    """Print a small table to standard error, unless quiet. Columns after the first are right-aligned."""
+    if _quiet:
+        return
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, str) else f"{cell:,.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+    _console.print(table)
+
+
+@dataclass
+class Bar:
+    """A running count. `advance` it by the units done; `note` is shown at its end (a loss, a file name)."""
+
+    description: str
+    total: float
+    unit: str
+    done: float = 0.0
+    initial: float = 0.0
+    note: str = ""
+    started: float = field(default_factory=time.monotonic)
+    _last_line: float = field(default_factory=time.monotonic)
+    _progress: Progress | None = None
+
+    def advance(self, amount: float, note: str | None = None) -> None:
+        self.done += amount
+        self.note = self.note if note is None else note
+        if self._progress:
+            self._progress.update(self._progress.task_ids[0], completed=self.done, note=self.note)
+        elif not _quiet and time.monotonic() - self._last_line > PLAIN_LINE_SECONDS:
+            self._last_line = time.monotonic()
+            rate = self.rate()
+            left = f", {_clock((self.total - self.done) / rate)} left" if rate and self.total >= self.done else ""
+            share = f"{self.done / self.total:4.0%}" if self.total else ""
+            say(f"{self.description}: {share} {short(self.done)} {self.unit}, {short(rate)} {self.unit}/s{left} {self.note}")
+
+    def rate(self) -> float:
+        """Units per second since this bar was shown."""
+        return (self.done - self.initial) / max(time.monotonic() - self.started, 1e-9)
+
+
+@contextmanager
+def progress(description: str, total: float, unit: str, initial: float = 0) -> Iterator[Bar]:
+    """Show work of `total` units (0 when unknown) with its rate and the time left; `initial` was done before."""
+    bar = Bar(description, total, unit, done=initial, initial=initial)
+    if _quiet or not sys.stderr.isatty():
+        yield bar
+    else:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            _RateColumn(unit),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=_console) as shown:
+            shown.add_task(description, total=total or None, completed=initial, note="")
+            bar._progress = shown
+            yield bar
+    if not _quiet and not bar._progress:
+        seconds = time.monotonic() - bar.started
+        say(f"{description}: {short(bar.done)} {unit} in {_clock(seconds)} {bar.note}".rstrip())
+
+
+class _RateColumn(ProgressColumn):
+    def __init__(self, unit: str):
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        total = f"/{short(task.total)}" if task.total else ""
+        rate = f" {short(task.speed)}/s" if task.speed else ""
+        return Text(f"{short(task.completed)}{total} {self.unit}{rate}")
+
+
+def short(number: float) -> str:
+    """A number in four characters or so: 12, 4.1k, 3.2M, 1.5G."""
+    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= scale:
+            return f"{number / scale:.3g}{suffix}"
+    return f"{number:.3g}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
