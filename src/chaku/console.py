@@ -37,7 +37,12 @@ def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, str) else f"{cell:,.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(
+            *(
+                cell if isinstance(cell, str) else f"{cell:,.3f}" if isinstance(cell, float) else str(cell)
+                for cell in row
+            )
+        )
     _console.print(table)
 
 
@@ -65,7 +70,9 @@ class Bar:
             rate = self.rate()
             left = f", {_clock((self.total - self.done) / rate)} left" if rate and self.total >= self.done else ""
             share = f"{self.done / self.total:4.0%}" if self.total else ""
-            say(f"{self.description}: {share} {short(self.done)} {self.unit}, {short(rate)} {self.unit}/s{left} {self.note}")
+            say(
+                f"{self.description}: {share} {short(self.done)} {self.unit}, {short(rate)} {self.unit}/s{left} {self.note}"
+            )
 
     def rate(self) -> float:
         """Units per second since this bar was shown."""
@@ -88,7 +95,7 @@ def progress(description: str, total: float, unit: str, initial: float = 0) -> I
             TextColumn("{task.fields[note]}"),
         )
         with Progress(*columns, console=_console) as shown:
-            shown.add_task(description, total=total or None, completed=initial, note="")
+            shown.add_task(description, total=total or None, completed=int(initial), note="")
             bar._progress = shown
             yield bar
     if not _quiet and not bar._progress:

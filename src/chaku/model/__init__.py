@@ -1,0 +1,6 @@
+"""The decoder: configuration, rotary embedding, Llama."""
+
+from chaku.model.config import PRESETS, LlamaConfig
+from chaku.model.llama import Llama
+
+__all__ = ["PRESETS", "Llama", "LlamaConfig"]

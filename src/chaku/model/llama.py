@@ -1,0 +1,191 @@
+"""Llama in plain PyTorch. Parameter names and the rotary layout are Hugging Face's."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from chaku.model.config import LlamaConfig
+
+if TYPE_CHECKING:
+    from chaku.inference.kv_cache import KVCache
+
+
+class Llama(nn.Module):
+    """The whole decoder. `Llama(config)` has random weights (see `init_weights`)."""
+
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.config = config
+        self.model = Decoder(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        if not self.lm_head.weight.is_meta:
+            self.init_weights()
+
+    def init_weights(self, generator: torch.Generator | None = None) -> None:
+        """Normal with deviation 0.02, divided by sqrt(2 layers) where a block adds to the residual (GPT-2)."""
+        residual = 0.02 / math.sqrt(2 * self.config.num_hidden_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 1:
+                nn.init.ones_(parameter)
+            else:
+                deviation = residual if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
+                nn.init.normal_(parameter, std=deviation, generator=generator)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        positions: Tensor | None = None,
+        cache: KVCache | None = None,
+        document_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Next-token scores, (batch, seq) -> (batch, seq, vocab), in the weights' or the autocast's dtype.
+
+        `positions`: (batch, seq) or (seq,), 0, 1, 2... by default. `document_ids`: (batch, seq); a token attends only
+        to tokens of its own document. `cache`: these tokens are appended to it and attend to all that it holds.
+        """
+        return self.lm_head(self.forward_hidden(input_ids, positions=positions, cache=cache, document_ids=document_ids))
+
+    def forward_hidden(
+        self,
+        input_ids: Tensor,
+        *,
+        positions: Tensor | None = None,
+        cache: KVCache | None = None,
+        document_ids: Tensor | None = None,
+    ) -> Tensor:
+        """As `forward`, but the final normalised states, (batch, seq, hidden), before `lm_head`."""
+        num_new = input_ids.shape[1]
+        mask = None
+        if cache is not None:
+            slots = torch.arange(cache.length, cache.length + num_new, device=input_ids.device)
+            if positions is None:
+                positions = (slots - cache.start[:, None]).clamp(min=0)  # (batch, seq)
+            mask = _cache_mask(slots, cache.start)
+        elif document_ids is not None:
+            same = document_ids[:, :, None] == document_ids[:, None, :]  # (batch, seq, seq)
+            mask = same.tril().unsqueeze(1)
+        if positions is None:
+            positions = torch.arange(num_new, device=input_ids.device)
+        hidden = self.model(input_ids, rotary_table(self.config, positions), mask, cache)
+        if cache is not None:
+            cache.advance(num_new)
+        return hidden
+
+
+class Decoder(nn.Module):
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(
+        self, input_ids: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        hidden = self.embed_tokens(input_ids)  # (batch, seq, hidden)
+        for layer in self.layers:
+            hidden = layer(hidden, rotary, mask, cache)
+        return self.norm(hidden)
+
+
+class Block(nn.Module):
+    def __init__(self, config: LlamaConfig, layer: int):
+        super().__init__()
+        self.self_attn = Attention(config, layer)
+        self.mlp = FeedForward(config)
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+    def forward(
+        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), rotary, mask, cache)
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with rotary positions."""
+
+    def __init__(self, config: LlamaConfig, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.head_dim = config.head_dim
+        self.grouped = config.num_key_value_heads != config.num_attention_heads
+        width, kv_width = config.hidden_size, config.num_key_value_heads * config.head_dim
+        self.q_proj = nn.Linear(width, width, bias=False)
+        self.k_proj = nn.Linear(width, kv_width, bias=False)
+        self.v_proj = nn.Linear(width, kv_width, bias=False)
+        self.o_proj = nn.Linear(width, width, bias=False)
+
+    def forward(
+        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        batch, seq, width = hidden.shape
+        heads = (batch, seq, -1, self.head_dim)
+        query = rotate(self.q_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, heads, seq, head_dim)
+        key = rotate(self.k_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, kv_heads, seq, head_dim)
+        value = self.v_proj(hidden).view(heads).transpose(1, 2)
+        causal = mask is None and (cache is None or cache.length == 0)
+        if cache is not None:
+            key, value = cache.update(self.layer, key, value)
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal and seq > 1, enable_gqa=self.grouped
+        )
+        return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, width))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: LlamaConfig):
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.rms_norm(hidden, self.weight.shape, self.weight.to(hidden.dtype), self.eps)
+
+
+def rotary_table(config: LlamaConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary angles, each (..., seq, 1, head_dim / 2), in float32."""
+    exponents = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32) / config.head_dim
+    frequencies = 1.0 / (config.rope_theta**exponents)
+    angles = (positions.float() / config.rope_scaling_factor)[..., None] * frequencies
+    return angles.cos().unsqueeze(-2), angles.sin().unsqueeze(-2)
+
+
+def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+    """Apply the rotary embedding to (batch, seq, heads, head_dim); dimension i turns with dimension i + head_dim / 2."""
+    cos, sin = (table.to(heads.dtype) for table in rotary)
+    first, second = heads.chunk(2, dim=-1)
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+
+
+def _cache_mask(slots: Tensor, start: Tensor) -> Tensor | None:
+    """Which cached slots each new token sees, (batch, 1, new, slots), or None where no row is padded and it is plain."""
+    total = int(slots[-1]) + 1
+    if not start.any() and (len(slots) == 1 or len(slots) == total):
+        return None
+    held = torch.arange(total, device=slots.device)
+    visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (batch, new, slots)
+    # A padding slot sees itself: a row of the softmax must not be empty.
+    return (visible | (held == slots[:, None])).unsqueeze(1)
