@@ -70,9 +70,8 @@ class Bar:
             rate = self.rate()
             left = f", {_clock((self.total - self.done) / rate)} left" if rate and self.total >= self.done else ""
             share = f"{self.done / self.total:4.0%}" if self.total else ""
-            say(
-                f"{self.description}: {share} {short(self.done)} {self.unit}, {short(rate)} {self.unit}/s{left} {self.note}"
-            )
+            count = f"{short(self.done)} {self.unit}, {short(rate)} {self.unit}/s"
+            say(f"{self.description}: {share} {count}{left} {self.note}")
 
     def rate(self) -> float:
         """Units per second since this bar was shown."""

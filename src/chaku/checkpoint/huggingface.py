@@ -42,8 +42,8 @@ def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> Llama:
             raise ChakuError(f"{directory}/model.safetensors lacks the tensor {name}, which its config.json asks for")
         if loaded[name].shape != tensor.shape:
             raise ChakuError(
-                f"{directory}/model.safetensors: {name} has shape {tuple(loaded[name].shape)}, but config.json asks for "
-                f"{tuple(tensor.shape)}; the two files do not belong together"
+                f"{directory}/model.safetensors: {name} has shape {tuple(loaded[name].shape)}, but config.json "
+                f"asks for {tuple(tensor.shape)}; the two files do not belong together"
             )
     if unknown := sorted(loaded.keys() - expected.keys()):
         raise ChakuError(f"{directory}/model.safetensors has tensors that a Llama has not: {', '.join(unknown[:5])}")

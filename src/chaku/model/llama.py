@@ -174,14 +174,14 @@ def rotary_table(config: LlamaConfig, positions: Tensor) -> tuple[Tensor, Tensor
 
 
 def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Apply the rotary embedding to (batch, seq, heads, head_dim); dimension i turns with dimension i + head_dim / 2."""
+    """Apply the rotary embedding to (batch, seq, heads, head_dim); dimension i turns with i + head_dim / 2."""
     cos, sin = (table.to(heads.dtype) for table in rotary)
     first, second = heads.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 def _cache_mask(slots: Tensor, start: Tensor) -> Tensor | None:
-    """Which cached slots each new token sees, (batch, 1, new, slots), or None where no row is padded and it is plain."""
+    """Which cached slots each new token sees, (batch, 1, new, slots); None where plain causal attention does."""
     total = int(slots[-1]) + 1
     if not start.any() and (len(slots) == 1 or len(slots) == total):
         return None

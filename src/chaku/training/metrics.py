@@ -1,0 +1,58 @@
+"""metrics.jsonl: one JSON object a line, and the same numbers for TensorBoard when it is installed."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from chaku.files import write_text
+
+
+class MetricsLog:
+    """Append to DIRECTORY/metrics.jsonl from a step on; lines that a killed run wrote past that step are dropped."""
+
+    def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
+        path = directory / "metrics.jsonl"
+        kept = [line for line in read_metrics(path) if line["step"] <= first_step]
+        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._file = path.open("a", encoding="utf-8")
+        self._writer: Any = None
+        if tensorboard and find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1)
+
+    def write(self, step: int, **values: Any) -> None:
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        if self._writer:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._writer.add_scalar(name, value, step)
+                elif name == "heldout_loss":
+                    self._writer.add_scalars(name, value, step)
+                elif name == "sample":
+                    self._writer.add_text(name, value["text"], step)
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if self._writer:
+            self._writer.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; none when it does not exist. A last line that a kill cut short is left out."""
+    lines = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return lines

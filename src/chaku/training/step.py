@@ -1,0 +1,92 @@
+"""One optimizer step: loss, gradients, AdamW."""
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from chaku.model import Llama
+from chaku.training.config import TrainingConfig
+
+ROWS = 2048  # tokens whose scores over the vocabulary exist at one time
+
+
+def training_step_loss(
+    model: Llama, tokens: Tensor, document_ids: Tensor | None = None, num_valid: int | None = None
+) -> Tensor:
+    """Summed cross-entropy of the next tokens, in nats, divided by `num_valid`.
+
+    `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative one marks padding, which has no loss, and
+    when given, attention stays inside each document. `num_valid` is the number of predicted tokens of the *global*
+    batch, so that losses of micro-batches and ranks add up to the mean; by default this batch's own.
+    """
+    inputs, labels = tokens[:, :-1], tokens[:, 1:]
+    if document_ids is not None:
+        labels = labels.masked_fill(document_ids[:, 1:] < 0, -100)
+        document_ids = document_ids[:, :-1]
+    hidden = model.forward_hidden(inputs, document_ids=document_ids)  # (batch, seq, hidden)
+    valid = num_valid if num_valid is not None else int((labels >= 0).sum())
+    return _LinearCrossEntropy.apply(hidden.flatten(0, 1), model.lm_head.weight, labels.flatten(), valid)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """Cross-entropy of `hidden @ weight.T`, with both gradients made in the forward pass, some rows at a time.
+
+    The scores (tokens x vocabulary) are the largest tensor of a small model's step; this way they are written once
+    and never kept.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, labels: Tensor, num_valid: int) -> Tensor:  # type: ignore[no-untyped-def]
+        device = hidden.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        with torch.autocast(device, enabled=False):
+            states, matrix = hidden.to(dtype), weight.to(dtype)
+            hidden_grad = torch.empty_like(states)
+            weight_grad = torch.zeros_like(weight)
+            loss = hidden.new_zeros((), dtype=torch.float32)
+            for start in range(0, len(states), ROWS):
+                rows, targets = states[start : start + ROWS], labels[start : start + ROWS]
+                scores = (rows @ matrix.t()).float()  # (rows, vocab)
+                valid = targets >= 0
+                index = targets.clamp(min=0)[:, None]
+                log_total = torch.logsumexp(scores, dim=-1, keepdim=True)
+                loss += ((log_total - scores.gather(1, index)).squeeze(1) * valid).sum()
+                scores.sub_(log_total).exp_()  # probabilities
+                scores.scatter_add_(1, index, torch.full_like(log_total, -1.0))
+                scores.mul_((valid / num_valid)[:, None])
+                slopes = scores.to(dtype)
+                torch.mm(slopes, matrix, out=hidden_grad[start : start + ROWS])
+                weight_grad += slopes.t() @ rows
+        ctx.save_for_backward(hidden_grad.to(hidden.dtype), weight_grad)
+        return loss / num_valid
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
+        hidden_grad, weight_grad = ctx.saved_tensors
+        return hidden_grad * grads[0], weight_grad * grads[0], None, None
+
+
+def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW, with weight decay on the matrices and none on the norms."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
+    )
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Mixed precision: float32 weights, bfloat16 matrix products; nothing for "float32"."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def optimizer_step(model: Llama, optimizer: torch.optim.AdamW, rate: float, max_grad_norm: float) -> float:
+    """Clip the gradients, update the weights at the given rate, clear the gradients. Returns the unclipped norm."""
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(norm)
