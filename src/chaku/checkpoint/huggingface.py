@@ -8,22 +8,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from chaku.errors import ChakuError
-from chaku.files import read_json, write_json
+from chaku.files import atomic_file, read_json, write_json
 from chaku.model import Llama, LlamaConfig
 
 
 def save_model(model: Llama, directory: Path) -> None:
-    """Write `config.json`, `generation_config.json` and `model.safetensors` into an existing directory.
-
-    Not atomic as a whole: callers write into `atomic_directory`.
-    """
+    """Write `config.json`, `generation_config.json` and `model.safetensors` into a directory, each file atomically."""
     write_json(directory / "config.json", config_to_json(model.config, str(model.lm_head.weight.dtype)))
     generation = {"bos_token_id": model.config.bos_token_id, "eos_token_id": model.config.eos_token_id}
     write_json(directory / "generation_config.json", generation)
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     if model.config.tie_word_embeddings:
         del tensors["lm_head.weight"]
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    with atomic_file(directory / "model.safetensors") as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
 
 
 def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> Llama:

@@ -12,19 +12,23 @@ ROWS = 2048  # tokens whose scores over the vocabulary exist at one time
 
 
 def training_step_loss(
-    model: Llama, tokens: Tensor, document_ids: Tensor | None = None, num_valid: int | None = None
+    model: Llama,
+    tokens: Tensor,
+    document_ids: Tensor | None = None,
+    num_valid: int | None = None,
+    document_masking: bool = False,
 ) -> Tensor:
     """Summed cross-entropy of the next tokens, in nats, divided by `num_valid`.
 
-    `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative one marks padding, which has no loss, and
-    when given, attention stays inside each document. `num_valid` is the number of predicted tokens of the *global*
-    batch, so that losses of micro-batches and ranks add up to the mean; by default this batch's own.
+    `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative one marks padding, which has no loss.
+    `document_masking`: attention stays inside each document. `num_valid` is the number of predicted tokens of the
+    *global* batch, so that losses of micro-batches and ranks add up to the mean; by default this batch's own.
     """
     inputs, labels = tokens[:, :-1], tokens[:, 1:]
     if document_ids is not None:
         labels = labels.masked_fill(document_ids[:, 1:] < 0, -100)
-        document_ids = document_ids[:, :-1]
-    hidden = model.forward_hidden(inputs, document_ids=document_ids)  # (batch, seq, hidden)
+    seen = document_ids[:, :-1] if document_masking and document_ids is not None else None
+    hidden = model.forward_hidden(inputs, document_ids=seen)  # (batch, seq, hidden)
     valid = num_valid if num_valid is not None else int((labels >= 0).sum())
     return _LinearCrossEntropy.apply(hidden.flatten(0, 1), model.lm_head.weight, labels.flatten(), valid)
 
