@@ -1,0 +1,5 @@
+"""The run as one HTML page."""
+
+from chaku.report.page import write_report
+
+__all__ = ["write_report"]

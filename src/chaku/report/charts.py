@@ -1,0 +1,227 @@
+"""Charts as inline SVG: a line chart and the family tree. Colours are classes (`s0` .. `s7`) of the style sheet."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from chaku.console import short
+from chaku.report.html import Html, element
+
+NUM_COLOURS = 8
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its points (x, y), the index of its colour, and paler points behind it (the unsmoothed values)."""
+
+    name: str
+    colour: int
+    points: Sequence[tuple[float, float]]
+    raw: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box of the tree: heading, smaller lines of text, its parent's name, whether it is still to come."""
+
+    name: str
+    parent: str | None
+    colour: int
+    lines: Sequence[str] = field(default_factory=tuple)
+    faint: bool = False
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    width: int = 760,
+    height: int = 300,
+) -> Html:
+    """A chart with a legend; each of `marks` is a labelled upright rule. A log axis leaves out what is not positive."""
+
+    def shown(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        return [(x, y) for x, y in points if (x > 0 or not log_x) and (y > 0 or not log_y)]
+
+    drawn = [(line, shown(line.points), shown(line.raw)) for line in lines]
+    every = [point for _, points, raw in drawn for point in points + raw]
+    if not every:
+        return element("p", "No points to draw.", class_="absent")
+    left, right, top, bottom = 52, 16, 16, 44
+    marks = [(x, label) for x, label in marks if x > 0 or not log_x]
+    x_of, x_ticks = _axis([x for x, _ in every] + [x for x, _ in marks], left, width - right, log_x, 8)
+    y_of, y_ticks = _axis([y for _, y in every], height - bottom, top, log_y, 5)
+
+    def path(points: Sequence[tuple[float, float]], css: str, name: str) -> Html:
+        if len(points) == 1:
+            (x, y) = points[0]
+            return element("circle", element("title", name), cx=_f(x_of(x)), cy=_f(y_of(y)), r=4, class_=f"dot {css}")
+        d = "M" + "L".join(f"{_f(x_of(x))} {_f(y_of(y))}" for x, y in points)
+        return element("path", element("title", name), d=d, class_=css)
+
+    parts: list[Html] = []
+    for tick in y_ticks:
+        parts.append(element("line", x1=left, x2=width - right, y1=_f(y_of(tick)), y2=_f(y_of(tick)), class_="grid"))
+        parts.append(element("text", short(tick), x=left - 8, y=_f(y_of(tick) + 4), class_="tick end"))
+    for tick in x_ticks:
+        parts.append(element("text", short(tick), x=_f(x_of(tick)), y=height - bottom + 18, class_="tick middle"))
+    parts.append(element("line", x1=left, x2=width - right, y1=height - bottom, y2=height - bottom, class_="axis"))
+    parts.append(element("text", x_label, x=(left + width - right) / 2, y=height - 6, class_="tick middle"))
+    for x, label in marks:
+        parts.append(element("line", x1=_f(x_of(x)), x2=_f(x_of(x)), y1=top, y2=height - bottom, class_="rule"))
+        on_left = x_of(x) > width * 0.7
+        place = {"x": _f(x_of(x) + (-6 if on_left else 6)), "class_": "tick end" if on_left else "tick"}
+        parts.append(element("text", label, y=top + 8, **place))
+    for line, _, raw in drawn:
+        if raw:
+            parts.append(path(raw, f"raw s{line.colour % NUM_COLOURS}", line.name))
+    for line, points, _ in drawn:
+        if points:
+            parts.append(
+                path(points, f"line s{line.colour % NUM_COLOURS}{' dashed' * _dashed(line.colour)}", line.name)
+            )
+    svg = element(
+        "svg", parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=f"{title}: {y_label} by {x_label}"
+    )
+    keys = [element("span", swatch(line.colour), line.name, class_="key") for line, points, _ in drawn if points]
+    return element(
+        "figure",
+        element("figcaption", element("b", title), element("span", y_label, class_="unit")),
+        element("div", keys, class_="legend"),
+        element("div", svg, class_="scroll"),
+    )
+
+
+def swatch(colour: int) -> Html:
+    """The little square that stands for a line's colour in a legend or a table."""
+    return element("i", class_=f"swatch s{colour % NUM_COLOURS}{' dashed' * _dashed(colour)}")
+
+
+def _dashed(colour: int) -> bool:
+    """Colours repeat after eight; the second round is dashed."""
+    return colour // NUM_COLOURS % 2 == 1
+
+
+def smooth(points: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
+    """The mean of each point and up to `window` - 1 before it."""
+    means, total = [], 0.0
+    for index, (x, y) in enumerate(points):
+        total += y - (points[index - window][1] if index >= window else 0.0)
+        means.append((x, total / min(index + 1, window)))
+    return means
+
+
+def thin(points: Sequence[tuple[float, float]], most: int = 400) -> list[tuple[float, float]]:
+    """At most `most` points: means over equal groups of neighbours."""
+    if len(points) <= most:
+        return list(points)
+    groups = [points[i * len(points) // most : (i + 1) * len(points) // most] for i in range(most)]
+    return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]
+
+
+def _axis(
+    values: Sequence[float], start: float, end: float, log: bool, num_ticks: int
+) -> tuple[Callable[[float], float], list[float]]:
+    """A function from value to pixel, and the values at which to write a tick."""
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = (low / 1.5, high * 1.5) if log else (low - 0.5, high + 0.5)
+    ticks = _log_ticks(low, high, num_ticks) if log else _linear_ticks(low, high, num_ticks)
+    scale: Callable[[float], float] = math.log if log else float
+    first, last = scale(low), scale(high)
+    return lambda value: start + (scale(value) - first) / (last - first) * (end - start), ticks
+
+
+def _linear_ticks(low: float, high: float, most: int) -> list[float]:
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    return [index * step for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values between low and high: the finest of a few patterns that gives at most `most`, or linear ticks."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for pattern in (
+        (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+        (1, 1.5, 2, 3, 4, 6, 8),
+        (1, 2, 4, 8),
+        (1, 2, 5),
+        (1, 3),
+        (1,),
+    ):
+        ticks = [factor * 10.0**decade for decade in decades for factor in pattern]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= most:
+            break
+    return ticks if len(ticks) >= 3 else [tick for tick in _linear_ticks(low, high, most) if tick >= low]
+
+
+def _f(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def family_tree(nodes: Sequence[Node]) -> Html:
+    """The stages from left to right, each joined to its parent; a first child stands level with its parent."""
+    box_width, line_height, gap_x, gap_y = 152, 16, 40, 18
+    box_height = 32 + line_height * max((len(node.lines) for node in nodes), default=0)
+    places: dict[str, tuple[int, int]] = {}
+    num_rows = 0
+
+    def place(node: Node, column: int) -> None:
+        nonlocal num_rows
+        if node.name in places:
+            return
+        places[node.name] = (column, num_rows)
+        for index, child in enumerate([other for other in nodes if other.parent == node.name]):
+            num_rows += index > 0
+            place(child, column + 1)
+
+    names = {node.name for node in nodes}
+    for node in nodes:
+        if node.parent not in names:
+            place(node, 0)
+            num_rows += 1
+    for node in nodes:  # what a circle of parents kept from being reached
+        if node.name not in places:
+            place(node, 0)
+            num_rows += 1
+
+    def corner(name: str) -> tuple[int, int]:
+        column, row = places[name]
+        return 1 + column * (box_width + gap_x), 1 + row * (box_height + gap_y)
+
+    parts: list[Html] = []
+    for node in nodes:
+        if node.parent in places:
+            (x1, y1), (x2, y2) = corner(node.parent), corner(node.name)
+            x1, y1, y2, mid = x1 + box_width, y1 + box_height // 2, y2 + box_height // 2, x2 - gap_x // 2
+            parts.append(element("path", d=f"M{x1} {y1}H{mid}V{y2}H{x2}", class_="edge"))
+    for node in nodes:
+        x, y = corner(node.name)
+        css = "box faint" if node.faint else "box"
+        parts.append(element("rect", x=x, y=y, width=box_width, height=box_height, rx=8, class_=css))
+        parts.append(
+            element("rect", x=x + 12, y=y + 13, width=10, height=10, rx=2, class_=f"fill s{node.colour % NUM_COLOURS}")
+        )
+        parts.append(element("text", _clip(node.name, 16), x=x + 28, y=y + 22, class_="name"))
+        for index, line in enumerate(node.lines):
+            parts.append(element("text", _clip(line, 24), x=x + 12, y=y + 40 + index * line_height, class_="tick"))
+    width = 2 + max((corner(name)[0] + box_width for name in places), default=0)
+    height = 2 + max((corner(name)[1] + box_height for name in places), default=0)
+    label = "Family tree: " + ", ".join(
+        f"{node.name} from {node.parent}" if node.parent else node.name for node in nodes
+    )
+    svg = element(
+        "svg", parts, viewBox=f"0 0 {width} {height}", width=width, height=height, role="img", aria_label=label
+    )
+    return element("div", svg, class_="scroll tree")
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,108 @@
+"""The report's part on what went in and what it took: the corpus, what was dropped, the time of each step."""
+
+from typing import Any
+
+from chaku.report.charts import swatch
+from chaku.report.html import Html, element, join
+from chaku.report.run import Run, number, records
+from chaku.report.table import bar, count, duration, percent, size, table, text_cell, whole
+
+KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose"}
+
+
+def corpus_section(run: Run) -> Html:
+    """What was kept, by language and kind, and what was dropped and why."""
+    kept, dropped = records(run.summary.get("kept")), records(run.summary.get("dropped"))
+    if not kept and not dropped:
+        return element("p", "No corpus was built.", class_="absent")
+    return join([_kept(kept), element("h3", "What was dropped"), _dropped(dropped, kept)])
+
+
+def _kept(kept: list[dict[str, Any]]) -> Html:
+    by_language: dict[tuple[str, str], dict[str, float]] = {}
+    for entry in kept:
+        row = by_language.setdefault((str(entry.get("kind")), str(entry.get("language"))), {})
+        split = "heldout" if entry.get("split") == "heldout" else "train"
+        for name in ("documents", "bytes"):
+            row[f"{split}_{name}"] = row.get(f"{split}_{name}", 0.0) + (number(entry.get(name)) or 0.0)
+    kinds = list(KINDS) + sorted({kind for kind, _ in by_language} - set(KINDS))
+    bytes_of = {key: row.get("train_bytes", 0.0) + row.get("heldout_bytes", 0.0) for key, row in by_language.items()}
+    total, largest = sum(bytes_of.values()) or 1.0, max(bytes_of.values(), default=0.0) or 1.0
+    rows = []
+    for key in sorted(by_language, key=lambda key: (kinds.index(key[0]), -bytes_of[key], key)):
+        row = by_language[key]
+        rows.append(
+            [
+                key[1],
+                text_cell(element("span", swatch(kinds.index(key[0])), KINDS.get(key[0], key[0]), class_="key")),
+                whole(row.get("train_documents", 0)),
+                size(row.get("train_bytes", 0)),
+                whole(row.get("heldout_documents", 0)),
+                size(row.get("heldout_bytes", 0)),
+                percent(bytes_of[key] / total),
+                bar([(bytes_of[key], kinds.index(key[0]))], largest),
+            ]
+        )
+    sums = {name: sum(row.get(name, 0.0) for row in by_language.values()) for name in _COLUMNS}
+    totals = [whole(sums[n]) if n.endswith("documents") else size(sums[n]) for n in _COLUMNS]
+    rows.append(["all", text_cell(""), *totals, "100%", text_cell("")])
+    columns = ["language", "kind", "documents", "text", "held out", "text", "share", ""]
+    return table(columns, rows)
+
+
+_COLUMNS = ("train_documents", "train_bytes", "heldout_documents", "heldout_bytes")
+
+
+def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
+    if not dropped:
+        return element("p", "Nothing was dropped.", class_="absent")
+    reasons: dict[str, dict[str, Any]] = {}
+    for entry in dropped:
+        row = reasons.setdefault(str(entry.get("reason")), {"documents": 0.0, "bytes": 0.0, "languages": {}})
+        documents = number(entry.get("documents")) or 0.0
+        row["documents"] += documents
+        row["bytes"] += number(entry.get("bytes")) or 0.0
+        language = entry.get("language")
+        if language:
+            row["languages"][str(language)] = row["languages"].get(str(language), 0.0) + documents
+    seen = sum(row["documents"] for row in reasons.values()) + sum(number(e.get("documents")) or 0.0 for e in kept)
+    rows = []
+    for reason, row in sorted(reasons.items(), key=lambda item: -item[1]["documents"]):
+        top = sorted(row["languages"].items(), key=lambda item: -item[1])
+        languages = ", ".join(f"{name} {count(documents)}" for name, documents in top[:4])
+        languages += f", {len(top) - 4} more" if len(top) > 4 else ""
+        share = percent(row["documents"] / seen) if seen else None
+        rows.append(
+            [reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), text_cell(languages)]
+        )
+    return table(["reason", "documents", "of all seen", "text", "mostly"], rows)
+
+
+def timings_section(run: Run) -> Html:
+    """Time and throughput of each step of the run."""
+    timed = [(entry, number(entry.get("seconds"))) for entry in run.timings]
+    total = sum(seconds for _, seconds in timed if seconds) or 1.0
+    largest = max((seconds for _, seconds in timed if seconds), default=1.0)
+    rows = []
+    for entry, seconds in timed:
+        items, unit = number(entry.get("items")), str(entry.get("unit") or "items")
+        rows.append(
+            [
+                str(entry.get("name", "")),
+                duration(seconds),
+                percent(seconds / total, 0) if seconds is not None else None,
+                bar([(seconds or 0.0, 0)], largest),
+                text_cell(f"{size(items) if unit == 'bytes' else f'{count(items)} {unit}'}" if items else "–"),
+                text_cell(_rate(items, seconds, unit)),
+            ]
+        )
+    if not rows:
+        return element("p", "No step was timed.", class_="absent")
+    rows.append(["all", duration(total), "100%", text_cell(""), text_cell(""), text_cell("")])
+    return table(["step", "time", "share", "", "work", "rate"], rows)
+
+
+def _rate(items: float | None, seconds: float | None, unit: str) -> str:
+    if not items or not seconds:
+        return "–"
+    return f"{size(items / seconds)}/s" if unit == "bytes" else f"{count(items / seconds)} {unit}/s"

@@ -1,0 +1,140 @@
+"""The page: reads a run directory, writes report.html into it. One file, no script, nothing loaded from elsewhere."""
+
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+import chaku
+from chaku.files import write_text
+from chaku.report.html import Html, element, join
+from chaku.report.material import corpus_section, timings_section
+from chaku.report.results import results_section, stage_results
+from chaku.report.run import Run, mapping, number, read_run
+from chaku.report.samples import samples_section
+from chaku.report.table import count, duration, fixed, percent, table, text_cell
+from chaku.report.training import curves_section, stages_section, tree_section
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write RUN_DIR/report.html from whatever the run has left there so far, and return its path.
+
+    Raises ChakuError when `run_dir` is not a directory or cannot be written; a missing or broken part is said in the
+    page, never an error.
+    """
+    run_dir = Path(run_dir)
+    page = render(read_run(run_dir))
+    path = run_dir / "report.html"
+    write_text(path, page)
+    return path
+
+
+def render(run: Run) -> str:
+    """The whole page."""
+    sections = (
+        ("family", "Family tree", tree_section),
+        ("curves", "Loss", curves_section),
+        ("stages", "Stages", stages_section),
+        ("results", "Results", results_section),
+        ("samples", "Samples", samples_section),
+        ("corpus", "Corpus", corpus_section),
+        ("time", "Time", timings_section),
+        ("details", "How to make it again", _details),
+    )
+    name = run.directory.resolve().name
+    style = files("chaku.report").joinpath("style.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        # Samples are written by models: even if a page were built wrongly, nothing in it could run or load.
+        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
+        element("title", f"chaku: {name}"),
+        Html(f"<style>\n{style}</style>"),
+    )
+    main = element(
+        "main",
+        element("h1", name),
+        element("p", _lead(run), class_="lead"),
+        _problems(run),
+        _tiles(run),
+        element("nav", [element("a", title, href=f"#{anchor}") for anchor, title, _ in sections]),
+        [element("section", element("h2", title), show(run), id=anchor) for anchor, title, show in sections],
+        element("footer", f"Written by chaku {chaku.__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."),
+    )
+    return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en") + "\n"
+
+
+def _lead(run: Run) -> str:
+    statuses = [stage.status for stage in run.stages]
+    done = statuses.count("done")
+    text = (
+        f"{done} of {len(statuses)} stage{'s' * (len(statuses) != 1)} finished." if statuses else "Nothing trained yet."
+    )
+    minutes, speed = number(run.budget.get("minutes")), number(run.budget.get("tokens_per_second"))
+    if minutes and speed:
+        tokens = count(run.budget.get("tokens"))
+        text += (
+            f" Training was given {minutes:g} minutes; at {count(speed)} tokens/s, measured, that is {tokens} tokens."
+        )
+    return text
+
+
+def _tiles(run: Run) -> Html:
+    trained = [stage for stage in run.stages if stage.tokens]
+    parameters = [number(stage.facts.get("num_parameters")) for stage in run.stages]
+    tiles: list[tuple[str, str]] = []
+    if largest := max((value for value in parameters if value), default=None):
+        tiles.append((count(largest), "parameters"))
+    if trained:
+        tiles.append((count(sum(stage.tokens for stage in trained)), f"tokens, {len(trained)} stages"))
+    seconds = sum(number(entry.get("seconds")) or 0.0 for entry in run.timings)
+    seconds = seconds or sum(number(stage.facts.get("seconds")) or 0.0 for stage in run.stages)
+    if seconds:
+        tiles.append((duration(seconds), "in all"))
+    for benchmark, path, label, written in (
+        ("bits_per_byte", ("overall", "bits_per_byte"), "bits per held-out byte, {}", fixed),
+        ("infilling", ("psm", "exact_match"), "lines infilled exactly, {}", percent),
+        ("first_steps", ("pass_at_1",), "first steps pass@1, {}", percent),
+        ("humaneval", ("pass_at_1",), "HumanEval pass@1, {}", percent),
+    ):
+        scores = {}
+        for stage, result in stage_results(run, benchmark).items():
+            value: object = result
+            for key in path:
+                value = mapping(value).get(key)
+            if (score := number(value)) is not None:
+                scores[stage] = score
+        if scores:
+            best = (min if benchmark == "bits_per_byte" else max)(scores, key=lambda stage: scores[stage])
+            tiles.append((written(scores[best]), label.format(best)))
+    return element(
+        "div", [element("div", element("b", b), element("span", s), class_="tile") for b, s in tiles], class_="tiles"
+    )
+
+
+def _problems(run: Run) -> Html | None:
+    if not run.problems:
+        return None
+    items = [element("li", problem) for problem in run.problems]
+    return element("div", "Parts of this run could not be read:", element("ul", items), class_="warning")
+
+
+def _details(run: Run) -> Html:
+    """Seeds, fingerprints and versions of each stage."""
+    rows = []
+    for stage in run.stages:
+        if stage.facts:
+            versions = mapping(stage.facts.get("versions"))
+            fingerprint = str(stage.facts.get("fingerprint", "–"))
+            rows.append(
+                [
+                    stage.name,
+                    str(stage.facts.get("seed", "–")),
+                    element("code", fingerprint[:16]),
+                    text_cell(", ".join(f"{name} {version}" for name, version in versions.items()) or "–"),
+                ]
+            )
+    if not rows:
+        return element("p", "No stage is finished.", class_="absent")
+    text = "The same recipe, seed and versions on the same kind of machine give the same weights to the bit."
+    return join([table(["stage", "seed", "fingerprint", "versions"], rows), element("p", text, class_="note")])

@@ -1,0 +1,178 @@
+"""The report's part on evaluation: each benchmark's table, with the paper's numbers where it has them."""
+
+from typing import Any
+
+from chaku.report import paper
+from chaku.report.charts import Line, line_chart
+from chaku.report.html import Html, element, join
+from chaku.report.run import Run, mapping, number, numbers, records
+from chaku.report.samples import infill_examples, program_samples
+from chaku.report.table import count, fixed, heat_cell, size, table, table_row, whole
+
+PAPER_NOTE = (
+    "Rows marked “paper” are the published numbers of a model with 7 billion parameters, trained on 500 billion tokens "
+    "of code. They show the scale of each measure; a small run is not expected to reach them."
+)
+
+
+def results_section(run: Run) -> Html:
+    """All benchmarks; one that has no result says so."""
+    parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
+    for benchmark, title, show in (
+        ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
+        ("infilling", "Infilling: one hidden line", _infilling),
+        ("perplexity", "Long context: perplexity by position", _perplexity),
+        ("key_retrieval", "Long context: key retrieval", _key_retrieval),
+        ("first_steps", "First steps: programs that pass their tests", _programs),
+        ("humaneval", "HumanEval: programs that pass their tests", _humaneval),
+    ):
+        results = stage_results(run, benchmark)
+        parts.append(element("h3", title))
+        parts.append(show(run, results) if results or benchmark == "humaneval" else _not_run())
+        parts.append(_how_measured(run, benchmark))
+    return join(parts)
+
+
+def stage_results(run: Run, benchmark: str) -> dict[str, dict[str, Any]]:
+    """Stage name -> results, in the order of the family; a checkpoint that is no stage of the run comes last."""
+    files = run.evals.get(benchmark, {})
+    order = [stage.name for stage in run.stages if stage.name in files]
+    order += [name for name in files if name not in order]
+    # The results lie beside the manifest, or under "results".
+    return {name: mapping(files[name].get("results")) or files[name] for name in order}
+
+
+def _bits_per_byte(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+    by_stage = {stage: mapping(result.get("by_language")) for stage, result in results.items()}
+    overall = {stage: mapping(result.get("overall")) for stage, result in results.items()}
+    languages: dict[str, dict[str, Any]] = {}
+    for tables in by_stage.values():
+        for language, facts in tables.items():
+            languages.setdefault(language, mapping(facts))
+    ordered = sorted(languages, key=lambda name: -(number(languages[name].get("bytes")) or 0))
+
+    def row(label: str, facts: dict[str, Any], of: dict[str, dict[str, Any]]) -> list[object]:
+        values = {stage: number(of[stage].get("bits_per_byte")) for stage in results}
+        best = min((value for value in values.values() if value is not None), default=None)
+        cells = [element("td", fixed(value), class_="best" if value == best else None) for value in values.values()]
+        return [label, size(facts.get("bytes")), fixed(facts.get("xz_bits_per_byte")), *cells]
+
+    rows = [row(name, languages[name], {s: mapping(t.get(name)) for s, t in by_stage.items()}) for name in ordered]
+    first = next((facts for facts in overall.values() if facts), {})
+    rows.append(row("all", first, overall))
+    text = "Fewer is better; bold: the best stage. xz -9 packs the same bytes. No held-out document was trained on."
+    return join([table(["language", "text", "xz -9", *results], rows), element("p", text, class_="note")])
+
+
+def _infilling(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+    modes = ("psm", "spm", "left_to_right")
+    rows: list[object] = []
+    for stage, result in results.items():
+        shares = [number(mapping(result.get(mode)).get("exact_match")) for mode in modes]
+        rows.append([stage, whole(result.get("num_examples")), *(heat_cell(share) for share in shares)])
+    published = [f"{paper.INFILLING_PASS_AT_1[mode]:.1f}%" for mode in modes[:2]]
+    rows.append(table_row([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None], class_="paper"))
+    note = (
+        "Share of held-out lines that come back exactly. Left to right: the same model sees only what is before the "
+        "line. *Paper: HumanEval single-line infilling, pass@1 by running tests, where any line that works counts."
+    )
+    columns = ["stage", "examples", "PSM", "SPM", "left to right"]
+    shown = next((result for result in reversed(results.values()) if records(result.get("examples"))), None)
+    parts = [table(columns, rows), element("p", note, class_="note")]  # type: ignore[arg-type]
+    if shown is not None:
+        name = next(stage for stage, result in results.items() if result is shown)
+        parts.append(infill_examples(name, records(shown.get("examples"))))
+    return join(parts)
+
+
+def _perplexity(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+    lines, marks, documents = [], {}, None
+    index_of = {stage.name: index for index, stage in enumerate(run.stages)}
+    for place, (stage, result) in enumerate(results.items()):
+        values, edges = numbers(result.get("perplexity")), numbers(result.get("edges"))
+        ends = edges[1:] if len(edges) == len(values) + 1 else edges
+        points = [(x, y) for x, y in zip(ends, values, strict=False) if x is not None and y is not None]
+        lines.append(Line(stage, index_of.get(stage, len(index_of) + place), points))
+        if trained := number(result.get("training_length")):
+            marks[trained] = f"trained to {trained:,.0f}"
+        documents = number(result.get("documents")) or documents
+    chart = line_chart(
+        lines,
+        title="Perplexity by position",
+        x_label="position in the document, tokens (end of each bin)",
+        y_label="log scale",
+        log_x=True,
+        log_y=True,
+        marks=sorted(marks.items()),
+    )
+    text = f"{whole(documents)} long held-out documents. A curve that falls to its end uses all of its context."
+    return join([chart, element("p", text, class_="note")])
+
+
+def _key_retrieval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+    parts = []
+    for stage, result in results.items():
+        positions = numbers(result.get("positions"))
+        columns = ["context", *(f"greedy, at {position:g}" for position in positions if position is not None)]
+        columns += [f"ranked, at {position:g}" for position in positions if position is not None]
+        rows = []
+        greedy, forced = result.get("accuracy"), result.get("forced_accuracy")
+        for index, length in enumerate(numbers(result.get("lengths"))):
+            cells = [heat_cell(share) for of in (greedy, forced) for share in _row(of, index, len(positions))]
+            rows.append([f"{whole(length)} tokens", *cells])
+        parts.append(table(columns, rows, f"{stage}: {whole(result.get('num_examples'))} examples a cell"))
+    columns = ["context", *(f"greedy, at {position:g}" for position in paper.KEY_RETRIEVAL_POSITIONS)]
+    published = [
+        table_row([f"{length} tokens", *(f"{share:.1f}%" for share in shares)], class_="paper")
+        for length, shares in zip(paper.KEY_RETRIEVAL_LENGTHS, paper.KEY_RETRIEVAL_ACCURACY, strict=True)
+    ]
+    parts.append(table(columns, published, f"paper: {paper.MODEL}, 64 examples a cell"))
+    note = (
+        "A function that returns a two-digit number is hidden at a relative position of the context; the model "
+        "completes a call to it. Greedy: it writes the number. Ranked: of all two-digit numbers it finds "
+        "that one the likeliest (chance: 1.1%)."
+    )
+    return join([*parts, element("p", note, class_="note")])
+
+
+def _row(table_of: object, index: int, width: int) -> list[float | None]:
+    row = table_of[index] if isinstance(table_of, list) and index < len(table_of) else []
+    values = numbers(row)[:width]
+    return values + [None] * (width - len(values))
+
+
+def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str, float] | None = None) -> Html:
+    rows: list[object] = []
+    for stage, result in results.items():
+        verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
+        passed = f"{whole(result.get('num_passed'))} of {whole(result.get('num_problems'))}"
+        counts = ", ".join(f"{count(amount)} {str(status).replace('_', ' ')}" for status, amount in verdicts)
+        rows.append([stage, heat_cell(number(result.get("pass_at_1"))), passed, element("td", counts, class_="text")])
+    for model, share in (published or {}).items():
+        rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, None], class_="paper"))
+    shown = [program_samples(stage, records(result.get("samples"))) for stage, result in results.items()]
+    return join([table(["stage", "pass@1", "passed", "verdicts"], rows), *shown])  # type: ignore[arg-type]
+
+
+def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+    """The paper's rows stand even when the benchmark, whose problems are a download, was not run."""
+    absent = None if results else element("p", "Not run. For comparison when it is:", class_="absent")
+    note = "Greedy pass@1; each program runs in the sandbox."
+    return join([absent, _programs(run, results, paper.HUMANEVAL_PASS_AT_1), element("p", note, class_="note")])
+
+
+def _how_measured(run: Run, benchmark: str) -> Html | None:
+    """The manifests, folded away."""
+    rows = []
+    for stage, content in run.evals.get(benchmark, {}).items():
+        for key, value in mapping(content.get("manifest")).items():
+            rows.append(
+                [stage, element("td", element("code", key), class_="text"), element("td", str(value), class_="text")]
+            )
+    if not rows:
+        return None
+    return element("details", element("summary", "How it was measured"), table(["stage", "manifest", "value"], rows))
+
+
+def _not_run() -> Html:
+    return element("p", "Not run.", class_="absent")

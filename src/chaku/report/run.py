@@ -1,0 +1,179 @@
+"""A run directory as plain values. Every part may be missing, cut off or malformed: the report shows what is there."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: what stage.json says (empty while it is unfinished) and the lines of metrics.jsonl by kind."""
+
+    name: str
+    parent: str | None
+    facts: dict[str, Any]
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    heldout: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return "done" if self.facts else "unfinished" if self.steps else "not run"
+
+    @property
+    def tokens(self) -> float:
+        """Tokens trained on in this stage alone."""
+        return number(self.facts.get("tokens")) or (number(self.steps[-1].get("tokens")) if self.steps else 0.0) or 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences."""
+
+    directory: Path
+    stages: list[Stage]
+    evals: dict[str, dict[str, dict[str, Any]]]
+    summary: dict[str, Any]
+    budget: dict[str, Any]
+    samples: list[dict[str, Any]]
+    timings: list[dict[str, Any]]
+    problems: list[str]
+
+    def ancestors(self, name: str | None) -> list[Stage]:
+        """The stages from the parent of `name` up to the root. A circle in a broken run ends the walk."""
+        by_name = {stage.name: stage for stage in self.stages}
+        found: list[Stage] = []
+        while name in by_name:
+            name = by_name[name].parent
+            if name not in by_name or by_name[name] in found:
+                break
+            found.append(by_name[name])
+        return found
+
+
+def read_run(directory: Path) -> Run:
+    """Read a run directory; raises ChakuError only when it is not a directory."""
+    if not directory.is_dir():
+        raise ChakuError(f"{directory} is not a run directory; give the directory that `chaku run` wrote")
+    problems: list[str] = []
+    evals: dict[str, dict[str, dict[str, Any]]] = {}
+    for path in sorted(directory.glob("evals/*/*.json")):
+        content = mapping(_read(path, directory, problems))
+        if content:
+            evals.setdefault(path.stem, {})[path.parent.name] = content
+    return Run(
+        directory=directory,
+        stages=_read_stages(directory, problems),
+        evals=evals,
+        summary=mapping(_read(directory / "corpus" / "summary.json", directory, problems)),
+        budget=mapping(_read(directory / "budget.json", directory, problems)),
+        samples=records(_read(directory / "samples.json", directory, problems)),
+        timings=records(_read(directory / "timings.json", directory, problems)),
+        problems=problems,
+    )
+
+
+def _read_stages(directory: Path, problems: list[str]) -> list[Stage]:
+    """The stages of the recipe and of the run, each after its parent, siblings in the recipe's order."""
+    planned = _planned_parents(mapping(_read(directory / "recipe.json", directory, problems)))
+    names = dict.fromkeys(planned)
+    names |= dict.fromkeys(p.name for p in sorted(directory.glob("stages/*")) if p.is_dir() and p.name[0] != ".")
+    stages: dict[str, Stage] = {}
+    for name in names:
+        folder = directory / "stages" / name
+        facts = mapping(_read(folder / "stage.json", directory, problems))
+        parent = facts.get("parent", planned.get(name))
+        lines = _read_lines(folder / "metrics.jsonl", directory, problems)
+        stages[name] = Stage(
+            name=name,
+            parent=parent if isinstance(parent, str) and parent in names and parent != name else None,
+            facts=facts,
+            steps=_last_of_each_step([line for line in lines if number(line.get("loss")) is not None]),
+            heldout=_last_of_each_step([line for line in lines if mapping(line.get("heldout_loss"))]),
+            samples=_last_of_each_step([line for line in lines if mapping(line.get("sample"))]),
+        )
+    ordered: list[Stage] = []
+
+    def add(parent: str | None) -> None:
+        for stage in stages.values():
+            if stage.parent == parent and stage not in ordered:
+                ordered.append(stage)
+                add(stage.name)
+
+    add(None)
+    return ordered + [stage for stage in stages.values() if stage not in ordered]
+
+
+def _planned_parents(recipe: dict[str, Any]) -> dict[str, str | None]:
+    """Stage name -> parent as the recipe declares them, whether `stages` is a table or a list of tables."""
+    declared = recipe.get("stages", {})
+    if isinstance(declared, dict):
+        pairs = [(name, mapping(stage)) for name, stage in declared.items()]
+    else:
+        pairs = [(str(stage["name"]), stage) for stage in records(declared) if "name" in stage]
+    return {name: parent if isinstance(parent := stage.get("parent"), str) else None for name, stage in pairs}
+
+
+def _read(path: Path, root: Path, problems: list[str]) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.relative_to(root)} could not be read: {error}")
+        return None
+
+
+def _read_lines(path: Path, root: Path, problems: list[str]) -> list[dict[str, Any]]:
+    """The JSON objects of a .jsonl file. A run that was killed may leave half a line: it is counted, not fatal."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problems.append(f"{path.relative_to(root)} could not be read: {error}")
+        return []
+    found, broken = [], 0
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError):
+            broken += bool(line.strip())
+    if broken:
+        problems.append(f"{path.relative_to(root)}: {broken} broken line(s) left out")
+    return records(found)
+
+
+def _last_of_each_step(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By step; a step that was done again after a restart counts once, as it was done last."""
+    by_step = {step: line for line in lines if (step := number(line.get("step"))) is not None}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def number(value: object) -> float | None:
+    """A finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def records(value: object) -> list[dict[str, Any]]:
+    """The JSON objects in a list; none when `value` is not a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def numbers(value: object) -> list[float | None]:
+    """A list with everything that is not a finite number as None; empty when `value` is not a list."""
+    return [number(item) for item in value] if isinstance(value, list) else []

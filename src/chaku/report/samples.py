@@ -1,0 +1,82 @@
+"""What the models wrote, with their part marked."""
+
+from typing import Any
+
+from chaku.report.charts import swatch
+from chaku.report.html import Html, element, join
+from chaku.report.run import Run, mapping
+from chaku.report.table import whole
+
+MAX_EXAMPLES = 4
+CONTEXT_LINES = 8  # of prefix and suffix around an infilled line
+
+
+def samples_section(run: Run) -> Html:
+    """The run's samples, then what each stage wrote along its training."""
+    colours = {stage.name: index for index, stage in enumerate(run.stages)}
+    shown = []
+    for sample in run.samples:
+        infill = sample.get("kind") == "infill"
+        mode = f"infilling, {str(sample.get('mode', '')).upper()}" if infill else "completion"
+        name = str(sample.get("stage", ""))
+        key = element("span", swatch(colours.get(name, 0)), name, class_="key")
+        written = sample.get("middle") if infill else sample.get("text")
+        parts = (sample.get("prefix", ""), written or "", sample.get("suffix") if infill else None)
+        shown.append(_sample([key, element("span", mode)], *parts))
+    if not shown:
+        shown.append(element("p", "No samples were written.", class_="absent"))
+    else:
+        shown.insert(0, element("p", "The ", element("mark", "marked"), " part is the model's.", class_="note"))
+    for stage in run.stages:
+        if stage.samples:
+            along = [_while_training(line) for line in stage.samples]
+            title = f"{stage.name}: {len(along)} sample{'s' * (len(along) != 1)} along its training"
+            shown.append(element("details", element("summary", title), along))
+    return join(shown)
+
+
+def _while_training(line: dict[str, Any]) -> Html:
+    sample = mapping(line["sample"])
+    return _sample(
+        [element("span", f"step {whole(line['step'])}")], sample.get("prompt", ""), sample.get("text", ""), None
+    )
+
+
+def _sample(header: list[Html], before: object, written: object, after: object) -> Html:
+    code = element("code", str(before), element("mark", str(written)), None if after is None else str(after))
+    return element("article", element("header", header), element("pre", code), class_="sample")
+
+
+def infill_examples(stage: str, examples: list[dict[str, Any]]) -> Html:
+    """Held-out lines with what stood there and what each way of asking gave."""
+    shown = []
+    for example in examples[:MAX_EXAMPLES]:
+        truth = str(example.get("middle", ""))
+        before = "\n".join(str(example.get("prefix", "")).split("\n")[-CONTEXT_LINES:])
+        after = "\n".join(str(example.get("suffix", "")).split("\n")[:CONTEXT_LINES])
+        verdicts = []
+        for mode, label in (("psm", "PSM"), ("spm", "SPM"), ("left_to_right", "left to right")):
+            if isinstance(given := example.get(mode), str):
+                right = given == truth
+                sign = element("b", "✓ " if right else "✗ ", class_="good" if right else "bad")
+                verdicts.append(element("span", sign, label, None if right else [": ", element("code", given[:200])]))
+        shown.append(_sample(verdicts, before, truth, after))
+    note = element("p", "Marked is the line that was hidden; above it, what the model put there.", class_="note")
+    title = f"{stage}: {len(shown)} of the hidden lines"
+    return element("details", element("summary", title), note, shown)
+
+
+def program_samples(stage: str, samples: list[dict[str, Any]]) -> Html | None:
+    """A few programs of a benchmark with their verdicts."""
+    shown = []
+    for sample in samples[:MAX_EXAMPLES]:
+        status = str(sample.get("status", sample.get("verdict", "")))
+        header = [
+            element("span", str(sample.get("task_id", sample.get("name", "")))),
+            element("b", status.replace("_", " "), class_="good" if status == "passed" else "bad"),
+            element("span", str(sample.get("reason") or "")[:200]),
+        ]
+        shown.append(_sample(header, sample.get("prompt", ""), sample.get("completion", sample.get("text", "")), None))
+    if not shown:
+        return None
+    return element("details", element("summary", f"{stage}: {len(shown)} of its programs"), shown)

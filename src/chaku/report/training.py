@@ -1,0 +1,153 @@
+"""The report's part on training: the family tree, the curves, the table of stages."""
+
+from typing import Any
+
+from chaku.report.charts import Line, Node, family_tree, line_chart, smooth, swatch, thin
+from chaku.report.html import Html, element, join
+from chaku.report.run import Run, Stage, mapping, number
+from chaku.report.table import count, duration, fixed, percent, table, whole
+
+
+def tree_section(run: Run) -> Html:
+    """The stages and what each came from."""
+    if not run.stages:
+        return _absent("No stage was run.")
+    nodes = []
+    for index, stage in enumerate(run.stages):
+        settings = settings_of(stage)
+        loss = last_loss(stage)
+        lines = [
+            f"{count(stage.tokens)} tokens" if stage.status != "not run" else "not run",
+            f"loss {loss:.3f}" if loss is not None else "",
+            f"{whole(settings['sequence_length'])} context · base {count(settings['rope_theta'])}",
+        ]
+        if stage.status == "unfinished":
+            lines[0] += ", unfinished"
+        if stage.status == "not run":
+            lines[2] = ""
+        nodes.append(Node(stage.name, stage.parent, index, lines, faint=stage.status != "done"))
+    return family_tree(nodes)
+
+
+def curves_section(run: Run) -> Html:
+    """Training loss along the family tree, and held-out loss of each set."""
+    trained = [(index, stage) for index, stage in enumerate(run.stages) if stage.steps]
+    if not trained:
+        return _absent("No training step was logged.")
+    losses: list[Line] = []
+    heldout: dict[str, list[Line]] = {}
+    for index, stage in trained:
+        offset = sum(ancestor.tokens for ancestor in run.ancestors(stage.name))
+        points = [(offset + (number(line.get("tokens")) or 0.0), float(line["loss"])) for line in stage.steps]
+        window = max(1, len(points) // 40)
+        raw = thin(points) if window > 1 else []
+        losses.append(Line(stage.name, index, thin(smooth(points, window)), raw))
+        for name, curve in _heldout_curves(stage, offset).items():
+            heldout.setdefault(name, []).append(Line(stage.name, index, curve))
+    x_label = "tokens seen, ancestors included"
+    parts = [
+        line_chart(
+            losses,
+            title="Training loss",
+            x_label=x_label,
+            y_label="nats a token, log scale; pale: each step, firm: running mean",
+            log_y=True,
+        ),
+        element(
+            "p",
+            "Each stage trains on its own mix of data: compare levels within a stage, and between stages the held-out "
+            "losses below, which use the same text for all.",
+            class_="note",
+        ),
+    ]
+    charts = [
+        line_chart(
+            lines,
+            title=f"Held-out loss: {name}",
+            x_label=x_label,
+            y_label="nats a token, log scale",
+            log_y=True,
+            width=420,
+            height=240,
+        )
+        for name, lines in heldout.items()
+    ]
+    return join([*parts, element("div", charts, class_="pair") if charts else _absent("No held-out loss was logged.")])
+
+
+def _heldout_curves(stage: Stage, offset: float) -> dict[str, list[tuple[float, float]]]:
+    last = stage.steps[-1]
+    tokens_per_step = (number(last.get("tokens")) or 0.0) / max(number(last.get("step")) or 1.0, 1.0)
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for line in stage.heldout:
+        for name, loss in line["heldout_loss"].items():
+            if (value := number(loss)) is not None:
+                curves.setdefault(str(name), []).append((offset + line["step"] * tokens_per_step, value))
+    return curves
+
+
+def stages_section(run: Run) -> Html:
+    """Settings, time and throughput of each stage."""
+    rows = []
+    for index, stage in enumerate(run.stages):
+        settings, steps = settings_of(stage), stage.steps
+        seconds = number(stage.facts.get("seconds")) or (number(steps[-1].get("seconds")) if steps else None)
+        rows.append(
+            [
+                element("span", swatch(index), stage.name, class_="key"),
+                stage.status,
+                stage.parent,
+                count(stage.tokens or None),
+                count(stage.facts.get("steps") or (steps[-1]["step"] if steps else None)),
+                whole(settings["sequence_length"]),
+                count(settings["rope_theta"]),
+                scientific(settings["learning_rate"]),
+                percent(_mean(steps, "infilling_rate"), 0),
+                fixed(last_loss(stage)),
+                duration(seconds),
+                count(stage.tokens / seconds) if seconds and stage.tokens else None,
+                f"{count(_mean(steps, 'flops_per_second'))}FLOP/s" if steps else None,
+                percent(_mean(steps, "mfu"), 0),
+            ]
+        )
+    if not rows:
+        return _absent("No stage was run.")
+    columns = (
+        "stage|status|from|tokens|steps|context|rotary base|peak learning rate|infilled tokens|last loss|time|"
+        "tokens/s|arithmetic|MFU"
+    )
+    note = "Last loss: mean of the last tenth of the steps. MFU: share of the machine's measured matrix-product speed."
+    return join([table(columns.split("|"), rows), element("p", note, class_="note")])
+
+
+def settings_of(stage: Stage) -> dict[str, Any]:
+    """What the tables show of a stage's resolved configuration, None where it is not recorded."""
+    config, model = mapping(stage.facts.get("config")), mapping(stage.facts.get("model"))
+    training = mapping(config.get("training"))
+    return {
+        "sequence_length": number(config.get("sequence_length") or training.get("sequence_length")),
+        "rope_theta": number(model.get("rope_theta") or config.get("rope_theta")),
+        "learning_rate": number(training.get("learning_rate") or config.get("learning_rate")),
+    }
+
+
+def last_loss(stage: Stage) -> float | None:
+    """The mean training loss over the last tenth of the logged steps, in nats; None without steps."""
+    tail = stage.steps[-max(1, len(stage.steps) // 10) :]
+    return sum(float(line["loss"]) for line in tail) / len(tail) if tail else None
+
+
+def _mean(lines: list[dict[str, Any]], key: str) -> float | None:
+    values = [value for line in lines if (value := number(line.get(key))) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def scientific(value: float | None) -> str | None:
+    """0.0003 -> 3e-4."""
+    if value is None or value >= 0.01:
+        return None if value is None else f"{value:.2g}"
+    return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
+
+
+def _absent(text: str) -> Html:
+    return element("p", text, class_="absent")

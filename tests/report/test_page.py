@@ -1,0 +1,292 @@
+"""The whole page: everything that the run holds is in it, escaped, and nothing is fetched or run."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from chaku.errors import ChakuError
+from chaku.report import write_report
+
+SECTIONS = ["family", "curves", "stages", "results", "samples", "corpus", "time", "details"]
+
+
+def parse(path: Path) -> ElementTree.Element:
+    """The page is well-formed XML too, so a stray < anywhere is an error here."""
+    return ElementTree.fromstring(path.read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>"))
+
+
+def text_of(node: ElementTree.Element) -> str:
+    return "".join(node.itertext())
+
+
+def section(page: ElementTree.Element, anchor: str) -> ElementTree.Element:
+    found = page.find(f".//section[@id='{anchor}']")
+    assert found is not None
+    return found
+
+
+def rows_of(node: ElementTree.Element) -> list[list[str]]:
+    return [[text_of(cell) for cell in row] for row in node.iter("tr")]
+
+
+def test_a_finished_run_is_shown_whole(run_dir: Path) -> None:
+    path = write_report(run_dir)
+    assert path == run_dir / "report.html"
+    page = parse(path)
+    assert [node.get("id") for node in page.iter("section")] == SECTIONS
+    assert [node.get("href") for node in page.iter("a")] == [f"#{anchor}" for anchor in SECTIONS]
+    tiles = [[text_of(part) for part in node] for node in page.findall(".//div[@class='tile']")]
+    assert tiles == [
+        ["5.23M", "parameters"],
+        ["10.1M", "tokens, 5 stages"],
+        ["13 min 5 s", "in all"],
+        ["1.670", "bits per held-out byte, python-long"],
+        ["16.0%", "lines infilled exactly, python-long"],
+        ["16.7%", "first steps pass@1, python-long"],
+    ]
+    assert "8 minutes; at 14.2k tokens/s, measured, that is 6.82M tokens" in text_of(page)
+    assert page.find(".//div[@class='warning']") is None
+
+
+def test_the_page_is_one_file_without_scripts(run_dir: Path) -> None:
+    path = write_report(run_dir)
+    page = parse(path)
+    assert {node.tag for node in page.iter()}.isdisjoint({"script", "link", "img", "iframe", "object", "base", "form"})
+    for node in page.iter():
+        assert not any(key.startswith("on") or key == "src" for key in node.attrib)
+        assert node.get("href", "#").startswith("#")
+    style = page.find("head/style")
+    assert style is not None
+    assert style.text is not None
+    assert "url(" not in style.text
+    assert "@import" not in style.text
+    assert "prefers-color-scheme: dark" in style.text
+    policy = page.find("head/meta[@http-equiv='Content-Security-Policy']")
+    assert policy is not None
+    assert policy.get("content") == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def test_every_class_has_a_style(run_dir: Path) -> None:
+    page = parse(write_report(run_dir))
+    style = text_of(page.find("head/style"))  # type: ignore[arg-type]
+    used = {name for node in page.iter() for name in (node.get("class") or "").split()}
+    unstyled = {name for name in used if not re.search(rf"\.{name}\b", style)}
+    assert unstyled == set()
+
+
+def test_the_family_tree_joins_children_to_parents(run_dir: Path) -> None:
+    tree = section(parse(write_report(run_dir)), "family").find(".//svg")
+    assert tree is not None
+    label = "Family tree: base, code from base, long from code, python from code, python-long from python"
+    assert tree.get("aria-label") == label
+    assert len(tree.findall("path[@class='edge']")) == 4
+    boxes = [node for node in tree.findall("rect") if node.get("class") == "box"]
+    corners = {(node.get("x"), node.get("y")) for node in boxes}
+    assert len(boxes) == len(corners) == 5
+
+
+def test_curves_begin_where_the_parent_ended(run_dir: Path) -> None:
+    chart = section(parse(write_report(run_dir)), "curves").find(".//svg")
+    assert chart is not None
+    ends = {}
+    for path in chart.iter("path"):
+        if (path.get("class") or "").startswith("line "):
+            points = [tuple(map(float, point.split())) for point in (path.get("d") or "")[1:].split("L")]
+            ends[path.findtext("title")] = (points[0][0], points[-1][0])
+    assert set(ends) == {"base", "code", "long", "python", "python-long"}
+    for child, parent in (("code", "base"), ("long", "code"), ("python", "code"), ("python-long", "python")):
+        assert ends[child][0] == pytest.approx(ends[parent][1], abs=4)
+        assert ends[child][1] > ends[child][0]
+
+
+def test_stage_rows_carry_settings_time_and_throughput(run_dir: Path) -> None:
+    rows = rows_of(section(parse(write_report(run_dir)), "stages"))
+    row = dict(zip(rows[0], next(row for row in rows if row[0] == "long"), strict=True))
+    assert row["from"] == "code"
+    assert row["context"] == "2,048"
+    assert row["rotary base"] == "1M"
+    assert row["peak learning rate"] == "3.3e-4"
+    assert row["infilled tokens"] == "62%"
+    assert row["tokens/s"] == "14.1k"
+    assert row["MFU"] == "62%"
+
+
+def test_the_papers_rows_are_marked_as_its_own(run_dir: Path) -> None:
+    results = section(parse(write_report(run_dir)), "results")
+    marked = {tuple(text_of(cell) for cell in row) for row in results.iter("tr") if row.get("class") == "paper"}
+    assert ("paper: Code Llama 7B", "33.5%", "–", "–") in marked
+    assert ("paper: Code Llama - Python 7B", "38.4%", "–", "–") in marked
+    assert ("16k tokens", "54.7%", "100.0%", "98.4%") in marked
+    assert any(row[2:4] == ("77.0%", "83.3%") for row in marked)
+    for row in results.iter("tr"):
+        if "paper" in text_of(row):
+            assert row.get("class") == "paper"
+
+
+def test_results_of_each_benchmark(run_dir: Path) -> None:
+    results = section(parse(write_report(run_dir)), "results")
+    rows = rows_of(results)
+    assert ["Python", "428 kB", "1.900", "2.100", "1.980", "1.860", "1.740", "1.620"] in rows
+    assert ["long", "200", "8.0%", "9.0%", "4.0%"] in rows
+    assert ["512 tokens", "30.0%", "60.0%", "0.0%", "20.0%", "10.0%", "30.0%"] in rows
+    assert ["python", "12.5%", "3 of 24", "19 failed, 3 passed, 2 timed out"] in rows
+    best = [text_of(cell) for cell in results.iter("td") if cell.get("class") == "best"]
+    assert "1.620" in best
+    assert "2.100" not in best
+
+
+def test_results_may_lie_under_their_own_key(run_dir: Path) -> None:
+    path = run_dir / "evals" / "long" / "infilling.json"
+    content = json.loads(path.read_text())
+    manifest = content.pop("manifest")
+    path.write_text(json.dumps({"benchmark": "infilling", "stage": "long", "results": content, "manifest": manifest}))
+    assert ["long", "200", "8.0%", "9.0%", "4.0%"] in rows_of(section(parse(write_report(run_dir)), "results"))
+
+
+def test_samples_mark_what_the_model_wrote(run_dir: Path) -> None:
+    articles = section(parse(write_report(run_dir)), "samples").findall("article")
+    assert len(articles) == 3
+    written = [text_of(node) for article in articles for node in article.iter("mark")]
+    assert written[0] == "    if n < 2:\n        return n\n"
+    assert written[1].startswith("Return the string without <non-ASCII>")
+    code = articles[1].find(".//code")
+    assert code is not None
+    assert text_of(code).startswith("def remove_non_ascii")
+    assert text_of(code).endswith("\n    return result\n")
+
+
+def test_corpus_by_language_and_what_was_dropped(run_dir: Path) -> None:
+    rows = rows_of(section(parse(write_report(run_dir)), "corpus"))
+    assert ["Python", "code", "2,330", "21 MB", "47", "428 kB", "44.5%", ""] in rows
+    assert ["exact duplicate", "1,113", "15.1%", "6.1 MB", "Python 812, C 301"] in rows
+    assert ["not utf8", "9", "0.1%", "81 kB", ""] in rows
+
+
+def test_times_and_rates(run_dir: Path) -> None:
+    rows = rows_of(section(parse(write_report(run_dir)), "time"))
+    assert ["corpus", "21.5 s", "3%", "", "47 MB", "2.19 MB/s"] in rows
+    assert ["train code", "6 min 11 s", "47%", "", "5.24M tokens", "14.1k tokens/s"] in rows
+
+
+def test_hostile_text_stays_text(run_dir: Path) -> None:
+    evil = "</code></pre><script>alert('x')</script>\"&amp;\x00\x1b[31m\ud800\u202e"
+    plain = write_report(run_dir).read_text(encoding="utf-8")
+
+    def poison(value: object) -> object:
+        if isinstance(value, dict):
+            # the keys that the report reads stay; names of languages, verdicts and sets are keys as well
+            kept = {"by_language", "verdicts", "heldout_loss"}
+            return {
+                key: {evil: poison(next(iter(each.values())))} if key in kept else poison(each)
+                for key, each in value.items()
+            }
+        if isinstance(value, list):
+            return [poison(each) for each in value]
+        return evil if isinstance(value, str) and value not in ("infill", "train", "code") else value
+
+    for path in [*run_dir.rglob("*.json"), *run_dir.rglob("metrics.jsonl")]:
+        lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        path.write_text("".join(json.dumps(poison(json.loads(line))) + "\n" for line in lines))
+    page = parse(write_report(run_dir))
+    assert page.find(".//script") is None
+    shown = text_of(page)
+    assert shown.count("<script>alert('x')</script>\"&amp;␀␛[31m\ufffd⟨U+202E⟩") > 20
+    assert "<script" not in plain
+
+
+@pytest.mark.parametrize(
+    "missing", ["recipe.json", "budget.json", "corpus", "stages", "evals", "samples.json", "timings.json"]
+)
+def test_a_missing_part_is_said_not_fatal(run_dir: Path, missing: str) -> None:
+    path = run_dir / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = parse(write_report(run_dir))
+    assert [node.get("id") for node in page.iter("section")] == SECTIONS
+    expected = {
+        "corpus": "No corpus was built.",
+        "evals": "Not run.",
+        "samples.json": "No samples were written.",
+        "timings.json": "No step was timed.",
+        "stages": "not run",
+    }
+    assert expected.get(missing, "5 of 5 stages finished.") in text_of(page)
+
+
+def test_an_empty_directory_gives_a_page_that_says_so(tmp_path: Path) -> None:
+    page = parse(write_report(tmp_path))
+    assert "Nothing trained yet." in text_of(page)
+    assert "No stage was run." in text_of(section(page, "family"))
+    assert ("paper: Code Llama 7B", "33.5%") in {tuple(row[:2]) for row in rows_of(section(page, "results"))}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", "null", '"text"', '{"stages": 3, "kept": [1], "tokens": NaN}', "[" * 9999]
+)
+def test_broken_files_never_stop_the_report(run_dir: Path, content: str) -> None:
+    for path in [*run_dir.rglob("*.json"), *run_dir.rglob("*.jsonl")]:
+        path.write_text(content)
+    assert [node.get("id") for node in parse(write_report(run_dir)).iter("section")] == SECTIONS
+
+
+def test_a_broken_file_is_named(run_dir: Path) -> None:
+    (run_dir / "timings.json").write_text('[{"name": "cor')
+    with (run_dir / "stages" / "long" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 61, "lo')
+    warning = parse(write_report(run_dir)).find(".//div[@class='warning']")
+    assert warning is not None
+    assert "timings.json could not be read" in text_of(warning)
+    assert "stages/long/metrics.jsonl: 1 broken line(s) left out" in text_of(warning)
+
+
+@pytest.mark.parametrize("wrong", [None, "text", -1, 1e308, [], {}, [[]], [None, "x"], True])
+def test_values_of_a_wrong_type_never_stop_the_report(run_dir: Path, wrong: object) -> None:
+    """Every value of every file in turn, first alone, is replaced: two levels deep is where the report reads."""
+    files = [
+        *(run_dir / name for name in ("recipe.json", "budget.json", "samples.json", "timings.json")),
+        run_dir / "corpus" / "summary.json",
+        run_dir / "stages" / "code" / "stage.json",
+        *(run_dir / "evals" / "code").glob("*.json"),
+    ]
+    for path in files:
+        whole = path.read_text()
+        top = json.loads(whole)
+        for key in top if isinstance(top, dict) else range(1):
+            for inner in [None, *(top[key] if isinstance(top[key], dict) else ())]:
+                changed = json.loads(whole)
+                if inner is None:
+                    changed[key] = wrong
+                else:
+                    changed[key][inner] = wrong
+                path.write_text(json.dumps(changed))
+                write_report(run_dir)
+        path.write_text(whole)
+    parse(write_report(run_dir))
+
+
+def test_an_unfinished_and_a_planned_stage(run_dir: Path) -> None:
+    (run_dir / "stages" / "python" / "stage.json").unlink()
+    shutil.rmtree(run_dir / "stages" / "python-long")
+    page = parse(write_report(run_dir))
+    assert "3 of 5 stages finished." in text_of(page)
+    statuses = {row[0]: row[1:3] for row in rows_of(section(page, "stages"))}
+    assert statuses["python"] == ["unfinished", "code"]
+    assert statuses["python-long"] == ["not run", "python"]
+
+
+def test_a_circle_of_parents_still_gives_a_page(run_dir: Path) -> None:
+    path = run_dir / "stages" / "base" / "stage.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parent": "long"}))
+    page = parse(write_report(run_dir))
+    assert len([row for row in rows_of(section(page, "stages")) if len(row) > 3]) == 6
+
+
+def test_a_path_that_is_no_directory_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ChakuError, match="is not a run directory"):
+        write_report(tmp_path / "absent")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ChakuError, match="is not a run directory"):
+        write_report(tmp_path / "file")
