@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chaku.report.charts import Line, Node, _linear_ticks, _log_ticks, family_tree, line_chart, smooth, thin
 from chaku.report.html import Html, element, escape, join
-from chaku.report.table import duration, percent, size
+from chaku.report.table import duration, percent, size, spaced
 
 
 @given(st.text(st.characters(codec=None)))
@@ -43,6 +43,7 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 def test_sizes_and_percentages() -> None:
     assert [size(n) for n in (0, 999, 1000, 2_340_000, 5e9)] == ["0 B", "999 B", "1 kB", "2.34 MB", "5 GB"]
+    assert [spaced(n, "FLOP/s") for n in (3.1e11, 12, None)] == ["310 GFLOP/s", "12 FLOP/s", "–"]
     assert [percent(x) for x in (0.335, 1, float("nan"), "x", True)] == ["33.5%", "100.0%", "–", "–", "–"]
 
 
@@ -65,9 +66,9 @@ def test_log_ticks_are_few_inside_and_rising(low: float, ratio: float) -> None:
     assert ticks == sorted(set(ticks))
 
 
-def test_smooth_is_a_trailing_mean_and_thin_keeps_the_ends() -> None:
+def test_smooth_is_a_centred_mean_and_thin_keeps_the_ends() -> None:
     points = [(float(x), float(x)) for x in range(6)]
-    assert smooth(points, 3) == [(0, 0), (1, 0.5), (2, 1), (3, 2), (4, 3), (5, 4)]
+    assert smooth(points, 3) == [(0, 0.5), (1, 1), (2, 2), (3, 3), (4, 4), (5, 4.5)]
     long = [(float(x), 2.0) for x in range(1001)]
     few = thin(long, 10)
     assert len(few) == 10

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from chaku.console import short
 from chaku.report.html import Html, element
@@ -108,11 +109,12 @@ def _dashed(colour: int) -> bool:
 
 
 def smooth(points: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
-    """The mean of each point and up to `window` - 1 before it."""
-    means, total = [], 0.0
-    for index, (x, y) in enumerate(points):
-        total += y - (points[index - window][1] if index >= window else 0.0)
-        means.append((x, total / min(index + 1, window)))
+    """At each point the mean of those at most `window` // 2 places away."""
+    sums = [0.0, *accumulate(y for _, y in points)]
+    means = []
+    for index, (x, _) in enumerate(points):
+        first, last = max(0, index - window // 2), min(len(points), index + window // 2 + 1)
+        means.append((x, (sums[last] - sums[first]) / (last - first)))
     return means
 
 
@@ -168,7 +170,7 @@ def _f(value: float) -> str:
 
 def family_tree(nodes: Sequence[Node]) -> Html:
     """The stages from left to right, each joined to its parent; a first child stands level with its parent."""
-    box_width, line_height, gap_x, gap_y = 152, 16, 40, 18
+    box_width, line_height, gap_x, gap_y = 176, 16, 36, 18
     box_height = 32 + line_height * max((len(node.lines) for node in nodes), default=0)
     places: dict[str, tuple[int, int]] = {}
     num_rows = 0
@@ -211,7 +213,7 @@ def family_tree(nodes: Sequence[Node]) -> Html:
         )
         parts.append(element("text", _clip(node.name, 16), x=x + 28, y=y + 22, class_="name"))
         for index, line in enumerate(node.lines):
-            parts.append(element("text", _clip(line, 24), x=x + 12, y=y + 40 + index * line_height, class_="tick"))
+            parts.append(element("text", _clip(line, 27), x=x + 12, y=y + 40 + index * line_height, class_="tick"))
     width = 2 + max((corner(name)[0] + box_width for name in places), default=0)
     height = 2 + max((corner(name)[1] + box_height for name in places), default=0)
     label = "Family tree: " + ", ".join(

@@ -46,7 +46,7 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
     sums = {name: sum(row.get(name, 0.0) for row in by_language.values()) for name in _COLUMNS}
     totals = [whole(sums[n]) if n.endswith("documents") else size(sums[n]) for n in _COLUMNS]
     rows.append(["all", text_cell(""), *totals, "100%", text_cell("")])
-    columns = ["language", "kind", "documents", "text", "held out", "text", "share", ""]
+    columns = ["language", "<kind", "documents", "text", "held out", "text", "share", "<"]
     return table(columns, rows)
 
 
@@ -75,7 +75,7 @@ def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
         rows.append(
             [reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), text_cell(languages)]
         )
-    return table(["reason", "documents", "of all seen", "text", "mostly"], rows)
+    return table(["reason", "documents", "of all seen", "text", "<mostly"], rows)
 
 
 def timings_section(run: Run) -> Html:
@@ -99,7 +99,7 @@ def timings_section(run: Run) -> Html:
     if not rows:
         return element("p", "No step was timed.", class_="absent")
     rows.append(["all", duration(total), "100%", text_cell(""), text_cell(""), text_cell("")])
-    return table(["step", "time", "share", "", "work", "rate"], rows)
+    return table(["step", "time", "share", "<", "<work", "<rate"], rows)
 
 
 def _rate(items: float | None, seconds: float | None, unit: str) -> str:

@@ -137,4 +137,4 @@ def _details(run: Run) -> Html:
     if not rows:
         return element("p", "No stage is finished.", class_="absent")
     text = "The same recipe, seed and versions on the same kind of machine give the same weights to the bit."
-    return join([table(["stage", "seed", "fingerprint", "versions"], rows), element("p", text, class_="note")])
+    return join([table(["stage", "seed", "fingerprint", "<versions"], rows), element("p", text, class_="note")])

@@ -1,5 +1,6 @@
 """The report's part on evaluation: each benchmark's table, with the paper's numbers where it has them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chaku.report import paper
@@ -66,7 +67,7 @@ def _bits_per_byte(run: Run, results: dict[str, dict[str, Any]]) -> Html:
 
 def _infilling(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     modes = ("psm", "spm", "left_to_right")
-    rows: list[object] = []
+    rows: list[Sequence[object]] = []
     for stage, result in results.items():
         shares = [number(mapping(result.get(mode)).get("exact_match")) for mode in modes]
         rows.append([stage, whole(result.get("num_examples")), *(heat_cell(share) for share in shares)])
@@ -78,7 +79,7 @@ def _infilling(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     )
     columns = ["stage", "examples", "PSM", "SPM", "left to right"]
     shown = next((result for result in reversed(results.values()) if records(result.get("examples"))), None)
-    parts = [table(columns, rows), element("p", note, class_="note")]  # type: ignore[arg-type]
+    parts = [table(columns, rows), element("p", note, class_="note")]
     if shown is not None:
         name = next(stage for stage, result in results.items() if result is shown)
         parts.append(infill_examples(name, records(shown.get("examples"))))
@@ -110,27 +111,28 @@ def _perplexity(run: Run, results: dict[str, dict[str, Any]]) -> Html:
 
 
 def _key_retrieval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
-    parts = []
+    tables: dict[tuple[tuple[str, ...], str], list[Sequence[object]]] = {}
     for stage, result in results.items():
-        positions = numbers(result.get("positions"))
-        columns = ["context", *(f"greedy, at {position:g}" for position in positions if position is not None)]
-        columns += [f"ranked, at {position:g}" for position in positions if position is not None]
-        rows = []
-        greedy, forced = result.get("accuracy"), result.get("forced_accuracy")
+        positions = [f"{position:g}" for position in numbers(result.get("positions")) if position is not None]
+        rows = tables.setdefault((tuple(positions), whole(result.get("num_examples"))), [])
         for index, length in enumerate(numbers(result.get("lengths"))):
-            cells = [heat_cell(share) for of in (greedy, forced) for share in _row(of, index, len(positions))]
-            rows.append([f"{whole(length)} tokens", *cells])
-        parts.append(table(columns, rows, f"{stage}: {whole(result.get('num_examples'))} examples a cell"))
-    columns = ["context", *(f"greedy, at {position:g}" for position in paper.KEY_RETRIEVAL_POSITIONS)]
+            tables_of = (result.get("accuracy"), result.get("forced_accuracy"))
+            cells = [heat_cell(share) for each in tables_of for share in _row(each, index, len(positions))]
+            rows.append([stage if index == 0 else "", f"{whole(length)} tokens", *cells])
+    parts = []
+    for (at_positions, num_examples), rows in tables.items():
+        columns = ["stage", "context", *(f"{way} {at}" for way in ("greedy", "ranked") for at in at_positions)]
+        parts.append(table(columns, rows, f"This run: {num_examples} examples a cell"))
+    columns = ["context", *(f"greedy {position:g}" for position in paper.KEY_RETRIEVAL_POSITIONS)]
     published = [
         table_row([f"{length} tokens", *(f"{share:.1f}%" for share in shares)], class_="paper")
         for length, shares in zip(paper.KEY_RETRIEVAL_LENGTHS, paper.KEY_RETRIEVAL_ACCURACY, strict=True)
     ]
-    parts.append(table(columns, published, f"paper: {paper.MODEL}, 64 examples a cell"))
+    parts.append(table(columns, published, f"Paper: {paper.MODEL}, 64 examples a cell"))
     note = (
-        "A function that returns a two-digit number is hidden at a relative position of the context; the model "
-        "completes a call to it. Greedy: it writes the number. Ranked: of all two-digit numbers it finds "
-        "that one the likeliest (chance: 1.1%)."
+        "A function that returns a two-digit number is hidden at a place in the context (0 is its start); the model "
+        "completes a call to it. Greedy: it writes the number. Ranked: of all two-digit numbers it finds that one the "
+        "likeliest (chance: 1.1%)."
     )
     return join([*parts, element("p", note, class_="note")])
 
@@ -142,7 +144,7 @@ def _row(table_of: object, index: int, width: int) -> list[float | None]:
 
 
 def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str, float] | None = None) -> Html:
-    rows: list[object] = []
+    rows: list[Sequence[object]] = []
     for stage, result in results.items():
         verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
         passed = f"{whole(result.get('num_passed'))} of {whole(result.get('num_problems'))}"
@@ -151,7 +153,7 @@ def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str,
     for model, share in (published or {}).items():
         rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, None], class_="paper"))
     shown = [program_samples(stage, records(result.get("samples"))) for stage, result in results.items()]
-    return join([table(["stage", "pass@1", "passed", "verdicts"], rows), *shown])  # type: ignore[arg-type]
+    return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), *shown])
 
 
 def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
@@ -171,7 +173,7 @@ def _how_measured(run: Run, benchmark: str) -> Html | None:
             )
     if not rows:
         return None
-    return element("details", element("summary", "How it was measured"), table(["stage", "manifest", "value"], rows))
+    return element("details", element("summary", "How it was measured"), table(["stage", "<manifest", "<value"], rows))
 
 
 def _not_run() -> Html:

@@ -10,11 +10,20 @@ NOTHING = "–"
 
 
 def table(columns: Sequence[object], rows: Sequence[Sequence[object]], caption: str | None = None) -> Html:
-    """A table; the first cell of each row is its heading. A cell may be text, Html or a whole <td>; None is a dash."""
-    head = element("thead", element("tr", [element("th", column, scope="col") for column in columns]))
+    """A table; the first cell of each row is its heading. A cell may be text, Html or a whole <td>; None is a dash.
+
+    A column whose name begins with "<" is left-aligned, as `text_cell` is.
+    """
+    head = element("thead", element("tr", [_heading(column) for column in columns]))
     body = element("tbody", [row if isinstance(row, Html) else table_row(row) for row in rows])
     title = element("caption", caption) if caption else None
     return element("div", element("table", title, head, body), class_="scroll table")
+
+
+def _heading(column: object) -> Html:
+    """A column's heading; "<words" stands over left-aligned cells."""
+    text = str(column)
+    return element("th", text.removeprefix("<"), scope="col", class_="text" if text.startswith("<") else None)
 
 
 def table_row(cells: Sequence[object], class_: str | None = None) -> Html:
@@ -64,6 +73,12 @@ def count(value: object) -> str:
     """A count in four characters or so; a dash when it is not a number."""
     value = number(value)
     return NOTHING if value is None else short(value)
+
+
+def spaced(value: object, unit: str) -> str:
+    """A count with a unit that takes the scale's prefix: 310 GFLOP/s."""
+    text = count(value)
+    return text if text == NOTHING else f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
 
 
 def whole(value: object) -> str:

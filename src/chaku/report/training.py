@@ -5,7 +5,7 @@ from typing import Any
 from chaku.report.charts import Line, Node, family_tree, line_chart, smooth, swatch, thin
 from chaku.report.html import Html, element, join
 from chaku.report.run import Run, Stage, mapping, number
-from chaku.report.table import count, duration, fixed, percent, table, whole
+from chaku.report.table import count, duration, fixed, percent, spaced, table, whole
 
 
 def tree_section(run: Run) -> Html:
@@ -88,36 +88,58 @@ def _heldout_curves(stage: Stage, offset: float) -> dict[str, list[tuple[float, 
 
 def stages_section(run: Run) -> Html:
     """Settings, time and throughput of each stage."""
-    rows = []
+    settings_rows, speed_rows = [], []
     for index, stage in enumerate(run.stages):
+        name = element("span", swatch(index), stage.name, class_="key")
         settings, steps = settings_of(stage), stage.steps
-        seconds = number(stage.facts.get("seconds")) or (number(steps[-1].get("seconds")) if steps else None)
-        rows.append(
+        settings_rows.append(
             [
-                element("span", swatch(index), stage.name, class_="key"),
-                stage.status,
+                name,
                 stage.parent,
-                count(stage.tokens or None),
-                count(stage.facts.get("steps") or (steps[-1]["step"] if steps else None)),
+                stage.status,
                 whole(settings["sequence_length"]),
                 count(settings["rope_theta"]),
                 scientific(settings["learning_rate"]),
                 percent(_mean(steps, "infilling_rate"), 0),
                 fixed(last_loss(stage)),
+            ]
+        )
+        seconds = number(stage.facts.get("seconds")) or (number(steps[-1].get("seconds")) if steps else None)
+        speed_rows.append(
+            [
+                name,
+                count(stage.tokens or None),
+                count(stage.facts.get("steps") or (steps[-1]["step"] if steps else None)),
                 duration(seconds),
                 count(stage.tokens / seconds) if seconds and stage.tokens else None,
-                f"{count(_mean(steps, 'flops_per_second'))}FLOP/s" if steps else None,
+                spaced(_mean(steps, "flops_per_second"), "FLOP/s") if steps else None,
                 percent(_mean(steps, "mfu"), 0),
             ]
         )
-    if not rows:
+    if not settings_rows:
         return _absent("No stage was run.")
-    columns = (
-        "stage|status|from|tokens|steps|context|rotary base|peak learning rate|infilled tokens|last loss|time|"
-        "tokens/s|arithmetic|MFU"
+    settings_columns = [
+        "stage",
+        "from",
+        "status",
+        "context",
+        "rotary base",
+        "peak rate",
+        "infilled tokens",
+        "last loss",
+    ]
+    speed_columns = ["stage", "tokens", "steps", "time", "tokens/s", "arithmetic", "MFU"]
+    note = (
+        "Peak rate: of learning. Infilled tokens: those in documents rearranged for infilling. Last loss: mean of the "
+        "last tenth of the steps. MFU: share of the machine's measured matrix-product speed."
     )
-    note = "Last loss: mean of the last tenth of the steps. MFU: share of the machine's measured matrix-product speed."
-    return join([table(columns.split("|"), rows), element("p", note, class_="note")])
+    return join(
+        [
+            table(settings_columns, settings_rows),
+            table(speed_columns, speed_rows),
+            element("p", note, class_="note"),
+        ]
+    )
 
 
 def settings_of(stage: Stage) -> dict[str, Any]:
