@@ -1,0 +1,174 @@
+"""Infilling: a document is cut at two random characters and its middle moved to the end (paper 2.3)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from chaku.errors import ChakuError
+from chaku.tokens.tokenizer import Tokenizer
+
+Mode = Literal["psm", "spm"]
+SENTINELS_ADDED = 4  # PRE, SUF, MID, EOT; BOS and EOS every document has
+
+
+@dataclass(frozen=True)
+class InfillingConfig:
+    """`rate` of whole documents are infilled, `spm_rate` of those suffix first. Paper 2.3: 0.9, and half."""
+
+    rate: float = 0.9
+    spm_rate: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Infilled:
+    """`ids` of a training sequence, int32, from BOS to EOS; `mode` is None when the document was left as it is."""
+
+    ids: np.ndarray
+    mode: Mode | None
+
+
+def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: Mode) -> list[int]:
+    """The training sequence of a text cut before characters `first` <= `second`, by encoding its parts anew.
+
+    PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID enc_inf(middle) EOT EOS.
+    SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix + middle) EOT EOS, prefix and middle joined as text.
+    EOS after EOT: the paper does not say; Meta trained with BOS and EOS.
+    """
+    pre, suf, mid, eot = sentinels(tokenizer)
+    prefix, middle, suffix = text[:first], text[first:second], text[second:]
+    tail = tokenizer.encode_infilling(suffix)
+    if mode == "psm":
+        parts = [pre, *tokenizer.encode(prefix), suf, *tail, mid, *tokenizer.encode_infilling(middle)]
+    else:
+        parts = [pre, suf, *tail, mid, *tokenizer.encode(prefix + middle)]
+    return [tokenizer.bos_id, *parts, eot, tokenizer.eos_id]
+
+
+def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
+    """The document of a training sequence, infilled or not."""
+    ids = [int(each) for each in ids]
+    assert ids[0] == tokenizer.bos_id
+    assert ids[-1] == tokenizer.eos_id
+    if tokenizer.prefix_id is None or ids[1:2] != [tokenizer.prefix_id]:
+        return tokenizer.decode(ids[1:-1])
+    pre, suf, mid, eot = sentinels(tokenizer)
+    at_suffix, at_middle, at_end = ids.index(suf), ids.index(mid), ids.index(eot)
+    prefix = tokenizer.decode(ids[ids.index(pre) + 1 : at_suffix])
+    suffix = tokenizer.decode_infilling(ids[at_suffix + 1 : at_middle])
+    middle = ids[at_middle + 1 : at_end]
+    joined = at_suffix == 2  # SPM; an empty prefix in PSM looks the same, and only the implicit space tells
+    if joined and (not middle or tokenizer.decode_infilling(middle).startswith(" ")):
+        spm = tokenizer.decode(middle)
+        psm = tokenizer.decode_infilling(middle)
+        # enc("x") begins with the implicit space and enc_inf(" x") with a real one: the same ids, so PSM with an empty
+        # prefix and a middle that begins with a space cannot be told from SPM. Training draws both; tests say which.
+        return (spm if tokenizer.encode(spm) == middle else psm) + suffix
+    return prefix + tokenizer.decode_infilling(middle) + suffix
+
+
+def sentinels(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
+    """The ids of PRE, SUF, MID and EOT. Raises ChakuError for a vocabulary without them."""
+    pre, suf, mid, eot = tokenizer.prefix_id, tokenizer.suffix_id, tokenizer.middle_id, tokenizer.eot_id
+    if pre is None or suf is None or mid is None or eot is None:
+        raise ChakuError(
+            "the tokenizer has no infilling tokens; extend it (extend_for_infilling), or leave `infilling` out"
+        )
+    return pre, suf, mid, eot
+
+
+class Infiller:
+    """Infills documents held as token ids, without encoding them again: equal to `infill_text`, and much faster.
+
+    A line break is a token of its own that joins no other, so a line's tokens depend on that line alone. Each cut is
+    found by counting characters per token, and only the line that it falls in is encoded again.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, config: InfillingConfig, seed: int):
+        self.tokenizer = tokenizer
+        self.config = config
+        self.seed = seed
+        sentinels(tokenizer)
+        self._newline = tokenizer.encode_infilling("\n")[0]
+        self._num_characters = tokenizer.num_characters
+
+    def __call__(self, tokens: np.ndarray, document_id: int, epoch: int) -> Infilled:
+        """`tokens`: (n,), `encode(text)` of a whole document. The draw depends on (seed, document_id, epoch) alone."""
+        infill, order, first, second = _draw(self.seed, document_id, epoch)
+        characters = np.cumsum(self._num_characters[tokens])
+        total = int(characters[-1]) - 1 if len(tokens) else 0  # without the implicit leading space
+        if infill >= self.config.rate:
+            return Infilled(_join(self.tokenizer.bos_id, tokens, self.tokenizer.eos_id), None)
+        cuts = sorted((int(first * (total + 1)), int(second * (total + 1))))
+        mode: Mode = "spm" if order < self.config.spm_rate else "psm"
+        return Infilled(self.splice(tokens, characters, cuts[0], cuts[1], mode), mode)
+
+    def splice(self, tokens: np.ndarray, characters: np.ndarray, first: int, second: int, mode: Mode) -> np.ndarray:
+        """`infill_text` of the document, int32. `characters`: cumulative characters of its tokens."""
+        tokenizer = self.tokenizer
+        pre, suf, mid, eot = sentinels(tokenizer)
+        start2, end2, line2, offset2 = self._line(tokens, characters, second)
+        after2 = tokenizer.encode_infilling(line2[offset2:])
+        if mode == "spm":
+            before2 = self._opening(line2[:offset2], start2)
+            return _join(
+                tokenizer.bos_id, pre, suf, after2, tokens[end2:], mid, tokens[:start2], before2, eot, tokenizer.eos_id
+            )
+        start1, end1, line1, offset1 = self._line(tokens, characters, first)
+        prefix = (tokens[:start1], self._opening(line1[:offset1], start1))
+        if start1 == start2:
+            middle: tuple[np.ndarray | list[int], ...] = (tokenizer.encode_infilling(line1[offset1:offset2]),)
+        else:
+            middle = (
+                tokenizer.encode_infilling(line1[offset1:]),
+                tokens[end1:start2],
+                tokenizer.encode_infilling(line2[:offset2]),
+            )
+        return _join(tokenizer.bos_id, pre, *prefix, suf, after2, tokens[end2:], mid, *middle, eot, tokenizer.eos_id)
+
+    def _opening(self, text: str, start: int) -> list[int]:
+        """The beginning of a line: the document's first line has the implicit space."""
+        return self.tokenizer.encode(text) if start == 0 else self.tokenizer.encode_infilling(text)
+
+    def _line(self, tokens: np.ndarray, characters: np.ndarray, cut: int) -> tuple[int, int, str, int]:
+        """The line that character `cut` falls in: its first token, the token after it, its text, the cut's offset.
+
+        A line ends before its line break, which starts the next "line": the break then stays whole on either side.
+        """
+        if len(tokens) == 0:
+            return 0, 0, "", 0
+        # The token that holds the character before the cut, counting the implicit space as character 0.
+        at = int(np.searchsorted(characters, cut + 1, side="left"))
+        at = min(at, len(tokens) - 1)
+        start = at
+        while start > 0 and tokens[start - 1] != self._newline:
+            start -= 1
+        end = at
+        while end < len(tokens) and tokens[end] != self._newline:
+            end += 1
+        if end < len(tokens) and tokens[at] == self._newline:
+            end = at + 1
+        text = self.tokenizer.decode_infilling(tokens[start:end])
+        before = int(characters[start - 1]) - 1 if start else 0
+        if start == 0:
+            text = text[1:]
+        return start, end, text, cut - before
+
+
+def _draw(seed: int, document_id: int, epoch: int) -> tuple[float, float, float, float]:
+    """Four uniform numbers in [0, 1) from three integers: splitmix64 over their mix."""
+    state = (seed * 0x9E3779B97F4A7C15 + document_id * 0xBF58476D1CE4E5B9 + epoch * 0x94D049BB133111EB) & _MASK
+    numbers = []
+    for _ in range(4):
+        state = (state + 0x9E3779B97F4A7C15) & _MASK
+        mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
+        numbers.append(((mixed ^ (mixed >> 31)) >> 11) / (1 << 53))
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+_MASK = (1 << 64) - 1
+
+
+def _join(*parts: int | list[int] | np.ndarray) -> np.ndarray:
+    return np.concatenate([np.atleast_1d(np.asarray(part, dtype=np.int32)) for part in parts])

@@ -1,0 +1,55 @@
+"""Train a Llama-style tokenizer on documents."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.tokens.tokenizer import SENTINELS, SPACE, Tokenizer, llama_definition
+
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+# Units that pieces stay within, as SentencePiece splits them for Llama: a run of spaces but its last, a word, a run of
+# signs, each with the space before it; a digit; a line break. So no piece holds a line break or two digits.
+_UNITS = rf"{SPACE}?[^\W\d_]+|{SPACE}?(?:[^\w\s{SPACE}]|_)+|\d|{SPACE}+(?=[^\s{SPACE}])|{SPACE}+|\s"
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Byte-pair encoding with `vocab_size` ids: unk, bos, eos, 256 bytes, pieces, and last the four sentinels.
+
+    Raises ChakuError when the vocabulary cannot hold more than the bytes, or when the texts are too few to fill it.
+    """
+    import tokenizers
+    from tokenizers import Regex, models, pre_tokenizers, trainers
+
+    control = ["<unk>", "<s>", "</s>"]
+    first = len(control) + len(BYTES)
+    if vocab_size < first + len(SENTINELS) + 1:
+        raise ChakuError(
+            f"a vocabulary of {vocab_size} is too small: {first + len(SENTINELS)} ids are bytes and specials"
+        )
+    trained = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
+    trained.pre_tokenizer = pre_tokenizers.Split(Regex(_UNITS), behavior="isolated")
+    room = vocab_size - first - len(SENTINELS)
+    # Single characters take at most half of the pieces; rarer ones are written as bytes.
+    alphabet = min(1000, max(room // 2, 1))
+    trainer = trainers.BpeTrainer(vocab_size=room, special_tokens=[], show_progress=False, limit_alphabet=alphabet)
+    trained.train_from_iterator(_without_line_breaks(texts), trainer)
+    learnt: dict[str, Any] = json.loads(trained.to_str())["model"]
+    pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
+    size = first + len(pieces) + len(SENTINELS)
+    if size < vocab_size:
+        raise ChakuError(
+            f"the texts fill a vocabulary of only {size}, not {vocab_size}; give more, or lower tokenizer.vocab_size"
+        )
+    vocab = {piece: number for number, piece in enumerate([*control, *BYTES, *pieces])}
+    special = {piece: number for number, piece in enumerate(control)}
+    special |= {piece: len(vocab) + index for index, piece in enumerate(SENTINELS)}
+    return Tokenizer(llama_definition(vocab, learnt["merges"], special))
+
+
+def _without_line_breaks(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for line in text.replace(SPACE, "").split("\n"):
+            if line:
+                yield line.replace(" ", SPACE)
