@@ -8,7 +8,7 @@ from chaku.report.charts import Line, line_chart
 from chaku.report.html import Html, element, join
 from chaku.report.run import Run, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
-from chaku.report.table import count, fixed, heat_cell, size, table, table_row, whole
+from chaku.report.table import count, fixed, heat_cell, size, table, table_row, text_cell, whole
 
 PAPER_NOTE = (
     "Rows marked “paper” are the published numbers of a model with 7 billion parameters, trained on 500 billion tokens "
@@ -149,11 +149,11 @@ def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str,
         verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
         passed = f"{whole(result.get('num_passed'))} of {whole(result.get('num_problems'))}"
         counts = ", ".join(f"{count(amount)} {str(status).replace('_', ' ')}" for status, amount in verdicts)
-        rows.append([stage, heat_cell(number(result.get("pass_at_1"))), passed, element("td", counts, class_="text")])
+        rows.append([stage, heat_cell(number(result.get("pass_at_1"))), passed, text_cell(counts)])
     for model, share in (published or {}).items():
-        rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, None], class_="paper"))
-    shown = [program_samples(stage, records(result.get("samples"))) for stage, result in results.items()]
-    return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), *shown])
+        rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, text_cell("")], class_="paper"))
+    shown = program_samples({stage: records(result.get("samples")) for stage, result in results.items()})
+    return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), shown])
 
 
 def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
@@ -164,16 +164,19 @@ def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
 
 
 def _how_measured(run: Run, benchmark: str) -> Html | None:
-    """The manifests, folded away."""
-    rows = []
-    for stage, content in run.evals.get(benchmark, {}).items():
+    """The manifests, folded away; what several stages have in common is said once."""
+    contents = run.evals.get(benchmark, {})
+    stages: dict[tuple[str, str], list[str]] = {}
+    for stage, content in contents.items():
         for key, value in mapping(content.get("manifest")).items():
-            rows.append(
-                [stage, element("td", element("code", key), class_="text"), element("td", str(value), class_="text")]
-            )
+            stages.setdefault((key, str(value)), []).append(stage)
+    rows = []
+    for (key, value), names in sorted(stages.items(), key=lambda item: item[0][0]):
+        of = "all" if len(names) == len(contents) else ", ".join(names)
+        rows.append([element("code", key), text_cell(of), text_cell(value)])
     if not rows:
         return None
-    return element("details", element("summary", "How it was measured"), table(["stage", "<manifest", "<value"], rows))
+    return element("details", element("summary", "How it was measured"), table(["", "<stage", "<value"], rows))
 
 
 def _not_run() -> Html:

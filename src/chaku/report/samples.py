@@ -66,17 +66,20 @@ def infill_examples(stage: str, examples: list[dict[str, Any]]) -> Html:
     return element("details", element("summary", title), note, shown)
 
 
-def program_samples(stage: str, samples: list[dict[str, Any]]) -> Html | None:
-    """A few programs of a benchmark with their verdicts."""
+def program_samples(samples: dict[str, list[dict[str, Any]]]) -> Html | None:
+    """A few programs of a benchmark with their verdicts, by stage."""
     shown = []
-    for sample in samples[:MAX_EXAMPLES]:
-        status = str(sample.get("status", sample.get("verdict", "")))
-        header = [
-            element("span", str(sample.get("task_id", sample.get("name", "")))),
-            element("b", status.replace("_", " "), class_="good" if status == "passed" else "bad"),
-            element("span", str(sample.get("reason") or "")[:200]),
-        ]
-        shown.append(_sample(header, sample.get("prompt", ""), sample.get("completion", sample.get("text", "")), None))
+    for stage, programs in samples.items():
+        for program in programs[:MAX_EXAMPLES]:
+            status = str(program.get("status", program.get("verdict", "")))
+            header = [
+                element("span", stage),
+                element("span", str(program.get("task_id", program.get("name", "")))),
+                element("b", status.replace("_", " "), class_="good" if status == "passed" else "bad"),
+                element("span", str(program.get("reason") or "")[:200]),
+            ]
+            written = program.get("completion", program.get("text", ""))
+            shown.append(_sample(header, program.get("prompt", ""), written, None))
     if not shown:
         return None
-    return element("details", element("summary", f"{stage}: {len(shown)} of its programs"), shown)
+    return element("details", element("summary", f"{len(shown)} of the programs"), shown)
