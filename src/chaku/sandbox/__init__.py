@@ -1,0 +1,1 @@
+"""Text to verdict: programs run where they can do no harm."""
