@@ -1,0 +1,61 @@
+"""A document, and the Parquet files that hold documents."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaku.errors import ChakuError
+
+KINDS = ("code", "code_prose", "prose")
+SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("path", pa.string()),
+        ("language", pa.string()),
+        ("kind", pa.string()),
+        ("license", pa.string()),
+        ("source", pa.string()),
+        ("sha256", pa.string()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text. `kind` is "code", "code_prose" (natural language about code) or "prose"; `sha256` is of its UTF-8."""
+
+    text: str
+    path: str
+    language: str
+    kind: str
+    license: str | None
+    source: str
+    sha256: str
+
+
+def read_documents(
+    corpus: Path, split: str, kinds: Collection[str] | None = None, languages: Collection[str] | None = None
+) -> Iterator[Document]:
+    """The documents of a split ("train" or "heldout"), in file order, a row group at a time.
+
+    Raises ChakuError when the corpus has no such files, or one is damaged.
+    """
+    files = sorted(corpus.glob(f"{split}-*.parquet"))
+    if not files:
+        raise ChakuError(f"{corpus} has no {split}-*.parquet; build a corpus there first (chaku corpus build)")
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=256):
+                    for row in batch.to_pylist():
+                        del row["bytes"]
+                        if (kinds is None or row["kind"] in kinds) and (
+                            languages is None or row["language"] in languages
+                        ):
+                            yield Document(**row)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error

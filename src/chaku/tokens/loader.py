@@ -1,0 +1,173 @@
+"""Batches: every one a function of the seed and a global sample index, whatever the ranks, workers and restarts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from chaku.errors import ChakuError
+from chaku.tokens.infilling import Infiller, InfillingConfig
+from chaku.tokens.mixture import permute, source_of
+from chaku.tokens.packing import plan_packing
+from chaku.tokens.store import TokenStore
+from chaku.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """A part of a store, by document indices, and its weight in the mixture."""
+
+    name: str
+    indices: np.ndarray
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; its documents count from 0."""
+
+    tokens: np.ndarray
+    document_ids: np.ndarray
+    infilled_tokens: int
+    set_name: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One rank's part of a global batch. `tokens`, `document_ids`: (rows, sequence_length + 1) int64.
+
+    `first_sample` is the global index of the whole batch's first sample; `infilled_tokens` counts this part's.
+    """
+
+    tokens: Tensor
+    document_ids: Tensor
+    infilled_tokens: int
+    first_sample: int
+
+
+class PackedDataset:
+    """Packed, infilled sequences of a weighted mixture. `dataset[i]` depends on (seed, i) alone, and never ends."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        sets: Sequence[TokenSet],
+        sequence_length: int,
+        tokenizer: Tokenizer,
+        seed: int,
+        infilling: InfillingConfig | None = None,
+        infill_sets: Sequence[str] | None = None,
+    ):
+        self.store = store
+        self.sets = sets
+        self.sequence_length = sequence_length
+        self.seed = seed
+        self.bos_id, self.eos_id = tokenizer.bos_id, tokenizer.eos_id
+        self.infiller = Infiller(tokenizer, infilling, seed) if infilling else None
+        self.infill_sets = infill_sets
+        self.weights = [each.weight for each in sets]
+        self.plans = [plan_packing(each.indices, store.lengths, sequence_length) for each in sets]
+        for each, plan in zip(sets, self.plans, strict=True):
+            if len(plan) == 0:
+                raise ChakuError(f"the set {each.name!r} has no documents")
+
+    def __getitem__(self, index: int) -> Sample:
+        source, position = source_of(index, self.weights, self.seed)
+        plan, chosen = self.plans[source], self.sets[source]
+        epoch, place = divmod(position, len(plan))
+        key = self.seed + 1_000_003 * (source + 1) + 998_244_353 * (epoch + 1)
+        sequence = permute(place, len(plan), key)
+        infiller = self.infiller
+        if self.infill_sets is not None and chosen.name not in self.infill_sets:
+            infiller = None
+        room = self.sequence_length + 1
+        parts: list[np.ndarray] = []
+        infilled = 0
+        items = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1]].tolist()
+        needed = sum(stop - start for _, start, stop in items)
+        for document, start, stop in items:
+            needed -= stop - start
+            ids = None
+            if infiller and stop - start == self.store.lengths[document] + 2:
+                spliced = infiller(self.store[document], document, epoch)
+                if len(spliced.ids) <= room - needed:  # else its cuts added more than is free: left as it is
+                    ids = spliced.ids
+                    infilled += len(ids) if spliced.mode else 0
+            if ids is None:
+                ids = self._piece(document, start, stop)
+            parts.append(ids)
+            room -= len(ids)
+        draws = np.random.Generator(np.random.Philox(key=[key % (1 << 64), sequence]))
+        while room > 0:
+            # What is free is filled from a random document at a random place: no padding, and nothing depends on it.
+            document = int(chosen.indices[draws.integers(len(chosen.indices))])
+            total = int(self.store.lengths[document]) + 2
+            start = int(draws.integers(max(1, total - room + 1)))
+            parts.append(self._piece(document, start, min(total, start + room)))
+            room -= len(parts[-1])
+        numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+        return Sample(np.concatenate(parts), numbers, infilled, chosen.name, epoch)
+
+    def _piece(self, document: int, start: int, stop: int) -> np.ndarray:
+        """Tokens start to stop of BOS ids EOS, int32."""
+        ids = self.store[document]
+        piece = np.empty(stop - start, dtype=np.int32)
+        first, last = max(start, 1), min(stop, len(ids) + 1)
+        piece[first - start : last - start] = ids[first - 1 : last - 1]
+        if start == 0:
+            piece[0] = self.bos_id
+        if stop == len(ids) + 2:
+            piece[-1] = self.eos_id
+        return piece
+
+
+def load_batches(
+    dataset: PackedDataset,
+    *,
+    start: int,
+    batch_size: int,
+    rank: int = 0,
+    world_size: int = 1,
+    num_workers: int = 0,
+) -> Iterator[Batch]:
+    """Endless batches from global sample `start` on. `batch_size` is global; rank r gets its r-th part of each.
+
+    Raises ChakuError when the batch does not divide among the ranks.
+    """
+    if batch_size % world_size:
+        raise ChakuError(f"a batch of {batch_size} sequences does not divide among {world_size} ranks")
+    rows = batch_size // world_size
+
+    def order() -> Iterator[list[int]]:
+        first = start
+        while True:
+            yield list(range(first + rank * rows, first + (rank + 1) * rows))
+            first += batch_size
+
+    def collate(items: list[tuple[int, Sample]]) -> Batch:
+        return Batch(
+            torch.from_numpy(np.stack([sample.tokens for _, sample in items]).astype(np.int64)),
+            torch.from_numpy(np.stack([sample.document_ids for _, sample in items]).astype(np.int64)),
+            sum(sample.infilled_tokens for _, sample in items),
+            items[0][0] - rank * rows,
+        )
+
+    loader: DataLoader = DataLoader(
+        _Indexed(dataset),
+        batch_sampler=order(),
+        collate_fn=collate,
+        num_workers=num_workers,
+    )
+    return iter(loader)
+
+
+class _Indexed(torch.utils.data.Dataset):
+    def __init__(self, dataset: PackedDataset):
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> tuple[int, Sample]:
+        return index, self.dataset[index]

@@ -1,0 +1,51 @@
+"""Which set a sample comes from, and in which order a set is read: functions of an index, without state."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+BLOCK = 1024  # samples in which the weights hold to within one sample
+
+
+def source_of(sample_index: int, weights: Sequence[float], seed: int) -> tuple[int, int]:
+    """(set, index within that set's own samples) of a global sample index.
+
+    Each block of samples is shared out by weight, rounding carried over to the next block, and shuffled. Sequences are
+    of equal length, so weights by samples are weights by tokens.
+    """
+    block, place = divmod(sample_index, BLOCK)
+    before, after = _shares(block, weights), _shares(block + 1, weights)
+    sources = np.repeat(np.arange(len(weights)), after - before)
+    np.random.Generator(np.random.Philox(key=[seed & _MASK, block])).shuffle(sources)
+    source = int(sources[place])
+    return source, int(before[source] + np.count_nonzero(sources[:place] == source))
+
+
+def _shares(num_blocks: int, weights: Sequence[float]) -> np.ndarray:
+    """How many samples of each set the first blocks hold: rounded cumulative weights, so that they add up exactly."""
+    bounds = np.cumsum([0.0, *weights]) / sum(weights)
+    bounds[-1] = 1.0
+    return np.diff(np.floor(bounds * BLOCK * num_blocks + 0.5).astype(np.int64))
+
+
+def permute(index: int, size: int, key: int) -> int:
+    """Where `index` lies in a pseudorandom order of range(size): a Feistel network that walks until it is inside."""
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = index >> half, index & mask
+        for round_number in range(4):
+            left, right = right, left ^ (_mix(right, key + round_number) & mask)
+        index = left << half | right
+        if index < size:
+            return index
+
+
+def _mix(value: int, key: int) -> int:
+    value = (value + key * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ value >> 27) * 0x94D049BB133111EB) & _MASK
+    return value ^ value >> 31
+
+
+_MASK = (1 << 64) - 1

@@ -1,0 +1,75 @@
+"""Which documents share a sequence: planned from their lengths, before infilling, so that few are cut."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Tokens kept free for a document that may be infilled: four sentinels, and what encoding two cut lines anew adds.
+INFILLING_ROOM = 8
+BLOCK = 1 << 18  # documents packed among themselves; bounds the memory and the time of planning
+
+
+@dataclass(frozen=True)
+class PackingPlan:
+    """`items`: (num_items, 3) int64, document, start and stop in BOS ids EOS; `offsets`: (num_sequences + 1,) int64.
+
+    Sequence s holds items[offsets[s] : offsets[s + 1]]. What its items leave free is filled when it is read.
+    """
+
+    items: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: int) -> PackingPlan:
+    """Best-fit decreasing: each document, longest first, goes where it leaves the least room.
+
+    `documents`: indices into `lengths` (tokens without BOS and EOS). A sequence holds `sequence_length` + 1 tokens. A
+    document longer than that fills sequences of its own, and its rest is packed like a document.
+    """
+    capacity = sequence_length + 1
+    items: list[tuple[int, int, int]] = []
+    sizes: list[np.ndarray] = []
+    for first in range(0, len(documents), BLOCK):
+        block = _plan_block(documents[first : first + BLOCK], lengths, capacity)
+        for sequence in block:
+            items += sequence
+        sizes.append(np.array([len(sequence) for sequence in block], dtype=np.int64))
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes) if sizes else np.zeros(0, np.int64))])
+    return PackingPlan(np.array(items, dtype=np.int64).reshape(-1, 3), offsets.astype(np.int64))
+
+
+def _plan_block(documents: np.ndarray, lengths: np.ndarray, capacity: int) -> list[list[tuple[int, int, int]]]:
+    sequences: list[list[tuple[int, int, int]]] = []
+    pieces: list[tuple[int, tuple[int, int, int]]] = []  # room needed, item
+    for document in documents.tolist():
+        total = int(lengths[document]) + 2
+        if total + INFILLING_ROOM <= capacity:
+            pieces.append((total + INFILLING_ROOM, (document, 0, total)))
+            continue
+        for start in range(0, total - capacity + 1, capacity):
+            sequences.append([(document, start, start + capacity)])
+        rest = total % capacity
+        if rest:
+            pieces.append((rest, (document, total - rest, total)))
+    pieces.sort(key=lambda piece: (-piece[0], piece[1]))
+    # with_room[r] holds the open sequences with r tokens free; bit r of `sizes` says that it is not empty.
+    with_room: list[list[int]] = [[] for _ in range(capacity + 1)]
+    sizes = 0
+    for needed, item in pieces:
+        fitting = sizes >> needed
+        if fitting:
+            room = needed + (fitting & -fitting).bit_length() - 1
+            sequence = with_room[room].pop()
+            if not with_room[room]:
+                sizes &= ~(1 << room)
+            sequences[sequence].append(item)
+        else:
+            room, sequence = capacity, len(sequences)
+            sequences.append([item])
+        left = room - needed
+        with_room[left].append(sequence)
+        sizes |= 1 << left
+    return sequences

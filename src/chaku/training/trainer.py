@@ -1,0 +1,184 @@
+"""The training loop of one stage: exact to the bit when it is cut off and started again."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from chaku.console import progress, say, short
+from chaku.errors import ChakuError
+from chaku.model import Llama
+from chaku.tokens.loader import Batch, PackedDataset, load_batches
+from chaku.training.config import TrainingConfig
+from chaku.training.metrics import MetricsLog
+from chaku.training.schedule import learning_rate
+from chaku.training.speed import choose_precision, peak_flops
+from chaku.training.state import Progress, load_state, save_state
+from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+
+
+class Interrupted(Exception):
+    """SIGTERM or SIGINT arrived: the state is saved, and the same command goes on from it."""
+
+
+def num_steps(config: TrainingConfig, sequence_length: int) -> int:
+    """Optimizer steps of a stage: its tokens over its batch, rounded up; at least one.
+
+    Raises ChakuError when `batch_tokens` is less than one sequence, or `tokens` is not set.
+    """
+    if config.tokens is None:
+        raise ChakuError("training.tokens is not set; set it, or give `share` and a [budget] in the recipe")
+    if config.batch_tokens < sequence_length:
+        raise ChakuError(
+            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens"
+        )
+    return max(1, math.ceil(config.tokens / (batch_rows(config, sequence_length) * sequence_length)))
+
+
+def batch_rows(config: TrainingConfig, sequence_length: int) -> int:
+    """Sequences in the global batch."""
+    return config.batch_tokens // sequence_length
+
+
+def train(
+    name: str,
+    model: Llama,
+    dataset: PackedDataset,
+    config: TrainingConfig,
+    directory: Path,
+    *,
+    heldout: dict[str, Tensor] | None = None,
+    sample: Callable[[Llama], dict[str, str]] | None = None,
+) -> Progress:
+    """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
+
+    `heldout`: per set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: text to log from the model so far.
+    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError when the loss is not finite, naming the batch.
+    """
+    device = model.lm_head.weight.device
+    sequence_length = dataset.sequence_length
+    steps, rows = num_steps(config, sequence_length), batch_rows(config, sequence_length)
+    optimizer = make_optimizer(model, config)
+    reached = load_state(directory / "state", model, optimizer)
+    if reached.step >= steps:
+        return reached
+    if reached.step:
+        say(f"{name}: going on at step {reached.step} of {steps}")
+    precision = choose_precision(config.precision, device)
+    peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    flops_per_token = model.config.flops_per_token(sequence_length)
+    forward = torch.compile(training_step_loss) if config.compile else training_step_loss
+    batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
+    batch_tokens = rows * sequence_length
+    model.train()
+    with (
+        MetricsLog(directory, reached.step) as log,
+        stop_requested() as stop,
+        progress(name, steps * batch_tokens, "tokens", initial=reached.step * batch_tokens) as bar,
+    ):
+        seconds = reached.seconds
+        for step in range(reached.step, steps):
+            started = time.perf_counter()
+            batch = next(batches)
+            with autocast(device, precision):
+                loss = accumulate(forward, model, batch, config, device)
+            if not math.isfinite(loss):
+                last = batch.first_sample + rows - 1
+                raise ChakuError(
+                    f"stage {name}, step {step + 1}: the loss is {loss} on samples {batch.first_sample} to {last}; the "
+                    "last saved state is kept. Lower the learning rate, or look at these samples, and start again"
+                )
+            rate = learning_rate(step, steps, config)
+            norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
+            elapsed = time.perf_counter() - started
+            seconds += elapsed
+            bar.advance(batch_tokens, f"loss {loss:.3f}")
+            done = step + 1
+            if done % config.log_every == 0 or done == steps:
+                speed = batch_tokens / elapsed
+                log.write(
+                    done,
+                    tokens=done * batch_tokens,
+                    loss=loss,
+                    learning_rate=rate,
+                    grad_norm=norm,
+                    tokens_per_second=speed,
+                    flops_per_second=speed * flops_per_token,
+                    mfu=speed * flops_per_token / peak,
+                    infilling_rate=batch.infilled_tokens / batch_tokens,
+                    seconds=seconds,
+                )
+            if heldout and (done % config.heldout_every == 0 or done == steps):
+                log.write(done, heldout_loss=heldout_losses(model, heldout, precision, config.micro_batch_tokens))
+            if sample and config.sample_every and done % config.sample_every == 0:
+                log.write(done, sample=sample(model))
+                model.train()
+            if done % config.checkpoint_every == 0 or stop() or done == steps:
+                save_state(directory / "state", model, optimizer, Progress(done, seconds))
+            if stop() and done < steps:
+                raise Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
+    say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
+    return Progress(steps, seconds)
+
+
+def accumulate(
+    forward: Callable[..., Tensor], model: Llama, batch: Batch, config: TrainingConfig, device: torch.device
+) -> float:
+    """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats."""
+    num_valid = int((batch.document_ids[:, 1:] >= 0).sum())
+    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
+    total = 0.0
+    for tokens, documents in zip(batch.tokens.split(rows), batch.document_ids.split(rows), strict=True):
+        loss = forward(model, tokens.to(device), documents.to(device), num_valid, config.document_masking)
+        loss.backward()
+        total += float(loss.detach())
+    return total
+
+
+@torch.no_grad()
+def heldout_losses(
+    model: Llama, heldout: dict[str, Tensor], precision: str, micro_batch_tokens: int
+) -> dict[str, float]:
+    """Mean next-token loss, in nats, of each held-out set: (rows, seq + 1) tokens."""
+    device = model.lm_head.weight.device
+    model.eval()
+    losses = {}
+    for name, tokens in heldout.items():
+        total = 0.0
+        for rows in tokens.split(max(1, micro_batch_tokens // tokens.shape[1])):
+            with autocast(device, precision):
+                total += float(training_step_loss(model, rows.to(device), num_valid=1))
+        losses[name] = total / (tokens.shape[0] * (tokens.shape[1] - 1))
+    model.train()
+    return losses
+
+
+@contextmanager
+def stop_requested() -> Iterator[Callable[[], bool]]:
+    """Within, SIGTERM and SIGINT only set a flag; the yielded function reads it. A second signal acts as usual."""
+    received: list[int] = []
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        say("stopping after this step ...")
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    try:
+        for number in previous:
+            signal.signal(number, note)
+    except ValueError:  # not the main thread: signals stay with whoever owns it
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

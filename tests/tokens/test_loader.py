@@ -1,0 +1,76 @@
+"""The same global batches from any number of ranks and workers, and from any starting point."""
+
+import numpy as np
+import pytest
+import torch
+
+from chaku import ChakuError
+from chaku.tokens.infilling import InfillingConfig
+from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
+
+
+@pytest.fixture(scope="module")
+def dataset(store, tokenizer):
+    sets = [
+        TokenSet("code", store.select(kinds=["code"]), 0.85),
+        TokenSet("prose", store.select(kinds=["prose"]), 0.15),
+    ]
+    return PackedDataset(store, sets, 127, tokenizer, seed=5, infilling=InfillingConfig())
+
+
+def global_batches(dataset, count, start=0, world_size=1, num_workers=0):
+    ranks = [
+        load_batches(dataset, start=start, batch_size=8, rank=rank, world_size=world_size, num_workers=num_workers)
+        for rank in range(world_size)
+    ]
+    batches = []
+    for _ in range(count):
+        parts = [next(rank) for rank in ranks]
+        assert len({part.first_sample for part in parts}) == 1
+        batches.append(torch.cat([part.tokens for part in parts]))
+    return torch.stack(batches)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+@pytest.mark.parametrize("num_workers", [0, 1, 2])
+def test_ranks_and_workers_change_nothing(dataset, world_size, num_workers):
+    expected = global_batches(dataset, 3)
+    assert torch.equal(global_batches(dataset, 3, world_size=world_size, num_workers=num_workers), expected)
+
+
+def test_restart_anywhere(dataset):
+    expected = global_batches(dataset, 40)  # past an epoch of the small set
+    assert torch.equal(global_batches(dataset, 5, start=8 * 35), expected[35:])
+
+
+def test_sequences_are_full_and_infilled(dataset, tokenizer):
+    infilled = 0
+    for index in range(200):
+        sample = dataset[index]
+        assert sample.tokens.shape == sample.document_ids.shape == (128,)
+        assert (np.diff(sample.document_ids) >= 0).all()
+        assert (sample.tokens < tokenizer.vocab_size).all()
+        assert np.count_nonzero(sample.tokens == tokenizer.middle_id) >= (sample.infilled_tokens > 0)
+        infilled += sample.infilled_tokens
+    assert 0.3 < infilled / (200 * 128) < 0.9
+
+
+def test_new_splits_and_order_every_epoch(store, tokenizer):
+    dataset = PackedDataset(store, [TokenSet("all", store.select(), 1.0)], 127, tokenizer, 5, InfillingConfig())
+    size = len(dataset.plans[0])
+    first = {dataset[index].tokens.tobytes() for index in range(size)}
+    second = {dataset[index].tokens.tobytes() for index in range(size, 2 * size)}
+    assert dataset[0].epoch == 0
+    assert dataset[size].epoch == 1
+    assert len(first & second) < size / 4
+
+
+def test_only_named_sets_are_infilled(store, tokenizer):
+    sets = [TokenSet("all", store.select(), 1.0)]
+    dataset = PackedDataset(store, sets, 127, tokenizer, 5, InfillingConfig(), infill_sets=["code"])
+    assert sum(dataset[index].infilled_tokens for index in range(20)) == 0
+
+
+def test_mistakes(dataset):
+    with pytest.raises(ChakuError, match="does not divide among 3 ranks"):
+        load_batches(dataset, start=0, batch_size=8, world_size=3)

@@ -1,0 +1,133 @@
+"""A stage that is killed anywhere and started again ends with the same losses and weights, to the bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from chaku import ChakuError
+from chaku.model import PRESETS, Llama
+from chaku.tokens.loader import Sample
+from chaku.training.config import TrainingConfig
+from chaku.training.metrics import read_metrics
+from chaku.training.trainer import Interrupted, num_steps, train
+
+CONFIG = TrainingConfig(
+    learning_rate=1e-3,
+    tokens=12 * 4 * 32,
+    batch_tokens=4 * 32,
+    micro_batch_tokens=64,
+    warmup_steps=2,
+    precision="float32",
+    checkpoint_every=3,
+)
+
+
+class Random:
+    """A data set of random tokens, each sample a function of its index."""
+
+    sequence_length = 32
+
+    def __init__(self, kill_at=None, poison=None):
+        self.kill_at, self.poison = kill_at, poison
+
+    def __getitem__(self, index):
+        if self.kill_at is not None and index >= self.kill_at[0]:
+            os.kill(os.getpid(), self.kill_at[1])
+            self.kill_at = None
+        tokens = np.random.default_rng(index).integers(0, 512, 33).astype(np.int32)
+        return Sample(tokens, np.zeros(33, dtype=np.int32), 7, "random", 0)
+
+
+def fresh():
+    torch.manual_seed(3)
+    return Llama(PRESETS["tiny"])
+
+
+def losses(directory):
+    return [line["loss"] for line in read_metrics(directory / "metrics.jsonl") if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("whole")
+    model = fresh()
+    train("whole", model, Random(), CONFIG, directory)
+    return model.state_dict(), losses(directory)
+
+
+def same(model, expected):
+    return all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("sample", [0, 13, 25, 47])
+def test_sigterm_saves_and_resume_is_exact(uninterrupted, tmp_path, sample):
+    try:
+        train("cut", fresh(), Random(kill_at=(sample, signal.SIGTERM)), CONFIG, tmp_path)
+    except Interrupted as stopped:
+        assert "run the same command" in str(stopped)
+    model = fresh()
+    train("cut", model, Random(), CONFIG, tmp_path)
+    assert same(model, uninterrupted[0])
+    assert losses(tmp_path) == uninterrupted[1]
+
+
+@pytest.mark.parametrize("sample", [5, 30])
+def test_sigkill_and_resume_is_exact(uninterrupted, tmp_path, sample):
+    script = f"""
+        import signal, sys
+        from pathlib import Path
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        import test_trainer as t
+        t.train("cut", t.fresh(), t.Random(kill_at=({sample}, signal.SIGKILL)), t.CONFIG, Path({str(tmp_path)!r}))
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    model = fresh()
+    train("cut", model, Random(), CONFIG, tmp_path)
+    assert same(model, uninterrupted[0])
+    assert losses(tmp_path) == uninterrupted[1]
+
+
+def test_metrics_and_loss(uninterrupted, tmp_path):
+    heldout = {"random": torch.randint(0, 512, (2, 33))}
+    train("one", fresh(), Random(), CONFIG, tmp_path, heldout=heldout)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    first = lines[0]
+    assert first["step"] == 1
+    assert first["tokens"] == 128
+    assert first["infilling_rate"] == pytest.approx(4 * 7 / 128)
+    assert first["loss"] == pytest.approx(np.log(512), abs=0.3)
+    assert first["flops_per_second"] > first["tokens_per_second"] > 0
+    assert first["mfu"] > 0
+    assert lines[-1]["heldout_loss"]["random"] == pytest.approx(np.log(512), abs=0.3)
+
+
+def test_loss_that_is_not_finite_names_the_batch(tmp_path):
+    model = fresh()
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = torch.nan
+    with pytest.raises(ChakuError, match=r"step 1: the loss is nan on samples 0 to 3"):
+        train("bad", model, Random(), CONFIG, tmp_path)
+
+
+def test_damaged_state_is_named(tmp_path):
+    with pytest.raises(Interrupted):
+        train("cut", fresh(), Random(kill_at=(20, signal.SIGTERM)), CONFIG, tmp_path)
+    [state] = (tmp_path / "state").glob("step-*/state.safetensors")
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ChakuError, match="is damaged"):
+        train("cut", fresh(), Random(), CONFIG, tmp_path)
+
+
+def test_steps():
+    assert num_steps(TrainingConfig(tokens=1000, batch_tokens=128), 32) == 8
+    with pytest.raises(ChakuError, match="less than one sequence"):
+        num_steps(TrainingConfig(tokens=1000, batch_tokens=16), 32)
