@@ -1,0 +1,226 @@
+"""The command line: one verb a job. Parses, calls, prints; no logic."""
+
+import argparse
+import json
+import os
+import sys
+import webbrowser
+from pathlib import Path
+
+from chaku.console import set_quiet
+from chaku.errors import ChakuError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Exit status: 0 done, 2 the user's mistake (one message), 130 stopped by a signal and saved."""
+    options = _parser().parse_args(arguments)
+    set_quiet(options.quiet)
+    try:
+        options.command(options)
+    except ChakuError as error:
+        print(f"chaku: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if type(error).__name__ != "Interrupted":  # imported lazily: torch takes a second
+            raise
+        print(f"chaku: {error}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quiet", action="store_true", help="no progress, only results and errors")
+    parser = argparse.ArgumentParser(prog="chaku", description="The whole Code Llama recipe as one program.")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = verbs.add_parser("run", parents=[common], help="run a recipe, or go on with it")
+    run.add_argument("recipe", type=Path)
+    run.add_argument("--out", type=Path, help="run directory (default: runs/NAME)")
+    run.add_argument("--set", action="append", metavar="KEY=VALUE", dest="overrides", help="override a recipe key")
+    run.add_argument("--open", action="store_true", help="open the report in a browser at the end")
+    run.set_defaults(command=_run)
+
+    corpus = verbs.add_parser("corpus", help="documents").add_subparsers(required=True, metavar="COMMAND")
+    build = corpus.add_parser("build", parents=[common], help="gather, filter, deduplicate, split, write Parquet")
+    build.add_argument("sources", nargs="*", help="directories, git checkouts, .jsonl or .parquet files (.gz, .zst)")
+    build.add_argument("--recipe", type=Path, help="take sources and limits from this recipe's [corpus]")
+    build.add_argument("--out", type=Path, required=True)
+    build.add_argument("--json", action="store_true", help="print the summary as JSON")
+    build.set_defaults(command=_corpus_build)
+
+    completing = verbs.add_parser("complete", parents=[common], help="complete a text")
+    completing.add_argument("model", type=Path)
+    completing.add_argument("prompt", nargs="?", help="the text; '-' or nothing reads standard input")
+    _add_sampling(completing)
+    completing.set_defaults(command=_complete)
+
+    infilling = verbs.add_parser("infill", parents=[common], help="fill the hole in a file")
+    infilling.add_argument("model", type=Path)
+    infilling.add_argument("file", nargs="?", help="a file with one <FILL_ME>; '-' reads standard input")
+    infilling.add_argument("--prefix", help="text before the hole, in place of a file")
+    infilling.add_argument("--suffix", help="text after the hole")
+    infilling.add_argument("--mode", choices=["psm", "spm"], default="psm")
+    infilling.add_argument("--whole", action="store_true", help="print prefix and suffix too")
+    _add_sampling(infilling)
+    infilling.set_defaults(command=_infill)
+
+    evaluating = verbs.add_parser("eval", parents=[common], help="measure a checkpoint")
+    evaluating.add_argument("model", type=Path)
+    evaluating.add_argument("--benchmark", action="append", required=True, help="may be given several times")
+    evaluating.add_argument("--corpus", type=Path, help="a built corpus, for the held-out benchmarks")
+    evaluating.add_argument("--training-length", type=int, help="tokens of a training sequence (default: the model's)")
+    evaluating.add_argument("--out", type=Path, help="write one JSON file a benchmark here")
+    evaluating.add_argument("--json", action="store_true")
+    evaluating.set_defaults(command=_eval)
+
+    report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
+    report.add_argument("run", type=Path)
+    report.set_defaults(command=_report)
+
+    doctor = verbs.add_parser("doctor", parents=[common], help="what this machine can do, and what to install")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--max-tokens", type=int, default=128)
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--stop", action="append", default=[], help="stop before this text; may be given several times")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--num-samples", type=int, default=1, help="more than one prints JSON lines")
+    parser.add_argument("--json", action="store_true")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from chaku.pipeline import run_recipe
+    from chaku.recipe import load_recipe
+
+    recipe = load_recipe(options.recipe, options.overrides)
+    report = run_recipe(recipe, options.out or Path("runs") / recipe.name)
+    print(report)
+    if options.open and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+        webbrowser.open(report.resolve().as_uri())
+
+
+def _corpus_build(options: argparse.Namespace) -> None:
+    from chaku.corpus.build import build_corpus, show_summary
+    from chaku.corpus.sources import guess_source
+
+    sources = [guess_source(Path(each)) for each in options.sources]
+    heldout_fraction, max_bytes, num_workers = 0.02, {}, 2
+    if options.recipe:
+        from chaku.recipe import load_recipe
+
+        corpus = load_recipe(options.recipe).corpus
+        sources += corpus.sources
+        heldout_fraction, max_bytes, num_workers = corpus.heldout_fraction, corpus.max_bytes, corpus.num_workers
+    if not sources:
+        raise ChakuError("no sources: name directories or files, or give --recipe")
+    summary = build_corpus(
+        sources, options.out, heldout_fraction=heldout_fraction, max_bytes=max_bytes, num_workers=num_workers
+    )
+    if options.json:
+        print(json.dumps(summary))
+    else:
+        show_summary(summary)
+
+
+def _complete(options: argparse.Namespace) -> None:
+    from chaku.inference.prompts import complete
+
+    prompt = sys.stdin.read() if options.prompt in (None, "-") else options.prompt
+    engine = _engine(options.model)
+    _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
+
+
+def _infill(options: argparse.Namespace) -> None:
+    from chaku.inference.prompts import infill, split_fill_me
+
+    if options.prefix is not None or options.suffix is not None:
+        prefix, suffix = options.prefix or "", options.suffix or ""
+    elif options.file in (None, "-"):
+        prefix, suffix = split_fill_me(sys.stdin.read())
+    else:
+        prefix, suffix = split_fill_me(_read(Path(options.file)))
+    engine = _engine(options.model)
+    room = engine.model.config.max_position_embeddings - options.max_tokens
+    ids = infill(engine.tokenizer, prefix, suffix, mode=options.mode, max_length=max(room, 8))
+    around = (prefix, suffix) if options.whole else ("", "")
+    _generate(options, engine, ids, infilling=True, before=around[0], after=around[1])
+
+
+def _generate(options, engine, ids, infilling=False, before="", after="") -> None:  # type: ignore[no-untyped-def]
+    from chaku.inference.sampling import SamplingParams
+
+    params = SamplingParams(
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        stop=tuple(options.stop),
+        seed=options.seed,
+        num_samples=options.num_samples,
+    )
+    if options.json or options.num_samples > 1:
+        for completion in engine.generate([ids], params, infilling=infilling)[0]:
+            print(json.dumps({"text": completion.text, "finish_reason": completion.finish_reason}, ensure_ascii=False))
+        return
+    sys.stdout.write(before)
+    for piece in engine.stream(ids, params, infilling=infilling):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write(after if after.endswith("\n") else after + "\n")
+
+
+def _engine(path: Path):  # type: ignore[no-untyped-def]
+    from chaku.checkpoint.huggingface import load_model
+    from chaku.inference.engine import Engine
+    from chaku.tokens.tokenizer import Tokenizer
+
+    return Engine(load_model(path).eval(), Tokenizer.load(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChakuError(f"cannot read {path}: {error}") from error
+
+
+def _eval(options: argparse.Namespace) -> None:
+    from chaku.evals.suite import evaluate_model
+    from chaku.files import write_json
+    from chaku.recipe import Evals
+
+    engine = _engine(options.model)
+    length = options.training_length or engine.model.config.max_position_embeddings
+    for benchmark in options.benchmark:
+        result = evaluate_model(engine, benchmark, Evals(), options.corpus, length)
+        if options.out:
+            write_json(options.out / f"{benchmark}.json", result)
+        print(json.dumps(result, indent=None if options.json else 2, ensure_ascii=False))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from chaku.report import write_report
+
+    if not options.run.is_dir():
+        raise ChakuError(f"{options.run} is not a run directory")
+    print(write_report(options.run))
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from chaku.doctor import examine
+
+    for line in examine():
+        print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A file's language and kind: by its name (Pygments knows them), or by its first line where the name does not tell."""
+
+import re
+from functools import cache
+from pathlib import PurePath
+
+# Shapes of prose about code, and of plain prose, that no programming language claims.
+_PROSE_ABOUT_CODE = {".md": "Markdown", ".markdown": "Markdown", ".rst": "reStructuredText"}
+_MANUAL = re.compile(r"\.[1-9][a-z]*(\.gz)?$")
+_README = re.compile(r"^(readme|changes|changelog|news|authors|contributing|install|howto|faq)(\.txt)?(\.gz)?$", re.I)
+_LICENCE = re.compile(r"^(licen[cs]e|copying|copyright|notice)[\w.-]*$", re.I)
+
+# Shared extensions, decided as the files of a typical checkout are: Pygments lists several languages for each.
+_DECIDED = {
+    ".h": "C",
+    ".hh": "C++",
+    ".hpp": "C++",
+    ".inc": "C",
+    ".pl": "Perl",
+    ".pm": "Perl",
+    ".t": "Perl",
+    ".m": "Objective-C",
+    ".ts": "TypeScript",
+    ".v": "Verilog",
+    ".cs": "C#",
+    ".js": "JavaScript",
+    ".mjs": "JavaScript",
+    ".cjs": "JavaScript",
+    ".sh": "Shell",
+    ".bash": "Shell",
+    ".py": "Python",
+    ".pyi": "Python",
+    ".sql": "SQL",
+    ".r": "R",
+    ".json": "JSON",
+    ".yaml": "YAML",
+    ".yml": "YAML",
+    ".xml": "XML",
+    ".html": "HTML",
+    ".htm": "HTML",
+    ".css": "CSS",
+}
+_RENAMED = {"Bash": "Shell", "Text only": "Text"}
+_INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
+_INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
+
+# Data and mark-up: languages, but no code to learn from unless asked for.
+DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "CSV", "Diff"})
+
+
+def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
+    """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for what is neither."""
+    name = path.name.removesuffix(".gz")
+    suffix = PurePath(name).suffix.lower()
+    if _LICENCE.match(name):
+        return "prose", "Text"
+    if suffix in _PROSE_ABOUT_CODE:
+        return "code_prose", _PROSE_ABOUT_CODE[suffix]
+    if _README.match(name):
+        return "code_prose", "Text"
+    if _MANUAL.search(name) and "man" in path.parts:
+        return "code_prose", "Manual"
+    language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
+    if language is not None and language != "Text":
+        return "code", language
+    return ("prose", "Text") if suffix == ".txt" else None
+
+
+@cache
+def _by_extension(pattern: str) -> str | None:
+    from pygments.lexers import find_lexer_class_for_filename
+
+    lexer = find_lexer_class_for_filename(pattern)
+    return _RENAMED.get(lexer.name, lexer.name) if lexer else None
+
+
+def _by_name(name: str) -> str | None:
+    suffix = PurePath(name).suffix
+    return _by_extension(f"x{suffix}" if suffix else name)
+
+
+def _by_first_line(text: str) -> str | None:
+    if not text.startswith("#!"):
+        return None
+    words = re.split(r"[/\s]+", text.split("\n", 1)[0])
+    for word in words:
+        language = _INTERPRETERS.get(re.sub(r"[\d.]+$", "", word))
+        if language:
+            return language
+    return None

@@ -1,0 +1,330 @@
+"""Where documents come from: trees, git checkouts, JSONL and Parquet files, Hub data sets, this machine."""
+
+import ast
+import glob
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from itertools import islice
+from pathlib import Path
+from typing import IO, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaku.corpus.filters import MAX_BYTES
+from chaku.corpus.languages import kind_and_language
+from chaku.errors import ChakuError
+
+PIECE = 64  # files or rows that one worker takes at a time
+OVER_CAP = "over the cap of its kind or language"
+_SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]*[\w.+)])")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place to read. `kind` "auto" decides by each file's name; otherwise every document is of that kind.
+
+    `include` and `exclude` are glob patterns over paths relative to `path`; `max_bytes` caps what is taken;
+    `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name.
+    """
+
+    name: str
+    type: Literal["tree", "git", "jsonl", "parquet", "hub", "machine"]
+    path: str = ""
+    kind: Literal["auto", "code", "code_prose", "prose"] = "auto"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    text_field: str | None = None
+    language: str | None = None
+    license: str | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One file or row: its text, or the `problem` for which it is dropped.
+
+    `origin` is the text's parent, for what was taken out of another document: both fall on the same side of the
+    held-out split.
+    """
+
+    path: str
+    text: str
+    kind: str
+    language: str
+    source: str
+    license: str | None = None
+    problem: str | None = None
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files of one source that are still to be read."""
+
+    source: Source
+    paths: list[str]
+
+
+def guess_source(path: Path) -> Source:
+    """A source for a path on the command line: a git checkout, a directory, or a file by its extension."""
+    name = path.name or str(path)
+    if path.is_dir():
+        return Source(name, "git" if (path / ".git").exists() else "tree", str(path))
+    if not path.exists():
+        raise ChakuError(f"the source {path} does not exist")
+    for kind, endings in (("jsonl", (".jsonl", ".json", ".ndjson")), ("parquet", (".parquet",))):
+        if path.name.removesuffix(".gz").removesuffix(".zst").endswith(endings):
+            return Source(name, kind, str(path))  # type: ignore[arg-type]
+    raise ChakuError(f"the source {path} is not a directory, .jsonl or .parquet file (plain, .gz or .zst)")
+
+
+def open_source(source: Source) -> Iterator[Files | list[Raw]]:
+    """What a source holds, in pieces: files to read (`read_files`), or rows that were read.
+
+    Files come in the order of their paths' hashes, so that a cap takes a fair sample. Raises ChakuError when the source
+    is not there.
+    """
+    if source.type in ("machine", "tree", "git"):
+        parts = machine_sources() if source.type == "machine" else [source]
+        listed = sorted(
+            (hashlib.sha256(os.fsencode(path)).digest(), part, path)
+            for part, each in enumerate(parts)
+            for path in _list_files(each)
+        )
+        for start in range(0, len(listed), PIECE):
+            piece = listed[start : start + PIECE]
+            for part, each in enumerate(parts):
+                if paths := [path for _, of, path in piece if of == part]:
+                    yield Files(each, paths)
+    elif source.type == "hub":
+        yield from _pieces(_rows(source, source.path, _hub_rows(source)))
+    else:
+        files = sorted(_expand(source))
+        if not files:
+            raise ChakuError(f"source {source.name!r}: {source.path} names no file")
+        for file in files:
+            rows = _jsonl_rows(file) if source.type == "jsonl" else _parquet_rows(file)
+            yield from _pieces(_rows(source, str(file), rows))
+
+
+def read_files(files: Files, full: frozenset[str]) -> Iterator[Raw]:
+    """The documents of some files. What is of a kind or language in `full` is counted, not read any further."""
+    for path in files.paths:
+        yield from _read_file(files.source, Path(files.source.path), path, full)
+
+
+def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
+    while piece := list(islice(rows, PIECE)):
+        yield piece
+
+
+def machine_sources() -> list[Source]:
+    """What a development machine usually has: Python, headers, JavaScript, Perl, shell; documentation; licences."""
+    library = Path(sysconfig.get_path("stdlib"))
+    packages = Path(sysconfig.get_path("purelib"))
+    places = [
+        Source(
+            "python-library", "tree", str(library), include=("*.py", "*.rst", "*.md"), exclude=("*site-packages/*",)
+        ),
+        Source("python-packages", "tree", str(packages), include=("*.py", "*.md", "*.rst", "*LICENSE*", "*README*")),
+        Source("headers", "tree", "/usr/include", include=("*.h", "*.hpp")),
+        Source("perl", "tree", "/usr/share/perl", include=("*.pm", "*.pl", "*.pod")),
+        Source("node", "tree", "/usr/lib/node_modules", include=("*.js", "*.mjs", "*.md")),
+        Source("node-local", "tree", "/usr/local/lib/node_modules", include=("*.js", "*.mjs", "*.md")),
+        Source("share-node", "tree", "/usr/share/nodejs", include=("*.js", "*.mjs", "*.md")),
+        Source("shell", "tree", "/usr/bin", include=("*",)),
+        Source("init", "tree", "/etc/init.d", include=("*",)),
+        Source("git-core", "tree", "/usr/lib/git-core", include=("*",)),
+        Source("manuals", "tree", "/usr/share/man", include=("man*/*",)),
+        Source("documentation", "tree", "/usr/share/doc", include=("*",), exclude=("*.html", "*.htm", "*.js", "*.svg")),
+        Source("licences", "tree", "/usr/share/common-licenses", include=("*",), kind="prose", language="Text"),
+    ]
+    if sys.prefix != sys.base_prefix:  # in a virtual environment, the interpreter's own packages are there too
+        base = Path(sys.base_prefix) / packages.relative_to(sys.prefix)
+        places.append(Source("base-packages", "tree", str(base), include=("*.py", "*.md", "*.rst")))
+    return [place for place in places if Path(place.path).is_dir()]
+
+
+def _list_files(source: Source) -> list[str]:
+    root = Path(source.path)
+    if not root.is_dir():
+        raise ChakuError(f"source {source.name!r}: the directory {root} does not exist")
+    if source.type == "git" and shutil.which("git"):
+        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False)
+        if listed.returncode:
+            raise ChakuError(f"source {source.name!r}: {root} is not a git checkout: {listed.stderr.decode().strip()}")
+        paths = [os.fsdecode(each) for each in listed.stdout.split(b"\0") if each]
+    else:
+        paths = []
+        for directory, subdirectories, names in os.walk(root):
+            subdirectories[:] = [each for each in subdirectories if each not in (".git", "__pycache__")]
+            paths += [os.path.relpath(os.path.join(directory, name), root) for name in names]  # noqa: PTH118 (speed)
+    if source.include:
+        paths = [path for path in paths if any(fnmatch(path, pattern) for pattern in source.include)]
+    return [path for path in paths if not any(fnmatch(path, pattern) for pattern in source.exclude)]
+
+
+def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) -> Iterator[Raw]:
+    path = root / relative
+    shown = relative.encode("utf-8", "replace").decode()
+
+    def dropped(problem: str, language: str = "unknown") -> Raw:
+        return Raw(shown, "", "unknown", language, source.name, problem=problem)
+
+    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        yield dropped("link that leads outside")
+        return
+    if not path.is_file():
+        yield dropped("not a plain file")
+        return
+    by_name = kind_and_language(path, "") if source.kind == "auto" else None
+    if by_name and not full.isdisjoint(by_name):
+        yield dropped(OVER_CAP, by_name[1])
+        return
+    text, problem = _read_text(path)
+    if problem:
+        yield dropped(problem, by_name[1] if by_name else "unknown")
+        return
+    found = kind_and_language(path, text)
+    if source.kind == "auto":
+        if found is None:
+            yield dropped("neither code nor prose by its name")
+            return
+        kind, language = found
+    else:
+        kind, language = source.kind, source.language or (found[1] if found else "Text")
+    if language == "Manual":
+        text = _plain_manual(text)
+    tag = _SPDX.search(text[:3000])
+    licence = source.license or (tag[1] if tag else None)
+    yield Raw(shown, text, kind, language, source.name, licence)
+    if kind == "code" and language == "Python" and "code_prose" not in full:
+        docstrings = _docstrings(text)
+        if docstrings:
+            yield Raw(f"{shown}#docstrings", docstrings, "code_prose", "Docstrings", source.name, licence, origin=text)
+
+
+def _read_text(path: Path) -> tuple[str, str | None]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return "", f"over {MAX_BYTES:,} bytes"
+        with _open(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, ValueError) as error:
+        return "", f"unreadable ({type(error).__name__})"
+    if len(raw) > MAX_BYTES:
+        return "", f"over {MAX_BYTES:,} bytes"
+    if not raw:
+        return "", "empty"
+    if b"\0" in raw[:8192]:
+        return "", "binary"
+    try:
+        return raw.decode("utf-8"), None
+    except UnicodeDecodeError:
+        return "", "not UTF-8"
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return gzip.open(path)  # type: ignore[return-value]
+    if path.suffix == ".zst":
+        return pa.CompressedInputStream(str(path), "zstd")
+    return path.open("rb")
+
+
+def _plain_manual(text: str) -> str:
+    """The words of a manual page: requests and font changes taken out."""
+    text = re.sub(r'^[.\']\\".*\n', "", text, flags=re.M)
+    text = re.sub(r"^\.(SH|SS|TH|Sh|Ss) ?\"?(.*?)\"?$", r"\n\2", text, flags=re.M)
+    text = re.sub(r"^\.(B|I|BR|RB|BI|IR|IP|Nm|Ar|Fl) ", "", text, flags=re.M)
+    text = re.sub(r"^[.'].*\n?", "", text, flags=re.M)
+    text = re.sub(r"\\f(\[\w*\]|\(?\w{1,2}?(?=\W|\w))", "", text)
+    return re.sub(r"\\([-e&|^ ])", lambda match: {"-": "-", "e": "\\", " ": " "}.get(match[1], ""), text).strip() + "\n"
+
+
+def _docstrings(text: str) -> str:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            words = ast.get_docstring(node)
+            if words and len(words) > 80:
+                found.append(words if isinstance(node, ast.Module) else f"{node.name}: {words}")
+    return "\n\n".join(found) + "\n" if found else ""
+
+
+def _expand(source: Source) -> list[Path]:
+    path = Path(source.path)
+    if path.is_dir():
+        ending = "*.parquet" if source.type == "parquet" else "*.json*"
+        return [each for each in path.rglob(ending) if each.is_file()]
+    return [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
+
+
+def _jsonl_rows(path: Path) -> Iterator[dict]:
+    with _open(path) as file:
+        for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape"), 1):
+            if line.strip():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    row = None
+                yield row if isinstance(row, dict) else {"_problem": f"line {number} is not a JSON object"}
+
+
+def _parquet_rows(path: Path) -> Iterator[dict]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                yield from batch.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ChakuError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def _hub_rows(source: Source) -> Iterator[dict]:
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise ChakuError(f"source {source.name!r} is a Hub data set: pip install 'chaku[hub]'") from None
+    yield from load_dataset(source.path, split="train", streaming=True)
+
+
+def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
+    for number, row in enumerate(rows):
+        path = str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}")
+        field = source.text_field or next((each for each in ("text", "content", "code") if each in row), "text")
+        text = row.get(field)
+        problem = None
+        if "_problem" in row:
+            problem = "broken line"
+        elif not isinstance(text, str):
+            problem = f"no {field!r} text"
+        else:
+            try:
+                if len(text.encode()) > MAX_BYTES:
+                    problem = f"over {MAX_BYTES:,} bytes"
+            except UnicodeEncodeError:
+                problem = "not UTF-8"
+        if problem or not isinstance(text, str):
+            yield Raw(path, "", "unknown", "unknown", source.name, problem=problem)
+            continue
+        found = kind_and_language(Path(path), text)
+        kind = source.kind if source.kind != "auto" else found[0] if found else "prose"
+        language = row.get("language") or row.get("lang") or source.language or (found[1] if found else "Text")
+        licence = row.get("license") or source.license
+        yield Raw(path, text, kind, str(language), source.name, licence if isinstance(licence, str) else None)

@@ -1,0 +1,44 @@
+"""What this machine can do for chaku, and what to install for the rest."""
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from chaku.sandbox.bubblewrap import check_sandbox
+
+EXTRAS = {
+    "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
+    "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
+    "datasets": "Hub data sets: pip install 'chaku[hub]'",
+}
+
+
+def examine() -> list[str]:
+    """One line a finding: versions, processors, the sandbox, the optional packages."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU; everything runs on the CPU"
+    lines = [
+        f"ok       Python {platform.python_version()}, torch {torch.__version__}, {cores} cores",
+        f"ok       {device}",
+    ]
+    problem = check_sandbox()
+    lines.append(
+        "ok       sandbox: bubblewrap isolates programs" if problem is None else f"missing  sandbox: {problem}"
+    )
+    for package, use in EXTRAS.items():
+        try:
+            lines.append(f"ok       {package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"optional {package} is not installed; {use}")
+    where = os.environ.get("CHAKU_BENCHMARKS")
+    lines.append(
+        f"ok       benchmark files in {where}"
+        if where
+        else "optional CHAKU_BENCHMARKS is not set; HumanEval is read from there (humaneval/HumanEval.jsonl.gz)"
+    )
+    if shutil.which("git") is None:
+        lines.append("optional git is not installed; git checkouts are read as plain directories")
+    return lines

@@ -1,0 +1,1 @@
+"""Model to score: one file a benchmark."""

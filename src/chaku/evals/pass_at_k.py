@@ -1,0 +1,33 @@
+"""pass@k: the chance that one of k samples of a problem is right, averaged over problems."""
+
+from collections.abc import Mapping
+
+from chaku.errors import ChakuError
+
+
+def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
+    """The unbiased estimate for one problem from n samples with c correct (Chen et al. 2021, equation 1).
+
+    1 - C(n - c, k) / C(n, k), as a product that does not overflow. `num_samples` must be at least `k`.
+    """
+    if not 0 <= num_correct <= num_samples or not 1 <= k <= num_samples:
+        raise ValueError(f"no pass@{k} of {num_samples} samples with {num_correct} correct")
+    if num_samples - num_correct < k:
+        return 1.0
+    all_wrong = 1.0
+    for i in range(num_samples - num_correct + 1, num_samples + 1):
+        all_wrong *= 1.0 - k / i
+    return 1.0 - all_wrong
+
+
+def mean_pass_at_k(counts: Mapping[str, tuple[int, int]], k: int) -> float:
+    """The mean over problems; `counts` is task -> (samples, correct).
+
+    Raises ChakuError, naming a problem, when it has fewer samples than k: the estimate would be biased.
+    """
+    if not counts:
+        raise ChakuError(f"pass@{k} of no problems at all; there is nothing to score")
+    for task, (num_samples, _) in counts.items():
+        if num_samples < k:
+            raise ChakuError(f"pass@{k} needs {k} samples of every problem, but {task} has {num_samples}; sample more")
+    return sum(pass_at_k(samples, correct, k) for samples, correct in counts.values()) / len(counts)

@@ -1,0 +1,223 @@
+"""Weights to text: batches with a key-value cache, streaming, and log-probabilities of given texts."""
+
+import codecs
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from chaku.console import progress, say
+from chaku.errors import ChakuError
+from chaku.inference.kv_cache import KVCache
+from chaku.inference.sampling import SamplingParams, choose, row_random
+from chaku.model import Llama
+from chaku.tokens.tokenizer import Tokenizer
+
+SCORE_TOKENS = 8192  # of a batch that is scored, padding included
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model wrote. `ids` include the token that ended it, `text` does not include a stop string."""
+
+    text: str
+    ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length"]
+
+
+class Engine:
+    """A model with its tokenizer, ready to write. `batch_size`: rows that are decoded together."""
+
+    def __init__(self, model: Llama, tokenizer: Tokenizer, batch_size: int = 64):
+        if model.config.vocab_size < tokenizer.vocab_size:
+            raise ChakuError(
+                f"the model has {model.config.vocab_size} token embeddings and the tokenizer "
+                f"{tokenizer.vocab_size} tokens; they do not belong together"
+            )
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        params: SamplingParams | None = None,
+        *,
+        infilling: bool = False,
+        description: str | None = None,
+    ) -> list[list[Completion]]:
+        """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
+
+        A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said.
+        `infilling`: EOT ends a completion too, and a prompt that is too long is an error, as its parts have places
+        (`prompts.infill` cuts them rightly). `description` shows a progress bar. Raises ChakuError when `max_tokens`
+        alone fills the context.
+        """
+        params = params or SamplingParams()
+        fitted = self._fit(prompts, params, infilling)
+        rows = [
+            [_Row(prompt, params, sample, self, infilling) for sample in range(params.num_samples)] for prompt in fitted
+        ]
+        flat = sorted((row for each in rows for row in each), key=lambda row: len(row.prompt))
+        with progress(description, len(flat), "completions") if description else nullcontext() as bar:
+            for start in range(0, len(flat), self.batch_size):
+                batch = flat[start : start + self.batch_size]
+                for _ in self._decode(batch, params):
+                    pass
+                if bar:
+                    bar.advance(len(batch))
+        return [[row.completion() for row in each] for each in rows]
+
+    def stream(
+        self, prompt: Sequence[int], params: SamplingParams | None = None, *, infilling: bool = False
+    ) -> Iterator[str]:
+        """The text of one completion, piece by piece: whole characters, nothing of a stop string."""
+        params = params or SamplingParams()
+        [fitted] = self._fit([prompt], params, infilling)
+        row = _Row(fitted, params, 0, self, infilling)
+        for _ in self._decode([row], params):
+            if piece := row.new_text():
+                yield piece
+        if piece := row.new_text():
+            yield piece
+
+    @torch.inference_mode()
+    def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Log-probability, in nats, of each token after the first, given those before it: float32 (length - 1,).
+
+        Sequences may be longer than the context.
+        """
+        device = self.model.lm_head.weight.device
+        results: list[np.ndarray] = [np.zeros(0, np.float32)] * len(sequences)
+        order = sorted((n for n in range(len(sequences)) if len(sequences[n]) > 1), key=lambda n: len(sequences[n]))
+        while order:
+            longest = len(sequences[order[-1]])
+            taken = [order.pop() for _ in range(min(len(order), max(1, SCORE_TOKENS // longest)))]
+            ids = torch.zeros((len(taken), longest), dtype=torch.int64)
+            for row, number in enumerate(taken):
+                ids[row, : len(sequences[number])] = torch.as_tensor(sequences[number])
+            ids = ids.to(device)
+            hidden = self.model.forward_hidden(ids[:, :-1])
+            for row, number in enumerate(taken):
+                length = len(sequences[number]) - 1
+                parts = []
+                for start in range(0, length, 2048):  # so many rows of scores exist at one time
+                    scores = self.model.lm_head(hidden[row, start : min(start + 2048, length)]).float()
+                    labels = ids[row, start + 1 : start + 1 + len(scores)]
+                    parts.append(-F.cross_entropy(scores, labels, reduction="none"))
+                results[number] = torch.cat(parts).cpu().numpy()
+        return results
+
+    def _fit(self, prompts: Sequence[Sequence[int]], params: SamplingParams, infilling: bool) -> list[list[int]]:
+        context = self.model.config.max_position_embeddings
+        room = context - params.max_tokens
+        if room < 1:
+            raise ChakuError(f"max_tokens {params.max_tokens} fills the context of {context} tokens; ask for less")
+        if any(len(prompt) == 0 for prompt in prompts):
+            raise ChakuError("a prompt has no tokens; begin it with BOS")
+        too_long = sum(len(prompt) > room for prompt in prompts)
+        if too_long and infilling:
+            raise ChakuError(
+                f"an infilling prompt is longer than the {room} tokens that the context of {context} leaves for it; "
+                f"give prompts.infill max_length={room}"
+            )
+        if too_long:
+            which = "the prompt is" if len(prompts) == 1 else f"{too_long} of {len(prompts)} prompts are"
+            say(f"{which} longer than the {room} tokens that the context of {context} leaves: the beginning is cut")
+        return [
+            list(prompt) if len(prompt) <= room else ([prompt[0], *prompt[len(prompt) - room + 1 :]])[:room]
+            for prompt in prompts
+        ]
+
+    @torch.inference_mode()
+    def _decode(self, rows: list["_Row"], params: SamplingParams) -> Iterator[None]:
+        """Write all rows to their ends; yields after every token."""
+        device, dtype = self.model.lm_head.weight.device, self.model.lm_head.weight.dtype
+        longest = max(len(row.prompt) for row in rows)
+        ids = torch.zeros((len(rows), longest), dtype=torch.int64)
+        cache = KVCache(self.model.config, len(rows), longest + params.max_tokens, dtype, device)
+        for number, row in enumerate(rows):
+            ids[number, longest - len(row.prompt) :] = torch.as_tensor(row.prompt)
+            cache.start[number] = longest - len(row.prompt)
+        hidden = self.model.forward_hidden(ids.to(device), cache=cache)[:, -1]
+        held = rows  # the rows that the cache holds, the finished among them
+        while True:
+            chosen = choose(self.model.lm_head(hidden).float(), params, [row.random.random() for row in held])
+            for row, token in zip(held, chosen, strict=True):
+                row.take(token)
+            yield
+            open_rows = [number for number, row in enumerate(held) if row.finish_reason is None]
+            if not open_rows:
+                return
+            if len(open_rows) <= 0.75 * len(held):  # dropping a row copies the cache, so it is done for several at once
+                cache.select(torch.tensor(open_rows, device=device))
+                held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
+            hidden = self.model.forward_hidden(torch.tensor(chosen, device=device)[:, None], cache=cache)[:, -1]
+
+
+class _Row:
+    """One completion while it is written."""
+
+    def __init__(self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool):
+        self.prompt = prompt
+        self.random: random.Random = row_random(params.seed, prompt, sample)
+        self.ids: list[int] = []
+        self.finish_reason: Literal["stop", "length"] | None = None
+        tokenizer = engine.tokenizer
+        self._tokenizer = tokenizer
+        self._max_tokens = params.max_tokens
+        self._end_ids = {tokenizer.eos_id, *params.stop_ids, *([tokenizer.eot_id] if infilling else [])}
+        self._stops = [text.encode() for text in params.stop]
+        self._data = bytearray()
+        self._sent = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # Where nothing stands before the completion, it begins with Llama's implicit space.
+        empty_prefix = [tokenizer.prefix_id, tokenizer.suffix_id] if infilling else []
+        self._implicit_space = prompt == [tokenizer.bos_id] or (
+            infilling and prompt[1:3] == empty_prefix and prompt[-1] == tokenizer.middle_id
+        )
+
+    def take(self, token: int) -> None:
+        """Add a token, unless the row is finished."""
+        if self.finish_reason is not None:
+            return
+        self.ids.append(token)
+        if token in self._end_ids:
+            self.finish_reason = "stop"
+            return
+        before = len(self._data)
+        self._data += self._tokenizer.decode_bytes([token])
+        if self._implicit_space and self._data:
+            self._implicit_space = False
+            if self._data.startswith(b" "):
+                del self._data[0]
+        found = [self._data.find(stop, max(before - len(stop) - 1, 0)) for stop in self._stops]
+        if at := [each for each in found if each >= 0]:
+            del self._data[min(at) :]
+            self.finish_reason = "stop"
+        elif len(self.ids) == self._max_tokens:
+            self.finish_reason = "length"
+
+    def completion(self) -> Completion:
+        assert self.finish_reason is not None
+        return Completion(self._data.decode("utf-8", "replace"), tuple(self.ids), self.finish_reason)
+
+    def new_text(self) -> str:
+        """What is new and certain: no half character, nothing that may yet become a stop string."""
+        done = self.finish_reason is not None
+        end = len(self._data) - (0 if done else self._held_back())
+        piece = self._decoder.decode(bytes(self._data[self._sent : end]), final=done)
+        self._sent = max(end, self._sent)
+        return piece
+
+    def _held_back(self) -> int:
+        lengths = (
+            length
+            for stop in self._stops
+            for length in range(min(len(stop) - 1, len(self._data)), 0, -1)
+            if self._data.endswith(stop[:length])
+        )
+        return max(lengths, default=0)

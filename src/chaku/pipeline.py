@@ -1,0 +1,410 @@
+"""Run a recipe: corpus, tokenizer, tokens, stages, evals, report. What is done is skipped; what was cut off goes on."""
+
+import dataclasses
+import fcntl
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import chaku
+from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.console import say, short
+from chaku.corpus.build import build_corpus, show_summary
+from chaku.corpus.documents import read_documents
+from chaku.errors import ChakuError
+from chaku.evals.suite import evaluate_stage
+from chaku.files import read_json, sha256_file, sha256_json, write_json
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete, infill
+from chaku.inference.sampling import SamplingParams
+from chaku.model import PRESETS, Llama, LlamaConfig
+from chaku.recipe import Recipe, Stage, stage_order, stage_shape
+from chaku.report import write_report
+from chaku.tokens.loader import PackedDataset, TokenSet
+from chaku.tokens.store import TokenStore, encode_corpus
+from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.tokenizer_training import train_tokenizer
+from chaku.training.config import TrainingConfig
+from chaku.training.speed import measure_training_speed
+from chaku.training.trainer import Interrupted, num_steps, train
+
+HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
+SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
+
+COMPLETE_PROMPT = 'def read_lines(path):\n    """Return the lines of a file."""\n'
+INFILL_PROMPT = ("def largest(values):\n    best = None\n    for value in values:\n", "    return best\n")
+
+
+class Run:
+    """A recipe and the directory that it fills."""
+
+    def __init__(self, recipe: Recipe, directory: Path, device: torch.device):
+        self.recipe = recipe
+        self.directory = directory
+        self.device = device
+
+    def step(self, name: str, inputs: dict[str, Any], make: Callable[[Path], tuple[float, str]]) -> dict[str, Any]:
+        """Make DIRECTORY/NAME by `make(path)` unless it was made from the same inputs; say why when it is made again.
+
+        `make` returns how much it did, and the unit, for the report. Returns `inputs` with their fingerprint.
+        """
+        path = self.directory / name
+        record = path / "inputs.json"
+        fingerprinted = _fingerprinted(inputs)
+        if record.exists():
+            changed = _changed(read_json(record), fingerprinted)
+            if not changed:
+                say(f"{name}: done before")
+                return fingerprinted
+            say(f"{name}: made again, because {changed} changed")
+        started = time.monotonic()
+        items, unit = make(path)
+        write_json(record, fingerprinted)
+        self.record_time(name, time.monotonic() - started, items, unit)
+        return fingerprinted
+
+    def record_time(self, name: str, seconds: float, items: float, unit: str) -> None:
+        path = self.directory / "timings.json"
+        timings = [each for each in read_json(path) if each["name"] != name] if path.exists() else []
+        write_json(path, [*timings, {"name": name, "seconds": seconds, "items": items, "unit": unit}])
+
+
+def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None = None) -> Path:
+    """Run every step of a recipe into `directory`; returns the path of the report.
+
+    Safe to kill at any moment: the same call goes on from what is whole. Raises ChakuError for what the user can mend,
+    Interrupted after a signal.
+    """
+    if recipe.num_threads:
+        torch.set_num_threads(recipe.num_threads)
+    run = Run(recipe, directory, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    with only_one(directory):
+        write_json(directory / "recipe.json", dataclasses.asdict(recipe))
+        corpus = run.step("corpus", {"corpus": dataclasses.asdict(recipe.corpus)}, lambda path: _build(run, path))
+        tokenizer_inputs: dict[str, Any] = {"tokenizer": dataclasses.asdict(recipe.tokenizer)}
+        if recipe.tokenizer.path is None:
+            tokenizer_inputs["corpus"] = corpus["fingerprint"]
+        elif Path(recipe.tokenizer.path).is_file():
+            tokenizer_inputs["sha256"] = sha256_file(Path(recipe.tokenizer.path))
+        run.step("tokenizer", tokenizer_inputs, lambda path: _make_tokenizer(run, path))
+        tokenizer = Tokenizer.load(directory / "tokenizer")
+        tokens = run.step(
+            "tokens",
+            {"corpus": corpus["fingerprint"], "tokenizer": tokenizer.sha256},
+            lambda path: _encode(run, tokenizer, path),
+        )
+        base = _base_shape(recipe, tokenizer)
+        budgets = token_budgets(run, base)
+        fingerprints: dict[str, str] = {}
+        for name in stage_order(recipe):
+            stage = recipe.stages[name]
+            stage = dataclasses.replace(
+                stage, training=dataclasses.replace(stage.training, tokens=budgets[name], share=None)
+            )
+            inputs = {
+                "stage": dataclasses.asdict(stage),
+                "sets": {key: dataclasses.asdict(recipe.sets[key]) for key in stage.mixture},
+                "tokens": tokens["fingerprint"],
+                "model": dataclasses.asdict(stage_shape(recipe, name, base)),
+                "seed": _stage_seed(recipe, name),
+                "parent": fingerprints[stage.parent] if stage.parent else _base_fingerprint(recipe),
+            }
+            fingerprints[name] = _run_stage(run, name, stage, base, tokenizer, inputs)
+        _evaluate(run, tokenizer, fingerprints)
+        _write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
+        return write_report(directory)
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Hold the run directory's lock. Raises ChakuError when another process has it, or it cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise ChakuError(f"cannot write the run directory {directory} ({error.strerror}); choose another") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ChakuError(
+                f"another chaku is running in {directory}; wait for it, or choose another directory"
+            ) from None
+        yield
+
+
+def _build(run: Run, path: Path) -> tuple[float, str]:
+    corpus = run.recipe.corpus
+    summary = build_corpus(
+        corpus.sources,
+        path,
+        heldout_fraction=corpus.heldout_fraction,
+        max_bytes=corpus.max_bytes,
+        num_workers=corpus.num_workers,
+    )
+    show_summary(summary)
+    return sum(row["bytes"] for row in summary["kept"]), "bytes"
+
+
+def _make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
+    settings = run.recipe.tokenizer
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    if settings.path is not None:
+        Tokenizer.load(Path(settings.path)).save(path)
+        return 0, "bytes"
+    used = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal used
+        for document in read_documents(run.directory / "corpus", "train"):
+            if used >= settings.train_bytes:
+                return
+            used += len(document.text)
+            yield document.text
+
+    train_tokenizer(texts(), settings.vocab_size).save(path)
+    return used, "bytes"
+
+
+def _encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
+    stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
+    return float(sum(int(store.lengths.sum()) for store in stores)), "tokens"
+
+
+def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
+    if recipe.model.path is not None:
+        shape = load_model(Path(recipe.model.path)).config
+        if shape.vocab_size != tokenizer.vocab_size:
+            raise ChakuError(
+                f"{recipe.model.path} has a vocabulary of {shape.vocab_size}, but the tokenizer has "
+                f"{tokenizer.vocab_size}; set tokenizer.path to the tokenizer that belongs to the model"
+            )
+        return shape
+    return dataclasses.replace(PRESETS[recipe.model.preset or ""], vocab_size=tokenizer.vocab_size)
+
+
+def _base_fingerprint(recipe: Recipe) -> str:
+    if recipe.model.path is None:
+        return f"random {recipe.seed}"
+    return sha256_file(Path(recipe.model.path) / "model.safetensors")
+
+
+def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
+    """Each stage's tokens: as the recipe says, or its share of the time budget at the speed measured here, once."""
+    recipe = run.recipe
+    budgets = {
+        name: stage.training.tokens for name, stage in recipe.stages.items() if stage.training.tokens is not None
+    }
+    shared = {name: stage for name, stage in recipe.stages.items() if stage.training.share is not None}
+    if recipe.budget is not None and shared:
+        record = run.directory / "budget.json"
+        wanted = {
+            "minutes": recipe.budget.minutes,
+            "shares": {name: stage.training.share for name, stage in shared.items()},
+            "shape": dataclasses.asdict(base),
+        }
+        if not record.exists() or read_json(record)["wanted"] != wanted:
+            write_json(record, {"wanted": wanted, **_measure_budget(run, base, shared, recipe.budget.minutes)})
+        measured = read_json(record)
+        for name, speed in measured["speeds"].items():
+            stage_tokens = measured["tokens_by_stage"][name]
+            say(f"budget: {name} gets {short(stage_tokens)} tokens (measured {short(speed)} tokens/s)")
+        minutes = recipe.budget.minutes
+        say(f"budget: {minutes:g} minutes of training (--set budget.minutes=N changes it)")
+        budgets.update(measured["tokens_by_stage"])
+    return {name: budgets[name] for name in recipe.stages}
+
+
+def _measure_budget(run: Run, base: LlamaConfig, shared: dict[str, Stage], minutes: float) -> dict[str, Any]:
+    speeds: dict[str, float] = {}
+    by_form: dict[tuple[int, int], float] = {}
+    for name, stage in shared.items():
+        form = (stage.sequence_length, stage.training.micro_batch_tokens)
+        if form not in by_form:
+            shape = stage_shape(run.recipe, name, base)
+            by_form[form] = measure_training_speed(shape, stage.training, stage.sequence_length, run.device)
+        speeds[name] = by_form[form]
+    total = sum(stage.training.share or 0 for stage in shared.values())
+    tokens = {
+        name: int((stage.training.share or 0) / total * minutes * 60 * speeds[name] * SPEED_MARGIN)
+        for name, stage in shared.items()
+    }
+    return {
+        "minutes": minutes,
+        "speeds": speeds,
+        "tokens_by_stage": tokens,
+        "tokens_per_second": sum(speeds.values()) / len(speeds),
+        "tokens": sum(tokens.values()),
+    }
+
+
+def _stage_seed(recipe: Recipe, name: str) -> int:
+    seed = recipe.stages[name].seed
+    return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
+
+
+def make_dataset(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
+    """The batches of a stage. Raises ChakuError for a set that selects no document."""
+    sets = []
+    for name, weight in stage.mixture.items():
+        selection = recipe.sets[name]
+        indices = store.select(kinds=selection.kinds, languages=selection.languages)
+        if len(indices) == 0:
+            raise ChakuError(f"the set {name!r} ({selection}) selects none of the {len(store)} training documents")
+        sets.append(TokenSet(name, indices, weight))
+    return PackedDataset(
+        store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
+    )
+
+
+def _heldout(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
+    batches = {}
+    for name in stage.mixture:
+        selection = recipe.sets[name]
+        indices = store.select(kinds=selection.kinds, languages=selection.languages)
+        if len(indices):
+            dataset = PackedDataset(
+                store, [TokenSet(name, indices, 1.0)], stage.sequence_length, tokenizer, 0, infilling=None
+            )
+            rows = [torch.as_tensor(dataset[row].tokens.astype("int64")) for row in range(HELDOUT_ROWS)]
+            batches[name] = torch.stack(rows)
+    return batches
+
+
+def _run_stage(
+    run: Run, name: str, stage: Stage, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
+) -> str:
+    path = run.directory / "stages" / name
+    inputs = _fingerprinted(inputs)
+    record = path / "inputs.json"
+    if record.exists() and (changed := _changed(read_json(record), inputs)):
+        say(f"{name}: trained again, because {changed} changed")
+        shutil.rmtree(path)
+    if (path / "stage.json").exists():
+        say(f"{name}: done before")
+        return inputs["fingerprint"]
+    write_json(record, inputs)
+    shape = stage_shape(run.recipe, name, base)
+    if stage.parent is not None or run.recipe.model.path is not None:
+        source = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
+        model = load_model(source)
+        model.config = shape
+    else:
+        torch.manual_seed(run.recipe.seed)
+        model = Llama(shape)
+    model.to(run.device)
+    store = TokenStore.open(run.directory / "tokens", "train")
+    dataset = make_dataset(run.recipe, store, tokenizer, stage, inputs["seed"])
+    heldout = _heldout(run.recipe, TokenStore.open(run.directory / "tokens", "heldout"), tokenizer, stage)
+
+    def sample(model: Llama) -> dict[str, str]:
+        prompt = "def "
+        [[completion]] = Engine(model, tokenizer).generate([complete(tokenizer, prompt)], SamplingParams(max_tokens=48))
+        return {"prompt": prompt, "text": completion.text}
+
+    progress = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample)
+    save_model(model, path)
+    tokenizer.save(path)
+    steps = num_steps(stage.training, stage.sequence_length)
+    tokens = steps * (stage.training.batch_tokens // stage.sequence_length) * stage.sequence_length
+    write_json(
+        path / "stage.json",
+        {
+            "name": name,
+            "parent": stage.parent,
+            "kind": "train",
+            "config": dataclasses.asdict(stage),
+            "model": dataclasses.asdict(shape),
+            "num_parameters": shape.num_parameters,
+            "seed": inputs["seed"],
+            "tokens": tokens,
+            "steps": steps,
+            "seconds": progress.seconds,
+            "fingerprint": inputs["fingerprint"],
+            "weights_sha256": sha256_file(path / "model.safetensors"),
+            "versions": {"chaku": chaku.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        },
+    )
+    run.record_time(name, progress.seconds, tokens, "tokens")
+    shutil.rmtree(path / "state", ignore_errors=True)
+    return inputs["fingerprint"]
+
+
+def _evaluate(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
+    stages = run.recipe.stages
+    longest = max((stages[name].sequence_length for name in run.recipe.evals.stages), default=0)
+    for name in run.recipe.evals.stages:
+        started = time.monotonic()
+        done = evaluate_stage(
+            Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer),
+            name,
+            run.recipe.evals,
+            run.directory / "corpus",
+            run.directory / "evals" / name,
+            training_length=stages[name].sequence_length,
+            longest_length=longest,
+            fingerprint=fingerprints[name],
+        )
+        if done:
+            run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
+
+
+def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
+    """One completion and one infill by the last evaluated stages: printed, and kept in samples.json."""
+    path = run.directory / "samples.json"
+    stages = run.recipe.evals.stages
+    if path.exists() and {each["stage"]: each["fingerprint"] for each in read_json(path)} == fingerprints:
+        return
+    samples: list[dict[str, str]] = []
+    for name in stages:
+        engine = Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer)
+        params = SamplingParams(max_tokens=64, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
+        [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
+        about = {"stage": name, "fingerprint": fingerprints[name]}
+        samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})
+        for mode in ("psm", "spm"):
+            if tokenizer.eot_id is None or run.recipe.stages[name].infilling is None:
+                continue
+            ids = infill(tokenizer, *INFILL_PROMPT, mode=mode)
+            [[middle]] = engine.generate([ids], params, infilling=True)
+            prefix, suffix = INFILL_PROMPT
+            infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
+            samples.append({**about, "kind": "infill", "mode": mode, **infilled})
+    write_json(path, samples)
+    for kind in ("complete", "infill"):
+        if shown := [each for each in samples if each["kind"] == kind][-1:]:
+            [each] = shown
+            middle_text = each.get("text", each.get("middle", ""))
+            say(f"--- {kind} by {each['stage']}: what the model wrote is between >>> and <<<")
+            say(f"{each['prefix']}>>>{middle_text}<<<{each.get('suffix', '')}")
+
+
+def _fingerprinted(inputs: dict[str, Any]) -> dict[str, Any]:
+    plain = json.loads(json.dumps(inputs, default=str))
+    return {**plain, "fingerprint": sha256_json(plain)}
+
+
+def _changed(before: Any, now: Any, at: str = "") -> str:
+    """The paths at which two JSON values differ, in words; empty when they are equal."""
+    if before == now:
+        return ""
+    if isinstance(before, dict) and isinstance(now, dict):
+        differences = [
+            _changed(before.get(key), now.get(key), f"{at}.{key}" if at else key)
+            for key in {**before, **now}
+            if key != "fingerprint"
+        ]
+        return ", ".join(each for each in differences if each)
+    return at
+
+
+__all__ = ["Interrupted", "Run", "TrainingConfig", "make_dataset", "run_recipe", "token_budgets"]

@@ -1,0 +1,262 @@
+"""The recipe file: TOML, typed and validated, one error message per mistake."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from chaku.corpus.sources import Source
+from chaku.errors import ChakuError
+from chaku.model import PRESETS, LlamaConfig
+from chaku.tokens.infilling import InfillingConfig
+from chaku.training.config import TrainingConfig
+from chaku.training.trainer import batch_rows, num_steps
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Wall-clock minutes for all training stages together; the token budgets follow from the measured speed."""
+
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where documents come from. `max_bytes` caps a kind ("code", "prose", ...) or a language."""
+
+    sources: tuple[Source, ...]
+    heldout_fraction: float = 0.02
+    max_bytes: dict[str, int] = field(default_factory=dict)
+    num_workers: int = 2
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Train one (`vocab_size`, on `train_bytes` of the corpus), or load `path` (a directory or tokenizer.model)."""
+
+    vocab_size: int = 32_016
+    train_bytes: int = 20_000_000
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The base model: a preset's shape with random weights, or a checkpoint directory to load."""
+
+    preset: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class DocumentSet:
+    """A selection of the corpus by kind and language; None takes all."""
+
+    kinds: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training stage. Without a parent it starts from the recipe's model.
+
+    `mixture` gives each set's share of the tokens. `rope_theta` and `rope_scaling_factor`, when given, replace the
+    parent's. `infill_sets` limits infilling to these sets (None: all of the mixture).
+    """
+
+    mixture: dict[str, float]
+    training: TrainingConfig
+    sequence_length: int
+    parent: str | None = None
+    infilling: InfillingConfig | None = None
+    infill_sets: tuple[str, ...] | None = None
+    rope_theta: float | None = None
+    rope_scaling_factor: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Evals:
+    """Which benchmarks run on which stages, and their sizes."""
+
+    stages: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    max_bytes_per_language: int = 60_000
+    num_examples: int = 64
+    retrieval_examples: int = 16
+    num_long_documents: int = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run. See docs/recipes.md for the file, and recipes/ for examples."""
+
+    name: str
+    corpus: Corpus
+    tokenizer: TokenizerConfig
+    model: ModelConfig
+    sets: dict[str, DocumentSet]
+    stages: dict[str, Stage]
+    evals: Evals = field(default_factory=Evals)
+    budget: Budget | None = None
+    seed: int = 1
+    num_threads: int | None = None
+
+
+BENCHMARKS = ("bits_per_byte", "infilling", "perplexity", "key_retrieval", "first_steps", "humaneval")
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read and check a recipe. `overrides` are `key.path=value` in TOML's syntax (a bare word is a string).
+
+    A first key that is a stage's name means that stage: `code.training.learning_rate=1e-4`.
+    Raises ChakuError for a missing file, a syntax error, an unknown key (naming the nearest known one), a wrong type,
+    or parts that do not fit together.
+    """
+    try:
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ChakuError(f"the recipe {path} does not exist; recipes/ holds examples") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ChakuError(f"{path}: {error}") from None
+    for override in overrides or []:
+        _override(fields, override)
+    recipe = from_fields(Recipe, fields, str(path))
+    _check(recipe, str(path))
+    return recipe
+
+
+def _override(fields: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ChakuError(f"--set {override!r} is not KEY=VALUE, as in --set code.training.learning_rate=1e-4")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    parts = key.strip().split(".")
+    if parts[0] in fields.get("stages", {}):
+        parts.insert(0, "stages")
+    table = fields
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ChakuError(f"--set {override!r}: {part} is a value, not a table")
+    table[parts[-1]] = value
+
+
+def from_fields(kind: Any, value: Any, where: str) -> Any:
+    """Turn parsed TOML into the typed `kind`: a dataclass, a container or a plain value. `where` names it in errors."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        (inner,) = (each for each in arguments if each is not type(None))
+        return from_fields(inner, value, where)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass_from_fields(kind, value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ChakuError(f"{where} must be a list, not {value!r}")
+        return tuple(from_fields(arguments[0], each, f"{where}[{index}]") for index, each in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ChakuError(f"{where} must be a table, not {value!r}")
+        return {key: from_fields(arguments[1], each, f"{where}.{key}") for key, each in value.items()}
+    if origin is Literal:
+        if value not in arguments:
+            raise ChakuError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # 4e6 reads better than 4000000
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ChakuError(f"{where} must be {kind.__name__}, not {value!r}")
+    return value
+
+
+def _dataclass_from_fields(kind: type, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ChakuError(f"{where} must be a table, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    known = {each.name: each for each in dataclasses.fields(kind)}
+    for key in value:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0)
+            raise ChakuError(f"{where}: unknown key {key!r}; the nearest known one is {near[0]!r}")
+    for name, each in known.items():
+        required = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
+        if required and name not in value:
+            raise ChakuError(f"{where}: the key {name!r} is missing")
+    return kind(**{key: from_fields(hints[key], each, f"{where}: {key}") for key, each in value.items()})
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    if not recipe.corpus.sources:
+        raise ChakuError(f"{where}: corpus.sources is empty; name at least one source of documents")
+    if (recipe.model.preset is None) == (recipe.model.path is None):
+        raise ChakuError(f"{where}: model needs either `preset` ({', '.join(PRESETS)}) or `path`, one of them")
+    if recipe.model.preset is not None and recipe.model.preset not in PRESETS:
+        raise ChakuError(f"{where}: model.preset {recipe.model.preset!r} is unknown; presets: {', '.join(PRESETS)}")
+    for name, stage in recipe.stages.items():
+        at = f"{where}: stages.{name}"
+        if not stage.mixture:
+            raise ChakuError(f"{at}.mixture is empty; give at least one set a weight")
+        for used in (*stage.mixture, *(stage.infill_sets or ())):
+            if used not in recipe.sets:
+                raise ChakuError(f"{at}: the set {used!r} is not defined; [sets] has {', '.join(recipe.sets)}")
+        if any(weight <= 0 for weight in stage.mixture.values()):
+            raise ChakuError(f"{at}.mixture: every weight must be above 0; leave a set out instead")
+        if stage.parent is not None and stage.parent not in recipe.stages:
+            raise ChakuError(f"{at}.parent {stage.parent!r} is not a stage; there are {', '.join(recipe.stages)}")
+        training = stage.training
+        if (training.tokens is None) == (training.share is None):
+            raise ChakuError(f"{at}.training needs either `tokens` or `share`, one of them")
+        if training.share is not None and recipe.budget is None:
+            raise ChakuError(f"{at}.training.share needs a [budget] with minutes")
+        if training.tokens is not None:
+            num_steps(training, stage.sequence_length)
+        elif batch_rows(training, stage.sequence_length) < 1:
+            raise ChakuError(f"{at}.training.batch_tokens is less than one sequence of {stage.sequence_length} tokens")
+        lineage(recipe, name)
+    for name in recipe.evals.stages:
+        if name not in recipe.stages:
+            raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
+    for name in recipe.evals.benchmarks:
+        if name not in BENCHMARKS:
+            raise ChakuError(f"{where}: evals.benchmarks names {name!r}; there are {', '.join(BENCHMARKS)}")
+
+
+def lineage(recipe: Recipe, name: str) -> list[str]:
+    """The stages from the root down to `name`. Raises ChakuError on a circle."""
+    chain = [name]
+    while (parent := recipe.stages[chain[0]].parent) is not None:
+        if parent in chain:
+            raise ChakuError(f"stage {name} is its own ancestor: {' -> '.join([parent, *chain])}")
+        chain.insert(0, parent)
+    return chain
+
+
+def stage_order(recipe: Recipe) -> list[str]:
+    """Every stage after its parent, otherwise as the recipe lists them."""
+    ordered: list[str] = []
+    for name in recipe.stages:
+        ordered += [each for each in lineage(recipe, name) if each not in ordered]
+    return ordered
+
+
+def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
+    """The model's configuration after a stage: the base's, with every ancestor's changes and its own."""
+    for each in lineage(recipe, name):
+        stage = recipe.stages[each]
+        base = dataclasses.replace(
+            base,
+            max_position_embeddings=max(base.max_position_embeddings, stage.sequence_length),
+            rope_theta=stage.rope_theta or base.rope_theta,
+            rope_scaling_factor=stage.rope_scaling_factor or base.rope_scaling_factor,
+        )
+    return base

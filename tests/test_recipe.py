@@ -1,0 +1,117 @@
+"""Recipes: the shipped ones hold the paper's numbers; every mistake has its message."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from chaku import ChakuError
+from chaku.model import PRESETS
+from chaku.recipe import load_recipe, stage_order, stage_shape
+from chaku.training.schedule import learning_rate
+from chaku.training.trainer import num_steps
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+CODE = {"code": 0.85, "code_prose": 0.08, "prose": 0.07}
+PYTHON = {"python": 0.75, "code": 0.10, "code_prose": 0.10, "prose": 0.05}
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_loads(path):
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    order = stage_order(recipe)
+    assert all(
+        stage.parent is None or order.index(stage.parent) < order.index(name) for name, stage in recipe.stages.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "peak", "infilling", "long_batch", "long_steps"),
+    [("7b", 3e-4, True, 2**21, 3_000), ("13b", 3e-4, True, 2**21, 10_000), ("34b", 1.5e-4, False, 2**20, 11_000)],
+)
+def test_paper_numbers(size, peak, infilling, long_batch, long_steps):
+    recipe = load_recipe(RECIPES / f"codellama-{size}.toml")
+    code, python = recipe.stages["code"], recipe.stages["python"]
+    assert code.mixture == CODE
+    assert python.mixture == PYTHON
+    assert python.parent == "code"
+    assert (code.training.tokens, python.training.tokens) == (500_000_000_000, 100_000_000_000)
+    assert (code.sequence_length, code.training.batch_tokens) == (4096, 4 * 2**20)
+    assert num_steps(code.training, 4096) == 119_210
+    assert num_steps(python.training, 4096) == 23_842
+    assert (code.infilling is not None, python.infilling) == (infilling, None)
+    if code.infilling:
+        assert (code.infilling.rate, code.infilling.spm_rate) == (0.9, 0.5)
+    assert learning_rate(1000, 119_210, code.training) == pytest.approx(peak)
+    assert learning_rate(119_209, 119_210, code.training) == pytest.approx(peak / 30)
+    assert python.training.learning_rate == 1e-4
+    assert (code.training.beta1, code.training.beta2) == (0.9, 0.95)
+    for name, parent in (("long", "code"), ("python-long", "python")):
+        long = recipe.stages[name]
+        assert (long.parent, long.sequence_length, long.rope_theta) == (parent, 16384, 1e6)
+        assert (long.training.batch_tokens, num_steps(long.training, 16384)) == (long_batch, long_steps)
+        assert long.training.learning_rate == 2e-5
+        shape = stage_shape(recipe, name, PRESETS[size])
+        assert (shape.rope_theta, shape.max_position_embeddings) == (1e6, 16384)
+    assert stage_shape(recipe, "code", PRESETS[size]).rope_theta == 1e4
+
+
+def test_demo_family():
+    recipe = load_recipe(RECIPES / "demo.toml")
+    assert [recipe.stages[name].parent for name in ("base", "code", "long", "python", "python-long")] == [
+        None,
+        "base",
+        "code",
+        "code",
+        "python",
+    ]
+    assert recipe.stages["long"].sequence_length == 4 * recipe.stages["code"].sequence_length
+    assert recipe.stages["code"].mixture == CODE
+    assert recipe.stages["python"].mixture == PYTHON
+
+
+def test_set_overrides_by_stage_name():
+    recipe = load_recipe(RECIPES / "demo.toml", ["code.training.learning_rate=1e-4", "name=other", "seed=7"])
+    assert (recipe.stages["code"].training.learning_rate, recipe.name, recipe.seed) == (1e-4, "other", 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("code.training.learning_rat=1", "unknown key 'learning_rat'; the nearest known one is 'learning_rate'"),
+        ("code.training.learning_rate=fast", "learning_rate must be float, not 'fast'"),
+        ("code.training.precision=float16", "must be one of 'auto', 'float32', 'bfloat16'"),
+        ("code.parent=nobody", "parent 'nobody' is not a stage"),
+        ("code.parent=long", "is its own ancestor"),
+        ("code.mixture={ cobol = 1.0 }", "the set 'cobol' is not defined"),
+        ("code.mixture={ code = 0.0 }", "every weight must be above 0"),
+        ("code.training.tokens=100", "either `tokens` or `share`"),
+        ("code.training.batch_tokens=100", "less than one sequence"),
+        ("model.preset=8b", "is unknown; presets"),
+        ("corpus.sources=[]", "corpus.sources is empty"),
+        ("evals.benchmarks=['humanevil']", "there are bits_per_byte"),
+        ("nonsense", "is not KEY=VALUE"),
+        ("seed.deep=1", "is a value, not a table"),
+        ("seed=true", "must be int"),
+    ],
+)
+def test_mistakes_are_named(override, message):
+    with pytest.raises(ChakuError) as caught:
+        load_recipe(RECIPES / "demo.toml", [override])
+    assert message in str(caught.value)
+
+
+def test_missing_and_broken_files(tmp_path):
+    with pytest.raises(ChakuError, match="does not exist"):
+        load_recipe(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(ChakuError, match=r"bad\.toml"):
+        load_recipe(tmp_path / "bad.toml")
+    (tmp_path / "short.toml").write_text('name = "x"')
+    with pytest.raises(ChakuError, match="the key 'corpus' is missing"):
+        load_recipe(tmp_path / "short.toml")
+
+
+def test_recipes_are_plain_data():
+    assert dataclasses.asdict(load_recipe(RECIPES / "demo.toml"))["stages"]["code"]["parent"] == "base"
