@@ -17,6 +17,7 @@ PARAMS = SamplingParams(max_tokens=48, temperature=0.0, stop=("\n",))
 MIN_CHARS = 5  # of a hidden line, stripped: shorter ones are mostly brackets
 LINES_PER_DOCUMENT = 4
 KEPT_EXAMPLES = 8
+SHORTEST_CONTEXT = 512  # tokens
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def choose_examples(
 ) -> list[Example]:
     """Lines of held-out code, chosen by hash. Prefix and suffix are cut at line ends to so many characters.
 
-    The limits keep an example, whole, within 512 tokens of a small vocabulary: every model sees the same.
+    The limits keep nearly every example within 512 tokens of a small vocabulary.
     """
     found: list[tuple[int, Example]] = []
     for document in read_heldout(corpus, kinds=("code",)):
@@ -66,8 +67,15 @@ def evaluate(
 
     `psm` and `spm` are absent when the tokenizer has no infilling sentinels.
     """
-    examples = choose_examples(corpus, num_examples=num_examples, seed=seed)
     tokenizer = engine.tokenizer
+    # The same limit for every model of a family, so that all see the same examples.
+    room = min(engine.model.config.max_position_embeddings, SHORTEST_CONTEXT) - params.max_tokens
+    candidates = choose_examples(corpus, num_examples=2 * num_examples, seed=seed)
+    examples = [
+        each
+        for each in candidates
+        if len(tokenizer.encode(each.prefix)) + len(tokenizer.encode_infilling(each.suffix)) + 4 <= room
+    ][:num_examples]
     prompts = {"left_to_right": [complete(tokenizer, example.prefix) for example in examples]}
     if tokenizer.eot_id is not None:
         for mode in ("psm", "spm"):

@@ -90,7 +90,8 @@ def evaluate_stage(
 ) -> int:
     """All benchmarks of a recipe on one stage, each into OUT/BENCHMARK.json; what was done from the same inputs stays.
 
-    Returns how many were run. A benchmark that this machine cannot run (no sandbox, no problem file) is left out, and that is said.
+    Returns how many were run. A benchmark that this machine cannot run (no sandbox, no problem file) is left out, and
+    that is said.
     """
     inputs = sha256_json([fingerprint, asdict(settings), training_length, longest_length])
     done = 0

@@ -8,7 +8,9 @@ from torch import Tensor
 from chaku.model import Llama
 from chaku.training.config import TrainingConfig
 
-ROWS = 2048  # tokens whose scores over the vocabulary exist at one time
+# Scores (tokens x vocabulary) that exist at one time: 8 MB in float32 stay in the cache, and below the 32 MB from which
+# glibc takes fresh pages from the system for every tensor.
+SCORES = 2**21
 
 
 def training_step_loss(
@@ -49,19 +51,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
             hidden_grad = torch.empty_like(states)
             weight_grad = torch.zeros_like(weight)
             loss = hidden.new_zeros((), dtype=torch.float32)
-            for start in range(0, len(states), ROWS):
-                rows, targets = states[start : start + ROWS], labels[start : start + ROWS]
-                scores = (rows @ matrix.t()).float()  # (rows, vocab)
-                valid = targets >= 0
+            num_rows = max(64, SCORES // len(weight))
+            for start in range(0, len(states), num_rows):
+                rows, targets = states[start : start + num_rows], labels[start : start + num_rows]
+                valid = (targets >= 0)[:, None]
                 index = targets.clamp(min=0)[:, None]
-                log_total = torch.logsumexp(scores, dim=-1, keepdim=True)
-                loss += ((log_total - scores.gather(1, index)).squeeze(1) * valid).sum()
-                scores.sub_(log_total).exp_()  # probabilities
-                scores.scatter_add_(1, index, torch.full_like(log_total, -1.0))
-                scores.mul_((valid / num_valid)[:, None])
-                slopes = scores.to(dtype)
-                torch.mm(slopes, matrix, out=hidden_grad[start : start + ROWS])
-                weight_grad += slopes.t() @ rows
+                scores = torch.log_softmax((rows @ matrix.t()).float(), dim=-1)  # (rows, vocab)
+                loss -= (scores.gather(1, index) * valid).sum()
+                slopes = scores.exp_().scatter_add_(1, index, scores.new_full(index.shape, -1.0)).to(dtype)
+                share = (valid / num_valid).to(dtype)
+                torch.mm(slopes, matrix, out=hidden_grad[start : start + num_rows]).mul_(share)
+                weight_grad += slopes.t() @ (rows * share)
         ctx.save_for_backward(hidden_grad.to(hidden.dtype), weight_grad)
         return loss / num_valid
 
