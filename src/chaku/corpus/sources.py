@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -277,14 +278,16 @@ def _expand(source: Source) -> list[Path]:
 
 
 def _jsonl_rows(path: Path) -> Iterator[dict]:
-    with _open(path) as file:
-        for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape"), 1):
-            if line.strip():
+    try:
+        with io.TextIOWrapper(_open(path), encoding="utf-8", errors="surrogateescape") as file:
+            for line in filter(str.strip, file):
                 try:
                     row = json.loads(line)
                 except json.JSONDecodeError:
                     row = None
-                yield row if isinstance(row, dict) else {"_problem": f"line {number} is not a JSON object"}
+                yield row if isinstance(row, dict) else {"_problem": "broken line"}
+    except (OSError, EOFError, zlib.error) as error:
+        yield {"_problem": f"the rest of a file, unreadable ({type(error).__name__})"}
 
 
 def _parquet_rows(path: Path) -> Iterator[dict]:
@@ -311,7 +314,7 @@ def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
         text = row.get(field)
         problem = None
         if "_problem" in row:
-            problem = "broken line"
+            problem = row["_problem"]
         elif not isinstance(text, str):
             problem = f"no {field!r} text"
         else:

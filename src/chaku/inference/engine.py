@@ -145,7 +145,8 @@ class Engine:
         hidden = self.model.forward_hidden(ids.to(device), cache=cache)[:, -1]
         held = rows  # the rows that the cache holds, the finished among them
         while True:
-            chosen = choose(self.model.lm_head(hidden).float(), params, [row.random.random() for row in held])
+            scores = self.model.lm_head(hidden).float()[:, : self.tokenizer.vocab_size]  # the model's may be padded
+            chosen = choose(scores, params, [row.random.random() for row in held])
             for row, token in zip(held, chosen, strict=True):
                 row.take(token)
             yield

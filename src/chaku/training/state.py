@@ -1,13 +1,14 @@
 """The state of an unfinished stage: weights, optimizer moments, step. Whole or absent, never half."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, read_json, write_json
 from chaku.model import Llama
@@ -15,10 +16,14 @@ from chaku.model import Llama
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: optimizer steps done, and seconds spent on them. The next sample index follows from it."""
+    """How far a stage is: optimizer steps done, and seconds spent on them. The next sample index follows from it.
+
+    `precision` is what "auto" came to: it is measured once, so that a stage does not go on in another.
+    """
 
     step: int
     seconds: float
+    precision: str | None = None
 
 
 def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, progress: Progress) -> None:
@@ -32,7 +37,7 @@ def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, prog
         save_file(tensors, temporary / "state.safetensors")
         write_json(
             temporary / "progress.json",
-            {"step": progress.step, "seconds": progress.seconds, "num_threads": torch.get_num_threads()},
+            {**asdict(progress), "num_threads": torch.get_num_threads()},
         )
     for other in directory.glob("step-*"):
         if other != target:
@@ -57,4 +62,6 @@ def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> P
                 }
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise ChakuError(f"{newest} is damaged ({error}); remove it to start this stage again") from error
-    return Progress(fields["step"], fields["seconds"])
+    if (before := fields.pop("num_threads")) != (now := torch.get_num_threads()):
+        say(f"this stage began on {before} threads and goes on on {now}: sums round differently, losses by a hair")
+    return Progress(**fields)

@@ -70,7 +70,7 @@ def train(
         return reached
     if reached.step:
         say(f"{name}: going on at step {reached.step} of {steps}")
-    precision = choose_precision(config.precision, device)
+    precision = reached.precision or choose_precision(config.precision, device)
     peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
     forward = torch.compile(training_step_loss) if config.compile else training_step_loss
@@ -120,11 +120,11 @@ def train(
                 log.write(done, sample=sample(model))
                 model.train()
             if done % config.checkpoint_every == 0 or stop() or done == steps:
-                save_state(directory / "state", model, optimizer, Progress(done, seconds))
+                save_state(directory / "state", model, optimizer, Progress(done, seconds, precision))
             if stop() and done < steps:
                 raise Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
     say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
-    return Progress(steps, seconds)
+    return Progress(steps, seconds, precision)
 
 
 def accumulate(

@@ -1,0 +1,153 @@
+"""Batches, streams, stops and scores agree with running the model token by token."""
+
+import numpy as np
+import pytest
+import torch
+
+from chaku import ChakuError
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete
+from chaku.inference.sampling import SamplingParams
+from chaku.model import PRESETS, Llama
+
+TEXTS = ["def", "def add(a, b):\n    return", "x", "for x in range(10):\n", "", "print(x)\n" * 2, "☺"]
+
+
+def prompts(tokenizer):
+    return [complete(tokenizer, text) for text in TEXTS]
+
+
+@torch.no_grad()
+def plain_greedy(engine, prompt, num_tokens):
+    """No cache, no batch, no padding."""
+    ids = list(prompt)
+    for _ in range(num_tokens):
+        scores = engine.model(torch.tensor([ids]))[0, -1, : engine.tokenizer.vocab_size]
+        ids.append(int(scores.argmax()))
+        if ids[-1] == engine.tokenizer.eos_id:
+            break
+    return tuple(ids[len(prompt) :])
+
+
+def test_greedy_batches_equal_the_plain_loop(engine):
+    params = SamplingParams(max_tokens=20)
+    asked = prompts(engine.tokenizer)
+    for prompt, [completion] in zip(asked, engine.generate(asked, params), strict=True):
+        assert completion.ids == plain_greedy(engine, prompt, 20)
+        assert completion.finish_reason in ("length", "stop")
+
+
+def test_samples_depend_on_seed_and_prompt_not_on_the_batch(engine):
+    params = SamplingParams(max_tokens=12, temperature=0.9, top_p=0.9, seed=5, num_samples=3)
+    together = engine.generate(prompts(engine.tokenizer), params)
+    alone = [engine.generate([prompt], params)[0] for prompt in prompts(engine.tokenizer)]
+    assert together == alone
+    assert len({completion.ids for completion in together[0]}) > 1
+    other = engine.generate(prompts(engine.tokenizer), SamplingParams(12, 0.9, 0.9, seed=6, num_samples=3))
+    assert other != together
+
+
+def test_temperature_and_top_p_follow_the_distribution(engine):
+    """A thousand first tokens against the softmax; top-p leaves out exactly the tail."""
+    prompt = complete(engine.tokenizer, "for")
+    with torch.no_grad():
+        scores = engine.model(torch.tensor([prompt]))[0, -1, : engine.tokenizer.vocab_size]
+    expected = torch.softmax(scores / 5.0, -1)
+    params = SamplingParams(max_tokens=1, temperature=5.0, num_samples=1000)
+    engine = Engine(engine.model, engine.tokenizer, batch_size=1000)
+    drawn = np.bincount([each.ids[0] for each in engine.generate([prompt], params)[0]], minlength=len(expected)) / 1000
+    flat = np.full(len(expected), 1 / len(expected))
+    assert np.abs(drawn - expected.numpy()).sum() < np.abs(drawn - flat).sum()
+    ordered, order = expected.sort(descending=True)
+    num_kept = int((ordered.cumsum(0) - ordered < 0.3).sum())
+    params = SamplingParams(max_tokens=1, temperature=5.0, top_p=0.3, num_samples=1000)
+    kept = {each.ids[0] for each in engine.generate([prompt], params)[0]}
+    assert kept <= set(order[:num_kept].tolist())
+    assert len(kept) > num_kept // 2
+
+
+def test_streams_are_the_completion_in_pieces(engine):
+    for prompt in prompts(engine.tokenizer):
+        params = SamplingParams(max_tokens=30, temperature=1.0, seed=2)
+        pieces = list(engine.stream(prompt, params))
+        [[completion]] = engine.generate([prompt], params)
+        assert "".join(pieces) == completion.text
+        assert all(pieces)
+
+
+def test_no_half_characters_and_nothing_of_a_stop_string(engine, monkeypatch):
+    tokenizer = engine.tokenizer
+    ids = [*tokenizer.encode_infilling("a☺b\n\n"), *tokenizer.encode_infilling("class C")]
+    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
+    for stop, expected in (((), "a☺b\n\nclass C"), (("\n\nclass",), "a☺b"), (("\n\nclasp",), "a☺b\n\nclass C")):
+        script = list(ids)
+        params = SamplingParams(max_tokens=len(ids), stop=stop)
+        pieces = list(engine.stream(complete(tokenizer, "x"), params))
+        assert "".join(pieces) == expected
+        assert "�" not in "".join(pieces)
+        if stop == ("\n\nclass",):
+            assert "\n" not in "".join(pieces)  # held back until it was certain
+    script = list(ids)
+    [[completion]] = engine.generate([complete(tokenizer, "x")], SamplingParams(max_tokens=40, stop=("\n\nclass",)))
+    assert (completion.text, completion.finish_reason) == ("a☺b", "stop")
+
+
+def test_end_tokens(engine, monkeypatch):
+    tokenizer = engine.tokenizer
+    letter = tokenizer.encode_infilling("b")[0]
+    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
+    prompt = complete(tokenizer, "x")
+    for end, infilling, stop_ids in (
+        (tokenizer.eos_id, False, ()),
+        (tokenizer.eot_id, True, ()),
+        (letter, False, (letter,)),
+    ):
+        script = [tokenizer.encode_infilling("a")[0], end, 5]
+        params = SamplingParams(max_tokens=9, stop_ids=stop_ids)
+        [[completion]] = engine.generate([prompt], params, infilling=infilling)
+        assert (completion.text, completion.finish_reason, len(completion.ids)) == ("a", "stop", 2)
+
+
+def test_the_implicit_space_is_not_text(engine, monkeypatch):
+    tokenizer = engine.tokenizer
+    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
+    for prompt, expected in (([tokenizer.bos_id], "add"), (complete(tokenizer, "x"), " add")):
+        script = tokenizer.encode("add")
+        [[completion]] = engine.generate([prompt], SamplingParams(max_tokens=len(script)))
+        assert completion.text == expected
+
+
+def test_scores_equal_log_softmax_beyond_the_context(engine):
+    generator = np.random.default_rng(0)
+    sequences = [generator.integers(3, 512, length).tolist() for length in (2, 9, 1, 100, 40)]
+    with torch.no_grad():
+        for ids, scores in zip(sequences, engine.score(sequences), strict=True):
+            logits = torch.log_softmax(engine.model(torch.tensor([ids]))[0], -1)
+            expected = logits[torch.arange(len(ids) - 1), ids[1:]]
+            np.testing.assert_allclose(scores, expected, atol=1e-4)
+
+
+def test_a_prompt_longer_than_the_context_keeps_bos_and_its_end(engine, capsys):
+    tokenizer = engine.tokenizer
+    prompt = complete(tokenizer, "return a + b " * 40)
+    [[completion]] = engine.generate([prompt], SamplingParams(max_tokens=10))
+    assert "longer than the 54 tokens" in capsys.readouterr().err
+    assert completion.ids == plain_greedy(engine, [tokenizer.bos_id, *prompt[-53:]], 10)
+    with pytest.raises(ChakuError, match="max_length=54"):
+        engine.generate([prompt], SamplingParams(max_tokens=10), infilling=True)
+    with pytest.raises(ChakuError, match="max_tokens 64 fills the context"):
+        engine.generate([[1]], SamplingParams(max_tokens=64))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"top_p": 1.1}, {"num_samples": 0}, {"stop": ("",)}],
+)
+def test_wrong_sampling_is_named(wrong):
+    with pytest.raises(ChakuError, match=next(iter(wrong))):
+        SamplingParams(**wrong)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(tokenizer):
+    with pytest.raises(ChakuError, match="do not belong together"):
+        Engine(Llama(PRESETS["tiny"].__class__(**{**vars(PRESETS["tiny"]), "vocab_size": 309})), tokenizer)
