@@ -37,6 +37,7 @@ from chaku.training.speed import measure_training_speed
 from chaku.training.trainer import Interrupted, num_steps, train
 
 HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
+SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with
 SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
 
 COMPLETE_PROMPT = 'def read_lines(path):\n    """Return the lines of a file."""\n'
@@ -367,7 +368,8 @@ def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str])
     samples: list[dict[str, str]] = []
     for name in stages:
         engine = Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer)
-        params = SamplingParams(max_tokens=64, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
+        room = min(SAMPLE_TOKENS, engine.model.config.max_position_embeddings // 2)
+        params = SamplingParams(max_tokens=room, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
         [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
         about = {"stage": name, "fingerprint": fingerprints[name]}
         samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})

@@ -1,0 +1,228 @@
+"""A recipe from files to report: killed anywhere it ends the same, to the bit; what is done is skipped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from chaku import ChakuError
+from chaku.files import read_json
+from chaku.pipeline import run_recipe
+from chaku.recipe import load_recipe
+from chaku.training.metrics import read_metrics
+from family import write_recipe
+
+STAGES = ("base", "code", "long")
+
+# Run the recipe and kill -9 the process at the N-th call of a function.
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    import chaku.pipeline
+    from chaku.recipe import load_recipe
+    recipe, out, name, number = sys.argv[1:]
+    module, function = name.rsplit(".", 1)
+    __import__(module)
+    original, calls = getattr(sys.modules[module], function), []
+    def counted(*arguments, **settings):
+        calls.append(1)
+        if len(calls) == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **settings)
+    setattr(sys.modules[module], function, counted)
+    chaku.pipeline.run_recipe(load_recipe(Path(recipe)), Path(out))
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory):
+    return write_recipe(tmp_path_factory.mktemp("little"))
+
+
+@pytest.fixture(scope="module")
+def whole(recipe_path, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run_recipe(load_recipe(recipe_path), out)
+    return out
+
+
+def outcome(out):
+    losses = {
+        name: [line["loss"] for line in read_metrics(out / "stages" / name / "metrics.jsonl") if "loss" in line]
+        for name in STAGES
+    }
+    weights = {name: (out / "stages" / name / "model.safetensors").read_bytes() for name in STAGES}
+    return losses, weights
+
+
+def test_a_run_leaves_everything(whole):
+    for name in STAGES:
+        stage = read_json(whole / "stages" / name / "stage.json")
+        assert stage["tokens"] >= 2048
+        for file in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+            assert (whole / "stages" / name / file).is_file()
+        assert not (whole / "stages" / name / "state").exists()
+    assert read_json(whole / "stages" / "long" / "config.json")["rope_theta"] == 1e6
+    assert {path.name for path in (whole / "evals" / "long").iterdir()} == {
+        "bits_per_byte.json",
+        "infilling.json",
+        "perplexity.json",
+    }
+    result = read_json(whole / "evals" / "long" / "bits_per_byte.json")
+    assert result["manifest"]["data_sha256"]
+    assert 0 < result["results"]["overall"]["bits_per_byte"] < 8
+    assert {each["kind"] for each in read_json(whole / "samples.json")} == {"complete"}
+    assert "<html" in (whole / "report.html").read_text(encoding="utf-8")
+    assert len({each["name"] for each in read_json(whole / "timings.json")}) == 3 + 3 + 2
+
+
+def test_training_passes_over_the_corpus_more_than_once(whole):
+    from chaku.tokens.store import TokenStore
+
+    store = TokenStore.open(whole / "tokens", "train")
+    num_code = int(store.lengths[store.select(kinds=("code",))].sum())
+    assert 0.85 * read_json(whole / "stages" / "code" / "stage.json")["tokens"] > 1.3 * num_code
+
+
+@pytest.mark.parametrize(
+    ("function", "number"),
+    [
+        ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
+        ("chaku.training.trainer.save_state", 3),  # base is trained, its last state is not saved
+        ("chaku.pipeline.save_model", 1),  # between base and code
+        ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
+        ("chaku.pipeline.load_model", 2),  # between code and long
+    ],
+)
+def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
+    out = tmp_path / "run"
+    for name in ("corpus", "tokenizer", "tokens"):
+        shutil.copytree(whole / name, out / name)
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(out), function, str(number)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_recipe(load_recipe(recipe_path), out)
+    losses, weights = outcome(out)
+    expected_losses, expected_weights = outcome(whole)
+    assert losses == expected_losses
+    assert weights == expected_weights
+
+
+@pytest.mark.parametrize("function", ["chaku.corpus.build.write_json", "chaku.tokens.store._write_index"])
+def test_killed_before_training_it_starts_that_part_again(function, recipe_path, whole, tmp_path):
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(tmp_path / "run"), function, "1"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    recipe = load_recipe(recipe_path, ["evals.stages=[]"])
+    run_recipe(recipe, tmp_path / "run")
+    assert outcome(tmp_path / "run")[1] == outcome(whole)[1]
+
+
+def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    run_recipe(load_recipe(recipe_path), out)
+    said = capsys.readouterr().err
+    for name in ("corpus", "tokenizer", "tokens", *STAGES):
+        assert f"{name}: done before" in said
+    run_recipe(load_recipe(recipe_path, ["long.training.learning_rate=5e-4"]), out)
+    said = capsys.readouterr().err
+    assert "code: done before" in said
+    assert "long: trained again, because stage.training.learning_rate changed" in said
+    assert outcome(out)[1]["code"] == outcome(whole)[1]["code"]
+    assert outcome(out)[1]["long"] != outcome(whole)[1]["long"]
+
+
+def test_a_budget_of_minutes_becomes_tokens_once(recipe_path, whole, tmp_path):
+    text = recipe_path.read_text().replace("training.tokens = 6144", "training.share = 1.0")
+    path = tmp_path / "budget.toml"
+    path.write_text(text + "\n[budget]\nminutes = 0.05\n")
+    for name in ("corpus", "tokenizer", "tokens"):
+        shutil.copytree(whole / name, tmp_path / "run" / name)
+    overrides = ["evals.stages=[]"]
+    run_recipe(load_recipe(path, overrides), tmp_path / "run")
+    budget = read_json(tmp_path / "run" / "budget.json")
+    stage = read_json(tmp_path / "run" / "stages" / "base" / "stage.json")
+    assert stage["tokens"] >= budget["tokens_by_stage"]["base"] > 0
+    before = (tmp_path / "run" / "stages" / "base" / "model.safetensors").read_bytes()
+    run_recipe(load_recipe(path, overrides), tmp_path / "run")
+    assert read_json(tmp_path / "run" / "budget.json") == budget
+    assert (tmp_path / "run" / "stages" / "base" / "model.safetensors").read_bytes() == before
+
+
+def test_only_one_at_a_time_in_a_directory(recipe_path, tmp_path):
+    from chaku.pipeline import only_one
+
+    with only_one(tmp_path / "run"), pytest.raises(ChakuError, match="another chaku is running"):
+        run_recipe(load_recipe(recipe_path), tmp_path / "run")
+
+
+def test_an_unwritable_run_directory_is_named(recipe_path, tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(ChakuError, match=r"cannot write the run directory .*file/run"):
+        run_recipe(load_recipe(recipe_path), tmp_path / "file" / "run")
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost(recipe_path, whole, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    for name in ("corpus", "tokenizer", "tokens"):
+        shutil.copytree(whole / name, out / name)
+
+    def no_space(tensors, path, **settings):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("chaku.training.state.save_file", no_space)
+        with pytest.raises(ChakuError, match="the disk is full"):
+            run_recipe(load_recipe(recipe_path), out)
+    run_recipe(load_recipe(recipe_path, ["evals.stages=[]"]), out)
+    assert outcome(out)[1] == outcome(whole)[1]
+
+
+def test_a_base_model_whose_shape_does_not_fit_is_named(recipe_path, whole, tmp_path):
+    text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
+    path = tmp_path / "other.toml"
+    path.write_text(text.replace("vocab_size = 340", "vocab_size = 330"))
+    with pytest.raises(ChakuError, match="vocabulary of 340, but the tokenizer has 330"):
+        run_recipe(load_recipe(path), tmp_path / "run")
+
+
+def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
+    text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
+    text = text.replace("vocab_size = 340", f'path = "{whole}/tokenizer"').replace("train_bytes = 100_000", "")
+    path = tmp_path / "other.toml"
+    path.write_text(text)
+    run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
+    first, before = (outcome(each)[0]["base"][0] for each in (tmp_path / "run", whole))
+    assert first < 0.8 * before  # it goes on from what base had learnt
+
+
+def test_a_set_that_selects_nothing_is_named(recipe_path, whole, tmp_path):
+    for name in ("corpus", "tokenizer", "tokens"):
+        shutil.copytree(whole / name, tmp_path / "run" / name)
+    recipe = load_recipe(recipe_path, ['sets.python.languages=["Fortran"]', "long.mixture={ python = 1.0 }"])
+    with pytest.raises(ChakuError, match=r"the set 'python' .* selects none of the"):
+        run_recipe(recipe, tmp_path / "run")
+
+
+def test_missing_benchmarks_are_said_loudly(recipe_path, whole, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
+    recipe = load_recipe(recipe_path, ['evals.benchmarks=["humaneval"]'])
+    run_recipe(recipe, out)
+    assert "base: humaneval is NOT measured: " in capsys.readouterr().err
+    assert not (out / "evals" / "base" / "humaneval.json").exists()
+
+
+def test_recipe_json_is_the_resolved_recipe(whole):
+    fields = json.loads((whole / "recipe.json").read_text())
+    assert fields["stages"]["code"]["infilling"] == {"rate": 0.9, "spm_rate": 0.5}
