@@ -195,7 +195,7 @@ def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
 
 def _base_fingerprint(recipe: Recipe) -> str:
     if recipe.model.path is None:
-        return f"random {recipe.seed}"
+        return "random"
     return sha256_file(Path(recipe.model.path) / "model.safetensors")
 
 
@@ -300,7 +300,7 @@ def _run_stage(
         model = load_model(source)
         model.config = shape
     else:
-        torch.manual_seed(run.recipe.seed)
+        torch.manual_seed(inputs["seed"])
         model = Llama(shape)
     model.to(run.device)
     store = TokenStore.open(run.directory / "tokens", "train")

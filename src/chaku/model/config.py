@@ -88,12 +88,12 @@ PRESETS: dict[str, LlamaConfig] = {
     "34b": _code_llama(8192, 48, 64, 8, 32000),
     "70b": _code_llama(8192, 80, 64, 8, 32016, multiple=4096, mult=1.3),
     "demo": LlamaConfig(
-        vocab_size=4096,
-        hidden_size=256,
-        intermediate_size=ffn_hidden(256, 64),
+        vocab_size=2048,
+        hidden_size=192,
+        intermediate_size=ffn_hidden(192, 64),
         num_hidden_layers=4,
-        num_attention_heads=8,
-        num_key_value_heads=4,
+        num_attention_heads=3,
+        num_key_value_heads=1,
         max_position_embeddings=512,
     ),
     "tiny": LlamaConfig(

@@ -30,15 +30,13 @@ def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: in
     document longer than that fills sequences of its own, and its rest is packed like a document.
     """
     capacity = sequence_length + 1
-    items: list[tuple[int, int, int]] = []
-    sizes: list[np.ndarray] = []
+    items = [np.zeros((0, 3), np.int64)]
+    sizes = [np.zeros(1, np.int64)]
     for first in range(0, len(documents), BLOCK):
         block = _plan_block(documents[first : first + BLOCK], lengths, capacity)
-        for sequence in block:
-            items += sequence
+        items.append(np.array([item for sequence in block for item in sequence], dtype=np.int64))
         sizes.append(np.array([len(sequence) for sequence in block], dtype=np.int64))
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(sizes) if sizes else np.zeros(0, np.int64))])
-    return PackingPlan(np.array(items, dtype=np.int64).reshape(-1, 3), offsets.astype(np.int64))
+    return PackingPlan(np.concatenate(items), np.cumsum(np.concatenate(sizes)))
 
 
 def _plan_block(documents: np.ndarray, lengths: np.ndarray, capacity: int) -> list[list[tuple[int, int, int]]]:

@@ -1,0 +1,27 @@
+"""pass@k against its definition: the share of k-subsets with a correct sample."""
+
+from itertools import combinations
+
+import pytest
+
+from chaku import ChakuError
+from chaku.evals.pass_at_k import mean_pass_at_k, pass_at_k
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 5, 8])
+def test_it_is_the_share_of_subsets(num_samples):
+    for num_correct in range(num_samples + 1):
+        for k in range(1, num_samples + 1):
+            subsets = list(combinations(range(num_samples), k))
+            share = sum(any(each < num_correct for each in subset) for subset in subsets) / len(subsets)
+            assert pass_at_k(num_samples, num_correct, k) == pytest.approx(share)
+
+
+def test_the_mean_and_its_errors():
+    assert mean_pass_at_k({"a": (2, 1), "b": (2, 0)}, 1) == pytest.approx(0.25)
+    with pytest.raises(ChakuError, match="needs 3 samples of every problem, but b has 2"):
+        mean_pass_at_k({"a": (3, 1), "b": (2, 0)}, 3)
+    with pytest.raises(ChakuError, match="no problems"):
+        mean_pass_at_k({}, 1)
+    with pytest.raises(ValueError, match="no pass@2"):
+        pass_at_k(1, 1, 2)
