@@ -12,7 +12,7 @@ from chaku import ChakuError
 from chaku.corpus import filters
 from chaku.corpus.build import build_corpus
 from chaku.corpus.documents import read_documents
-from chaku.corpus.sources import Source, guess_source
+from chaku.corpus.sources import Source, guess_source, split_code
 
 CODE = "def add_{0}(first, second):\n    '''Add two numbers.'''\n    return first + second + {0}\n"
 
@@ -110,6 +110,38 @@ def test_docstrings_stay_on_the_side_of_their_file(tmp_path):
         paths = set(texts(out, split))
         assert {path.removesuffix("#docstrings") for path in paths if "#" in path} == {p for p in paths if "#" not in p}
         assert len(paths) > 100
+
+
+def test_pieces_are_parts_of_files_on_the_same_side(tmp_path):
+    for number in range(60):
+        functions = [f"def f{number}_{k}(a):\n    b = a + {k}\n\n    return b * {number}\n" for k in range(9)]
+        put(tmp_path / f"tree/m{number}.py", "\n\n".join(functions))
+    source = Source("tree", "tree", str(tmp_path / "tree"), piece_bytes=150)
+    build_corpus([source], tmp_path / "out", heldout_fraction=0.4)
+    for split in ("train", "heldout"):
+        kept = texts(tmp_path / "out", split)
+        pieces = [path for path, each in kept.items() if each.kind == "piece"]
+        assert len(pieces) > 50
+        for path in pieces:
+            assert kept[path].text.rstrip() in kept[path.split("#")[0]].text  # its file is on this side
+            assert kept[path].text.startswith("def f")
+            assert len(kept[path].text) <= 150
+
+
+def test_splitting_code():
+    parts = [
+        "import os\n",
+        "def f():\n    a = 1\n\n    return a\n",
+        "x = [\n\n]\n",
+        "y = '" + "z" * 100 + "'\n",
+        "w = 2\n",
+    ]
+    text = "\n\n".join(parts)
+    assert split_code(text, len(text)) == []  # it fits whole
+    first, second = split_code(text, 75)
+    assert first == text[: text.index("\n\n\ny")] + "\n"
+    assert second == "w = 2\n"
+    assert [len(each) for each in split_code(text, 20)] == [10, 10, 6]  # the function does not fit
 
 
 def test_caps_on_kind_language_and_source(tree, tmp_path):

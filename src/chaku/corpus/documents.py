@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from chaku.errors import ChakuError
 
 KINDS = ("code", "code_prose", "prose")
+PIECE = "piece"  # of a code file that is in the corpus too: never counted beside it
 SCHEMA = pa.schema(
     [
         ("text", pa.string()),
@@ -26,7 +27,10 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text. `kind` is "code", "code_prose" (natural language about code) or "prose"; `sha256` is of its UTF-8."""
+    """One text. `kind` is "code", "code_prose" (natural language about code), "prose" or "piece".
+
+    `sha256` is of its UTF-8. A piece is a part of a code file, which is a document besides: see `Source.piece_bytes`.
+    """
 
     text: str
     path: str

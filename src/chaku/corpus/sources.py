@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.corpus.filters import MAX_BYTES
-from chaku.corpus.languages import kind_and_language
+from chaku.corpus.languages import DATA, kind_and_language
 from chaku.errors import ChakuError
 
 PIECE = 64  # files or rows that one worker takes at a time
@@ -38,6 +38,8 @@ class Source:
 
     `include` and `exclude` are glob patterns over paths relative to `path`; `max_bytes` caps what is taken;
     `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name.
+    `piece_bytes` adds, to each code file, its top-level parts of up to so many bytes as documents of kind "piece": only
+    whole documents are infilled, and few files fit the context of a small model.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Source:
     language: str | None = None
     license: str | None = None
     max_bytes: int | None = None
+    piece_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ def open_source(source: Source) -> Iterator[Files | list[Raw]]:
     is not there.
     """
     if source.type in ("machine", "tree", "git"):
-        parts = machine_sources() if source.type == "machine" else [source]
+        parts = [source]
+        if source.type == "machine":
+            parts = [replace(each, piece_bytes=source.piece_bytes) for each in machine_sources()]
         listed = sorted(
             (hashlib.sha256(os.fsencode(path)).digest(), part, path)
             for part, each in enumerate(parts)
@@ -211,6 +216,9 @@ def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) 
     tag = _SPDX.search(text[:3000])
     licence = source.license or (tag[1] if tag else None)
     yield Raw(shown, text, kind, language, source.name, licence)
+    if kind == "code" and source.piece_bytes and "piece" not in full and language not in DATA:
+        for number, piece in enumerate(split_code(text, source.piece_bytes)):
+            yield Raw(f"{shown}#{number:04}", piece, "piece", language, source.name, licence, origin=text)
     if kind == "code" and language == "Python" and "code_prose" not in full:
         docstrings = _docstrings(text)
         if docstrings:
@@ -243,6 +251,24 @@ def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".zst":
         return pa.CompressedInputStream(str(path), "zstd")
     return path.open("rb")
+
+
+def split_code(text: str, max_bytes: int) -> list[str]:
+    """The parts of a file that fit `max_bytes`: cut after blank lines before an unindented one, small ones joined.
+
+    A part that does not fit is left out. A file that fits whole is no piece: it is a document already.
+    """
+    if len(text.encode()) <= max_bytes:
+        return []
+    ends = [match.end() for match in re.finditer(r"\n(?:[ \t]*\n)+(?=[^\s)\]}])", text)]
+    pieces, piece = [], ""
+    for start, end in zip([0, *ends], [*ends, len(text)], strict=True):
+        if len((piece + text[start:end]).encode()) > max_bytes:
+            pieces.append(piece)
+            piece = ""
+        if len(text[start:end].encode()) <= max_bytes:
+            piece += text[start:end]
+    return [f"{each.rstrip()}\n" for each in [*pieces, piece] if each.strip()]
 
 
 def _plain_manual(text: str) -> str:

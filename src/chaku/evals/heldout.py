@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from chaku.corpus.documents import Document, read_documents
+from chaku.corpus.documents import KINDS, Document, read_documents
 from chaku.errors import ChakuError
 from chaku.files import sha256_file, sha256_json
 
@@ -13,12 +13,12 @@ MAX_DOCUMENTS = 20_000  # looked at; a held-out split of any size is sampled wel
 
 
 def read_heldout(
-    corpus: Path, kinds: Collection[str] | None = None, languages: Collection[str] | None = None
+    corpus: Path, kinds: Collection[str] = KINDS, languages: Collection[str] | None = None
 ) -> list[Document]:
     """Held-out documents in the order of their hash, which is a random one. Raises ChakuError when there are none."""
     documents = list(islice(read_documents(corpus, "heldout", kinds, languages), MAX_DOCUMENTS))
     if not documents:
-        wanted = ", ".join([*(kinds or ()), *(languages or ())]) or "documents"
+        wanted = ", ".join([*kinds, *(languages or ())]) or "documents"
         raise ChakuError(f"the held-out split of {corpus} has no {wanted}; gather more, or raise heldout_fraction")
     return sorted(documents, key=lambda document: document.sha256)
 

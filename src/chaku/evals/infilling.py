@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chaku.corpus.documents import PIECE, read_documents
 from chaku.evals.heldout import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
@@ -40,10 +41,12 @@ def choose_examples(
 ) -> list[Example]:
     """Lines of held-out code, chosen by hash. Prefix and suffix are cut at line ends to so many characters.
 
-    The limits keep nearly every example within 512 tokens of a small vocabulary.
+    The limits keep nearly every example within 512 tokens of a small vocabulary. Where the corpus has pieces of files,
+    these are taken: whole documents, as in training.
     """
     found: list[tuple[int, Example]] = []
-    for document in read_heldout(corpus, kinds=("code",)):
+    documents = list(read_documents(corpus, "heldout", kinds=(PIECE,))) or read_heldout(corpus, kinds=("code",))
+    for document in documents:
         lines = document.text.split("\n")
         ranked = sorted(
             (pick(seed, document.sha256, number), number)

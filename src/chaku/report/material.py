@@ -7,7 +7,7 @@ from chaku.report.html import Html, element, join
 from chaku.report.run import Run, number, records
 from chaku.report.table import bar, count, duration, percent, size, table, text_cell, whole
 
-KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose"}
+KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "piece": "pieces of code files"}
 
 
 def corpus_section(run: Run) -> Html:
