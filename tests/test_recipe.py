@@ -67,8 +67,24 @@ def test_demo_family():
         "python",
     ]
     assert recipe.stages["long"].sequence_length == 4 * recipe.stages["code"].sequence_length
-    assert recipe.stages["code"].mixture == CODE
+    mixture = dict(recipe.stages["code"].mixture)
+    mixture["code"] += mixture.pop("pieces")  # whole documents for a small context
+    assert mixture == pytest.approx(CODE)
+    assert recipe.stages["long"].mixture == CODE
     assert recipe.stages["python"].mixture == PYTHON
+
+
+def test_rehearsal_pairs_differ_in_one_thing():
+    recipe = load_recipe(RECIPES / "rehearsal.toml")
+    for seed in (1, 2):
+        stages = {name: recipe.stages[f"{name}-{seed}"] for name in ("code", "ltr", "scratch", "long", "unchanged")}
+        assert stages["ltr"] == dataclasses.replace(stages["code"], infilling=None)
+        assert stages["scratch"] == dataclasses.replace(stages["code"], parent=None)
+        assert stages["unchanged"] == dataclasses.replace(stages["long"], rope_theta=None)
+        interpolated = recipe.stages[f"interpolated-{seed}"]
+        assert interpolated == dataclasses.replace(stages["unchanged"], rope_scaling_factor=4.0)
+        python, more = recipe.stages[f"python-{seed}"], recipe.stages[f"more-{seed}"]
+        assert dataclasses.replace(python, mixture=CODE) == more
 
 
 def test_set_overrides_by_stage_name():

@@ -141,7 +141,7 @@ def test_splitting_code():
     first, second = split_code(text, 75)
     assert first == text[: text.index("\n\n\ny")] + "\n"
     assert second == "w = 2\n"
-    assert [len(each) for each in split_code(text, 20)] == [10, 10, 6]  # the function does not fit
+    assert [len(each) for each in split_code(text, 20)] == [10, 9, 6]  # the function does not fit
 
 
 def test_caps_on_kind_language_and_source(tree, tmp_path):

@@ -1,0 +1,133 @@
+"""Every verb, as a user types it: what it prints, its exit status, its one-line errors."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from chaku.checkpoint.huggingface import save_model
+from chaku.cli import main
+from chaku.model import PRESETS, Llama
+from chaku.tokens.tokenizer_training import train_tokenizer
+from family import write_files, write_recipe
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("checkpoint")
+    torch.manual_seed(0)
+    save_model(Llama(PRESETS["tiny"]), directory)
+    train_tokenizer(["def add(a, b):\n    return a + b ☺ für\n", "for x in range(10):\n    print(x)\n"], 310).save(
+        directory
+    )
+    return directory
+
+
+def test_complete_streams_and_prints_json(checkpoint, capsys):
+    common = ["complete", str(checkpoint), "def f", "--max-tokens", "8", "--temperature", "0.8", "--top-p", "0.9"]
+    assert main([*common, "--seed", "3"]) == 0
+    streamed = capsys.readouterr().out
+    assert streamed.startswith("def f")
+    assert main([*common, "--seed", "3", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert streamed == "def f" + answer["text"] + ("" if answer["text"].endswith("\n") else "\n")
+    assert main([*common, "--num-samples", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("mode", ["psm", "spm"])
+def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
+    file = tmp_path / "hole.py"
+    file.write_text("def f(a):\n<FILL_ME>\n    return b\n")
+    common = ["--max-tokens", "8", "--mode", mode]
+    assert main(["infill", str(checkpoint), str(file), "--whole", *common]) == 0
+    whole = capsys.readouterr().out
+    assert whole.startswith("def f(a):\n")
+    assert whole.endswith("\n    return b\n")
+    texts = ["--prefix", "def f(a):\n", "--suffix", "\n    return b\n"]
+    assert main(["infill", str(checkpoint), *texts, *common]) == 0
+    assert whole.startswith("def f(a):\n" + capsys.readouterr().out.rstrip("\n"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["complete", "/nowhere", "x"], "is not a checkpoint"),
+        (["infill", "CHECKPOINT", "/nowhere.py"], "cannot read /nowhere.py"),
+        (["infill", "CHECKPOINT", "NO_MARK"], "exactly one"),
+        (["complete", "CHECKPOINT", "x", "--temperature", "-1"], "temperature is -1.0"),
+        (["complete", "CHECKPOINT", "x", "--max-tokens", "64"], "fills the context"),
+        (["eval", "CHECKPOINT", "--benchmark", "nothing"], "there is no benchmark 'nothing'"),
+        (["eval", "CHECKPOINT", "--benchmark", "perplexity"], "give --corpus"),
+        (["run", "/nowhere.toml"], "does not exist"),
+        (["report", "/nowhere"], "is not a run directory"),
+        (["corpus", "build", "--out", "OUT"], "no sources"),
+        (["corpus", "build", "/nowhere", "--out", "OUT"], "the source /nowhere does not exist"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(checkpoint, tmp_path, capsys, arguments, message):
+    (tmp_path / "plain.py").write_text("no mark\n")
+    places = {"CHECKPOINT": str(checkpoint), "OUT": str(tmp_path / "out"), "NO_MARK": str(tmp_path / "plain.py")}
+    assert main([places.get(each, each) for each in arguments]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("chaku: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_truncated_checkpoint_is_named(checkpoint, tmp_path, capsys):
+    for file in checkpoint.iterdir():
+        data = file.read_bytes()
+        (tmp_path / file.name).write_bytes(data[: len(data) // 2] if file.suffix == ".safetensors" else data)
+    assert main(["complete", str(tmp_path), "x"]) == 2
+    assert "model.safetensors" in capsys.readouterr().err
+
+
+def test_corpus_build_and_eval(checkpoint, tmp_path, capsys):
+    write_files(tmp_path / "files", 60)
+    assert main(["corpus", "build", str(tmp_path / "files"), "--out", str(tmp_path / "corpus"), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert sum(row["documents"] for row in summary["kept"]) == 180
+    arguments = ["--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "results"), "--json"]
+    assert main(["eval", str(checkpoint), "--benchmark", "bits_per_byte", *arguments]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result == json.loads((tmp_path / "results" / "bits_per_byte.json").read_text())
+
+
+def test_doctor(capsys):
+    assert main(["doctor"]) == 0
+    assert "sandbox" in capsys.readouterr().out
+
+
+def test_quiet_says_nothing(tmp_path, capsys):
+    write_files(tmp_path / "files", 30)
+    try:
+        assert main(["corpus", "build", str(tmp_path / "files"), "--out", str(tmp_path / "corpus"), "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+    finally:
+        assert main(["doctor"]) == 0  # resets --quiet for the tests that follow
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+    recipe = write_recipe(tmp_path)
+    command = [sys.executable, "-m", "chaku.cli", "run", str(recipe), "--out", str(tmp_path / "run")]
+    command += ["--set", "code.training.tokens=4e5", "--set", "evals.stages=[]"]
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "stages" / "code" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 9):
+        assert time.monotonic() < deadline
+        assert first.poll() is None
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    _, errors = first.communicate(timeout=60)
+    assert first.returncode == 130, errors
+    assert "stopped and saved at step" in errors
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert "code: going on at step" in second.stderr
+    assert second.stdout.strip().endswith("report.html")
