@@ -7,14 +7,19 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from chaku import ChakuError
+from chaku.checkpoint.huggingface import load_model, save_model
 from chaku.files import read_json
+from chaku.model import PRESETS, Llama
 from chaku.pipeline import run_recipe
 from chaku.recipe import load_recipe
+from chaku.tokens.tokenizer import Tokenizer, llama_definition
 from chaku.training.metrics import read_metrics
 from family import write_recipe
 
@@ -203,6 +208,29 @@ def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
     run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
     first, before = (outcome(each)[0]["base"][0] for each in (tmp_path / "run", whole))
     assert first < 0.8 * before  # it goes on from what base had learnt
+
+
+def test_a_base_without_infilling_pieces_gets_them(recipe_path, whole, tmp_path, capsys):
+    """As Llama 2 becomes Code Llama: 16 pieces, 16 rows in each embedding; the old rows are where training left off."""
+    tokenizer = Tokenizer.load(whole / "tokenizer")
+    special = {"<unk>": 0, "<s>": 1, "</s>": 2}
+    model = tokenizer.definition["model"]
+    plain = Tokenizer(llama_definition(model["vocab"], model["merges"], special))
+    assert plain.prefix_id is None
+    plain.save(tmp_path / "base")
+    torch.manual_seed(0)
+    save_model(Llama(replace(PRESETS["tiny"], vocab_size=plain.vocab_size)), tmp_path / "base")
+    text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{tmp_path}/base"')
+    text = text.replace("vocab_size = 340", f'path = "{tmp_path}/base"').replace("train_bytes = 100_000", "")
+    path = tmp_path / "other.toml"
+    path.write_text(text)
+    run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
+    assert "base: 16 embeddings are added" in capsys.readouterr().err
+    assert load_model(tmp_path / "run" / "stages" / "long").config.vocab_size == plain.vocab_size + 16
+    losses = [
+        line["loss"] for line in read_metrics(tmp_path / "run" / "stages" / "code" / "metrics.jsonl") if "loss" in line
+    ]
+    assert losses[-1] < losses[0]
 
 
 def test_a_set_that_selects_nothing_is_named(recipe_path, whole, tmp_path):

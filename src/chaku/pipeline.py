@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import chaku
-from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.checkpoint.huggingface import load_config, load_model, save_model
 from chaku.console import say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
@@ -30,13 +30,14 @@ from chaku.recipe import Recipe, Stage, stage_order, stage_shape
 from chaku.report import write_report
 from chaku.tokens.loader import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import measure_training_speed
 from chaku.training.trainer import Interrupted, num_steps, train
 
 HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
+INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabulary
 SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with
 SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
 
@@ -160,7 +161,10 @@ def _make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     if settings.path is not None:
-        Tokenizer.load(Path(settings.path)).save(path)
+        tokenizer = Tokenizer.load(Path(settings.path))
+        if any(stage.infilling for stage in run.recipe.stages.values()):
+            tokenizer = extend_for_infilling(tokenizer)
+        tokenizer.save(path)
         return 0, "bytes"
     used = 0
 
@@ -183,8 +187,11 @@ def _encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
 
 def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
     if recipe.model.path is not None:
-        shape = load_model(Path(recipe.model.path)).config
-        if shape.vocab_size != tokenizer.vocab_size:
+        shape = load_config(Path(recipe.model.path))
+        missing = tokenizer.vocab_size - shape.vocab_size
+        if missing == INFILLING_PIECES and tokenizer.prefix_id is not None:
+            return dataclasses.replace(shape, vocab_size=tokenizer.vocab_size)
+        if missing:
             raise ChakuError(
                 f"{recipe.model.path} has a vocabulary of {shape.vocab_size}, but the tokenizer has "
                 f"{tokenizer.vocab_size}; set tokenizer.path to the tokenizer that belongs to the model"
@@ -298,6 +305,9 @@ def _run_stage(
     if stage.parent is not None or run.recipe.model.path is not None:
         source = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
         model = load_model(source)
+        if model.config.vocab_size < shape.vocab_size:
+            say(f"{name}: {shape.vocab_size - model.config.vocab_size} embeddings are added for the infilling pieces")
+            model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
         model.config = shape
     else:
         torch.manual_seed(inputs["seed"])

@@ -24,11 +24,16 @@ def save_model(model: Llama, directory: Path) -> None:
         save_file(tensors, temporary, metadata={"format": "pt"})
 
 
-def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> Llama:
-    """Load a Llama. Raises ChakuError for a missing, truncated or misshapen checkpoint, naming the file and tensor."""
+def load_config(directory: Path) -> LlamaConfig:
+    """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` that describes a Llama."""
     if not (directory / "config.json").is_file():
         raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; name a model directory")
-    config = config_from_json(read_json(directory / "config.json"), directory)
+    return config_from_json(read_json(directory / "config.json"), directory)
+
+
+def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> Llama:
+    """Load a Llama. Raises ChakuError for a missing, truncated or misshapen checkpoint, naming the file and tensor."""
+    config = load_config(directory)
     with torch.device("meta"):
         model = Llama(config)
     expected = model.state_dict()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,6 +38,17 @@ class Llama(nn.Module):
             else:
                 deviation = residual if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
                 nn.init.normal_(parameter, std=deviation, generator=generator)
+
+    def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:
+        """Grow the vocabulary: new rows of both embeddings are the mean of the old ones with a little noise (0.02)."""
+        for module in (self.model.embed_tokens, self.lm_head):
+            old = module.weight.data
+            rows = torch.randn(vocab_size - len(old), old.shape[1], generator=generator) * 0.02
+            module.weight = nn.Parameter(torch.cat([old, old.mean(dim=0) + rows.to(old)]))
+        if self.config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        self.model.embed_tokens.num_embeddings = self.lm_head.out_features = vocab_size
+        self.config = replace(self.config, vocab_size=vocab_size)
 
     def forward(
         self,
