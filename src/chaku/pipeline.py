@@ -32,9 +32,8 @@ from chaku.tokens.loader import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
-from chaku.training.config import TrainingConfig
 from chaku.training.speed import measure_training_speed
-from chaku.training.trainer import Interrupted, num_steps, train
+from chaku.training.trainer import num_steps, train
 
 HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
 INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabulary
@@ -417,6 +416,3 @@ def _changed(before: Any, now: Any, at: str = "") -> str:
         ]
         return ", ".join(each for each in differences if each)
     return at
-
-
-__all__ = ["Interrupted", "Run", "TrainingConfig", "make_dataset", "run_recipe", "token_budgets"]

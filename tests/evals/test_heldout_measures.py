@@ -64,7 +64,7 @@ class Oracle:
         self.tokenizer, self.model = engine.tokenizer, engine.model
         self.examples, self.mode, self.calls = examples, mode, []
 
-    def generate(self, prompts, params, *, infilling=False):
+    def generate(self, prompts, params, *, infilling=False, description=None):
         mode = ("left_to_right", "psm", "spm")[len(self.calls)]
         self.calls.append(prompts)
         texts = [each.middle + "  " if mode == self.mode else "nothing" for each in self.examples]

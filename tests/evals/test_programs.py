@@ -33,7 +33,7 @@ class Scripted:
     def __init__(self, tokenizer, answers):
         self.tokenizer, self.answers = tokenizer, answers
 
-    def generate(self, prompts, params):
+    def generate(self, prompts, params, description=None):
         completions = []
         for answer in self.answers:
             for stop in params.stop:

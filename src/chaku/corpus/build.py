@@ -214,6 +214,3 @@ def _worker_map(num_workers: int) -> Iterator[Any]:
     # Spawned, not forked: the parent may hold threads, whose locks a fork would copy locked.
     with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool.map
-
-
-__all__ = ["build_corpus", "show_summary"]

@@ -85,7 +85,12 @@ def evaluate(
             prompts[mode] = [infill(tokenizer, each.prefix, each.suffix, mode=mode) for each in examples]
         params = replace(params, stop_ids=(*params.stop_ids, tokenizer.eot_id))
     answers = {
-        mode: [completion.text for [completion] in engine.generate(asked, params, infilling=mode != "left_to_right")]
+        mode: [
+            completion.text
+            for [completion] in engine.generate(
+                asked, params, infilling=mode != "left_to_right", description=f"infill lines, {mode.replace('_', ' ')}"
+            )
+        ]
         for mode, asked in prompts.items()
     }
     right = {

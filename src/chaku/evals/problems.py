@@ -99,7 +99,7 @@ def evaluate_problems(
     if params.num_samples < max(ks):
         raise ChakuError(f"pass@{max(ks)} needs num_samples of {max(ks)} or more, not {params.num_samples}")
     prompts = [complete(engine.tokenizer, problem.prompt) for problem in problems]
-    completions = engine.generate(prompts, params)
+    completions = engine.generate(prompts, params, description="write programs")
     tried = [(problem, each.text) for problem, several in zip(problems, completions, strict=True) for each in several]
     programs = [write_program(problem, text) for problem, text in tried]
     verdicts = run_many(programs, timeout=timeout, num_workers=num_workers)
