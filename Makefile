@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo: install
 	$(BIN)/chaku run recipes/demo.toml --open
 
-## The paper's claims at small scale, with controls (about an hour on 2 cores).
+## The paper's claims at small scale, with controls (about half an hour on 2 cores).
 rehearsal: install
 	$(BIN)/chaku run recipes/rehearsal.toml --open
 

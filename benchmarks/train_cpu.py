@@ -15,7 +15,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ def main() -> None:
     """Parse, measure each precision, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="demo", choices=sorted(PRESETS), help="the model's shape (default: demo)")
+    parser.add_argument("--vocab-size", type=int, help="in place of the preset's, as 32016 for Code Llama's")
+    parser.add_argument("--compile", action="store_true", help="chaku's side through torch.compile")
     parser.add_argument("--batch", type=int, default=16, help="sequences a step (default: 16)")
     parser.add_argument("--sequence-length", type=int, default=512, help="tokens a sequence (default: 512)")
     parser.add_argument("--steps", type=int, default=12, help="timed steps of each side (default: 12)")
@@ -46,12 +48,13 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     shape = PRESETS[options.preset]
+    shape = replace(shape, vocab_size=options.vocab_size or shape.vocab_size)
     say(
         f"{options.preset}: {short(shape.num_parameters)} parameters, {options.batch} sequences of "
         f"{options.sequence_length} tokens a step, {options.steps} steps a side, {torch.get_num_threads()} threads"
     )
     results = [
-        compare(shape, precision, options.batch, options.sequence_length, options.steps)
+        compare(shape, precision, options.batch, options.sequence_length, options.steps, compiled=options.compile)
         for precision in options.precision
     ]
     rows: list[list[object]] = [
@@ -70,18 +73,19 @@ def main() -> None:
 
 
 def compare(
-    shape: LlamaConfig, precision: str, batch: int, sequence_length: int, num_steps: int, seed: int = 0
+    shape: LlamaConfig, precision: str, batch: int, sequence_length: int, num_steps: int, *, compiled: bool = False
 ) -> dict[str, Any]:
     """Time `num_steps` steps of each side, in turn, after two of each to warm up.
 
     Raises ChakuError when the two first losses differ: then the two sides do not do the same work.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     ours = Llama(shape)
     theirs = transformers_model(ours)
     tokens = torch.randint(shape.vocab_size, (batch, sequence_length + 1))  # (batch, seq + 1)
+    forward = torch.compile(training_step_loss) if compiled else training_step_loss
     sides = [
-        stepper(ours, lambda: training_step_loss(ours, tokens), precision),
+        stepper(ours, lambda: forward(ours, tokens), precision),
         stepper(theirs, lambda: transformers_loss(theirs, tokens), precision),
     ]
     first = [step() for step in sides]

@@ -5,10 +5,15 @@ import json
 import os
 import sys
 import webbrowser
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
+
+if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
+    from chaku.inference.engine import Engine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,19 +117,19 @@ def _run(options: argparse.Namespace) -> None:
 def _corpus_build(options: argparse.Namespace) -> None:
     from chaku.corpus.build import build_corpus, show_summary
     from chaku.corpus.sources import guess_source
+    from chaku.recipe import Corpus, load_recipe
 
-    sources = [guess_source(Path(each)) for each in options.sources]
-    heldout_fraction, max_bytes, num_workers = 0.02, {}, 2
-    if options.recipe:
-        from chaku.recipe import load_recipe
-
-        corpus = load_recipe(options.recipe).corpus
-        sources += corpus.sources
-        heldout_fraction, max_bytes, num_workers = corpus.heldout_fraction, corpus.max_bytes, corpus.num_workers
-    if not sources:
+    corpus = load_recipe(options.recipe).corpus if options.recipe else Corpus(sources=())
+    named = tuple(guess_source(Path(each)) for each in options.sources)
+    corpus = replace(corpus, sources=named + corpus.sources)
+    if not corpus.sources:
         raise ChakuError("no sources: name directories or files, or give --recipe")
     summary = build_corpus(
-        sources, options.out, heldout_fraction=heldout_fraction, max_bytes=max_bytes, num_workers=num_workers
+        corpus.sources,
+        options.out,
+        heldout_fraction=corpus.heldout_fraction,
+        max_bytes=corpus.max_bytes,
+        num_workers=corpus.num_workers,
     )
     if options.json:
         print(json.dumps(summary))
@@ -156,7 +161,14 @@ def _infill(options: argparse.Namespace) -> None:
     _generate(options, engine, ids, infilling=True, before=around[0], after=around[1])
 
 
-def _generate(options, engine, ids, infilling=False, before="", after="") -> None:  # type: ignore[no-untyped-def]
+def _generate(
+    options: argparse.Namespace,
+    engine: "Engine",
+    ids: list[int],
+    infilling: bool = False,
+    before: str = "",
+    after: str = "",
+) -> None:
     from chaku.inference.sampling import SamplingParams
 
     params = SamplingParams(
@@ -178,7 +190,7 @@ def _generate(options, engine, ids, infilling=False, before="", after="") -> Non
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
 
 
-def _engine(path: Path):  # type: ignore[no-untyped-def]
+def _engine(path: Path) -> "Engine":
     from chaku.checkpoint.huggingface import load_model
     from chaku.inference.engine import Engine
     from chaku.tokens.tokenizer import Tokenizer

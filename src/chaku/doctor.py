@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from chaku.errors import ChakuError
+from chaku.evals.humaneval import find_humaneval
 from chaku.sandbox.bubblewrap import check_sandbox
 
 EXTRAS = {
@@ -33,12 +35,10 @@ def examine() -> list[str]:
             lines.append(f"ok       {package} {version(package)}")
         except PackageNotFoundError:
             lines.append(f"optional {package} is not installed; {use}")
-    where = os.environ.get("CHAKU_BENCHMARKS")
-    lines.append(
-        f"ok       benchmark files in {where}"
-        if where
-        else "optional CHAKU_BENCHMARKS is not set; HumanEval is read from there (humaneval/HumanEval.jsonl.gz)"
-    )
+    try:
+        lines.append(f"ok       HumanEval in {find_humaneval()}")
+    except ChakuError as error:
+        lines.append(f"optional HumanEval is not there: {error}")
     if shutil.which("git") is None:
         lines.append("optional git is not installed; git checkouts are read as plain directories")
     return lines

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,12 +29,13 @@ from chaku.inference.sampling import SamplingParams
 from chaku.model import PRESETS, Llama, LlamaConfig
 from chaku.recipe import Recipe, Stage, stage_order, stage_shape
 from chaku.report import write_report
+from chaku.tokens.infilling import MODES
 from chaku.tokens.loader import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.speed import measure_training_speed
-from chaku.training.trainer import num_steps, train
+from chaku.training.trainer import batch_rows, num_steps, train
 
 HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
 INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabulary
@@ -261,23 +263,25 @@ def _stage_seed(recipe: Recipe, name: str) -> int:
 
 def make_dataset(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
     """The batches of a stage. Raises ChakuError for a set that selects no document."""
-    sets = []
-    for name, weight in stage.mixture.items():
-        selection = recipe.sets[name]
-        indices = store.select(kinds=selection.kinds, languages=selection.languages)
-        if len(indices) == 0:
-            raise ChakuError(f"the set {name!r} ({selection}) selects none of the {len(store)} training documents")
-        sets.append(TokenSet(name, indices, weight))
+    sets = [TokenSet(name, _select(recipe, store, name), weight) for name, weight in stage.mixture.items()]
+    for each in sets:
+        if len(each.indices) == 0:
+            selection = recipe.sets[each.name]
+            raise ChakuError(f"the set {each.name!r} ({selection}) selects none of the {len(store)} training documents")
     return PackedDataset(
         store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
     )
 
 
+def _select(recipe: Recipe, store: TokenStore, name: str) -> np.ndarray:
+    selection = recipe.sets[name]
+    return store.select(kinds=selection.kinds, languages=selection.languages)
+
+
 def _heldout(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
     batches = {}
     for name in stage.mixture:
-        selection = recipe.sets[name]
-        indices = store.select(kinds=selection.kinds, languages=selection.languages)
+        indices = _select(recipe, store, name)
         if len(indices):
             dataset = PackedDataset(
                 store, [TokenSet(name, indices, 1.0)], stage.sequence_length, tokenizer, 0, infilling=None
@@ -325,7 +329,7 @@ def _run_stage(
     save_model(model, path)
     tokenizer.save(path)
     steps = num_steps(stage.training, stage.sequence_length)
-    tokens = steps * (stage.training.batch_tokens // stage.sequence_length) * stage.sequence_length
+    tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
     write_json(
         path / "stage.json",
         {
@@ -349,13 +353,17 @@ def _run_stage(
     return inputs["fingerprint"]
 
 
+def _engine(run: Run, name: str, tokenizer: Tokenizer) -> Engine:
+    return Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer)
+
+
 def _evaluate(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
     stages = run.recipe.stages
     longest = max((stages[name].sequence_length for name in run.recipe.evals.stages), default=0)
     for name in run.recipe.evals.stages:
         started = time.monotonic()
         done = evaluate_stage(
-            Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer),
+            _engine(run, name, tokenizer),
             name,
             run.recipe.evals,
             run.directory / "corpus",
@@ -369,34 +377,30 @@ def _evaluate(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> N
 
 
 def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
-    """One completion and one infill by the last evaluated stages: printed, and kept in samples.json."""
+    """A completion and infills by each evaluated stage, into samples.json; the last of each kind is printed."""
     path = run.directory / "samples.json"
-    stages = run.recipe.evals.stages
     if path.exists() and {each["stage"]: each["fingerprint"] for each in read_json(path)} == fingerprints:
         return
     samples: list[dict[str, str]] = []
-    for name in stages:
-        engine = Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer)
+    for name in run.recipe.evals.stages:
+        engine = _engine(run, name, tokenizer)
         room = min(SAMPLE_TOKENS, engine.model.config.max_position_embeddings // 2)
         params = SamplingParams(max_tokens=room, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
         [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
         about = {"stage": name, "fingerprint": fingerprints[name]}
         samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})
-        for mode in ("psm", "spm"):
-            if tokenizer.eot_id is None or run.recipe.stages[name].infilling is None:
-                continue
-            ids = infill(tokenizer, *INFILL_PROMPT, mode=mode)
-            [[middle]] = engine.generate([ids], params, infilling=True)
-            prefix, suffix = INFILL_PROMPT
+        if tokenizer.eot_id is None or run.recipe.stages[name].infilling is None:
+            continue
+        prefix, suffix = INFILL_PROMPT
+        for mode in MODES:
+            [[middle]] = engine.generate([infill(tokenizer, prefix, suffix, mode=mode)], params, infilling=True)
             infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
             samples.append({**about, "kind": "infill", "mode": mode, **infilled})
     write_json(path, samples)
-    for kind in ("complete", "infill"):
-        if shown := [each for each in samples if each["kind"] == kind][-1:]:
-            [each] = shown
-            middle_text = each.get("text", each.get("middle", ""))
-            say(f"--- {kind} by {each['stage']}: what the model wrote is between >>> and <<<")
-            say(f"{each['prefix']}>>>{middle_text}<<<{each.get('suffix', '')}")
+    for each in {each["kind"]: each for each in samples}.values():
+        written = each.get("text", each.get("middle", ""))
+        say(f"--- {each['kind']} by {each['stage']}: what the model wrote is between >>> and <<<")
+        say(f"{each['prefix']}>>>{written}<<<{each.get('suffix', '')}")
 
 
 def _fingerprinted(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from typing import IO, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chaku.corpus.documents import PIECE
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.errors import ChakuError
 
-PIECE = 64  # files or rows that one worker takes at a time
+TASK_SIZE = 64  # files or rows that one worker takes at a time
 OVER_CAP = "over the cap of its kind or language"
 _SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]*[\w.+)])")
 
@@ -109,8 +110,8 @@ def open_source(source: Source) -> Iterator[Files | list[Raw]]:
             for part, each in enumerate(parts)
             for path in _list_files(each)
         )
-        for start in range(0, len(listed), PIECE):
-            piece = listed[start : start + PIECE]
+        for start in range(0, len(listed), TASK_SIZE):
+            piece = listed[start : start + TASK_SIZE]
             for part, each in enumerate(parts):
                 if paths := [path for _, of, path in piece if of == part]:
                     yield Files(each, paths)
@@ -132,7 +133,7 @@ def read_files(files: Files, full: frozenset[str]) -> Iterator[Raw]:
 
 
 def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
-    while piece := list(islice(rows, PIECE)):
+    while piece := list(islice(rows, TASK_SIZE)):
         yield piece
 
 
@@ -216,9 +217,9 @@ def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) 
     tag = _SPDX.search(text[:3000])
     licence = source.license or (tag[1] if tag else None)
     yield Raw(shown, text, kind, language, source.name, licence)
-    if kind == "code" and source.piece_bytes and "piece" not in full and language not in DATA:
+    if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
-            yield Raw(f"{shown}#{number:04}", piece, "piece", language, source.name, licence, origin=text)
+            yield Raw(f"{shown}#{number:04}", piece, PIECE, language, source.name, licence, origin=text)
     if kind == "code" and language == "Python" and "code_prose" not in full:
         docstrings = _docstrings(text)
         if docstrings:

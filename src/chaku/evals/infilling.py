@@ -13,6 +13,7 @@ from chaku.evals.heldout import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
+from chaku.tokens.infilling import MODES
 
 PARAMS = SamplingParams(max_tokens=48, temperature=0.0, stop=("\n",))
 MIN_CHARS = 5  # of a hidden line, stripped: shorter ones are mostly brackets
@@ -81,7 +82,7 @@ def evaluate(
     ][:num_examples]
     prompts = {"left_to_right": [complete(tokenizer, example.prefix) for example in examples]}
     if tokenizer.eot_id is not None:
-        for mode in ("psm", "spm"):
+        for mode in MODES:
             prompts[mode] = [infill(tokenizer, each.prefix, each.suffix, mode=mode) for each in examples]
         params = replace(params, stop_ids=(*params.stop_ids, tokenizer.eot_id))
     answers = {

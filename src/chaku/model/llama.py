@@ -174,7 +174,10 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.rms_norm(hidden, self.weight.shape, self.weight.to(hidden.dtype), self.eps)
+        normed = F.rms_norm(hidden, self.weight.shape, self.weight.to(hidden.dtype), self.eps)
+        device = hidden.device.type
+        # Under autocast, one cast here saves every projection that reads this its own.
+        return normed.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else normed
 
 
 def rotary_table(config: LlamaConfig, positions: Tensor) -> tuple[Tensor, Tensor]:

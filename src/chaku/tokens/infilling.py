@@ -9,6 +9,7 @@ from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import Tokenizer
 
 Mode = Literal["psm", "spm"]
+MODES: tuple[Mode, ...] = ("psm", "spm")
 SENTINELS_ADDED = 4  # PRE, SUF, MID, EOT; BOS and EOS every document has
 
 
