@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chaku.checkpoint.config_json import config_to_json
 from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
@@ -138,16 +139,8 @@ def transformers_model(model: Llama) -> Any:
         from transformers import LlamaForCausalLM
     except ImportError:
         raise ChakuError('transformers is not installed; pip install "chaku[dev]"') from None
-    shape = asdict(model.config)
-    theta = shape.pop("rope_theta")
-    shape.pop("rope_scaling_factor")
-    config = TheirConfig(
-        **shape,
-        rope_parameters={"rope_type": "default", "rope_theta": theta},
-        attn_implementation="sdpa",
-        use_cache=False,
-    )
-    theirs = LlamaForCausalLM(config)
+    fields = config_to_json(model.config)
+    theirs = LlamaForCausalLM(TheirConfig.from_dict(fields, attn_implementation="sdpa", use_cache=False))
     theirs.load_state_dict(copy.deepcopy(model.state_dict()))
     return theirs
 

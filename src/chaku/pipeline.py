@@ -17,6 +17,7 @@ from torch import Tensor
 
 import chaku
 from chaku.checkpoint.huggingface import load_config, load_model, save_model
+from chaku.checkpoint.weights import sha256_weights
 from chaku.console import say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
@@ -204,7 +205,7 @@ def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
 def _base_fingerprint(recipe: Recipe) -> str:
     if recipe.model.path is None:
         return "random"
-    return sha256_file(Path(recipe.model.path) / "model.safetensors")
+    return sha256_weights(Path(recipe.model.path))
 
 
 def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
@@ -344,7 +345,7 @@ def _run_stage(
             "steps": steps,
             "seconds": progress.seconds,
             "fingerprint": inputs["fingerprint"],
-            "weights_sha256": sha256_file(path / "model.safetensors"),
+            "weights_sha256": sha256_weights(path),
             "versions": {"chaku": chaku.__version__, "torch": torch.__version__, "python": platform.python_version()},
         },
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
-from chaku.model import PRESETS, LlamaConfig
+from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
 from chaku.training.trainer import batch_rows, num_steps
@@ -249,6 +249,10 @@ def stage_order(recipe: Recipe) -> list[str]:
     return ordered
 
 
+def _scaling(stage: Stage) -> RopeScaling | None:
+    return RopeScaling("linear", stage.rope_scaling_factor) if stage.rope_scaling_factor else None
+
+
 def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
     """The model's configuration after a stage: the base's, with every ancestor's changes and its own."""
     for each in lineage(recipe, name):
@@ -257,6 +261,6 @@ def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
             base,
             max_position_embeddings=max(base.max_position_embeddings, stage.sequence_length),
             rope_theta=stage.rope_theta or base.rope_theta,
-            rope_scaling_factor=stage.rope_scaling_factor or base.rope_scaling_factor,
+            rope_scaling=_scaling(stage) or base.rope_scaling,
         )
     return base

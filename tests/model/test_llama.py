@@ -5,14 +5,15 @@ import dataclasses
 import pytest
 import torch
 
-from chaku.checkpoint.huggingface import config_to_json, load_model, save_model
-from chaku.model import PRESETS, Llama, LlamaConfig
+from chaku.checkpoint.config_json import config_to_json
+from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.model import PRESETS, Llama, LlamaConfig, RopeScaling
 
 SHAPES = {
     "mha": LlamaConfig(97, 64, 160, 2, 4, 4, 128),
     "gqa": LlamaConfig(131, 96, 256, 3, 6, 2, 128, rope_theta=1e6),
     "mqa-tied": LlamaConfig(64, 32, 96, 1, 2, 1, 128, tie_word_embeddings=True),
-    "interpolated": LlamaConfig(80, 64, 96, 2, 4, 2, 128, rope_scaling_factor=4.0),
+    "interpolated": LlamaConfig(80, 64, 96, 2, 4, 2, 128, rope_scaling=RopeScaling("linear", 4.0)),
 }
 
 

@@ -1,126 +1,107 @@
-"""Read and write Hugging Face model directories: `config.json` and `model.safetensors`."""
+"""Hugging Face model directories, in and out: `config.json` and the weights beside it."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from chaku.checkpoint.config_json import config_from_json, config_to_json
+from chaku.checkpoint.weights import MAX_SHARD_BYTES, read_tensors, weight_files, write_tensors
 from chaku.errors import ChakuError
-from chaku.files import atomic_file, read_json, write_json
+from chaku.files import read_json, write_json
 from chaku.model import Llama, LlamaConfig
 
+# What a model directory holds that is of use here; a Hub repository may hold the weights again in other formats.
+_HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
 
-def save_model(model: Llama, directory: Path) -> None:
-    """Write `config.json`, `generation_config.json` and `model.safetensors` into a directory, each file atomically."""
-    write_json(directory / "config.json", config_to_json(model.config, str(model.lm_head.weight.dtype)))
-    generation = {"bos_token_id": model.config.bos_token_id, "eos_token_id": model.config.eos_token_id}
-    write_json(directory / "generation_config.json", generation)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    if model.config.tie_word_embeddings:
-        del tensors["lm_head.weight"]
-    with atomic_file(directory / "model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+
+def find_checkpoint(name: str | Path) -> Path:
+    """A model directory as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
+
+    Raises ChakuError for what is neither, and when the download fails.
+    """
+    path = Path(name)
+    parts = str(name).split("/")
+    if path.exists() or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
+        return path
+    try:
+        from huggingface_hub import list_repo_files, snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError:
+        raise ChakuError(f"{name} is not a directory; to load it from the Hub: pip install 'chaku[hub]'") from None
+    try:
+        has_safetensors = any(each.endswith(".safetensors") for each in list_repo_files(str(name)))
+        patterns = [*_HUB_FILES, *([] if has_safetensors else ["pytorch_model*.bin*"])]
+        return Path(snapshot_download(str(name), allow_patterns=patterns))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ChakuError(f"{name} is not a directory, and the Hub has not given it: {reason}") from error
 
 
 def load_config(directory: Path) -> LlamaConfig:
-    """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` that describes a Llama."""
+    """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a family we know."""
     if not (directory / "config.json").is_file():
         raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; name a model directory")
     return config_from_json(read_json(directory / "config.json"), directory)
 
 
-def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> Llama:
-    """Load a Llama. Raises ChakuError for a missing, truncated or misshapen checkpoint, naming the file and tensor."""
-    config = load_config(directory)
+def load_model(
+    directory: Path, *, dtype: torch.dtype | None = torch.float32, device: torch.device | str = "cpu"
+) -> Llama:
+    """Load a model. `dtype` None keeps the checkpoint's own.
+
+    Each tensor goes from the mapped file straight to its dtype and device, so that memory holds the weights once; where
+    neither changes, they stay in the map. Raises ChakuError for an architecture that is not known (before any weight is
+    read) and for a missing, truncated or misshapen checkpoint, naming file and tensor.
+    """
+    return build_model(load_config(directory), read_tensors(weight_files(directory)), directory, dtype, device)
+
+
+def build_model(
+    config: LlamaConfig,
+    tensors: Iterable[tuple[str, Tensor]],
+    source: Path,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> Llama:
+    """A model of these tensors under Hugging Face's names; `source` stands in errors."""
     with torch.device("meta"):
         model = Llama(config)
-    expected = model.state_dict()
-    if config.tie_word_embeddings:
-        del expected["lm_head.weight"]
-    loaded = {name: tensor.to(dtype) for name, tensor in _read_tensors(directory / "model.safetensors").items()}
-    for name, tensor in expected.items():
-        if name not in loaded:
-            raise ChakuError(f"{directory}/model.safetensors lacks the tensor {name}, which its config.json asks for")
-        if loaded[name].shape != tensor.shape:
+    missing = {name: parameter.shape for name, parameter in model.named_parameters()}
+    for name, tensor in tensors:
+        # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
+        if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
+            continue
+        if name not in missing:
+            raise ChakuError(f"{source} has the tensor {name}, which its configuration does not ask for")
+        if (asked := missing.pop(name)) != tensor.shape:
             raise ChakuError(
-                f"{directory}/model.safetensors: {name} has shape {tuple(loaded[name].shape)}, but config.json "
-                f"asks for {tuple(tensor.shape)}; the two files do not belong together"
+                f"{source}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(asked)}; "
+                "weights and configuration do not belong together"
             )
-    if unknown := sorted(loaded.keys() - expected.keys()):
-        raise ChakuError(f"{directory}/model.safetensors has tensors that a Llama has not: {', '.join(unknown[:5])}")
-    model.load_state_dict(loaded, assign=True, strict=False)
+        module, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(module), leaf, nn.Parameter(tensor.to(device, dtype)))
+    if missing:
+        raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
     if config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
-    return model.requires_grad_(True)
+    return model
 
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise ChakuError(f"{path} does not exist: the checkpoint has no weights")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise ChakuError(f"{path} cannot be read ({error}); it is truncated or damaged: copy it again") from error
+def save_model(model: Llama, directory: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
+    """Write `config.json`, `generation_config.json` and the weights into a directory, each file atomically."""
+    save_config(model.config, directory, model.lm_head.weight.dtype)
+    write_tensors(named_tensors(model), directory, max_shard_bytes)
 
 
-def config_to_json(config: LlamaConfig, dtype: str = "torch.float32") -> dict[str, Any]:
-    """The configuration as Hugging Face's `config.json`. `rope_theta` is always written out."""
-    scaling = None
-    if config.rope_scaling_factor != 1.0:
-        scaling = {"type": "linear", "rope_type": "linear", "factor": config.rope_scaling_factor}
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "intermediate_size": config.intermediate_size,
-        "num_hidden_layers": config.num_hidden_layers,
-        "num_attention_heads": config.num_attention_heads,
-        "num_key_value_heads": config.num_key_value_heads,
-        "head_dim": config.head_dim,
-        "max_position_embeddings": config.max_position_embeddings,
-        "rope_theta": config.rope_theta,
-        "rope_scaling": scaling,
-        "rms_norm_eps": config.rms_norm_eps,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "bos_token_id": config.bos_token_id,
-        "eos_token_id": config.eos_token_id,
-        "torch_dtype": dtype.removeprefix("torch."),
-    }
+def save_config(config: LlamaConfig, directory: Path, dtype: torch.dtype) -> None:
+    """Write `config.json` and `generation_config.json`."""
+    fields = config_to_json(config, str(dtype))
+    write_json(directory / "config.json", fields)
+    write_json(directory / "generation_config.json", {key: fields[key] for key in ("bos_token_id", "eos_token_id")})
 
 
-def config_from_json(fields: dict[str, Any], directory: Path) -> LlamaConfig:
-    """Read Hugging Face's `config.json`. Raises ChakuError for another architecture or a missing field."""
-    if fields.get("model_type") != "llama":
-        raise ChakuError(
-            f"{directory}/config.json: model_type is {fields.get('model_type')!r}; chaku loads 'llama' checkpoints"
-        )
-    # transformers 5 writes rotary settings as one dictionary, earlier versions as two fields.
-    rope = {**(fields.get("rope_scaling") or {}), **(fields.get("rope_parameters") or {})}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind not in ("default", "linear"):
-        raise ChakuError(f"{directory}/config.json: rotary scaling {kind!r} is not supported; 'linear' is")
-    try:
-        return LlamaConfig(
-            vocab_size=fields["vocab_size"],
-            hidden_size=fields["hidden_size"],
-            intermediate_size=fields["intermediate_size"],
-            num_hidden_layers=fields["num_hidden_layers"],
-            num_attention_heads=fields["num_attention_heads"],
-            num_key_value_heads=fields.get("num_key_value_heads") or fields["num_attention_heads"],
-            max_position_embeddings=fields["max_position_embeddings"],
-            rope_theta=float(fields.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
-            rms_norm_eps=fields["rms_norm_eps"],
-            rope_scaling_factor=float(rope.get("factor", 1.0)) if kind == "linear" else 1.0,
-            tie_word_embeddings=fields.get("tie_word_embeddings", False),
-            bos_token_id=fields.get("bos_token_id", 1),
-            eos_token_id=fields.get("eos_token_id", 2),
-        )
-    except KeyError as error:
-        raise ChakuError(f"{directory}/config.json lacks the field {error}") from None
+def named_tensors(model: Llama) -> Iterable[tuple[str, Tensor]]:
+    """The model's weights under Hugging Face's names; a tied output is the embedding, and not given twice."""
+    return ((name, parameter.detach()) for name, parameter in model.named_parameters())

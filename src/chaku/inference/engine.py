@@ -170,7 +170,12 @@ class _Row:
         tokenizer = engine.tokenizer
         self._tokenizer = tokenizer
         self._max_tokens = params.max_tokens
-        self._end_ids = {tokenizer.eos_id, *params.stop_ids, *([tokenizer.eot_id] if infilling else [])}
+        self._end_ids = {
+            tokenizer.eos_id,
+            *engine.model.config.eos_token_ids,
+            *params.stop_ids,
+            *([tokenizer.eot_id] if infilling else []),
+        }
         self._stops = [text.encode() for text in params.stop]
         self._data = bytearray()
         self._sent = 0

@@ -1,15 +1,50 @@
 """The shape of a Llama, and the published shapes by name."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from chaku.errors import ChakuError
 
 
 @dataclass(frozen=True)
-class LlamaConfig:
-    """Field names are those of Hugging Face's `config.json`.
+class RopeScaling:
+    """How rotary frequencies are stretched to positions beyond the trained length; field names are Hugging Face's.
 
-    `rope_scaling_factor` divides positions (linear position interpolation, arXiv 2306.15595); 1.0 is off.
+    "linear" divides positions by `factor` (position interpolation, arXiv 2306.15595). "llama3" (Llama 3.1's released
+    code) and "yarn" (arXiv 2309.00071) divide only the slow frequencies, measured by their rotations within
+    `original_max_position_embeddings`; the other fields say where slow begins and ends.
+    """
+
+    rope_type: Literal["linear", "llama3", "yarn"]
+    factor: float
+    original_max_position_embeddings: int | None = None
+    low_freq_factor: float = 1.0  # llama3
+    high_freq_factor: float = 4.0  # llama3
+    beta_fast: float = 32.0  # yarn
+    beta_slow: float = 1.0  # yarn
+    attention_factor: float | None = None  # yarn
+    truncate: bool = True  # yarn: the limits are whole dimensions
+
+    def __post_init__(self) -> None:
+        if self.rope_type != "linear" and not self.original_max_position_embeddings:
+            raise ChakuError(f"{self.rope_type} rotary scaling needs original_max_position_embeddings")
+
+    @property
+    def attention_scale(self) -> float:
+        """YaRN's factor of queries and keys: as given, or 0.1 ln(factor) + 1 (section 3.4)."""
+        if self.attention_factor is not None:
+            return self.attention_factor
+        return 0.1 * math.log(self.factor) + 1.0 if self.factor > 1 else 1.0
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """Field names are those of Hugging Face's `config.json`; so are the defaults.
+
+    `model_type` is the family, which decides how `config.json` is written: "llama", "mistral" (Llama with an optional
+    `sliding_window`: a token sees so many, itself included) or "qwen2" (Llama with biases on queries, keys, values).
+    `attention_bias` puts biases on queries, keys and values, and in the "llama" family on the output too.
     """
 
     vocab_size: int
@@ -21,13 +56,21 @@ class LlamaConfig:
     max_position_embeddings: int
     rope_theta: float = 10_000.0
     rms_norm_eps: float = 1e-5
-    rope_scaling_factor: float = 1.0
+    rope_scaling: RopeScaling | None = None
     tie_word_embeddings: bool = False
-    bos_token_id: int = 1
-    eos_token_id: int = 2
+    bos_token_id: int | None = 1
+    eos_token_id: int | tuple[int, ...] | None = 2
+    head_dim: int = 0  # 0: hidden_size / num_attention_heads
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    sliding_window: int | None = None
+    model_type: Literal["llama", "mistral", "qwen2"] = "llama"
 
     def __post_init__(self) -> None:
-        if self.hidden_size % self.num_attention_heads or self.head_dim % 2:
+        divides = self.hidden_size % self.num_attention_heads == 0
+        if self.head_dim == 0 and divides:
+            object.__setattr__(self, "head_dim", self.hidden_size // self.num_attention_heads)
+        if self.head_dim == 0 or self.head_dim % 2:
             raise ChakuError(
                 f"hidden_size {self.hidden_size} must divide into num_attention_heads {self.num_attention_heads} "
                 "heads of even size; change one of them in the model's shape"
@@ -39,14 +82,24 @@ class LlamaConfig:
             )
 
     @property
-    def head_dim(self) -> int:
-        return self.hidden_size // self.num_attention_heads
+    def output_bias(self) -> bool:
+        """Whether the attention's output projection has a bias."""
+        return self.attention_bias and self.model_type == "llama"
+
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """Every id that ends a text."""
+        if self.eos_token_id is None:
+            return ()
+        return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @property
     def num_parameters(self) -> int:
         """Trainable weights, embeddings included."""
-        d, kv = self.hidden_size, self.num_key_value_heads * self.head_dim
-        layer = 2 * d * d + 2 * d * kv + 3 * d * self.intermediate_size + 2 * d
+        d, ffn = self.hidden_size, self.intermediate_size
+        q, kv = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
+        layer = 2 * d * q + 2 * d * kv + 3 * d * ffn + 2 * d
+        layer += (q + 2 * kv) * self.attention_bias + d * self.output_bias + (2 * ffn + d) * self.mlp_bias
         embeddings = self.vocab_size * d * (1 if self.tie_word_embeddings else 2)
         return self.num_hidden_layers * layer + embeddings + d
 
@@ -57,7 +110,8 @@ class LlamaConfig:
         (12 counts the masked half too).
         """
         matrix_weights = self.num_parameters - (0 if self.tie_word_embeddings else self.vocab_size * self.hidden_size)
-        return 6.0 * matrix_weights + 6.0 * self.num_hidden_layers * self.hidden_size * sequence_length
+        width = self.num_attention_heads * self.head_dim
+        return 6.0 * matrix_weights + 6.0 * self.num_hidden_layers * width * sequence_length
 
 
 def ffn_hidden(hidden_size: int, multiple_of: int, multiplier: float = 1.0) -> int:

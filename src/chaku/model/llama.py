@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chaku.model.config import LlamaConfig
+from chaku.model.rope import rotary_table, rotate
 
 if TYPE_CHECKING:
     from chaku.inference.kv_cache import KVCache
@@ -33,7 +34,9 @@ class Llama(nn.Module):
         """Normal with deviation 0.02, divided by sqrt(2 layers) where a block adds to the residual (GPT-2)."""
         residual = 0.02 / math.sqrt(2 * self.config.num_hidden_layers)
         for name, parameter in self.named_parameters():
-            if parameter.ndim == 1:
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.ndim == 1:
                 nn.init.ones_(parameter)
             else:
                 deviation = residual if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
@@ -74,16 +77,18 @@ class Llama(nn.Module):
         document_ids: Tensor | None = None,
     ) -> Tensor:
         """As `forward`, but the final normalised states, (batch, seq, hidden), before `lm_head`."""
-        num_new = input_ids.shape[1]
+        num_new, window = input_ids.shape[1], self.config.sliding_window
         mask = None
         if cache is not None:
             slots = torch.arange(cache.length, cache.length + num_new, device=input_ids.device)
             if positions is None:
                 positions = (slots - cache.start[:, None]).clamp(min=0)  # (batch, seq)
-            mask = _cache_mask(slots, cache.start)
+            mask = _cache_mask(slots, cache.start, window)
         elif document_ids is not None:
             same = document_ids[:, :, None] == document_ids[:, None, :]  # (batch, seq, seq)
-            mask = same.tril().unsqueeze(1)
+            mask = (same.tril() if window is None else same.tril().triu(1 - window)).unsqueeze(1)
+        elif window is not None and num_new > window:
+            mask = torch.ones(num_new, num_new, dtype=torch.bool, device=input_ids.device).tril().triu(1 - window)
         if positions is None:
             positions = torch.arange(num_new, device=input_ids.device)
         hidden = self.model(input_ids, rotary_table(self.config, positions), mask, cache)
@@ -131,16 +136,17 @@ class Attention(nn.Module):
         self.layer = layer
         self.head_dim = config.head_dim
         self.grouped = config.num_key_value_heads != config.num_attention_heads
-        width, kv_width = config.hidden_size, config.num_key_value_heads * config.head_dim
-        self.q_proj = nn.Linear(width, width, bias=False)
-        self.k_proj = nn.Linear(width, kv_width, bias=False)
-        self.v_proj = nn.Linear(width, kv_width, bias=False)
-        self.o_proj = nn.Linear(width, width, bias=False)
+        width, bias = config.hidden_size, config.attention_bias
+        q_width, kv_width = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+        self.q_proj = nn.Linear(width, q_width, bias=bias)
+        self.k_proj = nn.Linear(width, kv_width, bias=bias)
+        self.v_proj = nn.Linear(width, kv_width, bias=bias)
+        self.o_proj = nn.Linear(q_width, width, bias=config.output_bias)
 
     def forward(
         self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
     ) -> Tensor:
-        batch, seq, width = hidden.shape
+        batch, seq, _ = hidden.shape
         heads = (batch, seq, -1, self.head_dim)
         query = rotate(self.q_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, heads, seq, head_dim)
         key = rotate(self.k_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, kv_heads, seq, head_dim)
@@ -151,7 +157,7 @@ class Attention(nn.Module):
         attended = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=causal and seq > 1, enable_gqa=self.grouped
         )
-        return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, width))
+        return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, -1))
 
 
 class FeedForward(nn.Module):
@@ -159,9 +165,10 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: LlamaConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        width, ffn_width, bias = config.hidden_size, config.intermediate_size, config.mlp_bias
+        self.gate_proj = nn.Linear(width, ffn_width, bias=bias)
+        self.up_proj = nn.Linear(width, ffn_width, bias=bias)
+        self.down_proj = nn.Linear(ffn_width, width, bias=bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.down_proj(F.silu(self.gate_proj(hidden)) * self.up_proj(hidden))
@@ -180,27 +187,15 @@ class RMSNorm(nn.Module):
         return normed.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else normed
 
 
-def rotary_table(config: LlamaConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary angles, each (..., seq, 1, head_dim / 2), in float32."""
-    exponents = torch.arange(0, config.head_dim, 2, device=positions.device, dtype=torch.float32) / config.head_dim
-    frequencies = 1.0 / (config.rope_theta**exponents)
-    angles = (positions.float() / config.rope_scaling_factor)[..., None] * frequencies
-    return angles.cos().unsqueeze(-2), angles.sin().unsqueeze(-2)
-
-
-def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Apply the rotary embedding to (batch, seq, heads, head_dim); dimension i turns with i + head_dim / 2."""
-    cos, sin = (table.to(heads.dtype) for table in rotary)
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-
-
-def _cache_mask(slots: Tensor, start: Tensor) -> Tensor | None:
+def _cache_mask(slots: Tensor, start: Tensor, window: int | None) -> Tensor | None:
     """Which cached slots each new token sees, (batch, 1, new, slots); None where plain causal attention does."""
     total = int(slots[-1]) + 1
-    if not start.any() and (len(slots) == 1 or len(slots) == total):
+    windowed = window is not None and total > window
+    if not windowed and not start.any() and (len(slots) == 1 or len(slots) == total):
         return None
     held = torch.arange(total, device=slots.device)
     visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (batch, new, slots)
+    if window is not None:
+        visible &= held > slots[:, None] - window
     # A padding slot sees itself: a row of the softmax must not be empty.
     return (visible | (held == slots[:, None])).unsqueeze(1)

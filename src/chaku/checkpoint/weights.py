@@ -1,0 +1,116 @@
+"""The tensors of a checkpoint directory: one file or several, safetensors or PyTorch's `.bin`."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from chaku.errors import ChakuError
+from chaku.files import atomic_file, read_json, sha256_file, sha256_json, write_json
+
+MAX_SHARD_BYTES = 5_000_000_000  # of a weight file: huggingface_hub's default
+_REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files that hold a checkpoint's tensors, safetensors before `.bin`. Raises ChakuError when one is missing."""
+    for stem, ending in (("model", ".safetensors"), ("pytorch_model", ".bin")):
+        single, index = directory / f"{stem}{ending}", directory / f"{stem}{ending}.index.json"
+        if single.is_file():
+            return [single]
+        if index.is_file():
+            files = [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+            if missing := [each.name for each in files if not each.is_file()]:
+                raise ChakuError(f"{index} names {', '.join(missing)}, which {directory} lacks: copy the rest")
+            return files
+    raise ChakuError(f"{directory} has no weights: neither model.safetensors nor pytorch_model.bin, whole or in shards")
+
+
+def sha256_weights(directory: Path) -> str:
+    """The hash of a checkpoint's weight files."""
+    hashes = [sha256_file(path) for path in weight_files(directory)]
+    return hashes[0] if len(hashes) == 1 else sha256_json(hashes)
+
+
+def read_tensors(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of some files, memory-mapped: nothing is read before it is used.
+
+    A tensor that is changed is copied by the system, page by page; the file is not. Raises ChakuError for a file that
+    is truncated or damaged.
+    """
+    for path in paths:
+        try:
+            opening = _open_safetensors if path.suffix == ".safetensors" else open_torch
+            names, get = opening(path)
+            mapped = 0
+            for name in names:
+                if mapped > _REOPEN_BYTES:
+                    _, get = opening(path)
+                    mapped = 0
+                tensor = get(name)
+                mapped += tensor.nbytes
+                yield name, tensor
+        except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ChakuError(f"{path} cannot be read ({reason}); it is truncated or damaged: copy it again") from error
+
+
+def _open_safetensors(path: Path) -> tuple[list[str], Callable[[str], Tensor]]:
+    file = safe_open(path, framework="pt")
+    return list(file.keys()), file.get_tensor
+
+
+def open_torch(path: Path) -> tuple[list[str], Callable[[str], Tensor]]:
+    """Names and a getter of the tensors of a file that torch.save wrote; no code in it is run."""
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError as error:
+        if "mmap" not in str(error):
+            raise
+        tensors = torch.load(path, map_location="cpu", weights_only=True)  # written before torch 1.6: no map
+    return list(tensors), tensors.__getitem__
+
+
+def write_tensors(
+    tensors: Iterable[tuple[str, Tensor]], directory: Path, max_shard_bytes: int = MAX_SHARD_BYTES
+) -> None:
+    """Write `model.safetensors`, or shards of at most `max_shard_bytes` with their index; older weights are removed.
+
+    Memory holds one shard. The index, without which shards are not found, is written last.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    before = {each for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for each in directory.glob(pattern)}
+    parts: list[tuple[Path, dict[str, int]]] = []  # a shard, and the bytes of its tensors
+    shard: dict[str, Tensor] = {}
+
+    def flush() -> None:
+        path = directory / f".shard-{len(parts) + 1}.safetensors"
+        with atomic_file(path) as temporary:
+            save_file(shard, temporary, metadata={"format": "pt"})
+        parts.append((path, {name: each.nbytes for name, each in shard.items()}))
+        shard.clear()
+
+    for name, tensor in tensors:
+        if shard and sum(each.nbytes for each in shard.values()) + tensor.nbytes > max_shard_bytes:
+            flush()
+        shard[name] = tensor.detach().cpu().contiguous()
+    flush()
+    written = set()
+    weight_map: dict[str, str] = {}
+    for number, (path, sizes) in enumerate(parts, start=1):
+        name = "model.safetensors" if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
+        written.add(path.replace(directory / name))
+        weight_map |= dict.fromkeys(sizes, name)
+    if len(parts) > 1:
+        index = directory / "model.safetensors.index.json"
+        total = sum(size for _, sizes in parts for size in sizes.values())
+        for stale in before & {directory / "model.safetensors"}:
+            stale.unlink()  # it would be read in place of the shards
+        write_json(index, {"metadata": {"total_size": total}, "weight_map": weight_map})
+        written.add(index)
+    for stale in before - written:
+        stale.unlink(missing_ok=True)
