@@ -40,7 +40,7 @@ def test_logits_and_greedy_tokens_equal_there_and_back(name, tmp_path):
 
     theirs = tiny_models.make(name, tmp_path / "theirs")
     ours = load_model(tmp_path / "theirs").eval()
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(3)
     # Twice the trained length: scaled frequencies and windows matter most there.
     ids = torch.randint(0, ours.config.vocab_size, (2, 128), generator=generator)
     with torch.no_grad():

@@ -100,7 +100,7 @@ def _scaling_to_json(scaling: RopeScaling | None) -> dict[str, Any] | None:
         fields |= {"low_freq_factor": scaling.low_freq_factor, "high_freq_factor": scaling.high_freq_factor}
     if scaling.rope_type == "yarn":
         fields |= {"beta_fast": scaling.beta_fast, "beta_slow": scaling.beta_slow, "truncate": scaling.truncate}
-        fields["attention_factor"] = scaling.attention_scale
+        fields |= {} if scaling.attention_factor is None else {"attention_factor": scaling.attention_factor}
     return fields
 
 
