@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
 
 
+MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 2 the user's mistake (one message), 130 stopped by a signal and saved."""
     options = _parser().parse_args(arguments)
@@ -60,13 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(command=_corpus_build)
 
     completing = verbs.add_parser("complete", parents=[common], help="complete a text")
-    completing.add_argument("model", type=Path)
+    completing.add_argument("model", help=MODEL)
     completing.add_argument("prompt", nargs="?", help="the text; '-' or nothing reads standard input")
     _add_sampling(completing)
     completing.set_defaults(command=_complete)
 
     infilling = verbs.add_parser("infill", parents=[common], help="fill the hole in a file")
-    infilling.add_argument("model", type=Path)
+    infilling.add_argument("model", help=MODEL)
     infilling.add_argument("file", nargs="?", help="a file with one <FILL_ME>; '-' reads standard input")
     infilling.add_argument("--prefix", help="text before the hole, in place of a file")
     infilling.add_argument("--suffix", help="text after the hole")
@@ -76,13 +79,28 @@ def _parser() -> argparse.ArgumentParser:
     infilling.set_defaults(command=_infill)
 
     evaluating = verbs.add_parser("eval", parents=[common], help="measure a checkpoint")
-    evaluating.add_argument("model", type=Path)
+    evaluating.add_argument("model", help=MODEL)
     evaluating.add_argument("--benchmark", action="append", required=True, help="may be given several times")
     evaluating.add_argument("--corpus", type=Path, help="a built corpus, for the held-out benchmarks")
     evaluating.add_argument("--training-length", type=int, help="tokens of a training sequence (default: the model's)")
     evaluating.add_argument("--out", type=Path, help="write one JSON file a benchmark here")
     evaluating.add_argument("--json", action="store_true")
     evaluating.set_defaults(command=_eval)
+
+    converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")
+    converting.add_argument("source", help=MODEL)
+    converting.add_argument("target", type=Path, help="a new directory; for GGUF a new file")
+    converting.add_argument("--to", choices=["hf", "meta", "gguf"], required=True)
+    converting.add_argument("--dtype", help="float32, float16, bfloat16 (default: as stored); GGUF: f32, f16, q8_0")
+    converting.add_argument("--shards", type=int, default=1, help="files of Meta's format: its model parallelism")
+    converting.add_argument("--verify", action="store_true", help="compare the scores of both sides before it stands")
+    converting.add_argument("--json", action="store_true")
+    converting.set_defaults(command=_convert)
+
+    inspecting = verbs.add_parser("inspect", parents=[common], help="what a checkpoint is; no weight is read")
+    inspecting.add_argument("model", help=MODEL)
+    inspecting.add_argument("--json", action="store_true")
+    inspecting.set_defaults(command=_inspect)
 
     report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
     report.add_argument("run", type=Path)
@@ -190,12 +208,14 @@ def _generate(
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
 
 
-def _engine(path: Path) -> "Engine":
-    from chaku.checkpoint.huggingface import load_model
+def _engine(name: str) -> "Engine":
+    from chaku.checkpoint.formats import load_checkpoint
+    from chaku.checkpoint.huggingface import find_checkpoint
     from chaku.inference.engine import Engine
     from chaku.tokens.tokenizer import Tokenizer
 
-    return Engine(load_model(path).eval(), Tokenizer.load(path))
+    path = find_checkpoint(name)
+    return Engine(load_checkpoint(path).eval(), Tokenizer.load(path))
 
 
 def _read(path: Path) -> str:
@@ -217,6 +237,27 @@ def _eval(options: argparse.Namespace) -> None:
         if options.out:
             write_json(options.out / f"{benchmark}.json", result)
         print(json.dumps(result, indent=None if options.json else 2, ensure_ascii=False))
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from chaku.checkpoint.convert import convert, in_words
+
+    result = convert(
+        options.source,
+        options.target,
+        options.to,
+        dtype=options.dtype,
+        num_shards=options.shards,
+        verify=options.verify,
+    )
+    print(json.dumps(result) if options.json else in_words(result))
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from chaku.checkpoint.inspect import in_lines, inspect
+
+    about = inspect(options.model)
+    print(json.dumps(about) if options.json else "\n".join(in_lines(about)))
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 import chaku
-from chaku.checkpoint.huggingface import load_config, load_model, save_model
-from chaku.checkpoint.weights import sha256_weights
+from chaku.checkpoint.formats import load_checkpoint, open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.huggingface import load_model, save_model
 from chaku.console import say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
@@ -189,7 +189,7 @@ def _encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
 
 def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
     if recipe.model.path is not None:
-        shape = load_config(Path(recipe.model.path))
+        shape = open_checkpoint(recipe.model.path).config
         missing = tokenizer.vocab_size - shape.vocab_size
         if missing == INFILLING_PIECES and tokenizer.prefix_id is not None:
             return dataclasses.replace(shape, vocab_size=tokenizer.vocab_size)
@@ -205,7 +205,7 @@ def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
 def _base_fingerprint(recipe: Recipe) -> str:
     if recipe.model.path is None:
         return "random"
-    return sha256_weights(Path(recipe.model.path))
+    return sha256_checkpoint(open_checkpoint(recipe.model.path).directory)
 
 
 def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
@@ -307,8 +307,8 @@ def _run_stage(
     write_json(record, inputs)
     shape = stage_shape(run.recipe, name, base)
     if stage.parent is not None or run.recipe.model.path is not None:
-        source = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
-        model = load_model(source)
+        parent = run.directory / "stages" / stage.parent if stage.parent else run.recipe.model.path
+        model = load_checkpoint(parent or "")
         if model.config.vocab_size < shape.vocab_size:
             say(f"{name}: {shape.vocab_size - model.config.vocab_size} embeddings are added for the infilling pieces")
             model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
@@ -345,7 +345,7 @@ def _run_stage(
             "steps": steps,
             "seconds": progress.seconds,
             "fingerprint": inputs["fingerprint"],
-            "weights_sha256": sha256_weights(path),
+            "weights_sha256": sha256_checkpoint(path),
             "versions": {"chaku": chaku.__version__, "torch": torch.__version__, "python": platform.python_version()},
         },
     )

@@ -28,6 +28,18 @@ def test_splice_equals_full_encoding_and_the_document_comes_back(text, first, se
         assert recover_text(TOKENIZER, expected) == text
 
 
+@pytest.mark.parametrize("text", [SAMPLE, "\n", "a\nb\n", " \n\n x"])
+def test_splice_equals_full_encoding_at_every_pair_of_cuts(text):
+    tokens = np.array(TOKENIZER.encode(text), dtype=np.uint16)
+    infiller = Infiller(TOKENIZER, InfillingConfig(), seed=0)
+    characters = np.cumsum(TOKENIZER.num_characters[tokens])
+    for first in range(len(text) + 1):
+        for second in range(first, len(text) + 1):
+            for mode in ("psm", "spm"):
+                expected = infill_text(TOKENIZER, text, first, second, mode)
+                assert infiller.splice(tokens, characters, first, second, mode).tolist() == expected
+
+
 def test_forms():
     ids = [TOKENIZER.prefix_id, TOKENIZER.suffix_id, TOKENIZER.middle_id, TOKENIZER.eot_id]
     pre, suf, mid, eot = ids

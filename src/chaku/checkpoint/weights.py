@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chaku.errors import ChakuError
-from chaku.files import atomic_file, read_json, sha256_file, sha256_json, write_json
+from chaku.files import atomic_file, read_json, write_json
 
 MAX_SHARD_BYTES = 5_000_000_000  # of a weight file: huggingface_hub's default
 _REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
@@ -28,12 +28,6 @@ def weight_files(directory: Path) -> list[Path]:
                 raise ChakuError(f"{index} names {', '.join(missing)}, which {directory} lacks: copy the rest")
             return files
     raise ChakuError(f"{directory} has no weights: neither model.safetensors nor pytorch_model.bin, whole or in shards")
-
-
-def sha256_weights(directory: Path) -> str:
-    """The hash of a checkpoint's weight files."""
-    hashes = [sha256_file(path) for path in weight_files(directory)]
-    return hashes[0] if len(hashes) == 1 else sha256_json(hashes)
 
 
 def read_tensors(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:

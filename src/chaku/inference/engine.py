@@ -52,9 +52,9 @@ class Engine:
         """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
 
         A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said.
-        `infilling`: EOT ends a completion too, and a prompt that is too long is an error, as its parts have places
-        (`prompts.infill` cuts them rightly). `description` shows a progress bar. Raises ChakuError when `max_tokens`
-        alone fills the context.
+        `infilling`: what ends a middle ends a completion too, and a prompt that is too long is an error, as its parts
+        have places (`prompts.infill` cuts them rightly). `description` shows a progress bar. Raises ChakuError when
+        `max_tokens` alone fills the context.
         """
         params = params or SamplingParams()
         fitted = self._fit(prompts, params, infilling)
@@ -117,7 +117,7 @@ class Engine:
         if room < 1:
             raise ChakuError(f"max_tokens {params.max_tokens} fills the context of {context} tokens; ask for less")
         if any(len(prompt) == 0 for prompt in prompts):
-            raise ChakuError("a prompt has no tokens; begin it with BOS")
+            raise ChakuError("a prompt has no tokens; begin it as prompts.complete does")
         too_long = sum(len(prompt) > room for prompt in prompts)
         if too_long and infilling:
             raise ChakuError(
@@ -127,8 +127,9 @@ class Engine:
         if too_long:
             which = "the prompt is" if len(prompts) == 1 else f"{too_long} of {len(prompts)} prompts are"
             say(f"{which} longer than the {room} tokens that the context of {context} leaves: the beginning is cut")
+        begin = len(self.tokenizer.begin)
         return [
-            list(prompt) if len(prompt) <= room else ([prompt[0], *prompt[len(prompt) - room + 1 :]])[:room]
+            list(prompt) if len(prompt) <= room else ([*prompt[:begin], *prompt[len(prompt) - room + begin :]])[:room]
             for prompt in prompts
         ]
 
@@ -174,17 +175,14 @@ class _Row:
             tokenizer.eos_id,
             *engine.model.config.eos_token_ids,
             *params.stop_ids,
-            *([tokenizer.eot_id] if infilling else []),
+            *(tokenizer.infilling.stops if infilling and tokenizer.infilling else ()),
         }
         self._stops = [text.encode() for text in params.stop]
         self._data = bytearray()
         self._sent = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # Where nothing stands before the completion, it begins with Llama's implicit space.
-        empty_prefix = [tokenizer.prefix_id, tokenizer.suffix_id] if infilling else []
-        self._implicit_space = prompt == [tokenizer.bos_id] or (
-            infilling and prompt[1:3] == empty_prefix and prompt[-1] == tokenizer.middle_id
-        )
+        self._implicit_space = tokenizer.implicit_space and _begins_text(tokenizer, prompt, infilling)
 
     def take(self, token: int) -> None:
         """Add a token, unless the row is finished."""
@@ -227,3 +225,14 @@ class _Row:
             if self._data.endswith(stop[:length])
         )
         return max(lengths, default=0)
+
+
+def _begins_text(tokenizer: Tokenizer, prompt: list[int], infilling: bool) -> bool:
+    """Whether a prompt has nothing before what is to be written: no text, or an empty prefix."""
+    tokens = tokenizer.infilling
+    if prompt == [tokenizer.bos_id] or not infilling or tokens is None:
+        return prompt == [tokenizer.bos_id]
+    if tokens.middle is None:
+        return prompt[-1] == tokens.prefix
+    opening = prompt[len(tokenizer.begin) :][:2]
+    return opening == [tokens.prefix, tokens.suffix] and prompt[-1] == tokens.middle

@@ -2,36 +2,45 @@
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.tokens.infilling import Mode, sentinels
+from chaku.tokens.infilling import Mode, layout
 from chaku.tokens.tokenizer import Tokenizer
 
 FILL_ME = "<FILL_ME>"
 
 
 def complete(tokenizer: Tokenizer, text: str) -> list[int]:
-    """BOS and the text. What is spelt like a special token in it stays text."""
-    return [tokenizer.bos_id, *tokenizer.encode(text)]
+    """BOS, where the vocabulary has one, and the text. What is spelt like a special token in it stays text.
+
+    An empty text without BOS begins as in training, after the end of another.
+    """
+    return [*tokenizer.begin, *tokenizer.encode(text)] or [tokenizer.bos_id]
 
 
 def infill(
-    tokenizer: Tokenizer, prefix: str, suffix: str, mode: Mode = "psm", max_length: int | None = None
+    tokenizer: Tokenizer, prefix: str, suffix: str, mode: Mode | None = None, max_length: int | None = None
 ) -> list[int]:
-    """The infilling prompt (Meta's `infilling_prompt_tokens`).
+    """The infilling prompt, in `mode` (default: PSM where the tokenizer's family has it).
 
+    Code Llama's (Meta's `infilling_prompt_tokens`), and with their own tokens StarCoder's, Qwen's and DeepSeek-Coder's:
     PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID. SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix).
+    Codestral's: BOS SUF enc_inf(suffix) PRE enc(prefix). BOS stands where `complete` has it.
     Over `max_length` tokens, the parts furthest from the hole are left out, and that is said: the suffix keeps a third
-    of the room, or what the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens.
+    of the room, or what the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens, or for a mode
+    that its family does not have.
     """
-    pre, suf, mid, _ = sentinels(tokenizer)
+    tokens = layout(tokenizer, mode)
+    mode = mode or tokens.modes[0]
     before, after = tokenizer.encode(prefix), tokenizer.encode_infilling(suffix)
-    if max_length is not None and (over := len(before) + len(after) + 4 - max_length) > 0:
-        room = max(max_length - 4, 2)
+    around = len(tokenizer.begin) + len(tokens.arrange(mode, before, after)) - 2
+    if max_length is not None and (over := len(before) + len(after) + around - max_length) > 0:
+        room = max(max_length - around, 2)
         say(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
         num_after = min(len(after), max(room // 3, room - len(before)))
         before, after = before[max(len(before) - (room - num_after), 0) :], after[:num_after]
-    if mode == "spm":
-        return [tokenizer.bos_id, pre, suf, *after, mid, *before]
-    return [tokenizer.bos_id, pre, *before, suf, *after, mid]
+    ids = list(tokenizer.begin)
+    for part in tokens.arrange(mode, before, after):
+        ids += [part] if isinstance(part, int) else part
+    return ids
 
 
 def split_fill_me(text: str) -> tuple[str, str]:

@@ -1,16 +1,14 @@
 """Infilling: a document is cut at two random characters and its middle moved to the end (paper 2.3)."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from chaku.errors import ChakuError
+from chaku.tokens.special import MODES, InfillingTokens, Mode
 from chaku.tokens.tokenizer import Tokenizer
 
-Mode = Literal["psm", "spm"]
-MODES: tuple[Mode, ...] = ("psm", "spm")
-SENTINELS_ADDED = 4  # PRE, SUF, MID, EOT; BOS and EOS every document has
+__all__ = ["MODES", "Infilled", "Infiller", "InfillingConfig", "Mode", "infill_text", "layout", "recover_text"]
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,16 @@ def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: 
 
     PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID enc_inf(middle) EOT EOS.
     SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix + middle) EOT EOS, prefix and middle joined as text.
-    EOS after EOT: the paper does not say; Meta trained with BOS and EOS.
+    EOS after EOT: the paper does not say; Meta trained with BOS and EOS. Where EOT is EOS it stands once.
     """
-    pre, suf, mid, eot = sentinels(tokenizer)
+    tokens = layout(tokenizer, mode)
     prefix, middle, suffix = text[:first], text[first:second], text[second:]
     tail = tokenizer.encode_infilling(suffix)
     if mode == "psm":
-        parts = [pre, *tokenizer.encode(prefix), suf, *tail, mid, *tokenizer.encode_infilling(middle)]
+        parts = [*tokens.arrange(mode, tokenizer.encode(prefix), tail), tokenizer.encode_infilling(middle)]
     else:
-        parts = [pre, suf, *tail, mid, *tokenizer.encode(prefix + middle)]
-    return [tokenizer.bos_id, *parts, eot, tokenizer.eos_id]
+        parts = tokens.arrange(mode, tokenizer.encode(prefix + middle), tail)
+    return _enclose(tokenizer, tokens, *parts).tolist()
 
 
 def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
@@ -51,11 +49,16 @@ def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
     ids = [int(each) for each in ids]
     assert ids[0] == tokenizer.bos_id
     assert ids[-1] == tokenizer.eos_id
-    if tokenizer.prefix_id is None or ids[1:2] != [tokenizer.prefix_id]:
+    tokens = tokenizer.infilling
+    if tokens is None or ids[1] not in (tokens.prefix, tokens.suffix):
         return tokenizer.decode(ids[1:-1])
-    pre, suf, mid, eot = sentinels(tokenizer)
-    at_suffix, at_middle, at_end = ids.index(suf), ids.index(mid), ids.index(eot)
-    prefix = tokenizer.decode(ids[ids.index(pre) + 1 : at_suffix])
+    at_end = ids.index(tokens.end, 1)
+    at_prefix, at_suffix = ids.index(tokens.prefix), ids.index(tokens.suffix)
+    if tokens.middle is None:
+        suffix = tokenizer.decode_infilling(ids[at_suffix + 1 : at_prefix])
+        return tokenizer.decode(ids[at_prefix + 1 : at_end]) + suffix
+    at_middle = ids.index(tokens.middle)
+    prefix = tokenizer.decode(ids[at_prefix + 1 : at_suffix])
     suffix = tokenizer.decode_infilling(ids[at_suffix + 1 : at_middle])
     middle = ids[at_middle + 1 : at_end]
     joined = at_suffix == 2  # SPM; an empty prefix in PSM looks the same, and only the implicit space tells
@@ -68,36 +71,48 @@ def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
     return prefix + tokenizer.decode_infilling(middle) + suffix
 
 
-def sentinels(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
-    """The ids of PRE, SUF, MID and EOT. Raises ChakuError for a vocabulary without them."""
-    pre, suf, mid, eot = tokenizer.prefix_id, tokenizer.suffix_id, tokenizer.middle_id, tokenizer.eot_id
-    if pre is None or suf is None or mid is None or eot is None:
+def layout(tokenizer: Tokenizer, mode: Mode | None = None) -> InfillingTokens:
+    """The infilling tokens and their places. Raises ChakuError for a vocabulary without them, or without `mode`."""
+    tokens = tokenizer.infilling
+    if tokens is None:
         raise ChakuError(
             "the tokenizer has no infilling tokens; extend it (extend_for_infilling), or leave `infilling` out"
         )
-    return pre, suf, mid, eot
+    if mode is not None and mode not in tokens.modes:
+        raise ChakuError(f"the {tokens.family} family does not infill in mode {mode}; use {' or '.join(tokens.modes)}")
+    return tokens
 
 
 class Infiller:
-    """Infills documents held as token ids, without encoding them again: equal to `infill_text`, and much faster.
+    """Infills documents held as token ids, equal to `infill_text`; for Llama's tokenizers much faster.
 
-    A line break is a token of its own that joins no other, so a line's tokens depend on that line alone. Each cut is
-    found by counting characters per token, and only the line that it falls in is encoded again.
+    There a line break is a token of its own that joins no other, so a line's tokens depend on that line alone. Each cut
+    is found by counting characters per token, and only the line that it falls in is encoded again. With other
+    tokenizers the parts are encoded anew. Raises ChakuError for a `spm_rate` that asks for a mode that the tokenizer's
+    family does not have.
     """
 
     def __init__(self, tokenizer: Tokenizer, config: InfillingConfig, seed: int):
         self.tokenizer = tokenizer
         self.config = config
         self.seed = seed
-        sentinels(tokenizer)
+        tokens = layout(tokenizer)
+        if config.rate > 0 and len(tokens.modes) == 1:
+            wanted = float(tokens.modes == ("spm",))
+            if config.spm_rate != wanted:
+                raise ChakuError(
+                    f"the {tokens.family} family infills in mode {tokens.modes[0]} alone: set infilling.spm_rate to "
+                    f"{wanted}, not {config.spm_rate}"
+                )
         self._newline = tokenizer.encode_infilling("\n")[0]
+        self._space = int(tokenizer.implicit_space)  # a character of the tokens that is not the text's
         self._num_characters = tokenizer.num_characters
 
     def __call__(self, tokens: np.ndarray, document_id: int, epoch: int) -> Infilled:
         """`tokens`: (n,), `encode(text)` of a whole document. The draw depends on (seed, document_id, epoch) alone."""
         infill, order, first, second = _draw(self.seed, document_id, epoch)
         characters = np.cumsum(self._num_characters[tokens])
-        total = int(characters[-1]) - 1 if len(tokens) else 0  # without the implicit leading space
+        total = int(characters[-1]) - self._space if len(tokens) else 0
         if infill >= self.config.rate:
             return Infilled(_join(self.tokenizer.bos_id, tokens, self.tokenizer.eos_id), None)
         cuts = sorted((int(first * (total + 1)), int(second * (total + 1))))
@@ -107,25 +122,28 @@ class Infiller:
     def splice(self, tokens: np.ndarray, characters: np.ndarray, first: int, second: int, mode: Mode) -> np.ndarray:
         """`infill_text` of the document, int32. `characters`: cumulative characters of its tokens."""
         tokenizer = self.tokenizer
-        pre, suf, mid, eot = sentinels(tokenizer)
+        if not tokenizer.splits_at_line_breaks:
+            ids = infill_text(tokenizer, tokenizer.decode(tokens), first, second, mode)
+            return np.asarray(ids, dtype=np.int32)
+        found = layout(tokenizer, mode)
         start2, end2, line2, offset2 = self._line(tokens, characters, second)
-        after2 = tokenizer.encode_infilling(line2[offset2:])
+        after = _join(tokenizer.encode_infilling(line2[offset2:]), tokens[end2:])
         if mode == "spm":
-            before2 = self._opening(line2[:offset2], start2)
-            return _join(
-                tokenizer.bos_id, pre, suf, after2, tokens[end2:], mid, tokens[:start2], before2, eot, tokenizer.eos_id
-            )
+            before = _join(tokens[:start2], self._opening(line2[:offset2], start2))
+            return _enclose(tokenizer, found, *found.arrange(mode, before, after))
         start1, end1, line1, offset1 = self._line(tokens, characters, first)
-        prefix = (tokens[:start1], self._opening(line1[:offset1], start1))
+        before = _join(tokens[:start1], self._opening(line1[:offset1], start1))
         if start1 == start2:
-            middle: tuple[np.ndarray | list[int], ...] = (tokenizer.encode_infilling(line1[offset1:offset2]),)
+            middle: tuple[np.ndarray | list[int], ...] = (
+                tokenizer.encode_infilling(line2[offset1:offset2]),
+            )  # it may end with the line break
         else:
             middle = (
                 tokenizer.encode_infilling(line1[offset1:]),
                 tokens[end1:start2],
                 tokenizer.encode_infilling(line2[:offset2]),
             )
-        return _join(tokenizer.bos_id, pre, *prefix, suf, after2, tokens[end2:], mid, *middle, eot, tokenizer.eos_id)
+        return _enclose(tokenizer, found, *found.arrange(mode, before, after), *middle)
 
     def _opening(self, text: str, start: int) -> list[int]:
         """The beginning of a line: the document's first line has the implicit space."""
@@ -139,7 +157,7 @@ class Infiller:
         if len(tokens) == 0:
             return 0, 0, "", 0
         # The token that holds the character before the cut, counting the implicit space as character 0.
-        at = int(np.searchsorted(characters, cut + 1, side="left"))
+        at = int(np.searchsorted(characters, cut + self._space, side="left"))
         at = min(at, len(tokens) - 1)
         start = at
         while start > 0 and tokens[start - 1] != self._newline:
@@ -150,9 +168,9 @@ class Infiller:
         if end < len(tokens) and tokens[at] == self._newline:
             end = at + 1
         text = self.tokenizer.decode_infilling(tokens[start:end])
-        before = int(characters[start - 1]) - 1 if start else 0
+        before = int(characters[start - 1]) - self._space if start else 0
         if start == 0:
-            text = text[1:]
+            text = text[self._space :]
         return start, end, text, cut - before
 
 
@@ -169,6 +187,12 @@ def _draw(seed: int, document_id: int, epoch: int) -> tuple[float, float, float,
 
 
 _MASK = (1 << 64) - 1
+
+
+def _enclose(tokenizer: Tokenizer, tokens: InfillingTokens, *parts: int | list[int] | np.ndarray) -> np.ndarray:
+    """BOS, the parts, EOT and EOS; one token that is both stands once."""
+    ending = [tokenizer.eos_id] if tokens.end == tokenizer.eos_id else [tokens.end, tokenizer.eos_id]
+    return _join(tokenizer.bos_id, *parts, ending)
 
 
 def _join(*parts: int | list[int] | np.ndarray) -> np.ndarray:

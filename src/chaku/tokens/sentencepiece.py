@@ -1,17 +1,25 @@
-"""Read a SentencePiece `tokenizer.model` (Llama 2's) into the form of `tokenizer.json`."""
+"""Read a SentencePiece `tokenizer.model` (Llama 2's, Mistral's) into the form of `tokenizer.json`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import llama_definition
 
+# Field numbers and values of sentencepiece_model.proto that the library has no function for.
+_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
+_PIECE_TYPE, _USER_DEFINED = 3, 4
+_MODEL_TYPE, _BPE = 3, 2
+_ADD_DUMMY_PREFIX = 3
 
-def read_sentencepiece(path: Path) -> dict[str, Any]:
-    """The definition of the same tokenizer. Needs the `sentencepiece` extra.
+
+def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The definition of the same tokenizer, and the names of its BOS and EOS. Needs the `sentencepiece` extra.
 
     SentencePiece keeps a score a piece, `tokenizer.json` a list of merges: every way to make a piece of two others,
-    in the order of the pieces' scores.
+    in the order of the pieces' scores. Control pieces become special tokens, user-defined ones added tokens. Raises
+    ChakuError for what is no SentencePiece model, or no byte-pair encoding with byte fallback, BOS and EOS.
     """
     try:
         import sentencepiece
@@ -20,17 +28,55 @@ def read_sentencepiece(path: Path) -> dict[str, Any]:
     try:
         model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
-        raise ChakuError(f"{path} is not a SentencePiece model ({error}); it may be truncated") from error
+        raise ChakuError(
+            f"{path} is not a SentencePiece model ({error}); it may be truncated, or Llama 3's list of ranks, "
+            "whose tokenizer.json can be read instead"
+        ) from error
+    fields = list(_fields(model.serialized_model_proto()))
+    trainer, normalizer = (dict(_fields(dict(fields).get(number, b""))) for number in (_TRAINER, _NORMALIZER))
+    types = [dict(_fields(value)).get(_PIECE_TYPE, 1) for number, value in fields if number == _PIECES]
     pieces = [model.id_to_piece(number) for number in range(model.get_piece_size())]
     vocab = {piece: number for number, piece in enumerate(pieces)}
+    if trainer.get(_MODEL_TYPE) != _BPE or "<0x00>" not in vocab or min(model.bos_id(), model.eos_id()) < 0:
+        raise ChakuError(f"{path} is not byte-pair encoding with byte fallback, BOS and EOS, as Llama's is")
     special = {piece: number for piece, number in vocab.items() if model.is_control(number) or model.is_unknown(number)}
+    defined = {pieces[number]: number for number, kind in enumerate(types) if kind == _USER_DEFINED}
+    unmerged = {*special.values(), *defined.values()}
     ranked: list[tuple[float, int, int, list[str]]] = []
     for number, piece in enumerate(pieces):
-        if number in special.values() or model.is_byte(number):
+        if number in unmerged or model.is_byte(number):
             continue
         for cut in range(1, len(piece)):
             left, right = vocab.get(piece[:cut]), vocab.get(piece[cut:])
-            if left is not None and right is not None:
+            if left is not None and right is not None and not {left, right} & unmerged:
                 ranked.append((-model.get_score(number), left, right, [piece[:cut], piece[cut:]]))
     ranked.sort(key=lambda merge: merge[:3])
-    return llama_definition(vocab, [merge[3] for merge in ranked], special)
+    bos, eos = pieces[model.bos_id()], pieces[model.eos_id()]
+    space = bool(normalizer.get(_ADD_DUMMY_PREFIX, 1))
+    definition = llama_definition(vocab, [merge[3] for merge in ranked], special, defined, bos, space)
+    return definition, {"bos_token": bos, "eos_token": eos}
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Field numbers and values of a protocol buffer: an int, or bytes (also the four of a float)."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(message):
+        number, wire = divmod(varint(), 8)
+        if wire == 0:
+            yield number, varint()
+            continue
+        size = {1: 8, 5: 4}.get(wire) or varint()
+        yield number, message[at : at + size]
+        at += size

@@ -1,7 +1,8 @@
-"""Text to ids and back: Llama-style byte-pair encoding. kitoken encodes; the file is `tokenizer.json`."""
+"""Text to ids and back. Llama-style byte-pair encoding is here (kitoken encodes), byte-level in `byte_level`."""
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
+from chaku.tokens.special import begin_template, find_special_tokens, state_begin
 
 SPACE = "▁"  # U+2581, which stands for a space in pieces
 SENTINELS = ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
@@ -21,68 +23,107 @@ _SPACE_BYTES = ("<0xE2>", "<0x96>", "<0x81>")
 class Tokenizer:
     """A Llama tokenizer: every text has ids, every text comes back, and no text makes a special token.
 
-    `definition` is the content of a `tokenizer.json` in Llama's form. Special tokens: `bos_id`, `eos_id`, and the
-    infilling sentinels `prefix_id`, `suffix_id`, `middle_id`, `eot_id`, which are None where the vocabulary has none.
+    `definition` is the content of a `tokenizer.json`, `config` that of the `tokenizer_config.json` beside it. Special
+    tokens: `bos_id` and `eos_id` stand around a text in training (`bos_id` is the end-of-text token of a vocabulary
+    without BOS), `begin` ([BOS], or nothing) before a prompt. `infilling` has the infilling tokens and their places,
+    `prefix_id`, `suffix_id`, `middle_id` and `eot_id` are its ids; all are None where the vocabulary has none.
     A U+2581 in a text is written as its three byte tokens, so that it is not read back as a space (SentencePiece
     loses the difference).
     """
 
-    def __init__(self, definition: dict[str, Any]):
-        self.definition = definition
-        vocab: dict[str, int] = definition["model"]["vocab"]
+    implicit_space: bool  # `encode` writes a space before the text, `decode` takes it away
+    splits_at_line_breaks: bool  # a line break is a token of its own, and a line's ids depend on that line alone
+
+    def __init__(self, definition: dict[str, Any], config: dict[str, Any] | None = None):
+        self.config = config or {}
         added = {each["content"]: each["id"] for each in definition["added_tokens"]}
-        ids = {**vocab, **added}
+        ids = {**definition["model"]["vocab"], **added}
         self.vocab_size = max(ids.values()) + 1
         self.pieces = [""] * self.vocab_size
         for piece, number in ids.items():
             self.pieces[number] = piece
-        self.bos_id, self.eos_id = ids["<s>"], ids["</s>"]
-        self.prefix_id, self.suffix_id, self.middle_id, self.eot_id = (ids.get(each) for each in SENTINELS)
-        self.special_ids = frozenset(added.values())
+        special = find_special_tokens(ids, definition, self.config)
+        self.bos_id, self.eos_id, self.begin, self.special_ids = special.bos, special.eos, special.begin, special.ids
+        self.definition = state_begin(definition, self.pieces, self.begin)
+        self.infilling = found = special.infilling
+        self.prefix_id: int | None = found.prefix if found else None
+        self.suffix_id: int | None = found.suffix if found else None
+        self.middle_id: int | None = found.middle if found else None
+        self.eot_id: int | None = found.end if found else None
+        self._prepare()
+        self._bytes = [
+            b"" if number in self.special_ids else self._piece_bytes(piece) for number, piece in enumerate(self.pieces)
+        ]
+
+    def _prepare(self) -> None:
+        """Make the encoder."""
+        definition = self.definition
+        vocab: dict[str, int] = definition["model"]["vocab"]
+        self.implicit_space = _has_implicit_space(definition)
+        self.splits_at_line_breaks = not any("\n" in piece and piece != "\n" for piece in self.pieces)
         self._longest_piece = max(map(len, self.pieces))
         self._space_ids = [vocab[each] for each in _SPACE_BYTES]
-        self._bytes = [_piece_bytes(piece, number in self.special_ids) for number, piece in enumerate(self.pieces)]
-        # The encoder gets no special tokens at all (it would cut the text at their spelling) and no implicit space.
+        # SentencePiece's user-defined pieces are found in a text before anything else, the longest first.
+        added = [each for each in definition["added_tokens"] if each["id"] not in self.special_ids]
+        self._defined = {each["content"].replace(SPACE, " "): each["id"] for each in added}
+        longest_first = sorted(self._defined, key=len, reverse=True)
+        self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
+        # The encoder gets no added tokens at all (it would cut the text at their spelling) and no implicit space.
         plain = {
             **definition,
             "added_tokens": [],
             "model": {**definition["model"], "unk_token": None},  # every character has bytes
             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
+            "pre_tokenizer": None,
         }
         self._encoder = kitoken.Kitoken.from_tokenizers(json.dumps(plain, ensure_ascii=False).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, or a SentencePiece `tokenizer.model`."""
+        """Load a directory with a `tokenizer.json`, such a file, or a SentencePiece `tokenizer.model`.
+
+        What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
+        `ByteLevelTokenizer`. Raises ChakuError for any other kind.
+        """
         if path.is_dir():
             files = [path / "tokenizer.json", path / "tokenizer.model"]
             path = next((each for each in files if each.is_file()), files[0])
+        config = _read_config(path.parent)
         if path.suffix == ".model":
             from chaku.tokens.sentencepiece import read_sentencepiece
 
-            return cls(read_sentencepiece(path))
+            definition, names = read_sentencepiece(path)
+            return cls(definition, {**names, **config})
+        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level
+
         definition = read_json(path)
         model = definition.get("model", {}) if isinstance(definition, dict) else {}
-        if model.get("type") != "BPE" or not model.get("byte_fallback") or "<0x00>" not in model.get("vocab", {}):
-            raise ChakuError(f"{path} is not a Llama tokenizer (byte-pair encoding with byte fallback)")
-        return cls(definition)
+        if model.get("type") == "BPE" and model.get("byte_fallback") and "<0x00>" in model.get("vocab", {}):
+            return cls(definition, config)
+        if model.get("type") == "BPE" and is_byte_level(definition):
+            return ByteLevelTokenizer(definition, config)
+        raise ChakuError(
+            f"{path} is not a Llama tokenizer (byte-pair encoding with byte fallback) and not a byte-level one"
+        )
 
     def save(self, directory: Path) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json`, which transformers opens with the same ids."""
+        """Write `tokenizer.json` and `tokenizer_config.json`, which transformers opens with the same ids.
+
+        What else the loaded configuration held, a chat template say, is kept.
+        """
         write_json(directory / "tokenizer.json", self.definition)
-        write_json(
-            directory / "tokenizer_config.json",
-            {
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "bos_token": "<s>",
-                "eos_token": "</s>",
-                "unk_token": "<unk>",
-                "add_bos_token": True,
-                "add_eos_token": False,
-                "clean_up_tokenization_spaces": False,
-                "model_max_length": 1_000_000_000,
-            },
-        )
+        ours = {
+            "tokenizer_class": "PreTrainedTokenizerFast",  # others build the encoder anew, each in its own way
+            "bos_token": self.pieces[self.begin[0]] if self.begin else self.config.get("bos_token"),
+            "eos_token": self.pieces[self.eos_id],
+            "unk_token": "<unk>" if "<unk>" in self.pieces else self.config.get("unk_token"),
+            "add_bos_token": bool(self.begin),
+            "add_eos_token": False,
+            "clean_up_tokenization_spaces": False,
+        }
+        config = {**ours, "model_max_length": 1_000_000_000, **self.config, **ours}
+        config.pop("auto_map", None)  # a class of the checkpoint's own, which is not copied
+        write_json(directory / "tokenizer_config.json", config)
 
     @cached_property
     def sha256(self) -> str:
@@ -91,21 +132,32 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, with Llama's implicit leading space, without BOS and EOS. The empty text has none."""
+        if not self.implicit_space:
+            return self.encode_infilling(text)
         return self.encode_infilling(" " + text) if text else []
 
     def encode_infilling(self, text: str) -> list[int]:
         """Ids of a text that continues another: no implicit leading space."""
+        if self._defined_pattern is None:
+            return self._encode_pieces(text)
+        ids: list[int] = []
+        for index, part in enumerate(self._defined_pattern.split(text)):
+            ids += [self._defined[part]] if index % 2 else self._encode_pieces(part)
+        return ids
+
+    def _encode_pieces(self, text: str) -> list[int]:
         if SPACE not in text:
             if len(text) > self._longest_piece:
                 return self._encoder.encode(text)
             # The encoder takes a text that spells a piece, "<s>" or "<0x41>" say, for that piece. A line break before
-            # it, which no piece joins, prevents that.
-            return self._encoder.encode("\n" + text)[1:] if text else []
+            # it, which no piece joins (or else a NUL), prevents that.
+            guard = "\n" if self.splits_at_line_breaks else "\0"
+            return self._encoder.encode(guard + text)[1:] if text else []
         parts = text.split(SPACE)
-        ids = self.encode_infilling(parts[0])
+        ids = self._encode_pieces(parts[0])
         for part in parts[1:]:
             ids += self._space_ids
-            ids += self.encode_infilling(part)
+            ids += self._encode_pieces(part)
         return ids
 
     def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
@@ -114,7 +166,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of `encode(text)`; special tokens are skipped, broken UTF-8 becomes U+FFFD."""
-        return self.decode_infilling(ids).removeprefix(" ")
+        text = self.decode_infilling(ids)
+        return text.removeprefix(" ") if self.implicit_space else text
 
     def decode_infilling(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text of `encode_infilling(text)`: a leading space stays."""
@@ -130,17 +183,49 @@ class Tokenizer:
         """Characters that begin in each token, (vocab_size,) int32: a continuation byte begins none."""
         return np.array([sum(byte & 0xC0 != 0x80 for byte in piece) for piece in self._bytes], dtype=np.int32)
 
-
-def _piece_bytes(piece: str, special: bool) -> bytes:
-    if special:
-        return b""
-    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
-        return bytes([int(piece[3:5], 16)])
-    return piece.replace(SPACE, " ").encode()
+    def _piece_bytes(self, piece: str) -> bytes:
+        if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+            return bytes([int(piece[3:5], 16)])
+        return piece.replace(SPACE, " ").encode()
 
 
-def llama_definition(vocab: dict[str, int], merges: list[list[str]], special: dict[str, int]) -> dict[str, Any]:
-    """A `tokenizer.json` in Llama's form: no pre-tokenizer, spaces as U+2581, byte fallback."""
+def _read_config(directory: Path) -> dict[str, Any]:
+    """`tokenizer_config.json`, with the chat template that newer checkpoints keep in a file of its own."""
+    path, template = directory / "tokenizer_config.json", directory / "chat_template.jinja"
+    config = read_json(path) if path.is_file() else {}
+    if template.is_file():
+        config["chat_template"] = template.read_text(encoding="utf-8")
+    return config
+
+
+def components(part: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The members of a `Sequence` of normalizers or pre-tokenizers; one that stands alone; none."""
+    part = part or {}
+    return part.get("normalizers") or part.get("pretokenizers") or [part]
+
+
+def _has_implicit_space(definition: dict[str, Any]) -> bool:
+    if any(each.get("type") == "Prepend" for each in components(definition.get("normalizer"))):
+        return True
+    marks = [each for each in components(definition.get("pre_tokenizer")) if each.get("type") == "Metaspace"]
+    return any(each.get("prepend_scheme", "always") != "never" for each in marks)
+
+
+def llama_definition(
+    vocab: dict[str, int],
+    merges: list[list[str]],
+    special: dict[str, int],
+    defined: dict[str, int] | None = None,
+    bos: str = "<s>",
+    implicit_space: bool = True,
+) -> dict[str, Any]:
+    """A `tokenizer.json` in Llama's form: no pre-tokenizer, spaces as U+2581, byte fallback.
+
+    `defined`: pieces that are found in a text before anything else and are not special.
+    """
+    defined = defined or {}
+    prepend = [{"type": "Prepend", "prepend": SPACE}] if implicit_space else []
+    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if implicit_space else []
     return {
         "version": "1.0",
         "truncation": None,
@@ -153,31 +238,26 @@ def llama_definition(vocab: dict[str, int], merges: list[list[str]], special: di
                 "lstrip": False,
                 "rstrip": False,
                 "normalized": False,
-                "special": True,
+                "special": piece in special,
             }
-            for piece, number in special.items()
+            for piece, number in {**special, **defined}.items()
         ],
         "normalizer": {
             "type": "Sequence",
             "normalizers": [
-                {"type": "Prepend", "prepend": SPACE},
+                *prepend,
                 {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
             ],
         },
         "pre_tokenizer": None,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [special["<s>"]], "tokens": ["<s>"]}},
-        },
+        "post_processor": begin_template(bos, special[bos]),
         "decoder": {
             "type": "Sequence",
             "decoders": [
                 {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
                 {"type": "ByteFallback"},
                 {"type": "Fuse"},
-                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+                *strip,
             ],
         },
         "model": {
@@ -199,14 +279,21 @@ def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
     """Llama 2's 32,000 pieces to Code Llama's 32,016: the merge ladder, the four sentinels, five repeated EOT.
 
     The ladder's pieces and the repeats (ids 32000-32006, 32011-32015) are there for the sizes to match; like the
-    sentinels, they are special and no text makes them.
+    sentinels, they are special and no text makes them. A tokenizer that can infill is returned as it is; raises
+    ChakuError for others that are not Llama 2's.
     """
-    if tokenizer.prefix_id is not None:
+    if tokenizer.infilling is not None:
         return tokenizer
+    if tokenizer.pieces[tokenizer.bos_id] != "<s>" or not tokenizer.implicit_space:
+        raise ChakuError(
+            "the tokenizer has no infilling tokens, and only Llama 2's can be extended: leave `infilling` out of the "
+            "stages, or begin with a model whose tokenizer has them"
+        )
     ladder = ["▁<SU", "▁<SUF", "▁<PRE", "▁<M", "▁<MID", "▁<E", "▁<EOT"]
     repeats = ["▁<EOT>" + "<EOT>" * count for count in range(1, 6)]
     first = tokenizer.vocab_size
     special = {each["content"]: each["id"] for each in tokenizer.definition["added_tokens"]}
     special |= {piece: first + index for index, piece in enumerate([*ladder, *SENTINELS, *repeats])}
     model = tokenizer.definition["model"]
-    return Tokenizer(llama_definition(model["vocab"], model["merges"], special))
+    config = {key: value for key, value in tokenizer.config.items() if key != "added_tokens_decoder"}
+    return Tokenizer(llama_definition(model["vocab"], model["merges"], special), config)

@@ -1,0 +1,133 @@
+"""One format to another: written beside, verified, then put in place."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from chaku.checkpoint.formats import open_checkpoint
+from chaku.checkpoint.gguf import read_gguf, write_gguf
+from chaku.checkpoint.huggingface import build_model, save_config
+from chaku.checkpoint.meta import write_meta
+from chaku.checkpoint.weights import write_tensors
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.files import atomic_directory, atomic_file
+from chaku.model import LlamaConfig
+from chaku.tokens.tokenizer import Tokenizer
+
+Format = Literal["hf", "meta", "gguf"]
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+# Largest difference of two scores that rounding explains, relative to the largest score, by what the target stores.
+_TOLERANCE = {"f32": 1e-4, "float32": 1e-4, "f16": 1e-2, "float16": 1e-2, "bfloat16": 5e-2, "q8_0": 1e-1}
+_KEPT = ("LICENSE*", "USE_POLICY*", "NOTICE*", "README.md", "tokenizer.model")  # what goes along as it is
+SAMPLE = (2, 64)  # rows and tokens that --verify compares
+
+
+def convert(
+    source: str | Path,
+    target: Path,
+    to: Format,
+    *,
+    dtype: str | None = None,
+    num_shards: int = 1,
+    verify: bool = False,
+) -> dict[str, Any]:
+    """Write `source` as `target`, whole or not at all; returns what was written.
+
+    `dtype`: float32, float16 or bfloat16 (the source's own by default); f32, f16 (the default) or q8_0 for GGUF.
+    `num_shards` is Meta's model parallelism. `verify` compares the scores of both sides on random tokens, and writes
+    nothing when they differ by more than the dtype explains. Raises ChakuError for a target that exists.
+    """
+    if target.exists():
+        raise ChakuError(f"{target} exists; name a new path, or remove it")
+    if to == "gguf":
+        return _to_gguf(source, target, dtype or "f16", verify)
+    if dtype is not None and dtype not in DTYPES:
+        raise ChakuError(f"--dtype {dtype} is not one of {', '.join(DTYPES)}")
+    opened = open_checkpoint(source)
+    tokenizer = _tokenizer(opened.directory)
+    wanted = DTYPES.get(dtype or "")
+    stored: set[torch.dtype] = set()
+
+    def tensors() -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in opened.tensors:
+            stored.add(wanted or tensor.dtype)
+            yield name, tensor.to(wanted or tensor.dtype)
+
+    with atomic_directory(target) as directory:
+        if to == "meta":
+            write_meta(opened.config, tensors(), directory, num_shards)
+        else:
+            write_tensors(tensors(), directory)
+            save_config(opened.config, directory, min(stored, key=str))
+        if tokenizer is not None:
+            tokenizer.save(directory)
+        for pattern in _KEPT:
+            for file in opened.directory.glob(pattern):
+                shutil.copyfile(file, directory / file.name)
+        result: dict[str, Any] = {"target": str(target), "format": to, "parameters": opened.config.num_parameters}
+        if verify:
+            written = open_checkpoint(directory)
+            name = str(min(stored, key=str)).removeprefix("torch.")
+            result |= _compare(source, written.config, written.tensors, name)
+    return result
+
+
+def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict[str, Any]:
+    opened = open_checkpoint(source)
+    tokenizer = _tokenizer(opened.directory)
+    if tokenizer is None:
+        raise ChakuError(f"{opened.directory} has no tokenizer, which a GGUF file needs; put tokenizer.json there")
+    with atomic_file(target) as temporary:
+        write_gguf(opened.config, opened.tensors, tokenizer, temporary, dtype=dtype, name=opened.directory.name)
+        result: dict[str, Any] = {"target": str(target), "format": "gguf", "parameters": opened.config.num_parameters}
+        if verify:
+            result |= _compare(source, opened.config, read_gguf(temporary, opened.config), dtype)
+    return result
+
+
+def _tokenizer(directory: Path) -> Tokenizer | None:
+    if any((directory / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
+        return Tokenizer.load(directory)
+    say(f"{directory} has no tokenizer.json or tokenizer.model: only weights and configuration are converted")
+    return None
+
+
+@torch.inference_mode()
+def _compare(
+    source: str | Path, config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], dtype: str
+) -> dict[str, Any]:
+    """The largest difference of both sides' scores on random tokens. Raises ChakuError when it is too large.
+
+    Both compute in the source's dtype, so that equal weights give equal scores.
+    """
+    opened = open_checkpoint(source)
+    ids = torch.randint(0, opened.config.vocab_size, SAMPLE, generator=torch.Generator().manual_seed(0))
+    model = build_model(opened.config, opened.tensors, opened.directory)
+    computed_in = model.lm_head.weight.dtype
+    before = model.eval()(ids).float()
+    del model
+    after = build_model(config, tensors, Path("the written copy"), computed_in).eval()(ids).float()
+    difference = float((before - after).abs().max() / before.abs().max())
+    agreement = float((before.argmax(-1) == after.argmax(-1)).float().mean())
+    if not difference <= _TOLERANCE[dtype]:
+        raise ChakuError(
+            f"verification failed: the scores of both sides differ by {difference:.2g} of the largest one, where "
+            f"{dtype} explains {_TOLERANCE[dtype]:.0g}; nothing was written"
+        )
+    return {"largest_difference": difference, "same_best_token": agreement}
+
+
+def in_words(result: dict[str, Any]) -> str:
+    """What `convert` did, as one line."""
+    text = f"{result['target']}: {result['parameters']:,} parameters in {result['format']} format"
+    if "largest_difference" in result:
+        text += (
+            f"; the scores of both sides differ by at most {result['largest_difference']:.2g} of the largest, and "
+            f"{result['same_best_token']:.1%} of the best tokens are the same"
+        )
+    return text

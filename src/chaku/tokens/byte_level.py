@@ -1,0 +1,72 @@
+"""Byte-level byte-pair encoding, as Llama 3, Qwen, StarCoder and DeepSeek-Coder have it. tokenizers encodes."""
+
+import json
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.tokens.tokenizer import Tokenizer, components
+
+
+class ByteLevelTokenizer(Tokenizer):
+    """A text is cut by regular expressions and its bytes are merged: no implicit space, and `encode_infilling` is
+    `encode`.
+
+    The ids are those of transformers' fast tokenizers with the special tokens taken for text. Where the file asks for
+    a normalizer (Qwen: NFC), a text comes back in its normal form. Added tokens that are not special, such as
+    `<tool_call>`, are found in a text as they are there.
+    """
+
+    def _prepare(self) -> None:
+        import tokenizers
+
+        definition, special = self.definition, self.special_ids
+        self.implicit_space = self.splits_at_line_breaks = False
+        self._added = {each["content"] for each in definition["added_tokens"]}
+        # A special token keeps its id and gets a name that no text has: its own would be found in a text, and as a
+        # piece too where whole pieces come before merges (Llama 3's ignore_merges). No piece has a raw NUL.
+        vocab = definition["model"]["vocab"]
+        plain = {
+            **definition,
+            "model": {
+                **definition["model"],
+                "vocab": {f"\0{number}\0" if number in special else piece: number for piece, number in vocab.items()},
+            },
+            "added_tokens": [
+                {**each, "content": f"\0{each['id']}\0", "special": True} if each["id"] in special else each
+                for each in definition["added_tokens"]
+            ],
+            "post_processor": None,
+            "truncation": None,
+            "padding": None,
+        }
+        self._tokenizers = tokenizers.Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
+        self._tokenizers.encode_special_tokens = True
+        for each in plain["added_tokens"]:
+            if self._tokenizers.token_to_id(each["content"]) != each["id"]:
+                raise ChakuError(f"the added token {self.pieces[each['id']]!r} does not follow the ids before it")
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without BOS and EOS."""
+        return self._tokenizers.encode(text, add_special_tokens=False).ids
+
+    def encode_infilling(self, text: str) -> list[int]:
+        """The same: there is no implicit space to leave out."""
+        return self.encode(text)
+
+    def _piece_bytes(self, piece: str) -> bytes:
+        return piece.encode() if piece in self._added else bytes(_BYTES[character] for character in piece)
+
+
+def is_byte_level(definition: dict[str, Any]) -> bool:
+    """Whether a BPE `tokenizer.json` makes bytes of a text before it merges them."""
+    return any(each.get("type") == "ByteLevel" for each in components(definition.get("pre_tokenizer")))
+
+
+def _byte_characters() -> dict[str, int]:
+    """GPT-2's names of the bytes: those that print are themselves, the others follow from U+0100 on."""
+    printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printed]
+    return {chr(byte): byte for byte in printed} | {chr(256 + index): byte for index, byte in enumerate(others)}
+
+
+_BYTES = _byte_characters()

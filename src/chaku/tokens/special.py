@@ -1,0 +1,188 @@
+"""Special tokens: what begins and ends a text, and each family's infilling tokens and their places."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from chaku.errors import ChakuError
+
+Mode = Literal["psm", "spm"]
+MODES: tuple[Mode, ...] = ("psm", "spm")
+Part = TypeVar("Part")
+
+# Where neither tokenizer_config.json nor the post-processor says it.
+_BEGINS = ("<s>", "<|begin_of_text|>", "<｜begin▁of▁sentence｜>", "<|startoftext|>")
+_ENDS = ("</s>", "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|endoftext|>")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Infilling tokens by name. `middle` is None where the middle follows the prefix with no token between.
+
+    `end` ends the middle; `stops` are tokens that no middle holds, so that they end it too when a model writes one.
+    """
+
+    name: str
+    prefix: str
+    suffix: str
+    middle: str | None
+    end: str
+    stops: tuple[str, ...] = ()
+    modes: tuple[Mode, ...] = MODES
+
+
+# Sources: Code Llama: paper 2.3 and Meta's `infilling_prompt_tokens`. Qwen2.5-Coder: technical report, and the stop
+# tokens of its infilling example. StarCoder: the PSM and SPM of its training (BigCode's Megatron-LM); Granite-Code and
+# Yi-Coder have its tokens. DeepSeek-Coder: paper 3.1.2 (PSM alone). Codestral: `encode_fim` of mistral_common.
+FAMILIES = (
+    Family("Code Llama", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"),
+    Family(
+        "Qwen",
+        "<|fim_prefix|>",
+        "<|fim_suffix|>",
+        "<|fim_middle|>",
+        "<|endoftext|>",
+        stops=("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
+        modes=("psm",),
+    ),
+    Family(
+        "StarCoder",
+        "<fim_prefix>",
+        "<fim_suffix>",
+        "<fim_middle>",
+        "<|endoftext|>",
+        stops=("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<filename>", "<reponame>", "<file_sep>"),
+    ),
+    Family(
+        "DeepSeek-Coder",
+        "<｜fim▁begin｜>",
+        "<｜fim▁hole｜>",
+        "<｜fim▁end｜>",
+        "<｜end▁of▁sentence｜>",
+        stops=("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),
+        modes=("psm",),
+    ),
+    Family("Codestral", "[PREFIX]", "[SUFFIX]", None, "</s>", stops=("[PREFIX]", "[SUFFIX]"), modes=("spm",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InfillingTokens:
+    """A family's infilling tokens by id. `end` is the end of the text in families without a token of their own for it;
+    `stops`, `end` among them, end a middle that is generated.
+    """
+
+    family: str
+    prefix: int
+    suffix: int
+    middle: int | None
+    end: int
+    stops: frozenset[int]
+    modes: tuple[Mode, ...]
+
+    def arrange(self, mode: Mode, before: Part, after: Part) -> list[int | Part]:
+        """What stands before the middle, in parts. PSM: the prefix token, `before`, suffix, `after`, middle.
+
+        SPM: prefix, suffix, `after`, middle, `before`; with no token for the middle suffix, `after`, prefix, `before`.
+        """
+        if self.middle is None:
+            return [self.suffix, after, self.prefix, before]
+        if mode == "psm":
+            return [self.prefix, before, self.suffix, after, self.middle]
+        return [self.prefix, self.suffix, after, self.middle, before]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """`bos` and `eos` stand around every text in training, `begin` before a prompt; no text makes one of `ids`."""
+
+    bos: int
+    eos: int
+    begin: list[int]
+    infilling: InfillingTokens | None
+    ids: frozenset[int]
+
+
+def find_special_tokens(
+    ids: Mapping[str, int], definition: Mapping[str, Any], config: Mapping[str, Any]
+) -> SpecialTokens:
+    """Find them in a `tokenizer.json` and its `tokenizer_config.json` (which may be empty); `ids`: all tokens by name.
+
+    A vocabulary without BOS (Qwen's, StarCoder's) has the end of the text, its document separator, in that place in
+    training, and nothing before a prompt. Infilling tokens are special whatever the file says: Qwen's are not so
+    marked. Raises ChakuError when no end of the text is found.
+    """
+    eos = next((ids[name] for name in (_name(config, "eos_token"), *_ENDS) if name in ids), None)
+    if eos is None:
+        raise ChakuError("the tokenizer has no end-of-text token; name it as eos_token in its tokenizer_config.json")
+    before = _template_begin(definition.get("post_processor"))
+    known = () if "bos_token" in config else _BEGINS
+    bos = next((ids[name] for name in (_name(config, "bos_token"), *before, *known) if name in ids), None)
+    adds = config.get("add_bos_token")
+    if not isinstance(adds, bool):
+        adds = bool(before) or "bos_token" not in config
+    infilling = _find_infilling(ids, eos)
+    special = {each["id"] for each in definition["added_tokens"] if each["special"]} | {eos}
+    special |= {bos} if bos is not None else set()
+    if infilling is not None:
+        special |= infilling.stops | {infilling.prefix, infilling.suffix}
+        special |= {infilling.middle} if infilling.middle is not None else set()
+    return SpecialTokens(
+        bos if bos is not None else ids.get("<|endoftext|>", eos),
+        eos,
+        [bos] if adds and bos is not None else [],
+        infilling,
+        frozenset(special),
+    )
+
+
+def _find_infilling(ids: Mapping[str, int], eos: int) -> InfillingTokens | None:
+    for family in FAMILIES:
+        if all(name is None or name in ids for name in (family.prefix, family.suffix, family.middle)):
+            end = ids.get(family.end, eos)
+            return InfillingTokens(
+                family.name,
+                ids[family.prefix],
+                ids[family.suffix],
+                None if family.middle is None else ids[family.middle],
+                end,
+                frozenset(ids[name] for name in family.stops if name in ids) | {end},
+                family.modes,
+            )
+    return None
+
+
+def _name(config: Mapping[str, Any], key: str) -> str:
+    value = config.get(key) or ""
+    return value["content"] if isinstance(value, dict) else value
+
+
+def state_begin(definition: dict[str, Any], pieces: Sequence[str], begin: Sequence[int]) -> dict[str, Any]:
+    """The definition with a post-processor that puts `begin` before a text, as newer transformers look nowhere else.
+
+    DeepSeek's files say it in tokenizer_config.json alone. A definition that says it is returned as it is.
+    """
+    if _template_begin(definition.get("post_processor")) == [pieces[number] for number in begin]:
+        return definition
+    return {**definition, "post_processor": begin_template(pieces[begin[0]], begin[0]) if begin else None}
+
+
+def begin_template(bos: str, number: int) -> dict[str, Any]:
+    """The post-processor that puts BOS before a text."""
+    return {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": bos, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {bos: {"id": bos, "ids": [number], "tokens": [bos]}},
+    }
+
+
+def _template_begin(processor: dict[str, Any] | None) -> list[str]:
+    """The special tokens that a post-processor puts before a text."""
+    names: list[str] = []
+    for each in (processor or {}).get("processors", [processor or {}]):
+        for part in each.get("single", []) if each.get("type") == "TemplateProcessing" else []:
+            if "SpecialToken" not in part:
+                break
+            names.append(part["SpecialToken"]["id"])
+    return names

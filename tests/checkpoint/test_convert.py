@@ -1,0 +1,134 @@
+"""One format to another and back: the same weights, verified, whole or not at all."""
+
+import json
+
+import pytest
+import torch
+
+import tiny_models
+from chaku import ChakuError
+from chaku.checkpoint import convert as convert_module
+from chaku.checkpoint.convert import convert, in_words
+from chaku.checkpoint.formats import load_checkpoint
+from chaku.checkpoint.huggingface import find_checkpoint
+from chaku.checkpoint.inspect import in_lines, inspect
+from chaku.cli import main
+from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.tokenizer_training import train_tokenizer
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A Code Llama in small, as a model directory."""
+    tiny_models.FAMILIES["with-tokenizer"] = ("Llama", {"vocab_size": 310}, {"rope_theta": 1e6})
+    tiny_models.make("with-tokenizer", tmp_path / "hf")
+    del tiny_models.FAMILIES["with-tokenizer"]
+    texts = ["def add(a, b):\n    return a + b ☺ für\n", "for x in range(10):\n    print(x)\n"]
+    train_tokenizer(texts, 310).save(tmp_path / "hf")
+    (tmp_path / "hf" / "LICENSE").write_text("LLAMA 2 COMMUNITY LICENSE AGREEMENT\n")
+    return tmp_path / "hf"
+
+
+def same_weights(first, second) -> bool:
+    pairs = zip(load_checkpoint(first).parameters(), load_checkpoint(second).parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_hf_to_meta_and_back(checkpoint, tmp_path, shards):
+    result = convert(checkpoint, tmp_path / "meta", "meta", num_shards=shards, verify=True)
+    assert result["largest_difference"] < 1e-6
+    assert "100.0% of the best tokens are the same" in in_words(result)
+    assert (tmp_path / "meta" / "LICENSE").is_file()
+    convert(tmp_path / "meta", tmp_path / "again", "hf", verify=True)
+    assert same_weights(checkpoint, tmp_path / "again")
+    assert Tokenizer.load(tmp_path / "again").sha256 == Tokenizer.load(checkpoint).sha256
+    assert load_checkpoint(tmp_path / "again").config.rope_theta == 1e6
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "q8_0"])
+def test_gguf(checkpoint, tmp_path, dtype):
+    pytest.importorskip("gguf")
+    result = convert(checkpoint, tmp_path / "model.gguf", "gguf", dtype=dtype, verify=True)
+    assert result["largest_difference"] < {"f32": 1e-6, "f16": 1e-2, "q8_0": 0.1}[dtype]
+    assert (tmp_path / "model.gguf").read_bytes().startswith(b"GGUF")
+
+
+def test_dtype(checkpoint, tmp_path):
+    convert(checkpoint, tmp_path / "half", "hf", dtype="bfloat16", verify=True)
+    assert json.loads((tmp_path / "half" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    assert load_checkpoint(tmp_path / "half", dtype=None).lm_head.weight.dtype == torch.bfloat16
+    with pytest.raises(ChakuError, match="int3 is not one of float32"):
+        convert(checkpoint, tmp_path / "x", "hf", dtype="int3")
+
+
+def test_nothing_is_written_where_something_is_or_when_verification_fails(checkpoint, tmp_path, monkeypatch):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ChakuError, match="exists; name a new path"):
+        convert(checkpoint, checkpoint, "meta")
+
+    def wrong(tensors, directory):
+        convert_module_write(((name, tensor * 1.5) for name, tensor in tensors), directory)
+
+    convert_module_write = convert_module.write_tensors
+    monkeypatch.setattr(convert_module, "write_tensors", wrong)
+    with pytest.raises(ChakuError, match="verification failed"):
+        convert(checkpoint, tmp_path / "new", "hf", verify=True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_inspect(checkpoint, capsys):
+    about = inspect(checkpoint)
+    assert (about["family"], about["format"], about["licence"]) == ("llama", "hf", "llama2")
+    assert about["rope_theta"] == 1e6
+    assert about["parameters"] == sum(each.numel() for each in load_checkpoint(checkpoint).parameters())
+    assert about["weights_bytes"]["float32"] == 4 * about["parameters"]
+    assert about["special_tokens"]["prefix"] == Tokenizer.load(checkpoint).prefix_id
+    assert "parameters" in in_lines(about)[3]
+    (checkpoint / "README.md").write_text("---\nlanguage: code\nlicense: apache-2.0\n---\n# A model\n")
+    (checkpoint / "model.safetensors").write_bytes(b"no weight is read")
+    assert main(["inspect", str(checkpoint), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["licence"] == "apache-2.0"
+    assert main(["inspect", str(checkpoint)]) == 0
+    assert "key value heads" in capsys.readouterr().out
+
+
+def test_the_commands(checkpoint, tmp_path, capsys):
+    assert main(["convert", str(checkpoint), str(tmp_path / "meta"), "--to", "meta", "--verify", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "meta"
+    # Every command opens Meta's directory as it does Hugging Face's.
+    answers = []
+    for model in (checkpoint, tmp_path / "meta"):
+        assert main(["complete", str(model), "def add(a", "--max-tokens", "12"]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert main(["inspect", str(tmp_path / "meta"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["format"] == "meta"
+    assert main(["convert", str(checkpoint), str(tmp_path / "meta"), "--to", "hf"]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_hub_ids(checkpoint, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(checkpoint)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["config.json", "pytorch_model.bin"])
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert find_checkpoint("someone/some-model") == checkpoint
+    assert asked[0][0] == "someone/some-model"
+    assert "pytorch_model*.bin*" in asked[0][1]
+    assert str(find_checkpoint("hf")) == "hf"
+    assert str(find_checkpoint("./nothing/here")) == "nothing/here"
+
+    def fail(name):
+        raise OSError("no such repository\nmore")
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
+    with pytest.raises(ChakuError, match=r"the Hub has not given it: no such repository$"):
+        find_checkpoint("someone/some-model")
