@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.huggingface import load_model, save_config
+from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.huggingface import save_config
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say, show_table
 from chaku.files import write_json

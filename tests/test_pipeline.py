@@ -14,9 +14,12 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.huggingface import save_model
+from chaku.checkpoint.peft import load_adapter
 from chaku.files import read_json
 from chaku.model import PRESETS, Llama
+from chaku.model.lora import LoraConfig, merge_lora
 from chaku.pipeline import run_recipe
 from chaku.recipe import load_recipe
 from chaku.tokens.tokenizer import Tokenizer, llama_definition
@@ -57,6 +60,25 @@ def whole(recipe_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
     run_recipe(load_recipe(recipe_path), out)
     return out
+
+
+@pytest.mark.parametrize("quantized", [None, "nf4"])
+def test_a_lora_stage_keeps_its_adapter_and_merges_it(whole, recipe_path, tmp_path, quantized):
+    if quantized:
+        pytest.importorskip("torchao")
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    recipe = load_recipe(recipe_path)
+    long = recipe.stages["long"]
+    adapted = replace(long, parent="code", lora=LoraConfig(rank=4), base_quantization=quantized)
+    run_recipe(replace(recipe, stages={**recipe.stages, "adapted": adapted}), out)
+    merged, by_hand = load_model(out / "stages" / "adapted"), load_model(out / "stages" / "code")
+    changed = "model.layers.1.mlp.down_proj.weight"
+    assert not torch.equal(merged.state_dict()[changed], by_hand.state_dict()[changed])
+    assert load_adapter(by_hand, out / "stages" / "adapted" / "adapter").rank == 4
+    merge_lora(by_hand)
+    assert all(torch.equal(tensor, by_hand.state_dict()[name]) for name, tensor in merged.state_dict().items())
+    assert merged.config.rope_theta == 1e6
 
 
 def outcome(out):

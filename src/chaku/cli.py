@@ -14,8 +14,10 @@ from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
+    from chaku.model.quantization import Scheme
 
 
+QUANTIZED = ("int8", "int4")
 MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
 
 
@@ -81,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluating = verbs.add_parser("eval", parents=[common], help="measure a checkpoint")
     evaluating.add_argument("model", help=MODEL)
     evaluating.add_argument("--benchmark", action="append", required=True, help="may be given several times")
+    evaluating.add_argument("--quantize", choices=QUANTIZED, help="measure a second time with quantised weights")
     evaluating.add_argument("--corpus", type=Path, help="a built corpus, for the held-out benchmarks")
     evaluating.add_argument("--training-length", type=int, help="tokens of a training sequence (default: the model's)")
     evaluating.add_argument("--out", type=Path, help="write one JSON file a benchmark here")
@@ -97,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     converting.add_argument("--json", action="store_true")
     converting.set_defaults(command=_convert)
 
+    merging = verbs.add_parser("merge", parents=[common], help="add a LoRA adapter to its base")
+    merging.add_argument("base", help=MODEL)
+    merging.add_argument("adapter", type=Path, help="a directory in PEFT's format")
+    merging.add_argument("target", type=Path, help="a new directory")
+    merging.set_defaults(command=_merge)
+
     inspecting = verbs.add_parser("inspect", parents=[common], help="what a checkpoint is; no weight is read")
     inspecting.add_argument("model", help=MODEL)
     inspecting.add_argument("--json", action="store_true")
@@ -112,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quantize", choices=QUANTIZED, help="weights in 8 or 4 bits, by torchao")
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
@@ -159,7 +169,7 @@ def _complete(options: argparse.Namespace) -> None:
     from chaku.inference.prompts import complete
 
     prompt = sys.stdin.read() if options.prompt in (None, "-") else options.prompt
-    engine = _engine(options.model)
+    engine = _engine(options.model, options.quantize)
     _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
 
 
@@ -172,7 +182,7 @@ def _infill(options: argparse.Namespace) -> None:
         prefix, suffix = split_fill_me(sys.stdin.read())
     else:
         prefix, suffix = split_fill_me(_read(Path(options.file)))
-    engine = _engine(options.model)
+    engine = _engine(options.model, options.quantize)
     room = engine.model.config.max_position_embeddings - options.max_tokens
     ids = infill(engine.tokenizer, prefix, suffix, mode=options.mode, max_length=max(room, 8))
     around = (prefix, suffix) if options.whole else ("", "")
@@ -208,14 +218,14 @@ def _generate(
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
 
 
-def _engine(name: str) -> "Engine":
-    from chaku.checkpoint.formats import load_checkpoint
+def _engine(name: str, quantize: "Scheme | None" = None) -> "Engine":
+    from chaku.checkpoint.formats import load_model
     from chaku.checkpoint.huggingface import find_checkpoint
     from chaku.inference.engine import Engine
     from chaku.tokens.tokenizer import Tokenizer
 
     path = find_checkpoint(name)
-    return Engine(load_checkpoint(path).eval(), Tokenizer.load(path))
+    return Engine(load_model(path, scheme=quantize).eval(), Tokenizer.load(path))
 
 
 def _read(path: Path) -> str:
@@ -228,12 +238,26 @@ def _read(path: Path) -> str:
 def _eval(options: argparse.Namespace) -> None:
     from chaku.evals.suite import evaluate_model
     from chaku.files import write_json
+    from chaku.model.quantization import quantize, weights_bytes
     from chaku.recipe import Evals
 
     engine = _engine(options.model)
     length = options.training_length or engine.model.config.max_position_embeddings
-    for benchmark in options.benchmark:
-        result = evaluate_model(engine, benchmark, Evals(), options.corpus, length)
+
+    def measure() -> list[dict]:
+        return [evaluate_model(engine, each, Evals(), options.corpus, length) for each in options.benchmark]
+
+    results = measure()
+    if options.quantize:
+        num_bytes = [weights_bytes(engine.model)]
+        quantize(engine.model, options.quantize)
+        num_bytes.append(weights_bytes(engine.model))
+        about = {"scheme": options.quantize, "weights_bytes_before": num_bytes[0], "weights_bytes_after": num_bytes[1]}
+        results = [
+            {**before, "quantized": {**about, "results": after["results"]}}
+            for before, after in zip(results, measure(), strict=True)
+        ]
+    for benchmark, result in zip(options.benchmark, results, strict=True):
         if options.out:
             write_json(options.out / f"{benchmark}.json", result)
         print(json.dumps(result, indent=None if options.json else 2, ensure_ascii=False))
@@ -251,6 +275,12 @@ def _convert(options: argparse.Namespace) -> None:
         verify=options.verify,
     )
     print(json.dumps(result) if options.json else in_words(result))
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from chaku.checkpoint.convert import in_words, merge
+
+    print(in_words(merge(options.base, options.adapter, options.target)))
 
 
 def _inspect(options: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from chaku.sandbox.bubblewrap import check_sandbox
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
+    "gguf": "writing GGUF files for llama.cpp: pip install 'chaku[gguf]'",
+    "torchao": "quantised weights, QLoRA: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "Hub data sets: pip install 'chaku[hub]'",
 }

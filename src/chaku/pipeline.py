@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 import chaku
-from chaku.checkpoint.formats import load_checkpoint, open_checkpoint, sha256_checkpoint
-from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.huggingface import save_model
+from chaku.checkpoint.peft import load_adapter, save_adapter
 from chaku.console import say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
@@ -28,6 +29,7 @@ from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
 from chaku.model import PRESETS, Llama, LlamaConfig
+from chaku.model.lora import add_lora, merge_lora
 from chaku.recipe import Recipe, Stage, stage_order, stage_shape
 from chaku.report import write_report
 from chaku.tokens.infilling import MODES
@@ -307,16 +309,21 @@ def _run_stage(
     write_json(record, inputs)
     shape = stage_shape(run.recipe, name, base)
     if stage.parent is not None or run.recipe.model.path is not None:
-        parent = run.directory / "stages" / stage.parent if stage.parent else run.recipe.model.path
-        model = load_checkpoint(parent or "")
+        base_model = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
+        model = load_model(base_model, device=run.device, scheme=stage.base_quantization)
         if model.config.vocab_size < shape.vocab_size:
+            if stage.lora:
+                raise ChakuError(
+                    f"stage {name}: LoRA freezes the infilling pieces that are new here; train them before"
+                )
             say(f"{name}: {shape.vocab_size - model.config.vocab_size} embeddings are added for the infilling pieces")
             model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
         model.config = shape
+        if stage.lora:
+            add_lora(model, stage.lora, torch.Generator(run.device).manual_seed(inputs["seed"]))
     else:
         torch.manual_seed(inputs["seed"])
-        model = Llama(shape)
-    model.to(run.device)
+        model = Llama(shape).to(run.device)
     store = TokenStore.open(run.directory / "tokens", "train")
     dataset = make_dataset(run.recipe, store, tokenizer, stage, inputs["seed"])
     heldout = _heldout(run.recipe, TokenStore.open(run.directory / "tokens", "heldout"), tokenizer, stage)
@@ -327,6 +334,13 @@ def _run_stage(
         return {"prompt": prompt, "text": completion.text}
 
     progress = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample)
+    if stage.lora:
+        save_adapter(model, stage.lora, path / "adapter", str(base_model))
+        if stage.base_quantization:  # the adapter goes into the base as it was
+            model = load_model(base_model, device=run.device)
+            model.config = shape
+            load_adapter(model, path / "adapter")
+        merge_lora(model)
     save_model(model, path)
     tokenizer.save(path)
     steps = num_steps(stage.training, stage.sequence_length)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
+from chaku.model.lora import LoraConfig
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
 from chaku.training.trainer import batch_rows, num_steps
@@ -64,7 +65,8 @@ class Stage:
     """One training stage. Without a parent it starts from the recipe's model.
 
     `mixture` gives each set's share of the tokens. `rope_theta` and `rope_scaling_factor`, when given, replace the
-    parent's. `infill_sets` limits infilling to these sets (None: all of the mixture).
+    parent's. `infill_sets` limits infilling to these sets (None: all of the mixture). `lora` trains an adapter, which
+    the stage keeps and merges; `base_quantization` holds the frozen base meanwhile in 8 bits or in 4 ("nf4": QLoRA).
     """
 
     mixture: dict[str, float]
@@ -75,6 +77,8 @@ class Stage:
     infill_sets: tuple[str, ...] | None = None
     rope_theta: float | None = None
     rope_scaling_factor: float | None = None
+    lora: LoraConfig | None = None
+    base_quantization: Literal["int8", "nf4"] | None = None
     seed: int | None = None
 
 
@@ -213,6 +217,10 @@ def _check(recipe: Recipe, where: str) -> None:
             raise ChakuError(f"{at}.mixture: every weight must be above 0; leave a set out instead")
         if stage.parent is not None and stage.parent not in recipe.stages:
             raise ChakuError(f"{at}.parent {stage.parent!r} is not a stage; there are {', '.join(recipe.stages)}")
+        if stage.lora is not None and stage.parent is None and recipe.model.path is None:
+            raise ChakuError(f"{at}.lora needs a base to adapt: a parent, or model.path")
+        if stage.base_quantization is not None and stage.lora is None:
+            raise ChakuError(f"{at}.base_quantization is of a frozen base: it needs `lora`")
         training = stage.training
         if (training.tokens is None) == (training.share is None):
             raise ChakuError(f"{at}.training needs either `tokens` or `share`, one of them")

@@ -9,12 +9,17 @@ import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint import convert as convert_module
 from chaku.checkpoint.convert import convert, in_words
-from chaku.checkpoint.formats import load_checkpoint
+from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import find_checkpoint
 from chaku.checkpoint.inspect import in_lines, inspect
+from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main
+from chaku.corpus.build import build_corpus
+from chaku.corpus.sources import guess_source
+from chaku.model.lora import LoraConfig, add_lora, lora_layers
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
+from family import write_files
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def checkpoint(tmp_path):
 
 
 def same_weights(first, second) -> bool:
-    pairs = zip(load_checkpoint(first).parameters(), load_checkpoint(second).parameters(), strict=True)
+    pairs = zip(load_model(first).parameters(), load_model(second).parameters(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
 
 
@@ -43,7 +48,7 @@ def test_hf_to_meta_and_back(checkpoint, tmp_path, shards):
     convert(tmp_path / "meta", tmp_path / "again", "hf", verify=True)
     assert same_weights(checkpoint, tmp_path / "again")
     assert Tokenizer.load(tmp_path / "again").sha256 == Tokenizer.load(checkpoint).sha256
-    assert load_checkpoint(tmp_path / "again").config.rope_theta == 1e6
+    assert load_model(tmp_path / "again").config.rope_theta == 1e6
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16", "q8_0"])
@@ -57,7 +62,7 @@ def test_gguf(checkpoint, tmp_path, dtype):
 def test_dtype(checkpoint, tmp_path):
     convert(checkpoint, tmp_path / "half", "hf", dtype="bfloat16", verify=True)
     assert json.loads((tmp_path / "half" / "config.json").read_text())["torch_dtype"] == "bfloat16"
-    assert load_checkpoint(tmp_path / "half", dtype=None).lm_head.weight.dtype == torch.bfloat16
+    assert load_model(tmp_path / "half", dtype=None).lm_head.weight.dtype == torch.bfloat16
     with pytest.raises(ChakuError, match="int3 is not one of float32"):
         convert(checkpoint, tmp_path / "x", "hf", dtype="int3")
 
@@ -81,7 +86,7 @@ def test_inspect(checkpoint, capsys):
     about = inspect(checkpoint)
     assert (about["family"], about["format"], about["licence"]) == ("llama", "hf", "llama2")
     assert about["rope_theta"] == 1e6
-    assert about["parameters"] == sum(each.numel() for each in load_checkpoint(checkpoint).parameters())
+    assert about["parameters"] == sum(each.numel() for each in load_model(checkpoint).parameters())
     assert about["weights_bytes"]["float32"] == 4 * about["parameters"]
     assert about["special_tokens"]["prefix"] == Tokenizer.load(checkpoint).prefix_id
     assert "parameters" in in_lines(about)[3]
@@ -132,3 +137,34 @@ def test_hub_ids(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
     with pytest.raises(ChakuError, match=r"the Hub has not given it: no such repository$"):
         find_checkpoint("someone/some-model")
+
+
+def test_merge(checkpoint, tmp_path, capsys):
+    model = load_model(checkpoint)
+    add_lora(model, LoraConfig(rank=2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for _, layer in lora_layers(model):
+            layer.lora_B.normal_(std=0.1)
+    save_adapter(model, LoraConfig(rank=2), tmp_path / "adapter", str(checkpoint))
+    assert main(["merge", str(checkpoint), str(tmp_path / "adapter"), str(tmp_path / "merged")]) == 0
+    ids = torch.arange(50)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(load_model(tmp_path / "merged")(ids), model(ids), atol=1e-5, rtol=1e-5)
+    assert Tokenizer.load(tmp_path / "merged").sha256 == Tokenizer.load(checkpoint).sha256
+    assert main(["merge", str(checkpoint), str(tmp_path / "adapter"), str(tmp_path / "merged")]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(checkpoint, tmp_path, capsys):
+    pytest.importorskip("torchao")
+    assert main(["complete", str(checkpoint), "def f", "--max-tokens", "4", "--quantize", "int8"]) == 0
+    capsys.readouterr()
+    write_files(tmp_path / "files")
+    build_corpus([guess_source(tmp_path / "files")], tmp_path / "corpus", heldout_fraction=0.2)
+    command = ["eval", str(checkpoint), "--benchmark", "bits_per_byte", "--corpus", str(tmp_path / "corpus")]
+    assert main([*command, "--quantize", "int8", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    before, after = (each["results"]["overall"]["bits_per_byte"] for each in (result, result["quantized"]))
+    assert before != after
+    assert abs(before - after) < 0.05 * before
+    assert result["quantized"]["weights_bytes_after"] < result["quantized"]["weights_bytes_before"]

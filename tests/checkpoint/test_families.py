@@ -8,7 +8,8 @@ import torch
 
 import tiny_models
 from chaku import ChakuError
-from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.huggingface import save_model
 from chaku.inference.kv_cache import KVCache
 from chaku.model import Llama
 

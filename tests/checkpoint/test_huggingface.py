@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.checkpoint.huggingface import load_model, save_model
+from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.huggingface import save_model
 from chaku.model import PRESETS, Llama
 
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chaku import ChakuError
-from chaku.checkpoint.formats import load_checkpoint, open_checkpoint
-from chaku.checkpoint.huggingface import load_model, named_tensors, save_model
+from chaku.checkpoint.formats import load_model, open_checkpoint
+from chaku.checkpoint.huggingface import named_tensors, save_model
 from chaku.checkpoint.meta import read_meta, write_meta
 from chaku.model import Llama, LlamaConfig, RopeScaling
 
@@ -71,7 +71,7 @@ def test_there_and_back(config, num_shards, tmp_path):
     write_meta(config, named_tensors(model), tmp_path, num_shards)
     assert len(list(tmp_path.glob("consolidated.*.pth"))) == num_shards
     params = json.loads((tmp_path / "params.json").read_text())
-    again = load_checkpoint(tmp_path)
+    again = load_model(tmp_path)
     assert again.config == config
     with torch.no_grad():
         torch.testing.assert_close(again(ids), model(ids), atol=0, rtol=0)
@@ -98,7 +98,7 @@ def test_shards_are_cut_as_model_parallelism_does(tmp_path):
         whole = random_model(CONFIG).model.embed_tokens.weight.detach()
         part["tok_embeddings.weight"] = whole.chunk(2)[number].clone()
         torch.save(part, path)
-    again = load_checkpoint(tmp_path)
+    again = load_model(tmp_path)
     assert torch.equal(again.model.embed_tokens.weight, random_model(CONFIG).model.embed_tokens.weight)
 
 
@@ -107,7 +107,7 @@ def test_continue_in_hugging_face(tmp_path):
 
     model = random_model(GROUPED)
     write_meta(GROUPED, named_tensors(model), tmp_path / "meta", 4)
-    loaded = load_checkpoint(tmp_path / "meta")
+    loaded = load_model(tmp_path / "meta")
     loss = loaded(torch.arange(40)[None]).logsumexp(-1).mean()
     loss.backward()
     with torch.no_grad():
@@ -154,10 +154,10 @@ def test_damage_is_named(how, message, tmp_path):
     if how == "missing":
         (tmp_path / "consolidated.03.pth").unlink()
         with pytest.raises(ChakuError, match="there are 3 of 4"):
-            load_checkpoint(tmp_path)
+            load_model(tmp_path)
     _damage(tmp_path, how)
     with pytest.raises(ChakuError, match=message):
-        load_checkpoint(tmp_path)
+        load_model(tmp_path)
 
 
 def test_what_the_format_cannot_say(tmp_path):
@@ -197,11 +197,11 @@ def test_the_shards_cannot_run_code(tmp_path):
 
     torch.save({"output.weight": Evil()}, tmp_path / "consolidated.00.pth")
     with pytest.raises(ChakuError, match="cannot be read"):
-        load_checkpoint(tmp_path)
+        load_model(tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_hugging_face_directory_opens_the_same_way(tmp_path):
     model = random_model(CONFIG)
     save_model(model, tmp_path)
-    assert torch.equal(load_checkpoint(tmp_path).lm_head.weight, load_model(tmp_path).lm_head.weight)
+    assert torch.equal(load_model(tmp_path).lm_head.weight, load_model(tmp_path).lm_head.weight)

@@ -14,6 +14,7 @@ import torch
 
 from chaku import ChakuError
 from chaku.model import PRESETS, Llama
+from chaku.model.lora import LoraConfig, add_lora
 from chaku.tokens.loader import Sample
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
@@ -34,6 +35,7 @@ class Random:
     """A data set of random tokens, each sample a function of its index."""
 
     sequence_length = 32
+    seed = 11
 
     def __init__(self, kill_at=None, poison=None):
         self.kill_at, self.poison = kill_at, poison
@@ -65,6 +67,24 @@ def uninterrupted(tmp_path_factory):
 
 def same(model, expected):
     return all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+
+
+def test_lora_with_dropout_resumes_exactly(tmp_path):
+    def adapted():
+        model = fresh()
+        add_lora(model, LoraConfig(rank=4, dropout=0.3), torch.Generator().manual_seed(1))
+        return model
+
+    whole, cut = adapted(), adapted()
+    before = whole.state_dict()["model.layers.0.mlp.up_proj.base.weight"].clone()
+    train("whole", whole, Random(), CONFIG, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train("cut", cut, Random(kill_at=(25, signal.SIGTERM)), CONFIG, tmp_path / "cut")
+    again = adapted()
+    train("cut", again, Random(), CONFIG, tmp_path / "cut")
+    assert same(again, whole.state_dict())
+    assert torch.equal(again.state_dict()["model.layers.0.mlp.up_proj.base.weight"], before)
+    assert again.state_dict()["model.layers.0.mlp.up_proj.lora_B"].any()
 
 
 @pytest.mark.parametrize("sample", [0, 13, 25, 47])

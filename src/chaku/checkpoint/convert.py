@@ -8,15 +8,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.formats import open_checkpoint
+from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.gguf import read_gguf, write_gguf
-from chaku.checkpoint.huggingface import build_model, save_config
+from chaku.checkpoint.huggingface import build_model, find_checkpoint, save_config, save_model
 from chaku.checkpoint.meta import write_meta
+from chaku.checkpoint.peft import load_adapter
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, atomic_file
 from chaku.model import LlamaConfig
+from chaku.model.lora import merge_lora
 from chaku.tokens.tokenizer import Tokenizer
 
 Format = Literal["hf", "meta", "gguf"]
@@ -66,9 +68,7 @@ def convert(
             save_config(opened.config, directory, min(stored, key=str))
         if tokenizer is not None:
             tokenizer.save(directory)
-        for pattern in _KEPT:
-            for file in opened.directory.glob(pattern):
-                shutil.copyfile(file, directory / file.name)
+        _copy_kept(opened.directory, directory)
         result: dict[str, Any] = {"target": str(target), "format": to, "parameters": opened.config.num_parameters}
         if verify:
             written = open_checkpoint(directory)
@@ -88,6 +88,12 @@ def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict
         if verify:
             result |= _compare(source, opened.config, read_gguf(temporary, opened.config), dtype)
     return result
+
+
+def _copy_kept(source: Path, target: Path) -> None:
+    for pattern in _KEPT:
+        for file in source.glob(pattern):
+            shutil.copyfile(file, target / file.name)
 
 
 def _tokenizer(directory: Path) -> Tokenizer | None:
@@ -120,6 +126,26 @@ def _compare(
             f"{dtype} explains {_TOLERANCE[dtype]:.0g}; nothing was written"
         )
     return {"largest_difference": difference, "same_best_token": agreement}
+
+
+def merge(base: str | Path, adapter: Path, target: Path) -> dict[str, Any]:
+    """Add a LoRA adapter in PEFT's format to its base, in the base's dtype, and write a model directory.
+
+    Raises ChakuError for a target that exists, and for an adapter that does not fit.
+    """
+    if target.exists():
+        raise ChakuError(f"{target} exists; name a new path, or remove it")
+    directory = find_checkpoint(base)
+    model = load_model(directory, dtype=None)
+    load_adapter(model, adapter)
+    merge_lora(model)
+    tokenizer = _tokenizer(directory)
+    with atomic_directory(target) as temporary:
+        save_model(model, temporary)
+        if tokenizer is not None:
+            tokenizer.save(temporary)
+        _copy_kept(directory, temporary)
+    return {"target": str(target), "format": "hf", "parameters": model.config.num_parameters}
 
 
 def in_words(result: dict[str, Any]) -> str:

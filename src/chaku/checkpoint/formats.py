@@ -12,6 +12,7 @@ from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
 from chaku.model import Llama, LlamaConfig
+from chaku.model.quantization import Scheme
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,21 @@ def open_checkpoint(name: str | Path) -> Checkpoint:
     return Checkpoint(directory, config, read_tensors(weight_files(directory)))
 
 
-def load_checkpoint(
-    name: str | Path, *, dtype: torch.dtype | None = torch.float32, device: torch.device | str = "cpu"
+def load_model(
+    name: str | Path,
+    *,
+    dtype: torch.dtype | None = torch.float32,
+    device: torch.device | str = "cpu",
+    scheme: Scheme | None = None,
 ) -> Llama:
-    """A model from any format; see `chaku.checkpoint.huggingface.load_model`."""
+    """A model from any format. `dtype` None keeps the checkpoint's own; `scheme` quantises each tensor as it comes.
+
+    Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
+    neither changes, they stay in the mapped file. Raises ChakuError for an architecture that is not known (before any
+    weight is read) and for a missing, truncated or misshapen checkpoint, naming file and tensor.
+    """
     opened = open_checkpoint(name)
-    return build_model(opened.config, opened.tensors, opened.directory, dtype, device)
+    return build_model(opened.config, opened.tensors, opened.directory, dtype, device, scheme)
 
 
 def sha256_checkpoint(directory: Path) -> str:

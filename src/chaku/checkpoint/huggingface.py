@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from chaku.checkpoint.config_json import config_from_json, config_to_json
-from chaku.checkpoint.weights import MAX_SHARD_BYTES, read_tensors, weight_files, write_tensors
+from chaku.checkpoint.weights import MAX_SHARD_BYTES, write_tensors
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.model import Llama, LlamaConfig
+from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
 # What a model directory holds that is of use here; a Hub repository may hold the weights again in other formats.
 _HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
@@ -46,30 +47,23 @@ def load_config(directory: Path) -> LlamaConfig:
     return config_from_json(read_json(directory / "config.json"), directory)
 
 
-def load_model(
-    directory: Path, *, dtype: torch.dtype | None = torch.float32, device: torch.device | str = "cpu"
-) -> Llama:
-    """Load a model. `dtype` None keeps the checkpoint's own.
-
-    Each tensor goes from the mapped file straight to its dtype and device, so that memory holds the weights once; where
-    neither changes, they stay in the map. Raises ChakuError for an architecture that is not known (before any weight is
-    read) and for a missing, truncated or misshapen checkpoint, naming file and tensor.
-    """
-    return build_model(load_config(directory), read_tensors(weight_files(directory)), directory, dtype, device)
-
-
 def build_model(
     config: LlamaConfig,
     tensors: Iterable[tuple[str, Tensor]],
     source: Path,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
+    scheme: Scheme | None = None,
 ) -> Llama:
-    """A model of these tensors under Hugging Face's names; `source` stands in errors."""
+    """A model of these tensors under Hugging Face's names; `source` stands in errors.
+
+    `dtype` None keeps each tensor's own; `scheme` quantises the projections as they come.
+    """
     with torch.device("meta"):
         model = Llama(config)
     missing = {name: parameter.shape for name, parameter in model.named_parameters()}
-    for name, tensor in tensors:
+    moved = ((name, tensor.to(device, dtype)) for name, tensor in tensors)
+    for name, tensor in moved if scheme is None else quantize_tensors(moved, scheme):
         # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
         if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
             continue
@@ -81,7 +75,8 @@ def build_model(
                 "weights and configuration do not belong together"
             )
         module, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(module), leaf, nn.Parameter(tensor.to(device, dtype)))
+        parameter = nn.Parameter(tensor, requires_grad=not is_quantized(tensor))
+        setattr(model.get_submodule(module), leaf, parameter)
     if missing:
         raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
     if config.tie_word_embeddings:

@@ -60,13 +60,17 @@ def in_lines(about: dict[str, Any]) -> list[str]:
     lines = []
     for key, value in about.items():
         if key == "weights_bytes":
-            value = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in value.items())
+            value = ", ".join(f"{name} {_size(size)}" for name, size in value.items())
         elif key == "parameters":
             value = f"{value:,} ({short(value)})"
         elif isinstance(value, dict):
             value = ", ".join(f"{name} {each}" for name, each in value.items() if each is not None)
         lines.append(f"{key.replace('_', ' '):24}{'none' if value in (None, '') else value}")
     return lines
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.2f} MB"
 
 
 def _special_tokens(directory: Path) -> dict[str, int | None]:

@@ -10,6 +10,7 @@ from torch import nn
 
 import chaku
 from chaku.inference.sampling import SamplingParams
+from chaku.model.quantization import stored_tensors
 
 
 def manifest(
@@ -44,5 +45,6 @@ def weights_sha256(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
-        digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        for part in stored_tensors(weight):
+            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

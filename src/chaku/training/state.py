@@ -12,6 +12,7 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, read_json, write_json
 from chaku.model import Llama
+from chaku.model.lora import trainable_parameters
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Progress:
 
 
 def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, progress: Progress) -> None:
-    """Write DIRECTORY/step-NNNNNNNN atomically, then remove older ones."""
-    tensors = {f"model.{name}": parameter.detach() for name, parameter in model.named_parameters()}
-    for name, parameter in model.named_parameters():
+    """Write DIRECTORY/step-NNNNNNNN atomically, then remove older ones. Frozen weights are not written."""
+    trainable = trainable_parameters(model)
+    tensors = {f"model.{name}": parameter.detach() for name, parameter in trainable}
+    for name, parameter in trainable:
         for key, value in optimizer.state[parameter].items():
             tensors[f"{key}.{name}"] = value
     target = directory / f"step-{progress.step:08}"
@@ -54,7 +56,7 @@ def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> P
     try:
         tensors = load_file(newest / "state.safetensors")
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
+            for name, parameter in trainable_parameters(model):
                 parameter.copy_(tensors[f"model.{name}"])
                 optimizer.state[parameter] = {
                     key: tensors[f"{key}.{name}"].to(parameter.device if key != "step" else "cpu")

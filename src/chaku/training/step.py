@@ -49,7 +49,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             states, matrix = hidden.to(dtype), weight.to(dtype)
             hidden_grad = torch.empty_like(states)
-            weight_grad = torch.zeros_like(weight)
+            weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
             loss = hidden.new_zeros((), dtype=torch.float32)
             num_rows = max(64, SCORES // len(weight))
             for start in range(0, len(states), num_rows):
@@ -61,20 +61,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 slopes = scores.exp_().scatter_add_(1, index, scores.new_full(index.shape, -1.0)).to(dtype)
                 share = (valid / num_valid).to(dtype)
                 torch.mm(slopes, matrix, out=hidden_grad[start : start + num_rows]).mul_(share)
-                weight_grad += slopes.t() @ (rows * share)
+                if weight_grad is not None:
+                    weight_grad += slopes.t() @ (rows * share)
         ctx.save_for_backward(hidden_grad.to(hidden.dtype), weight_grad)
         return loss / num_valid
 
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * grads[0], weight_grad * grads[0], None, None
+        return hidden_grad * grads[0], None if weight_grad is None else weight_grad * grads[0], None, None
 
 
 def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW, with weight decay on the matrices and none on the norms."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
+    """AdamW over what is not frozen, with weight decay on the matrices and none on the norms."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trainable if p.ndim >= 2]
+    vectors = [p for p in trainable if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(
         groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.eps, fused=True

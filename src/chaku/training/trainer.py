@@ -73,6 +73,8 @@ def train(
     precision = reached.precision or choose_precision(config.precision, device)
     peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
+    if not all(each.requires_grad for each in model.parameters()):
+        flops_per_token *= 2 / 3  # a frozen weight has no gradient: two products of three are left
     forward = torch.compile(training_step_loss) if config.compile else training_step_loss
     batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
     batch_tokens = rows * sequence_length
@@ -86,6 +88,7 @@ def train(
         for step in range(reached.step, steps):
             started = time.perf_counter()
             batch = next(batches)
+            torch.manual_seed(dataset.seed + step)  # for LoRA's dropout, which a resumed step draws the same
             with autocast(device, precision):
                 loss = accumulate(forward, model, batch, config, device)
             if not math.isfinite(loss):

@@ -1,0 +1,150 @@
+"""LoRA: a small trained product beside each frozen projection (arXiv 2106.09685)."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from chaku.errors import ChakuError
+from chaku.model.llama import Llama
+from chaku.model.quantization import PROJECTIONS, dense, is_quantized
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
+
+    The defaults are the advice of arXiv 2405.09673, which trains on code: every projection, rank 16, alpha twice the
+    rank. A target is a module's name or the end of it. `rslora` divides alpha by the root of the rank, so that a large
+    rank learns as fast as a small one (arXiv 2312.03732). `dropout` is of the update's input, in training.
+    """
+
+    rank: int = 16
+    alpha: float = 32
+    dropout: float = 0.0
+    targets: tuple[str, ...] = PROJECTIONS
+    rslora: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ChakuError(f"LoRA's rank is {self.rank}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ChakuError(f"LoRA's dropout is {self.dropout}; it must be at least 0 and less than 1")
+        if not self.targets:
+            raise ChakuError("LoRA has no targets; name some of " + ", ".join(PROJECTIONS))
+
+    @property
+    def scale(self) -> float:
+        """What B A is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+
+
+class LoraLinear(nn.Module):
+    """A frozen linear layer, quantised or not, and its update in float32. B is zero at first, so nothing changes."""
+
+    def __init__(self, base: nn.Linear, config: LoraConfig, generator: torch.Generator | None = None):
+        super().__init__()
+        device = base.weight.device
+        self.base = base.requires_grad_(False)
+        self.lora_A = nn.Parameter(torch.empty(config.rank, base.in_features, device=device))
+        self.lora_B = nn.Parameter(torch.zeros(base.out_features, config.rank, device=device))
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5), generator=generator)  # as the paper's code and PEFT
+        self.scale = config.scale
+        self.dropout = nn.Dropout(config.dropout)
+        self.merged = False
+        self.train(base.training)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(..., in) -> (..., out), in the base's dtype or the autocast's."""
+        out = self.base(hidden)
+        if self.merged:
+            return out
+        if not torch.is_autocast_enabled(hidden.device.type):
+            hidden = hidden.to(self.lora_A.dtype)
+        update = F.linear(F.linear(self.dropout(hidden), self.lora_A), self.lora_B)
+        return out + (update * self.scale).to(out.dtype)
+
+    def merge(self) -> None:
+        """Add the update to the base's weight. A quantised weight, which could not hold the sum, becomes dense."""
+        if not self.merged:
+            self._add(self.scale)
+
+    def unmerge(self) -> None:
+        """Take the update out of the base's weight again: exact but for the rounding of the weight's dtype."""
+        if self.merged:
+            self._add(-self.scale)
+
+    @torch.no_grad()
+    def _add(self, scale: float) -> None:
+        weight = dense(self.base.weight)
+        total = weight.float().addmm(self.lora_B, self.lora_A, alpha=scale)  # float32, rounded once
+        self.base.weight = nn.Parameter(total.to(weight.dtype), requires_grad=False)
+        self.merged = not self.merged
+
+
+def add_lora(model: Llama, config: LoraConfig, generator: torch.Generator | None = None) -> None:
+    """Put LoRA on the targets, in place; all else is frozen. `generator` draws the A, on the model's device.
+
+    Raises ChakuError, before anything changes, as `find_targets` does.
+    """
+    targets = find_targets(model, config.targets)
+    model.requires_grad_(False)
+    for name, base in targets.items():
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, LoraLinear(base, config, generator))
+
+
+def find_targets(model: Llama, targets: tuple[str, ...]) -> dict[str, nn.Linear]:
+    """The linear layers whose name is, or ends in, one of the targets.
+
+    Raises ChakuError for a target that no layer has, for the embeddings (their gradients are the loss's own affair),
+    and for a model that has LoRA already.
+    """
+    if next(lora_layers(model), None):
+        raise ChakuError("the model has LoRA already; merge it into the base first")
+    linears = {
+        f"model.layers.{name}": module
+        for name, module in model.model.layers.named_modules()
+        if isinstance(module, nn.Linear)
+    }
+    found = {each: [name for name in linears if f".{name}".endswith(f".{each}")] for each in targets}
+    if unknown := [each for each, names in found.items() if not names]:
+        known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linears))
+        raise ChakuError(f"LoRA has no layer to target under the name {', '.join(unknown)}; name some of {known}")
+    chosen = {name for names in found.values() for name in names}
+    return {name: module for name, module in linears.items() if name in chosen}
+
+
+def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
+    """The layers that have LoRA, under the names of what they replaced."""
+    return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLinear))
+
+
+def trainable_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """What is not frozen, by name: with LoRA on, every `lora_A` and `lora_B`."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def merge_lora(model: Llama, *, keep: bool = False) -> None:
+    """Add every update to its base.
+
+    What is left is a plain model, thawed but for weights still quantised, that trains and saves as any other. With
+    `keep` the updates stay beside it, unused, and `unmerge_lora` takes them out again.
+    """
+    for name, layer in list(lora_layers(model)):
+        layer.merge()
+        if not keep:
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, layer.base)
+    if not keep:
+        for parameter in model.parameters():
+            parameter.requires_grad_(not is_quantized(parameter))
+
+
+def unmerge_lora(model: Llama) -> None:
+    """Undo `merge_lora(model, keep=True)`: the weights of a float32 base come back to within float32's rounding."""
+    for _, layer in lora_layers(model):
+        layer.unmerge()
