@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from chaku import ChakuError
+from chaku.checkpoint.convert import convert
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft import load_adapter
@@ -79,6 +80,26 @@ def test_a_lora_stage_keeps_its_adapter_and_merges_it(whole, recipe_path, tmp_pa
     merge_lora(by_hand)
     assert all(torch.equal(tensor, by_hand.state_dict()[name]) for name, tensor in merged.state_dict().items())
     assert merged.config.rope_theta == 1e6
+
+
+def test_a_base_in_metas_format_is_trained_further_and_opens_in_transformers(whole, recipe_path, tmp_path):
+    import transformers
+
+    convert(whole / "stages" / "code", tmp_path / "meta", "meta", num_shards=2, verify=True)
+    recipe = load_recipe(recipe_path)
+    more = replace(recipe.stages["long"], parent=None)
+    base = replace(recipe.model, preset=None, path=str(tmp_path / "meta"))
+    own = replace(recipe.tokenizer, path=str(tmp_path / "meta" / "tokenizer.model"))
+    evals = replace(recipe.evals, stages=())
+    run_recipe(replace(recipe, model=base, tokenizer=own, stages={"more": more}, evals=evals), tmp_path / "run")
+    stage = tmp_path / "run" / "stages" / "more"
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(stage, dtype=torch.float32).eval()
+    ids = torch.tensor([Tokenizer.load(stage).encode("def total(items):\n    return items\n" * 4)])
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(ids).logits, load_model(stage)(ids), atol=1e-5, rtol=1e-5)
+    assert transformers.AutoTokenizer.from_pretrained(stage)("x = 1")["input_ids"][1:] == Tokenizer.load(stage).encode(
+        "x = 1"
+    )
 
 
 def outcome(out):

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     infilling.add_argument("file", nargs="?", help="a file with one <FILL_ME>; '-' reads standard input")
     infilling.add_argument("--prefix", help="text before the hole, in place of a file")
     infilling.add_argument("--suffix", help="text after the hole")
-    infilling.add_argument("--mode", choices=["psm", "spm"], default="psm")
+    infilling.add_argument("--mode", choices=["psm", "spm"], help="default: psm where the model has it")
     infilling.add_argument("--whole", action="store_true", help="print prefix and suffix too")
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)

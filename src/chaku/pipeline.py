@@ -32,7 +32,6 @@ from chaku.model import PRESETS, Llama, LlamaConfig
 from chaku.model.lora import add_lora, merge_lora
 from chaku.recipe import Recipe, Stage, stage_order, stage_shape
 from chaku.report import write_report
-from chaku.tokens.infilling import MODES
 from chaku.tokens.loader import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
@@ -404,10 +403,10 @@ def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str])
         [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
         about = {"stage": name, "fingerprint": fingerprints[name]}
         samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})
-        if tokenizer.eot_id is None or run.recipe.stages[name].infilling is None:
+        if tokenizer.infilling is None or run.recipe.stages[name].infilling is None:
             continue
         prefix, suffix = INFILL_PROMPT
-        for mode in MODES:
+        for mode in tokenizer.infilling.modes:
             [[middle]] = engine.generate([infill(tokenizer, prefix, suffix, mode=mode)], params, infilling=True)
             infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
             samples.append({**about, "kind": "infill", "mode": mode, **infilled})

@@ -45,6 +45,9 @@ def test_hf_to_meta_and_back(checkpoint, tmp_path, shards):
     assert result["largest_difference"] < 1e-6
     assert "100.0% of the best tokens are the same" in in_words(result)
     assert (tmp_path / "meta" / "LICENSE").is_file()
+    texts = ["def add(a, b):\n    return a  # é 12", "x <PRE> y", " "]
+    ours, theirs = (Tokenizer.load(each) for each in (checkpoint, tmp_path / "meta" / "tokenizer.model"))
+    assert [ours.encode(text) for text in texts] == [theirs.encode(text) for text in texts]
     convert(tmp_path / "meta", tmp_path / "again", "hf", verify=True)
     assert same_weights(checkpoint, tmp_path / "again")
     assert Tokenizer.load(tmp_path / "again").sha256 == Tokenizer.load(checkpoint).sha256

@@ -121,3 +121,35 @@ def test_llama2_and_the_golden_infilling_ids(llama2):
     )
     ids = [1, 32007, *code.encode(prefix), 32008, *code.encode_infilling(suffix), 32009]
     assert ids == [int(each) for each in golden.split()]
+
+
+def test_code_llamas_own_file_is_llama2s_extended(llama2, tmp_path):
+    """Meta's tokenizer.model has the 16 pieces as ordinary ones, which a text could spell; here none can."""
+    protobuf = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
+    extended = extend_for_infilling(Tokenizer.load(llama2))
+    model = protobuf.ModelProto()
+    model.ParseFromString(llama2.read_bytes())
+    for number in range(32_000, 32_016):
+        model.pieces.add(piece=extended.pieces[number], score=-float(number), type=1)
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    code = Tokenizer.load(tmp_path)
+    assert (code.prefix_id, code.suffix_id, code.middle_id, code.eot_id) == (32007, 32008, 32009, 32010)
+    texts = [Path(__file__).read_text(encoding="utf-8"), *NASTY, "a <PRE> b <SUF>c <MID> <EOT><EOT> <SU", "x <EOT>" * 9]
+    for text in texts:
+        assert code.encode(text) == extended.encode(text)
+        assert code.encode_infilling(text) == extended.encode_infilling(text)
+
+
+def test_a_written_sentencepiece_model_has_the_same_ids(llama2, tmp_path):
+    import sentencepiece
+
+    from chaku.tokens.sentencepiece import write_sentencepiece
+
+    source = Path(__file__).read_text(encoding="utf-8").replace("▁", "")
+    for tokenizer in (TRAINED, extend_for_infilling(Tokenizer.load(llama2))):
+        write_sentencepiece(tokenizer, tmp_path / "tokenizer.model")
+        theirs = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+        assert theirs.piece_to_id("▁<MID>") == tokenizer.middle_id
+        for text in (source, "12 345", "  é漢🙂\n\n\tx"):
+            assert theirs.encode(text) == tokenizer.encode(text)
+        assert Tokenizer.load(tmp_path).encode(source) == tokenizer.encode(source)

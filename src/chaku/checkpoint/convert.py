@@ -19,6 +19,7 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_directory, atomic_file
 from chaku.model import LlamaConfig
 from chaku.model.lora import merge_lora
+from chaku.tokens.sentencepiece import write_sentencepiece
 from chaku.tokens.tokenizer import Tokenizer
 
 Format = Literal["hf", "meta", "gguf"]
@@ -69,6 +70,8 @@ def convert(
         if tokenizer is not None:
             tokenizer.save(directory)
         _copy_kept(opened.directory, directory)
+        if to == "meta" and tokenizer is not None and not (directory / "tokenizer.model").exists():
+            write_sentencepiece(tokenizer, directory / "tokenizer.model")
         result: dict[str, Any] = {"target": str(target), "format": to, "parameters": opened.config.num_parameters}
         if verify:
             written = open_checkpoint(directory)

@@ -15,7 +15,8 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.model import Llama, LlamaConfig
 from chaku.model.rope import rotary_frequencies
-from chaku.tokens.tokenizer import SPACE, Tokenizer, components
+from chaku.tokens.sentencepiece import piece_scores
+from chaku.tokens.tokenizer import SPACE, Tokenizer, components, merge_parts
 
 GGUF_TYPES = ("f32", "f16", "q8_0")
 _ROPE_FREQS = "rope_freqs.weight"
@@ -275,19 +276,15 @@ def _add_tokenizer(writer: Any, tokenizer: Tokenizer, vocab_size: int, path: Pat
             types[number] = gguf.TokenType.BYTE
         else:
             types[number] = gguf.TokenType.NORMAL
-    merges = [each.split(" ") if isinstance(each, str) else each for each in model["merges"]]  # strings: older files
     if model.get("byte_fallback"):
-        # SentencePiece joins the pair whose piece has the highest score: the earliest merge that makes it.
-        ranks: dict[str, int] = {}
-        for rank, (left, right) in enumerate(merges):
-            ranks.setdefault(left + right, rank)
+        scores = piece_scores(tokenizer)
         writer.add_tokenizer_model("llama")
         writer.add_tokenizer_pre("default")
-        writer.add_token_scores([-float(ranks.get(piece, len(merges))) for piece in tokens])
+        writer.add_token_scores(scores + [min(scores)] * (vocab_size - len(scores)))
     else:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(_pre_tokenizer(definition, path))
-        writer.add_token_merges([f"{left} {right}" for left, right in merges])
+        writer.add_token_merges([" ".join(merge_parts(each)) for each in model["merges"]])
     writer.add_add_space_prefix(tokenizer.implicit_space)
     writer.add_add_bos_token(bool(tokenizer.begin))
     writer.add_add_eos_token(False)

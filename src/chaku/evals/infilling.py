@@ -13,7 +13,6 @@ from chaku.evals.heldout import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
-from chaku.tokens.infilling import MODES
 
 PARAMS = SamplingParams(max_tokens=48, temperature=0.0, stop=("\n",))
 MIN_CHARS = 5  # of a hidden line, stripped: shorter ones are mostly brackets
@@ -69,7 +68,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """The share of lines that come back exactly, greedy, white space at the end aside.
 
-    `psm` and `spm` are absent when the tokenizer has no infilling sentinels.
+    `psm` and `spm` are absent when the tokenizer's family does not have them.
     """
     tokenizer = engine.tokenizer
     # The same limit for every model of a family, so that all see the same examples.
@@ -81,10 +80,10 @@ def evaluate(
         if len(tokenizer.encode(each.prefix)) + len(tokenizer.encode_infilling(each.suffix)) + 4 <= room
     ][:num_examples]
     prompts = {"left_to_right": [complete(tokenizer, example.prefix) for example in examples]}
-    if tokenizer.eot_id is not None:
-        for mode in MODES:
+    if tokenizer.infilling is not None:
+        for mode in tokenizer.infilling.modes:
             prompts[mode] = [infill(tokenizer, each.prefix, each.suffix, mode=mode) for each in examples]
-        params = replace(params, stop_ids=(*params.stop_ids, tokenizer.eot_id))
+        params = replace(params, stop_ids=(*params.stop_ids, *sorted(tokenizer.infilling.stops)))
     answers = {
         mode: [
             completion.text

@@ -1,16 +1,18 @@
-"""Read a SentencePiece `tokenizer.model` (Llama 2's, Mistral's) into the form of `tokenizer.json`."""
+"""SentencePiece's `tokenizer.model` (Llama 2's, Mistral's): read into the form of `tokenizer.json`, and written."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.tokens.tokenizer import llama_definition
+from chaku.files import atomic_file
+from chaku.tokens.tokenizer import Tokenizer, llama_definition, merge_parts
 
 # Field numbers and values of sentencepiece_model.proto that the library has no function for.
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
-_PIECE_TYPE, _USER_DEFINED = 3, 4
+_PIECE_TYPE, _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 3, 1, 2, 3, 4, 6
 _MODEL_TYPE, _BPE = 3, 2
+BYTES = frozenset(f"<0x{byte:02X}>" for byte in range(256))
 _ADD_DUMMY_PREFIX = 3
 
 
@@ -55,6 +57,43 @@ def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     space = bool(normalizer.get(_ADD_DUMMY_PREFIX, 1))
     definition = llama_definition(vocab, [merge[3] for merge in ranked], special, defined, bos, space)
     return definition, {"bos_token": bos, "eos_token": eos}
+
+
+def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
+    """Write `tokenizer.model` with the same pieces and ids. Needs the `sentencepiece` extra.
+
+    Raises ChakuError for a tokenizer that is not of Llama's kind, byte-pair encoding with byte fallback.
+    """
+    if not tokenizer.definition["model"].get("byte_fallback"):
+        raise ChakuError(f"{path}: a byte-level tokenizer has no form as a SentencePiece model")
+    try:
+        from sentencepiece import sentencepiece_model_pb2 as protobuf
+    except ImportError:
+        raise ChakuError(f"writing {path} needs sentencepiece: pip install 'chaku[sentencepiece]'") from None
+    model = protobuf.ModelProto()
+    defined = {each["id"] for each in tokenizer.definition["added_tokens"]} - tokenizer.special_ids
+    for number, (piece, score) in enumerate(zip(tokenizer.pieces, piece_scores(tokenizer), strict=True)):
+        kind = _UNKNOWN if piece == "<unk>" else _CONTROL if number in tokenizer.special_ids else _NORMAL
+        kind = _BYTE if piece in BYTES else _USER_DEFINED if number in defined else kind
+        model.pieces.add(piece=piece, score=score, type=kind)
+    trainer, normalizer = model.trainer_spec, model.normalizer_spec
+    trainer.model_type, trainer.vocab_size, trainer.byte_fallback = _BPE, tokenizer.vocab_size, True
+    trainer.unk_id, trainer.bos_id, trainer.eos_id, trainer.pad_id = 0, tokenizer.bos_id, tokenizer.eos_id, -1
+    trainer.bos_piece, trainer.eos_piece = (tokenizer.pieces[each] for each in (tokenizer.bos_id, tokenizer.eos_id))
+    trainer.split_digits, trainer.allow_whitespace_only_pieces = True, True
+    normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
+    normalizer.add_dummy_prefix = tokenizer.implicit_space
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def piece_scores(tokenizer: Tokenizer) -> list[float]:
+    """SentencePiece's score of each piece. It joins the pair whose piece scores highest: of the earliest merge."""
+    merges = tokenizer.definition["model"]["merges"]
+    ranks: dict[str, int] = {}
+    for rank, merge in enumerate(merges):
+        ranks.setdefault("".join(merge_parts(merge)), rank)
+    return [-float(ranks.get(piece, len(merges))) for piece in tokenizer.pieces]
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:

@@ -66,6 +66,12 @@ FAMILIES = (
 )
 
 
+# The other pieces that Code Llama's vocabulary has beside its four (ids 32000-32006, 32011-32015): steps by which
+# SentencePiece merges them, and EOT repeated. No training text holds them.
+CODE_LLAMA_LADDER = ("▁<SU", "▁<SUF", "▁<PRE", "▁<M", "▁<MID", "▁<E", "▁<EOT")
+CODE_LLAMA_REPEATS = tuple("▁<EOT>" + "<EOT>" * count for count in range(1, 6))
+
+
 @dataclass(frozen=True, slots=True)
 class InfillingTokens:
     """A family's infilling tokens by id. `end` is the end of the text in families without a token of their own for it;
@@ -127,6 +133,8 @@ def find_special_tokens(
     if infilling is not None:
         special |= infilling.stops | {infilling.prefix, infilling.suffix}
         special |= {infilling.middle} if infilling.middle is not None else set()
+        if infilling.family == "Code Llama":
+            special |= {ids[piece] for piece in (*CODE_LLAMA_LADDER, *CODE_LLAMA_REPEATS) if piece in ids}
     return SpecialTokens(
         bos if bos is not None else ids.get("<|endoftext|>", eos),
         eos,

@@ -13,7 +13,13 @@ import numpy as np
 
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
-from chaku.tokens.special import begin_template, find_special_tokens, state_begin
+from chaku.tokens.special import (
+    CODE_LLAMA_LADDER,
+    CODE_LLAMA_REPEATS,
+    begin_template,
+    find_special_tokens,
+    state_begin,
+)
 
 SPACE = "▁"  # U+2581, which stands for a space in pieces
 SENTINELS = ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
@@ -68,11 +74,20 @@ class Tokenizer:
         self._defined = {each["content"].replace(SPACE, " "): each["id"] for each in added}
         longest_first = sorted(self._defined, key=len, reverse=True)
         self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
-        # The encoder gets no added tokens at all (it would cut the text at their spelling) and no implicit space.
+        # The encoder gets no added tokens at all (it would cut the text at their spelling), no special piece and no merge
+        # of one (in Code Llama's tokenizer.model a text could spell them), and no implicit space.
+        special = {self.pieces[number] for number in self.special_ids}
+        pieces = {piece: number for piece, number in vocab.items() if piece not in special}
+        merges = [
+            each
+            for each in definition["model"]["merges"]
+            if {*merge_parts(each), "".join(merge_parts(each))} <= pieces.keys()
+        ]
         plain = {
             **definition,
             "added_tokens": [],
-            "model": {**definition["model"], "unk_token": None},  # every character has bytes
+            # Every character has bytes, so that none is unknown.
+            "model": {**definition["model"], "vocab": pieces, "merges": merges, "unk_token": None},
             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
             "pre_tokenizer": None,
         }
@@ -198,6 +213,11 @@ def _read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def merge_parts(merge: str | list[str]) -> list[str]:
+    """The two pieces of a merge in a `tokenizer.json`: a list, or in older files a string with a space between."""
+    return merge.split(" ") if isinstance(merge, str) else merge
+
+
 def components(part: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The members of a `Sequence` of normalizers or pre-tokenizers; one that stands alone; none."""
     part = part or {}
@@ -289,11 +309,10 @@ def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
             "the tokenizer has no infilling tokens, and only Llama 2's can be extended: leave `infilling` out of the "
             "stages, or begin with a model whose tokenizer has them"
         )
-    ladder = ["▁<SU", "▁<SUF", "▁<PRE", "▁<M", "▁<MID", "▁<E", "▁<EOT"]
-    repeats = ["▁<EOT>" + "<EOT>" * count for count in range(1, 6)]
     first = tokenizer.vocab_size
     special = {each["content"]: each["id"] for each in tokenizer.definition["added_tokens"]}
-    special |= {piece: first + index for index, piece in enumerate([*ladder, *SENTINELS, *repeats])}
+    added = (*CODE_LLAMA_LADDER, *SENTINELS, *CODE_LLAMA_REPEATS)
+    special |= {piece: first + index for index, piece in enumerate(added)}
     model = tokenizer.definition["model"]
     config = {key: value for key, value in tokenizer.config.items() if key != "added_tokens_decoder"}
     return Tokenizer(llama_definition(model["vocab"], model["merges"], special), config)
