@@ -17,9 +17,9 @@ from chaku.model.quantization import PROJECTIONS, dense, is_quantized
 class LoraConfig:
     """The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
 
-    The defaults are the advice of arXiv 2405.09673, which trains on code: every projection, rank 16, alpha twice the
-    rank. A target is a module's name or the end of it. `rslora` divides alpha by the root of the rank, so that a large
-    rank learns as fast as a small one (arXiv 2312.03732). `dropout` is of the update's input, in training.
+    By default every projection is a target, as arXiv 2405.09673 advises for code. A target is a module's name or its
+    end. `rslora` divides alpha by the root of the rank, so that a large rank learns as fast as a small one (arXiv
+    2312.03732). `dropout` is of the update's input, in training.
     """
 
     rank: int = 16

@@ -74,14 +74,14 @@ class Tokenizer:
         self._defined = {each["content"].replace(SPACE, " "): each["id"] for each in added}
         longest_first = sorted(self._defined, key=len, reverse=True)
         self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
-        # The encoder gets no added tokens at all (it would cut the text at their spelling), no special piece and no merge
-        # of one (in Code Llama's tokenizer.model a text could spell them), and no implicit space.
+        # The encoder gets no added tokens at all (it would cut the text at their spelling), no special pieces (in Code
+        # Llama's own tokenizer.model a text could merge into them), and no implicit space.
         special = {self.pieces[number] for number in self.special_ids}
         pieces = {piece: number for piece, number in vocab.items() if piece not in special}
         merges = [
-            each
-            for each in definition["model"]["merges"]
-            if {*merge_parts(each), "".join(merge_parts(each))} <= pieces.keys()
+            merge
+            for merge in definition["model"]["merges"]
+            if all(piece in pieces for piece in (*merge_parts(merge), "".join(merge_parts(merge))))
         ]
         plain = {
             **definition,
