@@ -2,12 +2,14 @@
 
 import sys
 import unicodedata
+from itertools import combinations_with_replacement
 
+import numpy as np
 import pytest
 
 from chaku import ChakuError
 from chaku.inference.prompts import infill
-from chaku.tokens.infilling import infill_text, recover_text
+from chaku.tokens.infilling import Infiller, InfillingConfig, infill_text, recover_text
 from chaku.tokens.tokenizer import Tokenizer
 from tokens.families import TEXT
 
@@ -77,6 +79,22 @@ def test_codestral_infills_suffix_first(tmp_path):
     ids = infill_text(tokenizer, "abc def ghi", 3, 7, "spm")
     assert ids == [1, suffix, *inf(" ghi"), prefix, *enc("abc def"), 2]
     assert recover_text(tokenizer, ids) == "abc def ghi"
+
+
+@pytest.mark.parametrize(("changes", "modes"), [(CODESTRAL, ["spm"]), (YI, ["psm", "spm"])])
+def test_splice_equals_full_encoding_at_every_pair_of_cuts(changes, modes, tmp_path):
+    _, path = train(tmp_path, **changes)
+    tokenizer = Tokenizer.load(path)
+    assert tokenizer.splits_at_line_breaks
+    infiller = Infiller(tokenizer, InfillingConfig(spm_rate=1.0), seed=0)
+    for text in (" \n\n x", "a\n\t\t<|Human|>b = 1\n", "é▁🙂\n  return x\n\n"):
+        tokens = np.array(tokenizer.encode(text), dtype=np.uint16)
+        characters = np.cumsum(tokenizer.num_characters[tokens])
+        for first, second in combinations_with_replacement(range(len(text) + 1), 2):
+            for mode in modes:
+                expected = infill_text(tokenizer, text, first, second, mode)
+                assert infiller.splice(tokens, characters, first, second, mode).tolist() == expected
+                assert recover_text(tokenizer, expected) == text
 
 
 def test_other_kinds_are_refused(tmp_path):

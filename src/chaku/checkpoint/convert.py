@@ -71,7 +71,10 @@ def convert(
             tokenizer.save(directory)
         _copy_kept(opened.directory, directory)
         if to == "meta" and tokenizer is not None and not (directory / "tokenizer.model").exists():
-            write_sentencepiece(tokenizer, directory / "tokenizer.model")
+            if tokenizer.definition["model"].get("byte_fallback"):
+                write_sentencepiece(tokenizer, directory / "tokenizer.model")
+            else:
+                say("a byte-level tokenizer is written as tokenizer.json; Meta's own code reads tokenizer.model")
         result: dict[str, Any] = {"target": str(target), "format": to, "parameters": opened.config.num_parameters}
         if verify:
             written = open_checkpoint(directory)

@@ -70,3 +70,4 @@ def _byte_characters() -> dict[str, int]:
 
 
 _BYTES = _byte_characters()
+BYTE_NAMES = {byte: name for name, byte in _BYTES.items()}

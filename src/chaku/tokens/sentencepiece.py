@@ -30,10 +30,7 @@ def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
-        raise ChakuError(
-            f"{path} is not a SentencePiece model ({error}); it may be truncated, or Llama 3's list of ranks, "
-            "whose tokenizer.json can be read instead"
-        ) from error
+        raise ChakuError(f"{path} is not a SentencePiece model ({error}); it may be truncated") from error
     fields = list(_fields(model.serialized_model_proto()))
     trainer, normalizer = (dict(_fields(dict(fields).get(number, b""))) for number in (_TRAINER, _NORMALIZER))
     types = [dict(_fields(value)).get(_PIECE_TYPE, 1) for number, value in fields if number == _PIECES]

@@ -95,7 +95,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, or a SentencePiece `tokenizer.model`.
+        """Load a directory with a `tokenizer.json`, such a file, or a `tokenizer.model`, SentencePiece's or Llama 3's.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
         `ByteLevelTokenizer`. Raises ChakuError for any other kind.
@@ -104,13 +104,17 @@ class Tokenizer:
             files = [path / "tokenizer.json", path / "tokenizer.model"]
             path = next((each for each in files if each.is_file()), files[0])
         config = _read_config(path.parent)
+        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level  # which imports this file
+
         if path.suffix == ".model":
             from chaku.tokens.sentencepiece import read_sentencepiece
+            from chaku.tokens.tiktoken_file import is_tiktoken_file, read_tiktoken_file
 
+            if is_tiktoken_file(path):
+                definition, names = read_tiktoken_file(path)
+                return ByteLevelTokenizer(definition, {**names, **config})
             definition, names = read_sentencepiece(path)
             return cls(definition, {**names, **config})
-        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level
-
         definition = read_json(path)
         model = definition.get("model", {}) if isinstance(definition, dict) else {}
         if model.get("type") == "BPE" and model.get("byte_fallback") and "<0x00>" in model.get("vocab", {}):

@@ -1,0 +1,110 @@
+"""Llama 3's `tokenizer.model` as Meta publishes it, in tiktoken's form: a line a token, base64 and rank."""
+
+import base64
+import binascii
+import itertools
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.tokens.byte_level import BYTE_NAMES
+from chaku.tokens.special import begin_template
+
+# The words that tokens stay within, and the special tokens after the ranked ones (Llama 3.1's released tokenizer.py;
+# Llama 3 calls some of them reserved).
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_NAMED = [
+    "begin_of_text",
+    "end_of_text",
+    "reserved_special_token_0",
+    "reserved_special_token_1",
+    "finetune_right_pad_id",
+    "step_id",
+    "start_header_id",
+    "end_header_id",
+    "eom_id",
+    "eot_id",
+    "python_tag",
+]
+_NUM_SPECIAL = 256
+
+
+def is_tiktoken_file(path: Path) -> bool:
+    """Whether a file begins with a line of base64 and a number."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        words = file.readline(1000).split()
+    return len(words) == 2 and words[1].isdigit()
+
+
+def read_tiktoken_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The `tokenizer.json` of the same byte-level tokenizer, and the names of its BOS and EOS.
+
+    The ranked tokens say which pairs are joined first, `tokenizer.json` lists the pairs: the last one that makes each
+    token. Raises ChakuError for a file that is cut short or damaged.
+    """
+    try:
+        lines = [line.split() for line in path.read_bytes().splitlines() if line.strip()]
+        ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in lines}
+    except (ValueError, binascii.Error) as error:
+        raise ChakuError(f"{path} is not a whole list of tokens and ranks ({error}); copy it again") from error
+    if sorted(ranks.values()) != list(range(len(ranks))) or any(bytes([byte]) not in ranks for byte in range(256)):
+        raise ChakuError(f"{path} is not a whole list of tokens and ranks: some are missing; copy it again")
+
+    def name(token: bytes) -> str:
+        return "".join(BYTE_NAMES[byte] for byte in token)
+
+    pairs = (_last_pair(token, ranks) for token in sorted(ranks, key=ranks.__getitem__))
+    merges = [[name(left), name(right)] for left, right in filter(None, pairs)]
+    special = [f"<|{each}|>" for each in _NAMED]
+    special += [f"<|reserved_special_token_{number}|>" for number in range(2, _NUM_SPECIAL - len(special) + 2)]
+    bos, eos = special[0], special[1]
+    added = [
+        {"id": len(ranks) + index, "content": each, "special": True}
+        | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+        for index, each in enumerate(special)
+    ]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    split = {"type": "Split", "pattern": {"Regex": _WORDS}, "behavior": "Isolated", "invert": False}
+    definition = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
+        "post_processor": begin_template(bos, len(ranks)),
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": True,
+            "vocab": {name(token): rank for token, rank in ranks.items()},
+            "merges": merges,
+        },
+    }
+    return definition, {"bos_token": bos, "eos_token": eos}
+
+
+def _last_pair(token: bytes, ranks: dict[bytes, int]) -> list[bytes] | None:
+    """The two tokens that a token is joined from: byte-pair encoding of its bytes, stopped before it.
+
+    None for a single byte, and for a token that no pairs make: it is found as a whole word alone (`ignore_merges`).
+    """
+    parts = [bytes([byte]) for byte in token]
+    while len(parts) > 2:
+        pairs = [ranks.get(left + right, len(ranks)) for left, right in itertools.pairwise(parts)]
+        at = pairs.index(min(pairs))
+        if pairs[at] >= ranks[token]:
+            return None
+        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return parts if len(parts) == 2 else None
