@@ -50,7 +50,7 @@ DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "C
 
 def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for what is neither."""
-    name = path.name.removesuffix(".gz")
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
     suffix = PurePath(name).suffix.lower()
     if _LICENCE.match(name):
         return "prose", "Text"
