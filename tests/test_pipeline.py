@@ -173,6 +173,24 @@ def test_killed_before_training_it_starts_that_part_again(function, recipe_path,
     assert outcome(tmp_path / "run")[1] == outcome(whole)[1]
 
 
+def test_killed_while_it_removes_what_changed_nothing_half_is_taken_for_whole(recipe_path, whole, tmp_path):
+    """The removal is cut off after its first file, whichever that is; the run goes on with the changed recipe."""
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    changes = ["evals.stages=[]", "long.training.learning_rate=5e-4"]
+    changed = tmp_path / "changed.toml"
+    changed.write_text(recipe_path.read_text().replace("learning_rate = 1e-3", "learning_rate = 5e-4"))
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(changed), str(out), "os.unlink", "4"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    left = {each.name for each in (out / "stages").iterdir()}
+    assert ".long.old" in left
+    assert "long" not in left
+    run_recipe(load_recipe(recipe_path, changes), out)
+    assert read_json(out / "stages" / "long" / "stage.json")["config"]["training"]["learning_rate"] == 5e-4
+    assert outcome(out)[1]["code"] == outcome(whole)[1]["code"]
+    assert outcome(out)[1]["long"] != outcome(whole)[1]["long"]
+
+
 def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(whole, out)

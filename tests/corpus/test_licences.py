@@ -4,7 +4,7 @@ import pytest
 
 from chaku.corpus.licences import licence_near, licence_tag, name_licence
 
-MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy of this software and so on"
+MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy of this software"
 BSD = "Redistribution and use in source and binary forms, with or without modification, are permitted provided that"
 
 
