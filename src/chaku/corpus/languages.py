@@ -1,4 +1,4 @@
-"""A file's language and kind: by its name (Pygments knows them), or by its first line where the name does not tell."""
+"""A file's language and kind: by its name (Pygments knows them), and by its content where the name does not tell."""
 
 import re
 from functools import cache
@@ -40,6 +40,8 @@ _DECIDED = {
     ".htm": "HTML",
     ".css": "CSS",
 }
+# What no C header says: a line that begins so.
+_CPP = re.compile(r"^\s*(namespace\s+\w|template\s*<|class\s+\w[^;\n]*$|using\s+\w|(public|private|protected):)", re.M)
 _RENAMED = {"Bash": "Shell", "Text only": "Text"}
 _INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
 _INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
@@ -61,6 +63,8 @@ def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     if _MANUAL.search(name) and "man" in path.parts:
         return "code_prose", "Manual"
     language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
+    if suffix == ".h" and _CPP.search(text):
+        language = "C++"
     if language is not None and language != "Text":
         return "code", language
     return ("prose", "Text") if suffix == ".txt" else None
