@@ -40,8 +40,11 @@ _DECIDED = {
     ".htm": "HTML",
     ".css": "CSS",
 }
-# What no C header says: a line that begins so.
-_CPP = re.compile(r"^\s*(namespace\s+\w|template\s*<|class\s+\w[^;\n]*$|using\s+\w|(public|private|protected):)", re.M)
+# A .h is C++ when it has what C has not; a C header that C++ may read too hides that behind #ifdef __cplusplus.
+_CPP = re.compile(
+    r"^\s*(namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::))", re.M
+)
+_C_FOR_CPP = re.compile(r"#\s*ifdef\s+__cplusplus|#\s*if.*defined\s*\(?\s*__cplusplus")
 _RENAMED = {"Bash": "Shell", "Text only": "Text"}
 _INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
 _INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
@@ -63,7 +66,7 @@ def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     if _MANUAL.search(name) and "man" in path.parts:
         return "code_prose", "Manual"
     language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
-    if suffix == ".h" and _CPP.search(text):
+    if suffix == ".h" and _CPP.search(text) and not _C_FOR_CPP.search(text):
         language = "C++"
     if language is not None and language != "Text":
         return "code", language
