@@ -14,10 +14,15 @@ FLOAT_TOLERANCE = 1e-6  # absolute, for answers that are floats or lists of them
 RELATIVE_TOLERANCE = 1e-7
 
 
-def check_answers(candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str) -> None:
+def check_answers(
+    candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str
+) -> None:
     """Raises AssertionError, with the input, at the first answer that is not right."""
     right = ORACLES.get(name)
+    too_large = TOO_LARGE.get(name)
     for arguments in inputs:
+        if too_large and too_large(*arguments):
+            continue
         expected = reference(*copy.deepcopy(arguments))
         answer = candidate(*copy.deepcopy(arguments))
         accepted = right(answer, expected, arguments) if right else same(answer, expected, atol)
@@ -94,6 +99,10 @@ def digit_distance(answer: Any, expected: Any, arguments: Any) -> bool:
     return same(answer, expected, 0) or same(answer, filled, 0)
 
 
+# MBPP 255 has 5 inputs, of 112, whose answers are of 100 MB to 1 GB: too much for a candidate to hand over.
+TOO_LARGE: dict[str, Callable[..., bool]] = {
+    "combinations_colors": lambda colors, number: len(colors) >= 4 and number >= 76,
+}
 ORACLES: dict[str, Callable[[Any, Any, Any], bool]] = {
     "find_zero": is_root,
     "sum_div": or_zero,

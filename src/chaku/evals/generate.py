@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,9 @@ def generate_samples(
     """
     tasks = [task for task in tasks if task.in_split]
     if unasked := next((task.task_id for task in tasks if not task.prompt), None):
-        raise ChakuError(f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file")
+        raise ChakuError(
+            f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file"
+        )
     params = sampling.params(benchmark, source)
     record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     if benchmark.mode is not None:

@@ -100,9 +100,7 @@ def score_samples(
     return results
 
 
-def summarise(
-    tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]
-) -> dict[str, Any]:
+def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]) -> dict[str, Any]:
     """pass@k with intervals, counts of problems, samples and verdicts, means of measures, and pass@k by group."""
     counts = {task.task_id: [0, 0] for task in tasks}
     for sample, judgement in pairs:
@@ -118,9 +116,7 @@ def summarise(
         "num_passed": sum(correct > 0 for _, correct in by_task.values()),
         "pass_at_k": {str(k): fmean(values[k]) for k in ks},
         "intervals_95": {str(k): list(bootstrap_interval(values[k])) for k in ks},
-        "measures": {
-            name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names
-        },
+        "measures": {name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names},
         "verdicts": dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
         "by_group": {group: _group(group, tasks, by_task, ks) for group in groups},
     }
