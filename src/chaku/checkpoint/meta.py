@@ -37,8 +37,8 @@ _OTHERS: dict[str, tuple[str, int | None]] = {
 
 
 def is_meta(directory: Path) -> bool:
-    """Whether a directory holds Meta's format."""
-    return (directory / "params.json").is_file()
+    """Whether a directory holds Meta's format. Mistral's releases have a `params.json` beside Hugging Face's files."""
+    return (directory / "params.json").is_file() and not (directory / "config.json").is_file()
 
 
 def meta_files(directory: Path) -> list[Path]:
