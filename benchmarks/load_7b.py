@@ -35,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="7b", choices=sorted(PRESETS), help="the model's shape (default: 7b)")
     parser.add_argument("--directory", type=Path, help="where the checkpoint is written (default: a temporary one)")
-    parser.add_argument("--meta-shards", type=int, help="write Meta's format, in so many shards (default: Hugging Face's)")
+    parser.add_argument(
+        "--meta-shards", type=int, help="write Meta's format, in so many shards (default: Hugging Face's)"
+    )
     parser.add_argument("--out", type=Path, help="write the results as JSON")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
