@@ -1,6 +1,10 @@
 """One format to another and back: the same weights, verified, whole or not at all."""
 
 import json
+import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
@@ -83,6 +87,27 @@ def test_nothing_is_written_where_something_is_or_when_verification_fails(checkp
     with pytest.raises(ChakuError, match="verification failed"):
         convert(checkpoint, tmp_path / "new", "hf", verify=True)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+KILLED = """
+    import os, signal, sys
+    import chaku.checkpoint.convert as module
+    from chaku.cli import main
+    module._compare = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)  # all is written, nothing in place
+    main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("to", ["hf", "meta", "gguf"])
+def test_killed_it_leaves_no_target_and_the_same_command_succeeds(to, checkpoint, tmp_path):
+    target = tmp_path / "out" / "target"
+    command = ["convert", str(checkpoint), str(target), "--to", to, "--verify"]
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *command], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(target.parent.glob(".*"))  # it was at work
+    assert not target.exists()
+    assert main(command) == 0
+    assert target.exists()
 
 
 def test_inspect(checkpoint, capsys):

@@ -175,7 +175,7 @@ def write_meta(
     Memory holds the weights once. Raises ChakuError for what the format cannot say.
     """
     for wrong, what in (
-        (config.model_type != "llama", f"the {config.model_type!r} family"),
+        (config.model_type != "llama", f"{config.model_type!r} family"),
         (config.attention_bias or config.mlp_bias, "biases"),
         (config.head_dim * config.num_attention_heads != config.hidden_size, "a head_dim of its own"),
         (config.rope_scaling is not None and config.rope_scaling.rope_type != "llama3", "this rotary scaling"),
