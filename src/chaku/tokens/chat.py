@@ -57,69 +57,73 @@ class Chat:
         self._cuts = re.compile("|".join(_cut(name, stripping.get(name, {})) for name in longest_first))
         marks = components(tokenizer.definition.get("pre_tokenizer"))
         self._space_once = any(each.get("prepend_scheme") == "first" for each in marks)
-        [self.end_id] = self.rows([Message("user", "1"), Message("assistant", "2")])[0].ids[-1:]
+        self.end_id = self.reply([Message("user", "1")], "2").ids[-1]
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The ids that the assistant's next reply follows."""
-        text, masked = self._render(messages, open_turn=True)
-        return self._encode(text, masked)
+        return self._encode(*self._render(messages, open_turn=True))
 
     def rows(self, messages: Sequence[Message]) -> list[ChatRow]:
         """The rows that a conversation trains on: for every reply its prompt, the reply, and what ends it.
 
-        The reply is encoded apart from its prompt, as it is written apart from it. A row that the next prompt begins
-        with goes on there, so that most templates make one row of a conversation; of those that show a past reply
-        otherwise than it was written (without its reasoning, say) each reply has a row of its own. Raises ChakuError
-        when there is no reply, or the template refuses the conversation.
+        A row that the next prompt begins with goes on there, so that most templates make one row of a conversation; of
+        those that show a past reply otherwise than it was written (without its reasoning, say) each reply has a row of
+        its own. Raises ChakuError when there is no reply, and as `reply` does.
         """
         rows: list[ChatRow] = []
         for number, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            before, masked = self._render(messages[: number + 1], open_turn=True, without_last=True)
-            after, _ = self._render(messages[: number + 1], open_turn=False)
-            if not after.startswith(before):
-                raise ChakuError(
-                    "the chat template shows a reply otherwise than its prompt announces it (the prompt is not how the "
-                    f"finished turn begins): {_difference(before, after)}. Use another template, such as "
-                    f"{', '.join(BUILTIN)}"
-                )
-            reply = after[len(before) :]
-            reply = reply[: self._end(reply, masked, message.content)]
-            prompt = self._encode(before, masked)
-            ids = self._encode(reply, masked, follows=self._goes_on(before))
-            goes_on = rows and prompt[: len(rows[-1].ids)] == rows[-1].ids
-            seen = rows.pop().trained if goes_on else []
-            trained = seen + [False] * (len(prompt) - len(seen)) + [True] * len(ids)
-            rows.append(ChatRow(prompt + ids, trained))
+            if message.role == "assistant":
+                row = self.reply(messages[:number], message.content)
+                if rows and row.ids[: len(rows[-1].ids)] == rows[-1].ids and not any(row.trained[: len(rows[-1].ids)]):
+                    seen = rows.pop().trained
+                    row = ChatRow(row.ids, seen + row.trained[len(seen) :])
+                rows.append(row)
         if not rows:
             raise ChakuError("the conversation has no message of the assistant: there is nothing to learn from it")
         return rows
 
-    def _render(
-        self, messages: Sequence[Message], *, open_turn: bool, without_last: bool = False
-    ) -> tuple[str, dict[str, str]]:
-        """The text, in which no message spells a special token: its first character is another, which `masked` maps."""
+    def reply(self, messages: Sequence[Message], content: str) -> ChatRow:
+        """The prompt, the reply and what ends it; the reply is encoded apart, as it is written apart.
+
+        Raises ChakuError when the template refuses the conversation, or shows the reply otherwise than its prompt
+        announces it.
+        """
+        told = [*messages, Message("assistant", content)]
+        before, table = self._render(told, open_turn=True)
+        after, _ = self._render(told, open_turn=False)
+        if not after.startswith(before):
+            raise ChakuError(
+                "the chat template shows a reply otherwise than its prompt announces it (the prompt is not how the "
+                f"finished turn begins): {_difference(before, after)}. Use another template, such as "
+                f"{', '.join(BUILTIN)}"
+            )
+        reply = after[len(before) :]
+        reply = reply[: self._end(reply.translate(table), reply, content)]
+        prompt = self._encode(before, table)
+        ids = self._encode(reply, table, follows=self._goes_on(before))
+        return ChatRow(prompt + ids, [False] * len(prompt) + [True] * len(ids))
+
+    def _render(self, messages: Sequence[Message], *, open_turn: bool) -> tuple[str, dict[int, str]]:
+        """The text, and the table that gives messages their characters back: in it, none spells a special token.
+
+        Of what is spelt like one, the first character is another. An open turn leaves the assistant's last message out.
+        """
         used = set(self.template).union(*(each.content for each in messages))
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
-        masks = {name[0]: next(free) for name in self._special if name}
+        masks = {character: next(free) for character in sorted({name[0] for name in self._special})}
+        spelt = re.compile(f"(?s)(?={self._names.pattern}).")
         plain = [
-            {
-                "role": each.role,
-                "content": re.sub(f"(?s)(?={self._names.pattern}).", lambda found: masks[found[0]], each.content),
-            }
-            for each in messages
+            {"role": each.role, "content": spelt.sub(lambda found: masks[found[0]], each.content)} for each in messages
         ]
-        if without_last:
+        if open_turn and messages and messages[-1].role == "assistant":
             plain.pop()
         text = render(self.template, plain, add_generation_prompt=open_turn, **self._variables)
-        return text, {mask: character for character, mask in masks.items()}
+        return text, {ord(mask): character for character, mask in masks.items()}
 
-    def _end(self, reply: str, masked: dict[str, str], content: str) -> int:
-        """Where the first special token after a reply's content ends."""
-        shown = reply.translate(str.maketrans(masked))  # one character for one: the places stay
+    def _end(self, shown: str, reply: str, content: str) -> int:
+        """Where the first special token after a reply's content ends; `shown` is the reply in its own characters."""
         found = shown.find(content.strip())
-        token = self._names.search(reply, max(found, 0) + (len(content.strip()) if found >= 0 else 0))
+        token = self._names.search(reply, found + len(content.strip()) if found >= 0 else 0)
         if token is None:
             raise ChakuError(
                 "the chat template ends a reply with no special token, so that a model could not learn where to stop; "
@@ -132,9 +136,8 @@ class Chat:
         cuts = list(self._cuts.finditer(before))
         return self._space_once if cuts and cuts[-1].end() == len(before) else bool(before)
 
-    def _encode(self, text: str, masked: dict[str, str], *, follows: bool = False) -> list[int]:
+    def _encode(self, text: str, table: dict[int, str], *, follows: bool = False) -> list[int]:
         """`follows`: text stands before it. Else it has Llama's implicit space, as each text after a special token."""
-        table = str.maketrans(masked)
         ids: list[int] = []
         at = 0
         for cut in [*self._cuts.finditer(text), None]:
