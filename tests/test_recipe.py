@@ -102,7 +102,7 @@ def test_set_overrides_by_stage_name():
         ("code.parent=long", "is its own ancestor"),
         ("code.mixture={ cobol = 1.0 }", "the set 'cobol' is not defined"),
         ("code.mixture={ code = 0.0 }", "every weight must be above 0"),
-        ("code.training.tokens=100", "either `tokens` or `share`"),
+        ("code.training.tokens=100", "one of `tokens`, `share` and `epochs`"),
         ("code.training.batch_tokens=100", "less than one sequence"),
         ("model.preset=8b", "is unknown; presets"),
         ("corpus.sources=[]", "corpus.sources is empty"),

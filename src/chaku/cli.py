@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaku import cli_eval
+from chaku.commands import instruct
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     infilling.set_defaults(command=_infill)
 
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
+    instruct.add_commands(verbs, common)
     cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")

@@ -12,6 +12,7 @@ from chaku.evals.suite import BENCHMARKS
 from chaku.sandbox.verdict import Job
 
 NGRAM = 8  # words of a question
+DEFAULT_BENCHMARKS = ("humaneval", "mbpp")
 MIN_NODES = 20  # of a syntax tree: smaller ones, like `return sorted(set(xs))`, are everybody's
 
 
