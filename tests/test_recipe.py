@@ -125,7 +125,7 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(ChakuError, match=r"bad\.toml"):
         load_recipe(tmp_path / "bad.toml")
     (tmp_path / "short.toml").write_text('name = "x"')
-    with pytest.raises(ChakuError, match="the key 'corpus' is missing"):
+    with pytest.raises(ChakuError, match="the key 'model' is missing"):
         load_recipe(tmp_path / "short.toml")
 
 
