@@ -13,7 +13,7 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.files import sha256_json
 from chaku.sandbox.verdict import Job, Verdict
-from chaku.tokens.infilling import Mode
+from chaku.tokens.special import Mode
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Task:
 
     `prompt` is what the model reads, to the character; with a `suffix` it is asked for what stands between the two.
     `references` are completions known to be right: they are run before anything is scored. Results are also shown by
-    `group` (a difficulty, a language). `data` is the benchmark's own row.
+    `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (MBPP's problems
+    for training) is neither asked nor missed, but is scored where samples of it are given.
     """
 
     task_id: str
@@ -31,6 +32,7 @@ class Task:
     references: tuple[str, ...] = ()
     group: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    in_split: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,31 +27,37 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of a .json (a list) or .jsonl file, also with .gz, each with the `required` fields.
+    """The objects of a .json (a list) or .jsonl file, gzipped or not, each with the `required` fields.
 
     Raises ChakuError, with the number of the line or row, for a missing, damaged or foreign file.
     """
-    text = _read_text(path)
-    numbered: list[tuple[str, Any]] = []
-    if text.lstrip().startswith("["):
-        try:
-            numbered = [(f"row {number}", row) for number, row in enumerate(json.loads(text), 1)]
-        except ValueError as error:
-            raise ChakuError(f"{path} is not valid JSON ({error}); get it again") from error
-    else:
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                try:
-                    numbered.append((f"line {number}", json.loads(line)))
-                except ValueError as error:
-                    raise ChakuError(f"{path}, line {number} is not valid JSON ({error}); get it again") from error
-    for where, row in numbered:
+    rows = []
+    for number, row in read_lines(path):
         missing = [name for name in required if not isinstance(row, dict) or name not in row]
         if missing:
-            raise ChakuError(f"{path}, {where} has no field {missing[0]!r}; a problem has {', '.join(required)}")
-    if not numbered:
+            raise ChakuError(f"{path}, line {number} has no field {missing[0]!r}; a problem has {', '.join(required)}")
+        rows.append(row)
+    if not rows:
         raise ChakuError(f"{path} has no problems")
-    return [row for _, row in numbered]
+    return rows
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number, value) of each line of JSON that is not blank, or of each item of one JSON list; from 1."""
+    text = _read_text(path)
+    if text.lstrip().startswith("["):
+        try:
+            yield from enumerate(json.loads(text), 1)
+        except ValueError as error:
+            raise ChakuError(f"{path} is not valid JSON ({error}); it may be cut off") from error
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise ChakuError(f"{path}, line {number} is not valid JSON ({error}); it may be cut off") from error
+            yield number, value
 
 
 def _read_text(path: Path) -> str:
@@ -59,6 +65,6 @@ def _read_text(path: Path) -> str:
         content = path.read_bytes()
         return (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode("utf-8")
     except FileNotFoundError:
-        raise ChakuError(f"{path} does not exist; give the path of a file of problems") from None
+        raise ChakuError(f"{path} does not exist") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ChakuError(f"{path} cannot be read whole ({error}); get it again") from error

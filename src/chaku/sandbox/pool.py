@@ -13,7 +13,7 @@ from chaku.sandbox.verdict import Job, Verdict
 
 def run(job: Job, *, timeout: float = 3.0, memory_mb: int = 1024, isolated: bool = True) -> Verdict:
     assert isolated
-    program = "\n".join([job.source, *job.tests])
+    program = "\n".join([job.prelude, job.source, *job.tests])
     old = bubblewrap.run_program(program, language=job.language, timeout=timeout, memory_mb=memory_mb, stdin=job.stdin)
     code = 0 if old.passed else None
     return Verdict(old.status, old.reason, code, old.cpu_seconds, old.wall_seconds, 0.0, old.stdout, old.stderr)
