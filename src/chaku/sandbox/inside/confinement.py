@@ -1,0 +1,70 @@
+"""One job's walls: what every process of it goes through before it runs a line that is not ours."""
+
+import os
+import signal
+from typing import Any
+
+from chaku.sandbox.inside import kernel
+
+FILE_MB = 32  # that a program may write to one file, its outputs included
+COMPILE_MEMORY_MB = 2048
+COMPILE_FILE_MB = 256
+JUDGE_EXTRA_SECONDS = 5  # of CPU time, for the tests themselves
+
+
+class Confinement:
+    """`files`: descriptors of standard input, output, error, and of what the compiler prints."""
+
+    def __init__(self, job: dict[str, Any], settings: dict[str, Any], files: list[int]):
+        self.job = job
+        self.isolated = settings["isolated"]
+        self.user = settings["user"] if self.isolated else None
+        self.processes = job["processes"] if settings["count_processes"] else 0
+        self.files = files
+
+    def set_the_scene(self) -> None:
+        """For process 1: an empty /tmp, /dev/shm and /proc. Without isolation, at least a process group of its own."""
+        if self.isolated:
+            kernel.mount_scratch(self.job["scratch_mb"] * kernel.MEGABYTE)
+            os.chdir(self.job["folder"])
+        else:
+            os.setsid()
+
+    def program(self, keep: int = -1) -> None:
+        """Become a process in which a program may run."""
+        self._standard_files(self.files[0], self.files[1], self.files[2])
+        job = self.job
+        self._confine({keep}, job["cpu_seconds"], job["memory_mb"], FILE_MB, job["virtual"])
+
+    def compiler(self) -> None:
+        """Become a process in which a compiler may run."""
+        self._standard_files(os.open("/dev/null", os.O_RDONLY), self.files[3], self.files[3])
+        memory = max(self.job["memory_mb"], COMPILE_MEMORY_MB)
+        self._confine(set(), self.job["compile_seconds"], memory, COMPILE_FILE_MB, virtual=False)
+
+    def judge(self, keep: set[int]) -> None:
+        """Become a process in which tests may run."""
+        null = os.open("/dev/null", os.O_RDWR)
+        self._standard_files(null, null, null)
+        seconds = self.job["cpu_seconds"] + JUDGE_EXTRA_SECONDS
+        self._confine(keep, seconds, self.job["memory_mb"], FILE_MB, virtual=True, may_signal=True)
+
+    def _standard_files(self, *descriptors: int) -> None:
+        for number, each in enumerate(descriptors):
+            os.dup2(each, number, inheritable=True)
+
+    def _confine(
+        self, keep: set[int], seconds: int, memory_mb: int, file_mb: int, virtual: bool, may_signal: bool = False
+    ) -> None:
+        start = 3
+        for each in sorted(keep - {-1}):
+            os.closerange(start, each)
+            start = each + 1
+        os.closerange(start, 1024)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; its end tells that an output ran over
+        if self.isolated:
+            kernel.drop_rights(self.user)
+        kernel.limit_resources(seconds, memory_mb, file_mb, self.processes, virtual)
+        if self.isolated:
+            kernel.restrict_files(may_signal)
+            kernel.refuse_system_calls()

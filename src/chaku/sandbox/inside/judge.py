@@ -1,0 +1,145 @@
+"""Process 1 of a Python job with tests: runs the tests, with the candidate's functions as proxies, and reports.
+
+The tests never run in the process that runs the candidate: whatever the candidate does to its own interpreter, it can
+only send plain data back. When this process ends, the kernel ends all that the candidate started.
+"""
+
+import importlib
+import marshal
+import os
+import signal
+import socket
+import sys
+import time
+import types
+from typing import Any
+
+from chaku.sandbox.inside import kernel
+from chaku.sandbox.inside.candidate import NAMESPACE
+from chaku.sandbox.inside.candidate import main as run_candidate
+from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.wire import Gone, Peer, Remote, in_words
+
+END_SECONDS = 1.0  # that a candidate which hung up has to end
+
+
+def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> dict[str, Any]:
+    """Fork the candidate, then read the tests, run them, say how it went (`report_to` is kept open for that)."""
+    here, there = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        try:
+            walls.program(keep=there.fileno())
+            run_candidate(there, job["source"])
+        finally:
+            os._exit(70)
+    there.close()
+    kernel.untraceable()
+    with os.fdopen(tests_from, "rb", closefd=False) as file:
+        trusted = marshal.load(file)
+    walls.judge({here.fileno(), report_to})
+    peer = Peer(here, private=True)
+    status, reason, results = run_tests(trusted, peer)
+    died = _wait(child, END_SECONDS) if peer.gone else None
+    if died is None:
+        os.kill(child, signal.SIGKILL)
+        usage = os.wait4(child, 0)[2]
+        code = None
+    else:
+        code, usage = died
+    return {
+        "status": status,
+        "reason": reason,
+        "tests": results,
+        "code": code,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "peak_kb": usage.ru_maxrss,
+    }
+
+
+def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]:
+    """(status, reason, the reason of each test that was run). The status "gone" says that the candidate is no more."""
+    results: list[str] = []
+    try:
+        message = peer.receive()
+        if message[0] == "raise":
+            names, text, _ = message[1:]
+            status = "out_of_memory" if "MemoryError" in names else "failed"
+            left = "left before its end: " if "SystemExit" in names else ""
+            return status, f"{left}{names[0]}: {text}".rstrip(": "), results
+        offered = {str(name): bool(is_module) for name, is_module in message[1]}
+        namespace = {"__name__": "__main__", "__builtins__": __builtins__}
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        sys.modules["__main__"].__dict__.update(namespace)
+        namespace = sys.modules["__main__"].__dict__
+        exec(compile(trusted["prelude"], "prelude.py", "exec"), namespace)
+        codes = [compile(test, f"test {number}", "exec") for number, test in enumerate(trusted["tests"])]
+        _bind(peer, offered, namespace, set().union(*map(_names, codes)), trusted["entry_point"])
+    except Gone:
+        return "gone", "", results
+    except (SyntaxError, ImportError, ValueError, TypeError, LookupError, NameError) as error:
+        return "failed", f"the tests cannot run: {in_words(error)}", results
+    status, reason = "passed", ""
+    for number, code in enumerate(codes):
+        failure, kind = "", ""
+        try:
+            exec(code, namespace)
+        except Gone:
+            return "gone", "", results
+        except BaseException as error:
+            failure = _explain(error, trusted["tests"][number], f"test {number}")
+            kind = "out_of_memory" if isinstance(error, MemoryError) else "failed"
+        if peer.gone:  # a test that catches everything does not hide it
+            return "gone", "", results
+        results.append(failure)
+        if failure and not reason:
+            status, reason = kind, failure
+        if failure and trusted["stop_at_failure"]:
+            break
+    return status, reason, results
+
+
+def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used: set[str], entry_point: str) -> None:
+    """Give the tests what they name: the candidate's entry point, then what neither they nor the prelude have."""
+    builtin = vars(__builtins__) if isinstance(__builtins__, types.ModuleType) else __builtins__
+    for name in sorted(used | {entry_point}):
+        if name not in offered or (name != entry_point and (name in namespace or name in builtin)):
+            continue
+        if offered[name]:
+            if name in sys.stdlib_module_names:  # the judge's own module, whatever the candidate calls by its name
+                namespace[name] = importlib.import_module(name)
+        else:
+            namespace[name] = Remote(peer, NAMESPACE)[name]
+    if entry_point and entry_point not in offered:
+        namespace.pop(entry_point, None)  # the prelude's stub must not answer for it
+
+
+def _names(code: types.CodeType) -> set[str]:
+    inner = (_names(each) for each in code.co_consts if isinstance(each, types.CodeType))
+    return set(code.co_names).union(*inner)
+
+
+def _explain(error: BaseException, test: str, file: str) -> str:
+    """The exception, and for a bare assertion its text."""
+    words = in_words(error)
+    if words != "AssertionError":
+        return words
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    lines = test.splitlines()
+    return f"{words}: {lines[line - 1].strip()[:300]}" if line and line <= len(lines) else words
+
+
+def _wait(child: int, seconds: float) -> Any:
+    """(exit status, usage) of a process that ends within so many seconds, else None."""
+    until = time.monotonic() + seconds
+    while True:
+        pid, status, usage = os.wait4(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status), usage
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.002)

@@ -1,0 +1,167 @@
+"""The warm process in the sandbox: takes jobs, gives each a process 1 with namespaces of its own, reports how it went.
+
+It never runs untrusted code itself. Its arguments: the descriptor on which jobs come and results go (marshal, after a
+length), and the settings (marshal, in hexadecimal digits).
+"""
+
+import gc
+import json
+import marshal
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+from typing import Any
+
+from chaku.sandbox.inside import judge, kernel, program
+from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.wire import in_words
+
+PRELOADED = """
+    typing math collections itertools functools re heapq json string random bisect operator copy hashlib datetime
+    statistics dataclasses abc enum fractions decimal cmath textwrap traceback
+"""
+
+
+def main() -> None:
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    settings = marshal.loads(bytes.fromhex(sys.argv[2]))
+    sys.path[:1] = []  # where these modules lie; a candidate's imports do not look there
+    sys.path.extend(settings["packages"])
+    for name in PRELOADED.split():
+        __import__(name)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked, whose end ends us
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy every page of ours
+    send(channel, {"ready": True})
+    while (received := receive(channel)) is not None:
+        job, tests_from = received
+        try:
+            send(channel, run(job, settings, tests_from))
+        finally:
+            os.close(tests_from)
+
+
+def receive(channel: socket.socket) -> tuple[dict[str, Any], int] | None:
+    """The next job and the descriptor of its tests, None at the end."""
+    header, descriptors, _, _ = socket.recv_fds(channel, 4, 1)
+    if len(header) < 4 or not descriptors:
+        return None
+    data, size = bytearray(), struct.unpack("I", header)[0]
+    while len(data) < size:
+        part = channel.recv(min(size - len(data), 1 << 20))
+        if not part:
+            return None
+        data += part
+    return marshal.loads(data), descriptors[0]
+
+
+def send(channel: socket.socket, message: dict[str, Any]) -> None:
+    data = marshal.dumps(message)
+    channel.sendall(struct.pack("I", len(data)) + data)
+
+
+def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[str, Any]:
+    """Run a job in namespaces of its own until it ends, or its time by the clock is over.
+
+    The tests stay in their file here, so that no fork of this process finds them in its memory.
+    """
+    isolated = settings["isolated"]
+    files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr", "compiler")]
+    report_from, report_to = os.pipe()
+    job["folder"] = "/tmp" if isolated else tempfile.mkdtemp(prefix="chaku-")
+    started = time.monotonic()
+    try:
+        _write(files[0], job["stdin"])
+        os.lseek(files[0], 0, os.SEEK_SET)
+        child = kernel.fork_into_namespaces() if isolated else os.fork()
+        if child == 0:
+            _first_process(job, Confinement(job, settings, files), report_to, tests_from)
+        os.close(report_to)
+        report_to = -1
+        report, ended = _wait(child, report_from, started + job["wall_seconds"])
+        _kill(child, group=not isolated)  # with process 1 goes all that it started
+        usage = os.wait4(child, 0)[2]
+        outputs = [_start_of(each, job["keep_output"]) for each in files[1:]]
+    finally:
+        for each in (*files, report_from, report_to):
+            if each >= 0:
+                os.close(each)
+        if not isolated:
+            shutil.rmtree(job["folder"], ignore_errors=True)
+    result = _read_report(report) if ended else None
+    cpu = max(result["cpu"] if result else 0.0, usage.ru_utime + usage.ru_stime)
+    return {"result": result, "ended": ended, "cpu": cpu, "wall": time.monotonic() - started, "outputs": outputs}
+
+
+def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> None:
+    """Process 1. Never returns."""
+    try:
+        walls.set_the_scene()
+        result = judge.main(job, walls, report_to, tests_from) if job["judged"] else program.main(job, walls)
+        _write(report_to, json.dumps(result).encode())
+    except BaseException as error:
+        problem = {"status": "sandbox_error", "reason": in_words(error), "cpu": 0.0, "code": None, "peak_kb": 0}
+        _write(report_to, json.dumps(problem).encode())
+    finally:
+        os._exit(0)
+
+
+def _wait(child: int, report_from: int, deadline: float) -> tuple[bytes, bool]:
+    """(the report, whether process 1 ended in time)."""
+    report = bytearray()
+    pidfd = os.pidfd_open(child)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.register(report_from, select.POLLIN)
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            for descriptor, _ in poll.poll(left * 1000):
+                if descriptor == pidfd:
+                    while part := os.read(report_from, 1 << 16):
+                        report += part
+                    return bytes(report), True
+                if part := os.read(report_from, 1 << 16):
+                    report += part
+                else:
+                    poll.unregister(report_from)
+        return b"", False
+    finally:
+        os.close(pidfd)
+
+
+def _read_report(report: bytes) -> dict[str, Any] | None:
+    """What process 1 said; None where it said nothing whole: tests that end their own process silence it."""
+    try:
+        result = json.loads(report)
+        return result if isinstance(result.get("cpu"), float) else None
+    except (ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _kill(child: int, group: bool) -> None:
+    try:
+        os.kill(child, signal.SIGKILL)
+        if group:
+            os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _start_of(descriptor: int, size: int) -> tuple[bytes, int]:
+    """(the first bytes of a file, its size)."""
+    return os.pread(descriptor, size, 0), os.fstat(descriptor).st_size
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""One warm worker, seen from outside: start it, give it jobs, turn what it reports into verdicts."""
+
+import marshal
+import math
+import os
+import signal
+import socket
+import struct
+import subprocess
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from chaku.sandbox import isolation as isolating
+from chaku.sandbox.languages import Plan, plan
+from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Status, Verdict
+
+if TYPE_CHECKING:
+    from chaku.sandbox.isolation import Isolation
+
+START_SECONDS = 60.0  # that a worker may take to be ready on a busy machine
+GRACE_SECONDS = 30.0  # beyond a job's own limits, after which the worker itself is given up
+BOOT = "import sys; sys.path.insert(0, {path!r}); from chaku.sandbox.inside import worker; worker.main()"
+
+
+class WorkerDied(Exception):
+    """The worker itself, not a program in it, ended or does not answer."""
+
+
+class Worker:
+    """A sandbox that is warm. A context manager; `isolation` None runs programs unisolated (`--unsafe-no-sandbox`)."""
+
+    def __init__(self, isolation: "Isolation | None"):
+        self.isolation = isolation
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+
+    def __enter__(self) -> "Worker":
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Raises WorkerDied, with its words, when it does not become ready."""
+        ours, theirs = socket.socketpair()
+        isolated = self.isolation is not None
+        settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False, "packages": []}
+        line: list[str] = []
+        if self.isolation is not None:
+            settings = self.isolation.settings()
+            line = isolating.command(self.isolation)
+        path = "/sandbox" if isolated else str(isolating.INSIDE.parents[2])
+        # -P: no module is taken from the working directory; -s: none from a home; -B: no byte code is written.
+        line += [str(isolating.interpreter()), "-P", "-s", "-B", "-c", BOOT.format(path=path)]
+        line += [str(theirs.fileno()), marshal.dumps(settings).hex()]
+        self._process = subprocess.Popen(
+            line,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(theirs.fileno(),),
+            env={} if isolated else isolating.ENVIRONMENT,
+            start_new_session=True,  # Ctrl-C is for who asked
+        )
+        theirs.close()
+        self._channel = ours
+        ours.settimeout(START_SECONDS)
+        self._receive()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def stop(self) -> None:
+        """End the worker and all that runs in it."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+        self._channel = self._process = None
+
+    def run(self, job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB) -> Verdict:
+        """The verdict of one job. Raises WorkerDied when there is none: then the worker has to be started again."""
+        assert self._channel is not None
+        how = plan(job)
+        wall = wall_limit(timeout) + (how.compile_seconds if how.compile else 0)
+        message = {
+            "source": job.source if how.judged or not how.command else "",
+            "stdin": job.stdin.encode("utf-8", "surrogatepass"),
+            "keep_output": max(job.keep_output, 1),
+            "cpu_seconds": math.ceil(timeout),
+            "wall_seconds": wall,
+            "memory_mb": memory_mb,
+            **how.fields(),
+        }
+        trusted = {
+            "tests": list(job.tests),
+            "prelude": job.prelude,
+            "entry_point": job.entry_point,
+            "stop_at_failure": job.stop_at_failure,
+        }
+        self._channel.settimeout(wall + GRACE_SECONDS)
+        tests_from = os.memfd_create("tests")
+        try:
+            with open(tests_from, "wb", closefd=False) as file:
+                file.write(marshal.dumps(trusted if how.judged else {}))
+            os.lseek(tests_from, 0, os.SEEK_SET)
+            data = marshal.dumps(message)
+            sent = socket.send_fds(self._channel, [struct.pack("I", len(data))], [tests_from])
+            assert sent == 4
+            self._channel.sendall(data)
+            reply = self._receive()
+        except OSError as error:
+            raise WorkerDied(self._last_words() or str(error)) from error
+        finally:
+            os.close(tests_from)
+        return _verdict(job, how, reply, timeout, memory_mb)
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._channel is not None
+        data = bytearray()
+        size = 4
+        while len(data) < size:
+            try:
+                part = self._channel.recv(min(size - len(data), 1 << 20))
+            except TimeoutError:
+                part = b""
+            if not part:
+                raise WorkerDied(self._last_words() or "the sandbox's worker does not answer")
+            data += part
+            if size == len(data) == 4:
+                size += int(struct.unpack("I", data)[0])
+        return cast(dict[str, Any], marshal.loads(data[4:]))
+
+    def _last_words(self) -> str:
+        if self._process is None or self._process.stderr is None:
+            return ""
+        self._process.kill()
+        words = self._process.stderr.read().decode("utf-8", "replace").strip()
+        return words.splitlines()[-1][:300] if words else ""
+
+
+def wall_limit(timeout: float) -> float:
+    """Seconds that a program may take by the clock: generous, as other work may share the machine."""
+    return 2 * timeout + 5
+
+
+def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_mb: int) -> Verdict:
+    result = reply["result"] or {}
+    stdout, stderr, compiler = ((text.decode("utf-8", "replace"), size > len(text)) for text, size in reply["outputs"])
+    status, reason = _judge(how, reply, timeout, memory_mb, stdout[0], stderr[0], compiler[0])
+    if status == "compile_error":
+        stderr = compiler
+    return Verdict(
+        status,
+        reason,
+        result.get("code"),
+        reply["cpu"],
+        reply["wall"],
+        result.get("peak_kb", 0) / 1024,
+        how.without_mark(stdout[0]),
+        stderr[0],
+        stdout[1],
+        stderr[1],
+        tuple(result.get("tests", ())),
+    )
+
+
+def _judge(
+    how: Plan, reply: dict[str, Any], timeout: float, memory_mb: int, stdout: str, stderr: str, compiler: str
+) -> tuple[Status, str]:
+    result, cpu = reply["result"], reply["cpu"]
+    if not reply["ended"]:
+        return "timed_out", f"was still running or waiting after {reply['wall']:.0f} s by the clock"
+    if result is None:
+        return ("failed", "the tests ended their own process") if how.judged else ("sandbox_error", "no report")
+    status, reason, code = result["status"], result["reason"], result["code"]
+    if status == "sandbox_error":
+        return "sandbox_error", reason
+    if status == "compile_error":
+        return how.compile_failure(code, compiler)
+    if cpu >= timeout or code == -signal.SIGXCPU:
+        return "timed_out", f"used {cpu:.1f} s of CPU time; the limit is {timeout:g} s"
+    if code == -signal.SIGXFSZ:
+        return "output_limit", "wrote more than a file, or an output, may hold"
+    if status == "out_of_memory":
+        return "out_of_memory", f"needed more than {memory_mb} MB"
+    if status in ("passed", "failed"):
+        return status, reason
+    if code is None:
+        return "failed", "stopped answering before its end"
+    if how.command:
+        return how.outcome(code, stdout, stderr, memory_mb)
+    if code < 0:
+        return "crashed", f"killed by {signal_name(-code)}"
+    return "failed", f"left before its end (exit status {code})"
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV` for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
