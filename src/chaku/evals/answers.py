@@ -20,8 +20,9 @@ def same_value(ours: Any, expected: Any) -> bool:
     if isinstance(expected, int | float):
         return isinstance(ours, int | float) and _near(Decimal(ours), Decimal(expected))
     if isinstance(expected, list):
-        pairs = zip(ours, expected) if isinstance(ours, list | tuple) else ()  # noqa: B905: lengths are compared
-        return isinstance(ours, list | tuple) and len(ours) == len(expected) and all(same_value(*pair) for pair in pairs)
+        if not isinstance(ours, list | tuple) or len(ours) != len(expected):
+            return False
+        return all(same_value(*pair) for pair in zip(ours, expected, strict=True))
     if isinstance(expected, dict):
         if not isinstance(ours, dict) or len(ours) != len(expected):
             return False

@@ -58,7 +58,7 @@ def load_apps(num_shots: int, path: Path | None = None) -> list[Task]:
 
 
 def _examples(number: int) -> list[dict[str, Any]]:
-    """The first `number` problems of the file of examples. Raises ChakuError when it has not so many with a solution."""
+    """The first `number` problems of the file of examples. Raises ChakuError when too few have a solution."""
     if not number:
         return []
     what = f"{number} of APPS's training problems with a solution (the Hub's rows)"

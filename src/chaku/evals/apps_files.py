@@ -18,8 +18,8 @@ HUB_FIELDS = ("problem_id", "question", "input_output")
 def read_problems(path: Path | None = None) -> tuple[Path, list[dict[str, Any]]]:
     """Where they were read, and the problems: id, question, starter_code, tests, solutions and difficulty of each.
 
-    `path` is a folder of problems or a file of rows, by default apps/test under $CHAKU_BENCHMARKS. Raises ChakuError for
-    a problem that has no tests: nothing could be judged by it.
+    `path` is a folder of problems or a file of rows, by default apps/test under $CHAKU_BENCHMARKS. Raises ChakuError
+    for a problem that has no tests: nothing could be judged by it.
     """
     path = path or _default()
     if not path.exists():

@@ -75,6 +75,7 @@ class Benchmark:
     a completion is judged by, each limited to `timeout` CPU seconds and `memory_mb`; None: the text alone is judged.
     `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
     `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
+    `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here.
     """
 
@@ -90,6 +91,7 @@ class Benchmark:
     cut: Callable[[Task, str], str] | None = None
     mode: Mode | None = None
     healing: bool = False
+    wrong: str = ""
     languages: tuple[str, ...] = ("python",)
 
     def cut_text(self, task: Task, text: str) -> str:

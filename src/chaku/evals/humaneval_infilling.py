@@ -46,6 +46,7 @@ def jobs(task: Task, completion: str) -> list[Job]:
             f"{task.prompt}{completion}{task.suffix}",
             tests=(f"{test}\ncheck({entry_point})",),
             prelude=task.prompt.partition(f"def {entry_point}(")[0],
+            entry_point=entry_point,
         )
     ]
 
