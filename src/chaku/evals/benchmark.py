@@ -22,8 +22,8 @@ class Task:
 
     `prompt` is what the model reads, to the character; with a `suffix` it is asked for what stands between the two.
     `references` are completions known to be right: they are run before anything is scored. Results are also shown by
-    `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (MBPP's problems
-    for training) is neither asked nor missed, but is scored where samples of it are given.
+    `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (one of MBPP's
+    problems for training) is neither asked nor missed, but is scored where samples of it are given.
     """
 
     task_id: str
