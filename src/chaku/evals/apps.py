@@ -120,11 +120,14 @@ def _prelude() -> str:
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Calls are judged in the sandbox. A program has to end with exit status 0 and to have printed what is expected."""
+    """Calls are judged in the sandbox. A program has to end with exit status 0 and to have printed what is expected.
+
+    The verdicts may be those of the first cases alone.
+    """
     if task.data.get("fn_name"):
         return all_pass(task, completion, verdicts)
     seconds = sum(each.cpu_seconds for each in verdicts)
-    for case, (verdict, expected) in enumerate(zip(verdicts, task.data["outputs"], strict=True), 1):
+    for case, (verdict, expected) in enumerate(zip(verdicts, task.data["outputs"], strict=False), 1):
         left = verdict.status == "failed" and verdict.exit_status == 0  # `sys.exit()` is an end like any other
         if not verdict.passed and not left:
             return Judgement(verdict.status, False, f"case {case}: {verdict.reason}", seconds)

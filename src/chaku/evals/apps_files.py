@@ -46,12 +46,13 @@ def _from_folder(folder: Path) -> dict[str, Any]:
     texts = {name: folder / name for name in ("question.txt", "starter_code.py")}
     found = {name: path.read_text(encoding="utf-8") for name, path in texts.items() if path.is_file()}
     files = {name: folder / f"{name}.json" for name in ("input_output", "solutions", "metadata")}
-    data = {name: read_json(path) for name, path in files.items() if path.is_file()}
+    data: dict[str, Any] = {name: read_json(path) for name, path in files.items() if path.is_file()}
     row = {
         "question": found["question.txt"],
-        "starter_code": found.get("starter_code.py", ""),
-        "difficulty": data.get("metadata", {}).get("difficulty", ""),
-        **{name: data[name] for name in ("input_output", "solutions") if name in data},
+        "starter_code": found.get("starter_code.py"),
+        "difficulty": data.get("metadata", {}).get("difficulty"),
+        "input_output": data.get("input_output"),
+        "solutions": data.get("solutions"),
     }
     return _problem(str(folder), folder.name, row)
 

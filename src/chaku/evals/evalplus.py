@@ -18,9 +18,7 @@ from chaku.evals.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
 HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"
-HUMANEVAL_URL = (
-    "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz"
-)
+HUMANEVAL_URL = "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz"
 MBPP_FILE = "mbpp/MbppPlus.jsonl.gz"
 MBPP_URL = "https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz"
 # The reference solution of MBPP 599 takes 15 s of CPU for all its inputs, that of 255 a gigabyte; EvalPlus's own limits.

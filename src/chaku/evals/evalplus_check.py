@@ -14,7 +14,9 @@ FLOAT_TOLERANCE = 1e-6  # absolute, for answers that are floats or lists of them
 RELATIVE_TOLERANCE = 1e-7
 
 
-def check_answers(candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str) -> None:
+def check_answers(
+    candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str
+) -> None:
     """Raises AssertionError, with the input, at the first answer that is not right."""
     right = ORACLES.get(name)
     for arguments in inputs:

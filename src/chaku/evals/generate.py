@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,17 @@ REQUESTS_AT_ONCE = 16  # to an endpoint, which batches them
 
 @dataclass(frozen=True)
 class Sampling:
-    """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context."""
+    """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context.
+
+    `max_prompt_tokens`: of a longer prompt without a suffix the end alone is asked (None: what the context has room for).
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     num_samples: int = 1
     seed: int = 0
     max_tokens: int | None = None
+    max_prompt_tokens: int | None = None
 
     def params(self, benchmark: Benchmark, source: "Engine | Endpoint") -> "SamplingParams":
         """Raises ChakuError for a value out of range."""
@@ -48,6 +52,7 @@ class Sampling:
             stop=benchmark.stops,
             seed=self.seed,
             num_samples=self.num_samples,
+            healing=benchmark.healing,
         )
 
 
@@ -62,9 +67,17 @@ def generate_samples(
     """
     tasks = [task for task in tasks if task.in_split]
     if unasked := next((task.task_id for task in tasks if not task.prompt), None):
-        raise ChakuError(f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file")
+        raise ChakuError(
+            f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file"
+        )
     params = sampling.params(benchmark, source)
+    if isinstance(source, Endpoint) and (benchmark.healing or sampling.max_prompt_tokens is not None):
+        raise ChakuError(
+            f"{benchmark.name}: an endpoint takes text, so its tokens can be neither healed nor counted; give a model's "
+            "directory, or choose a benchmark without healing and no limit of the prompt's tokens"
+        )
     record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
+    record["max_prompt_tokens"] = sampling.max_prompt_tokens
     if benchmark.mode is not None:
         record["mode"] = benchmark.mode
     _claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
@@ -75,8 +88,12 @@ def generate_samples(
         missing = [pair for pair in wanted if (pair[0].task_id, pair[1]) not in texts]
         done = len(wanted) - len(missing)
         bar = stack.enter_context(progress(f"{benchmark.name}: samples", len(wanted), "samples", initial=done))
-        write = _ask_endpoint if isinstance(source, Endpoint) else _ask_engine
-        for group in write(benchmark, missing, source, params):
+        groups = (
+            _ask_endpoint(benchmark, missing, source, params)
+            if isinstance(source, Endpoint)
+            else _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens)
+        )
+        for group in groups:
             cut = {(task.task_id, index): benchmark.cut_text(task, text) for task, index, text in group}
             journal.append(
                 {"task_id": task_id, "index": index, "completion": text} for (task_id, index), text in cut.items()
@@ -89,7 +106,11 @@ def generate_samples(
 def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
     if isinstance(source, Endpoint):
         return {"model": source.model, "endpoint": source.address}
-    return {"model_sha256": weights_sha256(source.model), "tokenizer_sha256": source.tokenizer.sha256}
+    return {
+        "model_sha256": weights_sha256(source.model),
+        "tokenizer_sha256": source.tokenizer.sha256,
+        "context": source.model.config.max_position_embeddings,
+    }
 
 
 def _claim(path: Path, record: dict[str, Any]) -> None:
@@ -117,7 +138,11 @@ Group = list[tuple[Task, int, str]]  # completions that came together
 
 
 def _ask_engine(
-    benchmark: Benchmark, missing: Sequence[tuple[Task, int]], engine: "Engine", params: "SamplingParams"
+    benchmark: Benchmark,
+    missing: Sequence[tuple[Task, int]],
+    engine: "Engine",
+    params: "SamplingParams",
+    max_prompt_tokens: int | None,
 ) -> Iterator[Group]:
     """A batch of tasks at a time. The samples of a task come together, and depend on nothing but it and the seed."""
     wanted: dict[str, list[int]] = {}
@@ -125,7 +150,7 @@ def _ask_engine(
     for task, index in missing:
         tasks[task.task_id] = task
         wanted.setdefault(task.task_id, []).append(index)
-    prompts = {name: _prompt_ids(benchmark, task, engine, params) for name, task in tasks.items()}
+    prompts = {name: _prompt_ids(benchmark, task, engine, params, max_prompt_tokens) for name, task in tasks.items()}
     by_length = iter(sorted(tasks, key=lambda name: len(prompts[name])))
     at_once = max(engine.batch_size // params.num_samples, 1)
     while names := list(islice(by_length, at_once)):
@@ -138,11 +163,17 @@ def _ask_engine(
         ]
 
 
-def _prompt_ids(benchmark: Benchmark, task: Task, engine: "Engine", params: "SamplingParams") -> list[int]:
+def _prompt_ids(
+    benchmark: Benchmark, task: Task, engine: "Engine", params: "SamplingParams", max_prompt_tokens: int | None
+) -> list[int]:
     from chaku.inference.prompts import complete, infill
 
     if task.suffix is None:
-        return complete(engine.tokenizer, task.prompt)
+        ids = complete(engine.tokenizer, task.prompt)
+        begin = len(engine.tokenizer.begin)
+        if max_prompt_tokens is not None and len(ids) - begin > max_prompt_tokens:
+            ids = ids[:begin] + ids[len(ids) - max_prompt_tokens :]
+        return ids
     room = engine.model.config.max_position_embeddings - params.max_tokens
     return infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
 from chaku.evals.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
-from chaku.tokens.infilling import MODES, Mode
+from chaku.tokens.special import MODES, Mode
 
 URL = "https://github.com/openai/human-eval-infilling/raw/master/data/"
 FILES = {

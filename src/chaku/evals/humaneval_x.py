@@ -3,7 +3,8 @@
 Programs are put together as CodeGeeX's `evaluate_humaneval_x.py` does, with four differences that no right solution
 feels: JavaScript's `console.assert`, which only prints, fails here; Go's assertions come with the program, so that
 no module is fetched; Rust's tests are called by `main`, as there is no cargo; and crates that a Rust program does not
-use are not asked for. A problem that needs a crate, or has no test, is not among those asked (`in_split`).
+use are not asked for. Four of Rust's problems are not asked (`in_split`): three tests need a crate, and one problem has
+no test. Some solutions of the file cannot pass, though the tests are right: those are not references.
 """
 
 import re
@@ -39,6 +40,8 @@ func (a assertionsOf) Equal(expected, actual interface{}) {
 """
 TESTIFY = '"github.com/stretchr/testify/assert"'
 RUST_CRATES = ("rand", "regex", "md5")
+# 112 returns a value in a comma expression, 155 forgets 0, and 162 needs js-md5 where Node's own crypto would do.
+NOT_REFERENCES = {f"JavaScript/{number}" for number in (112, 155, 162)}
 JS_ASSERT = 'function assert_(holds) { if (!holds) throw new Error("assertion failed"); }\n'
 
 
@@ -50,9 +53,9 @@ def load_humaneval_x(language: str, path: Path | None = None) -> list[Task]:
         Task(
             task_id=row["task_id"],
             prompt=_prompt(language, row),
-            references=(row["canonical_solution"],),
+            references=(row["canonical_solution"],) if _is_reference(language, row) else (),
             data={name: row.get(name, "") for name in ("test", "import", "test_setup")},
-            in_split=language != "rust" or _runs_without_cargo(row),
+            in_split=language != "rust" or _is_tested(row),
         )
         for row in read_rows(path, fields)
     ]
@@ -124,11 +127,15 @@ def rust(task: Task, completion: str) -> Job:
     return Job(code, language="rust", tests=(f"{test}\nfn main() {{\n{calls}}}\n",))
 
 
-def _runs_without_cargo(row: Mapping[str, Any]) -> bool:
+def _is_reference(language: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row's solution can pass where there are no modules but the language's own."""
+    needs_crate = language == "rust" and any(_mentions(row["canonical_solution"], name) for name in RUST_CRATES)
+    return not needs_crate and row["task_id"] not in NOT_REFERENCES
+
+
+def _is_tested(row: Mapping[str, Any]) -> bool:
     test = _uncommented(row["test"])
-    return bool(_rust_tests(test)) and not any(
-        _mentions(row["canonical_solution"] + test, name) for name in RUST_CRATES
-    )
+    return bool(_rust_tests(test)) and not any(_mentions(test, name) for name in RUST_CRATES)
 
 
 def _rust_tests(test: str) -> list[str]:
@@ -162,7 +169,11 @@ def cut(language: str, text: str) -> str:
 def _benchmark(language: str) -> Benchmark:
     program = PROGRAMS[language]
     stops = PYTHON_STOPS if language == "python" else ("\n```",)
-    left_out = "; without the six that need cargo or have no test" if language == "rust" else ""
+    left_out = (
+        "; four of the 164 problems have no test, or one that needs a crate, and are not asked"
+        if language == "rust"
+        else ""
+    )
     return Benchmark(
         name=f"humaneval-x-{language}",
         load=partial(load_humaneval_x, language),

@@ -26,7 +26,9 @@ class Journal:
                 self.rows.append(json.loads(line))
             except ValueError as error:
                 self._file.close()
-                raise ChakuError(f"{path}, line {number} is damaged ({error}); remove the file to start anew") from error
+                raise ChakuError(
+                    f"{path}, line {number} is damaged ({error}); remove the file to start anew"
+                ) from error
             whole += len(line)
         self._file.truncate(whole)
         self._file.seek(0, os.SEEK_END)

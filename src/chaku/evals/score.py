@@ -11,7 +11,7 @@ from typing import Any
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
-from chaku.evals.judging import Judge, Limits, check_machine, check_references
+from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
 from chaku.evals.manifest import versions
 from chaku.evals.pass_at_k import bootstrap_interval, pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
@@ -71,8 +71,10 @@ def score_samples(
     journal = out / ".verdicts.jsonl"
     judge = Judge(benchmark, limits, journal)
     num_references = check_references(judge, chosen)
-    if not num_references:
-        say(f"{benchmark.name}: the problems have no reference solutions, so none was run")
+    check_wrong(judge, benchmark, chosen)
+    if num_references < len(chosen):
+        number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
+        say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
     judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
     record = {
         **versions(),
@@ -100,9 +102,7 @@ def score_samples(
     return results
 
 
-def summarise(
-    tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]
-) -> dict[str, Any]:
+def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]) -> dict[str, Any]:
     """pass@k with intervals, counts of problems, samples and verdicts, means of measures, and pass@k by group."""
     counts = {task.task_id: [0, 0] for task in tasks}
     for sample, judgement in pairs:
@@ -118,9 +118,7 @@ def summarise(
         "num_passed": sum(correct > 0 for _, correct in by_task.values()),
         "pass_at_k": {str(k): fmean(values[k]) for k in ks},
         "intervals_95": {str(k): list(bootstrap_interval(values[k])) for k in ks},
-        "measures": {
-            name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names
-        },
+        "measures": {name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names},
         "verdicts": dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
         "by_group": {group: _group(group, tasks, by_task, ks) for group in groups},
     }
