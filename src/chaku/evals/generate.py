@@ -28,7 +28,7 @@ REQUESTS_AT_ONCE = 16  # to an endpoint, which batches them
 class Sampling:
     """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context.
 
-    `max_prompt_tokens`: of a longer prompt without a suffix the end alone is asked (None: what the context has room for).
+    `max_prompt_tokens`: only the end of a longer prompt is asked (None: what the context has room for).
     """
 
     temperature: float = 0.0
@@ -73,13 +73,13 @@ def generate_samples(
     params = sampling.params(benchmark, source)
     if isinstance(source, Endpoint) and (benchmark.healing or sampling.max_prompt_tokens is not None):
         raise ChakuError(
-            f"{benchmark.name}: an endpoint takes text, so its tokens can be neither healed nor counted; give a model's "
+            f"{benchmark.name}: an endpoint takes text, so tokens can be neither healed nor counted; give a model's "
             "directory, or choose a benchmark without healing and no limit of the prompt's tokens"
         )
     record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
     if benchmark.mode is not None:
-        record["mode"] = benchmark.mode
+        record["mode"] = "the endpoint's own" if isinstance(source, Endpoint) else benchmark.mode
     _claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(out / "completions.jsonl"))

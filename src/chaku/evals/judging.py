@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.journal import Journal
 from chaku.files import sha256_json
-from chaku.sandbox import isolation, languages, pool
+from chaku.sandbox import languages, pool, probe
 from chaku.sandbox.verdict import Job, Verdict
 
 NUM_WRONG = 3  # problems that a wrong completion is tried on
@@ -138,7 +138,7 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
     """What is missing here to run a benchmark's programs, the sandbox or a toolchain; None when nothing is."""
     if benchmark.jobs is None:
         return None
-    if isolated and (problem := isolation.check_sandbox()):
+    if isolated and (problem := probe.check_sandbox()):
         return problem
     problems = (languages.why_not(language) for language in benchmark.languages)
     return next((problem for problem in problems if problem), None)
@@ -179,6 +179,6 @@ def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> No
     for (task, _), judgement in zip(asked, judge.judge(asked, "check that the tests can fail"), strict=True):
         if judgement.passed or judgement.verdict not in ("failed", "crashed"):
             raise ChakuError(
-                f"{benchmark.name}: a completion that does nothing but raise an error should fail {task.task_id}, but the "
-                f"verdict is {judgement.verdict} ({judgement.reason}); nothing is scored, as the tests are not reached"
+                f"{benchmark.name}: a completion that only raises an error should fail {task.task_id}, but the verdict "
+                f"is {judgement.verdict} ({judgement.reason}); nothing is scored, as the tests do not tell"
             )
