@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from chaku.evals.benchmark import Benchmark
-from chaku.evals.generate import Sampling, generate_samples
+from chaku.evals.generate import GREEDY, Sampling, generate_samples
 from chaku.evals.judging import check_machine
 from chaku.evals.samples import read_samples
-from chaku.evals.score import Scoring, score_samples
+from chaku.evals.score import AS_IT_IS, Scoring, score_samples
 
 if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
@@ -24,8 +24,8 @@ def run_benchmark(
     *,
     problems: Path | None = None,
     limit: int | None = None,
-    sampling: Sampling = Sampling(),
-    scoring: Scoring = Scoring(),
+    sampling: Sampling = GREEDY,
+    scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
     """Generate and score; returns what OUT/results.json holds. Without `out` nothing is kept, and nothing resumes.
 
@@ -45,7 +45,7 @@ def score_file(
     out: Path | None = None,
     *,
     problems: Path | None = None,
-    scoring: Scoring = Scoring(),
+    scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
     """Score a file of samples; see `score_samples`."""
     with _directory(out) as directory:
