@@ -19,7 +19,10 @@ def check_answers(
 ) -> None:
     """Raises AssertionError, with the input, at the first answer that is not right."""
     right = ORACLES.get(name)
+    too_large = TOO_LARGE.get(name)
     for arguments in inputs:
+        if too_large and too_large(*arguments):
+            continue
         expected = reference(*copy.deepcopy(arguments))
         answer = candidate(*copy.deepcopy(arguments))
         accepted = right(answer, expected, arguments) if right else same(answer, expected, atol)
@@ -51,7 +54,7 @@ def equal(answer: Any, expected: Any, atol: float) -> bool:
         return (
             type(answer) is type(expected)
             and len(answer) == len(expected)
-            and all(equal(one, other, atol) for one, other in zip(answer, expected))
+            and all(equal(one, other, atol) for one, other in zip(answer, expected, strict=True))
         )
     if isinstance(expected, dict):
         return (
@@ -92,10 +95,14 @@ def digit_distance(answer: Any, expected: Any, arguments: Any) -> bool:
     """MBPP 558: or with the shorter number filled with zeros."""
     one, other = map(str, arguments)
     width = max(len(one), len(other))
-    filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width)))
+    filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width), strict=True))
     return same(answer, expected, 0) or same(answer, filled, 0)
 
 
+# MBPP 255 has 5 inputs, of 112, whose answers are of 100 MB to 1 GB: too much for a candidate to hand over.
+TOO_LARGE: dict[str, Callable[..., bool]] = {
+    "combinations_colors": lambda colors, number: len(colors) >= 4 and number >= 76,
+}
 ORACLES: dict[str, Callable[[Any, Any, Any], bool]] = {
     "find_zero": is_root,
     "sum_div": or_zero,

@@ -56,6 +56,9 @@ class Sampling:
         )
 
 
+GREEDY = Sampling()
+
+
 def generate_samples(
     benchmark: Benchmark, tasks: Sequence[Task], source: "Engine | Endpoint", sampling: Sampling, out: Path
 ) -> tuple[list[Sample], dict[str, Any]]:
@@ -88,11 +91,10 @@ def generate_samples(
         missing = [pair for pair in wanted if (pair[0].task_id, pair[1]) not in texts]
         done = len(wanted) - len(missing)
         bar = stack.enter_context(progress(f"{benchmark.name}: samples", len(wanted), "samples", initial=done))
-        groups = (
-            _ask_endpoint(benchmark, missing, source, params)
-            if isinstance(source, Endpoint)
-            else _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens)
-        )
+        if isinstance(source, Endpoint):
+            groups = _ask_endpoint(missing, source, params)
+        else:
+            groups = _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens)
         for group in groups:
             cut = {(task.task_id, index): benchmark.cut_text(task, text) for task, index, text in group}
             journal.append(
@@ -178,9 +180,7 @@ def _prompt_ids(
     return infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
 
 
-def _ask_endpoint(
-    benchmark: Benchmark, missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams"
-) -> Iterator[Group]:
+def _ask_endpoint(missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams") -> Iterator[Group]:
     """Many requests at a time, each for one sample, whose seed is the run's plus its index."""
 
     def ask(task: Task, index: int) -> Group:

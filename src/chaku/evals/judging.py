@@ -12,7 +12,8 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.journal import Journal
 from chaku.files import sha256_json
-from chaku.sandbox import languages, pool, probe
+from chaku.sandbox import languages, pool
+from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
 NUM_WRONG = 3  # problems that a wrong completion is tried on
@@ -138,7 +139,7 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
     """What is missing here to run a benchmark's programs, the sandbox or a toolchain; None when nothing is."""
     if benchmark.jobs is None:
         return None
-    if isolated and (problem := probe.check_sandbox()):
+    if isolated and (problem := check_sandbox()):
         return problem
     problems = (languages.why_not(language) for language in benchmark.languages)
     return next((problem for problem in problems if problem), None)

@@ -4,7 +4,8 @@ Problems 1 to 10 are for prompts, 11 to 510 for the test; of the sanitized subse
 MBPP's own README, with problems 2, 3 and 4 solved before, and of the Code Llama paper's figure 12 (zero-shot).
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ def ask(row: Row) -> str:
     """The task and its asserts, in the words of MBPP's README."""
     text = row["text"] if "text" in row else row["prompt"]  # the sanitized file's name for it
     tests = "\n".join(row["test_list"][:NUM_SHOWN])
-    return f"You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{tests}"
+    task = f"You are an expert Python programmer, and here is your task: {text}"
+    return f"{task} Your code should pass these tests:\n\n{tests}"
 
 
 def three_shot(row: Row, shots: Sequence[Row]) -> str:
@@ -69,7 +71,15 @@ def jobs(task: Task, completion: str) -> list[Job]:
     """The code, the problem's imports and set-up (which may use the code's classes), and each assert."""
     setup = task.data.get("test_setup_code", "")
     tests = ([setup] if setup.strip() else []) + list(task.data["test_list"])
-    return [Job(completion, tests=tuple(map(_unix, tests)), prelude="\n".join(task.data.get("test_imports", ())))]
+    prelude = "\n".join(task.data.get("test_imports", ()))
+    return [Job(completion, tests=tuple(map(_unix, tests)), prelude=prelude, entry_point=entry_point(task.data))]
+
+
+def entry_point(row: Mapping[str, Any]) -> str:
+    """The function that the asserts call: the first of the solution's that they name. Problem 126 asks for a `sum`."""
+    defined = re.findall(r"^def\s+(\w+)", row["code"], re.MULTILINE)
+    called = re.findall(r"(\w+)\s*\(", row["test_list"][0]) if row["test_list"] else []
+    return next((name for name in called if name in defined), "")
 
 
 def between_tags(task: Task, text: str) -> str:

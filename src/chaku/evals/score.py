@@ -22,13 +22,13 @@ ISOLATED = "sandbox"
 NOT_ISOLATED = "none: --unsafe-no-sandbox"
 # What is not known of samples that were not made here.
 UNKNOWN = dict.fromkeys(
-    ("model", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed"), None
+    ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed"), None
 )
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What may be chosen of a scoring; None is the benchmark's own. `partial`: problems without samples are left out."""
+    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out."""
 
     ks: tuple[int, ...] | None = None
     timeout: float | None = None
@@ -46,12 +46,15 @@ class Scoring:
         return Limits(timeout, memory_mb, self.num_workers, self.isolated)
 
 
+AS_IT_IS = Scoring()
+
+
 def score_samples(
     benchmark: Benchmark,
     tasks: Sequence[Task],
     samples: Sequence[Sample],
     out: Path,
-    scoring: Scoring = Scoring(),
+    scoring: Scoring = AS_IT_IS,
     generation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score samples into `out`; returns what `results.json` holds.

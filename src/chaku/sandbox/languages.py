@@ -50,6 +50,11 @@ def plan(job: Job) -> Plan:
     raise ChakuError(f"the sandbox has no runner for {job.language!r}; it runs python")
 
 
+def why_not(language: str) -> str | None:
+    """None where programs in the language can be run here."""
+    return None if language == "python" else f"the sandbox has no runner for {language!r}"
+
+
 @functools.cache
 def prefixes() -> tuple[Path, ...]:
     """Folders of toolchains that lie outside the system's own."""
