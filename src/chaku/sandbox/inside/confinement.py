@@ -26,6 +26,7 @@ class Confinement:
         """For process 1: an empty /tmp, /dev/shm and /proc. Without isolation, at least a process group of its own."""
         if self.isolated:
             kernel.mount_scratch(self.job["scratch_mb"] * kernel.MEGABYTE)
+            kernel.mount_proc()
             os.chdir(self.job["folder"])
         else:
             os.setsid()
