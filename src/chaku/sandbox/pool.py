@@ -16,7 +16,7 @@ ATTEMPTS = 3  # at a job whose worker dies under it; the verdict is then "sandbo
 
 
 def run(job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB, isolated: bool = True) -> Verdict:
-    """The verdict of one job. `timeout`: CPU seconds; a wait may last twice that and 5 s by the clock, twice.
+    """The verdict of one job. `timeout`: CPU seconds; a wait may last three times that and 10 s by the clock, twice.
 
     Raises ChakuError where programs cannot be isolated, unless `isolated` is False: then the program runs as the user
     that calls, with nothing but its limits around it.

@@ -66,7 +66,11 @@ class Worker:
         theirs.close()
         self._channel = ours
         ours.settimeout(START_SECONDS)
-        self._receive()
+        try:
+            self._receive()
+        except WorkerDied:
+            self.stop()
+            raise
 
     @property
     def running(self) -> bool:
@@ -146,7 +150,7 @@ class Worker:
 
 def wall_limit(timeout: float) -> float:
     """Seconds that a program may take by the clock: generous, as other work may share the machine."""
-    return 2 * timeout + 5
+    return 3 * timeout + 10
 
 
 def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_mb: int) -> Verdict:

@@ -36,6 +36,7 @@ class Confinement:
         self._standard_files(self.files[0], self.files[1], self.files[2])
         job = self.job
         self._confine({keep}, job["cpu_seconds"], job["memory_mb"], FILE_MB, job["virtual"])
+        kernel.traceable(True)  # by itself: its own /proc/self
 
     def compiler(self) -> None:
         """Become a process in which a compiler may run."""

@@ -26,6 +26,7 @@ END_SECONDS = 1.0  # that a candidate which hung up has to end
 def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> dict[str, Any]:
     """Fork the candidate, then read the tests, run them, say how it went (`report_to` is kept open for that)."""
     here, there = socket.socketpair()
+    kernel.traceable(False)
     child = os.fork()
     if child == 0:
         try:
@@ -34,11 +35,10 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: in
         finally:
             os._exit(70)
     there.close()
-    kernel.untraceable()
     with os.fdopen(tests_from, "rb", closefd=False) as file:
         trusted = marshal.load(file)
     walls.judge({here.fileno(), report_to})
-    peer = Peer(here, private=True)
+    peer = Peer(here, other_process=child)
     status, reason, results = run_tests(trusted, peer)
     died = _wait(child, END_SECONDS) if peer.gone else None
     if died is None:

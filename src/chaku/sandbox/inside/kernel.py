@@ -170,9 +170,9 @@ def drop_rights(user: int | None) -> None:
     _libc.prctl(PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0)
 
 
-def untraceable() -> None:
-    """Nobody of the same user may look into this process's memory."""
-    _libc.prctl(PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0)
+def traceable(allowed: bool) -> None:
+    """Whether others of the same user may look into this process's memory."""
+    _libc.prctl(PR_SET_DUMPABLE, ctypes.c_ulong(int(allowed)), 0, 0, 0)
 
 
 def restrict_files(may_signal: bool = False) -> int:

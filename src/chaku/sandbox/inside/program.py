@@ -5,6 +5,7 @@ import resource
 import secrets
 import signal
 import sys
+import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -93,7 +94,7 @@ def _run(source: str, nonce: str, report_to: int) -> None:
         status, reason, code = "failed", f"left before its end (exit status {left & 255})", left & 255
     except BaseException as error:
         status, reason, code = "failed", in_words(error), 1
-        _print_traceback()
+        _print_traceback(error)
     for flush in flushes:
         try:
             flush()
@@ -103,11 +104,11 @@ def _run(source: str, nonce: str, report_to: int) -> None:
     leave(code)
 
 
-def _print_traceback() -> None:
+def _print_traceback(error: BaseException) -> None:
+    """Without the exception's own methods and within bounds, as the program may have filled its message."""
     try:
-        import traceback
-
-        traceback.print_exc(limit=-20)
+        traceback.print_tb(error.__traceback__.tb_next if error.__traceback__ else None, limit=-20)
+        print(in_words(error), file=sys.stderr)
     except BaseException:
         return
 

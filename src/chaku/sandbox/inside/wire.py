@@ -7,6 +7,8 @@ the candidate's that claims to be equal to everything is, for the judge, a `Remo
 
 import builtins
 import json
+import os
+import select
 import socket
 import struct
 from collections import Counter, OrderedDict, deque
@@ -19,6 +21,7 @@ MAX_MESSAGE = 64 * 2**20
 MAX_OBJECTS = 100_000
 MAX_TEXT = 500  # characters of an exception's message
 PLAIN = frozenset((str, int, float, bool, type(None)))
+LOOK_SECONDS = 0.25  # how often a silent candidate is looked after
 BIG = 2**63  # JSON's digits of larger whole numbers would be slow to read, and are limited
 
 
@@ -99,11 +102,15 @@ OPERATIONS: dict[str, Any] = {
 
 
 class Peer:
-    """One end of the wire. `private`: this side's objects show only their public attributes (the judge's end)."""
+    """One end of the wire. `other_process`: the candidate's, at the judge's end.
 
-    def __init__(self, channel: socket.socket, private: bool):
+    There, objects show only their public attributes, and the other side is gone as soon as its process has ended or
+    stopped, whoever else may hold the wire.
+    """
+
+    def __init__(self, channel: socket.socket, other_process: int | None = None):
         self.channel = channel
-        self.private = private
+        self.other_process = other_process
         self.objects: list[Any] = []
         self.numbers: dict[int, int] = {}
         self.gone = False
@@ -136,6 +143,9 @@ class Peer:
     def _exactly(self, size: int) -> bytearray:
         data = bytearray()
         while len(data) < size:
+            if self.other_process is not None and not select.select([self.channel], [], [], LOOK_SECONDS)[0]:
+                self._look()
+                continue
             try:
                 part = self.channel.recv(min(size - len(data), 1 << 20))
             except OSError:
@@ -145,6 +155,14 @@ class Peer:
                 raise Gone
             data += part
         return data
+
+    def _look(self) -> None:
+        """Raises Gone when the other side's process has ended, or has stopped itself."""
+        assert self.other_process is not None
+        flags = os.WEXITED | os.WSTOPPED | os.WNOWAIT | os.WNOHANG
+        if os.waitid(os.P_PID, self.other_process, flags) is not None:
+            self.gone = True
+            raise Gone
 
     # --- asking and answering
 
@@ -178,7 +196,7 @@ class Peer:
         _, operation, number, arguments, named = message
         try:
             values = [self.decode(each) for each in arguments]
-            if self.private and operation in ("get", "set"):
+            if self.other_process is not None and operation in ("get", "set"):
                 _check_public(self.objects[number], values[0])
             keywords = {name: self.decode(each) for name, each in named.items()}
             result = OPERATIONS[operation](self.objects[number], *values, **keywords)
@@ -200,13 +218,13 @@ class Peer:
     def _exception(self, names: list[str], text: str, arguments: list[Any]) -> BaseException:
         """The exception that the other side told of: the built-in type that is nearest, under its own name."""
         base: Any = next((each for name in names if _is_exception(each := getattr(builtins, name, None))), Exception)
-        kind = base if base.__name__ == names[0] else type(str(names[0]).replace("\0", ""), (base,), {})
+        kind: Any = base if base.__name__ == names[0] else type(str(names[0]).replace("\0", ""), (base,), {})
         try:
             error = kind(*[self.decode(each) for each in arguments])
         except Exception:
             error = kind.__new__(kind)
         error.args = error.args or ((str(text),) if text else ())
-        return error  # type: ignore[no-any-return]
+        return error
 
     # --- values
 
@@ -227,10 +245,12 @@ class Peer:
             return {_MAPPINGS[kind]: [[self._encode(key), self._encode(each)] for key, each in value.items()]}
         if kind in _BY_TEXT:
             return {"t": [kind.__name__, _BY_TEXT[kind][0](value)]}
-        if kind is Remote and object.__getattribute__(value, "_peer") is self:
+        if isinstance(value, Remote) and object.__getattribute__(value, "_peer") is self:
             return {"back": object.__getattribute__(value, "_number")}
-        if kind is type and getattr(builtins, value.__name__, None) is value:
-            return {"type": value.__name__}
+        if kind is type and vars(builtins).get(name := value.__name__) is value:
+            return {"type": name}
+        if kind.__module__ == "numpy" and not getattr(value, "shape", True):  # a number of numpy's
+            return self._encode(value.item())
         for base, how in _BASES:
             if isinstance(value, base):
                 return self._encode(how(value))
@@ -365,10 +385,6 @@ def _rewrite(place: Any, value: Any) -> None:
 
 
 _REPLACERS: dict[Any, Any] = {
-    list: _rewrite,
-    bytearray: _rewrite,
-    deque: _rewrite,
-    dict: _refill,
-    set: _refill,
-    Counter: _refill,
+    **dict.fromkeys((list, bytearray, deque), _rewrite),
+    **dict.fromkeys((dict, set, Counter, OrderedDict), _refill),
 }

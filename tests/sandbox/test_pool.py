@@ -1,0 +1,128 @@
+"""Many jobs: order, load, time-outs confirmed alone, workers that die, and no sandbox."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from chaku.errors import ChakuError
+from chaku.sandbox import probe, worker
+from chaku.sandbox.pool import run, run_many, run_stream
+from chaku.sandbox.probe import check_sandbox
+from chaku.sandbox.verdict import Job
+
+
+def test_verdicts_come_in_order_and_do_not_disturb_each_other() -> None:
+    programs = ["assert True", "import os; os.abort()", "assert False", "x = [0] * 10**9", "assert True"] * 3
+    statuses = [verdict.status for verdict in run_many([Job(each) for each in programs], num_workers=4)]
+    assert statuses == ["passed", "crashed", "failed", "out_of_memory", "passed"] * 3
+    assert run_many([]) == []
+
+
+def test_a_busy_machine_changes_no_verdict() -> None:
+    busy = Job(
+        "import time\ndef f():\n    while time.process_time() < 0.7:\n        pass", tests=("f()",), entry_point="f"
+    )
+    assert all(verdict.passed for verdict in run_many([busy] * 8, timeout=2, num_workers=8))
+
+
+def test_a_wait_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = iter([0.4, 20.0])
+    monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 20.0))
+    assert run(Job("import time\ntime.sleep(0.8)")).passed
+
+
+def test_jobs_are_taken_as_workers_are_free() -> None:
+    taken = []
+
+    def jobs():
+        for number in range(6):
+            taken.append(number)
+            yield Job(f"print({number})")
+
+    stream = run_stream(jobs(), num_workers=1)
+    index, verdict = next(stream)
+    assert verdict.stdout == f"{index}\n"
+    assert len(taken) < 6
+    stream.close()
+
+
+def test_a_worker_that_dies_is_replaced_and_its_job_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    original, deaths = worker.Worker._receive, iter([True])
+
+    def receive(self: worker.Worker) -> dict:
+        if self._process is not None and getattr(self, "used", False) and next(deaths, False):
+            self._process.kill()
+        self.used = True
+        return original(self)
+
+    monkeypatch.setattr(worker.Worker, "_receive", receive)
+    assert all(verdict.passed for verdict in run_many([Job("assert True")] * 3, num_workers=1))
+
+
+def test_a_worker_that_always_dies_is_a_sandbox_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_nothing(self: worker.Worker, job: Job, **_: object) -> None:
+        raise worker.WorkerDied("broken")
+
+    check_sandbox()
+    monkeypatch.setattr(worker.Worker, "run", run_nothing)
+    verdict = run(Job("assert True"))
+    assert (verdict.status, verdict.reason) == ("sandbox_error", "broken")
+
+
+def test_nothing_is_left_behind() -> None:
+    def count() -> tuple[int, int, int]:
+        processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
+        mine = [line for line in processes.splitlines() if "chaku.sandbox.inside" in line and str(os.getpid()) in line]
+        return len(mine), len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/tmp").iterdir()))
+
+    run_many([Job("pass")], num_workers=2)
+    before = count()
+    run_many([Job("import os\nos.fork()\nopen('/tmp/x', 'w')"), Job("1/0"), Job("x = 1")] * 10, num_workers=2)
+    assert count()[:2] == before[:2]
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(ChakuError, match="cobol"):
+        run(Job("", language="cobol"))
+
+
+def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe.how_to_isolate.cache_clear()
+    try:
+        with monkeypatch.context() as without:
+            without.setenv("PATH", "/nowhere")
+            with pytest.raises(ChakuError, match="apt-get install bubblewrap"):
+                run(Job("print(1)"))
+            assert "not installed" in (check_sandbox() or "")
+            assert run(Job("print(1)"), isolated=False).stdout == "1\n"
+    finally:
+        probe.how_to_isolate.cache_clear()
+
+
+def test_a_bubblewrap_that_cannot_isolate_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    probe.how_to_isolate.cache_clear()
+    try:
+        with monkeypatch.context() as broken:
+            broken.setenv("PATH", str(tmp_path))
+            with pytest.raises(ChakuError, match=r"(?s)No permissions to create.*seccomp=unconfined"):
+                run_many([Job("print(1)")])
+    finally:
+        probe.how_to_isolate.cache_clear()
+
+
+def test_without_isolation_verdicts_are_the_same_and_folders_go(tmp_path: Path) -> None:
+    jobs = [
+        Job("open('x', 'w').write('y')\nprint(open('x').read())"),
+        Job("import os\nos._exit(0)"),
+        Job("def f(x):\n    return x * 2", tests=("assert f(1) == 2",), entry_point="f"),
+        Job("def f(x):\n    return 3", tests=("assert f(1) == 2",), entry_point="f"),
+        Job("while True:\n    pass"),
+    ]
+    verdicts = run_many(jobs, isolated=False, timeout=0.5, num_workers=2)
+    assert [each.status for each in verdicts] == ["passed", "failed", "passed", "failed", "timed_out"]
+    assert not list(Path("/tmp").glob("chaku-*"))
