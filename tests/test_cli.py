@@ -1,6 +1,8 @@
 """Every verb, as a user types it: what it prints, its exit status, its one-line errors."""
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +41,35 @@ def test_complete_streams_and_prints_json(checkpoint, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+def test_complete_reads_standard_input_and_stops_before_a_text(checkpoint, capsys, monkeypatch):
+    common = ["complete", str(checkpoint), "-", "--max-tokens", "30", "--temperature", "1", "--seed", "4", "--json"]
+
+    def run(*more):
+        monkeypatch.setattr("sys.stdin", io.StringIO("def f"))
+        assert main([*common, *more]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    whole = run()
+    [stop] = re.findall("[a-zA-Z0-9]{2}", whole["text"])[:1]
+    expected = {"text": whole["text"][: whole["text"].index(stop)], "finish_reason": "stop"}
+    assert run("--stop", stop) == expected
+    assert run("--stop", "never written", "--stop", stop) == expected
+    assert run("--seed", "5") != whole
+
+
+def test_a_text_longer_than_the_context_is_cut_and_that_is_said(checkpoint, capsys, tmp_path):
+    long = "value = 1\n" * 50
+    assert main(["complete", str(checkpoint), long, "--max-tokens", "8", "--json"]) == 0
+    assert "the beginning is cut" in capsys.readouterr().err
+    file = tmp_path / "long.py"
+    file.write_text(f"{long}<FILL_ME>\n{long}")
+    for mode in ("psm", "spm"):
+        assert main(["infill", str(checkpoint), str(file), "--max-tokens", "8", "--mode", mode, "--json"]) == 0
+        shown = capsys.readouterr()
+        assert "its ends, furthest from the hole, are left out" in shown.err
+        assert json.loads(shown.out)["finish_reason"] in ("stop", "length")
+
+
 @pytest.mark.parametrize("mode", ["psm", "spm"])
 def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
     file = tmp_path / "hole.py"
@@ -59,10 +90,12 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
         (["complete", "/nowhere", "x"], "is not a checkpoint"),
         (["infill", "CHECKPOINT", "/nowhere.py"], "cannot read /nowhere.py"),
         (["infill", "CHECKPOINT", "NO_MARK"], "exactly one"),
+        (["infill", "CHECKPOINT", "NO_MARK", "--prefix", "x"], "a file, or --prefix and --suffix: not both"),
         (["complete", "CHECKPOINT", "x", "--temperature", "-1"], "temperature is -1.0"),
         (["complete", "CHECKPOINT", "x", "--max-tokens", "64"], "fills the context"),
         (["eval", "CHECKPOINT", "--benchmark", "nothing"], "there is no benchmark 'nothing'"),
         (["eval", "CHECKPOINT", "--benchmark", "perplexity"], "give --corpus"),
+        (["eval", "CHECKPOINT", "--benchmark", "perplexity", "--corpus", "/nowhere"], "/nowhere has no heldout-"),
         (["run", "/nowhere.toml"], "does not exist"),
         (["report", "/nowhere"], "is not a run directory"),
         (["corpus", "build", "--out", "OUT"], "no sources"),

@@ -24,6 +24,7 @@ from chaku.model.lora import LoraConfig, merge_lora
 from chaku.pipeline import run_recipe
 from chaku.recipe import load_recipe
 from chaku.tokens.tokenizer import Tokenizer, llama_definition
+from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
 from family import write_recipe
 
@@ -118,6 +119,10 @@ def test_a_run_leaves_everything(whole):
         for file in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
             assert (whole / "stages" / name / file).is_file()
         assert not (whole / "stages" / name / "state").exists()
+    lines = read_metrics(whole / "stages" / "code" / "metrics.jsonl")
+    assert [line["step"] for line in lines if "sample" in line] == [10, 20]
+    assert [line["step"] for line in lines if "heldout_loss" in line] == [10, 20]
+    assert 0 < sum(line.get("infilling_rate", 0) for line in lines) < 20
     assert read_json(whole / "stages" / "long" / "config.json")["rope_theta"] == 1e6
     assert {path.name for path in (whole / "evals" / "long").iterdir()} == {
         "bits_per_byte.json",
@@ -148,6 +153,8 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
         ("chaku.pipeline.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.load_model", 2),  # between code and long
+        ("chaku.evals.suite.write_json", 2),  # within the evaluation
+        ("chaku.pipeline.write_report", 1),  # at the very end
     ],
 )
 def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
@@ -162,6 +169,9 @@ def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, 
     expected_losses, expected_weights = outcome(whole)
     assert losses == expected_losses
     assert weights == expected_weights
+    for path in (whole / "evals").glob("*/*.json"):
+        assert read_json(out / path.relative_to(whole))["results"] == read_json(path)["results"]
+    assert read_json(out / "samples.json") == read_json(whole / "samples.json")
 
 
 @pytest.mark.parametrize("function", ["chaku.corpus.build.write_json", "chaku.tokens.store._write_index"])
@@ -171,6 +181,24 @@ def test_killed_before_training_it_starts_that_part_again(function, recipe_path,
     recipe = load_recipe(recipe_path, ["evals.stages=[]"])
     run_recipe(recipe, tmp_path / "run")
     assert outcome(tmp_path / "run")[1] == outcome(whole)[1]
+
+
+def test_killed_while_it_removes_what_changed_nothing_half_is_taken_for_whole(recipe_path, whole, tmp_path):
+    """The removal is cut off after its first file, whichever that is; the run goes on with the changed recipe."""
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    changes = ["evals.stages=[]", "long.training.learning_rate=5e-4"]
+    changed = tmp_path / "changed.toml"
+    changed.write_text(recipe_path.read_text().replace("learning_rate = 1e-3", "learning_rate = 5e-4"))
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(changed), str(out), "os.unlink", "4"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    left = {each.name for each in (out / "stages").iterdir()}
+    assert ".long.old" in left
+    assert "long" not in left
+    run_recipe(load_recipe(recipe_path, changes), out)
+    assert read_json(out / "stages" / "long" / "stage.json")["config"]["training"]["learning_rate"] == 5e-4
+    assert outcome(out)[1]["code"] == outcome(whole)[1]["code"]
+    assert outcome(out)[1]["long"] != outcome(whole)[1]["long"]
 
 
 def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_path, capsys):
@@ -238,14 +266,16 @@ def test_a_full_disk_is_named_and_nothing_is_lost(recipe_path, whole, tmp_path, 
 def test_a_base_model_whose_shape_does_not_fit_is_named(recipe_path, whole, tmp_path):
     text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
     path = tmp_path / "other.toml"
-    path.write_text(text.replace("vocab_size = 340", "vocab_size = 330"))
-    with pytest.raises(ChakuError, match="vocabulary of 340, but the tokenizer has 330"):
+    train_tokenizer(["def add(a, b):\n    return a + b\n" * 3], 275).save(tmp_path / "tokenizer")
+    own = f'path = "{tmp_path}/tokenizer"'
+    path.write_text(text.replace("vocab_size = 340", own).replace("train_bytes = 100_000", ""))
+    with pytest.raises(ChakuError, match="vocabulary of 340, but the tokenizer has 275"):
         run_recipe(load_recipe(path), tmp_path / "run")
 
 
 def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
     text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
-    text = text.replace("vocab_size = 340", f'path = "{whole}/tokenizer"').replace("train_bytes = 100_000", "")
+    text = text.replace("vocab_size = 340", "").replace("train_bytes = 100_000", "")  # the tokenizer is the model's own
     path = tmp_path / "other.toml"
     path.write_text(text)
     run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("chaku: stopped; what is finished is kept", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -177,6 +178,8 @@ def _infill(options: argparse.Namespace) -> None:
     from chaku.inference.prompts import infill, split_fill_me
 
     if options.prefix is not None or options.suffix is not None:
+        if options.file is not None:
+            raise ChakuError("give a file, or --prefix and --suffix: not both")
         prefix, suffix = options.prefix or "", options.suffix or ""
     elif options.file in (None, "-"):
         prefix, suffix = split_fill_me(sys.stdin.read())

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises ChakuError, naming the path, when the disk is full or the directory cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with _explain_disk_errors(path):
+    with explain_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -39,7 +40,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.partial")
     old = path.with_name(f".{path.name}.old")
-    with _explain_disk_errors(path):
+    with explain_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -58,11 +59,24 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_directory(path: Path) -> None:
+    """Remove a directory with what is in it. Its name goes first: a kill never leaves a half that looks whole."""
+    if path.exists():
+        old = path.with_name(f".{path.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
-def _explain_disk_errors(path: Path) -> Iterator[None]:
+def explain_disk_errors(path: Path) -> Iterator[None]:
+    """Within, what keeps `path` from being written is a ChakuError that says what to do."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        # safetensors' own error is no OSError, and has the number in its text.
+        said = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(said[1]) if said else 0
         reasons = {
             28: "the disk is full; free some space and start again, finished work is kept",
             122: "the disk quota is used up; free some space and start again, finished work is kept",
@@ -70,9 +84,9 @@ def _explain_disk_errors(path: Path) -> Iterator[None]:
             30: "the file system is read-only; choose a directory that you may write to",
             20: "a part of this path is a file, not a directory",
         }
-        if error.errno in reasons:
-            raise ChakuError(f"cannot write {path}: {reasons[error.errno]}") from error
-        raise
+        if isinstance(error, ChakuError) or number not in reasons:
+            raise
+        raise ChakuError(f"cannot write {path}: {reasons[number]}") from error
 
 
 def _flush(path: Path) -> None:

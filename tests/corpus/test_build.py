@@ -3,6 +3,7 @@
 import gzip
 import json
 import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from chaku import ChakuError
 from chaku.corpus import filters
 from chaku.corpus.build import build_corpus
 from chaku.corpus.documents import read_documents
-from chaku.corpus.sources import Source, guess_source, split_code
+from chaku.corpus.sources import Source, guess_source, machine_sources, split_code
 
 CODE = "def add_{0}(first, second):\n    '''Add two numbers.'''\n    return first + second + {0}\n"
 
@@ -40,6 +41,10 @@ def tree(tmp_path):
     put(root / "numbers.c", "int x[] = {" + "1, 2, 3,\n" * 40 + "};\n")
     put(root / "notes.xyz", "nobody knows what this file is, nor does it matter\n")
     put(root / "broken.py.gz", b"\x1f\x8b not really gzip")
+    damaged = bytearray(gzip.compress(CODE.format(1000).encode() * 9))
+    damaged[10] = 0xFF  # no such kind of block
+    put(root / "damaged.py.gz", bytes(damaged))
+    put(root / "damaged.py.zst", b"not really zstd")
     (root / "outside.py").symlink_to("/etc/hostname")
     (root / "dangling.py").symlink_to(root / "nowhere.py")
     return root
@@ -69,6 +74,8 @@ def test_what_is_dropped_is_counted_and_never_fatal(tree, tmp_path):
         "under 25% letters": 1,
         "neither code nor prose by its name": 1,
         "unreadable (BadGzipFile)": 1,
+        "unreadable (error)": 1,
+        "unreadable (OSError)": 1,
         "link that leads outside": 1,
         "not a plain file": 1,
     }
@@ -162,7 +169,10 @@ def test_rows_of_jsonl_and_parquet_plain_and_packed(tmp_path):
     with pa.CompressedOutputStream(str(tmp_path / "c.jsonl.zst"), "zstd") as file:
         file.write(lines.encode())
     pq.write_table(pa.Table.from_pylist(rows[:3]), tmp_path / "d.parquet", compression="zstd")
-    for name, expected in (("a.jsonl", 6), ("b.jsonl.gz", 6), ("c.jsonl.zst", 6), ("d.parquet", 3)):
+    pq.write_table(pa.Table.from_pylist(rows[:3]), tmp_path / "e.parquet", compression="gzip")
+    put(tmp_path / "f.parquet.gz", gzip.compress((tmp_path / "d.parquet").read_bytes()))
+    jsonl, parquet = ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst"), ("d.parquet", "e.parquet", "f.parquet.gz")
+    for name, expected in [*((name, 6) for name in jsonl), *((name, 3) for name in parquet)]:
         summary = build_corpus([guess_source(tmp_path / name)], tmp_path / f"{name}.out", heldout_fraction=0)
         kept = texts(tmp_path / f"{name}.out")
         assert len(kept) == expected
@@ -171,6 +181,56 @@ def test_rows_of_jsonl_and_parquet_plain_and_packed(tmp_path):
             assert reasons(summary) == {"broken line": 1, "no 'text' text": 1}
     summary = build_corpus([guess_source(tmp_path / "cut.jsonl.gz")], tmp_path / "cut.out", heldout_fraction=0)
     assert reasons(summary)["the rest of a file, unreadable (EOFError)"] == 1
+
+
+def test_names_that_are_not_utf8_and_endless_nesting_are_never_fatal(tmp_path):
+    rows = [{"text": CODE.format(1), "path": "\ud800.py", "license": "\udfff", "language": "Py\ud800"}]
+    put(tmp_path / "a.jsonl", json.dumps(rows[0]) + "\n" + "[" * 100_000 + "\n")
+    summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
+    assert reasons(summary) == {"broken line": 1}
+    assert [(each.path, each.language, each.license) for each in texts(tmp_path / "out").values()] == [
+        ("?.py", "Py?", "?")
+    ]
+
+
+def test_a_hub_data_set_is_streamed(tmp_path, monkeypatch):
+    calls = []
+
+    class Datasets:
+        @staticmethod
+        def load_dataset(name, subset, split, streaming):
+            calls.append((name, subset, split, streaming))
+            if name == "owner/gone":
+                raise ValueError("Dataset 'owner/gone' doesn't exist on the Hub")
+            return ({"content": CODE.format(number), "path": f"{number}.py", "lang": "Python"} for number in range(70))
+
+    monkeypatch.setitem(sys.modules, "datasets", Datasets)
+    build_corpus([Source("hub", "hub", "owner/name", subset="small")], tmp_path / "out", heldout_fraction=0)
+    assert calls == [("owner/name", "small", "train", True)]
+    assert {each.language for each in texts(tmp_path / "out").values()} == {"Python"}
+    assert len(texts(tmp_path / "out")) == 70
+    with pytest.raises(ChakuError, match=r"the Hub data set owner/gone cannot be read: .*doesn't exist"):
+        build_corpus([Source("hub", "hub", "owner/gone")], tmp_path / "out")
+
+
+def test_a_data_set_as_the_hub_library_reads_it(tmp_path):
+    pytest.importorskip("datasets")
+    put(tmp_path / "data/train.jsonl", "".join(json.dumps({"text": CODE.format(number)}) + "\n" for number in range(5)))
+    build_corpus([Source("hub", "hub", str(tmp_path / "data"))], tmp_path / "out", heldout_fraction=0)
+    assert len(texts(tmp_path / "out")) == 5
+
+
+def test_the_machine_is_its_trees_with_pieces(tree, tmp_path, monkeypatch):
+    assert {"python-library", "python-packages"} <= {each.name for each in machine_sources()}
+    put(tree / "long.py", "\n\n".join(CODE.format(2000 + number) for number in range(9)))
+    trees = [
+        Source("code", "tree", str(tree), include=("*.py",)),
+        Source("words", "tree", str(tree), include=("*.md",)),
+    ]
+    monkeypatch.setattr("chaku.corpus.sources.machine_sources", lambda: trees)
+    build_corpus([Source("machine", "machine", piece_bytes=200)], tmp_path / "out", heldout_fraction=0)
+    kept = texts(tmp_path / "out").values()
+    assert {(each.source, each.kind) for each in kept} == {("code", "code"), ("code", "piece"), ("words", "code_prose")}
 
 
 def test_git_takes_tracked_files_only(tmp_path):
@@ -196,6 +256,9 @@ def test_missing_empty_and_damaged_sources_are_named(tmp_path, monkeypatch):
     with pytest.raises(ChakuError, match=r"bad.parquet is not a readable Parquet file"):
         build_corpus([guess_source(tmp_path / "bad.parquet")], tmp_path / "out")
     put(tmp_path / "bad.txt", "x")
+    put(tmp_path / "bad.parquet.gz", gzip.compress(b"nothing of the kind" * 9)[:-9])
+    with pytest.raises(ChakuError, match=r"bad.parquet.gz is not a readable Parquet file"):
+        build_corpus([guess_source(tmp_path / "bad.parquet.gz")], tmp_path / "out")
     with pytest.raises(ChakuError, match=r"not a directory, .jsonl or .parquet"):
         guess_source(tmp_path / "bad.txt")
     with pytest.raises(ChakuError, match="no train-"):

@@ -12,6 +12,14 @@ from chaku.corpus.languages import kind_and_language
     [
         ("a/b.py", "", ("code", "Python")),
         ("a/b.h", "", ("code", "C")),
+        ("a/b.h", "namespace a {\nclass B {\n public:\n  int c;\n};\n}\n", ("code", "C++")),
+        ("a/b.h", "template <typename T>\nT twice(T x);\n", ("code", "C++")),
+        (
+            "a/b.h",
+            "/* Of a\n   class and of\n   using namespace. */\nstruct b { int c; };\n",
+            ("code", "C"),
+        ),
+        ("a/b.h", "#ifdef __cplusplus\ntemplate <int n> class B { };\n#endif\n", ("code", "C")),
         ("a/b.rs", "", ("code", "Rust")),
         ("a/b.ts", "", ("code", "TypeScript")),
         ("Makefile", "", ("code", "Makefile")),

@@ -176,6 +176,7 @@ def test_times_and_rates(run_dir: Path) -> None:
     rows = rows_of(section(parse(write_report(run_dir)), "time"))
     assert ["corpus", "21.5 s", "3%", "", "47 MB", "2.19 MB/s"] in rows
     assert ["train code", "6 min 11 s", "47%", "", "5.24M tokens", "14.1k tokens/s"] in rows
+    assert ["eval base", "31.0 s", "4%", "", "5 benchmarks", "6.2 s each"] in rows
 
 
 def test_hostile_text_stays_text(run_dir: Path) -> None:

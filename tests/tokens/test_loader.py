@@ -1,12 +1,18 @@
 """The same global batches from any number of ranks and workers, and from any starting point."""
 
+import tracemalloc
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.tokens.infilling import InfillingConfig
+from chaku.corpus.documents import SCHEMA
+from chaku.tokens.infilling import InfillingConfig, recover_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
+from chaku.tokens.store import TokenStore, encode_corpus
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,44 @@ def test_sequences_are_full_and_infilled(dataset, tokenizer):
         assert np.count_nonzero(sample.tokens == tokenizer.middle_id) >= (sample.infilled_tokens > 0)
         infilled += sample.infilled_tokens
     assert 0.3 < infilled / (200 * 128) < 0.9
+
+
+def test_only_whole_documents_are_infilled_and_each_comes_back(dataset, tokenizer, texts):
+    infilled = whole = cut = 0
+    for index in range(100):
+        sample = dataset[index]
+        for number in range(int(sample.document_ids.max()) + 1):
+            ids = sample.tokens[sample.document_ids == number].tolist()
+            if tokenizer.middle_id in ids:
+                infilled += 1
+                text = recover_text(tokenizer, ids)
+                assert {text, f" {text}"} & set(texts)  # a first space in PSM cannot be told: see recover_text
+            elif (ids[0], ids[-1]) == (tokenizer.bos_id, tokenizer.eos_id):
+                whole += 1
+                assert recover_text(tokenizer, ids) in texts
+            else:
+                cut += 1
+                assert not {tokenizer.prefix_id, tokenizer.suffix_id, tokenizer.eot_id} & set(ids)
+    assert infilled > 4 * whole > 0
+    assert cut
+
+
+def test_memory_does_not_grow_with_the_text(tokenizer, tmp_path):
+    """Eight times the documents cost their lengths and places, a small part of their text."""
+    text, peaks = "value 123 " * 400, []
+    for size in (500, 4000):
+        directory = tmp_path / str(size)
+        directory.mkdir()
+        columns = {name: [""] * size for name in SCHEMA.names} | {"bytes": [0] * size, "text": [text] * size}
+        pq.write_table(pa.table(columns, SCHEMA), directory / "train-00000.parquet", row_group_size=100)
+        tracemalloc.start()
+        encode_corpus(directory, tokenizer, directory)
+        store = TokenStore.open(directory)
+        dataset = PackedDataset(store, [TokenSet("all", store.select(), 1.0)], 4095, tokenizer, 1)
+        assert all(len(dataset[index].tokens) == 4096 for index in range(50))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 3500 * len(text) / 4
 
 
 def test_new_splits_and_order_every_epoch(store, tokenizer):

@@ -1,6 +1,8 @@
 """A stage that is killed anywhere and started again ends with the same losses and weights, to the bit."""
 
+import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from chaku.model.lora import LoraConfig, add_lora
 from chaku.tokens.loader import Sample
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
+from chaku.training.step import optimizer_step, training_step_loss
 from chaku.training.trainer import Interrupted, num_steps, train
 
 CONFIG = TrainingConfig(
@@ -138,6 +141,49 @@ def test_loss_that_is_not_finite_names_the_batch(tmp_path):
         model.lm_head.weight[0, 0] = torch.nan
     with pytest.raises(ChakuError, match=r"step 1: the loss is nan on samples 0 to 3"):
         train("bad", model, Random(), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("setting", ["checkpoint_every", "log_every"])
+def test_a_gradient_that_is_not_finite_names_the_batch_and_is_never_saved(tmp_path, monkeypatch, setting):
+    def overflow(model, *rest):
+        norm = optimizer_step(model, *rest)
+        return math.inf if steps.pop() == 2 else norm
+
+    steps = list(range(12))[::-1]
+    monkeypatch.setattr("chaku.training.trainer.optimizer_step", overflow)
+    config = dataclasses.replace(CONFIG, **{setting: 1})
+    with pytest.raises(ChakuError, match=r"step 3: the gradient's norm is inf on samples 8 to 11"):
+        train("bad", fresh(), Random(), config, tmp_path)
+    assert not list((tmp_path / "state").glob("step-00000003"))
+    assert len(losses(tmp_path)) == 2
+
+
+def test_compiled_steps_learn_the_same(uninterrupted, tmp_path):
+    config = dataclasses.replace(CONFIG, compile=True, tokens=3 * 4 * 32)
+    plain = dataclasses.replace(config, compile=False)
+    train("compiled", fresh(), Random(), config, tmp_path / "compiled")
+    train("plain", fresh(), Random(), plain, tmp_path / "plain")
+    assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-5)
+
+
+def test_document_masking_is_a_setting_of_the_stage(tmp_path):
+    class Halves(Random):
+        def __getitem__(self, index):
+            documents = np.repeat(np.arange(2, dtype=np.int32), [17, 16])
+            return dataclasses.replace(super().__getitem__(index), document_ids=documents)
+
+    seen = {}
+    for masked in (False, True):
+        config = dataclasses.replace(CONFIG, document_masking=masked, tokens=1)
+        train("masked", fresh(), Halves(), config, tmp_path / str(masked))
+        [seen[masked]] = losses(tmp_path / str(masked))
+    tokens = torch.stack([torch.as_tensor(Halves()[index].tokens.astype(np.int64)) for index in range(4)])
+    documents = torch.as_tensor(Halves()[0].document_ids.astype(np.int64)).expand_as(tokens)
+    with torch.no_grad():
+        for masked, loss in seen.items():
+            expected = training_step_loss(fresh(), tokens, documents, document_masking=masked)
+            assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert seen[True] != seen[False]
 
 
 def test_damaged_state_is_named(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.console import progress, show_table
+from chaku.console import progress, short, show_table
 from chaku.corpus.documents import SCHEMA
 from chaku.corpus.filters import reason_to_drop
 from chaku.corpus.sources import OVER_CAP, Files, Raw, Source, open_source, read_files
@@ -50,15 +50,17 @@ def build_corpus(
     with atomic_directory(out) as directory, _worker_map(num_workers) as work:
         writers = {split: _ShardWriter(directory, split) for split in ("train", "heldout")}
         for source in sources:
-            pieces = open_source(source)
-            with progress(f"corpus: {source.name}", 0, "bytes") as bar:
+            total, pieces = open_source(source)
+            with progress(f"corpus: {source.name}", total, "files" if total else "rows") as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    for piece in work(_clean, [(each, builder.full()) for each in wave]):
-                        for raw, digest, split_key in piece:
+                    cleaned = work(_clean, [(each, builder.full()) for each in wave])
+                    for piece, documents in zip(wave, cleaned, strict=True):
+                        for raw, digest, split_key in documents:
                             size = len(raw.text.encode())
                             if split := builder.admit(raw, digest, split_key, size):
                                 writers[split].write(raw, digest, size)
-                                bar.advance(size)
+                        num_read = len(piece.paths if isinstance(piece, Files) else piece)
+                        bar.advance(num_read, f"{short(sum(builder.source_sizes.values()))}B kept")
         for writer in writers.values():
             writer.close()
         if not builder.kept:

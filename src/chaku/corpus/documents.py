@@ -48,10 +48,7 @@ def read_documents(
 
     Raises ChakuError when the corpus has no such files, or one is damaged.
     """
-    files = sorted(corpus.glob(f"{split}-*.parquet"))
-    if not files:
-        raise ChakuError(f"{corpus} has no {split}-*.parquet; build a corpus there first (chaku corpus build)")
-    for path in files:
+    for path in _files(corpus, split):
         try:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=256):
@@ -63,3 +60,18 @@ def read_documents(
                             yield Document(**row)
         except (pa.ArrowInvalid, OSError) as error:
             raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error
+
+
+def count_documents(corpus: Path, split: str) -> int:
+    """How many documents a split has. Raises ChakuError as `read_documents` does."""
+    try:
+        return sum(pq.read_metadata(path).num_rows for path in _files(corpus, split))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ChakuError(f"{corpus} cannot be read ({error}); build the corpus again") from error
+
+
+def _files(corpus: Path, split: str) -> list[Path]:
+    files = sorted(corpus.glob(f"{split}-*.parquet"))
+    if not files:
+        raise ChakuError(f"{corpus} has no {split}-*.parquet; build a corpus there first (chaku corpus build)")
+    return files

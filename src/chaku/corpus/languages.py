@@ -1,4 +1,4 @@
-"""A file's language and kind: by its name (Pygments knows them), or by its first line where the name does not tell."""
+"""A file's language and kind: by its name (Pygments knows them), and by its content where the name does not tell."""
 
 import re
 from functools import cache
@@ -40,6 +40,11 @@ _DECIDED = {
     ".htm": "HTML",
     ".css": "CSS",
 }
+# A .h is C++ when it has what C has not; a C header that C++ may read too hides that behind #ifdef __cplusplus.
+_CPP = re.compile(
+    r"^\s*(namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::))", re.M
+)
+_C_FOR_CPP = re.compile(r"#\s*ifdef\s+__cplusplus|#\s*if.*defined\s*\(?\s*__cplusplus")
 _RENAMED = {"Bash": "Shell", "Text only": "Text"}
 _INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
 _INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
@@ -50,7 +55,7 @@ DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "C
 
 def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for what is neither."""
-    name = path.name.removesuffix(".gz")
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
     suffix = PurePath(name).suffix.lower()
     if _LICENCE.match(name):
         return "prose", "Text"
@@ -61,6 +66,8 @@ def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     if _MANUAL.search(name) and "man" in path.parts:
         return "code_prose", "Manual"
     language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
+    if suffix == ".h" and _CPP.search(text) and not _C_FOR_CPP.search(text):
+        language = "C++"
     if language is not None and language != "Text":
         return "code", language
     return ("prose", "Text") if suffix == ".txt" else None

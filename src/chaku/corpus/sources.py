@@ -2,10 +2,7 @@
 
 import ast
 import glob
-import gzip
 import hashlib
-import io
-import json
 import os
 import re
 import shutil
@@ -18,19 +15,17 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
-from typing import IO, Literal
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Literal
 
 from chaku.corpus.documents import PIECE
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
+from chaku.corpus.licences import licence_near, licence_tag
+from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
 from chaku.errors import ChakuError
 
 TASK_SIZE = 64  # files or rows that one worker takes at a time
 OVER_CAP = "over the cap of its kind or language"
-_SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]*[\w.+)])")
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,8 @@ class Source:
     """One place to read. `kind` "auto" decides by each file's name; otherwise every document is of that kind.
 
     `include` and `exclude` are glob patterns over paths relative to `path`; `max_bytes` caps what is taken;
-    `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name.
+    `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name, `subset` its
+    configuration.
     `piece_bytes` adds, to each code file, its top-level parts of up to so many bytes as documents of kind "piece": only
     whole documents are infilled, and few files fit the context of a small model.
     """
@@ -52,6 +48,7 @@ class Source:
     text_field: str | None = None
     language: str | None = None
     license: str | None = None
+    subset: str | None = None
     max_bytes: int | None = None
     piece_bytes: int | None = None
 
@@ -89,14 +86,13 @@ def guess_source(path: Path) -> Source:
         return Source(name, "git" if (path / ".git").exists() else "tree", str(path))
     if not path.exists():
         raise ChakuError(f"the source {path} does not exist")
-    for kind, endings in (("jsonl", (".jsonl", ".json", ".ndjson")), ("parquet", (".parquet",))):
-        if path.name.removesuffix(".gz").removesuffix(".zst").endswith(endings):
-            return Source(name, kind, str(path))  # type: ignore[arg-type]
+    if kind := row_format(path):
+        return Source(name, kind, str(path))
     raise ChakuError(f"the source {path} is not a directory, .jsonl or .parquet file (plain, .gz or .zst)")
 
 
-def open_source(source: Source) -> Iterator[Files | list[Raw]]:
-    """What a source holds, in pieces: files to read (`read_files`), or rows that were read.
+def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
+    """How many files a source has (0: not known), and what it holds, in pieces: files to read, or rows that were read.
 
     Files come in the order of their paths' hashes, so that a cap takes a fair sample. Raises ChakuError when the source
     is not there.
@@ -110,20 +106,19 @@ def open_source(source: Source) -> Iterator[Files | list[Raw]]:
             for part, each in enumerate(parts)
             for path in _list_files(each)
         )
-        for start in range(0, len(listed), TASK_SIZE):
-            piece = listed[start : start + TASK_SIZE]
-            for part, each in enumerate(parts):
-                if paths := [path for _, of, path in piece if of == part]:
-                    yield Files(each, paths)
-    elif source.type == "hub":
-        yield from _pieces(_rows(source, source.path, _hub_rows(source)))
-    else:
-        files = sorted(_expand(source))
-        if not files:
-            raise ChakuError(f"source {source.name!r}: {source.path} names no file")
-        for file in files:
-            rows = _jsonl_rows(file) if source.type == "jsonl" else _parquet_rows(file)
-            yield from _pieces(_rows(source, str(file), rows))
+        return len(listed), (
+            Files(each, paths)
+            for start in range(0, len(listed), TASK_SIZE)
+            for part, each in enumerate(parts)
+            if (paths := [path for _, of, path in listed[start : start + TASK_SIZE] if of == part])
+        )
+    if source.type == "hub":
+        return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
+    files = sorted(_expand(source))
+    if not files:
+        raise ChakuError(f"source {source.name!r}: {source.path} names no file")
+    read = jsonl_rows if source.type == "jsonl" else parquet_rows
+    return 0, (piece for file in files for piece in _pieces(_rows(source, str(file), read(file))))
 
 
 def read_files(files: Files, full: frozenset[str]) -> Iterator[Raw]:
@@ -185,7 +180,7 @@ def _list_files(source: Source) -> list[str]:
 
 def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) -> Iterator[Raw]:
     path = root / relative
-    shown = relative.encode("utf-8", "replace").decode()
+    shown = _shown(relative)
 
     def dropped(problem: str, language: str = "unknown") -> Raw:
         return Raw(shown, "", "unknown", language, source.name, problem=problem)
@@ -214,8 +209,7 @@ def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) 
         kind, language = source.kind, source.language or (found[1] if found else "Text")
     if language == "Manual":
         text = _plain_manual(text)
-    tag = _SPDX.search(text[:3000])
-    licence = source.license or (tag[1] if tag else None)
+    licence = source.license or licence_tag(text) or licence_near(path.parent, root)
     yield Raw(shown, text, kind, language, source.name, licence)
     if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
@@ -230,9 +224,9 @@ def _read_text(path: Path) -> tuple[str, str | None]:
     try:
         if path.stat().st_size > MAX_BYTES:
             return "", f"over {MAX_BYTES:,} bytes"
-        with _open(path) as file:
+        with open_packed(path) as file:
             raw = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         return "", f"unreadable ({type(error).__name__})"
     if len(raw) > MAX_BYTES:
         return "", f"over {MAX_BYTES:,} bytes"
@@ -244,14 +238,6 @@ def _read_text(path: Path) -> tuple[str, str | None]:
         return raw.decode("utf-8"), None
     except UnicodeDecodeError:
         return "", "not UTF-8"
-
-
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return gzip.open(path)  # type: ignore[return-value]
-    if path.suffix == ".zst":
-        return pa.CompressedInputStream(str(path), "zstd")
-    return path.open("rb")
 
 
 def split_code(text: str, max_bytes: int) -> list[str]:
@@ -299,49 +285,18 @@ def _docstrings(text: str) -> str:
 def _expand(source: Source) -> list[Path]:
     path = Path(source.path)
     if path.is_dir():
-        ending = "*.parquet" if source.type == "parquet" else "*.json*"
-        return [each for each in path.rglob(ending) if each.is_file()]
+        return [each for each in path.rglob("*") if each.is_file() and row_format(each) == source.type]
     return [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
-
-
-def _jsonl_rows(path: Path) -> Iterator[dict]:
-    try:
-        with io.TextIOWrapper(_open(path), encoding="utf-8", errors="surrogateescape") as file:
-            for line in filter(str.strip, file):
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    row = None
-                yield row if isinstance(row, dict) else {"_problem": "broken line"}
-    except (OSError, EOFError, zlib.error) as error:
-        yield {"_problem": f"the rest of a file, unreadable ({type(error).__name__})"}
-
-
-def _parquet_rows(path: Path) -> Iterator[dict]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
-                yield from batch.to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ChakuError(f"{path} is not a readable Parquet file: {error}") from error
-
-
-def _hub_rows(source: Source) -> Iterator[dict]:
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise ChakuError(f"source {source.name!r} is a Hub data set: pip install 'chaku[hub]'") from None
-    yield from load_dataset(source.path, split="train", streaming=True)
 
 
 def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
     for number, row in enumerate(rows):
-        path = str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}")
+        path = _shown(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
         field = source.text_field or next((each for each in ("text", "content", "code") if each in row), "text")
         text = row.get(field)
         problem = None
-        if "_problem" in row:
-            problem = row["_problem"]
+        if PROBLEM in row:
+            problem = row[PROBLEM]
         elif not isinstance(text, str):
             problem = f"no {field!r} text"
         else:
@@ -357,4 +312,10 @@ def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
         kind = source.kind if source.kind != "auto" else found[0] if found else "prose"
         language = row.get("language") or row.get("lang") or source.language or (found[1] if found else "Text")
         licence = row.get("license") or source.license
-        yield Raw(path, text, kind, str(language), source.name, licence if isinstance(licence, str) else None)
+        licence = _shown(licence) if isinstance(licence, str) else None
+        yield Raw(path, text, kind, _shown(str(language)), source.name, licence)
+
+
+def _shown(name: str) -> str:
+    """A name from outside as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
+    return name.encode("utf-8", "replace").decode()

@@ -105,4 +105,6 @@ def timings_section(run: Run) -> Html:
 def _rate(items: float | None, seconds: float | None, unit: str) -> str:
     if not items or not seconds:
         return "–"
+    if items < seconds:
+        return f"{duration(seconds / items)} each"
     return f"{size(items / seconds)}/s" if unit == "bytes" else f"{count(items / seconds)} {unit}/s"

@@ -106,7 +106,8 @@ def _tiles(run: Run) -> Html:
                 scores[stage] = score
         if scores:
             best = (min if benchmark == "bits_per_byte" else max)(scores, key=lambda stage: scores[stage])
-            tiles.append((written(scores[best]), label.format(best)))
+            equal = len(scores) > 1 and len(set(scores.values())) == 1
+            tiles.append((written(scores[best]), label.format("every stage" if equal else best)))
     return element(
         "div", [element("div", element("b", b), element("span", s), class_="tile") for b, s in tiles], class_="tiles"
     )

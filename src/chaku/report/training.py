@@ -55,8 +55,8 @@ def curves_section(run: Run) -> Html:
         ),
         element(
             "p",
-            "Each stage trains on its own mix of data: compare levels within a stage, and between stages the held-out "
-            "losses below, which use the same text for all.",
+            "Each stage trains on its own mix of data: compare levels within a stage, and the held-out losses below "
+            "between stages of one context length, which read the same text.",
             class_="note",
         ),
     ]

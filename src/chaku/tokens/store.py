@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.console import progress
-from chaku.corpus.documents import Document, read_documents
+from chaku.console import progress, short
+from chaku.corpus.documents import Document, count_documents, read_documents
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, sha256_file
 from chaku.tokens.tokenizer import Tokenizer
@@ -89,6 +89,7 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size < 65_500 else np.int32)
     lengths: list[int] = []
+    num_tokens = 0
     base = directory / split
     schema = pa.schema(
         [
@@ -103,12 +104,11 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
     with (
         atomic_file(base.with_suffix(".bin")) as bin_path,
         atomic_file(base.with_suffix(".parquet")) as table_path,
-        progress(f"encode {split}", 0, "tokens") as bar,
+        progress(f"encode {split}", count_documents(corpus, split), "documents") as bar,
     ):
         with bin_path.open("wb") as tokens_file, pq.ParquetWriter(table_path, schema, compression="zstd") as table:
             for documents in _batches(read_documents(corpus, split)):
                 rows: list[dict[str, object]] = []
-                num_tokens = 0
                 for document in documents:
                     ids = np.asarray(tokenizer.encode(document.text), dtype=dtype)
                     tokens_file.write(ids.tobytes())
@@ -125,7 +125,7 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
                         }
                     )
                 table.write_table(pa.Table.from_pylist(rows, schema))
-                bar.advance(num_tokens)
+                bar.advance(len(documents), f"{short(num_tokens)} tokens")
         if not lengths and split == "train":
             raise ChakuError(f"{corpus} has no {split} documents to encode")
         with atomic_file(base.with_suffix(".idx")) as index_path:

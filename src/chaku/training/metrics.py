@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from chaku.files import write_text
+from chaku.files import explain_disk_errors, write_text
 
 
 class MetricsLog:
@@ -16,6 +16,7 @@ class MetricsLog:
         path = directory / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        self._path = path
         self._file = path.open("a", encoding="utf-8")
         self._writer: Any = None
         if tensorboard and find_spec("tensorboard"):
@@ -24,16 +25,21 @@ class MetricsLog:
             self._writer = SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1)
 
     def write(self, step: int, **values: Any) -> None:
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
-        if self._writer:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self._writer.add_scalar(name, value, step)
-                elif name == "heldout_loss":
-                    self._writer.add_scalars(name, value, step)
-                elif name == "sample":
-                    self._writer.add_text(name, value["text"], step)
+        with explain_disk_errors(self._path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
+            if self._writer:
+                self._to_tensorboard(step, values)
+
+    def _to_tensorboard(self, step: int, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(name, value, step)
+            elif name == "heldout_loss":
+                for each, loss in value.items():
+                    self._writer.add_scalar(f"{name}/{each}", loss, step)
+            elif name == "sample":
+                self._writer.add_text(name, value["text"], step)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -41,9 +47,10 @@ class MetricsLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if self._writer:
-            self._writer.close()
+        with explain_disk_errors(self._path):
+            self._file.close()
+            if self._writer:
+                self._writer.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

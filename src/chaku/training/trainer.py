@@ -59,7 +59,8 @@ def train(
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
     `heldout`: per set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: text to log from the model so far.
-    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError when the loss is not finite, naming the batch.
+    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError when the loss or the
+    gradient is not finite, naming the batch.
     """
     device = model.lm_head.weight.device
     sequence_length = dataset.sequence_length
@@ -91,14 +92,15 @@ def train(
             torch.manual_seed(dataset.seed + step)  # for LoRA's dropout, which a resumed step draws the same
             with autocast(device, precision):
                 loss = accumulate(forward, model, batch, config, device)
-            if not math.isfinite(loss):
-                last = batch.first_sample + rows - 1
-                raise ChakuError(
-                    f"stage {name}, step {step + 1}: the loss is {loss} on samples {batch.first_sample} to {last}; the "
-                    "last saved state is kept. Lower the learning rate, or look at these samples, and start again"
-                )
             rate = learning_rate(step, steps, config)
             norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                wrong = f"gradient's norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+                last = batch.first_sample + rows - 1
+                raise ChakuError(
+                    f"stage {name}, step {step + 1}: the {wrong} on samples {batch.first_sample} to {last}; the "
+                    "last saved state is kept. Lower the learning rate, or look at these samples, and start again"
+                )
             elapsed = time.perf_counter() - started
             seconds += elapsed
             bar.advance(batch_tokens, f"loss {loss:.3f}")

@@ -1,0 +1,65 @@
+"""A file's licence: its SPDX tag, or the text of the nearest LICENSE file above it. Unknown rather than guessed."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+_SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]*[\w.+)])")
+_FILE = re.compile(r"((un)?licen[cs]e|copying)(-[\w.]+)?(\.(txt|md|rst|lesser))?", re.I)
+_SHARED = ("site-packages", "dist-packages", "node_modules")  # a file here is of one project among many
+
+# Words that only this licence has; names as GitHub spells them. What a file says first is its own licence: some go on
+# with those of other works.
+_WORDS = (
+    ("MIT", r"permission is hereby granted, free of charge, to any person obtaining a copy of this software"),
+    ("Apache-2.0", r"apache license,? version 2\.0"),
+    ("BSD-3-Clause", r"redistribution and use in source and binary forms(?=.{,1500}neither the name)"),
+    ("BSD-2-Clause", r"redistribution and use in source and binary forms"),
+    ("AGPL-3.0", r"gnu affero general public license,? version 3"),
+    ("LGPL-3.0", r"gnu lesser general public license,? version 3"),
+    ("LGPL-2.1", r"gnu lesser general public license,? version 2\.1"),
+    ("LGPL-2.0", r"gnu library general public license,? version 2"),
+    ("GPL-3.0", r"gnu general public license,? version 3"),
+    ("GPL-2.0", r"gnu general public license,? version 2"),
+    ("MPL-2.0", r"mozilla public license,? version 2\.0"),
+    (
+        "ISC",
+        r"permission to use, copy, modify, and(/or)? distribute this software for any purpose with or without",
+    ),
+    ("BSL-1.0", r"boost software license - version 1\.0"),
+    ("Unlicense", r"this is free and unencumbered software released into the public domain"),
+    ("CC0-1.0", r"cc0 1\.0 universal"),
+    ("PSF-2.0", r"python software foundation license version 2"),
+    ("Zlib", r"altered source versions must be plainly marked as such"),
+)
+_ALL = [(name, re.compile(words)) for name, words in _WORDS]
+
+
+def licence_tag(text: str) -> str | None:
+    """The SPDX expression that a file's head gives."""
+    found = _SPDX.search(text[:3000])
+    return found[1] if found else None
+
+
+def name_licence(text: str) -> str | None:
+    """The licence whose text this is; None for a text that is not known."""
+    words = " ".join(text.lower().split())
+    found = [(match.start(), place) for place, (_, each) in enumerate(_ALL) if (match := each.search(words))]
+    return _ALL[min(found)[1]][0] if found else None
+
+
+@lru_cache(maxsize=4096)
+def licence_near(directory: Path, root: Path) -> str | None:
+    """The licence that the LICENSE or COPYING files of `directory` name, or else those of the nearest one above it,
+    up to `root`. None when they name several."""
+    if directory.name in _SHARED:
+        return None
+    try:
+        files = [each for each in sorted(directory.iterdir()) if _FILE.fullmatch(each.name) and each.is_file()]
+        texts = [each.read_bytes()[:200_000].decode("utf-8", "replace") for each in files]
+    except OSError:
+        return None
+    if texts:
+        names = {name_licence(text) for text in texts}
+        return names.pop() if len(names) == 1 else None
+    return None if directory == root else licence_near(directory.parent, root)

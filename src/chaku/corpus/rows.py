@@ -1,0 +1,88 @@
+"""Rows of JSONL and Parquet files, plain or packed (.gz, .zst), and of Hub data sets."""
+
+import gzip
+import io
+import json
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaku.errors import ChakuError
+
+PROBLEM = "_problem"  # the one key of a row that could not be read: why
+
+
+def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
+    """What a file of rows is by its name, packed or not; None when it is neither."""
+    name = path.name.removesuffix(".gz").removesuffix(".zst")
+    if name.endswith(".parquet"):
+        return "parquet"
+    return "jsonl" if name.endswith((".jsonl", ".json", ".ndjson")) else None
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked when its name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        return gzip.open(path)  # type: ignore[return-value]
+    if path.suffix == ".zst":
+        return pa.CompressedInputStream(str(path), "zstd")
+    return path.open("rb")
+
+
+def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """One object a line. A line that is none is a row with a problem, and so is what a damaged file lacks."""
+    try:
+        with io.TextIOWrapper(open_packed(path), encoding="utf-8", errors="surrogateescape") as file:
+            for line in filter(str.strip, file):
+                try:
+                    row = json.loads(line)
+                except (json.JSONDecodeError, RecursionError):
+                    row = None
+                yield row if isinstance(row, dict) else {PROBLEM: "broken line"}
+    except (OSError, EOFError, zlib.error) as error:
+        yield {PROBLEM: f"the rest of a file, unreadable ({type(error).__name__})"}
+
+
+def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """A row group at a time. Raises ChakuError for a damaged file."""
+    try:
+        with _seekable(path) as raw, pq.ParquetFile(raw) as file:
+            for batch in file.iter_batches(batch_size=256):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        raise ChakuError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+@contextmanager
+def _seekable(path: Path) -> Iterator[IO[bytes]]:
+    """A file; unpacked into a temporary one when it is packed, as Parquet is read from its end."""
+    with open_packed(path) as packed:
+        if path.suffix not in (".gz", ".zst"):
+            yield packed
+            return
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(packed, file)
+            file.seek(0)
+            yield file
+
+
+def hub_rows(name: str, subset: str | None) -> Iterator[dict[str, Any]]:
+    """The training split of a Hub data set (or of a directory that is laid out as one), streamed.
+
+    Raises ChakuError without the `hub` extra, and when the data set cannot be read.
+    """
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise ChakuError(f"{name} is a Hub data set: pip install 'chaku[hub]'") from None
+    try:
+        yield from load_dataset(name, subset, split="train", streaming=True)
+    except (OSError, ValueError, RuntimeError) as error:  # the library's and the network's errors are kinds of these
+        raise ChakuError(f"the Hub data set {name} cannot be read: {error}") from error

@@ -1,0 +1,33 @@
+"""Metrics as lines and for TensorBoard: each step once, whatever was killed."""
+
+import pytest
+
+from chaku.training.metrics import MetricsLog, read_metrics
+
+
+def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with MetricsLog(tmp_path, 0) as log:
+        for step in (1, 2, 3):
+            log.write(step, loss=float(step))
+    with MetricsLog(tmp_path, 2) as log:  # step 3 is lost with its state, and done again
+        log.write(3, loss=30.0)
+        log.write(3, heldout_loss={"code": 2.5})
+        log.write(3, sample={"prompt": "def ", "text": "f():"})
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert [(line["step"], line["loss"]) for line in lines if "loss" in line] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(each.step, each.value) for each in events.Scalars("loss")] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    assert [each.value for each in events.Scalars("heldout_loss/code")] == [2.5]
+    assert events.Tags()["tensors"] == ["sample/text_summary"]
+
+
+def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    assert read_metrics(path) == [{"step": 1, "loss": 2.0}]
+    with MetricsLog(tmp_path, 1, tensorboard=False) as log:
+        log.write(2, loss=1.5)
+    assert [line["step"] for line in read_metrics(path)] == [1, 2]
+    assert read_metrics(tmp_path / "none") == []
