@@ -109,9 +109,12 @@ def mount(kind: str, place: str, options: str, flags: int = 0) -> None:
 
 
 def mount_scratch(size: int) -> None:
-    """Give this mount namespace an empty /tmp and /dev/shm of its own, of so many bytes and 4,096 files each."""
+    """Give this mount namespace an empty /tmp and /dev/shm of its own, of so many bytes and 4,096 files each.
+
+    Not sticky, so that a program may remove what process 1 put there for it.
+    """
     for place in ("/tmp", "/dev/shm"):
-        mount("tmpfs", place, f"size={size},nr_inodes=4096,mode=1777")
+        mount("tmpfs", place, f"size={size},nr_inodes=4096,mode=777")
 
 
 def mount_proc() -> None:
