@@ -67,7 +67,10 @@ def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
 
 def _benchmark(language: Language) -> Benchmark:
     def jobs(task: Task, completion: str) -> list[Job]:
-        return [Job(task.prompt + completion, language=language.name, tests=(task.data["tests"],))]
+        source, tests = task.prompt + completion, (task.data["tests"],)
+        return [
+            Job(source, language=language.name, tests=tests, prelude=task.prompt if language.short == "cpp" else "")
+        ]
 
     return Benchmark(
         name=f"multipl-e-{language.short}",

@@ -164,11 +164,6 @@ def version(language: str) -> str:
     return said[0] if said else ""
 
 
-def why_not(language: str) -> str | None:
-    """None where programs in the language can be run here."""
-    return None if language == "python" else f"the sandbox has no runner for {language!r}"
-
-
 @functools.cache
 def prefixes() -> tuple[Path, ...]:
     """Folders, or single files, of toolchains: what has to be seen inside. A whole home never is one."""
