@@ -2,8 +2,9 @@
 
 Programs are put together as CodeGeeX's `evaluate_humaneval_x.py` does, with two differences that no right solution
 feels: Go's assertions come with the program, so that no module is fetched, and crates that a Rust program does not use
-are not asked for, so that rustc alone builds it. Four of Rust's problems are not asked (`in_split`): three tests need a crate, and one problem has
-no test. Some solutions of the file cannot pass, though the tests are right: those are not references.
+are not asked for, so that rustc alone builds it. Four of Rust's problems are not asked (`in_split`): three tests need a
+crate, and one problem has no test. Some solutions of the files cannot pass, though the tests are right: those are not
+references.
 """
 
 import re
@@ -26,6 +27,7 @@ from typing import *
 from collections import *
 """
 CPP_INCLUDES = ("stdlib.h", "algorithm", "math.h", "stdio.h", "vector", "string", "climits", "cstring", "iostream")
+COMMENTS_AT_END = re.compile(r"(?:\s*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*))*\s*$", re.DOTALL)  # after a function's bracket
 GO_PACKAGES = ("math", "strings", "fmt", "strconv", "time", "bytes", "regexp", "sort", "math/rand", "crypto/md5")
 # What the tests use of github.com/stretchr/testify/assert: equal, and of the same type.
 GO_ASSERT = """
@@ -86,7 +88,7 @@ def cpp(task: Task, completion: str) -> Job:
     includes = (f"#include<{name}>" for name in CPP_INCLUDES)
     missing = "".join(f"{line}\n" for line in includes if line not in task.prompt)
     prompt = f"{missing}\n{task.prompt}"
-    return Job(prompt + completion, language="cpp", tests=(task.data["test"],), prelude=prompt)
+    return Job(prompt + completion, language="cpp", tests=(task.data["test"],), prelude=COMMENTS_AT_END.sub("", prompt))
 
 
 def java(task: Task, completion: str) -> Job:
