@@ -164,7 +164,7 @@ def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(checkp
     capsys.readouterr()
     write_files(tmp_path / "files")
     build_corpus([guess_source(tmp_path / "files")], tmp_path / "corpus", heldout_fraction=0.2)
-    command = ["eval", str(checkpoint), "--benchmark", "bits_per_byte", "--corpus", str(tmp_path / "corpus")]
+    command = ["eval", "run", str(checkpoint), "--benchmark", "bits_per_byte", "--corpus", str(tmp_path / "corpus")]
     assert main([*command, "--quantize", "int8", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     before, after = (each["results"]["overall"]["bits_per_byte"] for each in (result, result["quantized"]))
