@@ -95,7 +95,7 @@ def _tested(row: Row) -> str:
 
 def measure_references(references: dict[str, list[tuple[Row, Job]]], repetitions: int, workers: int) -> list[Row]:
     """Every reference solution, many times, with more workers than cores."""
-    rows = []
+    rows: list[Row] = []
     for name, pairs in references.items():
         jobs = [job for _, job in pairs] * repetitions
         started = time.monotonic()
@@ -121,7 +121,7 @@ def measure_references(references: dict[str, list[tuple[Row, Job]]], repetitions
 def measure_busy() -> list[Row]:
     """A right solution that needs one second of CPU, under a limit of three, with more and more workers."""
     job = Job(BUSY_SECOND, tests=("assert f() == 1",), entry_point="f")
-    rows = []
+    rows: list[Row] = []
     for workers in (1, 4, 8, 16):
         verdicts = run_many([job] * 16, num_workers=workers, description=f"{workers} workers")
         rows.append({"workers": workers, "runs": 16, "passed": sum(verdict.passed for verdict in verdicts)})

@@ -39,9 +39,12 @@ class Corpus:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Train one (`vocab_size`, on `train_bytes` of the corpus), or load `path` (a directory or tokenizer.model)."""
+    """Train one (`vocab_size`, on `train_bytes` of the corpus), or load `path` (a directory or tokenizer.model).
 
-    vocab_size: int = 32_016
+    With `model.path` it is the model's own unless `path` names another. `vocab_size` None is Code Llama's, 32,016.
+    """
+
+    vocab_size: int | None = None
     train_bytes: int = 20_000_000
     path: str | None = None
 
@@ -90,10 +93,10 @@ class Recipe:
 
     name: str
     corpus: Corpus
-    tokenizer: TokenizerConfig
     model: ModelConfig
     sets: dict[str, DocumentSet]
     stages: dict[str, Stage]
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     evals: Evals = field(default_factory=Evals)
     budget: Budget | None = None
     seed: int = 1
@@ -193,6 +196,11 @@ def _check(recipe: Recipe, where: str) -> None:
         raise ChakuError(f"{where}: model needs either `preset` ({', '.join(PRESETS)}) or `path`, one of them")
     if recipe.model.preset is not None and recipe.model.preset not in PRESETS:
         raise ChakuError(f"{where}: model.preset {recipe.model.preset!r} is unknown; presets: {', '.join(PRESETS)}")
+    if recipe.tokenizer.vocab_size is not None and (recipe.tokenizer.path or recipe.model.path):
+        raise ChakuError(
+            f"{where}: tokenizer.vocab_size trains a new tokenizer, but tokenizer.path or model.path has one; leave "
+            "vocab_size out"
+        )
     for name, stage in recipe.stages.items():
         at = f"{where}: stages.{name}"
         if not stage.mixture:
