@@ -69,7 +69,7 @@ def generate_samples(
     engine or the endpoint refuses.
     """
     tasks = [task for task in tasks if task.in_split]
-    if unasked := next((task.task_id for task in tasks if not task.prompt), None):
+    if unasked := next((task.task_id for task in tasks if not task.prompt and task.suffix is None), None):
         raise ChakuError(
             f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file"
         )
