@@ -47,7 +47,8 @@ GO = {
     "docstring": "// Add two numbers.\n",
     "declaration": "\nfunc Add(x int, y int) int {\n",
     "canonical_solution": "    return x + y\n}\n\n",
-    "test": "func TestAdd(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(5, Add(2, 3))\n}\n",
+    "test": "func TestAdd(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(5, Add(2, 3))\n"
+    '    assert.Equal(0, Add(-1, 1), "and a word about it")\n}\n',
     "test_setup": 'package main\n\nimport (\n    "testing"\n    "github.com/stretchr/testify/assert"\n)\n',
 }
 RUST = {
@@ -135,7 +136,7 @@ def test_what_cannot_be_tested_is_not_asked_and_what_cannot_pass_is_no_reference
     assert not load(tmp_path, "rust", test=with_crate).in_split
     needy = load(tmp_path, "rust", canonical_solution='    Regex::new("x"); x + y\n}\n')
     assert (needy.in_split, needy.references) == (True, ())
-    assert load(tmp_path, "js", task_id="JavaScript/155").references == ()
+    assert load(tmp_path, "js", task_id="JavaScript/155").references == ()  # its solution is wrong
 
 
 def test_a_function_ends_with_its_bracket(tmp_path):
@@ -149,7 +150,9 @@ def test_a_function_ends_with_its_bracket(tmp_path):
     assert BY_NAME["python"].cut_text(task, "    return {}\n\ndef g():\n") == "    return {}\n"
 
 
-@pytest.mark.parametrize(("language", "number"), [("python", 164), ("js", 161), ("java", 164), ("rust", 158)])
+@pytest.mark.parametrize(
+    ("language", "number"), [("python", 164), ("js", 161), ("java", 164), ("rust", 158), ("go", 163)]
+)
 def test_the_real_references_pass(language, number, tmp_path):
     path = benchmark_file(f"humaneval-x/humaneval_{language}.jsonl.gz")
     tasks = [task for task in BY_NAME[language].load(path) if task.in_split and task.references]

@@ -21,7 +21,19 @@ JAVASCRIPT = {
     "prompt": "//Add two numbers\nfunction add(x, y){\n",
     "tests": "const assert = require('node:assert');\nassert.deepEqual(add(2, 3), 5);\n",
 }
-REAL = ("cpp", "cs", "go", "java", "js", "php", "rs", "sh", "ts")
+# For HumanEval_53_add of the real files.
+RIGHT = {
+    "cpp": "\n    return x + y;",
+    "cs": "\n        return x + y;",
+    "go": "\n\treturn x + y\n}",
+    "java": "\n        return x + y;",
+    "js": "\n  return x + y;\n}",
+    "php": "\n    return $x + $y;\n}",
+    "rs": "\n    x + y",
+    "sh": "\n  echo $(($1 + $2))",
+    "ts": "\n  return x + y;\n}",
+}
+REAL = tuple(RIGHT)
 
 
 def load(tmp_path, short, *rows):
@@ -72,8 +84,13 @@ def test_the_stops_are_those_of_the_real_rows(short):
 
 
 @pytest.mark.parametrize("short", REAL)
-def test_a_completion_that_raises_an_error_fails_the_real_tests(short, tmp_path):
+def test_a_right_completion_passes_the_real_tests_and_one_that_raises_an_error_fails(short, tmp_path):
     benchmark = BY_NAME[f"multipl-e-{short}"]
-    tasks = benchmark.load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))
-    [judgement] = judge(benchmark, [(tasks[0], benchmark.wrong)], tmp_path)
-    assert judgement.verdict in ("failed", "crashed"), judgement.reason
+    tasks = {task.task_id: task for task in benchmark.load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))}
+    task = tasks["HumanEval_53_add"]
+    off_by_one = RIGHT[short].replace("x", "1 + x", 1).replace("$1 +", "1 + $1 +", 1).replace("$1 + x", "1 + $x", 1)
+    completions = [RIGHT[short], off_by_one, benchmark.wrong]
+    right, wrong, raised = judge(benchmark, [(task, each) for each in completions], tmp_path)
+    assert right.passed, right.reason
+    assert wrong.verdict in ("failed", "crashed"), wrong.reason
+    assert raised.verdict in ("failed", "crashed"), raised.reason

@@ -42,6 +42,8 @@ class Sampling:
         """Raises ChakuError for a value out of range."""
         from chaku.inference.sampling import SamplingParams
 
+        if self.max_prompt_tokens is not None and self.max_prompt_tokens < 1:
+            raise ChakuError(f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least 1")
         max_tokens = benchmark.max_tokens
         if not isinstance(source, Endpoint):
             max_tokens = min(max_tokens, source.model.config.max_position_embeddings // 2)

@@ -35,14 +35,15 @@ type assertionsOf struct{ t *testing.T }
 type newAssertions struct{}
 var assert newAssertions
 func (newAssertions) New(t *testing.T) assertionsOf { return assertionsOf{t} }
-func (a assertionsOf) Equal(expected, actual interface{}) {
+func (a assertionsOf) Equal(expected, actual interface{}, about ...interface{}) {
     if !reflect.DeepEqual(expected, actual) { a.t.Fatalf("expected %v, got %v", expected, actual) }
 }
 """
 TESTIFY = '"github.com/stretchr/testify/assert"'
 RUST_CRATES = ("rand", "regex", "md5")
-# 112 returns a value in a comma expression, 155 forgets 0, and 162 needs js-md5 where Node's own crypto would do.
-NOT_REFERENCES = {f"JavaScript/{number}" for number in (112, 155, 162)}
+# 112 returns a value in a comma expression, 155 forgets 0, 162 needs js-md5 where Node's own crypto would do; Go's 95
+# passes or fails by the order in which a map happens to be walked.
+NOT_REFERENCES = {"JavaScript/112", "JavaScript/155", "JavaScript/162", "Go/95"}
 
 
 def load_humaneval_x(language: str, path: Path | None = None) -> list[Task]:

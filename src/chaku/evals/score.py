@@ -22,7 +22,8 @@ ISOLATED = "sandbox"
 NOT_ISOLATED = "none: --unsafe-no-sandbox"
 # What is not known of samples that were not made here.
 UNKNOWN = dict.fromkeys(
-    ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed"), None
+    ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed", "healing"),
+    None,
 )
 
 
