@@ -18,7 +18,7 @@ from chaku.files import read_json
 PROTOCOL = (
     *("data_sha256", "prompt_form", "mode", "healing", "max_prompt_tokens", "stops", "max_tokens"),
     *("temperature", "top_p", "num_samples"),
-    *("timeout", "memory_mb", "isolation", "languages", "partial"),
+    *("timeout", "memory_mb", "isolation", "partial"),
 )
 
 
