@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaku import cli_eval
+from chaku.commands import chat
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    chat.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
     cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 

@@ -1,0 +1,1 @@
+"""The commands of some verbs: they parse, call, print."""
