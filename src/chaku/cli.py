@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaku import cli_eval
-from chaku.commands import instruct
+from chaku.commands import chat, instruct
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -81,8 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
-    evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
+    chat.add_commands(verbs, common)
     instruct.add_commands(verbs, common)
+    evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
     cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")

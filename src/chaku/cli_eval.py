@@ -22,6 +22,7 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     run.add_argument("--num-samples", type=int, default=1, help="of each problem")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--max-tokens", type=int, help="of a sample (default: the benchmark's)")
+    run.add_argument("--max-prompt-tokens", type=int, metavar="N", help="of a longer prompt, ask its end only")
     run.add_argument("--limit", type=int, metavar="N", help="the first N problems only")
     run.add_argument("--quantize", choices=["int8", "int4"], help="measure a second time with quantised weights")
     run.add_argument("--corpus", type=Path, help="a built corpus, for the held-out measures")
@@ -78,6 +79,7 @@ def _run(options: argparse.Namespace) -> None:
             temperature=options.temperature,
             top_p=options.top_p,
             num_samples=options.num_samples,
+            max_prompt_tokens=options.max_prompt_tokens,
             seed=options.seed,
             max_tokens=options.max_tokens,
         ),

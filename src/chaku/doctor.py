@@ -10,7 +10,7 @@ import torch
 from chaku.errors import ChakuError
 from chaku.evals import humaneval
 from chaku.evals.problem_files import find_file
-from chaku.sandbox.isolation import check_sandbox
+from chaku.sandbox.probe import check_sandbox
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",

@@ -73,7 +73,9 @@ class Benchmark:
     ChakuError that says where to get them. `prompt_form` says in words how a problem is asked. A generated text ends
     before any of `stops`, after `max_tokens`, and where `cut` (None: at the stops) says. `jobs` are the programs that
     a completion is judged by, each limited to `timeout` CPU seconds and `memory_mb`; None: the text alone is judged.
-    `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own).
+    `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
+    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
+    `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here.
     """
 
@@ -88,6 +90,8 @@ class Benchmark:
     judge: Callable[[Task, str, Sequence[Verdict]], Judgement] = all_pass
     cut: Callable[[Task, str], str] | None = None
     mode: Mode | None = None
+    healing: bool = False
+    wrong: str = ""
     languages: tuple[str, ...] = ("python",)
 
     def cut_text(self, task: Task, text: str) -> str:

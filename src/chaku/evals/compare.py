@@ -16,8 +16,9 @@ from chaku.files import read_json
 
 # What makes a protocol. Not the seed: with another one the same is measured again.
 PROTOCOL = (
-    *("data_sha256", "prompt_form", "mode", "stops", "max_tokens", "temperature", "top_p", "num_samples"),
-    *("timeout", "memory_mb", "isolation", "languages", "partial"),
+    *("data_sha256", "prompt_form", "mode", "healing", "max_prompt_tokens", "stops", "max_tokens"),
+    *("temperature", "top_p", "num_samples"),
+    *("timeout", "memory_mb", "isolation", "partial"),
 )
 
 

@@ -54,7 +54,7 @@ def equal(answer: Any, expected: Any, atol: float) -> bool:
         return (
             type(answer) is type(expected)
             and len(answer) == len(expected)
-            and all(equal(one, other, atol) for one, other in zip(answer, expected))
+            and all(equal(one, other, atol) for one, other in zip(answer, expected, strict=True))
         )
     if isinstance(expected, dict):
         return (
@@ -95,7 +95,7 @@ def digit_distance(answer: Any, expected: Any, arguments: Any) -> bool:
     """MBPP 558: or with the shorter number filled with zeros."""
     one, other = map(str, arguments)
     width = max(len(one), len(other))
-    filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width)))
+    filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width), strict=True))
     return same(answer, expected, 0) or same(answer, filled, 0)
 
 

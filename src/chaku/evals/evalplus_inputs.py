@@ -1,4 +1,4 @@
-"""MBPP+'s inputs as its functions take them: JSON has no tuples, sets or complex numbers, EvalPlus's loader restores them."""
+"""MBPP+'s inputs as its functions take them: JSON has no tuples, sets or complex numbers, so EvalPlus restores them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

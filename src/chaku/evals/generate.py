@@ -26,18 +26,24 @@ REQUESTS_AT_ONCE = 16  # to an endpoint, which batches them
 
 @dataclass(frozen=True)
 class Sampling:
-    """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context."""
+    """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context.
+
+    `max_prompt_tokens`: only the end of a longer prompt is asked (None: what the context has room for).
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     num_samples: int = 1
     seed: int = 0
     max_tokens: int | None = None
+    max_prompt_tokens: int | None = None
 
     def params(self, benchmark: Benchmark, source: "Engine | Endpoint") -> "SamplingParams":
         """Raises ChakuError for a value out of range."""
         from chaku.inference.sampling import SamplingParams
 
+        if self.max_prompt_tokens is not None and self.max_prompt_tokens < 1:
+            raise ChakuError(f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least 1")
         max_tokens = benchmark.max_tokens
         if not isinstance(source, Endpoint):
             max_tokens = min(max_tokens, source.model.config.max_position_embeddings // 2)
@@ -48,7 +54,11 @@ class Sampling:
             stop=benchmark.stops,
             seed=self.seed,
             num_samples=self.num_samples,
+            healing=benchmark.healing,
         )
+
+
+GREEDY = Sampling()
 
 
 def generate_samples(
@@ -61,14 +71,20 @@ def generate_samples(
     engine or the endpoint refuses.
     """
     tasks = [task for task in tasks if task.in_split]
-    if unasked := next((task.task_id for task in tasks if not task.prompt), None):
+    if unasked := next((task.task_id for task in tasks if not task.prompt and task.suffix is None), None):
         raise ChakuError(
             f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file"
         )
     params = sampling.params(benchmark, source)
+    if isinstance(source, Endpoint) and (benchmark.healing or sampling.max_prompt_tokens is not None):
+        raise ChakuError(
+            f"{benchmark.name}: an endpoint takes text, so tokens can be neither healed nor counted; give a model's "
+            "directory, or choose a benchmark without healing and no limit of the prompt's tokens"
+        )
     record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
+    record["max_prompt_tokens"] = sampling.max_prompt_tokens
     if benchmark.mode is not None:
-        record["mode"] = benchmark.mode
+        record["mode"] = "the endpoint's own" if isinstance(source, Endpoint) else benchmark.mode
     _claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(out / "completions.jsonl"))
@@ -77,8 +93,11 @@ def generate_samples(
         missing = [pair for pair in wanted if (pair[0].task_id, pair[1]) not in texts]
         done = len(wanted) - len(missing)
         bar = stack.enter_context(progress(f"{benchmark.name}: samples", len(wanted), "samples", initial=done))
-        write = _ask_endpoint if isinstance(source, Endpoint) else _ask_engine
-        for group in write(benchmark, missing, source, params):
+        if isinstance(source, Endpoint):
+            groups = _ask_endpoint(missing, source, params)
+        else:
+            groups = _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens)
+        for group in groups:
             cut = {(task.task_id, index): benchmark.cut_text(task, text) for task, index, text in group}
             journal.append(
                 {"task_id": task_id, "index": index, "completion": text} for (task_id, index), text in cut.items()
@@ -91,7 +110,11 @@ def generate_samples(
 def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
     if isinstance(source, Endpoint):
         return {"model": source.model, "endpoint": source.address}
-    return {"model_sha256": weights_sha256(source.model), "tokenizer_sha256": source.tokenizer.sha256}
+    return {
+        "model_sha256": weights_sha256(source.model),
+        "tokenizer_sha256": source.tokenizer.sha256,
+        "context": source.model.config.max_position_embeddings,
+    }
 
 
 def _claim(path: Path, record: dict[str, Any]) -> None:
@@ -119,7 +142,11 @@ Group = list[tuple[Task, int, str]]  # completions that came together
 
 
 def _ask_engine(
-    benchmark: Benchmark, missing: Sequence[tuple[Task, int]], engine: "Engine", params: "SamplingParams"
+    benchmark: Benchmark,
+    missing: Sequence[tuple[Task, int]],
+    engine: "Engine",
+    params: "SamplingParams",
+    max_prompt_tokens: int | None,
 ) -> Iterator[Group]:
     """A batch of tasks at a time. The samples of a task come together, and depend on nothing but it and the seed."""
     wanted: dict[str, list[int]] = {}
@@ -127,7 +154,7 @@ def _ask_engine(
     for task, index in missing:
         tasks[task.task_id] = task
         wanted.setdefault(task.task_id, []).append(index)
-    prompts = {name: _prompt_ids(benchmark, task, engine, params) for name, task in tasks.items()}
+    prompts = {name: _prompt_ids(benchmark, task, engine, params, max_prompt_tokens) for name, task in tasks.items()}
     by_length = iter(sorted(tasks, key=lambda name: len(prompts[name])))
     at_once = max(engine.batch_size // params.num_samples, 1)
     while names := list(islice(by_length, at_once)):
@@ -140,18 +167,22 @@ def _ask_engine(
         ]
 
 
-def _prompt_ids(benchmark: Benchmark, task: Task, engine: "Engine", params: "SamplingParams") -> list[int]:
+def _prompt_ids(
+    benchmark: Benchmark, task: Task, engine: "Engine", params: "SamplingParams", max_prompt_tokens: int | None
+) -> list[int]:
     from chaku.inference.prompts import complete, infill
 
     if task.suffix is None:
-        return complete(engine.tokenizer, task.prompt)
+        ids = complete(engine.tokenizer, task.prompt)
+        begin = len(engine.tokenizer.begin)
+        if max_prompt_tokens is not None and len(ids) - begin > max_prompt_tokens:
+            ids = ids[:begin] + ids[len(ids) - max_prompt_tokens :]
+        return ids
     room = engine.model.config.max_position_embeddings - params.max_tokens
     return infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
 
 
-def _ask_endpoint(
-    benchmark: Benchmark, missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams"
-) -> Iterator[Group]:
+def _ask_endpoint(missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams") -> Iterator[Group]:
     """Many requests at a time, each for one sample, whose seed is the run's plus its index."""
 
     def ask(task: Task, index: int) -> Group:

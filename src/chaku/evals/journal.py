@@ -1,5 +1,6 @@
 """Work that is written down line by line as it is done, so that a kill at any moment loses nothing."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -8,15 +9,23 @@ from types import TracebackType
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.files import explain_disk_errors
 
 
 class Journal:
     """An append-only file of JSON lines. `rows` are those that were there; a last line that was cut off is dropped."""
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.rows: list[dict[str, Any]] = []
-        self._file = path.open("a+b")
+        self._path = path
+        with explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ChakuError(f"another chaku writes {path}; wait for it, or give another --out") from None
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):
@@ -35,8 +44,9 @@ class Journal:
 
     def append(self, rows: Iterable[dict[str, Any]]) -> None:
         """Write the rows in one go."""
-        self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
-        self._file.flush()
+        with explain_disk_errors(self._path):
+            self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
+            self._file.flush()
 
     def __enter__(self) -> "Journal":
         return self

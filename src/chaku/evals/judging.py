@@ -1,5 +1,6 @@
 """Completions to judgements: equal ones are judged once, each is written down as soon as it is known."""
 
+import itertools
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,8 +12,11 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.journal import Journal
 from chaku.files import sha256_json
-from chaku.sandbox import isolation, languages, pool
+from chaku.sandbox import languages, pool
+from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
+
+NUM_WRONG = 3  # problems that a wrong completion is tried on
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Judge:
                     raise ChakuError(f"{benchmark.name}: {task.task_id} has no test")
                 waiting[key] = [None] * len(made)
                 for place, job in enumerate(made):
+                    if key not in waiting:  # it is judged already
+                        break
                     owners.append((key, place))
                     yield job
 
@@ -91,16 +97,14 @@ class Judge:
         )
         for number, verdict in stream:
             key, place = owners[number]
+            if key not in waiting:
+                continue
             waiting[key][place] = verdict
-            verdicts = [each for each in waiting[key] if each is not None]
-            if len(verdicts) == len(waiting[key]):
+            task, completion = missing[key]
+            judgement = _judgement(benchmark, task, completion, waiting[key])
+            if judgement is not None:
                 del waiting[key]
-                task, completion = missing[key]
-                failed = next((each for each in verdicts if each.status == "sandbox_error"), None)
-                if failed is not None:
-                    yield key, Judgement("sandbox_error", False, failed.reason)
-                else:
-                    yield key, benchmark.judge(task, completion, verdicts)
+                yield key, judgement
 
     def _key(self, task: Task, completion: str) -> str:
         if task.task_id not in self._task_hashes:
@@ -108,6 +112,21 @@ class Judge:
         limits = self._limits
         how = [limits.timeout, limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
         return sha256_json([self._benchmark.name, self._task_hashes[task.task_id], completion, how])
+
+
+def _judgement(
+    benchmark: Benchmark, task: Task, completion: str, verdicts: Sequence[Verdict | None]
+) -> Judgement | None:
+    """None while it is open: until every program has its verdict, or one in the programs' order was ended from outside.
+
+    (A time-out, say: the others, of a problem with many cases, may all take as long.)
+    """
+    found = [each for each in itertools.takewhile(lambda each: each is not None, verdicts) if each is not None]
+    if broken := next((each for each in found if each.status == "sandbox_error"), None):
+        return Judgement("sandbox_error", False, broken.reason)
+    if len(found) < len(verdicts) and all(each.status in ("passed", "failed") for each in found):
+        return None
+    return benchmark.judge(task, completion, found)
 
 
 def check_machine(benchmark: Benchmark, *, isolated: bool = True) -> None:
@@ -120,29 +139,47 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
     """What is missing here to run a benchmark's programs, the sandbox or a toolchain; None when nothing is."""
     if benchmark.jobs is None:
         return None
-    if isolated and (problem := isolation.check_sandbox()):
+    if isolated and (problem := check_sandbox()):
         return problem
     problems = (languages.why_not(language) for language in benchmark.languages)
     return next((problem for problem in problems if problem), None)
 
 
 def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
-    """Judge every completion that is known to be right; returns how many there are.
+    """Run the completions that are known to be right; returns how many problems have some.
 
-    Raises ChakuError, naming the problems, when one fails: no score would be true.
+    A problem is sound when one of its references passes: APPS's solutions are not all right. Raises ChakuError, naming
+    the problems, when none does: no score would be true.
     """
-    asked = [(task, reference) for task in tasks for reference in task.references]
-    if not asked:
-        return 0
-    judgements = judge.judge(asked, "check reference solutions")
-    failures = [
-        f"{task.task_id} ({judgement.verdict}: {judgement.reason})"
-        for (task, _), judgement in zip(asked, judgements, strict=True)
-        if not judgement.passed
-    ]
-    if failures:
+    sound: dict[str, bool] = {task.task_id: False for task in tasks if task.references}
+    failures: dict[str, str] = {}
+    for place in range(max((len(task.references) for task in tasks), default=0)):
+        asked = [
+            (task, task.references[place]) for task in tasks if len(task.references) > place and not sound[task.task_id]
+        ]
+        judgements = judge.judge(asked, "check reference solutions") if asked else []
+        for (task, _), judgement in zip(asked, judgements, strict=True):
+            sound[task.task_id] = judgement.passed
+            failures.setdefault(task.task_id, f"{task.task_id} ({judgement.verdict}: {judgement.reason})")
+    if wrong := [failures[task_id] for task_id, passed in sound.items() if not passed]:
         raise ChakuError(
-            f"{len(failures)} of {len(asked)} reference solutions fail here, so nothing is scored: "
-            f"{'; '.join(failures[:5])}"
+            f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
+            f"{'; '.join(wrong[:5])}"
         )
-    return len(asked)
+    return len(sound)
+
+
+def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> None:
+    """Where the problems have no references: run a completion that the tests must fail, on the first few of them.
+
+    Raises ChakuError when it passes, or fails before a test could run it.
+    """
+    asked = [(task, benchmark.wrong) for task in tasks if not task.references][:NUM_WRONG]
+    if not benchmark.wrong or not asked:
+        return
+    for (task, _), judgement in zip(asked, judge.judge(asked, "check that the tests can fail"), strict=True):
+        if judgement.passed or judgement.verdict not in ("failed", "crashed"):
+            raise ChakuError(
+                f"{benchmark.name}: a completion that only raises an error should fail {task.task_id}, but the verdict "
+                f"is {judgement.verdict} ({judgement.reason}); nothing is scored, as the tests do not tell"
+            )

@@ -33,6 +33,7 @@ def sampling_record(params: "SamplingParams") -> dict[str, Any]:
         "top_p": params.top_p,
         "num_samples": params.num_samples,
         "seed": params.seed,
+        "healing": params.healing,
     }
 
 

@@ -30,7 +30,8 @@ def ask(row: Row) -> str:
     """The task and its asserts, in the words of MBPP's README."""
     text = row["text"] if "text" in row else row["prompt"]  # the sanitized file's name for it
     tests = "\n".join(row["test_list"][:NUM_SHOWN])
-    return f"You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{tests}"
+    task = f"You are an expert Python programmer, and here is your task: {text}"
+    return f"{task} Your code should pass these tests:\n\n{tests}"
 
 
 def three_shot(row: Row, shots: Sequence[Row]) -> str:

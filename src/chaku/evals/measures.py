@@ -43,7 +43,7 @@ def measure(
             engine,
             corpus,
             training_length=training_length,
-            max_length=4 * longest,
+            max_length=settings.perplexity_tokens or 4 * longest,
             num_documents=settings.num_long_documents,
         )
     else:

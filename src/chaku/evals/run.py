@@ -7,10 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from chaku.evals.benchmark import Benchmark
-from chaku.evals.generate import Sampling, generate_samples
-from chaku.evals.judging import check_machine
+from chaku.evals.generate import GREEDY, Sampling, generate_samples
 from chaku.evals.samples import read_samples
-from chaku.evals.score import Scoring, score_samples
+from chaku.evals.score import AS_IT_IS, Scoring, check_benchmark, choose_ks, score_samples
 
 if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
@@ -24,17 +23,18 @@ def run_benchmark(
     *,
     problems: Path | None = None,
     limit: int | None = None,
-    sampling: Sampling = Sampling(),
-    scoring: Scoring = Scoring(),
+    sampling: Sampling = GREEDY,
+    scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
     """Generate and score; returns what OUT/results.json holds. Without `out` nothing is kept, and nothing resumes.
 
-    `limit` takes the first problems only. Raises ChakuError as `generate_samples` and `score_samples` do; that this
-    machine cannot run the programs is said before anything is generated.
+    `limit` takes the first problems only. Raises ChakuError as `generate_samples` and `score_samples` do; what keeps
+    samples from being scored is said before any is generated.
     """
-    check_machine(benchmark, isolated=scoring.isolated)
     tasks = [task for task in benchmark.load(problems) if task.in_split][:limit]
+    choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
     with _directory(out) as directory:
+        check_benchmark(benchmark, tasks, directory, scoring)
         samples, generation = generate_samples(benchmark, tasks, source, sampling, directory)
         return score_samples(benchmark, tasks, samples, directory, scoring, {**generation, "limit": limit})
 
@@ -45,7 +45,7 @@ def score_file(
     out: Path | None = None,
     *,
     problems: Path | None = None,
-    scoring: Scoring = Scoring(),
+    scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
     """Score a file of samples; see `score_samples`."""
     with _directory(out) as directory:

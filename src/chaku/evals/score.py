@@ -1,6 +1,7 @@
 """Samples to scores: reference solutions first, then every sample, then `results.json` and `samples.jsonl`."""
 
 import json
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +12,27 @@ from typing import Any
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
-from chaku.evals.judging import Judge, Limits, check_machine, check_references
+from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
 from chaku.evals.manifest import versions
 from chaku.evals.pass_at_k import bootstrap_interval, pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json, write_json, write_text
+from chaku.sandbox import languages
 
 DEFAULT_KS = (1, 10, 100)
+JOURNAL = ".verdicts.jsonl"  # of a scoring that has not ended
 ISOLATED = "sandbox"
 NOT_ISOLATED = "none: --unsafe-no-sandbox"
 # What is not known of samples that were not made here.
 UNKNOWN = dict.fromkeys(
-    ("model", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed"), None
+    ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed", "healing"),
+    None,
 )
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What may be chosen of a scoring; None is the benchmark's own. `partial`: problems without samples are left out."""
+    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out."""
 
     ks: tuple[int, ...] | None = None
     timeout: float | None = None
@@ -46,12 +50,15 @@ class Scoring:
         return Limits(timeout, memory_mb, self.num_workers, self.isolated)
 
 
+AS_IT_IS = Scoring()
+
+
 def score_samples(
     benchmark: Benchmark,
     tasks: Sequence[Task],
     samples: Sequence[Sample],
     out: Path,
-    scoring: Scoring = Scoring(),
+    scoring: Scoring = AS_IT_IS,
     generation: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score samples into `out`; returns what `results.json` holds.
@@ -62,17 +69,14 @@ def score_samples(
     """
     chosen = choose_tasks(tasks, samples, partial=scoring.partial)
     by_id = {task.task_id: task for task in chosen}
-    numbers = Counter(sample.task_id for sample in samples)
-    ks = _choose_ks(numbers, scoring.ks)
+    ks = choose_ks(Counter(sample.task_id for sample in samples), scoring.ks)
     limits = scoring.limits(benchmark)
-    check_machine(benchmark, isolated=limits.isolated)
     if outside := sum(not task.in_split for task in chosen):
         say(f"{benchmark.name}: {outside} of the {len(chosen)} problems are not in the benchmark's test split")
-    journal = out / ".verdicts.jsonl"
-    judge = Judge(benchmark, limits, journal)
-    num_references = check_references(judge, chosen)
-    if not num_references:
-        say(f"{benchmark.name}: the problems have no reference solutions, so none was run")
+    judge, num_references = check_benchmark(benchmark, chosen, out, scoring)
+    if num_references < len(chosen):
+        number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
+        say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
     judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
     record = {
         **versions(),
@@ -82,7 +86,7 @@ def score_samples(
         "timeout": limits.timeout,
         "memory_mb": limits.memory_mb,
         "isolation": ISOLATED if limits.isolated else NOT_ISOLATED,
-        "languages": list(benchmark.languages) if benchmark.jobs else [],
+        "languages": {name: languages.version(name) or platform.python_version() for name in benchmark.languages},
         "num_references": num_references,
         "num_outside_split": outside,
         "partial": len(chosen) < sum(task.in_split for task in tasks),
@@ -96,8 +100,21 @@ def score_samples(
     lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
     write_text(out / "samples.jsonl", "".join(lines))
     write_json(out / "results.json", results)
-    journal.unlink(missing_ok=True)
+    (out / JOURNAL).unlink(missing_ok=True)
     return results
+
+
+def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scoring: Scoring) -> tuple[Judge, int]:
+    """A judge that was tried on the reference solutions, and how many problems have some.
+
+    What it judged is kept in `out`, so that trying it again costs nothing. Raises ChakuError as `score_samples` does.
+    """
+    limits = scoring.limits(benchmark)
+    check_machine(benchmark, isolated=limits.isolated)
+    judge = Judge(benchmark, limits, out / JOURNAL)
+    num_references = check_references(judge, tasks)
+    check_wrong(judge, benchmark, tasks)
+    return judge, num_references
 
 
 def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]) -> dict[str, Any]:
@@ -132,7 +149,7 @@ def _group(
     }
 
 
-def _choose_ks(numbers: Mapping[str, int], wanted: Sequence[int] | None) -> tuple[int, ...]:
+def choose_ks(numbers: Mapping[str, int], wanted: Sequence[int] | None) -> tuple[int, ...]:
     """The given ks, or those of DEFAULT_KS that every problem has samples for."""
     if wanted is None:
         return tuple(k for k in DEFAULT_KS if k <= min(numbers.values()))

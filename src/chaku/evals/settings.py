@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Evals:
     """`benchmarks` are held-out measures (`measures.py`) and benchmarks (`suite.py`).
 
-    `max_tokens` caps a sample of a benchmark (None: the benchmark's own).
+    `max_tokens` caps a sample of a benchmark (None: the benchmark's own). `perplexity_tokens` is how far perplexity by
+    position goes (None: four times the longest training length).
     """
 
     stages: tuple[str, ...] = ()
@@ -16,4 +17,5 @@ class Evals:
     num_examples: int = 64
     retrieval_examples: int = 16
     num_long_documents: int = 8
+    perplexity_tokens: int | None = None
     max_tokens: int | None = None

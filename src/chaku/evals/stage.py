@@ -1,6 +1,5 @@
 """A recipe's evals on one stage of its run."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from chaku.evals.run import run_benchmark
 from chaku.evals.samples import read_samples
 from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS
-from chaku.files import read_json, sha256_json, write_json, write_text
+from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
 from chaku.inference.engine import Engine
 
 KEPT_SAMPLES = 4  # in the report
@@ -76,7 +75,7 @@ def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, input
     """The results, with a few samples to show: those that passed first. Goes on from what the same inputs left."""
     made_from = out / "inputs.txt"
     if out.exists() and (not made_from.exists() or made_from.read_text() != inputs):
-        shutil.rmtree(out)
+        remove_directory(out)
     write_text(made_from, inputs)
     results = run_benchmark(benchmark, engine, out, sampling=Sampling(max_tokens=settings.max_tokens))
     prompts = {task.task_id: task.prompt for task in benchmark.load(None)}

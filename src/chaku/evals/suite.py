@@ -1,15 +1,31 @@
 """The benchmarks by name."""
 
 from chaku.errors import ChakuError
+from chaku.evals.apps import APPS
 from chaku.evals.benchmark import Benchmark
+from chaku.evals.docstrings import DOCSTRINGS
 from chaku.evals.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
 from chaku.evals.first_steps import FIRST_STEPS
 from chaku.evals.humaneval import HUMANEVAL
+from chaku.evals.humaneval_infilling import INFILLING
+from chaku.evals.humaneval_x import HUMANEVAL_X
 from chaku.evals.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
+from chaku.evals.multipl_e import MULTIPL_E
+from chaku.evals.next_line import NEXT_LINE
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
-    for benchmark in (FIRST_STEPS, HUMANEVAL, HUMANEVAL_PLUS, MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS)
+    for benchmark in (
+        FIRST_STEPS,
+        *(HUMANEVAL, HUMANEVAL_PLUS),
+        *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
+        *HUMANEVAL_X,
+        *MULTIPL_E,
+        *APPS,
+        *INFILLING,
+        DOCSTRINGS,
+        *NEXT_LINE,
+    )
 }
 # On held-out documents of a corpus; run by `measures.py`.
 HELDOUT_MEASURES = ("bits_per_byte", "infilling", "perplexity", "key_retrieval")
