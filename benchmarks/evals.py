@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say, show_table
-from chaku.evals import humaneval
-from chaku.evals.humaneval import HUMANEVAL
-from chaku.evals.mbpp import MBPP
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.humaneval import HUMANEVAL
+from chaku.evals.benchmarks.mbpp import MBPP
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import write_json
 from chaku.sandbox.pool import run_many
