@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
-from chaku.evals.problem_files import read_lines
+from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.files import sha256_json
 from chaku.instruct.generators import Ask
 from chaku.instruct.prompts import read_questions

@@ -20,6 +20,8 @@ from chaku.sandbox.languages import prefixes
 
 INSIDE = Path(__file__).parent / "inside"
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
+# What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
+SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
@@ -64,8 +66,9 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     if not isolation.own_user:
         line += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
     line += ["--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc"]
-    for name in ("ld.so.cache", "alternatives", "java-17-openjdk", "java-21-openjdk", "mono", "php", "localtime"):
-        line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in SETTINGS:
+        for path in sorted(Path("/etc").glob(name)):
+            line += ["--ro-bind-try", str(path), str(path)]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
         if path.is_symlink():
