@@ -36,8 +36,8 @@ def export(
     report = contamination_report(ledger, behaves, benchmarks)
     sft = [conversation(ledger, *row, form) for row in clean]
     pairs = [pair for row in clean if (pair := preference(*row, form)) is not None]
-    _write_lines(out / "sft.jsonl", sft)
-    _write_lines(out / "preferences.jsonl", pairs)
+    write_lines(out / "sft.jsonl", sft)
+    write_lines(out / "preferences.jsonl", pairs)
     write_json(out / "contamination.json", report)
     counts = {"triples": len(sft), "pairs": len(pairs), "left_out": len(behaves)}
     write_text(out / "card.md", card(ledger, counts, report))
@@ -171,5 +171,6 @@ def _answer(solution: str, form: Form) -> str:
     return f"```python\n{solution.rstrip()}\n```" if form == "fenced" else solution
 
 
-def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """JSON lines, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

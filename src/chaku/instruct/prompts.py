@@ -81,7 +81,9 @@ def load_prompts(path: Path) -> Prompts:
     allowed = {"questions": {"count", "seed"}, "tests": {"question"}, "solution": {"question", "test"}}
     for key, value in values.items():
         if key not in allowed or not isinstance(value, str):
-            raise ChakuError(f"{path}: {key!r} is no template; there are {', '.join(each.name for each in fields(Prompts))}")
+            raise ChakuError(
+                f"{path}: {key!r} is no template; there are {', '.join(each.name for each in fields(Prompts))}"
+            )
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
         except ValueError as error:
@@ -107,4 +109,4 @@ def between(text: str, tag: str) -> str:
     inside = text.split(f"[/{tag}]")[0]
     inside = inside.rsplit(f"[{tag}]", 1)[-1]
     fenced = re.search(r"```(?:python|py)?\s*\n(.*?)(?:\n```|\Z)", inside, flags=re.S)
-    return f"{(fenced[1] if fenced else inside).strip(chr(10)).rstrip()}\n"
+    return f"{(fenced[1] if fenced else inside).strip()}\n"

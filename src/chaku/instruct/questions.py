@@ -46,7 +46,9 @@ def read_file(path: Path) -> list[Question]:
         where = f"{path}, line {number}"
         text, tests = (row.get("question"), row.get("tests", [])) if isinstance(row, dict) else (None, [])
         if not isinstance(text, str) or not text.strip():
-            raise ChakuError(f'{where} is no question: each line is {{"question": ..., "tests": [...] if you have some}}')
+            raise ChakuError(
+                f'{where} is no question: each line is {{"question": ..., "tests": [...] if you have some}}'
+            )
         if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
             raise ChakuError(f"{where}: tests must be a list of asserts")
         suite = given_suite(tests, str(row.get("entry_point", "")), where) if tests else None
