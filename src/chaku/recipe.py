@@ -21,7 +21,6 @@ from chaku.training.config import TrainingConfig
 from chaku.training.dpo import DpoConfig
 from chaku.training.trainer import batch_rows, num_steps
 
-
 MADE = "{run}/instruct/"  # begins the path of a set that the run itself makes
 
 

@@ -143,9 +143,7 @@ def _verify(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(asdict(report)))
     else:
-        print(
-            f"{report.num_kept} kept triples have their evidence; {report.num_replayed} of {report.num_runs} runs replayed"
-        )
+        print(f"{report.num_kept} triples are kept; {report.num_replayed} of {report.num_runs} runs were run again")
     if report.problems:
         shown = "\n  ".join(report.problems[:20])
         raise ChakuError(f"{options.ledger} does not hold: {len(report.problems)} problems\n  {shown}")

@@ -139,11 +139,16 @@ def _normalised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
     for node in ast.walk(copied):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.name, node.returns, node.decorator_list = number(node.name), None, []
+            node.returns, node.decorator_list = None, []
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         elif isinstance(node, ast.arg):
-            node.arg, node.annotation = number(node.arg), None
+            node.annotation = None
+    for node in ast.walk(copied):  # names are numbered only now, when what does not count is gone
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.name = number(node.name)
+        elif isinstance(node, ast.arg):
+            node.arg = number(node.arg)
         elif isinstance(node, ast.Name):
             node.id = number(node.id)
     return ast.dump(copied)

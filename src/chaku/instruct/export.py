@@ -86,7 +86,7 @@ def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> di
 def behaviour_hits(
     rows: Sequence[tuple[str, str, Mapping[str, Any]]], benchmarks: Contamination, *, isolated: bool = True
 ) -> dict[str, list[str]]:
-    """Of each triple whose solution passes a benchmark's tests: those problems. Only ones whose arguments are alike run."""
+    """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike."""
     owners: list[tuple[str, str]] = []
 
     def jobs() -> Iterator[Job]:
@@ -130,9 +130,10 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
     lines = [
         "# Instruction data, judged by running it",
         "",
-        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs (`preferences.jsonl`), "
-        "made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and answers were written by "
-        "a model, unless a file of questions was given; its licence is the model's affair and yours.",
+        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs "
+        "(`preferences.jsonl`), made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and "
+        "answers were written by a model, unless a file of questions was given; what they may be used for is for its "
+        "licence to say.",
         "",
         "| made with | |",
         "|---|---|",
@@ -149,8 +150,8 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         f"| kept | {steps[KEPT]} |",
         f"| left out below: solution behaves like a benchmark's | -{counts['left_out']} |",
         "",
-        "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other hash "
-        "seeds agree, two different values are expected"
+        "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other "
+        "hash seeds agree, two different values are expected"
         + (", and it kills 80% of the accepted solution's mutants." if made["check_mutants"] else "."),
         "",
         f"## Contamination, against {report['num_problems']} problems",

@@ -105,9 +105,10 @@ def _put(name: str, index: int, value: Any, node: Any) -> None:
 
 
 def probe(source: str, entry_point: str, inputs: Iterable[tuple[Any, ...]]) -> str:
-    """A program that prints what the source's function answers to each input. Two that print alike are taken as equal."""
+    """A program that prints what the source's function answers to each input. Two that print alike count as equal."""
     return (
-        f"{source}\n\nfor _arguments in {list(inputs)!r}:\n    try:\n        print(repr({entry_point}(*_arguments))[:200])\n"
+        f"{source}\n\nfor _arguments in {list(inputs)!r}:\n"
+        f"    try:\n        print(repr({entry_point}(*_arguments))[:200])\n"
         "    except Exception as _error:\n        print(type(_error).__name__)\n"
     )
 

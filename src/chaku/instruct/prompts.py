@@ -14,8 +14,8 @@ from chaku.errors import ChakuError
 from chaku.files import sha256_json
 
 QUESTIONS = """\
-Below are {count} different programming interview questions, easy to medium hard and as varied as possible. Each can be \
-solved by one standalone Python function that uses nothing but the standard library, and says what the function takes \
+Below are {count} different programming interview questions, easy to medium hard and as varied as possible. Each \
+can be solved by one standalone Python function that uses nothing but the standard library, and says what the function takes \
 and what it returns. One question a line, numbered.
 {seed}
 1."""
@@ -97,7 +97,7 @@ def load_prompts(path: Path) -> Prompts:
 
 
 def read_questions(text: str) -> list[str]:
-    """The questions of an answer that begins after "1.". The last is left out unless a line end shows that it is whole."""
+    """The questions of an answer that begins after "1.". The last counts only where a line end shows it whole."""
     lines = f"1. {text.removeprefix('1.').lstrip()}".split("\n")
     numbered = [re.match(r"\s*\d+[.)]\s+(\S.*)", line) for line in lines]
     whole = numbered[:-1] if len(lines) > 1 else []

@@ -21,7 +21,7 @@ MAX_BARREN = 5  # prompts in a row that bring nothing new, after which no more a
 
 @dataclass(frozen=True)
 class Question:
-    """A question, who wrote it (a file's name and line, or a key of the ledger), and trusted tests where there are any."""
+    """A question, where it is from (a file and line, or a prompt's number), and trusted tests if there are any."""
 
     text: str
     source: str
@@ -71,7 +71,7 @@ def read_seeds(path: Path) -> list[tuple[int, str]]:
 def ask_questions(
     scheduler: Scheduler, settings: Settings, wanted: int, seeds: Sequence[str] = ()
 ) -> Iterator[Question]:
-    """Questions by the model, 50 a prompt, until there are `wanted` different ones, tokens run out, or nothing new comes.
+    """Questions by the model, 50 a prompt, until `wanted` different ones, or tokens run out, or nothing new comes.
 
     With `seeds`, each prompt asks for questions in the spirit of one, in turn. Those that repeat another word for word
     are given too: they are for the funnel to count.

@@ -27,7 +27,7 @@ from chaku.instruct.triples import KEPT, Settings
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
 
-NUM_TESTS, NUM_TRUE_TESTS = 5, 12  # trusted asserts of a question, and those that say what is true
+NUM_TESTS, NUM_MORE = 5, 12  # trusted asserts of a question, and those that say with them what is true
 GIVEN, WRITTEN = "trusted tests", "the model's tests"
 PROMPTS = Prompts(
     tests=PAGE, solution=CHAT
@@ -55,7 +55,7 @@ def rehearse(
 
     Not `full`: without mutants, the model's own tests and the arms that need more runs (majority).
     """
-    made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_TRUE_TESTS, frames=FINE_TUNING_FRAMES)
+    made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
     by_text = {each.question: each for each in islice(made, num_questions)}
     settings = Settings(PROMPTS, num_solutions, 0.8, 1.0, MAX_TOKENS, seed, check_mutants=full)
     bounds = Bounds(num_questions, timeout=2.0)
@@ -116,7 +116,8 @@ def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Ro
 
 
 def _true_job(exercise: Exercise, source: str) -> Job:
-    return Job(source, tests=exercise.tests[NUM_TESTS:], entry_point="f", keep_output=1)
+    """True is what passes the trusted tests and as many others as the benchmark has."""
+    return Job(source, tests=exercise.tests, entry_point="f", keep_output=1)
 
 
 def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Chosen]]:
@@ -215,7 +216,7 @@ def _report(ledger: Ledger, rows: Sequence[_Row], summaries: Mapping[str, Summar
 
 
 def _rates(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
-    """(accepted, right) of each sample -> shares: accepted of the wrong, rejected of the right, wrong of the accepted."""
+    """(accepted, right) of samples -> shares: accepted of the wrong, rejected of the right, wrong of the accepted."""
 
     def share(of: Sequence[bool]) -> float | None:
         return sum(of) / len(of) if of else None

@@ -17,7 +17,7 @@ from chaku.instruct.triples import Settings
 
 @dataclass(frozen=True)
 class Instruct:
-    """A recipe's [instruct]. `stage` writes; its data is in RUN/instruct, for sets whose path begins with {run}/instruct.
+    """A recipe's [instruct]. `stage` writes; sets whose path begins with {run}/instruct/ learn from it.
 
     `exercises`: rehearse with so many questions of the synthetic family; `full` with every arm. Without it, questions
     are those of a file, or the stage's own, and sft.jsonl and preferences.jsonl are what is kept.

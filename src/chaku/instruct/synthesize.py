@@ -22,7 +22,7 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a synthesis may cost. `max_tokens`: of all answers; what was begun then is finished, nothing new is asked."""
+    """What a synthesis may cost. `max_tokens`: of all answers; what was asked then is finished, no more is asked."""
 
     max_questions: int = 1000
     max_tokens: int | None = None
