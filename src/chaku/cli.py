@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku import cli_eval
 from chaku.commands import chat
+from chaku.commands import eval as eval_commands
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     chat.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
-    cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
+    eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")
     converting.add_argument("source", help=MODEL)

@@ -1,1 +1,1 @@
-"""The commands of some verbs: they parse, call, print."""
+"""The command line, one file a group of verbs: parse, call, print; no logic."""

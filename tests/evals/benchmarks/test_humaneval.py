@@ -2,7 +2,7 @@
 
 import json
 
-from chaku.evals.humaneval import HUMANEVAL, before_function
+from chaku.evals.benchmarks.humaneval import HUMANEVAL, before_function
 from chaku.sandbox.verdict import Job
 
 ROW = {

@@ -11,8 +11,8 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, unique_tasks
-from chaku.evals.bleu import bleu
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks.bleu import bleu
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Verdict
 
 COMMENTS = {"python": ("#",), "java": ("//", "/*", "*"), "csharp": ("//", "/*", "*")}

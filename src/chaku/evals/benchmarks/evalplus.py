@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.evals import humaneval
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
-from chaku.evals.evalplus_inputs import restore_types
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.evalplus_inputs import restore_types
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
 HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaku.evals.answers import same_output, same_value
+from chaku.evals.benchmarks.answers import same_output, same_value
 
 
 @pytest.mark.parametrize(

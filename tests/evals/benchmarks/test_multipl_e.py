@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chaku.evals.multipl_e import LANGUAGES, MULTIPL_E
+from chaku.evals.benchmarks.multipl_e import LANGUAGES, MULTIPL_E
 from evals.running import benchmark_file, judge
 
 BY_NAME = {each.name: each for each in MULTIPL_E}

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from chaku.console import progress
 from chaku.errors import ChakuError
-from chaku.evals.heldout import pick, read_heldout
+from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.kv_cache import KVCache
 from chaku.tokens.tokenizer import Tokenizer

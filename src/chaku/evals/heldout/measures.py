@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.evals import bits_per_byte, infilling, key_retrieval, perplexity
-from chaku.evals.heldout import heldout_sha256
+from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
+from chaku.evals.heldout.documents import heldout_sha256
 from chaku.evals.manifest import manifest, sampling_record, weights_sha256
 from chaku.evals.settings import Evals
 from chaku.inference.engine import Engine

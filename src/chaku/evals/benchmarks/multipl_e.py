@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chaku import ChakuError
-from chaku.evals.bleu import bleu
-from chaku.evals.docstrings import DOCSTRINGS
+from chaku.evals.benchmarks.bleu import bleu
+from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 
 
 def row(code, docstring, words):

@@ -6,8 +6,8 @@ have seen often.
 
 from pathlib import Path
 
-from chaku.evals import humaneval
 from chaku.evals.benchmark import Benchmark, Task
+from chaku.evals.benchmarks import humaneval
 
 FILE = Path(__file__).with_name("first_steps.jsonl")
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from chaku.evals.humaneval_infilling import INFILLING
+from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.samples import Sample
 from chaku.evals.score import Scoring, score_samples
 from evals.running import benchmark_file, judge

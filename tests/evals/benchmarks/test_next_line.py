@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chaku import ChakuError
-from chaku.evals.next_line import NEXT_LINE, edit_similarity, first_line
+from chaku.evals.benchmarks.next_line import NEXT_LINE, edit_similarity, first_line
 
 PYTHON, JAVA, CSHARP = NEXT_LINE
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chaku.evals.humaneval_x import HUMANEVAL_X
+from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
 from evals.running import benchmark_file, judge
 
 BY_NAME = {each.name.removeprefix("humaneval-x-"): each for each in HUMANEVAL_X}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chaku import ChakuError
-from chaku.evals.apps import APPS
+from chaku.evals.benchmarks.apps import APPS
 from evals.running import benchmark_file, judge
 
 ZERO_SHOT, TWO_SHOT = APPS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.corpus.documents import PIECE, read_documents
-from chaku.evals.heldout import pick, read_heldout
+from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams

@@ -7,8 +7,8 @@ import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmark import all_pass
+from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT, between_tags
 from chaku.evals.generate import Sampling, generate_samples
-from chaku.evals.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT, between_tags
 from chaku.evals.run import score_file
 from chaku.evals.samples import read_samples
 from chaku.sandbox import pool

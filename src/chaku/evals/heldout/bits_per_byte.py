@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import progress
-from chaku.evals.heldout import by_label, cut_text, read_heldout, scoring_windows
+from chaku.evals.heldout.documents import by_label, cut_text, read_heldout, scoring_windows
 from chaku.inference.engine import Engine
 
 DOCUMENTS_PER_LANGUAGE = 8  # at least, as one document gives no more than its share of the bytes

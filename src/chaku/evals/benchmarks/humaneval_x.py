@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
 URL = "https://github.com/THUDM/CodeGeeX/raw/main/codegeex/benchmark/humaneval-x/{0}/data/humaneval_{0}.jsonl.gz"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from chaku.evals.bleu import bleu, tokens
+from chaku.evals.benchmarks.bleu import bleu, tokens
 
 
 def test_tokens_are_lower_case_words_and_single_signs():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.evals.problem_files import read_rows
+from chaku.evals.benchmarks.problem_files import read_rows
 from chaku.files import read_json
 
 FOLDER = "apps/test"

@@ -9,10 +9,10 @@ import torch
 
 from chaku import ChakuError
 from chaku.corpus.documents import read_documents
-from chaku.evals import bits_per_byte, infilling, key_retrieval, perplexity
-from chaku.evals.heldout import read_heldout, scoring_windows
+from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
+from chaku.evals.heldout.documents import read_heldout, scoring_windows
+from chaku.evals.heldout.measures import in_a_line, measure
 from chaku.evals.manifest import weights_sha256
-from chaku.evals.measures import in_a_line, measure
 from chaku.evals.settings import Evals
 from chaku.inference.engine import Completion
 from chaku.model import PRESETS, Llama

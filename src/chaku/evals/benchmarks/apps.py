@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.evals import answers
-from chaku.evals.apps_files import read_problems
 from chaku.evals.benchmark import Benchmark, Judgement, Task, all_pass, unique_tasks
-from chaku.evals.problem_files import find_file
+from chaku.evals.benchmarks import answers
+from chaku.evals.benchmarks.apps_files import read_problems
+from chaku.evals.benchmarks.problem_files import find_file
 from chaku.sandbox.verdict import Job, Verdict
 
 EXAMPLES = "apps/examples.jsonl"

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from chaku import ChakuError
-from chaku.evals import evalplus, evalplus_check
-from chaku.evals.evalplus_inputs import restore_types
+from chaku.evals.benchmarks import evalplus, evalplus_check
+from chaku.evals.benchmarks.evalplus_inputs import restore_types
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
 

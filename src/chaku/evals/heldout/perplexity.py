@@ -9,7 +9,7 @@ import numpy as np
 
 from chaku.console import progress
 from chaku.errors import ChakuError
-from chaku.evals.heldout import read_heldout
+from chaku.evals.heldout.documents import read_heldout
 from chaku.inference.engine import Engine
 
 FIRST_EDGE = 128  # tokens; positions before it are one bin, as little is to be learnt from them

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
 FILE = "mbpp/mbpp.jsonl"
