@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chaku.commands import chat
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    chat.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
     eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
