@@ -8,7 +8,15 @@ from chaku.instruct.mutants import MAX_INPUTS, MAX_MUTANTS, mutants, nearby, pro
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.verdict import Job
 
-SOURCE = 'def f(xs, k):\n    """Words."""\n    n = 0\n    for x in xs[1:k]:\n        if x > k and x:\n            n += x\n    return n\n'
+SOURCE = '''
+def f(xs, k):
+    """Words."""
+    n = 0
+    for x in xs[1:k]:
+        if x > k and x:
+            n += x
+    return n
+'''
 
 
 def test_every_mutant_is_another_program() -> None:

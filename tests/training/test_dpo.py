@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from chaku import ChakuError
 from chaku.checkpoint.huggingface import save_model
 from chaku.model import PRESETS, Llama
+from chaku.model.lora import LoraConfig, add_lora
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset, collate
@@ -207,6 +208,19 @@ def test_a_stage_begins_at_log_2_learns_the_pairs_and_resumes_to_the_bit(tmp_pat
     again = stage(tmp_path / "cut")
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in whole.state_dict().items())
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_in_bfloat16_and_with_an_adapter_it_begins_at_log_2_too(tmp_path, lora):
+    """The reference is computed in the stage's precision, so that its rounding is not taken for a gain."""
+    model, config = fresh(), dataclasses.replace(CONFIG, precision="bfloat16")
+    if lora:
+        add_lora(model, LoraConfig(rank=4), torch.Generator().manual_seed(1))
+    write_chat_store(tmp_path / "pairs", pairs(), 2)
+    packed = PackedDataset(None, [ChatSet("pairs", ChatStore(tmp_path / "pairs"), 1.0)], 63, Ids, seed=11)
+    train("dpo", model, with_reference(model, packed, config, tmp_path), config, tmp_path, dpo=DPO)
+    assert losses(tmp_path)[0] == pytest.approx(math.log(2), abs=2e-3)
+    assert losses(tmp_path)[-1] < losses(tmp_path)[0]
 
 
 def test_the_reference_is_the_parents_and_computed_once(tmp_path):

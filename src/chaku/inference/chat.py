@@ -78,9 +78,8 @@ class ChatSession:
             prompt = self.chat.prompt([*self._system, *turns[2 * left_out :]])
             if len(prompt) <= room:
                 if left_out > self._left_out:
-                    say(
-                        f"the context of {self._context} tokens is full: the model no longer sees turns 1 to {left_out}"
-                    )
+                    full = f"the context of {self._context} tokens is full"
+                    say(f"{full}: the oldest turns, {left_out} so far, are left out")
                 self._left_out = left_out
                 return prompt
         raise ChakuError(

@@ -14,9 +14,9 @@ from chaku.errors import ChakuError
 from chaku.files import sha256_json
 
 QUESTIONS = """\
-Below are {count} different programming interview questions, easy to medium hard and as varied as possible. Each \
-can be solved by one standalone Python function that uses nothing but the standard library, and says what the function takes \
-and what it returns. One question a line, numbered.
+Below are {count} different programming interview questions, easy to medium hard and as varied as possible. \
+Each can be solved by one standalone Python function that uses nothing but the standard library, and says what the \
+function takes and what it returns. One question a line, numbered.
 {seed}
 1."""
 TESTS = """\
