@@ -91,7 +91,7 @@ def rehearse(
         right = [known for _, _, known in taken if known is not None]
         share = sum(right) / len(right) if right else None
         report["arms"][name] = {"available": len(chosen), "taken": len(taken), "truly_correct": share}
-    pairs = [pair for row in rows if any(row.detail["passed"]) and (pair := _pair(row)) is not None]
+    pairs = [pair for row in rows if (pair := _pair(row)) is not None]
     write_lines(out / "preferences.jsonl", pairs)
     report["num_pairs"] = len(pairs)
     write_json(out / "report.json", report)
@@ -132,13 +132,14 @@ def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Ch
     def choose(name: str, accepts: Callable[[_Row, int], bool]) -> None:
         arms[name] = []
         for row in rows:
-            number = next((at for at in range(len(row.right)) if accepts(row, at)), None)
+            texts = row.detail["solutions"]
+            number = next((at for at, text in enumerate(texts) if accepts(row, at) and _fits_chat(text)), None)
             if number is not None:
-                arms[name].append((row.exercise, row.detail["solutions"][number], row.right[number]))
+                arms[name].append((row.exercise, texts[number], row.right[number]))
 
     choose("first_pass", lambda row, at: row.detail["passed"][at])
     choose("one_test", lambda row, at: row.reasons[at][:1] == ("",))
-    choose("random", lambda row, at: at == 0)
+    choose("random", lambda row, at: True)
     choose("no_error", lambda row, at: _no_error(row.reasons[at]))
     choose("failures", lambda row, at: not row.detail["passed"][at])
     if run is not None:
@@ -146,6 +147,11 @@ def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Ch
         majority = _majority(rows, run)
         choose("majority", lambda row, at: majority[row.exercise.question] == at)
     return arms
+
+
+def _fits_chat(text: str) -> bool:
+    """Whether it can be an answer: a sample that went on with a turn of its own cannot."""
+    return bool(text.strip()) and "INST]" not in text
 
 
 def _no_error(reasons: Sequence[str]) -> bool:
@@ -189,8 +195,8 @@ def _written(ledger: Ledger, by_text: Mapping[str, Exercise], rows: Mapping[str,
         passes = [tuple(not reason for reason in each.tests) if each else () for each in verdicts]
         size = Counter(passes)
         worth = [size[each] * sum(each) for each in passes]
-        if max(worth) > 0:
-            at = worth.index(max(worth))
+        at = worth.index(max(worth))
+        if worth[at] > 0 and _fits_chat(detail["solutions"][at]):
             agreed.append((row.exercise, detail["solutions"][at], row.right[at]))
     ran = run("the model's asserts", [job for job in suites if job.tests])
     asserts = [not reason for verdict in ran for reason in verdict.tests]
@@ -229,7 +235,15 @@ def _rates(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
 
 
 def _pair(row: _Row) -> dict[str, Any] | None:
-    detail = {**row.detail, "accepted": row.detail["passed"].index(True)}
+    texts, passed = row.detail["solutions"], row.detail["passed"]
+    usable = [number for number, text in enumerate(texts) if _fits_chat(text)]
+    if not any(passed[number] for number in usable):
+        return None
+    detail = {
+        "solutions": [texts[number] for number in usable],
+        "passed": [passed[number] for number in usable],
+        "accepted": [passed[number] for number in usable].index(True),
+    }
     return preference(row.exercise.question, row.exercise.question, detail, "plain")
 
 
