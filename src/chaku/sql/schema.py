@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +103,9 @@ def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> 
 
 def _sample(connection: sqlite3.Connection, table: str, column: str, num_values: int) -> tuple[str, ...]:
     # The first rows show a column's form as well as any, and a large table is not read through.
-    query = f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
+    query = (
+        f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
+    )
     try:
         rows = connection.execute(query, (num_values,)).fetchall()
     except sqlite3.OperationalError:  # a view over a table that is gone, a virtual table without its module
