@@ -1,4 +1,4 @@
-"""Runs queries that nobody vouches for: read-only, in a warm child process with limits, which is killed when it must be."""
+"""Runs queries that nobody vouches for: read-only, in a warm child process that has limits and can be killed."""
 
 import json
 import os
@@ -202,7 +202,7 @@ class QueryProcess:
             view = view[os.write(self._process.stdin.fileno(), view) :]
 
     def _receive(self, deadline: float, limit: int) -> dict[str, Any]:
-        """Raises TimeoutError past the deadline, EOFError (an OSError here) at the child's end, ValueError for noise."""
+        """Raises TimeoutError past the deadline, an OSError at the child's end, ValueError for noise."""
         assert self._process
         assert self._process.stdout
         descriptor = self._process.stdout.fileno()

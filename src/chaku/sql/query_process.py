@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -89,25 +90,19 @@ def _sqlite(request: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 def open_sqlite(path: str) -> sqlite3.Connection:
     """A connection that cannot write. A database in WAL mode that nobody has open is read as it lies."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         wal = file.read(20)[18:20] == b"\x02\x02"
-    still = "&immutable=1" if wal and not os.path.exists(path + "-wal") else ""  # noqa: PTH110
+    still = "&immutable=1" if wal and not Path(path + "-wal").exists() else ""
     return sqlite3.connect(f"file:{quote(path)}?mode=ro{still}", uri=True, isolation_level=None, cached_statements=0)
 
 
-ACTIONS = {
-    sqlite3.SQLITE_SELECT: "SELECT",
-    sqlite3.SQLITE_READ: "READ",
-    sqlite3.SQLITE_FUNCTION: "FUNCTION",
-    sqlite3.SQLITE_RECURSIVE: "RECURSIVE",
-}
-ACTION_NAMES = {
-    getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
-    for name in (
-        "ALTER_TABLE ANALYZE ATTACH CREATE_INDEX CREATE_TABLE CREATE_TEMP_TABLE CREATE_TEMP_TRIGGER CREATE_TEMP_VIEW "
-        "CREATE_TRIGGER CREATE_VIEW CREATE_VTABLE DELETE DETACH DROP_INDEX DROP_TABLE DROP_TRIGGER DROP_VIEW INSERT "
-        "PRAGMA REINDEX SAVEPOINT TRANSACTION UPDATE"
-    ).split()
+ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+ACTION_NAMES = {  # as SQLite numbers what a statement would do, for messages
+    value: name.removeprefix("SQLITE_").replace("_", " ")
+    for name, value in vars(sqlite3).items()
+    if name.startswith(("SQLITE_ALTER", "SQLITE_CREATE", "SQLITE_DROP"))
+    or name in ("SQLITE_" + each for each in ("ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX"))
+    or name in ("SQLITE_SAVEPOINT", "SQLITE_TRANSACTION", "SQLITE_UPDATE")
 }
 
 
@@ -115,7 +110,7 @@ def _authorize(
     refusals: list[str], action: int, first: str | None, second: str | None, database: str | None, by: str | None
 ) -> int:
     reason = ""
-    if action not in ACTIONS:
+    if action not in ALLOWED:
         reason = ACTION_NAMES.get(action, f"action {action}")
     elif action == sqlite3.SQLITE_READ and (first or "").lower().startswith(("sqlite_", "pragma_", "dbstat")):
         reason = f"reading {first}"
