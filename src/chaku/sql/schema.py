@@ -71,7 +71,7 @@ def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
     try:
         with closing(open_sqlite(path)) as connection:
             names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'"
                 " ORDER BY rowid"
             ).fetchall()
             tables = tuple(_read_table(connection, name, num_values) for (name,) in names)
@@ -166,10 +166,12 @@ def _letters(text: str) -> str:
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(
-    "add all alter and as asc between by case check collate column create cross current_date current_time default"
-    " delete desc distinct drop else end escape except exists for foreign from full group having if in index inner"
-    " insert intersect into is join key left like limit natural not null offset on or order outer primary references"
-    " right row rows select set table then to union unique update using values when where with".split()
+    """
+    add all alter and as asc between by case check collate column create cross current_date current_time default
+    delete desc distinct drop else end escape except exists for foreign from full group having if in index inner
+    insert intersect into is join key left like limit natural not null offset on or order outer primary references
+    right row rows select set table then to union unique update using values when where with
+    """.split()  # noqa: SIM905
 )
 
 
