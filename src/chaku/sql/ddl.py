@@ -14,7 +14,8 @@ def to_ddl(schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: in
     the first its columns that are no key, and at the end whole tables, from the last. Raises ChakuError when not even
     the first table's keys fit.
     """
-    text, dropped = schema_text(schema), []
+    dropped: list[str] = []
+    text = schema_text(schema)
     if count_tokens(text) <= max_tokens:
         return text, dropped
     for smaller, dropped in _with_less_said(schema):
@@ -22,14 +23,14 @@ def to_ddl(schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: in
         if count_tokens(text) <= max_tokens:
             return text, dropped
     sizes = {table.name: count_tokens(_table(schema, table)) for table in schema.tables}
-    for name, smaller, dropped in _with_fewer_parts(schema, dropped):
+    for name, smaller, without in _with_fewer_parts(schema, dropped):
         left = next((table for table in smaller.tables if table.name == name), None)
         sizes[name] = count_tokens(_table(smaller, left)) if left else 0
         if sum(sizes.values()) > max_tokens:  # an estimate that spares most counts of the whole: seams add a little
             continue
         text = schema_text(smaller)
         if count_tokens(text) <= max_tokens:
-            return text, dropped
+            return text, list(without)
     raise ChakuError(
         f"the schema of {schema.name} does not fit: the keys of its first table alone take more than {max_tokens} "
         "tokens; give the prompt more tokens"
