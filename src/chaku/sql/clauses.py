@@ -37,7 +37,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Condition:
-    """`values` are subqueries, or None for a plain value; plain values stay only in subqueries of FROM."""
+    """`values` are subqueries, or None for what is none: constants and columns stay only in subqueries of FROM."""
 
     negated: bool
     operator: str
@@ -334,7 +334,11 @@ class _Reader:
             return None
         if isinstance(value, exp.Literal):
             return value.this if value.is_string else float(value.this)
-        return str(value) if isinstance(value, tuple) else value.sql(dialect="sqlite").lower()
+        if isinstance(value, tuple):
+            return tuple(self._value(each, scope, keep) for each in value)
+        if isinstance(value, exp.Column) and value.this.args.get("quoted") and not value.table:
+            return value.name  # a string in double quotes
+        return self._unit(value, scope)
 
 
 def _expressions(node: Any) -> list[Any]:

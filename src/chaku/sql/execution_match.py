@@ -12,8 +12,8 @@ MAX_PLUGGED = 2000  # ways to plug gold values that are tried before giving up; 
 
 
 def clean(sql: str) -> str:
-    """A query as the rule executes it: operators that a model wrote in two pieces are joined."""
-    return sql.replace("> =", ">=").replace("< =", "<=").replace("! =", "!=")
+    """A query as the rule executes it: operators that a model wrote in two pieces joined, no semicolon at the end."""
+    return sql.replace("> =", ">=").replace("< =", "<=").replace("! =", "!=").rstrip("; \t\r\n")
 
 
 def remove_distinct(sql: str) -> str:
@@ -102,7 +102,9 @@ def plugged(gold: str, predicted: str) -> Iterator[str]:
 
 
 def _is_value(token: Token) -> bool:
-    return token.kind in ("string", "number") or (token.kind == "quoted" and token.text[0] == '"')
+    if token.kind == "number":
+        return True
+    return token.text[0] in "'\"" and len(token.text) > 1 and token.text[-1] == token.text[0]
 
 
 def _text(tokens: list[Token], index: int) -> str:

@@ -184,7 +184,7 @@ class _Scorer:
         matcher = self.matchers[name]
         if matcher is None:
             return "exact match: its tables are not known"
-        match = matcher.compare(question.gold, question.predicted)
+        match = matcher.compare(clean(question.gold), clean(question.predicted))
         verdict.em, verdict.hardness = match.matches, match.hardness
         return match.reason
 
@@ -202,9 +202,9 @@ class _Scorer:
             found = self.run(files[0], candidate)
             if found.seconds >= self.settings.timeout:
                 return False
-            if found.ok and same_result(wanted.rows, found.rows, ordered=order_matters(gold)):
-                if len(files) == 1 or self._agrees(files, gold, candidate):
-                    return True
+            same = found.ok and same_result(wanted.rows, found.rows, ordered=order_matters(gold))
+            if same and (len(files) == 1 or self._agrees(files, gold, candidate)):
+                return True
         return False
 
     def _r_ves(self, path: Path, gold: str, predicted: str) -> float:
@@ -226,7 +226,7 @@ class _Scorer:
 
 
 def tie_probe(gold: str) -> tuple[str, int] | None:
-    """A query for the sort keys of the rows up to one behind the LIMIT, and that LIMIT; None without ORDER BY + LIMIT."""
+    """A query for the sort keys up to one row behind the LIMIT, and that LIMIT; None without ORDER BY and LIMIT."""
     sqlglot = load_sqlglot()
     exp = sqlglot.exp
     if "limit" not in gold.lower():
