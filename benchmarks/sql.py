@@ -82,7 +82,8 @@ def planted(spider: Path, gold: Path, every: int) -> tuple[list[str], list[Quest
     """The kinds of error, and the questions with the predictions that have them."""
     questions = read_questions(gold, gold)
     schemas = {}
-    kinds, made = [], []
+    kinds: list[str] = []
+    made: list[Question] = []
     for question in questions[::every]:
         database = spider / "database" / question.database / f"{question.database}.sqlite"
         if not database.is_file():

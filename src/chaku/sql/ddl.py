@@ -6,29 +6,36 @@ from dataclasses import replace
 from chaku.errors import ChakuError
 from chaku.sql.schema import Schema, Table, quote_name
 
+Render = Callable[[Schema, Table], str]
 
-def to_ddl(schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: int) -> tuple[str, list[str]]:
+
+def to_ddl(
+    schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: int, render: Render | None = None
+) -> tuple[str, list[str]]:
     """The schema as DDL with types, keys, comments and sampled values, and the names of what did not fit.
+
+    `render` writes one table (default: `ddl_table`).
 
     What says least goes first: all values but one a column, the last values, comments, then from the last table to
     the first its columns that are no key, and at the end whole tables, from the last. Raises ChakuError when not even
     the first table's keys fit.
     """
     dropped: list[str] = []
-    text = schema_text(schema)
+    render = render or ddl_table
+    text = schema_text(schema, render)
     if count_tokens(text) <= max_tokens:
         return text, dropped
     for smaller, dropped in _with_less_said(schema):
-        schema, text = smaller, schema_text(smaller)
+        schema, text = smaller, schema_text(smaller, render)
         if count_tokens(text) <= max_tokens:
             return text, dropped
-    sizes = {table.name: count_tokens(_table(schema, table)) for table in schema.tables}
+    sizes = {table.name: count_tokens(render(schema, table)) for table in schema.tables}
     for name, smaller, without in _with_fewer_parts(schema, dropped):
         left = next((table for table in smaller.tables if table.name == name), None)
-        sizes[name] = count_tokens(_table(smaller, left)) if left else 0
+        sizes[name] = count_tokens(render(smaller, left)) if left else 0
         if sum(sizes.values()) > max_tokens:  # an estimate that spares most counts of the whole: seams add a little
             continue
-        text = schema_text(smaller)
+        text = schema_text(smaller, render)
         if count_tokens(text) <= max_tokens:
             return text, list(without)
     raise ChakuError(
@@ -84,12 +91,12 @@ def _each_column(schema: Schema, keep_values: int, keep_comments: bool = True) -
     return replace(schema, tables=tuple(map(smaller, schema.tables)))
 
 
-def schema_text(schema: Schema) -> str:
-    """All of the schema as DDL."""
-    return "\n".join(_table(schema, table) for table in schema.tables)
+def schema_text(schema: Schema, render: Render) -> str:
+    """All of the schema's tables, each as `render` writes it."""
+    return "\n".join(render(schema, table) for table in schema.tables)
 
 
-def _table(schema: Schema, table: Table) -> str:
+def ddl_table(schema: Schema, table: Table) -> str:
     """One line a column: a model reads name, type, key and values side by side."""
 
     def quoted(names: tuple[str, ...] | list[str]) -> str:
@@ -114,6 +121,17 @@ def _table(schema: Schema, table: Table) -> str:
     )
     comment = f" -- {_one_line(table.comment)}" if table.comment else ""
     return f"CREATE TABLE {quoted([table.name])} ({comment}\n{body});"
+
+
+def compact_table(schema: Schema, table: Table) -> str:
+    """Names and keys alone: orders(id, customer_id -> customer.id, day)."""
+    targets = {
+        column: f" -> {key.table}.{reference}"
+        for key in table.foreign_keys
+        for column, reference in zip(key.columns, key.references, strict=False)
+    }
+    columns = (quote_name(each.name, schema.dialect) + targets.get(each.name, "") for each in table.columns)
+    return f"{quote_name(table.name, schema.dialect)}({', '.join(columns)})"
 
 
 def _one_line(text: str) -> str:
