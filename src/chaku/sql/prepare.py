@@ -77,7 +77,7 @@ def prepare(
                 continue
             query, counted = verified
             prompt = build_prompt(
-                schemas.of(example.database),
+                schemas.shown(example.database, settings.form),
                 example.question,
                 count_tokens=count,
                 max_tokens=settings.max_tokens,
@@ -131,6 +131,10 @@ class _Schemas:
             schema = with_keys(read_sqlite(path, num_values=self._num_values), self._told.get(name))
             self._found[name] = with_descriptions(schema, path.parent / "database_description")
         return self._found[name]
+
+    def shown(self, name: str, form: Form) -> Schema:
+        """The schema that a prompt shows: DB-GPT-Hub's is that of tables.json."""
+        return self._told[name] if form == "db-gpt-hub" and name in self._told else self.of(name)
 
 
 def database_file(databases: Path, name: str) -> Path:
