@@ -2,7 +2,6 @@
 
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
     try:
         with closing(open_sqlite(path)) as connection:
             names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'"
                 " ORDER BY rowid"
             ).fetchall()
             tables = tuple(_read_table(connection, name, num_values) for (name,) in names)
@@ -104,7 +103,9 @@ def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> 
 
 def _sample(connection: sqlite3.Connection, table: str, column: str, num_values: int) -> tuple[str, ...]:
     # The first rows show a column's form as well as any, and a large table is not read through.
-    query = f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
+    query = (
+        f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
+    )
     try:
         rows = connection.execute(query, (num_values,)).fetchall()
     except sqlite3.OperationalError:  # a view over a table that is gone, a virtual table without its module
@@ -165,10 +166,12 @@ def _letters(text: str) -> str:
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(
-    "add all alter and as asc between by case check collate column create cross current_date current_time default"
-    " delete desc distinct drop else end escape except exists for foreign from full group having if in index inner"
-    " insert intersect into is join key left like limit natural not null offset on or order outer primary references"
-    " right row rows select set table then to union unique update using values when where with".split()
+    """
+    add all alter and as asc between by case check collate column create cross current_date current_time default
+    delete desc distinct drop else end escape except exists for foreign from full group having if in index inner
+    insert intersect into is join key left like limit natural not null offset on or order outer primary references
+    right row rows select set table then to union unique update using values when where with
+    """.split()  # noqa: SIM905
 )
 
 
