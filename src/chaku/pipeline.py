@@ -17,14 +17,14 @@ from torch import Tensor
 
 import chaku
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
-from chaku.checkpoint.huggingface import save_model
+from chaku.checkpoint.huggingface import find_checkpoint, save_model
 from chaku.checkpoint.peft import load_adapter, save_adapter
 from chaku.console import Bar, progress, say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
 from chaku.errors import ChakuError
-from chaku.evals.suite import evaluate_stage
-from chaku.files import read_json, remove_directory, sha256_file, sha256_json, write_json
+from chaku.evals.stage import evaluate_stage
+from chaku.files import read_json, remove_directory, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
@@ -96,10 +96,10 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
         write_json(directory / "recipe.json", dataclasses.asdict(recipe))
         corpus = run.step("corpus", {"corpus": dataclasses.asdict(recipe.corpus)}, lambda path: _build(run, path))
         tokenizer_inputs: dict[str, Any] = {"tokenizer": dataclasses.asdict(recipe.tokenizer)}
-        if recipe.tokenizer.path is None:
+        if (given := _given_tokenizer(recipe)) is None:
             tokenizer_inputs["corpus"] = corpus["fingerprint"]
-        elif Path(recipe.tokenizer.path).is_file():
-            tokenizer_inputs["sha256"] = sha256_file(Path(recipe.tokenizer.path))
+        else:
+            tokenizer_inputs["sha256"] = given.sha256
         run.step("tokenizer", tokenizer_inputs, lambda path: _make_tokenizer(run, path))
         tokenizer = Tokenizer.load(directory / "tokenizer")
         tokens = run.step(
@@ -164,8 +164,7 @@ def _make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
     settings = run.recipe.tokenizer
     remove_directory(path)
     path.mkdir(parents=True)
-    if settings.path is not None:
-        tokenizer = Tokenizer.load(Path(settings.path))
+    if (tokenizer := _given_tokenizer(run.recipe)) is not None:
         if any(stage.infilling for stage in run.recipe.stages.values()):
             tokenizer = extend_for_infilling(tokenizer)
         tokenizer.save(path)
@@ -182,8 +181,14 @@ def _make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
             yield document.text
 
     with progress("tokenizer", settings.train_bytes, "bytes") as bar:
-        train_tokenizer(texts(bar), settings.vocab_size).save(path)
+        train_tokenizer(texts(bar), settings.vocab_size or PRESETS["7b"].vocab_size).save(path)
     return used, "bytes"
+
+
+def _given_tokenizer(recipe: Recipe) -> Tokenizer | None:
+    """The tokenizer that the recipe names, else the base model's own; None where one is to be trained."""
+    path = recipe.tokenizer.path or recipe.model.path
+    return None if path is None else Tokenizer.load(find_checkpoint(path))
 
 
 def _encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
@@ -197,10 +202,12 @@ def _base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
         missing = tokenizer.vocab_size - shape.vocab_size
         if missing == INFILLING_PIECES and tokenizer.prefix_id is not None:
             return dataclasses.replace(shape, vocab_size=tokenizer.vocab_size)
-        if missing:
+        # Qwen's and DeepSeek-Coder's embeddings have rows that none of their tokens uses.
+        padded = missing < 0 and recipe.tokenizer.path is None
+        if missing and not padded:
             raise ChakuError(
                 f"{recipe.model.path} has a vocabulary of {shape.vocab_size}, but the tokenizer has "
-                f"{tokenizer.vocab_size}; set tokenizer.path to the tokenizer that belongs to the model"
+                f"{tokenizer.vocab_size}; leave tokenizer.path out: the model's own tokenizer is then used"
             )
         return shape
     return dataclasses.replace(PRESETS[recipe.model.preset or ""], vocab_size=tokenizer.vocab_size)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
+from chaku.evals.settings import Evals
+from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
 from chaku.tokens.infilling import InfillingConfig
@@ -37,9 +39,12 @@ class Corpus:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Train one (`vocab_size`, on `train_bytes` of the corpus), or load `path` (a directory or tokenizer.model)."""
+    """Train one (`vocab_size`, on `train_bytes` of the corpus), or load `path` (a directory or tokenizer.model).
 
-    vocab_size: int = 32_016
+    With `model.path` it is the model's own unless `path` names another. `vocab_size` None is Code Llama's, 32,016.
+    """
+
+    vocab_size: int | None = None
     train_bytes: int = 20_000_000
     path: str | None = None
 
@@ -83,34 +88,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Evals:
-    """Which benchmarks run on which stages, and their sizes."""
-
-    stages: tuple[str, ...] = ()
-    benchmarks: tuple[str, ...] = ()
-    max_bytes_per_language: int = 60_000
-    num_examples: int = 64
-    retrieval_examples: int = 16
-    num_long_documents: int = 8
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A whole run. See docs/recipes.md for the file, and recipes/ for examples."""
 
     name: str
     corpus: Corpus
-    tokenizer: TokenizerConfig
     model: ModelConfig
     sets: dict[str, DocumentSet]
     stages: dict[str, Stage]
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     evals: Evals = field(default_factory=Evals)
     budget: Budget | None = None
     seed: int = 1
     num_threads: int | None = None
-
-
-BENCHMARKS = ("bits_per_byte", "infilling", "perplexity", "key_retrieval", "first_steps", "humaneval")
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -206,6 +196,11 @@ def _check(recipe: Recipe, where: str) -> None:
         raise ChakuError(f"{where}: model needs either `preset` ({', '.join(PRESETS)}) or `path`, one of them")
     if recipe.model.preset is not None and recipe.model.preset not in PRESETS:
         raise ChakuError(f"{where}: model.preset {recipe.model.preset!r} is unknown; presets: {', '.join(PRESETS)}")
+    if recipe.tokenizer.vocab_size is not None and (recipe.tokenizer.path or recipe.model.path):
+        raise ChakuError(
+            f"{where}: tokenizer.vocab_size trains a new tokenizer, but tokenizer.path or model.path has one; leave "
+            "vocab_size out"
+        )
     for name, stage in recipe.stages.items():
         at = f"{where}: stages.{name}"
         if not stage.mixture:
@@ -235,8 +230,8 @@ def _check(recipe: Recipe, where: str) -> None:
         if name not in recipe.stages:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
     for name in recipe.evals.benchmarks:
-        if name not in BENCHMARKS:
-            raise ChakuError(f"{where}: evals.benchmarks names {name!r}; there are {', '.join(BENCHMARKS)}")
+        if name not in HELDOUT_MEASURES and name not in BENCHMARKS:
+            raise ChakuError(f"{where}: evals.benchmarks: {no_such_benchmark(name)}")
 
 
 def lineage(recipe: Recipe, name: str) -> list[str]:

@@ -18,6 +18,7 @@ from chaku.tokens.special import (
     CODE_LLAMA_REPEATS,
     begin_template,
     find_special_tokens,
+    leave_out_unembedded,
     state_begin,
 )
 
@@ -98,7 +99,8 @@ class Tokenizer:
         """Load a directory with a `tokenizer.json`, such a file, or a `tokenizer.model`, SentencePiece's or Llama 3's.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
-        `ByteLevelTokenizer`. Raises ChakuError for any other kind.
+        `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
+        Raises ChakuError for any other kind.
         """
         if path.is_dir():
             files = [path / "tokenizer.json", path / "tokenizer.model"]
@@ -117,6 +119,9 @@ class Tokenizer:
             return cls(definition, {**names, **config})
         definition = read_json(path)
         model = definition.get("model", {}) if isinstance(definition, dict) else {}
+        beside = path.with_name("config.json")
+        if model.get("type") == "BPE" and (num_embeddings := beside.is_file() and read_json(beside).get("vocab_size")):
+            definition, config = leave_out_unembedded(definition, config, num_embeddings)
         if model.get("type") == "BPE" and model.get("byte_fallback") and "<0x00>" in model.get("vocab", {}):
             return cls(definition, config)
         if model.get("type") == "BPE" and is_byte_level(definition):
