@@ -3,6 +3,7 @@
 "touched" means that every weight was read once, so that what is memory-mapped counts. The shards take 13.5 GB of disk.
 
     python benchmarks/load_7b.py --out load_7b.json
+    python benchmarks/load_7b.py --meta-shards 2
 """
 
 import argparse
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_config
+from chaku.checkpoint.meta import write_meta
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say, show_table
 from chaku.files import write_json
@@ -33,6 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="7b", choices=sorted(PRESETS), help="the model's shape (default: 7b)")
     parser.add_argument("--directory", type=Path, help="where the checkpoint is written (default: a temporary one)")
+    parser.add_argument(
+        "--meta-shards", type=int, help="write Meta's format, in so many shards (default: Hugging Face's)"
+    )
     parser.add_argument("--out", type=Path, help="write the results as JSON")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -43,10 +48,13 @@ def main() -> None:
     weights = 2 * shape.num_parameters
     with tempfile.TemporaryDirectory(dir=options.directory) as place:
         say(f"writing {weights / 1e9:.2f} GB in shards")
-        write_tensors(random_tensors(shape), Path(place))
-        save_config(shape, Path(place), torch.bfloat16)
+        if options.meta_shards:
+            write_meta(shape, random_tensors(shape), Path(place), options.meta_shards)
+        else:
+            write_tensors(random_tensors(shape), Path(place))
+            save_config(shape, Path(place), torch.bfloat16)
         results = []
-        for side in SIDES:
+        for side in SIDES[:2] if options.meta_shards else SIDES:
             command = [sys.executable, __file__, "--side", side, "--directory", place]
             answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             results.append({"side": side, **json.loads(answer.splitlines()[-1])})
@@ -63,7 +71,8 @@ def main() -> None:
     columns = ["side", "seconds", "loaded GB", "peak GB, touched", "of the weights"]
     show_table(f"Loading {weights / 1e9:.2f} GB", columns, shown)
     if options.out:
-        write_json(options.out, {"benchmark": "load_7b", "weights_bytes": weights, "results": results})
+        about = {"benchmark": "load_7b", "weights_bytes": weights, "meta_shards": options.meta_shards}
+        write_json(options.out, {**about, "results": results})
 
 
 def random_tensors(shape: LlamaConfig) -> Iterator[tuple[str, Tensor]]:

@@ -24,6 +24,7 @@ from chaku.model.lora import LoraConfig, merge_lora
 from chaku.pipeline import run_recipe
 from chaku.recipe import load_recipe
 from chaku.tokens.tokenizer import Tokenizer, llama_definition
+from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
 from family import write_recipe
 
@@ -152,7 +153,7 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
         ("chaku.pipeline.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.load_model", 2),  # between code and long
-        ("chaku.evals.suite.write_json", 2),  # within the evaluation
+        ("chaku.evals.stage.write_json", 2),  # within the evaluation
         ("chaku.pipeline.write_report", 1),  # at the very end
     ],
 )
@@ -265,14 +266,16 @@ def test_a_full_disk_is_named_and_nothing_is_lost(recipe_path, whole, tmp_path, 
 def test_a_base_model_whose_shape_does_not_fit_is_named(recipe_path, whole, tmp_path):
     text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
     path = tmp_path / "other.toml"
-    path.write_text(text.replace("vocab_size = 340", "vocab_size = 330"))
-    with pytest.raises(ChakuError, match="vocabulary of 340, but the tokenizer has 330"):
+    train_tokenizer(["def add(a, b):\n    return a + b\n" * 3], 275).save(tmp_path / "tokenizer")
+    own = f'path = "{tmp_path}/tokenizer"'
+    path.write_text(text.replace("vocab_size = 340", own).replace("train_bytes = 100_000", ""))
+    with pytest.raises(ChakuError, match="vocabulary of 340, but the tokenizer has 275"):
         run_recipe(load_recipe(path), tmp_path / "run")
 
 
 def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
     text = recipe_path.read_text().replace('preset = "tiny"', f'path = "{whole}/stages/base"')
-    text = text.replace("vocab_size = 340", f'path = "{whole}/tokenizer"').replace("train_bytes = 100_000", "")
+    text = text.replace("vocab_size = 340", "").replace("train_bytes = 100_000", "")  # the tokenizer is the model's own
     path = tmp_path / "other.toml"
     path.write_text(text)
     run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")

@@ -102,7 +102,7 @@ def test_set_overrides_by_stage_name():
         ("code.parent=long", "is its own ancestor"),
         ("code.mixture={ cobol = 1.0 }", "the set 'cobol' is not defined"),
         ("code.mixture={ code = 0.0 }", "every weight must be above 0"),
-        ("code.training.tokens=100", "either `tokens` or `share`"),
+        ("code.training.tokens=100", "one of `tokens`, `share` and `epochs`"),
         ("code.training.batch_tokens=100", "less than one sequence"),
         ("model.preset=8b", "is unknown; presets"),
         ("corpus.sources=[]", "corpus.sources is empty"),
@@ -125,7 +125,7 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(ChakuError, match=r"bad\.toml"):
         load_recipe(tmp_path / "bad.toml")
     (tmp_path / "short.toml").write_text('name = "x"')
-    with pytest.raises(ChakuError, match="the key 'corpus' is missing"):
+    with pytest.raises(ChakuError, match="the key 'model' is missing"):
         load_recipe(tmp_path / "short.toml")
 
 

@@ -27,11 +27,13 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
 # name -> (class prefix in transformers, what differs from TINY, rotary settings)
 FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "llama-2": ("Llama", {"num_key_value_heads": 4}, {"rope_theta": 1e4}),
-    "code-llama": ("Llama", {}, {"rope_theta": 1e6}),
+    "code-llama": ("Llama", {"num_key_value_heads": 4}, {"rope_theta": 1e6}),  # 7B, 13B
+    "code-llama-70b": ("Llama", {"num_attention_heads": 8, "num_key_value_heads": 1}, {"rope_theta": 1e6}),  # 34B too
+    "code-llama-70b-python": ("Llama", {"num_attention_heads": 8, "num_key_value_heads": 1}, {"rope_theta": 1e4}),
     "llama-3": ("Llama", {"eos_token_id": [2, 5, 7]}, {"rope_theta": 5e5}),
     "llama-3.1": ("Llama", {"head_dim": 16}, {"rope_theta": 5e5, **LLAMA3}),
     "llama-3.2": ("Llama", {"tie_word_embeddings": True}, {"rope_theta": 5e5, **LLAMA3, "factor": 32.0}),
-    "deepseek-coder": ("Llama", {}, {"rope_theta": 1e5, "rope_type": "linear", "factor": 4.0}),
+    "deepseek-coder": ("Llama", {"num_key_value_heads": 4}, {"rope_theta": 1e5, "rope_type": "linear", "factor": 4.0}),
     "yi-coder": ("Llama", {"num_key_value_heads": 1}, {"rope_theta": 1e7}),
     "opencoder": ("Llama", {"vocab_size": 192}, {"rope_theta": 5e5}),
     "granite-code": (
@@ -39,7 +41,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True},
         {"rope_theta": 1e7},
     ),
-    "smollm2": ("Llama", {"num_attention_heads": 3, "hidden_size": 48, "num_key_value_heads": 3}, {"rope_theta": 1e5}),
+    "smollm2": (
+        "Llama",
+        {"num_attention_heads": 3, "hidden_size": 48, "num_key_value_heads": 1, "tie_word_embeddings": True},
+        {"rope_theta": 1e5},
+    ),
     "mistral": ("Mistral", {"sliding_window": 20}, {"rope_theta": 1e4}),
     "codestral": ("Mistral", {"sliding_window": None, "head_dim": 32}, {"rope_theta": 1e6}),
     "qwen2": ("Qwen2", {}, {"rope_theta": 1e6}),

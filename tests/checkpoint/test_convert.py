@@ -1,6 +1,10 @@
 """One format to another and back: the same weights, verified, whole or not at all."""
 
 import json
+import signal
+import subprocess
+import sys
+import textwrap
 
 import pytest
 import torch
@@ -85,6 +89,27 @@ def test_nothing_is_written_where_something_is_or_when_verification_fails(checkp
     assert sorted(tmp_path.rglob("*")) == before
 
 
+KILLED = """
+    import os, signal, sys
+    import chaku.checkpoint.convert as module
+    from chaku.cli import main
+    module._compare = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)  # all is written, nothing in place
+    main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("to", ["hf", "meta", "gguf"])
+def test_killed_it_leaves_no_target_and_the_same_command_succeeds(to, checkpoint, tmp_path):
+    target = tmp_path / "out" / "target"
+    command = ["convert", str(checkpoint), str(target), "--to", to, "--verify"]
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *command], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(target.parent.glob(".*"))  # it was at work
+    assert not target.exists()
+    assert main(command) == 0
+    assert target.exists()
+
+
 def test_inspect(checkpoint, capsys):
     about = inspect(checkpoint)
     assert (about["family"], about["format"], about["licence"]) == ("llama", "hf", "llama2")
@@ -129,10 +154,21 @@ def test_hub_ids(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["config.json", "pytorch_model.bin"])
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     assert find_checkpoint("someone/some-model") == checkpoint
-    assert asked[0][0] == "someone/some-model"
-    assert "pytorch_model*.bin*" in asked[0][1]
+    assert [name for name, _ in asked] == ["someone/some-model"] * 2
+    assert asked[0][1] == ["config.json"]
+    assert "pytorch_model*.bin*" in asked[1][1]
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["params.json", "consolidated.00.pth"])
+    find_checkpoint("someone/some-model")
+    assert "consolidated.*.pth" in asked[2][1]
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["config.json", "model-1.safetensors"])
     assert str(find_checkpoint("hf")) == "hf"
     assert str(find_checkpoint("./nothing/here")) == "nothing/here"
+
+    (checkpoint / "config.json").write_text('{"model_type": "mamba"}')
+    asked.clear()
+    with pytest.raises(ChakuError, match="'mamba' is not one that chaku knows"):
+        find_checkpoint("someone/some-model")
+    assert [patterns for _, patterns in asked] == [["config.json"]]
 
     def fail(name):
         raise OSError("no such repository\nmore")
@@ -158,16 +194,19 @@ def test_merge(checkpoint, tmp_path, capsys):
     assert "exists" in capsys.readouterr().err
 
 
-def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(checkpoint, tmp_path, capsys):
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
+def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(scheme, checkpoint, tmp_path, capsys):
     pytest.importorskip("torchao")
-    assert main(["complete", str(checkpoint), "def f", "--max-tokens", "4", "--quantize", "int8"]) == 0
+    assert main(["complete", str(checkpoint), "def f", "--max-tokens", "4", "--quantize", scheme]) == 0
     capsys.readouterr()
     write_files(tmp_path / "files")
     build_corpus([guess_source(tmp_path / "files")], tmp_path / "corpus", heldout_fraction=0.2)
-    command = ["eval", str(checkpoint), "--benchmark", "bits_per_byte", "--corpus", str(tmp_path / "corpus")]
-    assert main([*command, "--quantize", "int8", "--json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    before, after = (each["results"]["overall"]["bits_per_byte"] for each in (result, result["quantized"]))
-    assert before != after
-    assert abs(before - after) < 0.05 * before
-    assert result["quantized"]["weights_bytes_after"] < result["quantized"]["weights_bytes_before"]
+    command = ["eval", "run", str(checkpoint), "--benchmark", "perplexity", "--benchmark", "bits_per_byte", "--json"]
+    assert main([*command, "--corpus", str(tmp_path / "corpus"), "--quantize", scheme]) == 0
+    perplexity, bits = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    for before, after in ((result["results"], result["quantized"]["results"]) for result in (perplexity, bits)):
+        before, after = (each.get("perplexity") or [each["overall"]["bits_per_byte"]] for each in (before, after))
+        assert before != after
+        assert after == pytest.approx(before, rel=0.05 if scheme == "int8" else 0.3)
+    assert perplexity["quantized"]["scheme"] == scheme
+    assert perplexity["quantized"]["weights_bytes_after"] < perplexity["quantized"]["weights_bytes_before"]

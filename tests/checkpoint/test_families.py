@@ -12,6 +12,8 @@ from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.inference.kv_cache import KVCache
 from chaku.model import Llama
+from chaku.training.config import TrainingConfig
+from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
 
 
 def greedy(model: Llama, prompt: torch.Tensor, number: int) -> list[int]:
@@ -59,6 +61,27 @@ def test_logits_and_greedy_tokens_equal_there_and_back(name, tmp_path):
         torch.testing.assert_close(back.eval()(ids).logits, expected, atol=1e-5, rtol=1e-5)
     assert load_model(tmp_path / "ours").config == ours.config
     assert ours.config.num_parameters == sum(each.numel() for each in ours.parameters())
+
+
+@pytest.mark.parametrize("name", tiny_models.FAMILIES)
+def test_trained_further_it_opens_in_transformers(name, tmp_path):
+    import transformers
+
+    theirs = tiny_models.make(name, tmp_path / "theirs")
+    ours = load_model(tmp_path / "theirs")
+    ids = torch.randint(0, ours.config.vocab_size, (2, 100), generator=torch.Generator().manual_seed(4))
+    optimizer = make_optimizer(ours, TrainingConfig())
+    for _ in range(2):
+        training_step_loss(ours, ids).backward()
+        optimizer_step(ours, optimizer, 1e-2, 1.0)
+    save_model(ours, tmp_path / "ours")
+    back = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "ours", dtype=torch.float32, attn_implementation="eager"
+    )
+    with torch.no_grad():
+        trained = back.eval()(ids).logits
+        torch.testing.assert_close(trained, ours.eval()(ids), atol=1e-5, rtol=1e-5)
+        assert (trained - theirs(ids).logits).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(

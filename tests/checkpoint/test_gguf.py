@@ -112,7 +112,7 @@ def test_metadata(tmp_path):
         "llama.block_count": 3,
         "llama.feed_forward_length": 160,
         "llama.attention.head_count": 4,
-        "llama.attention.head_count_kv": 2,
+        "llama.attention.head_count_kv": 4,
         "llama.attention.key_length": 16,
         "llama.attention.value_length": 16,
         "llama.rope.dimension_count": 16,
@@ -245,11 +245,15 @@ def test_llama_cpp_computes_the_same_scores(name, llama_cpp, tmp_path):
     np.testing.assert_allclose(theirs, ours, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", ["f32", "f16"])
 @pytest.mark.parametrize("name", ["code-llama", "llama-3.2", "qwen2.5-coder"])
-def test_llama_cpp_writes_the_same_tokens(name, llama_cpp, tmp_path):
+def test_llama_cpp_writes_the_same_tokens(name, dtype, llama_cpp, tmp_path):
+    """As a model of the weights that the file holds."""
     model = tiny_model(replace(tiny_config(name), max_position_embeddings=128))
+    path = export(model, tmp_path / "model.gguf", dtype)
+    model = build_model(model.config, read_gguf(path, model.config), path).eval()
     engine = Engine(model, TOKENIZER)
-    there = open_there(llama_cpp, export(model, tmp_path / "model.gguf"))
+    there = open_there(llama_cpp, path)
     for prompt, infilling in (
         (complete(TOKENIZER, CODE[0]), False),
         (infill(TOKENIZER, "def add(a, b):\n    ", "\n    return a", "psm"), True),
@@ -264,6 +268,26 @@ def test_llama_cpp_writes_the_same_tokens(name, llama_cpp, tmp_path):
         assert [next(tokens) for _ in ours.ids] == list(ours.ids)
         assert len(ours.ids) == 40
     there.close()
+
+
+@pytest.mark.parametrize("name", ["code-llama", "llama-3.2", "qwen2.5-coder"])
+def test_llama_cpp_chooses_the_same_tokens_in_8_bits(name, llama_cpp, tmp_path):
+    """It rounds the activations to 8 bits too, which a model of random weights feels: a clear best token must stay."""
+    model = tiny_model(tiny_config(name))
+    path = export(model, tmp_path / "model.gguf", "q8_0")
+    model = build_model(model.config, read_gguf(path, model.config), path).eval()
+    ids = torch.randint(3, TOKENIZER.eot_id, (1, 120), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        ours = model(ids)[0]
+    there = open_there(llama_cpp, path, logits_all=True)
+    there.eval(ids[0].tolist())
+    theirs = torch.from_numpy(there.scores[: ids.shape[1]].copy())
+    there.close()
+    assert (theirs - ours).std() < 0.05 * ours.std()
+    first, second = ours.topk(2).values.unbind(-1)
+    clear = first - second > 0.25 * ours.std()
+    assert clear.sum() > 40
+    assert torch.equal(theirs.argmax(-1)[clear], ours.argmax(-1)[clear])
 
 
 def test_llama_cpp_tokenizes_the_same(llama_cpp, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,16 @@ def test_layout():
         assert len(piece) == 1 or not any(character.isdigit() for character in piece)
     assert any(set(piece) == {"▁"} and len(piece) > 2 for piece in TRAINED.pieces), "runs of spaces are pieces"
     assert len(TRAINED.encode("12345")) == 6  # the implicit space and five digits
+
+
+def test_the_same_texts_give_the_same_tokenizer():
+    """In processes of their own, whose hashes differ: these do not choose among equally rare characters."""
+    program = (
+        "from chaku.tokens.tokenizer_training import train_tokenizer\n"
+        "print(train_tokenizer([''.join(map(chr, range(33, 500))) + ' return value' * 9], 300).sha256)"
+    )
+    hashes = {subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(3)}
+    assert len(hashes) == 1
 
 
 def test_other_libraries_read_the_same_ids(tmp_path):

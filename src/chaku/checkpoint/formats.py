@@ -43,8 +43,9 @@ def load_model(
     """A model from any format. `dtype` None keeps the checkpoint's own; `scheme` quantises each tensor as it comes.
 
     Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
-    neither changes, they stay in the mapped file. Raises ChakuError for an architecture that is not known (before any
-    weight is read) and for a missing, truncated or misshapen checkpoint, naming file and tensor.
+    neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Raises
+    ChakuError for an architecture that is not known (before any weight is read) and for a missing, truncated or
+    misshapen checkpoint, naming file and tensor.
     """
     opened = open_checkpoint(name)
     return build_model(opened.config, opened.tensors, opened.directory, dtype, device, scheme)

@@ -14,13 +14,14 @@ from chaku.model import Llama, LlamaConfig
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
 # What a model directory holds that is of use here; a Hub repository may hold the weights again in other formats.
-_HUB_FILES = ("*.json", "*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
+_HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
 
 
 def find_checkpoint(name: str | Path) -> Path:
     """A model directory as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
 
-    Raises ChakuError for what is neither, and when the download fails.
+    Raises ChakuError for what is neither, for an architecture that is not known (before its weights are downloaded),
+    and when the download fails.
     """
     path = Path(name)
     parts = str(name).split("/")
@@ -32,9 +33,12 @@ def find_checkpoint(name: str | Path) -> Path:
     except ImportError:
         raise ChakuError(f"{name} is not a directory; to load it from the Hub: pip install 'chaku[hub]'") from None
     try:
-        has_safetensors = any(each.endswith(".safetensors") for each in list_repo_files(str(name)))
-        patterns = [*_HUB_FILES, *([] if has_safetensors else ["pytorch_model*.bin*"])]
-        return Path(snapshot_download(str(name), allow_patterns=patterns))
+        files = list_repo_files(str(name))
+        weights = ["consolidated.*.pth"]  # Meta's
+        if "config.json" in files:
+            load_config(Path(snapshot_download(str(name), allow_patterns=["config.json"])))
+            weights = [] if any(each.startswith("model") for each in files) else ["pytorch_model*.bin*"]
+        return Path(snapshot_download(str(name), allow_patterns=[*_HUB_FILES, *weights]))
     except (HfHubHTTPError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ChakuError(f"{name} is not a directory, and the Hub has not given it: {reason}") from error

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.weights import open_torch
+from chaku.checkpoint.weights import REOPEN_BYTES, open_torch
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 from chaku.model import LlamaConfig, RopeScaling
@@ -37,8 +37,8 @@ _OTHERS: dict[str, tuple[str, int | None]] = {
 
 
 def is_meta(directory: Path) -> bool:
-    """Whether a directory holds Meta's format."""
-    return (directory / "params.json").is_file()
+    """Whether a directory holds Meta's format. Mistral's releases have a `params.json` beside Hugging Face's files."""
+    return (directory / "params.json").is_file() and not (directory / "config.json").is_file()
 
 
 def meta_files(directory: Path) -> list[Path]:
@@ -124,7 +124,11 @@ def _names(config: LlamaConfig) -> Iterator[tuple[str, str, int | None]]:
 
 
 def _merged(config: LlamaConfig, shards: list[Shard]) -> Iterator[tuple[str, Tensor]]:
+    mapped = 0
     for name, meta_name, dim in _names(config):
+        if mapped > REOPEN_BYTES:
+            shards = [_open_shard(path) for path, _ in shards]
+            mapped = 0
         parts = [_tensor(shard, meta_name) for shard in shards]
         if meta_name.startswith(_EMBEDDING) and parts[0].shape[1] == config.hidden_size:
             dim = 0
@@ -135,9 +139,12 @@ def _merged(config: LlamaConfig, shards: list[Shard]) -> Iterator[tuple[str, Ten
                     f"{path}: {meta_name} has shape {tuple(part.shape)}, but in {first} {tuple(parts[0].shape)}; the "
                     "shards are of different models"
                 )
-        merged = parts[0] if dim is None or len(parts) == 1 else torch.cat(parts, dim)
+        # A copy in any case: one view of a map, of a norm say, would keep in memory all that was read through it.
+        merged = torch.cat(parts[:1] if dim is None else parts, dim or 0)
         if heads := _num_heads(config, name):
             merged = _to_halves(merged, heads)
+        mapped += merged.nbytes
+        del parts
         yield name, merged
 
 
@@ -168,7 +175,7 @@ def write_meta(
     Memory holds the weights once. Raises ChakuError for what the format cannot say.
     """
     for wrong, what in (
-        (config.model_type != "llama", f"the {config.model_type!r} family"),
+        (config.model_type != "llama", f"{config.model_type!r} family"),
         (config.attention_bias or config.mlp_bias, "biases"),
         (config.head_dim * config.num_attention_heads != config.hidden_size, "a head_dim of its own"),
         (config.rope_scaling is not None and config.rope_scaling.rope_type != "llama3", "this rotary scaling"),

@@ -13,7 +13,7 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 
 MAX_SHARD_BYTES = 5_000_000_000  # of a weight file: huggingface_hub's default
-_REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
+REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -42,7 +42,7 @@ def read_tensors(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
             names, get = opening(path)
             mapped = 0
             for name in names:
-                if mapped > _REOPEN_BYTES:
+                if mapped > REOPEN_BYTES:
                     _, get = opening(path)
                     mapped = 0
                 tensor = get(name)

@@ -1,56 +1,217 @@
-"""Languages: how a job's files are laid out, compiled and run, and what shows that its tests reached their end."""
+"""Languages: what each is called, which tools run it, where they lie, and what to install where they are missing."""
 
 import functools
-from dataclasses import asdict, dataclass, field
+import shutil
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.sandbox.verdict import Job, Status
-
-COMPILE_SECONDS = 60  # of CPU time
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the worker does for a job. Without a `command`, the warm Python runs the source."""
+class Library:
+    """What a language's benchmarks use and its own installation lacks. `word`: in a source that needs it.
 
-    judged: bool
-    files: dict[str, str] = field(default_factory=dict)
-    compile: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-    processes: int = 64
-    virtual: bool = True
-    scratch_mb: int = 64
-    compile_seconds: int = COMPILE_SECONDS
-    mark: str = ""
+    It is there when one of `places` exists, or when the language's tool ends well with the arguments `check`.
+    """
 
-    def fields(self) -> dict[str, Any]:
-        """For the worker: plain values."""
-        plain = asdict(self)
-        return {**plain, "compile": list(self.compile), "command": list(self.command)}
-
-    def without_mark(self, stdout: str) -> str:
-        """What the program printed, less our mark."""
-        return stdout.replace(self.mark, "") if self.mark else stdout
-
-    def compile_failure(self, code: int, printed: str) -> tuple[Status, str]:
-        return "compile_error", printed.strip()[:500]
-
-    def outcome(self, code: int, stdout: str, stderr: str, memory_mb: int) -> tuple[Status, str]:
-        """The verdict of a program that ended by itself with this exit status."""
-        return ("passed", "") if code == 0 else ("failed", f"exit status {code}")
+    word: str
+    install: str
+    places: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
 
 
-def plan(job: Job) -> Plan:
-    """How to run a job. Raises ChakuError for a language that there is no runner for, or whose toolchain is missing."""
-    if job.language == "python":
-        return Plan(judged=bool(job.tests))
-    raise ChakuError(f"the sandbox has no runner for {job.language!r}; it runs python")
+@dataclass(frozen=True)
+class Language:
+    """`tools`: each is needed, by the first of its names that is found. `install`: for Debian and Ubuntu, for others.
+
+    `real`: what makes the first tool print where it lies, for tools that are commonly started by a shim.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    tools: tuple[tuple[str, ...], ...]
+    install: tuple[str, str]
+    version: tuple[str, ...] = ("--version",)
+    real: tuple[str, ...] = ()
+    library: Library | None = None
+
+
+JAVATUPLES = Library(
+    "org.javatuples",
+    "libjavatuples-java, or put javatuples-1.2.jar into /usr/local/share/java",
+    places=("/usr/share/java/javatuples*.jar", "/usr/local/share/java/javatuples*.jar"),
+)
+TESTIFY = Library(
+    "stretchr/testify",
+    "golang-github-stretchr-testify-dev",
+    places=("/usr/share/gocode/src/github.com/stretchr/testify",),
+)
+TEST_DEEP = Library("Test::Deep", "libtest-deep-perl, or cpan Test::Deep", check=("-MTest::Deep", "-e", "1"))
+TEST_UNIT = Library(
+    "test/unit", "ruby-test-unit, or gem install test-unit", check=("-e", "require 'test/unit/version'")
+)
+LUAUNIT = Library("luaunit", "lua-unit, or luarocks install luaunit", check=("-e", "require 'luaunit'"))
+
+LANGUAGES = {
+    each.name: each
+    for each in (
+        Language("python", (".py",), (), ("", "")),
+        Language("cpp", (".cpp", ".cc", ".cxx"), (("g++", "c++"),), ("g++", "GCC from gcc.gnu.org")),
+        Language(
+            "java",
+            (".java",),
+            (("java",), ("javac",)),
+            ("default-jdk-headless", "a JDK from adoptium.net"),
+            ("-version",),
+            library=JAVATUPLES,
+        ),
+        Language(
+            "javascript",
+            (".js", ".cjs"),
+            (("node", "nodejs"),),
+            ("nodejs", "Node.js from nodejs.org"),
+            real=("-p", "process.execPath"),
+        ),
+        Language(
+            "typescript",
+            (".ts",),
+            (("node", "nodejs"), ("tsc",)),
+            ("nodejs npm, then npm install -g typescript", "Node.js from nodejs.org, then npm install -g typescript"),
+            real=("-p", "process.execPath"),
+        ),
+        Language("php", (".php",), (("php",),), ("php-cli", "PHP from php.net")),
+        Language("bash", (".sh", ".bash"), (("bash",),), ("bash", "bash")),
+        Language("go", (".go",), (("go",),), ("golang-go", "Go from go.dev"), ("version",), ("env", "GOROOT"), TESTIFY),
+        Language("rust", (".rs",), (("rustc",),), ("rustc", "Rust from rustup.rs"), real=("--print", "sysroot")),
+        Language("csharp", (".cs",), (("mono",), ("mcs",)), ("mono-mcs mono-runtime", "Mono from mono-project.com")),
+        Language(
+            "perl", (".pl",), (("perl",),), ("perl", "Perl from perl.org"), ("-e", "print $^V"), library=TEST_DEEP
+        ),
+        Language("ruby", (".rb",), (("ruby",),), ("ruby", "Ruby from ruby-lang.org"), library=TEST_UNIT),
+        Language(
+            "lua",
+            (".lua",),
+            (("lua5.4", "lua5.3", "lua"),),
+            ("lua5.4", "Lua from lua.org"),
+            ("-v",),
+            library=LUAUNIT,
+        ),
+        Language("r", (".r", ".R"), (("Rscript",),), ("r-base-core", "R from r-project.org")),
+        Language("d", (".d",), (("gdc", "ldc2", "dmd"),), ("gdc", "D from dlang.org")),
+        Language(
+            "scala", (".scala",), (("scala",), ("scalac",)), ("scala", "Scala from scala-lang.org"), ("-version",)
+        ),
+    )
+}
+
+
+def language_of(path: Path) -> str:
+    """The language of a file, by its extension. Raises ChakuError for one that is not known."""
+    for each in LANGUAGES.values():
+        if path.suffix in each.extensions:
+            return each.name
+    raise ChakuError(f"{path}: no language has files that end in {path.suffix!r}; name one: {', '.join(LANGUAGES)}")
+
+
+def find(name: str) -> Language:
+    """A language by its name. Raises ChakuError for an unknown one."""
+    if name not in LANGUAGES:
+        raise ChakuError(f"the sandbox has no runner for {name!r}; it runs {', '.join(LANGUAGES)}")
+    return LANGUAGES[name]
+
+
+def why_not(language: str) -> str | None:
+    """None where the language's tools are installed, else which are missing and how to install them."""
+    about = find(language)
+    missing = [names[0] for names in about.tools if _which(names) is None]
+    if not missing:
+        return None
+    debian, others = about.install
+    return f"{language} needs {' and '.join(missing)}: apt-get install {debian} (elsewhere: {others})"
+
+
+def tool(name: str) -> str:
+    """The path of a tool of an installed language, as it is inside the sandbox."""
+    for about in LANGUAGES.values():
+        for names, path in zip(about.tools, _paths(about), strict=True):
+            if name in names and path is not None:
+                return str(path)
+    raise ChakuError(f"{name} is not installed")
+
+
+def library(language: str, source: str) -> str:
+    """Where the library lies that a source asks for by name, if that matters. Raises ChakuError if it is missing."""
+    needed = find(language).library
+    if needed is None or needed.word not in source:
+        return ""
+    place = _place(language)
+    if place is None:
+        raise ChakuError(f"{language} needs {needed.word}: apt-get install {needed.install}")
+    return place
+
+
+@functools.cache
+def version(language: str) -> str:
+    """What the language's last tool, its compiler if it has one, says about itself; "" where it is not installed."""
+    about = find(language)
+    if language == "python" or why_not(language) is not None:
+        return ""
+    path = _which(about.tools[-1])
+    done = subprocess.run([str(path), *about.version], capture_output=True, text=True, check=False)
+    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return said[0] if said else ""
 
 
 @functools.cache
 def prefixes() -> tuple[Path, ...]:
-    """Folders of toolchains that lie outside the system's own."""
-    return ()
+    """Folders, or single files, of toolchains: what has to be seen inside. A whole home never is one."""
+    found = [path for about in LANGUAGES.values() for path in _paths(about)]
+    return tuple(dict.fromkeys(_prefix(path) for path in found if path is not None))
+
+
+def _prefix(path: Path) -> Path:
+    """The folder above `bin`; the file alone where that folder holds more than the toolchain."""
+    shared = (Path.home(), Path.home() / ".local", Path("/root"), Path("/home"), Path("/opt"), Path("/"))
+    folder = path.parent.parent
+    if path.parent.name == "bin" and not any(folder == each or folder in each.parents for each in shared):
+        return folder
+    return path
+
+
+def _which(names: tuple[str, ...]) -> str | None:
+    return next((path for name in names if (path := shutil.which(name)) is not None), None)
+
+
+@functools.cache
+def _real(names: tuple[str, ...], ask: tuple[str, ...] = ()) -> Path | None:
+    """The file itself behind links and shims. Below /usr links stay: Debian's alternatives are seen inside, too."""
+    found = _which(names)
+    if found is None:
+        return None
+    path = Path(found)
+    if path.is_relative_to("/usr"):
+        return path
+    if ask:
+        told = Path(subprocess.run([found, *ask], capture_output=True, text=True, check=False).stdout.strip())
+        path = told if told.is_file() else told / "bin" / path.name
+    return path.resolve()
+
+
+@functools.cache
+def _place(language: str) -> str | None:
+    """The path of a language's library; "" where it is found by itself, None where it is missing."""
+    about = find(language)
+    assert about.library is not None
+    for pattern in about.library.places:
+        for path in sorted(Path("/").glob(pattern.lstrip("/"))):
+            return str(path)
+    if about.library.check:
+        done = subprocess.run([str(_real(about.tools[0])), *about.library.check], capture_output=True, check=False)
+        return "" if done.returncode == 0 else None
+    return None
+
+
+def _paths(about: Language) -> list[Path | None]:
+    return [_real(names, () if number else about.real) for number, names in enumerate(about.tools)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chaku.console import progress
-from chaku.sandbox.languages import plan
+from chaku.sandbox.plans import plan
 from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied

@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from chaku.sandbox import isolation as isolating
-from chaku.sandbox.languages import Plan, plan
+from chaku.sandbox.inside.confinement import FILE_MB
+from chaku.sandbox.outcome import compile_failure, outcome, signal_name
+from chaku.sandbox.plans import Plan, plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Status, Verdict
 
 if TYPE_CHECKING:
@@ -90,14 +92,16 @@ class Worker:
     def run(self, job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB) -> Verdict:
         """The verdict of one job. Raises WorkerDied when there is none: then the worker has to be started again."""
         assert self._channel is not None
-        how = plan(job)
-        wall = wall_limit(timeout) + (how.compile_seconds if how.compile else 0)
+        how = plan(job, memory_mb)
+        wall = wall_limit(timeout)
+        compile_wall = wall_limit(how.compile_seconds) if how.compile else 0.0
         message = {
             "source": job.source if how.judged or not how.command else "",
             "stdin": job.stdin.encode("utf-8", "surrogatepass"),
             "keep_output": max(job.keep_output, 1),
             "cpu_seconds": math.ceil(timeout),
             "wall_seconds": wall,
+            "compile_wall_seconds": compile_wall,
             "memory_mb": memory_mb,
             **how.fields(),
         }
@@ -107,7 +111,7 @@ class Worker:
             "entry_point": job.entry_point,
             "stop_at_failure": job.stop_at_failure,
         }
-        self._channel.settimeout(wall + GRACE_SECONDS)
+        self._channel.settimeout(compile_wall + wall + GRACE_SECONDS)
         tests_from = os.memfd_create("tests")
         try:
             with open(tests_from, "wb", closefd=False) as file:
@@ -166,7 +170,7 @@ def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_
         reply["cpu"],
         reply["wall"],
         result.get("peak_kb", 0) / 1024,
-        how.without_mark(stdout[0]),
+        stdout[0],
         stderr[0],
         stdout[1],
         stderr[1],
@@ -186,10 +190,10 @@ def _judge(
     if status == "sandbox_error":
         return "sandbox_error", reason
     if status == "compile_error":
-        return how.compile_failure(code, compiler)
+        return compile_failure(code, compiler, how.compile_seconds)
     if cpu >= timeout or code == -signal.SIGXCPU:
         return "timed_out", f"used {cpu:.1f} s of CPU time; the limit is {timeout:g} s"
-    if code == -signal.SIGXFSZ:
+    if code == -signal.SIGXFSZ or any(size >= FILE_MB * 2**20 for _, size in reply["outputs"][:2]):
         return "output_limit", "wrote more than a file, or an output, may hold"
     if status == "out_of_memory":
         return "out_of_memory", f"needed more than {memory_mb} MB"
@@ -197,16 +201,8 @@ def _judge(
         return status, reason
     if code is None:
         return "failed", "stopped answering before its end"
-    if how.command:
-        return how.outcome(code, stdout, stderr, memory_mb)
+    if how.command and (code != 0 or status != "gone"):
+        return outcome(code, stdout, stderr, memory_mb)
     if code < 0:
         return "crashed", f"killed by {signal_name(-code)}"
     return "failed", f"left before its end (exit status {code})"
-
-
-def signal_name(number: int) -> str:
-    """`SIGSEGV` for 11."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

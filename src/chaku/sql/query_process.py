@@ -4,12 +4,14 @@ A request and a reply are JSON after 8 bytes of length. The process limits its o
 query, CPU time; who started it kills it when a query outlasts its time all the same.
 """
 
+import itertools
 import json
 import os
 import resource
 import sqlite3
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -55,11 +57,11 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
+    return {"sqlite": _sqlite, "duckdb": _duckdb, "postgres": _postgres, "mysql": _mysql}[request["dialect"]](request)
+
+
+def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + request["timeout"]
-    return _sqlite(request, deadline)
-
-
-def _sqlite(request: dict[str, Any], deadline: float) -> dict[str, Any]:
     connection = open_sqlite(request["path"])
     refusals: list[str] = []
     try:
@@ -122,6 +124,120 @@ def _authorize(
         return sqlite3.SQLITE_OK
     refusals.append(reason)
     return sqlite3.SQLITE_DENY
+
+
+DUCKDB_CONFIG = {
+    "enable_external_access": "false",  # no file, no other database, no network
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "temp_directory": "",
+    "memory_limit": "1GB",
+    "threads": "2",
+    "lock_configuration": "true",
+}
+
+
+def _duckdb(request: dict[str, Any]) -> dict[str, Any]:
+    import duckdb
+
+    statements = duckdb.extract_statements(request["sql"])
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        return _failed("not allowed: only one SELECT runs")
+    with duckdb.connect(request["path"], read_only=True, config=DUCKDB_CONFIG) as connection:
+        timer = threading.Timer(request["timeout"], connection.interrupt)
+        timer.start()
+        try:
+            cursor = connection.execute(statements[0])
+            rows = iter(lambda: cursor.fetchmany(500), [])
+            return _collect([each[0] for each in cursor.description], itertools.chain.from_iterable(rows), request)
+        except duckdb.InterruptException:
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        except duckdb.OutOfMemoryException:
+            return _failed("needed more memory than a query may have")
+        finally:
+            timer.cancel()
+
+
+_engines: dict[str, Any] = {}
+
+
+def _connect(url: str) -> Any:
+    """A connection of the driver's own, new for each query, so that no session state lives on."""
+    import sqlalchemy
+
+    if url not in _engines:
+        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    return _engines[url].raw_connection()
+
+
+def _postgres(request: dict[str, Any]) -> dict[str, Any]:
+    milliseconds = int(request["timeout"] * 1000)
+    connection = _connect(request["path"])
+    driver = connection.driver_connection
+    try:
+        driver.autocommit = True
+        for setting in (
+            "default_transaction_read_only = on",
+            "standard_conforming_strings = on",  # as the parse tree's check reads strings
+            f"statement_timeout = {milliseconds}",
+            f"lock_timeout = {milliseconds}",
+            f"idle_in_transaction_session_timeout = {milliseconds + 5000}",
+        ):
+            driver.execute(f"SET {setting}")
+        driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # A cursor on the server takes one query and nothing else (no COPY, no SHOW); its rows come as they are asked for.
+        cursor = driver.cursor(name="query")
+        cursor.execute(request["sql"])
+        rows = iter(lambda: cursor.fetchmany(500), [])
+        return _collect([each.name for each in cursor.description], itertools.chain.from_iterable(rows), request)
+    except Exception as error:
+        if type(error).__name__ == "QueryCanceled":
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        raise
+    finally:
+        connection.invalidate()  # closes it: whatever the query left open is rolled back
+
+
+def _mysql(request: dict[str, Any]) -> dict[str, Any]:
+    connection = _connect(request["path"])
+    driver = connection.driver_connection
+    try:
+        with driver.cursor() as cursor:
+            cursor.execute("SELECT @@version")
+            mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            limit = request["timeout"]
+            cursor.execute(
+                f"SET SESSION max_statement_time = {limit}"
+                if mariadb
+                else f"SET SESSION max_execution_time = {int(limit * 1000)}"
+            )
+            cursor.execute(f"SET SESSION lock_wait_timeout = {max(int(limit), 1)}")
+            # Strings and names are read as the parse tree's check reads them.
+            cursor.execute("SELECT @@sql_mode")
+            modes = set(cursor.fetchone()[0].split(",")) - {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE"}
+            cursor.execute(f"SET SESSION sql_mode = '{','.join(sorted(modes))}'")
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            cursor.execute("START TRANSACTION READ ONLY")
+        cursor = driver.cursor(_unbuffered())
+        cursor.execute(request["sql"])
+        if cursor.description is None:
+            return _failed("is not a query: it returns no columns")
+        return _collect([each[0] for each in cursor.description], cursor, request)
+    except Exception as error:
+        if error.args and error.args[0] in (1969, 3024):  # MariaDB's and MySQL's number for their time limits
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        if len(error.args) == 2 and isinstance(error.args[0], int):
+            return _failed(str(error.args[1])[:500])
+        raise
+    finally:
+        connection.invalidate()
+
+
+def _unbuffered() -> Any:
+    from pymysql.cursors import SSCursor
+
+    return SSCursor
 
 
 def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from chaku.console import say
 from chaku.errors import ChakuError
 
 Mode = Literal["psm", "spm"]
@@ -118,12 +119,12 @@ def find_special_tokens(
     training, and nothing before a prompt. Infilling tokens are special whatever the file says: Qwen's are not so
     marked. Raises ChakuError when no end of the text is found.
     """
-    eos = next((ids[name] for name in (_name(config, "eos_token"), *_ENDS) if name in ids), None)
+    eos = next((ids[name] for name in (token_name(config, "eos_token"), *_ENDS) if name in ids), None)
     if eos is None:
         raise ChakuError("the tokenizer has no end-of-text token; name it as eos_token in its tokenizer_config.json")
     before = _template_begin(definition.get("post_processor"))
     known = () if "bos_token" in config else _BEGINS
-    bos = next((ids[name] for name in (_name(config, "bos_token"), *before, *known) if name in ids), None)
+    bos = next((ids[name] for name in (token_name(config, "bos_token"), *before, *known) if name in ids), None)
     adds = config.get("add_bos_token")
     if not isinstance(adds, bool):
         adds = bool(before) or "bos_token" not in config
@@ -160,9 +161,41 @@ def _find_infilling(ids: Mapping[str, int], eos: int) -> InfillingTokens | None:
     return None
 
 
-def _name(config: Mapping[str, Any], key: str) -> str:
+def token_name(config: Mapping[str, Any], key: str) -> str:
     value = config.get(key) or ""
     return value["content"] if isinstance(value, dict) else value
+
+
+def leave_out_unembedded(
+    definition: dict[str, Any], config: dict[str, Any], num_embeddings: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`tokenizer.json` and `tokenizer_config.json` without the added tokens that the model has no embedding for.
+
+    Hugging Face's Code Llama 34B has 32,004 tokens and 32,000 embeddings (transformers issue 26714), and transformers 5
+    adds <FILL_ME> (32016) when it saves the tokenizers of the others.
+    """
+    added, vocab = definition["added_tokens"], definition["model"]["vocab"]
+    names = {each["content"] for each in added if each["id"] >= num_embeddings and each["content"] not in vocab}
+    if not names:
+        return definition, config
+    say(f"the model has no embeddings for {', '.join(sorted(names))}: these tokens are left out")
+    definition = {**definition, "added_tokens": [each for each in added if each["content"] not in names]}
+    kept: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, list):
+            kept[key] = [each for each in value if _content(each) not in names]
+        elif key == "added_tokens_decoder":
+            kept[key] = {number: each for number, each in value.items() if _content(each) not in names}
+        elif _content(value) not in names:
+            kept[key] = value
+    return definition, kept
+
+
+def _content(token: Any) -> Any:
+    """A token's name, where a configuration gives it plainly or with its settings."""
+    if isinstance(token, dict):
+        return token.get("content")
+    return token if isinstance(token, str) else None
 
 
 def state_begin(definition: dict[str, Any], pieces: Sequence[str], begin: Sequence[int]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Text to ids and back. Llama-style byte-pair encoding is here (kitoken encodes), byte-level in `byte_level`."""
 
+import copy
 import hashlib
 import json
 import re
@@ -18,6 +19,7 @@ from chaku.tokens.special import (
     CODE_LLAMA_REPEATS,
     begin_template,
     find_special_tokens,
+    leave_out_unembedded,
     state_begin,
 )
 
@@ -98,7 +100,8 @@ class Tokenizer:
         """Load a directory with a `tokenizer.json`, such a file, or a `tokenizer.model`, SentencePiece's or Llama 3's.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
-        `ByteLevelTokenizer`. Raises ChakuError for any other kind.
+        `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
+        Raises ChakuError for any other kind.
         """
         if path.is_dir():
             files = [path / "tokenizer.json", path / "tokenizer.model"]
@@ -117,6 +120,9 @@ class Tokenizer:
             return cls(definition, {**names, **config})
         definition = read_json(path)
         model = definition.get("model", {}) if isinstance(definition, dict) else {}
+        beside = path.with_name("config.json")
+        if model.get("type") == "BPE" and (num_embeddings := beside.is_file() and read_json(beside).get("vocab_size")):
+            definition, config = leave_out_unembedded(definition, config, num_embeddings)
         if model.get("type") == "BPE" and model.get("byte_fallback") and "<0x00>" in model.get("vocab", {}):
             return cls(definition, config)
         if model.get("type") == "BPE" and is_byte_level(definition):
@@ -143,6 +149,12 @@ class Tokenizer:
         config = {**ours, "model_max_length": 1_000_000_000, **self.config, **ours}
         config.pop("auto_map", None)  # a class of the checkpoint's own, which is not copied
         write_json(directory / "tokenizer_config.json", config)
+
+    def with_chat_template(self, template: str) -> "Tokenizer":
+        """The same, but that a checkpoint saved with it says how to chat."""
+        same = copy.copy(self)
+        same.config = {**self.config, "chat_template": template}
+        return same
 
     @cached_property
     def sha256(self) -> str:

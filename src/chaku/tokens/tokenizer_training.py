@@ -1,6 +1,7 @@
 """Train a Llama-style tokenizer on documents."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ _UNITS = rf"{SPACE}?[^\W\d_]+|{SPACE}?(?:[^\w\s{SPACE}]|_)+|\d|{SPACE}+(?=[^\s{S
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Byte-pair encoding with `vocab_size` ids: unk, bos, eos, 256 bytes, pieces, and last the four sentinels.
 
+    The same texts give the same tokenizer. Memory holds the texts.
     Raises ChakuError when the vocabulary cannot hold more than the bytes, or when the texts are too few to fill it.
     """
     import tokenizers
@@ -31,10 +33,17 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     trained = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
     trained.pre_tokenizer = pre_tokenizers.Split(Regex(_UNITS), behavior="isolated")
     room = vocab_size - first - len(SENTINELS)
+    lines = list(_without_line_breaks(texts))
     # Single characters take at most half of the pieces; rarer ones are written as bytes.
-    alphabet = min(1000, max(room // 2, 1))
-    trainer = trainers.BpeTrainer(vocab_size=room, special_tokens=[], show_progress=False, limit_alphabet=alphabet)
-    trained.train_from_iterator(_without_line_breaks(texts), trainer)
+    alphabet = _commonest_characters(lines, min(1000, max(room // 2, 1)))
+    trainer = trainers.BpeTrainer(
+        vocab_size=room,
+        special_tokens=[],
+        show_progress=False,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+    )
+    trained.train_from_iterator(lines, trainer)
     learnt: dict[str, Any] = json.loads(trained.to_str())["model"]
     pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
     size = first + len(pieces) + len(SENTINELS)
@@ -46,6 +55,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     special = {piece: number for number, piece in enumerate(control)}
     special |= {piece: len(vocab) + index for index, piece in enumerate(SENTINELS)}
     return Tokenizer(llama_definition(vocab, learnt["merges"], special))
+
+
+def _commonest_characters(lines: list[str], number: int) -> list[str]:
+    """Chosen here because the library's trainer leaves the choice among equally rare ones to chance."""
+    counts = Counter[str]()
+    for start in range(0, len(lines), 10_000):  # few calls, as each has a cost
+        counts.update("".join(lines[start : start + 10_000]))
+    return sorted(sorted(counts, key=lambda character: (-counts[character], character))[:number])
 
 
 def _without_line_breaks(texts: Iterable[str]) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Confinement:
         """For process 1: an empty /tmp, /dev/shm and /proc. Without isolation, at least a process group of its own."""
         if self.isolated:
             kernel.mount_scratch(self.job["scratch_mb"] * kernel.MEGABYTE)
+            kernel.mount_proc()
             os.chdir(self.job["folder"])
         else:
             os.setsid()
@@ -49,6 +50,15 @@ class Confinement:
         self._standard_files(null, null, null)
         seconds = self.job["cpu_seconds"] + JUDGE_EXTRA_SECONDS
         self._confine(keep, seconds, self.job["memory_mb"], FILE_MB, virtual=True, may_signal=True)
+
+    def foreign_judge(self, keep: set[int]) -> None:
+        """Become a process in which tests in another language may run: a user of its own where there are users."""
+        null = os.open("/dev/null", os.O_RDWR)
+        self._standard_files(null, null, self.files[3])
+        if self.user is not None:
+            self.user += 1
+        seconds = self.job["cpu_seconds"] + JUDGE_EXTRA_SECONDS
+        self._confine(keep, seconds, self.job["memory_mb"], FILE_MB, self.job["virtual"])
 
     def _standard_files(self, *descriptors: int) -> None:
         for number, each in enumerate(descriptors):

@@ -14,7 +14,7 @@ MEGABYTE = 2**20
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 ANY_NEW = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
-MS_NOSUID, MS_NODEV = 2, 4
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
 
 # System calls that no program needs and that have led out of sandboxes: the number on x86-64, and on arm64.
@@ -99,13 +99,34 @@ def fork_into_namespaces() -> int:
     return system_call(CLONE[column], ctypes.c_long(flags | 17), zero, zero, zero, zero)  # 17: SIGCHLD at its end
 
 
+def mount(kind: str, place: str, options: str, flags: int = 0) -> None:
+    """Mount a file system, without set-user-id programs and devices. Raises OSError."""
+    flags |= MS_NOSUID | MS_NODEV
+    arguments = kind.encode(), place.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    if _libc.mount(*arguments) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"mount of {place}: {os.strerror(error)}")
+
+
 def mount_scratch(size: int) -> None:
-    """Give this mount namespace an empty /tmp and /dev/shm of its own, of so many bytes and 4,096 files each."""
-    options = f"size={size},nr_inodes=4096,mode=1777".encode()
-    for place in (b"/tmp", b"/dev/shm"):
-        if _libc.mount(b"tmpfs", place, b"tmpfs", ctypes.c_ulong(MS_NOSUID | MS_NODEV), options) != 0:
-            error = ctypes.get_errno()
-            raise OSError(error, f"mount of {place.decode()}: {os.strerror(error)}")
+    """Give this mount namespace an empty /tmp and /dev/shm of its own, of so many bytes and 4,096 files each.
+
+    Not sticky, so that a program may remove what process 1 put there for it.
+    """
+    for place in ("/tmp", "/dev/shm"):
+        mount("tmpfs", place, f"size={size},nr_inodes=4096,mode=777")
+
+
+def mount_proc() -> None:
+    """Show this namespace's own processes in /proc, and nothing of the machine; else an empty /proc.
+
+    The system's /proc would show the worker. A new one is refused in a user namespace in which bubblewrap had to cover
+    parts of the system's (root without rights); what then lacks is Bash's `<(...)`, and what runtimes can do without.
+    """
+    try:
+        mount("proc", "/proc", "subset=pid,hidepid=invisible", MS_NOEXEC)
+    except PermissionError:
+        mount("tmpfs", "/proc", "size=4k,mode=555", MS_NOEXEC | MS_RDONLY)
 
 
 def limit_resources(cpu_seconds: int, memory_mb: int, file_mb: int, processes: int, virtual: bool = True) -> None:

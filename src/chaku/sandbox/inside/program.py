@@ -1,51 +1,56 @@
 """Process 1 of a job that is one program: writes its files, compiles, runs, watches, reports."""
 
 import os
-import resource
 import secrets
-import signal
 import sys
 import traceback
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chaku.sandbox.inside import pair
 from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.processes import spent, start, watch
 from chaku.sandbox.inside.wire import in_words
 
+COMPILED = b"compiled "  # and the CPU seconds: a line before the report, at which the program's own time begins
+LEFT = "left before its end (exit status {})"
 
-def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
+
+def main(job: dict[str, Any], walls: Confinement, report_to: int) -> dict[str, Any]:
     """Compile where the language asks for it, then run. A compiler's failure is the report of the whole."""
+    folder = Path(job["folder"])
     for name, text in job["files"].items():
-        path = Path(job["folder"], name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="surrogatepass")
-    if walls.user is not None and job["files"]:
-        for each in (Path(job["folder"]), *Path(job["folder"]).rglob("*")):
-            os.chown(each, walls.user, walls.user)
-    if job["compile"]:
-        result = _command(job["compile"], job, walls.compiler)
+        if job["mark"]:
+            text = text.replace(job["mark"], str(folder / job["mark"]))
+        (folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
+        (folder / name).chmod(0o644)
+    for command in job["compile"]:
+        result = watch(start(command, job, walls.compiler))
         if result["code"] != 0:
-            return {**result, "status": "compile_error"}
-    if job["command"]:
-        return _command(job["command"], job, walls.program)
-    return _python(job, walls)
+            return {**result, "status": "compile_error", "cpu": 0.0}
+    before = spent()
+    if job["compile"]:
+        os.write(report_to, COMPILED + f"{before}\n".encode())
+    if job["candidate"]:
+        result = pair.main(job, walls)
+    elif job["command"]:
+        result = _command(job, walls, folder)
+    else:
+        result = _python(job, walls)
+    return {**result, "cpu": spent() - before}
 
 
-def _command(command: list[str], job: dict[str, Any], confine: Callable[[], None]) -> dict[str, Any]:
-    child = os.fork()
-    if child == 0:
-        try:
-            os.chdir(job["folder"])
-            confine()
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
-            os.execve(command[0], command, job["environment"])
-        except BaseException as error:
-            os.write(2, f"cannot run {command[0]}: {in_words(error)}\n".encode())
-        finally:
-            os._exit(127)
-    return _watch(child)
+def _command(job: dict[str, Any], walls: Confinement, folder: Path) -> dict[str, Any]:
+    """A program of its own. With a mark, it has passed only if the mark's file is there at its end."""
+    if job["mark"] and job["compile"]:
+        for name in job["files"]:  # the mark is written in them
+            (folder / name).unlink()
+    result = watch(start(job["command"], job, walls.program))
+    if job["mark"] and result["code"] == 0:
+        reached = (folder / job["mark"]).exists()
+        result |= {"status": "passed"} if reached else {"status": "failed", "reason": LEFT.format(0)}
+    return result
 
 
 def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
         finally:
             os._exit(70)
     os.close(report_to)
-    result = _watch(child)
+    result = watch(child)
     os.set_blocking(report_from, False)
     try:
         report = os.read(report_from, 4096).decode("utf-8", "replace")
@@ -91,7 +96,7 @@ def _run(source: str, nonce: str, report_to: int) -> None:
         status, reason, code = "out_of_memory", "MemoryError", 1
     except SystemExit as error:
         left = error.code if isinstance(error.code, int) else int(error.code is not None)
-        status, reason, code = "failed", f"left before its end (exit status {left & 255})", left & 255
+        status, reason, code = "failed", LEFT.format(left & 255), left & 255
     except BaseException as error:
         status, reason, code = "failed", in_words(error), 1
         _print_traceback(error)
@@ -111,20 +116,3 @@ def _print_traceback(error: BaseException) -> None:
         print(in_words(error), file=sys.stderr)
     except BaseException:
         return
-
-
-def _watch(child: int) -> dict[str, Any]:
-    """Wait for a process, as process 1 also for what it leaves behind."""
-    code = usage = None
-    while code is None:
-        pid, status, each = os.wait4(-1, 0)
-        if pid == child:
-            code, usage = os.waitstatus_to_exitcode(status), each
-    everything = resource.getrusage(resource.RUSAGE_CHILDREN)  # what the program started and did not wait for, too
-    return {
-        "status": "",
-        "reason": "",
-        "code": code,
-        "cpu": everything.ru_utime + everything.ru_stime,
-        "peak_kb": usage.ru_maxrss if usage else 0,
-    }

@@ -84,7 +84,7 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
             _first_process(job, Confinement(job, settings, files), report_to, tests_from)
         os.close(report_to)
         report_to = -1
-        report, ended = _wait(child, report_from, started + job["wall_seconds"])
+        report, ended, compiling = _wait(child, report_from, job["wall_seconds"], job["compile_wall_seconds"])
         _kill(child, group=not isolated)  # with process 1 goes all that it started
         usage = os.wait4(child, 0)[2]
         outputs = [_start_of(each, job["keep_output"]) for each in files[1:]]
@@ -95,7 +95,7 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
         if not isolated:
             shutil.rmtree(job["folder"], ignore_errors=True)
     result = _read_report(report) if ended else None
-    cpu = max(result["cpu"] if result else 0.0, usage.ru_utime + usage.ru_stime)
+    cpu = max(result["cpu"] if result else 0.0, usage.ru_utime + usage.ru_stime - compiling)
     return {"result": result, "ended": ended, "cpu": cpu, "wall": time.monotonic() - started, "outputs": outputs}
 
 
@@ -103,7 +103,7 @@ def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, test
     """Process 1. Never returns."""
     try:
         walls.set_the_scene()
-        result = judge.main(job, walls, report_to, tests_from) if job["judged"] else program.main(job, walls)
+        result = judge.main(job, walls, report_to, tests_from) if job["judged"] else program.main(job, walls, report_to)
         _write(report_to, json.dumps(result).encode())
     except BaseException as error:
         problem = {"status": "sandbox_error", "reason": in_words(error), "cpu": 0.0, "code": None, "peak_kb": 0}
@@ -112,25 +112,34 @@ def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, test
         os._exit(0)
 
 
-def _wait(child: int, report_from: int, deadline: float) -> tuple[bytes, bool]:
-    """(the report, whether process 1 ended in time)."""
+def _wait(child: int, report_from: int, wall_seconds: float, compile_seconds: float) -> tuple[bytes, bool, float]:
+    """(the report, whether process 1 ended in time, CPU seconds of compilers).
+
+    A program's own time begins when it is compiled, which process 1 tells in a line before the report.
+    """
     report = bytearray()
     pidfd = os.pidfd_open(child)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(report_from, select.POLLIN)
+    deadline = time.monotonic() + (compile_seconds or wall_seconds)
+    compiling, ended = 0.0, False
     try:
-        while (left := deadline - time.monotonic()) > 0:
+        while not ended and (left := deadline - time.monotonic()) > 0:
             for descriptor, _ in poll.poll(left * 1000):
                 if descriptor == pidfd:
                     while part := os.read(report_from, 1 << 16):
                         report += part
-                    return bytes(report), True
-                if part := os.read(report_from, 1 << 16):
+                    ended = True
+                elif part := os.read(report_from, 1 << 16):
                     report += part
                 else:
                     poll.unregister(report_from)
-        return b"", False
+            if report.startswith(program.COMPILED) and b"\n" in report:
+                said, _, report = report.partition(b"\n")
+                compiling = float(said.removeprefix(program.COMPILED))
+                deadline = time.monotonic() + wall_seconds
+        return bytes(report), ended, compiling
     finally:
         os.close(pidfd)
 

@@ -1,0 +1,65 @@
+"""Process 1 of a job whose tests judge from a process of their own, in a language other than Python."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.processes import start, wait
+
+CHANNEL, TESTS = 3, 4  # the descriptors that both find, and that the judge alone finds
+END_SECONDS = 1.0  # that a candidate which hung up has to end
+
+
+def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
+    """Start both, wait for the judge, say how it went. The tests leave the folder before the candidate is there."""
+    path = Path(job["folder"], job["tests"])
+    tests = os.memfd_create("tests")
+    with os.fdopen(tests, "wb", closefd=False) as file:
+        file.write(path.read_bytes())
+    os.lseek(tests, 0, os.SEEK_SET)
+    for each in Path(job["folder"]).glob(f"{path.stem}.*"):  # as it was written, and as a compiler left it
+        each.unlink()
+    words = walls.files[3]
+    os.ftruncate(words, 0)
+    os.lseek(words, 0, os.SEEK_SET)
+    here, there = socket.socketpair()
+    keep = there.fileno()
+    candidate = start(job["candidate"], job, lambda: walls.program(keep), {CHANNEL: keep})
+    there.close()
+    given = {CHANNEL: here.fileno(), TESTS: tests}
+    judge = start(job["command"], job, lambda: walls.foreign_judge(set(given.values())), given)
+    code = os.waitstatus_to_exitcode(os.waitpid(judge, 0)[1])
+    gone = _hung_up(here)
+    died = wait(candidate, END_SECONDS) if gone else None
+    if died is None:
+        os.kill(candidate, signal.SIGKILL)
+        usage = os.wait4(candidate, 0)[2]
+    else:
+        usage = died[1]
+    result = {"code": None, "peak_kb": usage.ru_maxrss}
+    if gone:  # whatever the tests made of that
+        return result | {"status": "gone", "reason": "", "code": died[0] if died else None}
+    if code == 0:
+        return result | {"status": "passed", "reason": ""}
+    return result | {"status": "failed", "reason": _last_line(words) or f"the tests ended with exit status {code}"}
+
+
+def _hung_up(channel: socket.socket) -> bool:
+    """Whether the other end was closed. Ours is still open, so that it was not we who ended it."""
+    try:
+        while data := channel.recv(1 << 16, socket.MSG_DONTWAIT):
+            del data
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _last_line(descriptor: int) -> str:
+    size = os.fstat(descriptor).st_size
+    lines = os.pread(descriptor, 4096, max(0, size - 4096)).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip() if lines else ""

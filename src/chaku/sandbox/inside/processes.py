@@ -1,0 +1,61 @@
+"""Processes that process 1 starts, and what they used."""
+
+import fcntl
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from chaku.sandbox.inside.wire import in_words
+
+
+def start(
+    command: list[str], job: dict[str, Any], confine: Callable[[], None], given: dict[int, int] | None = None
+) -> int:
+    """Start a program; it finds the descriptors `given` (ours by its own) beside the standard ones."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(job["folder"])
+            confine()
+            high = {number: fcntl.fcntl(ours, fcntl.F_DUPFD, 64) for number, ours in (given or {}).items()}
+            for number, ours in high.items():
+                os.dup2(ours, number, inheritable=True)
+            os.closerange(3 + len(high), 1024)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
+            os.execve(command[0], command, job["environment"])
+        except BaseException as error:
+            os.write(2, f"cannot run {command[0]}: {in_words(error)}\n".encode())
+        finally:
+            os._exit(127)
+    return child
+
+
+def watch(child: int) -> dict[str, Any]:
+    """Wait for a process, as process 1 also for what it leaves behind."""
+    code = usage = None
+    while code is None:
+        pid, status, each = os.wait4(-1, 0)
+        if pid == child:
+            code, usage = os.waitstatus_to_exitcode(status), each
+    return {"status": "", "reason": "", "code": code, "peak_kb": usage.ru_maxrss if usage else 0}
+
+
+def spent() -> float:
+    """CPU seconds of all that was started and has ended, what a program did not wait for included."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def wait(child: int, seconds: float) -> Any:
+    """(exit status, usage) of a process that ends within so many seconds, else None."""
+    until = time.monotonic() + seconds
+    while True:
+        pid, status, usage = os.wait4(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status), usage
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.002)
