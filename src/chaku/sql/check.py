@@ -49,7 +49,9 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
     for problem, identifier in _problems(tree, schema):
         near = [name for name in problem.nearest if likeness(problem.name, name) >= SAME]
         if identifier is not None and near and (len(near) == 1 or likeness(problem.name, near[1]) < SAME):
-            quoted = quote_name(near[0], schema.dialect) != near[0] or (schema.dialect == "postgres" and not near[0].islower())
+            quoted = quote_name(near[0], schema.dialect) != near[0] or (
+                schema.dialect == "postgres" and not near[0].islower()
+            )
             identifier.set("this", near[0])
             identifier.set("quoted", quoted)
             changes.append(f"{problem.name} was read as {near[0]}")

@@ -135,7 +135,9 @@ def _with_neighbours(ranked: list[Table], schema: Schema, scores: dict[str, floa
         order += sorted(joining, key=lambda name: -scores[name])
     for name in [*order]:  # then what the linked tables refer to, as far as there is room
         order += [each for each in sorted(links[name], key=lambda other: -scores[other]) if each not in order]
-    return [by_name[name] for name in order] or ranked  # words in common with no table: the first ones, and that is said
+    return [
+        by_name[name] for name in order
+    ] or ranked  # words in common with no table: the first ones, and that is said
 
 
 def _narrow(
@@ -143,7 +145,13 @@ def _narrow(
 ) -> Table:
     """A table's keys and the columns that the question is likeliest about."""
     keys = {name for key in table.foreign_keys for name in key.columns}
-    keys |= {name for each in schema.tables for key in each.foreign_keys if key.table == table.name for name in key.references}
+    keys |= {
+        name
+        for each in schema.tables
+        for key in each.foreign_keys
+        if key.table == table.name
+        for name in key.references
+    }
 
     def worth(column: Column) -> float:
         words = _words(f"{column.name} {column.comment}")
@@ -178,4 +186,6 @@ def _dropped(schema: Schema, kept: list[Table]) -> Iterable[str]:
         if table.name not in left:
             yield f"table {table.name}"
         else:
-            yield from (f"column {table.name}.{each.name}" for each in table.columns if each.name not in left[table.name])
+            yield from (
+                f"column {table.name}.{each.name}" for each in table.columns if each.name not in left[table.name]
+            )
