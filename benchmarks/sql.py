@@ -162,6 +162,10 @@ def _cause(measure: str, kind: str, question: Question, mine: Any, his: Any, ver
     """Why the verdicts differ, where a known flaw of the official code explains it."""
     if "value" in question.predicted and verdict["without_value_rule"].get(measure) == mine:
         return "the official code replaces `value` inside the prediction by 1"
+    if measure == "ex_keep_distinct" and question.predicted.rstrip().endswith(";;"):
+        return "the official code takes a second semicolon for a second statement, when it keeps DISTINCT"
+    if measure == "ex_keep_distinct" and not question.predicted:
+        return "the official code has an empty prediction return nothing, as gold does, when it keeps DISTINCT"
     if measure == "em" and mine and verdict["parse_error"]:
         return f"the official parser gives up: {kind}"
     return "unexplained"

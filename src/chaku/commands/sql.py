@@ -1,4 +1,4 @@
-"""`chaku sql`: prepare training data, score predictions."""
+"""`chaku sql`: make the shop, prepare training data, score predictions."""
 
 import argparse
 import json
@@ -24,6 +24,13 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     preparing.add_argument("--timeout", type=float, default=10.0, help="seconds of one gold query (default: 10)")
     preparing.add_argument("--json", action="store_true", help="print the counts as JSON")
     preparing.set_defaults(command=_prepare)
+
+    shop = sql.add_parser("shop", parents=[common], help="write a small online shop with questions about it")
+    shop.add_argument("out", type=Path, help="a new directory: shop/shop.sqlite, train.jsonl, dev.jsonl")
+    shop.add_argument("--seed", type=int, default=1)
+    shop.add_argument("--train", type=int, default=4000, help="training questions at most (default: 4000)")
+    shop.add_argument("--dev", type=int, default=300, help="dev questions at most (default: 300)")
+    shop.set_defaults(command=_shop)
 
     scoring = sql.add_parser("score", parents=[common], help="score predicted SQL by the official rules")
     scoring.add_argument("--gold", type=Path, required=True, help="one `SQL<tab>database` a line")
@@ -72,6 +79,13 @@ def _prepare(options: argparse.Namespace) -> None:
     for reason, said in counts["first_left_out"].items():
         print(f"left out, {reason}, the first: {said}")
     print(options.out)
+
+
+def _shop(options: argparse.Namespace) -> None:
+    from chaku.sql.shop import write_shop
+
+    counts = write_shop(options.out, seed=options.seed, num_train=options.train, num_dev=options.dev)
+    print(json.dumps(counts))
 
 
 def _score(options: argparse.Namespace) -> None:

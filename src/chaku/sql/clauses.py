@@ -159,8 +159,12 @@ class _Reader:
         sources = [tree.args["from_"].this] if tree.args.get("from_") else []
         joins = tree.args.get("joins") or []
         tables = tuple(self._table(source, scope, keep) for source in [*sources, *(join.this for join in joins)])
-        kinds = (join.side.lower() or ("natural" if join.method else "") for join in joins)
+        kinds = (
+            join.side.lower() or join.method.lower() or ("cross" if join.kind == "CROSS" else "") for join in joins
+        )
         ons = [self._conditions(join.args["on"], scope, keep) for join in joins if join.args.get("on")]
+        if any(not part.operator and part.unit.left.column != "'...'" for each in ons for part in each.parts):
+            raise NotComparable("has an ON that compares nothing")
         on = Conditions(
             tuple(part for each in ons for part in each.parts),
             tuple("and" for _ in ons[1:]) + tuple(word for each in ons for word in each.connectors),

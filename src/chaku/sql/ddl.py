@@ -124,11 +124,12 @@ def ddl_table(schema: Schema, table: Table) -> str:
 
 
 def compact_table(schema: Schema, table: Table) -> str:
-    """Names and keys alone: orders(id, customer_id -> customer.id, day)."""
+    """Names and keys alone: orders(id, buyer -> customer.id, day). customer_id of customer.id goes without saying."""
     targets = {
         column: f" -> {key.table}.{reference}"
         for key in table.foreign_keys
         for column, reference in zip(key.columns, key.references, strict=False)
+        if column.lower() != f"{key.table}_{reference}".lower()
     }
     columns = (quote_name(each.name, schema.dialect) + targets.get(each.name, "") for each in table.columns)
     return f"{quote_name(table.name, schema.dialect)}({', '.join(columns)})"

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,27 +57,33 @@ def prepare(
     first: dict[str, str] = {}
     with (
         SQLiteRunner(settings.num_processes) as runner,
+        ThreadPoolExecutor(settings.num_processes) as pool,
         progress("prepare", len(examples), "examples") as bar,
         atomic_file(out) as temporary,
         temporary.open("w", encoding="utf-8") as file,
     ):
-        for example in examples:
-            bar.advance(1)
+
+        def verify(example: Example) -> "tuple[str, list[str]] | _LeftOut":
             try:
-                schema = schemas.of(example.database)
-                query, counted = _verified(example, schema, runner, databases, settings.timeout)
-                prompt = build_prompt(
-                    schema,
-                    example.question,
-                    count_tokens=count,
-                    max_tokens=settings.max_tokens,
-                    evidence=example.evidence,
-                    form=settings.form,
-                )
+                return _verified(example, schemas.of(example.database), runner, databases, settings.timeout)
             except _LeftOut as error:
-                left_out[error.kind] += 1
-                first.setdefault(error.kind, f"{example.database}: {error}")
+                return error
+
+        for example, verified in zip(examples, pool.map(verify, examples), strict=True):
+            bar.advance(1)
+            if isinstance(verified, _LeftOut):
+                left_out[verified.kind] += 1
+                first.setdefault(verified.kind, f"{example.database}: {verified}")
                 continue
+            query, counted = verified
+            prompt = build_prompt(
+                schemas.shown(example.database, settings.form),
+                example.question,
+                count_tokens=count,
+                max_tokens=settings.max_tokens,
+                evidence=example.evidence,
+                form=settings.form,
+            )
             counts.update(counted)
             counts["schema does not fit whole"] += bool(prompt.dropped)
             row = {
@@ -125,6 +132,10 @@ class _Schemas:
             self._found[name] = with_descriptions(schema, path.parent / "database_description")
         return self._found[name]
 
+    def shown(self, name: str, form: Form) -> Schema:
+        """The schema that a prompt shows: DB-GPT-Hub's is that of tables.json."""
+        return self._told[name] if form == "db-gpt-hub" and name in self._told else self.of(name)
+
 
 def database_file(databases: Path, name: str) -> Path:
     """Where Spider and BIRD keep a database."""
@@ -133,7 +144,7 @@ def database_file(databases: Path, name: str) -> Path:
 
 def _verified(
     example: Example, schema: Schema, runner: SQLiteRunner, databases: Path, timeout: float
-) -> tuple[str, Iterable[str]]:
+) -> tuple[str, list[str]]:
     """The gold query as it is learnt, and what to count. Raises _LeftOut."""
     original = clean(example.query)
     try:
