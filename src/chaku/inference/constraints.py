@@ -94,7 +94,7 @@ class Masks:
             self._executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
         allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
         # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
-        allowed[~allowed.any(axis=1), self._constraint.vocabulary.end_ids[0]] = True
+        allowed[np.ix_(~allowed.any(axis=1), np.array(self._constraint.vocabulary.end_ids))] = True
         return allowed
 
 

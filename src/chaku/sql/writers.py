@@ -150,5 +150,4 @@ def extract_sql(text: str) -> str:
 
 def _until_semicolon(text: str) -> str:
     """Up to the first semicolon outside quotes."""
-    parts = re.match(r"(?:'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|[^;'\"`]|['\"`](?![\s\S]*['\"`]))*", text)
-    return parts[0] if parts else text
+    return re.match(r"(?:'(?:[^']|'')*(?:'|$)|\"[^\"]*(?:\"|$)|`[^`]*(?:`|$)|[^;'\"`])*", text)[0]  # type: ignore[index]
