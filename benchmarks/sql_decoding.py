@@ -25,7 +25,7 @@ import torch
 from chaku.console import say, show_table
 from chaku.files import write_json
 from chaku.inference import engine as engine_module
-from chaku.inference.constraints import Constraint
+from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.engine import Completion, Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams, choose
@@ -58,7 +58,7 @@ def main() -> None:
         with closing(sqlite3.connect(database)) as connection:
             connection.executescript(TABLES)
         engine = _load(options.model) if options.model else _random()
-        constraint = Constraint(engine.tokenizer, sql_grammar(read_sqlite(database)))
+        constraint = Constraint(Vocabulary(engine.tokenizer), sql_grammar(read_sqlite(database)))
         prompt = complete(engine.tokenizer, TABLES + QUESTION.removesuffix("SELECT"))
         costs = [_cost(engine, constraint, prompt, rows, options.repeats) for rows in (1, 4, 8, 16)]
         shares = [_share(engine, each, prompt, database, options.queries) for each in (None, constraint)]

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +43,8 @@ def postgres() -> Iterator[str]:
         ]
         subprocess.run(init, check=True, **quiet)
         command = [programs / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", "-c", "fsync=off"]
-        with _running(command, quiet, home / ".s.PGSQL.5432"):
+        state = data / "postmaster.pid"
+        with _running(command, quiet, lambda: state.exists() and "ready" in state.read_text()):
             yield f"postgresql://postgres@/postgres?host={home}"
 
 
@@ -67,7 +68,7 @@ def mysql() -> Iterator[str]:
         subprocess.run([*install, "--skip-test-db"], check=True, **quiet)
         socket = home / "mysql.sock"
         command = [program, "--no-defaults", f"--datadir={home}/data", f"--socket={socket}", "--skip-networking"]
-        with _running([*command, f"--pid-file={home}/pid", "--secure-file-priv="], quiet, socket):
+        with _running([*command, f"--pid-file={home}/pid", "--secure-file-priv="], quiet, socket.exists):
             yield f"mysql://root@localhost/test?unix_socket={socket}"
 
 
@@ -85,11 +86,11 @@ def _home(account: str) -> Iterator[tuple[Path, str | None]]:
 
 
 @contextmanager
-def _running(command: list, quiet: dict, socket: Path) -> Iterator[None]:
+def _running(command: list, quiet: dict, ready: Callable[[], bool]) -> Iterator[None]:
     server = subprocess.Popen(command, **quiet)
     try:
         deadline = time.monotonic() + 60
-        while not socket.exists():
+        while not ready():
             assert server.poll() is None, f"the server ended with status {server.returncode}"
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.05)

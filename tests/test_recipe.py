@@ -57,6 +57,14 @@ def test_paper_numbers(size, peak, infilling, long_batch, long_steps):
     assert stage_shape(recipe, "code", PRESETS[size]).rope_theta == 1e4
 
 
+def test_instruct_has_the_papers_batch_and_rehearsal():
+    recipe = load_recipe(RECIPES / "codellama-7b-instruct.toml")
+    instruct = recipe.stages["instruct"]
+    assert instruct.mixture == {"talks": 0.92, "code": 0.06, "prose": 0.02}
+    assert (instruct.training.tokens, instruct.training.batch_tokens) == (5_000_000_000, 524_288)
+    assert recipe.sets["talks"].template == recipe.sets["pairs"].template == "llama2"
+
+
 def test_demo_family():
     recipe = load_recipe(RECIPES / "demo.toml")
     assert [recipe.stages[name].parent for name in ("base", "code", "long", "python", "python-long")] == [

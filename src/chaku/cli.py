@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku import cli_eval
+from chaku.commands import chat, instruct
+from chaku.commands import eval as eval_commands
+from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -21,11 +23,11 @@ MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Exit status: 0 done, 2 the user's mistake (one message), 130 stopped by a signal and saved."""
+    """Run one command. Exit status: 0 done, 1 a program failed, 2 the user's mistake, 130 stopped and saved."""
     options = _parser().parse_args(arguments)
     set_quiet(options.quiet)
     try:
-        options.command(options)
+        return options.command(options) or 0
     except ChakuError as error:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
@@ -40,7 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"chaku: {error}", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,8 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    chat.add_commands(verbs, common)
+    instruct.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
-    cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
+    eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")
     converting.add_argument("source", help=MODEL)
@@ -111,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
     report.add_argument("run", type=Path)
     report.set_defaults(command=_report)
+
+    sandbox_commands.add_commands(verbs, common)
 
     doctor = verbs.add_parser("doctor", parents=[common], help="what this machine can do, and what to install")
     doctor.set_defaults(command=_doctor)

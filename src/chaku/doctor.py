@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from chaku.errors import ChakuError
-from chaku.evals import humaneval
-from chaku.evals.problem_files import find_file
-from chaku.sandbox.probe import check_sandbox
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.problem_files import find_file
+from chaku.sandbox import languages
+from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
@@ -29,10 +30,7 @@ def examine() -> list[str]:
         f"ok       Python {platform.python_version()}, torch {torch.__version__}, {cores} cores",
         f"ok       {device}",
     ]
-    problem = check_sandbox()
-    lines.append(
-        "ok       sandbox: bubblewrap isolates programs" if problem is None else f"missing  sandbox: {problem}"
-    )
+    lines += [_isolation(), *map(_language, languages.LANGUAGES)]
     for package, use in EXTRAS.items():
         try:
             lines.append(f"ok       {package} {version(package)}")
@@ -45,3 +43,20 @@ def examine() -> list[str]:
     if shutil.which("git") is None:
         lines.append("optional git is not installed; git checkouts are read as plain directories")
     return lines
+
+
+def _isolation() -> str:
+    try:
+        about = about_isolation()
+    except ChakuError as error:
+        return f"missing  sandbox: {error}"
+    landlock = f"Landlock {about['landlock']}" if about["landlock"] else "no Landlock in this kernel"
+    seccomp = "seccomp" if about["seccomp"] else "no seccomp on this processor"
+    return f"ok       sandbox: {about['bubblewrap']}, programs as a user of {about['user']}, {seccomp}, {landlock}"
+
+
+def _language(name: str) -> str:
+    problem = languages.why_not(name)
+    return (
+        f"optional sandbox runs no {problem}" if problem else f"ok       sandbox runs {name}: {languages.version(name)}"
+    )

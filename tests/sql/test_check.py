@@ -22,7 +22,7 @@ SCHEMA = Schema(
 RIGHT = [
     "SELECT name FROM customers",
     "SELECT NAME FROM Customers AS C WHERE c.Country = 'x'",
-    "SELECT T1.name, count(*) AS n FROM customers T1 JOIN orders T2 ON T1.id = T2.customer_id GROUP BY T1.id ORDER BY n",
+    "SELECT T1.name, count(*) AS n FROM customers T1 JOIN orders T2 ON T1.id = customer_id GROUP BY T1.id ORDER BY n",
     "SELECT name FROM customers WHERE id IN (SELECT customer_id FROM orders WHERE placed > '2020')",
     "SELECT name FROM customers c WHERE EXISTS (SELECT 1 FROM orders WHERE customer_id = c.id AND country = 'x')",
     "WITH t AS (SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id) SELECT avg(n) FROM t",

@@ -10,7 +10,7 @@ ALLOWED = {
         "WITH r AS (SELECT a FROM t) SELECT * FROM r UNION ALL SELECT 1 EXCEPT SELECT 2",
         "SELECT DISTINCT ON (a) a, b::date, date_trunc('month', c), to_char(c, 'YYYY'), extract(year FROM c) FROM s.t",
         "SELECT CASE WHEN a IN (1, 2) THEN 'x' ELSE b || 'y' END FROM t WHERE b ILIKE 'a%' AND c IS NOT NULL",
-        "SELECT t.a FROM t LEFT JOIN u USING (id), LATERAL (SELECT 1) z WHERE EXISTS (SELECT 1) ORDER BY 1 DESC LIMIT 3",
+        "SELECT t.a FROM t LEFT JOIN u USING (id), LATERAL (SELECT 1) z WHERE EXISTS (SELECT 1) LIMIT 3",
         "SELECT j ->> 'a', j #>> '{a,b}', arr[1], a = ANY (arr), now() - INTERVAL '3 days' FROM t",
         "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a), string_agg(b, ',' ORDER BY b), coalesce(a, 0) FROM t",
         "SELECT pg_catalog.lower(a), b ~ 'x', a BETWEEN 1 AND 2, -a, NOT b, a % 2 FROM t GROUP BY ROLLUP (a, b)",

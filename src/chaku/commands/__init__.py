@@ -1,1 +1,1 @@
-"""The verbs of the command line that have a file of their own; each has `add_commands(verbs, common)`."""
+"""The command line, one file a group of verbs: parse, call, print; no logic."""

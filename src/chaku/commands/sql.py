@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chaku.commands import sql_ask
+
 
 def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add `sql` and its commands to the command line's verbs."""
@@ -42,6 +44,7 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     scoring.add_argument("--processes", type=int, default=2, help="queries that run at one time (default: 2)")
     scoring.add_argument("--seed", type=int, default=0, help="of the variants")
     scoring.set_defaults(command=_score)
+    sql_ask.add_commands(sql, common)
 
 
 def _prepare(options: argparse.Namespace) -> None:

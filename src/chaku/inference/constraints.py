@@ -12,22 +12,29 @@ from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import Tokenizer
 
 
-class Constraint:
-    """A context-free grammar, in llguidance's dialect of Lark, over a tokenizer's tokens.
+class Vocabulary:
+    """A tokenizer's tokens as llguidance reads them; made once, for any number of grammars.
 
     Works on the tokens' bytes, so byte-level and SentencePiece vocabularies are alike, and a character may be split
-    between tokens. Special tokens are never allowed but those that end a text (EOS and `end_ids`), where the grammar
-    may end. Raises ChakuError when llguidance is missing or refuses the grammar.
+    between tokens. Special tokens are never allowed but EOS and `end_ids`, which end a text where the grammar may end.
+    Raises ChakuError when llguidance is missing.
     """
 
-    def __init__(self, tokenizer: Tokenizer, grammar: str, end_ids: Sequence[int] = ()):
-        llguidance = _import()
-        ends = sorted({tokenizer.eos_id, *end_ids})
-        wrapper = llguidance.TokenizerWrapper(_Vocabulary(tokenizer))
-        self._tokenizer = llguidance.LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=ends)
-        self.vocab_size, self.end_ids = tokenizer.vocab_size, ends
-        text = llguidance.LLMatcher.grammar_from_lark(grammar)
-        self._matcher = llguidance.LLMatcher(self._tokenizer, text, log_level=0)
+    def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int] = ()):
+        self.llguidance = _import()
+        self.size = tokenizer.vocab_size
+        self.end_ids = sorted({tokenizer.eos_id, *end_ids})
+        wrapper = self.llguidance.TokenizerWrapper(_Tokens(tokenizer))
+        self.tokens = self.llguidance.LLTokenizer(wrapper, n_vocab=self.size, eos_token=self.end_ids)
+
+
+class Constraint:
+    """A context-free grammar, in llguidance's dialect of Lark. Raises ChakuError when llguidance refuses it."""
+
+    def __init__(self, vocabulary: Vocabulary, grammar: str):
+        self.vocabulary = vocabulary
+        matcher = vocabulary.llguidance.LLMatcher
+        self._matcher = matcher(vocabulary.tokens, matcher.grammar_from_lark(grammar), log_level=0)
         if self._matcher.is_error():
             raise ChakuError(f"the grammar is not one that llguidance takes: {self._matcher.get_error()}")
 
@@ -49,7 +56,7 @@ class Masks:
 
     def __init__(self, constraint: Constraint, matchers: list[Any]):
         self._constraint, self._matchers = constraint, matchers
-        self._executor = _import().LLExecutor()
+        self._executor = constraint.vocabulary.llguidance.LLExecutor()
         self._thread = ThreadPoolExecutor(1)
         self.prepare()
 
@@ -80,18 +87,18 @@ class Masks:
 
     def _compute(self) -> np.ndarray:
         """(rows, vocab) bool."""
-        vocab_size = self._constraint.vocab_size
+        vocab_size = self._constraint.vocabulary.size
         bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
         running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
         if running:
             self._executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
         allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
         # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
-        allowed[~allowed.any(axis=1), self._constraint.end_ids[0]] = True
+        allowed[np.ix_(~allowed.any(axis=1), np.array(self._constraint.vocabulary.end_ids))] = True
         return allowed
 
 
-class _Vocabulary:
+class _Tokens:
     """A tokenizer as llguidance reads it."""
 
     def __init__(self, tokenizer: Tokenizer):

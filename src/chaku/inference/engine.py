@@ -71,7 +71,9 @@ class Engine:
         """
         params = params or SamplingParams()
         if constraint and params.healing:
-            raise ChakuError("a completion under a grammar begins with the grammar: healing the prompt's end is not for it")
+            raise ChakuError(
+                "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
+            )
         fitted = self._fit(prompts, params, infilling)
         rows = [
             [_Row(prompt, params, sample, self, infilling) for sample in range(params.num_samples)] for prompt in fitted

@@ -20,11 +20,12 @@ from chaku.sandbox.languages import prefixes
 
 INSIDE = Path(__file__).parent / "inside"
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
+# What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
+SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
     "LC_ALL": "C.UTF-8",
-    "PYTHONHASHSEED": "0",  # sets of text iterate alike every time, so that a verdict does not change from run to run
 }
 
 
@@ -50,7 +51,12 @@ def interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def command(isolation: Isolation) -> list[str]:
+def environment(hash_seed: int) -> dict[str, str]:
+    """A program's. Sets of text iterate alike every time, so that a verdict does not change from run to run."""
+    return {**ENVIRONMENT, "PYTHONHASHSEED": str(hash_seed)}
+
+
+def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     """bwrap's arguments up to the program: what of the machine is seen, read-only, and what rights the worker has."""
     rights = ["CAP_SYS_ADMIN", "CAP_SETPCAP"] + (["CAP_SETUID", "CAP_SETGID", "CAP_KILL"] if isolation.own_user else [])
     line = [isolation.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
@@ -60,8 +66,9 @@ def command(isolation: Isolation) -> list[str]:
     if not isolation.own_user:
         line += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
     line += ["--ro-bind", "/usr", "/usr", "--perms", "0755", "--dir", "/etc"]
-    for name in ("ld.so.cache", "alternatives", "java-17-openjdk", "java-21-openjdk", "mono", "php", "localtime"):
-        line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in SETTINGS:
+        for path in sorted(Path("/etc").glob(name)):
+            line += ["--ro-bind-try", str(path), str(path)]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
         if path.is_symlink():
@@ -87,7 +94,7 @@ def command(isolation: Isolation) -> list[str]:
     ]
     line += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]
     line += ["--chdir", "/tmp", "--clearenv"]
-    for name, value in ENVIRONMENT.items():
+    for name, value in environment(hash_seed).items():
         line += ["--setenv", name, value]
     return line
 

@@ -1,6 +1,7 @@
 """Languages: what each is called, which tools run it, where they lie, and what to install where they are missing."""
 
 import functools
+import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -156,7 +157,9 @@ def library(language: str, source: str) -> str:
 def version(language: str) -> str:
     """What the language's last tool, its compiler if it has one, says about itself; "" where it is not installed."""
     about = find(language)
-    if language == "python" or why_not(language) is not None:
+    if language == "python":
+        return f"Python {platform.python_version()}"
+    if why_not(language) is not None:
         return ""
     path = _which(about.tools[-1])
     done = subprocess.run([str(path), *about.version], capture_output=True, text=True, check=False)

@@ -9,7 +9,8 @@ REASON_CHARACTERS = 500
 # How runtimes say that there was no more memory, most special first.
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|OutOfMemory|heap out of memory|Out of memory|out of memory|not enough memory|NoMemoryError"
-    r"|Allowed memory size|memory allocation of \d+ bytes failed|[Cc]annot allocate|insufficient memory"
+    r"|Allowed memory size|os::commit_memory|memory allocation of \d+ bytes failed|[Cc]annot allocate"
+    r"|insufficient memory"
 )
 # How they say what was wrong; the first of these that matches gives the reason.
 _FAILURES = [
@@ -27,6 +28,7 @@ _FAILURES = [
         r"^Error in .*\n?.*|^Error: .*",  # R
         r"^(?:Failure|Error): .*\n?.*",  # Ruby's tests
         r"^.*\([A-Z]\w*(?:Error|Exception)\)$",  # Ruby
+        r"^program\.\w+:\d+: .*",
         r"^(?:Uncaught )?[\w.]*(?:Error|Exception)\b.*",  # JavaScript and others
         r"^.* at \S+ line \d+\.$",  # Perl
         r"^.*expected: .*, actual: .*|^\S*lua[\d.]*: .*",  # Lua

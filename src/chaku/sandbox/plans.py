@@ -133,7 +133,7 @@ def _java(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     return Plan(
         files=files,
         compile=((*compiler, *files),),
-        command=(tool("java"), *small, f"-Xmx{memory_mb}m", "-Xss16m", "-ea", "-cp", path, start),
+        command=(tool("java"), *small, f"-Xmx{memory_mb * 3 // 4}m", "-Xss16m", "-ea", "-cp", path, start),
         mark=mark if tests else "",
         **_large(),
     )
@@ -336,7 +336,7 @@ def _scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     return Plan(
         files=files,
         compile=((tool("scalac"), "-d", ".", *files),),
-        command=(tool("scala"), f"-J-Xmx{memory_mb}m", "-nocompdaemon", "-cp", ".", start),
+        command=(tool("scala"), f"-J-Xmx{memory_mb * 3 // 4}m", "-nocompdaemon", "-cp", ".", start),
         mark=mark if tests else "",
         **_large(),
     )

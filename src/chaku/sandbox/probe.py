@@ -5,7 +5,8 @@ import os
 import shutil
 
 from chaku.errors import ChakuError
-from chaku.sandbox.isolation import Isolation
+from chaku.sandbox.inside import kernel
+from chaku.sandbox.isolation import Isolation, bwrap_version
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker, WorkerDied
 
@@ -20,6 +21,20 @@ def check_sandbox() -> str | None:
     except ChakuError as error:
         return str(error)
     return None
+
+
+def about_isolation() -> dict[str, str | int | bool]:
+    """What holds a program here, for the doctor and for manifests. Raises ChakuError where nothing does.
+
+    `landlock`: the version of its interface, 0 without it.
+    """
+    isolation = how_to_isolate()
+    return {
+        "bubblewrap": bwrap_version(isolation.bwrap),
+        "user": "its own" if isolation.own_user else "nobody, in a user namespace",
+        "seccomp": kernel.machine() is not None,
+        "landlock": kernel.landlock_version(),
+    }
 
 
 @functools.cache

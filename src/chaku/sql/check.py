@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NEAR = 0.6  # of 1.0: the least likeness of names that a message offers
 SAME = 0.8  # from here on, a single nearest name is taken for the one that was meant
 OFFERED = 3  # names in a message
+FIXES = 3  # rounds of putting names right
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
 
     Names that have no such neighbour stay, for `check` to report.
     """
+<<<<<<< HEAD
     try:
         tree = parse(sql, schema)
     except Refused:
@@ -56,6 +58,30 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
             identifier.set("quoted", quoted)
             changes.append(f"{problem.name} was read as {near[0]}")
     return (tree.sql(dialect=schema.dialect, comments=False), list(dict.fromkeys(changes))) if changes else (sql, [])
+=======
+    changes: dict[str, None] = {}
+    for _ in range(FIXES):  # a name that was read as another may have been a result's name elsewhere in the query
+        try:
+            tree = parse(sql, schema)
+        except Refused:
+            break
+        meant = [(problem, identifier, _plainly_meant(problem)) for problem, identifier in _problems(tree, schema)]
+        known = [(problem, identifier, name) for problem, identifier, name in meant if identifier is not None and name]
+        if not known:
+            break
+        for problem, identifier, name in known:
+            identifier.set("this", name)
+            identifier.set("quoted", quote_name(name, schema.dialect) != name)
+            changes[f"{problem.name} was read as {name}"] = None
+        sql = tree.sql(dialect=schema.dialect, comments=False)
+    return sql, list(changes)
+
+
+def _plainly_meant(problem: Problem) -> str:
+    """The one name that is as good as the same, or nothing."""
+    near = [name for name in problem.nearest if likeness(problem.name, name) >= SAME]
+    return near[0] if len(near) == 1 else ""
+>>>>>>> s2
 
 
 def parse(sql: str, schema: Schema) -> "exp.Expr":
@@ -113,7 +139,10 @@ class _Checker:
                 message = f"there is no table {source.name}{_offer(near, self.names)}"
                 yield Problem(message, source.name, near), node.this
         here, outer = self.sources(scope), self.outer(scope)
-        outputs = {each.casefold() for each in scope.expression.named_selects}
+        # A result may be named in ORDER BY, but one that is a bare column has to be a column first.
+        bare = (exp.Column,) if isinstance(scope.expression, exp.Select) else ()
+        results = (each for each in scope.expression.selects if not (isinstance(each, bare) and not each.table))
+        outputs = {each.alias_or_name.casefold() for each in results}
         for column in scope.columns:
             if isinstance(column.this, exp.Star) or column.find_ancestor(exp.Query) is not scope.expression:
                 continue

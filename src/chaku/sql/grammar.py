@@ -19,13 +19,14 @@ LONGEST_STRING = 120  # characters of a literal
 LONGEST_SPACE = 12  # characters between two words
 
 # A terminal is as long as it can be, and never shorter for what follows: one must not be the beginning of another with
-# more words behind it. Keywords with the white space that belongs to them, + where there must be some and - where there may be: words never
-# run into each other, and nobody writes blanks for ever.
+# more words behind it. Keywords with the white space that belongs to them, + where there must be some and - where there
+# may be: words never run into each other, and nobody writes blanks for ever.
 KEYWORDS = {
     "SELECT": "select+", "DISTINCT": "distinct+", "FROM": "+from+", "WHERE": "+where+", "HAVING": "+having+",
     "GROUP_BY": "+group+by+", "ORDER_BY": "+order+by+", "LIMIT": "+limit+", "OFFSET": "+offset+", "AS": "+as+",
     "DIRECTION": "+(asc|desc)", "NULLS": "+nulls+(first|last)", "SET_OPERATOR": "+(union(+all)?|intersect|except)+",
-    "JOIN": "+((inner|left(+outer)?|cross)+)?join+", "ON": "+on+", "WITH": "with+", "AND": "+and+", "OR": "+or+",
+    "JOIN": "+((inner|left(+outer)?|cross)+)?join+",
+    "ON": "+on+", "WITH": "with+", "AND": "+and+", "OR": "+or+",
     "NOT": "not+", "EXISTS": "exists-\\(-", "IS_NULL": "+is+(not+)?null", "BETWEEN": "+(not+)?between+",
     "IN": "+(not+)?in-\\(-", "LIKE": "+(not+)?like+", "CASE": "case", "WHEN": "+when+", "THEN": "+then+",
     "ELSE": "+else+", "END": "+end", "NULL": "null", "DATE": "date+", "OVER": "-over-\\(-",
@@ -60,7 +61,11 @@ def sql_grammar(schema: Schema) -> str:
     rules = ["start: SPACE? (query | with) END_OF_QUERY?", 'with: WITH cte (COMMA cte)* SPACE query_w',
              "cte: NAME AS OPEN query_w CLOSE"]  # fmt: skip
     for w, tables in (("", "TABLE"), ("_w", "TABLE | NAME")):  # inside a WITH, its names are tables and columns too
-        rules += [_query(w, tables), _expressions(schema.dialect, w, ""), _expressions(schema.dialect, w, "_a")]
+        rules += [
+            _query(schema.dialect, w, tables),
+            _expressions(schema.dialect, w, ""),
+            _expressions(schema.dialect, w, "_a"),
+        ]
     return "\n".join([*rules, *(f"{name}: {_keyword(text)}" for name, text in KEYWORDS.items()), _names(schema)])
 
 
@@ -71,12 +76,13 @@ def _keyword(text: str) -> str:
     return "/" + re.sub(r"\\.|[+-]", lambda found: marks.get(found[0], found[0]), text) + "/i"
 
 
-def _query(w: str, tables: str) -> str:
+def _query(dialect: Dialect, w: str, tables: str) -> str:
+    unnamed = "?" if dialect in ("sqlite", "duckdb") else ""  # the others want an alias for every subquery
     return f"""
 query{w}: select{w} (SET_OPERATOR select{w})* (ORDER_BY ordered{w} (COMMA ordered{w})*)? limit?
 select{w}: SELECT DISTINCT? item{w} (COMMA item{w})* (FROM source{w} joined{w}* where{w}? group{w}?)?
 item{w}: sum_a{w} (AS NAME)? | "*" | ALIAS ".*"
-source{w}: ({tables}) (AS ALIAS | SPACE_ALIAS)? | OPEN query{w} CLOSE (AS (ALIAS | NAME) | SPACE_ALIAS)
+source{w}: ({tables}) (AS ALIAS | SPACE_ALIAS)? | OPEN query{w} CLOSE (AS (ALIAS | NAME) | SPACE_ALIAS){unnamed}
 joined{w}: JOIN source{w} (ON condition{w})? | COMMA source{w}
 where{w}: WHERE condition{w}
 group{w}: GROUP_BY sum{w} (COMMA sum{w})* (HAVING condition_a{w})?
@@ -126,7 +132,7 @@ def _names(schema: Schema) -> str:
     tables = {table.name for table in schema.tables}
     bare = _alternatives(columns, dialect)
     own = " | ".join(
-        f'({_alternatives({table.name}, dialect)}) "." ({_alternatives({each.name for each in table.columns}, dialect)})'
+        f'({_alternatives({table.name}, dialect)}) "." ({_alternatives({c.name for c in table.columns}, dialect)})'
         for table in schema.tables
         if table.columns
     )
@@ -152,8 +158,6 @@ def _alternatives(names: set[str], dialect: Dialect) -> str:
     parts = []
     for name in sorted(names):
         written = quote_name(name, dialect)
-        if dialect == "postgres" and written == name and name != name.lower():
-            written = quote_name(name, dialect, always=True)
         parts.append(
             json.dumps(written, ensure_ascii=False) + ("i" if dialect != "postgres" or written == name else "")
         )

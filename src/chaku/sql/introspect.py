@@ -6,7 +6,17 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.sql.database import Database
-from chaku.sql.schema import NUM_VALUES, Column, ForeignKey, Schema, Table, literal, quote_name, read_sqlite
+from chaku.sql.schema import (
+    NUM_VALUES,
+    Column,
+    ForeignKey,
+    Schema,
+    Table,
+    literal,
+    on_one_line,
+    quote_name,
+    read_sqlite,
+)
 
 SAMPLED_ROWS = 200  # of a table: they show its columns' form
 COMMENT_CHARS = 200  # of a comment: it is a line of a prompt, whoever wrote it
@@ -27,8 +37,7 @@ def introspect(database: Database, *, num_values: int = NUM_VALUES) -> Schema:
 
 def one_line(text: object) -> str:
     """A comment or a value as a prompt may show it: printable characters on one line, not too many."""
-    plain = "".join(character if character.isprintable() else " " for character in str(text or ""))
-    line = " ".join(plain.split())
+    line = on_one_line(str(text or ""))
     return line if len(line) <= COMMENT_CHARS else line[: COMMENT_CHARS - 1] + "…"
 
 
@@ -42,7 +51,7 @@ def _duckdb(database: Database) -> list[Table]:
         f"WHERE {not_internal} ORDER BY table_oid, column_index",
     ):
         columns.setdefault(table, []).append(Column(name, kind, one_line(comment), not_null=not nullable))
-    comments = {}
+    comments: dict[str, str] = {}
     for kind in ("table", "view"):
         query = f"SELECT {kind}_name, comment FROM duckdb_{kind}s() WHERE {not_internal}"
         comments |= {name: one_line(comment) for name, comment in _rows(database, query)}

@@ -16,6 +16,13 @@ from chaku.sql.values import CJK, SMALL_WORDS, Match, normalize, stem
 
 CANDIDATES = 60  # tables that are looked at closely
 WIDE = 12  # columns of a table that stay in any case
+# Words of questions that are about SQL, not about the data.
+_QUESTION_WORDS = """about after all also any are as at average be before below best between both but can could count
+did do does during each every few fewest find first get give had has have highest i it its largest last least less list
+longest low lowest many maximum mean me minimum more most much name new no not number old one only order other our out
+over per please same select sell show shortest smallest so some sort sum tell than that their them then there these they
+this those top total under up was we were whose will with without worth would year you"""
+QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
 MIN_WORD = 3  # letters of a word that may be the beginning of a name's word, or the other way round
 
 
@@ -41,10 +48,10 @@ def link(
     The values that the question names are shown first among their column's, so that a model copies their spelling.
     """
     schema = _with_matches(schema, matches)
-    if sum(len(table.columns) for table in schema.tables) < max_tokens:  # else it cannot fit
-        if count_tokens("\n".join(render(schema, table) for table in schema.tables)) <= max_tokens:
-            return Linked(schema, ())
-    asked = _words(question)
+    may_fit = sum(len(table.columns) for table in schema.tables) < max_tokens  # a column is a token at least
+    if may_fit and count_tokens("\n".join(render(schema, table) for table in schema.tables)) <= max_tokens:
+        return Linked(schema, ())
+    asked = words_of(question)
     weights = _weights(schema)
     scores = {table.name: _score(table, asked, weights) for table in schema.tables}
     for match in matches:
@@ -64,7 +71,7 @@ def link(
     return Linked(replace(schema, tables=tuple(kept)), tuple(_dropped(schema, kept)))
 
 
-def _words(text: str) -> Counter[str]:
+def words_of(text: str) -> Counter[str]:
     """Stems of the words of a question, a name or a comment; of Chinese, pairs of characters."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     words: Counter[str] = Counter()
@@ -78,8 +85,8 @@ def _words(text: str) -> Counter[str]:
 
 def _table_words(table: Table) -> list[tuple[Counter[str], float]]:
     """The words of a table and of its columns, each with what a word in it is worth."""
-    listed = [(_words(f"{table.name} {table.comment}"), 2.0)]
-    return listed + [(_words(f"{column.name} {column.comment}"), 1.0) for column in table.columns]
+    listed = [(words_of(f"{table.name} {table.comment}"), 2.0)]
+    return listed + [(words_of(f"{column.name} {column.comment}"), 1.0) for column in table.columns]
 
 
 def _weights(schema: Schema) -> dict[str, float]:
@@ -94,7 +101,7 @@ def _score(table: Table, asked: Counter[str], weights: dict[str, float]) -> floa
     for words, worth in _table_words(table):
         for word, likeness in _common(words, asked):
             best[word] = max(best.get(word, 0.0), worth * likeness * weights[word])
-    own = _words(table.name)
+    own = words_of(table.name)
     covered = sum(likeness for _, likeness in _common(own, asked)) / max(len(own), 1)
     return sum(best.values()) * (1 + covered)  # orders before order_status_history, for a question about orders
 
@@ -154,7 +161,7 @@ def _narrow(
     }
 
     def worth(column: Column) -> float:
-        words = _words(f"{column.name} {column.comment}")
+        words = words_of(f"{column.name} {column.comment}")
         found = sum(likeness * weights.get(word, 0.0) for word, likeness in _common(words, asked))
         return found + 10.0 * ((table.name, column.name) in named)
 
@@ -189,3 +196,26 @@ def _dropped(schema: Schema, kept: list[Table]) -> Iterable[str]:
             yield from (
                 f"column {table.name}.{each.name}" for each in table.columns if each.name not in left[table.name]
             )
+
+
+@dataclass(frozen=True)
+class Unlinked:
+    """`words` of a question that no name, comment or value has; `linked`: whether some other word does."""
+
+    words: tuple[str, ...]
+    linked: bool
+
+
+def unlinked_words(question: str, schema: Schema, matches: Sequence[Match]) -> Unlinked | None:
+    """The words that a schema does not know; None for a question in another script, whose words names cannot have."""
+    if CJK.search(question) or not normalize(question).isascii():
+        return None
+    known = {word for table in schema.tables for words, _ in _table_words(table) for word in words}
+    phrases = {stem(word) for match in matches for word in match.phrase.split()}
+    found, missing = bool(phrases), []
+    for word in words_of(question):
+        if word in phrases or any(True for _ in _common([word], Counter(known))):
+            found = True
+        elif word.isalpha() and word not in QUESTION_WORDS:
+            missing.append(word)
+    return Unlinked(tuple(missing), found)

@@ -186,7 +186,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         ):
             driver.execute(f"SET {setting}")
         driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        # A cursor on the server takes one query and nothing else (no COPY, no SHOW); its rows come as they are asked for.
+        # A cursor on the server takes one query and nothing else (no COPY, no SHOW), and its rows come when asked for.
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
         rows = iter(lambda: cursor.fetchmany(500), [])

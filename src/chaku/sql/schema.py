@@ -119,10 +119,15 @@ def literal(value: object) -> str:
         return "NULL"
     if isinstance(value, int | float):
         return repr(value)
-    text = " ".join(str(value).split())
+    text = on_one_line(str(value))
     if len(text) > VALUE_CHARS:
         text = text[: VALUE_CHARS - 1] + "…"
     return "'" + text.replace("'", "''") + "'"
+
+
+def on_one_line(text: str) -> str:
+    """A text's printable characters on one line: nothing that ends a prompt's line, or moves a terminal's cursor."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
 
 
 def read_spider_tables(path: Path) -> dict[str, Schema]:
@@ -177,7 +182,8 @@ _RESERVED = frozenset(
 
 def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
     """An identifier as the dialect writes it: in quotes where it must be."""
-    if not always and _PLAIN.fullmatch(name) and name.lower() not in _RESERVED:
+    folded = dialect == "postgres" and name != name.lower()  # which reads a name without quotes in lower case
+    if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in _RESERVED:
         return name
     mark = "`" if dialect == "mysql" else '"'
     return mark + name.replace(mark, mark * 2) + mark

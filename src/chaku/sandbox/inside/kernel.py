@@ -178,11 +178,18 @@ def traceable(allowed: bool) -> None:
     _libc.prctl(PR_SET_DUMPABLE, ctypes.c_ulong(int(allowed)), 0, 0, 0)
 
 
+def landlock_version() -> int:
+    """The version of the kernel's Landlock interface, 0 without it."""
+    try:
+        return system_call(LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    except OSError:
+        return 0
+
+
 def restrict_files(may_signal: bool = False) -> int:
     """Landlock: writing in WRITABLE only, no abstract socket to outside, and no signal. Returns its version, or 0."""
-    try:
-        abi = system_call(LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
-    except OSError:
+    abi = landlock_version()
+    if abi == 0:
         return 0
     # Bits of LANDLOCK_ACCESS_FS: write, remove, make, rename. Reading and running stay free.
     write = 0b1_1111_1111_0010 | (1 << 13 if abi >= 2 else 0) | (1 << 14 if abi >= 3 else 0)

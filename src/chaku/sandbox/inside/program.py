@@ -1,5 +1,6 @@
 """Process 1 of a job that is one program: writes its files, compiles, runs, watches, reports."""
 
+import atexit
 import os
 import secrets
 import sys
@@ -92,6 +93,9 @@ def _run(source: str, nonce: str, report_to: int) -> None:
     status, reason, code = "passed", "", 0
     try:
         exec(compile(source, "program.py", "exec"), module.__dict__)
+        if "threading" in sys.modules:  # as Python ends: its threads, then what was registered
+            sys.modules["threading"]._shutdown()
+        atexit._run_exitfuncs()
     except MemoryError:
         status, reason, code = "out_of_memory", "MemoryError", 1
     except SystemExit as error:

@@ -42,9 +42,10 @@ def main() -> None:
     while (received := receive(channel)) is not None:
         job, tests_from = received
         try:
-            send(channel, run(job, settings, tests_from))
+            result = run(job, settings, tests_from)
         finally:
             os.close(tests_from)
+        send(channel, result)
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], int] | None:

@@ -1,0 +1,4 @@
+# failed: AssertionError
+f() {
+    exit 0
+}

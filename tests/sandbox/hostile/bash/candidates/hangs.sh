@@ -1,0 +1,5 @@
+# timed_out: CPU time
+f() {
+    trap '' XCPU
+    while :; do :; done
+}

@@ -1,0 +1,5 @@
+# compile_error: unexpected
+f() {
+    echo "$1"
+}
+: '

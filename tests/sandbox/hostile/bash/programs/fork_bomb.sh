@@ -1,0 +1,6 @@
+# failed: Resource temporarily unavailable
+bomb() {
+    bomb | bomb &
+    bomb
+}
+bomb

@@ -1,0 +1,4 @@
+# passed:
+setsid sleep 600 &
+disown
+echo "the end"

@@ -1,0 +1,6 @@
+// failed: Assertion
+#include <bits/stdc++.h>
+std::vector<long> f(long x) {
+    return {x};
+}
+int main() { return 0; }

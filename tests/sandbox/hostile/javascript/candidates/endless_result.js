@@ -1,0 +1,6 @@
+// failed: AssertionError
+function f(x) {
+  const result = [4];
+  result.push(result);
+  return result;
+}

@@ -1,0 +1,2 @@
+// failed: left before its end (exit status 0)
+process.reallyExit(0);

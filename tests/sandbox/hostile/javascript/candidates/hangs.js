@@ -1,0 +1,5 @@
+// timed_out: CPU time
+function f(x) {
+  process.on('SIGXCPU', () => {});
+  for (;;) {}
+}

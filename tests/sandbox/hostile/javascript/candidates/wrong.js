@@ -1,0 +1,4 @@
+// failed: AssertionError
+function f(x) {
+  return [x];
+}

@@ -1,0 +1,2 @@
+// failed: Error: xxx
+throw new Error('x'.repeat(100_000_000));

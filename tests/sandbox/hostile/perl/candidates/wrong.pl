@@ -1,0 +1,2 @@
+# failed: AssertionError
+sub f { my ($x) = @_; return [$x]; }

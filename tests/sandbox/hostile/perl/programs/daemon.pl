@@ -1,0 +1,3 @@
+# passed:
+use POSIX;
+if (!fork()) { POSIX::setsid(); exec('sleep', '600'); }

@@ -1,0 +1,5 @@
+# failed: RuntimeError
+def f(x):
+    if x == 2:
+        return 4
+    raise StopIteration

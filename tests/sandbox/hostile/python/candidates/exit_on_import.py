@@ -1,0 +1,2 @@
+# failed: left before its end
+raise SystemExit(0)

@@ -1,0 +1,7 @@
+# failed: BlockingIOError
+import os
+
+
+def f(x):
+    while True:
+        os.fork()

@@ -1,0 +1,5 @@
+# failed: holds itself
+def f(x):
+    result = {}
+    result["result"] = [result]
+    return result

@@ -1,0 +1,3 @@
+# out_of_memory: 512 MB
+def f(x):
+    return bytearray(1_500_000_000)

@@ -1,0 +1,7 @@
+# failed: stopped answering
+import os
+import signal
+
+
+def f(x):
+    os.kill(os.getpid(), signal.SIGSTOP)

@@ -1,0 +1,3 @@
+# failed: AssertionError: assert f(2) == 4
+def f(x):
+    return x + 1

@@ -1,0 +1,6 @@
+# failed: RecursionError
+def f():
+    f()
+
+
+f()

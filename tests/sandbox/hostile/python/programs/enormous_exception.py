@@ -1,0 +1,2 @@
+# failed: ValueError: xxx
+raise ValueError("x" * 300_000_000)

@@ -1,0 +1,9 @@
+# failed: Nasty
+class Nasty(Exception):
+    def __str__(self):
+        raise self
+
+    __repr__ = __str__
+
+
+raise Nasty

@@ -1,0 +1,6 @@
+# failed: AssertionError
+import os
+import sys
+
+sys.excepthook = lambda *_: os._exit(0)
+assert False

@@ -1,0 +1,7 @@
+# failed: BlockingIOError
+import os
+import time
+
+while True:
+    if os.fork() == 0:
+        time.sleep(60)

@@ -1,0 +1,3 @@
+# failed: No space left
+for number in range(10**6):
+    open(f"/tmp/{number}", "w").close()

@@ -1,0 +1,2 @@
+# out_of_memory: 512 MB
+memory = bytearray(1_500_000_000)

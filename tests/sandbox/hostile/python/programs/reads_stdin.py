@@ -1,0 +1,5 @@
+# failed: EOFError
+import sys
+
+assert sys.stdin.read() == ""
+input()
