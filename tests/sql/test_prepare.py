@@ -35,8 +35,8 @@ def test_db_gpt_hubs_form_is_theirs_word_for_word(music):
     prompt = build_prompt(read_sqlite(music), "Who is old?", count_tokens=words, max_tokens=500, form="db-gpt-hub")
     assert prompt.text == (
         "I want you to act as a SQL terminal in front of an example database, you need only to return the sql command "
-        "to me.Below is an instruction that describes a task, Write a response that appropriately completes the request.\n"
-        '"\n##Instruction:\n'
+        "to me.Below is an instruction that describes a task, Write a response that appropriately completes the "
+        'request.\n"\n##Instruction:\n'
         "music contains tables such as singer, song. "
         "Table singer has columns such as id, name, country, age. id is the primary key.\n"
         "Table song has columns such as id, singer_id, title, year. id is the primary key.\n"
