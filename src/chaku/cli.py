@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku.commands import chat
+from chaku.commands import chat, instruct
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     infilling.set_defaults(command=_infill)
 
     chat.add_commands(verbs, common)
+    instruct.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
     eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
@@ -105,6 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     inspecting.add_argument("model", help=MODEL)
     inspecting.add_argument("--json", action="store_true")
     inspecting.set_defaults(command=_inspect)
+
+    from chaku.commands import sql
+
+    sql.add_commands(verbs, common)
 
     report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
     report.add_argument("run", type=Path)

@@ -1,8 +1,9 @@
-"""Completions from a server that speaks OpenAI's completions API: vLLM, SGLang, llama.cpp, chaku's own."""
+"""Completions from a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, chaku's own."""
 
 import json
 import os
 import random
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -22,12 +23,20 @@ TRY_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`url` with or without `/v1`; `model` is the name that the server knows it by. The key is $OPENAI_API_KEY."""
+    """`url` with or without `/v1`; `model` is the name that the server knows it by. The key is $OPENAI_API_KEY.
+
+    `chat`: the prompt is sent as a user's message to the chat API, for servers that have no other.
+    """
 
     url: str
     model: str
+    chat: bool = False
 
-    def complete(
+    def complete(self, prompt: str, suffix: str | None, **sampling: Any) -> str:
+        """One completion's text; see `answer`."""
+        return self.answer(prompt, suffix, **sampling)[0]
+
+    def answer(
         self,
         prompt: str,
         suffix: str | None,
@@ -37,14 +46,16 @@ class Endpoint:
         top_p: float,
         stop: tuple[str, ...],
         seed: int,
-    ) -> str:
-        """One completion's text. Waits and asks again where the server is busy or away; see ATTEMPTS.
+    ) -> tuple[str, int]:
+        """One completion's text, and its tokens as the server counts them (where it does not: a token a word or sign).
+
+        Waits and asks again where the server is busy or away; see ATTEMPTS.
 
         Raises ChakuError, with the server's own words, when it refuses or stays away.
         """
         request: dict[str, Any] = {
             "model": self.model,
-            "prompt": prompt,
+            **({"messages": [{"role": "user", "content": prompt}]} if self.chat else {"prompt": prompt}),
             "max_tokens": max_tokens,
             "temperature": temperature,
             "top_p": top_p,
@@ -58,7 +69,7 @@ class Endpoint:
         wait = FIRST_WAIT
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return _text_of(self._post(request), self.address)
+                return _text_of(self._post(request), self.address, self.chat)
             except urllib.error.HTTPError as error:
                 words = f"{error.code} {error.reason}: {error.read(500).decode('utf-8', 'replace').strip()}"
                 asked_to_wait = error.headers.get("Retry-After", "")
@@ -78,12 +89,13 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The whole address of the completions API. Raises ChakuError for what is no http(s) URL."""
+        """The whole address of the API that is asked. Raises ChakuError for what is no http(s) URL."""
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ChakuError(f"--endpoint {self.url!r} is not a URL like http://localhost:8000/v1")
-        path = parts.path.rstrip("/").removesuffix("/completions")
-        return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}/completions"
+        path = parts.path.rstrip("/").removesuffix("/completions").removesuffix("/chat")
+        verb = "chat/completions" if self.chat else "completions"
+        return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}/{verb}"
 
     def _post(self, request: dict[str, Any]) -> bytes:
         headers = {"Content-Type": "application/json"}
@@ -94,14 +106,19 @@ class Endpoint:
             return bytes(response.read())
 
 
-def _text_of(answer: bytes, address: str) -> str:
+def _text_of(answer: bytes, address: str, chat: bool) -> tuple[str, int]:
+    text = None
+    num_tokens: Any = None
     try:
-        text = json.loads(answer)["choices"][0]["text"]
+        parsed = json.loads(answer)
+        text = parsed["choices"][0]["message"]["content"] if chat else parsed["choices"][0]["text"]
+        num_tokens = parsed["usage"]["completion_tokens"]
     except (ValueError, LookupError, TypeError):
-        text = None
+        pass
     if not isinstance(text, str):
-        raise ChakuError(f"{address} answers without choices[0].text: {answer[:200].decode('utf-8', 'replace')}")
-    return text
+        where = "choices[0].message.content" if chat else "choices[0].text"
+        raise ChakuError(f"{address} answers without {where}: {answer[:200].decode('utf-8', 'replace')}")
+    return text, num_tokens if isinstance(num_tokens, int) else len(re.findall(r"\w+|[^\w\s]", text))
 
 
 def _hint(code: int) -> str:

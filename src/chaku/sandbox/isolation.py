@@ -26,7 +26,6 @@ ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
     "LC_ALL": "C.UTF-8",
-    "PYTHONHASHSEED": "0",  # sets of text iterate alike every time, so that a verdict does not change from run to run
 }
 
 
@@ -52,7 +51,12 @@ def interpreter() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def command(isolation: Isolation) -> list[str]:
+def environment(hash_seed: int) -> dict[str, str]:
+    """A program's. Sets of text iterate alike every time, so that a verdict does not change from run to run."""
+    return {**ENVIRONMENT, "PYTHONHASHSEED": str(hash_seed)}
+
+
+def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     """bwrap's arguments up to the program: what of the machine is seen, read-only, and what rights the worker has."""
     rights = ["CAP_SYS_ADMIN", "CAP_SETPCAP"] + (["CAP_SETUID", "CAP_SETGID", "CAP_KILL"] if isolation.own_user else [])
     line = [isolation.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
@@ -90,7 +94,7 @@ def command(isolation: Isolation) -> list[str]:
     ]
     line += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]
     line += ["--chdir", "/tmp", "--clearenv"]
-    for name, value in ENVIRONMENT.items():
+    for name, value in environment(hash_seed).items():
         line += ["--setenv", name, value]
     return line
 

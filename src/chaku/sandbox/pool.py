@@ -4,9 +4,12 @@ import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
 from typing import Any
 
 from chaku.console import progress
+from chaku.sandbox.isolation import Isolation
 from chaku.sandbox.plans import plan
 from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
@@ -63,7 +66,7 @@ def run_stream(
     done: queue.Queue[tuple[int, Job, Verdict] | BaseException | None] = queue.Queue()
 
     def work() -> None:
-        worker = Worker(isolation)
+        workers = _Workers(isolation)
         try:
             while not stopped.is_set():
                 with taking:
@@ -71,11 +74,11 @@ def run_stream(
                 if taken is None:
                     break
                 plan(taken[1])  # a missing toolchain is the user's affair, and said before anything starts
-                done.put((*taken, _verdict(worker, taken[1], timeout, memory_mb)))
+                done.put((*taken, workers.verdict(taken[1], timeout, memory_mb)))
         except BaseException as error:
             done.put(error)
         finally:
-            worker.stop()
+            workers.stop()
             done.put(None)
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(num_workers)]
@@ -94,26 +97,84 @@ def run_stream(
                 again.append((item[0], item[1]))
             else:
                 yield item[0], item[2]
-        worker = Worker(isolation)
+        workers = _Workers(isolation)
         try:
             for index, job in again:
-                yield index, _verdict(worker, job, timeout, memory_mb)
+                yield index, workers.verdict(job, timeout, memory_mb)
         finally:
-            worker.stop()
+            workers.stop()
     finally:
         stopped.set()
         for thread in threads:
             thread.join()
 
 
-def _verdict(worker: Worker, job: Job, timeout: float, memory_mb: int) -> Verdict:
-    reason = ""
-    for _ in range(ATTEMPTS):
-        try:
-            if not worker.running:
-                worker.start()
-            return worker.run(job, timeout=timeout, memory_mb=memory_mb)
-        except WorkerDied as error:
+class Pool:
+    """Warm workers that take jobs one by one, from any thread; for work whose next jobs follow from verdicts.
+
+    A context manager: at its end jobs that were not begun are dropped. A job that ran out of time by the clock is run a
+    second time, but not alone, as there is no end of the others to wait for.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = TIMEOUT,
+        memory_mb: int = MEMORY_MB,
+        num_workers: int | None = None,
+        isolated: bool = True,
+    ):
+        self._limits = (timeout, memory_mb)
+        self._isolation = how_to_isolate() if isolated else None
+        self._all: list[_Workers] = []
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(num_workers or len(os.sched_getaffinity(0)), "sandbox")
+
+    def submit(self, job: Job) -> Future[Verdict]:
+        """The verdict to be. Raises ChakuError for a language that cannot be run here."""
+        plan(job)
+        return self._threads.submit(self._run, job)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for workers in self._all:
+            workers.stop()
+
+    def _run(self, job: Job) -> Verdict:
+        if not hasattr(self._own, "workers"):
+            self._own.workers = _Workers(self._isolation)
+            self._all.append(self._own.workers)
+        verdict: Verdict = self._own.workers.verdict(job, *self._limits)
+        if verdict.status == "timed_out" and verdict.cpu_seconds < self._limits[0]:
+            verdict = self._own.workers.verdict(job, *self._limits)
+        return verdict
+
+
+class _Workers:
+    """One thread's warm workers: one for each hash seed that a job asked for."""
+
+    def __init__(self, isolation: Isolation | None):
+        self._isolation = isolation
+        self._by_seed: dict[int, Worker] = {}
+
+    def verdict(self, job: Job, timeout: float, memory_mb: int) -> Verdict:
+        if job.hash_seed not in self._by_seed:
+            self._by_seed[job.hash_seed] = Worker(self._isolation, job.hash_seed)
+        worker = self._by_seed[job.hash_seed]
+        reason = ""
+        for _ in range(ATTEMPTS):
+            try:
+                if not worker.running:
+                    worker.start()
+                return worker.run(job, timeout=timeout, memory_mb=memory_mb)
+            except WorkerDied as error:
+                worker.stop()
+                reason = str(error)
+        return Verdict("sandbox_error", reason, None, 0.0, 0.0, 0.0, "", "")
+
+    def stop(self) -> None:
+        for worker in self._by_seed.values():
             worker.stop()
-            reason = str(error)
-    return Verdict("sandbox_error", reason, None, 0.0, 0.0, 0.0, "", "")

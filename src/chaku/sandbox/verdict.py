@@ -25,7 +25,8 @@ class Job:
     Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
 
     `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
-    after the first that fails are not run.
+    after the first that fails are not run. `hash_seed` is Python's own: with another one, sets of text iterate in another
+    order.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Job:
     stdin: str = ""
     keep_output: int = KEPT_OUTPUT
     stop_at_failure: bool = True
+    hash_seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,13 @@ class WorkerDied(Exception):
 
 
 class Worker:
-    """A sandbox that is warm. A context manager; `isolation` None runs programs unisolated (`--unsafe-no-sandbox`)."""
+    """A sandbox that is warm. A context manager; `isolation` None runs programs unisolated (`--unsafe-no-sandbox`).
 
-    def __init__(self, isolation: "Isolation | None"):
-        self.isolation = isolation
+    Jobs share its `hash_seed`, whatever they ask for: `pool.py` keeps a worker for each.
+    """
+
+    def __init__(self, isolation: "Isolation | None", hash_seed: int = 0):
+        self.isolation, self.hash_seed = isolation, hash_seed
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
@@ -51,7 +54,7 @@ class Worker:
         line: list[str] = []
         if self.isolation is not None:
             settings = self.isolation.settings()
-            line = isolating.command(self.isolation)
+            line = isolating.command(self.isolation, self.hash_seed)
         path = "/sandbox" if isolated else str(isolating.INSIDE.parents[2])
         # -P: no module is taken from the working directory; -s: none from a home; -B: no byte code is written.
         line += [str(isolating.interpreter()), "-P", "-s", "-B", "-c", BOOT.format(path=path)]
@@ -62,7 +65,7 @@ class Worker:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
-            env={} if isolated else isolating.ENVIRONMENT,
+            env={} if isolated else isolating.environment(self.hash_seed),
             start_new_session=True,  # Ctrl-C is for who asked
         )
         theirs.close()

@@ -1,0 +1,137 @@
+"""What a benchmark's problems and training data share: word n-grams, syntax trees, behaviour."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, Task
+from chaku.evals.suite import BENCHMARKS
+from chaku.sandbox.verdict import Job
+
+NGRAM = 8  # words of a question
+DEFAULT_BENCHMARKS = ("humaneval", "mbpp")
+MIN_NODES = 20  # of a syntax tree: smaller ones, like `return sorted(set(xs))`, are everybody's
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A benchmark's problem. `job` judges its reference solution; None where there is none, or no test of Python."""
+
+    name: str
+    text: str
+    solutions: tuple[str, ...]
+    job: Job | None
+
+    @property
+    def argument_kinds(self) -> tuple[str, ...] | None:
+        """The types of the arguments of the first call in its tests, where they are plain values."""
+        if self.job is None:
+            return None
+        names = {self.job.entry_point, "candidate"}
+        for node in ast.walk(ast.parse("\n".join(self.job.tests))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names and node.args:
+                try:
+                    return kinds(ast.literal_eval(argument) for argument in node.args)
+                except (ValueError, TypeError):
+                    continue
+        return None
+
+
+def kinds(arguments: Iterable[Any]) -> tuple[str, ...]:
+    """Types of arguments: ("list of int", "str")."""
+    return tuple(
+        f"{type(each).__name__} of {type(next(iter(each))).__name__}"
+        if isinstance(each, list | tuple | set) and each
+        else type(each).__name__
+        for each in arguments
+    )
+
+
+def load_problems(names: Sequence[str]) -> list[Problem]:
+    """The problems of Python benchmarks by name. Raises ChakuError where a file is missing."""
+    problems: list[Problem] = []
+    for name in names:
+        if name not in BENCHMARKS:
+            raise ChakuError(f"there is no benchmark {name!r} to check against; there are {', '.join(BENCHMARKS)}")
+        benchmark = BENCHMARKS[name]
+        problems += [_problem(benchmark, task) for task in benchmark.load(None)]
+    return problems
+
+
+def _problem(benchmark: Benchmark, task: Task) -> Problem:
+    jobs = benchmark.jobs(task, task.references[0]) if benchmark.jobs and task.references else []
+    words = str(task.data.get("text") or task.data.get("prompt") or task.prompt)
+    python = len(jobs) == 1 and jobs[0].tests and jobs[0].language == "python"
+    return Problem(
+        f"{benchmark.name} {task.task_id}",
+        words,
+        tuple(job.source for job in jobs if job.language == "python"),
+        jobs[0] if python else None,
+    )
+
+
+class Contamination:
+    """Looks a question or a solution up among benchmarks' problems."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = problems
+        self._ngrams = {ngram: problem.name for problem in problems for ngram in _ngrams(problem.text)}
+        self._trees = {tree: p.name for p in problems for each in p.solutions for tree in function_trees(each)}
+
+    def question(self, text: str) -> str | None:
+        """The problem that has a run of NGRAM words with it in common."""
+        return next((self._ngrams[each] for each in _ngrams(text) if each in self._ngrams), None)
+
+    def solution(self, source: str) -> str | None:
+        """The problem one of whose solutions has a function that is the same but for names, types and words."""
+        return next((self._trees[each] for each in function_trees(source) if each in self._trees), None)
+
+    def behaviour_jobs(self, source: str, entry_point: str, arguments: Sequence[Any]) -> Iterator[tuple[str, Job]]:
+        """(problem, job) for each problem whose tests call with arguments of these types: does the solution pass it?"""
+        wanted = kinds(arguments)
+        for problem in self.problems:
+            if problem.job is not None and problem.argument_kinds == wanted:
+                name = problem.job.entry_point
+                renamed = f"{source}\n{name} = {entry_point}\n" if name != entry_point else source
+                yield problem.name, replace(problem.job, source=renamed, stop_at_failure=True)
+
+
+def _ngrams(text: str) -> Iterator[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    for at in range(len(words) - NGRAM + 1):
+        yield tuple(words[at : at + NGRAM])
+
+
+def function_trees(source: str) -> Iterator[str]:
+    """Each function's tree, with names numbered in their order, and without docstrings and annotations."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            dumped = _normalised(node)
+            if dumped.count("(") >= MIN_NODES:
+                yield dumped
+
+
+def _normalised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    [copied] = ast.parse(ast.unparse(function)).body
+    numbers: dict[str, str] = {}
+
+    def number(name: str) -> str:
+        return numbers.setdefault(name, f"n{len(numbers)}")
+
+    for node in ast.walk(copied):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.name, node.returns, node.decorator_list = number(node.name), None, []
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+        elif isinstance(node, ast.arg):
+            node.arg, node.annotation = number(node.arg), None
+        elif isinstance(node, ast.Name):
+            node.id = number(node.id)
+    return ast.dump(copied)

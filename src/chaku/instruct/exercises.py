@@ -1,0 +1,212 @@
+"""A synthetic family of exercises: what execution feedback does can be measured where the truth is known.
+
+`f(xs)` over a short list of whole numbers: one to three of 22 list operations, then a reducer, in words that vary. The
+corpus of a base model has systematic wrong habits: ten operations are written by a wrong idiom 60% of the time. A tenth
+of the operation signatures, by hash, is in no corpus and in no question: there the models are compared. What is learnt
+here is about selection by execution in this family, and nothing about other benchmarks.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+HABIT_RATE = 0.6  # of the wrong idiom, where an operation has one
+HELDOUT = 10  # one signature of so many
+LONGEST_LIST = 7
+NEW_FRAME = 3  # the frame that no fine-tuning question has
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`code` gives the new xs; `habit` is the wrong idiom that the corpus prefers. `k`: the range of its number."""
+
+    name: str
+    ways: tuple[str, ...]
+    code: str
+    habit: str = ""
+    k: tuple[int, int] = (1, 9)
+
+
+OPERATIONS = (
+    Operation(
+        "at_least",
+        ("keep the numbers from {k} up", "keep what is at least {k}", "drop all below {k}", "leave out less than {k}"),
+        "[x for x in xs if x >= {k}]",
+        "[x for x in xs if x > {k}]",
+    ),
+    Operation(
+        "at_most",
+        ("keep the numbers up to {k}", "keep what is at most {k}", "drop all above {k}", "leave out more than {k}"),
+        "[x for x in xs if x <= {k}]",
+        "[x for x in xs if x < {k}]",
+    ),
+    Operation(
+        "first",
+        ("take the first {k}", "keep only the first {k}", "cut the list after {k}", "use {k} from the front"),
+        "xs[:{k}]",
+        "xs[:{k} - 1]",
+        (2, 4),
+    ),
+    Operation(
+        "last",
+        ("take the last {k}", "keep only the last {k}", "use {k} from the end", "keep the final {k}"),
+        "xs[-{k}:]",
+        "xs[-{k} + 1:]",
+        (2, 4),
+    ),
+    Operation(
+        "skip",
+        ("skip the first {k}", "drop {k} from the front", "remove the first {k}", "start after the first {k}"),
+        "xs[{k}:]",
+        "xs[{k} - 1:]",
+        (2, 4),
+    ),
+    Operation(
+        "every",
+        ("take every {k}th from the first on", "step by {k}", "keep one in {k}", "pick the first of every {k}"),
+        "xs[::{k}]",
+        "xs[{k} - 1::{k}]",
+        (2, 3),
+    ),
+    Operation(
+        "descending",
+        ("sort from high to low", "sort descending", "order by size, largest first", "put the largest first"),
+        "sorted(xs, reverse=True)",
+        "sorted(xs)",
+    ),
+    Operation(
+        "multiples",
+        ("keep multiples of {k}", "keep what {k} divides", "keep numbers divisible by {k}", "drop non-multiples of {k}"),
+        "[x for x in xs if x % {k} == 0]",
+        "[x for x in xs if x % {k}]",
+        (2, 4),
+    ),
+    Operation(
+        "cap",
+        ("cap each at {k}", "limit each to {k}", "lower what is over {k} to {k}", "let none exceed {k}"),
+        "[min(x, {k}) for x in xs]",
+        "[max(x, {k}) for x in xs]",
+    ),
+    Operation(
+        "differences",
+        ("take each minus the one before", "take the steps between neighbours", "list the increases", "difference it"),
+        "[b - a for a, b in zip(xs, xs[1:])]",
+        "[a - b for a, b in zip(xs, xs[1:])]",
+    ),
+    Operation("add", ("add {k} to each", "increase each by {k}", "raise all by {k}", "shift up by {k}"), "[x + {k} for x in xs]"),
+    Operation(
+        "subtract",
+        ("subtract {k} from each", "decrease each by {k}", "lower all by {k}", "shift down by {k}"),
+        "[x - {k} for x in xs]",
+    ),
+    Operation(
+        "multiply",
+        ("multiply each by {k}", "scale by {k}", "make each {k} times as large", "take {k} times each"),
+        "[x * {k} for x in xs]",
+        k=(2, 5),
+    ),
+    Operation("square", ("square each", "take the squares", "raise each to the power 2", "multiply each by itself"), "[x * x for x in xs]"),
+    Operation("negate", ("negate each", "flip the signs", "change every sign", "take the opposites"), "[-x for x in xs]"),
+    Operation("absolute", ("take absolute values", "drop the signs", "make all non-negative", "use magnitudes"), "[abs(x) for x in xs]"),
+    Operation("ascending", ("sort from low to high", "sort ascending", "order by size, smallest first", "put the smallest first"), "sorted(xs)"),
+    Operation("reverse", ("reverse the list", "turn it around", "go from back to front", "read it backwards"), "xs[::-1]"),
+    Operation("even", ("keep the even numbers", "keep only evens", "drop the odd numbers", "leave out odds"), "[x for x in xs if x % 2 == 0]"),
+    Operation("odd", ("keep the odd numbers", "keep only odds", "drop the even numbers", "leave out evens"), "[x for x in xs if x % 2 == 1]"),
+    Operation("unique", ("drop repeats", "keep each value once", "remove duplicates", "make values unique"), "list(dict.fromkeys(xs))"),
+    Operation("without", ("remove every {k}", "drop all equal to {k}", "leave out each {k}", "delete the {k}s"), "[x for x in xs if x != {k}]"),
+)
+REDUCERS = {
+    "list": (("the list", "what is left", "the result", "all of them"), "xs"),
+    "sum": (("the sum", "the total", "all added up", "their sum"), "sum(xs)"),
+    "length": (("how many there are", "the count", "the length", "the number of them"), "len(xs)"),
+    "largest": (("the largest or 0", "the maximum or 0", "the biggest or 0", "the highest or 0"), "max(xs, default=0)"),
+    "smallest": (("the smallest or 0", "the minimum or 0", "the least or 0", "the lowest or 0"), "min(xs, default=0)"),
+    "final": (("the last one or 0", "the final one or 0", "the end one or 0", "the rear one or 0"), "xs[-1] if xs else 0"),
+}
+FRAMES = (
+    ("Write f(xs): ", ", then ", ". Return {end}."),
+    ("Given numbers xs, f should ", "; next ", ". The answer is {end}."),
+    ("f(xs) gives {end} after these steps: ", "; ", "."),
+    ("Starting from the list xs, ", " and ", ". Give back {end}."),
+)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """`code` is right; `tests` are asserts whose values are the right code's."""
+
+    signature: tuple[str, ...]
+    frame: int
+    question: str
+    code: str
+    tests: tuple[str, ...]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the signature is kept from all training."""
+        return hashlib.sha256(" ".join(self.signature).encode()).digest()[0] * HELDOUT < 256
+
+    def usual(self, random: random.Random) -> str:
+        """The code as the corpus has it: with the habits."""
+        return _code(self._steps, self.signature[-1], [random.random() < HABIT_RATE for _ in self._steps])
+
+    _steps: tuple[tuple[Operation, int], ...] = ()
+
+
+def exercises(seed: int, *, held_out: bool, num_tests: int, frames: tuple[int, ...] = (0, 1, 2)) -> Iterator[Exercise]:
+    """Endless exercises of either side of the split, none twice, none whose tests say nothing.
+
+    At least three different values are among the tests', and no more than half of them are alike.
+    """
+    draw = random.Random(f"exercises {seed} {held_out}")
+    seen: set[str] = set()
+    while True:
+        made = _draw(draw, num_tests, frames)
+        if made.held_out == held_out and made.question not in seen and _says_something(made.tests):
+            seen.add(made.question)
+            yield made
+
+
+def _draw(draw: random.Random, num_tests: int, frames: tuple[int, ...]) -> Exercise:
+    steps = tuple(
+        (operation, draw.randint(*operation.k)) for operation in draw.sample(OPERATIONS, draw.randint(1, 3))
+    )
+    end = draw.choice(list(REDUCERS))
+    frame = draw.choice(frames)
+    opening, joint, closing = FRAMES[frame]
+    words = joint.join(draw.choice(operation.ways).format(k=k) for operation, k in steps)
+    code = _code(steps, end, [False] * len(steps))
+    function = _compiled(code)
+    tests = []
+    for _ in range(num_tests):
+        xs = [draw.randint(-4, 12) for _ in range(draw.randint(3, LONGEST_LIST))]
+        tests.append(f"assert f({xs}) == {function(list(xs))!r}")
+    return Exercise(
+        (*(operation.name for operation, _ in steps), end),
+        frame,
+        f"{opening}{words}{closing}".format(end=draw.choice(REDUCERS[end][0])),
+        code,
+        tuple(tests),
+        steps,
+    )
+
+
+def _code(steps: tuple[tuple[Operation, int], ...], end: str, by_habit: list[bool]) -> str:
+    lines = [
+        f"    xs = {(operation.habit if wrong and operation.habit else operation.code).format(k=k)}\n"
+        for (operation, k), wrong in zip(steps, by_habit, strict=True)
+    ]
+    return f"def f(xs):\n{''.join(lines)}    return {REDUCERS[end][1]}\n"
+
+
+def _compiled(code: str) -> Any:
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    return namespace["f"]
+
+
+def _says_something(tests: tuple[str, ...]) -> bool:
+    values = [test.split("==")[1] for test in tests]
+    return len(set(values)) >= 3 and max(map(values.count, values)) <= len(values) / 2

@@ -1,0 +1,175 @@
+"""The ledger's kept triples as training data: conversations, preference pairs, and a card that says what they are."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from chaku.files import write_json, write_text
+from chaku.instruct.contamination import Contamination
+from chaku.instruct.ledger import Ledger
+from chaku.instruct.suites import Suite, arguments_of
+from chaku.instruct.synthesize import funnel
+from chaku.instruct.triples import FALLS, KEPT
+from chaku.sandbox.pool import run_stream
+from chaku.sandbox.verdict import Job
+
+Form = Literal["fenced", "plain"]
+MAX_LENGTH_RATIO = 1.5  # of a pair's two solutions: what is learnt is not to be their length
+
+
+def export(
+    ledger: Ledger,
+    out: Path,
+    benchmarks: Contamination,
+    *,
+    form: Form = "fenced",
+    isolated: bool = True,
+) -> dict[str, Any]:
+    """Write OUT/sft.jsonl, preferences.jsonl, contamination.json and card.md; returns the counts.
+
+    A triple whose solution passes the tests of a benchmark's problem is left out, and listed.
+    """
+    rows = [(key, text, detail) for key, text, _, outcome, detail in ledger.questions() if outcome == KEPT]
+    behaves = behaviour_hits(rows, benchmarks, isolated=isolated)
+    clean = [row for row in rows if row[0] not in behaves]
+    report = contamination_report(ledger, behaves, benchmarks)
+    sft = [conversation(ledger, *row, form) for row in clean]
+    pairs = [pair for row in clean if (pair := preference(*row, form)) is not None]
+    _write_lines(out / "sft.jsonl", sft)
+    _write_lines(out / "preferences.jsonl", pairs)
+    write_json(out / "contamination.json", report)
+    counts = {"triples": len(sft), "pairs": len(pairs), "left_out": len(behaves)}
+    write_text(out / "card.md", card(ledger, counts, report))
+    return counts
+
+
+def conversation(ledger: Ledger, key: str, text: str, detail: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """One triple: what is learnt from, and the evidence for it."""
+    solution = detail["solutions"][detail["accepted"]]
+    return {
+        "messages": [{"role": "user", "content": text}, {"role": "assistant", "content": _answer(solution, form)}],
+        "question": key,
+        "entry_point": detail["entry_point"],
+        "prelude": detail["prelude"],
+        "tests": detail["tests"],
+        "tests_from": detail["tests_from"],
+        "tests_asked": ledger.asked(detail["tests_ask"]) if "tests_ask" in detail else None,
+        "solution_asked": {**ledger.asked(detail["solutions_ask"]), "sample": detail["accepted"]},
+        "verdict": detail["verdicts"][detail["accepted"]],
+        "passed": detail["passed"],
+        "agreement": detail["agreement"],
+        "mutation": detail.get("mutation"),
+    }
+
+
+def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> dict[str, Any] | None:
+    """The accepted solution before the failed one that is nearest to it in length; None where none is near."""
+    chosen = detail["solutions"][detail["accepted"]]
+    failed = [
+        (abs(len(solution) - len(chosen)), solution)
+        for solution, passed in zip(detail["solutions"], detail["passed"], strict=True)
+        if not passed
+        and solution.strip()
+        and max(len(solution), len(chosen)) <= MAX_LENGTH_RATIO * min(len(solution), len(chosen))
+    ]
+    if not failed:
+        return None
+    return {
+        "prompt": [{"role": "user", "content": text}],
+        "chosen": _answer(chosen, form),
+        "rejected": _answer(min(failed)[1], form),
+        "question": key,
+    }
+
+
+def behaviour_hits(
+    rows: Sequence[tuple[str, str, Mapping[str, Any]]], benchmarks: Contamination, *, isolated: bool = True
+) -> dict[str, list[str]]:
+    """Of each triple whose solution passes a benchmark's tests: those problems. Only ones whose arguments are alike run."""
+    owners: list[tuple[str, str]] = []
+
+    def jobs() -> Iterator[Job]:
+        for key, _, detail in rows:
+            suite = Suite(detail["entry_point"], tuple(detail["tests"]))
+            solution = detail["solutions"][detail["accepted"]]
+            arguments = next(arguments_of(suite), None)
+            if arguments is not None:
+                for name, job in benchmarks.behaviour_jobs(solution, suite.entry_point, arguments):
+                    owners.append((key, name))
+                    yield job
+
+    hits: dict[str, list[str]] = {}
+    if benchmarks.problems:
+        for index, verdict in run_stream(jobs(), isolated=isolated):
+            if verdict.passed:
+                key, name = owners[index]
+                hits.setdefault(key, []).append(name)
+    return {key: sorted(names) for key, names in hits.items()}
+
+
+def contamination_report(
+    ledger: Ledger, behaves: Mapping[str, Sequence[str]], benchmarks: Contamination
+) -> dict[str, Any]:
+    """What was found to be a benchmark's by each of three ways, with the texts; all of it was removed."""
+    found: dict[str, list[dict[str, Any]]] = {"ngrams": [], "syntax_tree": [], "behaviour": []}
+    for key, text, _, outcome, detail in ledger.questions():
+        if outcome == "shares words with a benchmark":
+            found["ngrams"].append({"question": text, "benchmark": [detail["benchmark"]]})
+        elif outcome == "solution is a benchmark's":
+            found["syntax_tree"].append({"question": text, "benchmark": [detail["benchmark"]]})
+        elif key in behaves:
+            found["behaviour"].append({"question": text, "benchmark": list(behaves[key])})
+    return {"num_problems": len(benchmarks.problems), "num_removed": {n: len(v) for n, v in found.items()}, **found}
+
+
+def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -> str:
+    """What the data is and how it was made, in Markdown."""
+    settings, steps = ledger.settings(), funnel(ledger)
+    made = settings["settings"]
+    lines = [
+        "# Instruction data, judged by running it",
+        "",
+        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs (`preferences.jsonl`), "
+        "made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and answers were written by "
+        "a model, unless a file of questions was given; its licence is the model's affair and yours.",
+        "",
+        "| made with | |",
+        "|---|---|",
+        *(f"| {name} | `{value}` |" for name, value in settings["model"].items()),
+        *(f"| {name} | `{value}` |" for name, value in settings["versions"].items()),
+        *(f"| {name.replace('_', ' ')} | {value} |" for name, value in made.items() if name != "prompts"),
+        f"| limits | {settings['limits']} |",
+        "",
+        "| questions | |",
+        "|---|---|",
+        f"| in all | {sum(steps.values())} |",
+        *(f"| {name} | -{steps[name]} |" for name in FALLS),
+        f"| not through | -{steps['unfinished']} |",
+        f"| kept | {steps[KEPT]} |",
+        f"| left out below: solution behaves like a benchmark's | -{counts['left_out']} |",
+        "",
+        "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other hash "
+        "seeds agree, two different values are expected"
+        + (", and it kills 80% of the accepted solution's mutants." if made["check_mutants"] else "."),
+        "",
+        f"## Contamination, against {report['num_problems']} problems",
+        "",
+        "| by | removed |",
+        "|---|---|",
+        f"| runs of words in the question | {report['num_removed']['ngrams']} |",
+        f"| the solution's syntax tree | {report['num_removed']['syntax_tree']} |",
+        f"| behaviour: the solution passes a problem's tests | {report['num_removed']['behaviour']} |",
+        "",
+    ]
+    if not report["num_problems"]:
+        lines += ["No benchmark was given, so nothing was checked.", ""]
+    return "\n".join(lines)
+
+
+def _answer(solution: str, form: Form) -> str:
+    return f"```python\n{solution.rstrip()}\n```" if form == "fenced" else solution
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

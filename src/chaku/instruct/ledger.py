@@ -1,0 +1,177 @@
+"""The ledger: everything that a synthesis asked, got and ran, in one SQLite file.
+
+Answers and verdicts are found again by their content, so a synthesis that was killed is simply run again: what was
+asked and run before costs nothing.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.files import explain_disk_errors, sha256_json
+from chaku.instruct.generators import Ask, Reply
+from chaku.sandbox.verdict import Job, Verdict
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS asked (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, prompt TEXT NOT NULL, sampling TEXT NOT NULL, model TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reply (
+    key TEXT NOT NULL REFERENCES asked, sample INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL,
+    PRIMARY KEY (key, sample)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, job TEXT NOT NULL, limits TEXT NOT NULL, verdict TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS question (
+    key TEXT PRIMARY KEY, place INTEGER NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL, outcome TEXT, detail TEXT);
+"""
+
+
+class Ledger:
+    """A context manager; used from one thread. Raises ChakuError for a file that is no ledger, or is in use."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        with explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._data = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+            self._data.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {TABLES}")
+        except sqlite3.DatabaseError as error:
+            raise ChakuError(f"{path} cannot be used as a ledger ({error}); give another --ledger") from error
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._data.close()
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Say how it is made, or check that it was made so. Raises ChakuError that names what differs."""
+        before = self.settings()
+        wanted = json.loads(json.dumps(settings))
+        if before and (differing := [name for name in wanted if before.get(name) != wanted[name]]):
+            pairs = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(wanted[name])}" for name in differing)
+            raise ChakuError(f"{self.path} was made otherwise ({pairs}); give another --ledger")
+        self._write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(k, json.dumps(v)) for k, v in wanted.items()])
+
+    def settings(self) -> dict[str, Any]:
+        """How it was made."""
+        return {name: json.loads(value) for name, value in self._data.execute("SELECT name, value FROM settings")}
+
+    def set_total(self, name: str, number: int) -> None:
+        """Keep a count of what has no row of its own."""
+        self._write("INSERT OR REPLACE INTO total VALUES (?, ?)", [(name, number)])
+
+    def total(self, name: str) -> int:
+        row = self._data.execute("SELECT number FROM total WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def replies(self, key: str) -> list[Reply]:
+        """The answers to an ask, in order; none where it was not asked."""
+        rows = self._data.execute("SELECT text, tokens FROM reply WHERE key = ? ORDER BY sample", (key,))
+        return [Reply(*row) for row in rows]
+
+    def add_replies(self, asked: Sequence[tuple[str, Ask, Sequence[Reply]]], model: Mapping[str, Any]) -> None:
+        """Keep the answers to some asks, all at once."""
+        about = json.dumps(model)
+        with self._transaction():
+            for key, ask, replies in asked:
+                row = (key, ask.kind, ask.prompt, json.dumps(ask.sampling()), about)
+                self._data.execute("INSERT OR IGNORE INTO asked VALUES (?, ?, ?, ?, ?)", row)
+                rows = [(key, sample, each.text, each.num_tokens) for sample, each in enumerate(replies)]
+                self._data.executemany("INSERT OR IGNORE INTO reply VALUES (?, ?, ?, ?)", rows)
+
+    def asked(self, key: str) -> dict[str, Any]:
+        """How an answer was got: prompt, sampling, model."""
+        row = self._data.execute("SELECT kind, prompt, sampling, model FROM asked WHERE key = ?", (key,)).fetchone()
+        return {"kind": row[0], "prompt": row[1], "sampling": json.loads(row[2]), "model": json.loads(row[3])}
+
+    def num_tokens(self) -> int:
+        """Tokens that models have written into it."""
+        return int(self._data.execute("SELECT COALESCE(SUM(tokens), 0) FROM reply").fetchone()[0])
+
+    def verdict(self, key: str) -> Verdict | None:
+        """The verdict of a job that was run before."""
+        row = self._data.execute("SELECT verdict FROM run WHERE key = ?", (key,)).fetchone()
+        return _verdict(row[0]) if row else None
+
+    def add_verdicts(self, ran: Sequence[tuple[str, str, Job, Mapping[str, Any], Verdict]]) -> None:
+        """Keep verdicts: (key, kind, job, limits, verdict) each."""
+        rows = [
+            (key, kind, json.dumps(asdict(job)), json.dumps(limits), json.dumps(asdict(verdict)))
+            for key, kind, job, limits, verdict in ran
+        ]
+        self._write("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?)", rows)
+
+    def runs(self) -> Iterator[tuple[str, str, Job, dict[str, Any], Verdict]]:
+        """All that was run, in the order of its keys."""
+        for key, kind, job, limits, verdict in self._data.execute("SELECT * FROM run ORDER BY key"):
+            fields = json.loads(job)
+            yield key, kind, Job(**{**fields, "tests": tuple(fields["tests"])}), json.loads(limits), _verdict(verdict)
+
+    def add_questions(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Keep questions: (key, text, source) each, in the order in which they came."""
+        start = self._data.execute("SELECT COUNT(*) FROM question").fetchone()[0]
+        numbered = [(key, start + number, text, source) for number, (key, text, source) in enumerate(rows)]
+        self._write("INSERT OR IGNORE INTO question (key, place, text, source) VALUES (?, ?, ?, ?)", numbered)
+
+    def set_outcomes(self, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Say how far questions came: (key, where it fell or "kept", what is known) each."""
+        values = [(outcome, json.dumps(detail), key) for key, outcome, detail in rows]
+        self._write("UPDATE question SET outcome = ?, detail = ? WHERE key = ?", values)
+
+    def questions(self) -> Iterator[tuple[str, str, str, str | None, dict[str, Any]]]:
+        """(key, text, source, outcome, detail) in the order in which they came; no outcome: it is not through."""
+        rows = self._data.execute("SELECT key, text, source, outcome, detail FROM question ORDER BY place, key")
+        for key, text, source, outcome, detail in rows.fetchall():
+            yield key, text, source, outcome, json.loads(detail or "{}")
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        with self._transaction():
+            self._data.executemany(statement, rows)
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._data, self.path)
+
+
+class _Transaction:
+    def __init__(self, data: sqlite3.Connection, path: Path):
+        self._data, self._path = data, path
+
+    def __enter__(self) -> None:
+        try:
+            self._data.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise ChakuError(f"the ledger {self._path} cannot be written ({error}); is another command at it?") from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._data.execute("COMMIT")
+        elif self._data.in_transaction:
+            self._data.execute("ROLLBACK")
+
+
+def ask_key(ask: Ask, model: Mapping[str, Any]) -> str:
+    """What an answer is found by: the model, the prompt and the sampling."""
+    return sha256_json([model, ask.prompt, ask.sampling()])
+
+
+def run_key(job: Job, limits: Mapping[str, Any]) -> str:
+    """What a verdict is found by: the whole job and its limits."""
+    return sha256_json([asdict(job), limits])
+
+
+def _verdict(text: str) -> Verdict:
+    fields = json.loads(text)
+    return Verdict(**{**fields, "tests": tuple(fields["tests"])})
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,224 @@
+"""Many questions at a time: models write while the sandbox runs, and the ledger answers what it knows."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from chaku.console import Bar
+from chaku.errors import ChakuError
+from chaku.instruct.generators import Ask, Generator, Reply
+from chaku.instruct.ledger import Ledger, ask_key, run_key
+from chaku.instruct.triples import Outcome, Runs, Way
+from chaku.sandbox.pool import Pool
+from chaku.sandbox.verdict import Job, Verdict
+
+JOBS_AHEAD = 400  # that wait for the sandbox before no new question is begun
+WRITE_EVERY = 200  # verdicts that go into the ledger together
+
+
+@dataclass
+class Times:
+    """Seconds of the whole, those in which a model wrote, those in which programs ran, and those in which both did."""
+
+    whole: float = 0.0
+    generating: float = 0.0
+    executing: float = 0.0
+    both: float = 0.0
+
+    def add(self, seconds: float, generating: bool, executing: bool) -> None:
+        self.whole += seconds
+        self.generating += seconds * generating
+        self.executing += seconds * executing
+        self.both += seconds * (generating and executing)
+
+
+@dataclass
+class _Question:
+    key: str
+    way: Way
+    verdicts: list[Verdict | None] = field(default_factory=list)
+    num_open: int = 0
+
+
+class Scheduler:
+    """Runs ways to their ends. `max_tokens`: no new ask once the ledger holds so many; what waits stays unfinished."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        generator: Generator,
+        pool: Pool,
+        limits: Mapping[str, Any],
+        max_tokens: int | None = None,
+    ):
+        self.ledger, self.generator, self.pool, self.limits = ledger, generator, pool, limits
+        self.max_tokens, self.num_tokens = max_tokens, ledger.num_tokens()
+        self.times = Times()
+        self.num_asked = self.num_run = 0  # that the ledger did not know
+        self._identity = generator.identity
+        self._waiting: deque[tuple[_Question, Ask]] = deque()
+        self._answers: dict[Future[list[list[Reply]]], list[tuple[_Question, Ask]]] = {}
+        self._runs: dict[Future[Verdict], tuple[str, str, Job]] = {}
+        self._wanting: dict[str, list[tuple[_Question, int]]] = {}  # of each job that runs: who needs it, and where
+        self._unwritten: dict[str, tuple[str, str, Job, Mapping[str, Any], Verdict]] = {}
+        self._outcomes: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    @property
+    def out_of_tokens(self) -> bool:
+        return self.max_tokens is not None and self.num_tokens >= self.max_tokens
+
+    def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
+        """The answers to some asks, from the ledger or the model; those before the first that tokens do not pay for."""
+        keys = [ask_key(ask, self._identity) for ask in asks]
+        missing = [(key, ask) for key, ask in zip(keys, asks, strict=True) if not self.ledger.replies(key)]
+        at_once = self._full()
+        parts = [missing[start : start + at_once] for start in range(0, len(missing), at_once)]
+        with ThreadPoolExecutor(self.generator.num_threads, "model") as models:
+            while parts and not self.out_of_tokens:
+                now, parts = parts[: self.generator.num_threads], parts[self.generator.num_threads :]
+                for part, answers in zip(now, models.map(self._ask, now), strict=True):
+                    self._keep([(*pair, replies) for pair, replies in zip(part, answers, strict=True)])
+                    self.num_asked += len(part)
+        return list(takewhile(bool, map(self.ledger.replies, keys)))
+
+    def _ask(self, part: Sequence[tuple[str, Ask]]) -> list[list[Reply]]:
+        return self.generator.answer([ask for _, ask in part])
+
+    def run(self, ways: Iterator[tuple[str, Way]], bar: Bar) -> None:
+        """Run each (key, way) to its outcome, which goes into the ledger.
+
+        Raises ChakuError when the sandbox fails; what came so far is kept.
+        """
+        num_threads, open_ways = self.generator.num_threads, True
+        models = ThreadPoolExecutor(num_threads, "model")
+        try:
+            while True:
+                now = time.monotonic()
+                while open_ways and len(self._runs) < JOBS_AHEAD and self._num_rows() < 2 * self._full() * num_threads:
+                    if (taken := next(ways, None)) is None:
+                        open_ways = False
+                    else:
+                        self._go_on(_Question(*taken), None)
+                while self._waiting and len(self._answers) < num_threads and not self.out_of_tokens:
+                    # A batch is sent when it is full, or when nothing that runs could fill it.
+                    if self._num_rows() < self._full() and (self._runs or self._answers):
+                        break
+                    self._send(models)
+                futures = [*self._answers, *self._runs]
+                if not futures:
+                    break
+                state = (bool(self._answers), bool(self._runs))
+                done, _ = wait(futures, return_when=FIRST_COMPLETED)
+                for each in done:
+                    if each in self._answers:
+                        self._take_answers(each)
+                    else:
+                        self._take_verdict(each)
+                bar.advance(self._write(everything=False))
+                self.times.add(time.monotonic() - now, *state)
+        finally:
+            models.shutdown(wait=True, cancel_futures=True)
+            bar.advance(self._write(everything=True))
+
+    def _full(self) -> int:
+        return self.generator.rows_at_once
+
+    def _num_rows(self) -> int:
+        return sum(ask.num_samples for _, ask in self._waiting)
+
+    def _send(self, models: ThreadPoolExecutor) -> None:
+        taken, rows = [], 0
+        while self._waiting and rows < self._full():
+            taken.append(self._waiting.popleft())
+            rows += taken[-1][1].num_samples
+        taken.sort(key=lambda pair: pair[1].kind)
+        asks = [ask for _, ask in taken]
+        self._answers[models.submit(self.generator.answer, asks)] = taken
+        self.num_asked += rows
+
+    def _go_on(self, question: _Question, sent: Any) -> None:
+        """Send a way what it asked for, and again as long as the ledger knows the answer."""
+        while True:
+            try:
+                need = question.way.send(sent)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                self._outcomes.append((question.key, outcome.where, self._plain(outcome.detail)))
+                return
+            if isinstance(need, Ask):
+                sent = self.ledger.replies(ask_key(need, self._identity))
+                if not sent:
+                    self._waiting.append((question, need))
+                    return
+            else:
+                sent = self._start(question, need)
+                if sent is None:
+                    return
+
+    def _start(self, question: _Question, runs: Runs) -> list[Verdict] | None:
+        """The verdicts, where all are known; else those that are not are run."""
+        keys = [run_key(job, self.limits) for job in runs.jobs]
+        question.verdicts = [self._known(key) for key in keys]
+        question.num_open = sum(verdict is None for verdict in question.verdicts)
+        if not question.num_open:
+            return [verdict for verdict in question.verdicts if verdict is not None]
+        for place, (key, job) in enumerate(zip(keys, runs.jobs, strict=True)):
+            if question.verdicts[place] is None:
+                if key not in self._wanting:
+                    self._runs[self.pool.submit(job)] = (key, runs.kind, job)
+                    self.num_run += 1
+                self._wanting.setdefault(key, []).append((question, place))
+        return None
+
+    def _known(self, key: str) -> Verdict | None:
+        return self._unwritten[key][4] if key in self._unwritten else self.ledger.verdict(key)
+
+    def _take_answers(self, done: Future[list[list[Reply]]]) -> None:
+        taken = self._answers.pop(done)
+        answers = done.result()
+        rows = [
+            (ask_key(ask, self._identity), ask, replies) for (_, ask), replies in zip(taken, answers, strict=True)
+        ]
+        self._keep(rows)
+        for (question, _), (_, _, replies) in zip(taken, rows, strict=True):
+            self._go_on(question, list(replies))
+
+    def _keep(self, rows: Sequence[tuple[str, Ask, Sequence[Reply]]]) -> None:
+        self.ledger.add_replies(rows, self._identity)
+        self.num_tokens += sum(reply.num_tokens for _, _, replies in rows for reply in replies)
+
+    def _take_verdict(self, done: Future[Verdict]) -> None:
+        key, kind, job = self._runs.pop(done)
+        verdict = done.result()
+        if verdict.status == "sandbox_error":  # never a judgement of anything
+            raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept: the same command goes on")
+        self._unwritten[key] = (key, kind, job, self.limits, verdict)
+        for question, place in self._wanting.pop(key):
+            question.verdicts[place] = verdict
+            question.num_open -= 1
+            if not question.num_open:
+                self._go_on(question, [each for each in question.verdicts if each is not None])
+
+    def _write(self, everything: bool) -> int:
+        """Put verdicts, then outcomes that rest on them, into the ledger; how many questions came through."""
+        if not everything and len(self._unwritten) < WRITE_EVERY:
+            return 0
+        self.ledger.add_verdicts(list(self._unwritten.values()))
+        self._unwritten.clear()
+        self.ledger.set_outcomes(self._outcomes)
+        written, self._outcomes = len(self._outcomes), []
+        return written
+
+    def _plain(self, detail: Mapping[str, Any]) -> dict[str, Any]:
+        """A way's evidence with keys into the ledger in place of asks and jobs."""
+        plain = dict(detail)
+        for name in ("tests_ask", "solutions_ask"):
+            if name in plain:
+                plain[name] = ask_key(plain[name], self._identity)
+        if "verdict_jobs" in plain:
+            plain["verdicts"] = [run_key(job, self.limits) for job in plain.pop("verdict_jobs")]
+        return plain

@@ -1,0 +1,144 @@
+"""Self-instruct with execution feedback: questions, tests, solutions, what is kept (Code Llama, 2.5), in one ledger."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chaku.console import progress, say, short, show_table
+from chaku.evals.manifest import versions
+from chaku.instruct.contamination import Contamination
+from chaku.instruct.generators import Generator
+from chaku.instruct.ledger import Ledger
+from chaku.instruct.near_duplicates import NearDuplicates
+from chaku.instruct.questions import Question, ask_questions, first_of_each
+from chaku.instruct.scheduler import Scheduler, Times
+from chaku.instruct.triples import FALLS, KEPT, Settings, Way, make_triple
+from chaku.sandbox.pool import Pool
+
+UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a synthesis may cost. `max_tokens`: of all answers; what was begun then is finished, nothing new is asked."""
+
+    max_questions: int = 1000
+    max_tokens: int | None = None
+    timeout: float = 3.0
+    memory_mb: int = 1024
+    num_workers: int | None = None
+    isolated: bool = True
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`funnel`: how many questions fell at each step, then "kept" and "unfinished". `asked`, `run`: new this time."""
+
+    funnel: Mapping[str, int]
+    num_tokens: int
+    asked: int
+    run: int
+    times: Times
+
+
+def synthesize(
+    ledger_path: Path,
+    generator: Generator,
+    settings: Settings,
+    bounds: Bounds = Bounds(),
+    *,
+    questions: Sequence[Question] | None = None,
+    seeds: Sequence[str] = (),
+    benchmarks: Contamination | None = None,
+    near_duplicates: float = 0.7,
+) -> Summary:
+    """Make triples into a ledger, or go on with it. Without `questions` the model is asked for them.
+
+    Killed at any moment and called again, it asks the model nothing that it answered before. Raises ChakuError for a
+    ledger that was made otherwise, and for what the model, the sandbox or the disk refuses.
+    """
+    benchmarks = benchmarks or Contamination([])
+    limits = {"timeout": bounds.timeout, "memory_mb": bounds.memory_mb, "isolated": bounds.isolated}
+    with (
+        Ledger(ledger_path) as ledger,
+        Pool(
+            timeout=bounds.timeout,
+            memory_mb=bounds.memory_mb,
+            num_workers=bounds.num_workers,
+            isolated=bounds.isolated,
+        ) as pool,
+    ):
+        ledger.claim(
+            {
+                "settings": asdict(settings),
+                "model": dict(generator.identity),
+                "limits": limits,
+                "near_duplicates": near_duplicates,
+                "benchmarks": len(benchmarks.problems),
+                "versions": versions(),
+            }
+        )
+        scheduler = Scheduler(ledger, generator, pool, limits, bounds.max_tokens)
+        came = list(questions) if questions is not None else []
+        if questions is None:
+            with progress("questions", bounds.max_questions, "questions") as bar:
+                for question in ask_questions(scheduler, settings, bounds.max_questions, seeds):
+                    came.append(question)
+                    bar.advance(1)
+        chosen, num_exact = first_of_each(came)
+        chosen = chosen[: bounds.max_questions]
+        ledger.add_questions([(each.key, each.text, each.source) for each in chosen])
+        ledger.set_total("exact duplicate", num_exact)
+        fallen = list(_sieve(chosen, benchmarks, near_duplicates))
+        ledger.set_outcomes([(question.key, where, detail) for question, where, detail in fallen if where])
+        left = [question for question, where, _ in fallen if not where]
+        done = {key for key, _, _, outcome, _ in ledger.questions() if outcome}
+
+        def ways() -> Iterator[tuple[str, Way]]:
+            for question in left:
+                if question.key not in done:
+                    yield question.key, make_triple(question.text, question.suite, settings, benchmarks)
+
+        num_before = sum(question.key in done for question in left)
+        with progress("synthesize", len(left), "questions", initial=num_before) as bar:
+            scheduler.run(ways(), bar)
+        if scheduler.out_of_tokens:
+            say(f"--max-tokens is reached: {short(scheduler.num_tokens)} tokens; a larger one goes on from here")
+        return Summary(funnel(ledger), scheduler.num_tokens, scheduler.num_asked, scheduler.num_run, scheduler.times)
+
+
+def _sieve(
+    questions: Sequence[Question], benchmarks: Contamination, near_duplicates: float
+) -> Iterator[tuple[Question, str, dict[str, Any]]]:
+    """(question, where it fell or "", why) for each, before a model is asked anything about it."""
+    seen = NearDuplicates(near_duplicates)
+    for question in questions:
+        if (found := benchmarks.question(question.text)) is not None:
+            yield question, "shares words with a benchmark", {"benchmark": found}
+        elif (earlier := seen.add(question.key, question.text)) is not None:
+            yield question, "near duplicate", {"of": earlier}
+        else:
+            yield question, "", {}
+
+
+def funnel(ledger: Ledger) -> dict[str, int]:
+    """How many questions fell at each step, in order; then how many were kept, and how many are not through."""
+    fell = Counter(outcome or UNFINISHED for _, _, _, outcome, _ in ledger.questions())
+    fell["exact duplicate"] = ledger.total("exact duplicate")
+    return {name: fell[name] for name in (*FALLS, KEPT, UNFINISHED)}
+
+
+def show_funnel(funnel: Mapping[str, int]) -> None:
+    """The funnel as a table: what fell at each step, and what was left after it."""
+    left = sum(funnel.values())
+    rows: list[list[object]] = [["questions", "", left, "100%"]]
+    total = max(left, 1)
+    for name in FALLS:
+        left -= funnel[name]
+        rows.append([name, funnel[name], left, f"{left / total:.0%}"])
+    if funnel[UNFINISHED]:
+        left -= funnel[UNFINISHED]
+        rows.append([UNFINISHED, funnel[UNFINISHED], left, f"{left / total:.0%}"])
+    show_table("funnel", ["", "fell", "left", ""], rows)

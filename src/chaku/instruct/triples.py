@@ -1,0 +1,154 @@
+"""One question's way to a triple: tests that mean something, solutions, the first that passes.
+
+The way is written as a generator: it yields what it needs, an `Ask` or `Runs`, and is sent the answers. Who provides
+them, in what order and at what cost, is `scheduler.py`'s affair.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaku.instruct.contamination import Contamination
+from chaku.instruct.generators import Ask, Reply
+from chaku.instruct.mutants import mutants, nearby, probe
+from chaku.instruct.prompts import Prompts, between
+from chaku.instruct.suites import Suite, arguments_of, read_suite
+from chaku.sandbox.verdict import Job, Verdict
+
+HASH_SEEDS = (1, 2)  # the two runs beside the first
+MIN_MUTATION_SCORE = 0.8
+KEPT = "kept"
+# Where a question may fall, in order: the rows of the funnel.
+FALLS = (
+    "exact duplicate",
+    "shares words with a benchmark",
+    "near duplicate",
+    "no tests that count",
+    "a stub passes",
+    "no solution passes",
+    "tests or solution are flaky",
+    "mutants survive",
+    "solution is a benchmark's",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How triples are made. `max_tokens_each`: of a reply with tests or a solution."""
+
+    prompts: Prompts = field(default_factory=Prompts)
+    num_solutions: int = 10
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_tokens_each: int = 512
+    seed: int = 0
+    check_mutants: bool = True
+
+    def ask(self, kind: str, prompt: str, num_samples: int, stop: str) -> Ask:
+        return Ask(
+            kind, prompt, num_samples, self.max_tokens_each, self.temperature, self.top_p, (stop,) if stop else (), self.seed
+        )
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Jobs whose verdicts are needed together."""
+
+    kind: str
+    jobs: Sequence[Job]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a question fell, or "kept"; `detail` is the evidence, as plain values."""
+
+    where: str
+    detail: Mapping[str, Any]
+
+
+Way = Generator[Ask | Runs, Any, Outcome]
+
+
+def make_triple(question: str, given: Suite | None, settings: Settings, benchmarks: Contamination) -> Way:
+    """The whole way. `given`: trusted tests, which are held to the same standard as a model's."""
+    detail: dict[str, Any] = {"tests_from": "given" if given else "model"}
+    suite = given
+    if suite is None:
+        ask = settings.ask("tests", settings.prompts.tests.format(question=question), 1, "[/TESTS]")
+        detail["tests_ask"] = ask
+        replies: list[Reply] = yield ask
+        suite = read_suite(between(replies[0].text, "TESTS"))
+    detail |= {"entry_point": suite.entry_point, "tests": list(suite.tests), "prelude": suite.prelude}
+    if weakness := suite.weakness():
+        return Outcome("no tests that count", {**detail, "why": weakness})
+    verdicts: list[Verdict] = yield Runs("stub", [_job(suite, stub) for stub in suite.stubs()])
+    if any(verdict.passed for verdict in verdicts):
+        return Outcome("a stub passes", detail)
+
+    prompt = settings.prompts.solution.format(question=question, test=suite.tests[0])
+    ask = settings.ask("solutions", prompt, settings.num_solutions, "[/PYTHON]")
+    replies = yield ask
+    solutions = [between(reply.text, "PYTHON") for reply in replies]
+    jobs = [_job(suite, solution, stop_at_failure=False) for solution in solutions]
+    verdicts = yield Runs("solution", jobs)
+    passed = [verdict.passed for verdict in verdicts]
+    detail |= {"solutions_ask": ask, "solutions": solutions, "passed": passed, "verdict_jobs": jobs}
+    detail["agreement"] = agreement(verdicts, len(suite.tests))
+    if not any(passed):
+        return Outcome("no solution passes", detail)
+    accepted = passed.index(True)
+    solution = solutions[accepted]
+    detail["accepted"] = accepted
+    again: list[Verdict] = yield Runs(
+        "hash seed", [_job(suite, solution, stop_at_failure=False, hash_seed=seed) for seed in HASH_SEEDS]
+    )
+    if any(verdict.tests != verdicts[accepted].tests for verdict in again):
+        return Outcome("tests or solution are flaky", detail)
+    if settings.check_mutants:
+        score = yield from mutation_score(suite, solution)
+        detail["mutation"] = score
+        if score["of"] and score["killed"] < MIN_MUTATION_SCORE * score["of"]:
+            return Outcome("mutants survive", detail)
+    if found := benchmarks.solution(solution):
+        return Outcome("solution is a benchmark's", {**detail, "benchmark": found})
+    return Outcome(KEPT, detail)
+
+
+def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict], dict[str, int]]:
+    """How many mutants the tests kill, `of` those that answer otherwise than the solution on any input near the tests'.
+
+    A mutant that no such input tells apart is taken as equal to the solution: no test could kill it.
+    """
+    changed = mutants(solution)
+    verdicts = yield Runs("mutant", [_job(suite, mutant) for mutant in changed])
+    alive = [mutant for mutant, verdict in zip(changed, verdicts, strict=True) if verdict.passed]
+    equal = 0
+    inputs = nearby(arguments_of(suite))
+    if alive and inputs:
+        probes = [Job(probe(each, suite.entry_point, inputs)) for each in [solution, *alive]]
+        first, *others = yield Runs("probe", probes)
+        equal = sum(other.passed and other.stdout == first.stdout for other in others)
+    return {"killed": len(changed) - len(alive), "of": len(changed) - equal, "equal": equal}
+
+
+def agreement(verdicts: Sequence[Verdict], num_tests: int) -> dict[str, Any]:
+    """CodeT's score: solutions that pass the same tests form a group, worth its size times the tests it passes.
+
+    `passing` is the worth of those that pass all, `best` the largest worth of any group. A record, not a judgement.
+    """
+    groups = Counter(tuple(not reason for reason in verdict.tests) for verdict in verdicts)
+    worth = {group: size * sum(group) for group, size in groups.items()}
+    return {"passing": worth.get((True,) * num_tests, 0), "best": max(worth.values(), default=0)}
+
+
+def _job(suite: Suite, source: str, *, stop_at_failure: bool = True, hash_seed: int = 0) -> Job:
+    return Job(
+        source,
+        tests=suite.tests,
+        prelude=suite.prelude,
+        entry_point=suite.entry_point,
+        keep_output=1,
+        stop_at_failure=stop_at_failure,
+        hash_seed=hash_seed,
+    )
