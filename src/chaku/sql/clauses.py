@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaku.errors import ChakuError
+from chaku.sql.read_only import import_sqlglot
 
 Names = dict[str, frozenset[str]]  # table -> its columns, all in lower case
 
@@ -76,7 +76,7 @@ _ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 
 def read_clauses(sql: str, tables: Names) -> Clauses:
     """The clauses of one query. Raises NotComparable; ChakuError without sqlglot."""
-    sqlglot = load_sqlglot()
+    sqlglot = import_sqlglot()
     try:
         trees = sqlglot.parse(sql, dialect="sqlite")
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
@@ -88,16 +88,6 @@ def read_clauses(sql: str, tables: Names) -> Clauses:
         return _Reader(tables).query(trees[0], None, keep_values=False)
     except RecursionError:
         raise NotComparable("is nested too deeply") from None
-
-
-def load_sqlglot() -> Any:
-    """The module sqlglot. Raises ChakuError, with what to install, when it is missing."""
-    try:
-        import sqlglot
-        import sqlglot.errors
-    except ImportError:
-        raise ChakuError("this needs sqlglot: pip install 'chaku[sql]'") from None
-    return sqlglot
 
 
 @dataclass
@@ -127,7 +117,7 @@ class _Reader:
         """SELECT, or a chain of set operations, which Spider nests to the right: a UNION (b UNION c)."""
         scope = _Scope(parent)
         for cte in _expressions(tree.args.get("with_")):
-            scope.ctes[cte.alias.lower()] = self.query(cte.this, scope, keep_values=keep_values)
+            scope.ctes[cte.alias.lower()] = self.query(cte.this, scope, keep_values=True)  # as a subquery in FROM
         selects, operations, tail = self._chain(tree)
         result: Clauses | None = None
         for index in reversed(range(len(selects))):

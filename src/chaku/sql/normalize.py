@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from chaku.sql.clauses import NotComparable, load_sqlglot
+from chaku.sql.clauses import NotComparable
+from chaku.sql.read_only import import_sqlglot
 from chaku.sql.schema import Schema
 
 
@@ -28,7 +29,7 @@ def quote_literals(sql: str, schema: Schema) -> str:
 
 def is_resolved(sql: str, schema: Schema) -> str:
     """Why a name of the query belongs to no table of the schema, or "" when all do (sqlglot's `qualify`)."""
-    sqlglot = load_sqlglot()
+    sqlglot = import_sqlglot()
     from sqlglot.optimizer.qualify import qualify
 
     known = {
@@ -46,7 +47,7 @@ def is_resolved(sql: str, schema: Schema) -> str:
 
 
 def _parse(sql: str) -> tuple[Any, Any]:
-    sqlglot = load_sqlglot()
+    sqlglot = import_sqlglot()
     try:
         return sqlglot.exp, sqlglot.parse_one(sql, dialect="sqlite")
     except (sqlglot.errors.SqlglotError, RecursionError) as error:

@@ -17,15 +17,16 @@ from chaku.console import progress, show_table
 from chaku.errors import ChakuError
 from chaku.files import sha256_json
 from chaku.sql.bird import bird_ex, soft_f1, speed_reward
-from chaku.sql.clauses import load_sqlglot
 from chaku.sql.exact_match import LEVELS, Hardness, Matcher
 from chaku.sql.execute import Result, SQLiteRunner
 from chaku.sql.execution_match import clean, order_matters, plugged, remove_distinct, same_result
+from chaku.sql.read_only import import_sqlglot
 from chaku.sql.schema import Schema, read_spider_tables, read_sqlite
 from chaku.sql.test_suite import NUM_VARIANTS, query_constants, write_variants
 
-MAX_ROWS = 200_000  # of a result; more is a flood
+MAX_ROWS = 200_000  # of a gold result
 MAX_BYTES = 64_000_000
+SPARE_ROWS = 20_000  # that a prediction may return beyond ten times gold's; more is a flood
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def score(
     row says so and the counts too. Raises ChakuError when no question can be scored.
     """
     settings = settings or ScoreSettings()
-    load_sqlglot()
+    import_sqlglot()
     schemas = read_spider_tables(tables) if tables else {}
     with SQLiteRunner(settings.num_processes) as runner, progress("score", len(questions), "questions") as bar:
         scorer = _Scorer(runner, databases, schemas, settings)
@@ -132,15 +133,25 @@ class _Scorer:
             [first, *sorted(path for path in first.parent.glob("*.sqlite") if path != first)] if first.is_file() else []
         )
 
-    def run(self, path: Path, sql: str) -> Result:
+    def run(self, path: Path, sql: str, max_rows: int = MAX_ROWS) -> Result:
         if not sql.strip():
             return Result("failed", "is empty")
         result = self.runner.run(
-            path, sql, timeout=self.settings.timeout, max_rows=MAX_ROWS, max_bytes=MAX_BYTES, max_cell=MAX_BYTES
+            path, sql, timeout=self.settings.timeout, max_rows=max_rows, max_bytes=MAX_BYTES, max_cell=MAX_BYTES
         )
         if result.truncated:
-            return Result("failed", f"returned more than {MAX_ROWS} rows or {MAX_BYTES // 1_000_000} MB")
+            reason = f"returned more than {max_rows} rows or {MAX_BYTES // 1_000_000} MB"
+            return Result("failed", reason, truncated=True, seconds=result.seconds)
         return result
+
+    def run_against(self, wanted: Result, path: Path, sql: str) -> Result:
+        """A prediction's result; what returns many times more than gold is a flood."""
+        return self.run(path, sql, min(10 * len(wanted.rows) + SPARE_ROWS, MAX_ROWS))
+
+    def is_beyond_repair(self, found: Result) -> bool:
+        """Whether a failed query would fail without its DISTINCT and with other values as well: not run again."""
+        slow = found.seconds > self.settings.timeout / 2
+        return not found.ok and (slow or found.truncated or found.reason.startswith("not allowed"))
 
     def judge(self, question: Question) -> Verdict:
         verdict = Verdict(question.index, question.database)
@@ -155,9 +166,12 @@ class _Scorer:
         if not wanted.ok:
             verdict.status, verdict.reason = "not scored", f"the gold query fails: {wanted.reason}"
             return verdict
-        found = wanted if predicted == gold else self.run(files[0], predicted)
         verdict.gold_is_empty = not wanted.rows
         verdict.gold_is_tied = self._is_tied(files[0], gold)
+        found = wanted if predicted == gold else self.run_against(wanted, files[0], predicted)
+        if self.is_beyond_repair(found):
+            _fail(verdict, found)
+            return verdict
         verdict.ex = self._agrees(files, remove_distinct(gold), remove_distinct(predicted))
         verdict.ex_keep_distinct = self._agrees(files, gold, predicted)
         verdict.ex_plug_value = verdict.ex or self._agrees_plugged(
@@ -191,7 +205,7 @@ class _Scorer:
     def _agrees(self, files: list[Path], gold: str, predicted: str) -> bool:
         for path in files:
             wanted = self.run(path, gold)
-            found = wanted if predicted == gold else self.run(path, predicted)
+            found = wanted if predicted == gold else self.run_against(wanted, path, predicted)
             if not (wanted.ok and found.ok and same_result(wanted.rows, found.rows, ordered=order_matters(gold))):
                 return False
         return True
@@ -199,8 +213,8 @@ class _Scorer:
     def _agrees_plugged(self, files: list[Path], gold: str, predicted: str) -> bool:
         wanted = self.run(files[0], gold)
         for candidate in dict.fromkeys(plugged(gold, predicted)):
-            found = self.run(files[0], candidate)
-            if found.seconds >= self.settings.timeout:
+            found = self.run_against(wanted, files[0], candidate)
+            if self.is_beyond_repair(found):
                 return False
             same = found.ok and same_result(wanted.rows, found.rows, ordered=order_matters(gold))
             if same and (len(files) == 1 or self._agrees(files, gold, candidate)):
@@ -225,9 +239,15 @@ class _Scorer:
         return result.ok and len(result.rows) > limit and result.rows[limit - 1] == result.rows[limit]
 
 
+def _fail(verdict: Verdict, found: Result) -> None:
+    verdict.status, verdict.reason = "failed", found.reason
+    verdict.ex = verdict.ex_keep_distinct = verdict.ex_plug_value = verdict.ex_plug_value_keep_distinct = False
+    verdict.bird_ex, verdict.r_ves, verdict.soft_f1 = False, 0.0, 0.0
+
+
 def tie_probe(gold: str) -> tuple[str, int] | None:
     """A query for the sort keys up to one row behind the LIMIT, and that LIMIT; None without ORDER BY and LIMIT."""
-    sqlglot = load_sqlglot()
+    sqlglot = import_sqlglot()
     exp = sqlglot.exp
     if "limit" not in gold.lower():
         return None

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from chaku.sql.clauses import load_sqlglot
+from chaku.sql.read_only import import_sqlglot
 from chaku.sql.schema import Schema, Table, open_sqlite, quote_name, read_sqlite
 
 NUM_VARIANTS = 20
@@ -22,7 +22,7 @@ Constants = dict[str, list[Any]]  # column name -> values that queries compare i
 
 def query_constants(queries: Iterable[str]) -> Constants:
     """The values that queries compare columns with, each number with its neighbours. Unreadable queries give none."""
-    sqlglot = load_sqlglot()
+    sqlglot = import_sqlglot()
     exp = sqlglot.exp
     found: dict[str, dict[Any, None]] = {}
     for query in queries:
