@@ -95,6 +95,14 @@ def test_ask_in_chinese(ask, server):
     assert "中国有多少客户？" in server.prompts[0]
 
 
+def test_cells_and_sql_cannot_move_the_cursor_of_a_terminal(ask, server):
+    server.reply = "SELECT 'x\x1b[2Jy\u202e' AS \"\x1b[31m\" FROM products"
+    _, printed = ask("Which products?", "--explain")
+    assert "\x1b" not in printed.out
+    assert "\u202e" not in printed.out
+    assert "x\ufffd[2Jy\ufffd" in printed.out
+
+
 def test_a_refusal_says_why_and_is_an_error_where_rows_are_wanted(ask, server):
     server.reply = "NO ANSWER: customers have no age"
     status, printed = ask("How old are customers?")

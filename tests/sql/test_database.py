@@ -43,6 +43,15 @@ def test_sqlite_by_its_url(tmp_path):
         assert database.run("DROP TABLE t").status == "failed"
 
 
+def test_a_missing_driver_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "psycopg" else found(name))
+    with pytest.raises(ChakuError, match=r"need psycopg: pip install 'chaku\[sql\]'"):
+        Database("postgresql://u@h/d")
+
+
 def refused_in_time(run, statement: str) -> str:
     started = time.monotonic()
     result = run(statement, timeout=TIMEOUT)

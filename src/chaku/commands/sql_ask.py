@@ -207,17 +207,17 @@ def show(answer: "Answer") -> None:
     from rich.syntax import Syntax
 
     if answer.refusal:
-        print(f"No answer: {answer.refusal}")
+        print(_printable(f"No answer: {answer.refusal}"))
         return
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
-        console.print(Syntax(answer.sql, "sql", background_color="default", word_wrap=True))
+        console.print(Syntax(_printable(answer.sql), "sql", background_color="default", word_wrap=True))
     else:
-        print(answer.sql)
+        print(_printable(answer.sql))
     _show_result(answer.result)
     print(f"confidence {answer.confidence:.0%}")
     for each in answer.assumptions:
-        print(f"assumed: {each}")
+        print(_printable(f"assumed: {each}"))
     if answer.dropped:
         print(f"left out of the prompt: {_some(answer.dropped)}")
 
@@ -228,13 +228,13 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
 
     if answer.sql:
         for number, line in enumerate(explain(answer.sql, asker.schema), 1):
-            print(f"{number}. {line}", file=file)
+            print(_printable(f"{number}. {line}"), file=file)
     print(f"tables shown to the model: {', '.join(answer.tables) or 'none'}", file=file)
     if answer.dropped:
         print(f"left out: {', '.join(answer.dropped)}", file=file)
     for each in answer.candidates:
         outcome = f"{len(each.result.rows)} rows" if each.result.ok else each.result.reason
-        print(f"{each.votes} x {' '.join(each.sql.split())} -> {outcome}", file=file)
+        print(_printable(f"{each.votes} x {' '.join(each.sql.split())} -> {outcome}"), file=file)
 
 
 def write_csv(result: "Result", file: TextIO) -> None:
@@ -250,7 +250,7 @@ def _show_result(result: "Result") -> None:
     from rich.text import Text
 
     if not result.ok:
-        print(f"failed: {result.reason}")
+        print(_printable(f"failed: {result.reason}"))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, name in enumerate(result.columns):

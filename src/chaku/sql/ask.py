@@ -99,7 +99,7 @@ class Asker:
         question = on_one_line(question)
         matches = self.values.find(question)
         unknown = unlinked_words(question, self.schema, matches)
-        if unknown is not None and not unknown.linked:
+        if unknown is not None and unknown.words and not unknown.linked:
             return self._refuse(
                 question, matches, f"nothing in {self.schema.name} is called like anything in the question "
                 f"({', '.join(unknown.words)})",

@@ -1,9 +1,11 @@
 """A database's schema, read from the database itself: tables, keys, comments, and a few values of each column."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.sql.database import Database
 from chaku.sql.schema import (
@@ -18,6 +20,7 @@ from chaku.sql.schema import (
     read_sqlite,
 )
 
+SAMPLE_SECONDS = 30.0  # that sampling values may take
 SAMPLED_ROWS = 200  # of a table: they show its columns' form
 COMMENT_CHARS = 200  # of a comment: it is a line of a prompt, whoever wrote it
 
@@ -30,8 +33,12 @@ def introspect(database: Database, *, num_values: int = NUM_VALUES) -> Schema:
     if database.dialect == "sqlite":
         return read_sqlite(Path(database.location), num_values=num_values)
     tables = _duckdb(database) if database.dialect == "duckdb" else _server(database)
-    if num_values:
-        tables = [_with_values(database, table, num_values) for table in tables]
+    started = time.monotonic()
+    for number, table in enumerate(tables):
+        if num_values and time.monotonic() - started > SAMPLE_SECONDS:
+            say(f"no values are sampled of {len(tables) - number} tables, {table.name} the first: that takes too long")
+            break
+        tables[number] = _with_values(database, table, num_values) if num_values else table
     return Schema(database.name, tuple(tables), database.dialect)
 
 

@@ -5,16 +5,20 @@ pairs of letters for near spellings. Chinese has no spaces, so values are looked
 """
 
 import re
+import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from chaku.console import say
 from chaku.sql.database import Database
 from chaku.sql.schema import Schema, quote_name
 
 VALUES_PER_COLUMN = 2_000
+COLUMN_SECONDS = 5.0  # of one column's query
+BUILD_SECONDS = 60.0  # of all of them
 LONGEST_VALUE = 60  # characters: longer texts are prose, which nobody names in a question
 WORDS_IN_A_PHRASE = 5
 NEAR = 0.84  # of 1.0: the least likeness of a near spelling
@@ -63,16 +67,23 @@ class ValueIndex:
 
     @classmethod
     def build(cls, database: Database, schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
-        """Read the distinct values of every text column: one query a column, read-only, capped."""
+        """Read the distinct values of every text column: a query each, read-only, capped; what is left out is said.
+
+        A column that cannot be read in its time (no rights, a slow view) has no values.
+        """
         index = cls()
-        for table in schema.tables:
-            for column in table.columns:
-                if TEXT_TYPES.search(column.type):
-                    name = quote_name(column.name, schema.dialect, always=True)
-                    source = quote_name(table.name, schema.dialect, always=True)
-                    query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {per_column}"
-                    for (value,) in database.run_unchecked(query, max_cell=LONGEST_VALUE + 1).rows:
-                        index.add(table.name, column.name, value)
+        columns = [(table, each) for table in schema.tables for each in table.columns if TEXT_TYPES.search(each.type)]
+        started = time.monotonic()
+        for number, (table, column) in enumerate(columns):
+            if time.monotonic() - started > BUILD_SECONDS:
+                left = ", ".join(f"{table.name}.{each.name}" for table, each in columns[number : number + 5])
+                say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
+                break
+            name = quote_name(column.name, schema.dialect, always=True)
+            source = quote_name(table.name, schema.dialect, always=True)
+            query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {per_column}"
+            for (value,) in database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=COLUMN_SECONDS).rows:
+                index.add(table.name, column.name, value)
         return index
 
     def add(self, table: str, column: str, value: object) -> None:
