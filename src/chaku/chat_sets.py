@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.instruct.conversations import Preference, find_files, read_conversations, read_preferences
 from chaku.model import LlamaConfig
-from chaku.recipe import ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, lineage
+from chaku.recipe import ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, is_made, lineage
 from chaku.tokens.chat import Chat, ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
@@ -29,8 +29,22 @@ def chat_names(recipe: Recipe, stage: Stage) -> list[str]:
 
 
 def all_chat_names(recipe: Recipe) -> list[str]:
-    """Those of all stages, each once."""
-    return list(dict.fromkeys(name for stage in recipe.stages.values() for name in chat_names(recipe, stage)))
+    """Those of all stages, each once, but those that the run itself makes."""
+    names = (name for stage in recipe.stages.values() for name in chat_names(recipe, stage))
+    return list(dict.fromkeys(name for name in names if not is_made(recipe.sets[name])))
+
+
+def in_run(recipe: Recipe, directory: Path) -> Recipe:
+    """The recipe with the paths of the sets that the run in `directory` makes."""
+
+    def placed(chosen: DocumentSet | ConversationSet | PreferenceSet) -> DocumentSet | ConversationSet | PreferenceSet:
+        if not is_made(chosen):
+            return chosen
+        path = dataclasses.asdict(chosen)
+        field = "preferences" if isinstance(chosen, PreferenceSet) else "conversations"
+        return dataclasses.replace(chosen, **{field: path[field].replace("{run}", str(directory), 1)})
+
+    return dataclasses.replace(recipe, sets={name: placed(chosen) for name, chosen in recipe.sets.items()})
 
 
 def stage_chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat | None:

@@ -23,6 +23,7 @@ from chaku.chat_sets import (
     describe_sets,
     encode_set,
     epoch_tokens,
+    in_run,
     open_sets,
     set_inputs,
     stage_chat,
@@ -36,10 +37,11 @@ from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
 from chaku.errors import ChakuError
 from chaku.evals.stage import evaluate_stage
-from chaku.files import read_json, remove_directory, sha256_json, write_json
+from chaku.files import read_json, remove_directory, sha256_file, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
+from chaku.instruct.step import Instruct, run_instruct
 from chaku.model import PRESETS, Llama, LlamaConfig
 from chaku.model.lora import add_lora, merge_lora
 from chaku.recipe import DocumentSet, Recipe, Stage, stage_order, stage_shape
@@ -104,7 +106,9 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
-    run = Run(recipe, directory, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    run = Run(
+        in_run(recipe, directory), directory, device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    )
     with only_one(directory):
         write_json(directory / "recipe.json", dataclasses.asdict(recipe))
         corpus: dict[str, Any] = {"fingerprint": None}
@@ -124,14 +128,7 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
                 {"corpus": corpus["fingerprint"], "tokenizer": tokenizer.sha256},
                 lambda path: _encode(run, tokenizer, path),
             )
-        conversations = {
-            name: run.step(
-                f"{FOLDER}/{name}",
-                set_inputs(recipe, name, tokenizer),
-                lambda path, name=name: encode_set(recipe, name, tokenizer, path),  # type: ignore[misc]
-            )["fingerprint"]
-            for name in all_chat_names(recipe)
-        }
+        conversations = {name: _encode_set(run, name, tokenizer) for name in all_chat_names(recipe)}
         base = _base_shape(recipe, tokenizer)
         budgets = token_budgets(run, base)
         fingerprints: dict[str, str] = {}
@@ -148,8 +145,13 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
                 "parent": fingerprints[stage.parent] if stage.parent else _base_fingerprint(recipe),
             }
             if chats := chat_names(recipe, stage):
+                for each in chats:
+                    if each not in conversations:  # made by this run
+                        conversations[each] = _encode_set(run, each, tokenizer)
                 inputs["conversations"] = {each: conversations[each] for each in chats}
             fingerprints[name] = _run_stage(run, name, stage, base, tokenizer, inputs)
+            if recipe.instruct and recipe.instruct.stage == name:
+                _write_instructions(run, recipe.instruct, fingerprints[name])
         _evaluate(run, fingerprints)
         _write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
         return write_report(directory)
@@ -215,6 +217,26 @@ def _given_tokenizer(recipe: Recipe) -> Tokenizer | None:
     """The tokenizer that the recipe names, else the base model's own; None where one is to be trained."""
     path = recipe.tokenizer.path or recipe.model.path
     return None if path is None else Tokenizer.load(find_checkpoint(path))
+
+
+def _encode_set(run: Run, name: str, tokenizer: Tokenizer) -> str:
+    inputs = set_inputs(run.recipe, name, tokenizer)
+    made = run.step(f"{FOLDER}/{name}", inputs, lambda path: encode_set(run.recipe, name, tokenizer, path))
+    return str(made["fingerprint"])
+
+
+def _write_instructions(run: Run, settings: Instruct, stage: str) -> None:
+    """`stage`: the fingerprint of the stage that writes."""
+    inputs = {"instruct": dataclasses.asdict(settings), "stage": stage, "seed": run.recipe.seed}
+    if settings.questions:
+        inputs["questions"] = sha256_file(Path(settings.questions))
+
+    def make(path: Path) -> tuple[float, str]:
+        path.mkdir(parents=True, exist_ok=True)
+        engine = _engine(run, settings.stage)
+        return run_instruct(settings, engine, path, run.recipe.seed, sha256_json(inputs))
+
+    run.step("instruct", inputs, make)
 
 
 def _encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:

@@ -13,12 +13,15 @@ from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
 from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
+from chaku.instruct.step import Instruct
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
 from chaku.training.dpo import DpoConfig
 from chaku.training.trainer import batch_rows, num_steps
+
+MADE = "{run}/instruct/"  # begins the path of a set that the run itself makes
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class Recipe:
     corpus: Corpus = field(default_factory=lambda: Corpus(sources=()))
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     evals: Evals = field(default_factory=Evals)
+    instruct: Instruct | None = None
     budget: Budget | None = None
     seed: int = 1
     num_threads: int | None = None
@@ -252,12 +256,36 @@ def _check(recipe: Recipe, where: str) -> None:
         elif batch_rows(training, stage.sequence_length) < 1:
             raise ChakuError(f"{at}.training.batch_tokens is less than one sequence of {stage.sequence_length} tokens")
         lineage(recipe, name)
+    _check_instruct(recipe, where)
     for name in recipe.evals.stages:
         if name not in recipe.stages:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
     for name in recipe.evals.benchmarks:
         if name not in HELDOUT_MEASURES and name not in BENCHMARKS:
             raise ChakuError(f"{where}: evals.benchmarks: {no_such_benchmark(name)}")
+
+
+def is_made(chosen: DocumentSet | ConversationSet | PreferenceSet) -> bool:
+    """Whether a set's files are made by the run itself, by its [instruct]."""
+    path = getattr(chosen, "conversations", "") or getattr(chosen, "preferences", "")
+    return path.startswith(MADE)
+
+
+def _check_instruct(recipe: Recipe, where: str) -> None:
+    writer = recipe.instruct.stage if recipe.instruct else None
+    if writer is not None and writer not in recipe.stages:
+        raise ChakuError(f"{where}: instruct.stage names {writer!r}, which is not a stage")
+    order = stage_order(recipe)
+    for name, stage in recipe.stages.items():
+        made = [each for each in stage.mixture if is_made(recipe.sets[each])]
+        if made and writer is None:
+            raise ChakuError(f"{where}: the set {made[0]!r} is to be made by the run, and there is no [instruct]")
+        if made and writer is not None and order.index(name) <= order.index(writer):
+            raise ChakuError(f"{where}: stages.{name} learns from what {writer} writes; it must come after it")
+        if made and stage.training.tokens is None:
+            raise ChakuError(
+                f"{where}: stages.{name}.training needs `tokens`: {made[0]!r} is made while the run goes on"
+            )
 
 
 def _needs_corpus(recipe: Recipe) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import probe, worker
-from chaku.sandbox.pool import run, run_many, run_stream
+from chaku.sandbox.pool import Pool, run, run_many, run_stream
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
 
@@ -126,3 +126,35 @@ def test_without_isolation_verdicts_are_the_same_and_folders_go(tmp_path: Path) 
     verdicts = run_many(jobs, isolated=False, timeout=0.5, num_workers=2)
     assert [each.status for each in verdicts] == ["passed", "failed", "passed", "failed", "timed_out"]
     assert not list(Path("/tmp").glob("chaku-*"))
+
+
+ORDER = "print(''.join({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}))"
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_job_may_choose_the_hash_seed(isolated: bool) -> None:
+    seeds = [0, 1, 2, 3, 0, 1, 2, 3]
+    orders = [each.stdout for each in run_many([Job(ORDER, hash_seed=seed) for seed in seeds], isolated=isolated)]
+    assert orders[:4] == orders[4:]
+    assert len(set(orders)) > 1
+
+
+def test_a_pool_takes_jobs_as_they_come() -> None:
+    with Pool(num_workers=2) as pool:
+        first = pool.submit(Job("print(6 * 7)")).result()
+        later = [pool.submit(Job(f"assert {number} % 2 == 0")) for number in range(6)]
+        assert first.stdout == "42\n"
+        assert [each.result().passed for each in later] == [True, False] * 3
+
+
+def test_at_a_pools_end_what_was_not_begun_is_dropped() -> None:
+    with Pool(num_workers=1) as pool:
+        waiting = [pool.submit(Job("import time\ntime.sleep(0.3)")) for _ in range(50)]
+    assert sum(each.cancelled() for each in waiting) > 40
+
+
+def test_a_pool_tries_a_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = iter([0.4, 20.0])
+    monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 20.0))
+    with Pool(num_workers=1) as pool:
+        assert pool.submit(Job("import time\ntime.sleep(0.8)")).result().passed

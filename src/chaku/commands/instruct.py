@@ -37,7 +37,9 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
     make.add_argument("--top-p", type=float, default=0.95)
     make.add_argument("--max-tokens-each", type=int, default=512, help="of a reply with tests or a solution")
     make.add_argument("--seed", type=int, default=0)
-    make.add_argument("--near-duplicates", type=float, default=0.7, metavar="J", help="Jaccard similarity of word triples")
+    make.add_argument(
+        "--near-duplicates", type=float, default=0.7, metavar="J", help="Jaccard similarity of word triples"
+    )
     make.add_argument("--no-mutants", action="store_true", help="do not ask that tests kill the solution's mutants")
     make.add_argument("--timeout", type=float, default=3.0, metavar="S", help="CPU seconds of a program")
     make.add_argument("--memory", type=int, default=1024, metavar="MB", help="of a program")
@@ -127,18 +129,9 @@ def _generator(options: argparse.Namespace) -> "Generator":
 
 def _benchmarks(names: list[str] | None) -> "Contamination":
     """The named benchmarks, or without names those of the default whose files are here; what is left out is said."""
-    from chaku.console import say
-    from chaku.instruct.contamination import DEFAULT_BENCHMARKS, Contamination, load_problems
+    from chaku.instruct.contamination import Contamination, available, load_problems
 
-    if names:
-        return Contamination(load_problems(names))
-    problems = []
-    for name in DEFAULT_BENCHMARKS:
-        try:
-            problems += load_problems([name])
-        except ChakuError as error:
-            say(f"NOT checked against {name}: {error}")
-    return Contamination(problems)
+    return Contamination(load_problems(names)) if names else available()
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -150,7 +143,7 @@ def _verify(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(asdict(report)))
     else:
-        print(f"{report.num_kept} kept triples have their evidence; {report.num_replayed} of {report.num_runs} runs replayed")
+        print(f"{report.num_kept} triples are kept; {report.num_replayed} of {report.num_runs} runs were run again")
     if report.problems:
         shown = "\n  ".join(report.problems[:20])
         raise ChakuError(f"{options.ledger} does not hold: {len(report.problems)} problems\n  {shown}")
@@ -168,7 +161,9 @@ def _export(options: argparse.Namespace) -> None:
             form=options.form,
             isolated=not options.unsafe_no_sandbox,
         )
-    words = f"{counts['triples']} conversations, {counts['pairs']} pairs in {options.out}; {counts['left_out']} left out"
+    words = (
+        f"{counts['triples']} conversations, {counts['pairs']} pairs in {options.out}; {counts['left_out']} left out"
+    )
     print(json.dumps(counts) if options.json else words)
 
 

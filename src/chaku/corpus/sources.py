@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from chaku.corpus.documents import PIECE
+from chaku.corpus.exercises import documents
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
@@ -34,13 +35,13 @@ class Source:
 
     `include` and `exclude` are glob patterns over paths relative to `path`; `max_bytes` caps what is taken;
     `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name, `subset` its
-    configuration.
+    configuration. For "exercises", the synthetic family, `path` is its seed, and `max_bytes` is needed.
     `piece_bytes` adds, to each code file, its top-level parts of up to so many bytes as documents of kind "piece": only
     whole documents are infilled, and few files fit the context of a small model.
     """
 
     name: str
-    type: Literal["tree", "git", "jsonl", "parquet", "hub", "machine"]
+    type: Literal["tree", "git", "jsonl", "parquet", "hub", "machine", "exercises"]
     path: str = ""
     kind: Literal["auto", "code", "code_prose", "prose"] = "auto"
     include: tuple[str, ...] = ()
@@ -112,6 +113,14 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
             for part, each in enumerate(parts)
             if (paths := [path for _, of, path in listed[start : start + TASK_SIZE] if of == part])
         )
+    if source.type == "exercises":
+        if source.max_bytes is None or not source.path.isdecimal():
+            raise ChakuError(
+                f"source {source.name!r}: exercises need max_bytes, and a path that is a number, their seed"
+            )
+        made = documents(int(source.path), source.max_bytes)
+        texts = ({"text": text, "path": f"{number}", "language": "Exercise"} for number, text in enumerate(made))
+        return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))
     if source.type == "hub":
         return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
     files = sorted(_expand(source))

@@ -76,7 +76,7 @@ class Benchmark:
     `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
     `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
     `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
-    `languages` are those whose toolchains must be here.
+    `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
     """
 
     name: str
@@ -93,6 +93,8 @@ class Benchmark:
     healing: bool = False
     wrong: str = ""
     languages: tuple[str, ...] = ("python",)
+    num_samples: int = 1
+    temperature: float = 0.0
 
     def cut_text(self, task: Task, text: str) -> str:
         """A generated text without what follows its end. Samples of others are judged as they are."""

@@ -77,7 +77,8 @@ def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, input
     if out.exists() and (not made_from.exists() or made_from.read_text() != inputs):
         remove_directory(out)
     write_text(made_from, inputs)
-    results = run_benchmark(benchmark, engine, out, sampling=Sampling(max_tokens=settings.max_tokens))
+    sampling = Sampling(benchmark.temperature, num_samples=benchmark.num_samples, max_tokens=settings.max_tokens)
+    results = run_benchmark(benchmark, engine, out, sampling=sampling)
     prompts = {task.task_id: task.prompt for task in benchmark.load(None)}
     completions = {(each.task_id, each.index): each.completion for each in read_samples(out / "completions.jsonl")}
     verdicts = [verdict for _, verdict in read_lines(out / "samples.jsonl")]

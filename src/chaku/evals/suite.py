@@ -5,6 +5,7 @@ from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
+from chaku.evals.benchmarks.exercises import EXERCISES, EXERCISES_SAMPLED
 from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.benchmarks.humaneval_infilling import INFILLING
@@ -17,6 +18,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
         FIRST_STEPS,
+        *(EXERCISES, EXERCISES_SAMPLED),
         *(HUMANEVAL, HUMANEVAL_PLUS),
         *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
         *HUMANEVAL_X,

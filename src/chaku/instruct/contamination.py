@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.suite import BENCHMARKS
@@ -59,6 +60,17 @@ def load_problems(names: Sequence[str]) -> list[Problem]:
         benchmark = BENCHMARKS[name]
         problems += [_problem(benchmark, task) for task in benchmark.load(None)]
     return problems
+
+
+def available() -> "Contamination":
+    """The default benchmarks whose files are here; what is left out is said."""
+    problems: list[Problem] = []
+    for name in DEFAULT_BENCHMARKS:
+        try:
+            problems += load_problems([name])
+        except ChakuError as error:
+            say(f"NOT checked against {name}: {error}")
+    return Contamination(problems)
 
 
 def _problem(benchmark: Benchmark, task: Task) -> Problem:
@@ -127,11 +139,16 @@ def _normalised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
     for node in ast.walk(copied):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            node.name, node.returns, node.decorator_list = number(node.name), None, []
+            node.returns, node.decorator_list = None, []
             if ast.get_docstring(node, clean=False) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         elif isinstance(node, ast.arg):
-            node.arg, node.annotation = number(node.arg), None
+            node.annotation = None
+    for node in ast.walk(copied):  # names are numbered only now, when what does not count is gone
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.name = number(node.name)
+        elif isinstance(node, ast.arg):
+            node.arg = number(node.arg)
         elif isinstance(node, ast.Name):
             node.id = number(node.id)
     return ast.dump(copied)

@@ -36,8 +36,8 @@ def export(
     report = contamination_report(ledger, behaves, benchmarks)
     sft = [conversation(ledger, *row, form) for row in clean]
     pairs = [pair for row in clean if (pair := preference(*row, form)) is not None]
-    _write_lines(out / "sft.jsonl", sft)
-    _write_lines(out / "preferences.jsonl", pairs)
+    write_lines(out / "sft.jsonl", sft)
+    write_lines(out / "preferences.jsonl", pairs)
     write_json(out / "contamination.json", report)
     counts = {"triples": len(sft), "pairs": len(pairs), "left_out": len(behaves)}
     write_text(out / "card.md", card(ledger, counts, report))
@@ -86,7 +86,7 @@ def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> di
 def behaviour_hits(
     rows: Sequence[tuple[str, str, Mapping[str, Any]]], benchmarks: Contamination, *, isolated: bool = True
 ) -> dict[str, list[str]]:
-    """Of each triple whose solution passes a benchmark's tests: those problems. Only ones whose arguments are alike run."""
+    """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike."""
     owners: list[tuple[str, str]] = []
 
     def jobs() -> Iterator[Job]:
@@ -130,9 +130,10 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
     lines = [
         "# Instruction data, judged by running it",
         "",
-        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs (`preferences.jsonl`), "
-        "made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and answers were written by "
-        "a model, unless a file of questions was given; its licence is the model's affair and yours.",
+        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs "
+        "(`preferences.jsonl`), made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and "
+        "answers were written by a model, unless a file of questions was given; what they may be used for is for its "
+        "licence to say.",
         "",
         "| made with | |",
         "|---|---|",
@@ -149,8 +150,8 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         f"| kept | {steps[KEPT]} |",
         f"| left out below: solution behaves like a benchmark's | -{counts['left_out']} |",
         "",
-        "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other hash "
-        "seeds agree, two different values are expected"
+        "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other "
+        "hash seeds agree, two different values are expected"
         + (", and it kills 80% of the accepted solution's mutants." if made["check_mutants"] else "."),
         "",
         f"## Contamination, against {report['num_problems']} problems",
@@ -171,5 +172,6 @@ def _answer(solution: str, form: Form) -> str:
     return f"```python\n{solution.rstrip()}\n```" if form == "fenced" else solution
 
 
-def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """JSON lines, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -148,7 +148,9 @@ class _Transaction:
         try:
             self._data.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise ChakuError(f"the ledger {self._path} cannot be written ({error}); is another command at it?") from error
+            raise ChakuError(
+                f"the ledger {self._path} cannot be written ({error}); is another command at it?"
+            ) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if kind is None:

@@ -4,6 +4,7 @@ import ast
 import copy
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -50,6 +51,9 @@ def mutants(source: str, max_mutants: int = MAX_MUTANTS) -> list[str]:
     return sorted(made, key=lambda text: hashlib.sha256(text.encode()).digest())[:max_mutants]
 
 
+Change = Callable[[Any], None]  # done to a node
+
+
 def _changed(tree: ast.Module) -> Iterator[str]:
     """The program after each change. Nodes are found again by their place in a copy of the tree."""
     for place, node in enumerate(ast.walk(tree)):
@@ -60,46 +64,51 @@ def _changed(tree: ast.Module) -> Iterator[str]:
             yield ast.unparse(ast.fix_missing_locations(changed))
 
 
-def _changes(node: ast.AST) -> Iterator[Callable[[Any], None]]:
+def _changes(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.Compare):
         for index, kind in enumerate(map(type, node.ops)):
             for other in COMPARISONS.get(kind, ()):
-                yield lambda target, index=index, other=other: target.ops.__setitem__(index, other())
+                yield partial(_put, "ops", index, other())
     elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in OPERATORS:
-        yield lambda target: setattr(target, "op", OPERATORS[type(target.op)]())
+        yield partial(_set, "op", OPERATORS[type(node.op)]())
     elif isinstance(node, ast.BoolOp):
-        yield lambda target: setattr(target, "op", ast.Or() if isinstance(target.op, ast.And) else ast.And())
-    elif isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, ast.USub):
-            yield lambda target: setattr(target, "op", ast.UAdd())
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool):
-            yield lambda target: setattr(target, "value", not target.value)
-        elif isinstance(node.value, int | float):
-            yield lambda target: setattr(target, "value", target.value + 1)
-            yield lambda target: setattr(target, "value", target.value - 1)
+        yield partial(_set, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield partial(_set, "op", ast.UAdd())
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield partial(_set, "value", not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield partial(_set, "value", node.value + 1)
+        yield partial(_set, "value", node.value - 1)
     elif isinstance(node, ast.If | ast.While | ast.IfExp):
-        yield lambda target: setattr(target, "test", ast.UnaryOp(ast.Not(), target.test))
+        yield partial(_set, "test", ast.UnaryOp(ast.Not(), node.test))
     elif isinstance(node, ast.Slice):
         for side in ("lower", "upper"):
-            if getattr(node, side) is not None:
-                yield lambda target, side=side: setattr(
-                    target, side, ast.BinOp(getattr(target, side), ast.Add(), ast.Constant(1))
-                )
+            if (bound := getattr(node, side)) is not None:
+                yield partial(_set, side, ast.BinOp(bound, ast.Add(), ast.Constant(1)))
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
         if node.func.id != "sorted" or not node.keywords:
-            yield lambda target: setattr(target.func, "id", CALLS[target.func.id])
+            yield partial(_set, "func", ast.Name(CALLS[node.func.id], ast.Load()))
     elif isinstance(node, ast.FunctionDef):
         for index, statement in enumerate(node.body):
             is_words = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
             if len(node.body) > 1 and not is_words:
-                yield lambda target, index=index: target.body.__setitem__(index, ast.Pass())
+                yield partial(_put, "body", index, ast.Pass())
+
+
+def _set(name: str, value: Any, node: Any) -> None:
+    setattr(node, name, value)
+
+
+def _put(name: str, index: int, value: Any, node: Any) -> None:
+    getattr(node, name)[index] = value
 
 
 def probe(source: str, entry_point: str, inputs: Iterable[tuple[Any, ...]]) -> str:
-    """A program that prints what the source's function answers to each input. Two that print alike are taken as equal."""
+    """A program that prints what the source's function answers to each input. Two that print alike count as equal."""
     return (
-        f"{source}\n\nfor _arguments in {list(inputs)!r}:\n    try:\n        print(repr({entry_point}(*_arguments))[:200])\n"
+        f"{source}\n\nfor _arguments in {list(inputs)!r}:\n"
+        f"    try:\n        print(repr({entry_point}(*_arguments))[:200])\n"
         "    except Exception as _error:\n        print(type(_error).__name__)\n"
     )
 
@@ -126,7 +135,7 @@ def _variants(value: Any) -> Iterator[Any]:
     elif isinstance(value, int | float):
         yield from (value + 1, value - 1, 0, -value)
     elif isinstance(value, str | list | tuple):
-        yield from (value[:1], value[1:], value[:-1], value[::-1], value + value, value[:0])
+        yield from (value[:1], value[1:], value[:-1], value[::-1], value * 2, value[:0])
         if not isinstance(value, str):
             for index, part in enumerate(value):
                 for other in islice(_variants(part), 2):

@@ -14,9 +14,9 @@ from chaku.errors import ChakuError
 from chaku.files import sha256_json
 
 QUESTIONS = """\
-Below are {count} different programming interview questions, easy to medium hard and as varied as possible. Each can be \
-solved by one standalone Python function that uses nothing but the standard library, and says what the function takes \
-and what it returns. One question a line, numbered.
+Below are {count} different programming interview questions, easy to medium hard and as varied as possible. \
+Each can be solved by one standalone Python function that uses nothing but the standard library, and says what the \
+function takes and what it returns. One question a line, numbered.
 {seed}
 1."""
 TESTS = """\
@@ -81,7 +81,9 @@ def load_prompts(path: Path) -> Prompts:
     allowed = {"questions": {"count", "seed"}, "tests": {"question"}, "solution": {"question", "test"}}
     for key, value in values.items():
         if key not in allowed or not isinstance(value, str):
-            raise ChakuError(f"{path}: {key!r} is no template; there are {', '.join(each.name for each in fields(Prompts))}")
+            raise ChakuError(
+                f"{path}: {key!r} is no template; there are {', '.join(each.name for each in fields(Prompts))}"
+            )
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
         except ValueError as error:
@@ -95,7 +97,7 @@ def load_prompts(path: Path) -> Prompts:
 
 
 def read_questions(text: str) -> list[str]:
-    """The questions of an answer that begins after "1.". The last is left out unless a line end shows that it is whole."""
+    """The questions of an answer that begins after "1.". The last counts only where a line end shows it whole."""
     lines = f"1. {text.removeprefix('1.').lstrip()}".split("\n")
     numbered = [re.match(r"\s*\d+[.)]\s+(\S.*)", line) for line in lines]
     whole = numbered[:-1] if len(lines) > 1 else []
@@ -107,4 +109,4 @@ def between(text: str, tag: str) -> str:
     inside = text.split(f"[/{tag}]")[0]
     inside = inside.rsplit(f"[{tag}]", 1)[-1]
     fenced = re.search(r"```(?:python|py)?\s*\n(.*?)(?:\n```|\Z)", inside, flags=re.S)
-    return f"{(fenced[1] if fenced else inside).strip(chr(10)).rstrip()}\n"
+    return f"{(fenced[1] if fenced else inside).strip()}\n"

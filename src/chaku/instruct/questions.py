@@ -21,7 +21,7 @@ MAX_BARREN = 5  # prompts in a row that bring nothing new, after which no more a
 
 @dataclass(frozen=True)
 class Question:
-    """A question, who wrote it (a file's name and line, or a key of the ledger), and trusted tests where there are any."""
+    """A question, where it is from (a file and line, or a prompt's number), and trusted tests if there are any."""
 
     text: str
     source: str
@@ -46,7 +46,9 @@ def read_file(path: Path) -> list[Question]:
         where = f"{path}, line {number}"
         text, tests = (row.get("question"), row.get("tests", [])) if isinstance(row, dict) else (None, [])
         if not isinstance(text, str) or not text.strip():
-            raise ChakuError(f'{where} is no question: each line is {{"question": ..., "tests": [...] if you have some}}')
+            raise ChakuError(
+                f'{where} is no question: each line is {{"question": ..., "tests": [...] if you have some}}'
+            )
         if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
             raise ChakuError(f"{where}: tests must be a list of asserts")
         suite = given_suite(tests, str(row.get("entry_point", "")), where) if tests else None
@@ -69,7 +71,7 @@ def read_seeds(path: Path) -> list[tuple[int, str]]:
 def ask_questions(
     scheduler: Scheduler, settings: Settings, wanted: int, seeds: Sequence[str] = ()
 ) -> Iterator[Question]:
-    """Questions by the model, 50 a prompt, until there are `wanted` different ones, tokens run out, or nothing new comes.
+    """Questions by the model, 50 a prompt, until `wanted` different ones, or tokens run out, or nothing new comes.
 
     With `seeds`, each prompt asks for questions in the spirit of one, in turn. Those that repeat another word for word
     are given too: they are for the funnel to count.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from chaku.console import Bar
+from chaku.console import Bar, progress
 from chaku.errors import ChakuError
 from chaku.instruct.generators import Ask, Generator, Reply
 from chaku.instruct.ledger import Ledger, ask_key, run_key
@@ -108,7 +108,7 @@ class Scheduler:
                     if self._num_rows() < self._full() and (self._runs or self._answers):
                         break
                     self._send(models)
-                futures = [*self._answers, *self._runs]
+                futures: list[Future[Any]] = [*self._answers, *self._runs]
                 if not futures:
                     break
                 state = (bool(self._answers), bool(self._runs))
@@ -180,9 +180,7 @@ class Scheduler:
     def _take_answers(self, done: Future[list[list[Reply]]]) -> None:
         taken = self._answers.pop(done)
         answers = done.result()
-        rows = [
-            (ask_key(ask, self._identity), ask, replies) for (_, ask), replies in zip(taken, answers, strict=True)
-        ]
+        rows = [(ask_key(ask, self._identity), ask, replies) for (_, ask), replies in zip(taken, answers, strict=True)]
         self._keep(rows)
         for (question, _), (_, _, replies) in zip(taken, rows, strict=True):
             self._go_on(question, list(replies))
@@ -222,3 +220,22 @@ class Scheduler:
         if "verdict_jobs" in plain:
             plain["verdicts"] = [run_key(job, self.limits) for job in plain.pop("verdict_jobs")]
         return plain
+
+
+def run_all(ledger: Ledger, pool: Pool, limits: Mapping[str, Any], kind: str, jobs: Sequence[Job]) -> list[Verdict]:
+    """The verdicts of jobs in order, from the ledger or the sandbox. Raises ChakuError when the sandbox fails."""
+    keys = [run_key(job, limits) for job in jobs]
+    missing = {key: job for key, job in zip(keys, jobs, strict=True) if ledger.verdict(key) is None}
+    with progress(f"run {kind}", len(missing), "programs") as bar:
+        running = {key: pool.submit(job) for key, job in missing.items()}
+        new: list[tuple[str, str, Job, Mapping[str, Any], Verdict]] = []
+        for number, (key, future) in enumerate(running.items(), 1):
+            verdict = future.result()
+            if verdict.status == "sandbox_error":
+                raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept")
+            new.append((key, kind, missing[key], limits, verdict))
+            if len(new) == WRITE_EVERY or number == len(running):
+                ledger.add_verdicts(new)
+                new = []
+            bar.advance(1)
+    return [known for key in keys if (known := ledger.verdict(key)) is not None]

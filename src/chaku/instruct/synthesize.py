@@ -22,7 +22,7 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a synthesis may cost. `max_tokens`: of all answers; what was begun then is finished, nothing new is asked."""
+    """What a synthesis may cost. `max_tokens`: of all answers; what was asked then is finished, no more is asked."""
 
     max_questions: int = 1000
     max_tokens: int | None = None
@@ -30,6 +30,11 @@ class Bounds:
     memory_mb: int = 1024
     num_workers: int | None = None
     isolated: bool = True
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """What a verdict depends on beside its job."""
+        return {"timeout": self.timeout, "memory_mb": self.memory_mb, "isolated": self.isolated}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def synthesize(
     ledger that was made otherwise, and for what the model, the sandbox or the disk refuses.
     """
     benchmarks = benchmarks or Contamination([])
-    limits = {"timeout": bounds.timeout, "memory_mb": bounds.memory_mb, "isolated": bounds.isolated}
+    limits = bounds.limits
     with (
         Ledger(ledger_path) as ledger,
         Pool(
@@ -106,7 +111,14 @@ def synthesize(
             scheduler.run(ways(), bar)
         if scheduler.out_of_tokens:
             say(f"--max-tokens is reached: {short(scheduler.num_tokens)} tokens; a larger one goes on from here")
-        return Summary(funnel(ledger), scheduler.num_tokens, scheduler.num_asked, scheduler.num_run, scheduler.times)
+        sources = {question.source for question in chosen}
+        return Summary(
+            funnel(ledger, next(iter(sources)) if len(sources) == 1 else None),
+            scheduler.num_tokens,
+            scheduler.num_asked,
+            scheduler.num_run,
+            scheduler.times,
+        )
 
 
 def _sieve(
@@ -123,9 +135,10 @@ def _sieve(
             yield question, "", {}
 
 
-def funnel(ledger: Ledger) -> dict[str, int]:
-    """How many questions fell at each step, in order; then how many were kept, and how many are not through."""
-    fell = Counter(outcome or UNFINISHED for _, _, _, outcome, _ in ledger.questions())
+def funnel(ledger: Ledger, source: str | None = None) -> dict[str, int]:
+    """How many questions (of one source) fell at each step, in order; then how many were kept, or are not through."""
+    rows = (row for row in ledger.questions() if source in (None, row[2]))
+    fell = Counter(outcome or UNFINISHED for _, _, _, outcome, _ in rows)
     fell["exact duplicate"] = ledger.total("exact duplicate")
     return {name: fell[name] for name in (*FALLS, KEPT, UNFINISHED)}
 

@@ -47,7 +47,14 @@ class Settings:
 
     def ask(self, kind: str, prompt: str, num_samples: int, stop: str) -> Ask:
         return Ask(
-            kind, prompt, num_samples, self.max_tokens_each, self.temperature, self.top_p, (stop,) if stop else (), self.seed
+            kind,
+            prompt,
+            num_samples,
+            self.max_tokens_each,
+            self.temperature,
+            self.top_p,
+            (stop,) if stop else (),
+            self.seed,
         )
 
 

@@ -1,4 +1,4 @@
-"""Does a ledger hold what it says? Its keys are made again from their content, and a sample of its runs is run again."""
+"""Does a ledger hold what it says? Keys are made again from their content, and a sample of runs is run again."""
 
 import random
 from dataclasses import dataclass

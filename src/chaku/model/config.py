@@ -150,6 +150,15 @@ PRESETS: dict[str, LlamaConfig] = {
         num_key_value_heads=1,
         max_position_embeddings=512,
     ),
+    "mini": LlamaConfig(
+        vocab_size=512,
+        hidden_size=128,
+        intermediate_size=ffn_hidden(128, 32),
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=256,
+    ),
     "tiny": LlamaConfig(
         vocab_size=512,
         hidden_size=64,

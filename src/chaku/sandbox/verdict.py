@@ -25,8 +25,7 @@ class Job:
     Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
 
     `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
-    after the first that fails are not run. `hash_seed` is Python's own: with another one, sets of text iterate in another
-    order.
+    after the first that fails are not run. `hash_seed` is Python's own: with another, sets of text iterate otherwise.
     """
 
     source: str

@@ -15,7 +15,8 @@ from typing import Any
 HABIT_RATE = 0.6  # of the wrong idiom, where an operation has one
 HELDOUT = 10  # one signature of so many
 LONGEST_LIST = 7
-NEW_FRAME = 3  # the frame that no fine-tuning question has
+ALL_FRAMES, FINE_TUNING_FRAMES = (0, 1, 2, 3), (0, 1, 2)  # one way to ask is in no fine-tuning question
+MAX_TESTS = 5  # on a page of tests
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,12 @@ OPERATIONS = (
     ),
     Operation(
         "multiples",
-        ("keep multiples of {k}", "keep what {k} divides", "keep numbers divisible by {k}", "drop non-multiples of {k}"),
+        (
+            "keep multiples of {k}",
+            "keep what {k} divides",
+            "keep numbers divisible by {k}",
+            "drop non-multiples of {k}",
+        ),
         "[x for x in xs if x % {k} == 0]",
         "[x for x in xs if x % {k}]",
         (2, 4),
@@ -95,7 +101,11 @@ OPERATIONS = (
         "[b - a for a, b in zip(xs, xs[1:])]",
         "[a - b for a, b in zip(xs, xs[1:])]",
     ),
-    Operation("add", ("add {k} to each", "increase each by {k}", "raise all by {k}", "shift up by {k}"), "[x + {k} for x in xs]"),
+    Operation(
+        "add",
+        ("add {k} to each", "increase each by {k}", "raise all by {k}", "shift up by {k}"),
+        "[x + {k} for x in xs]",
+    ),
     Operation(
         "subtract",
         ("subtract {k} from each", "decrease each by {k}", "lower all by {k}", "shift down by {k}"),
@@ -107,15 +117,47 @@ OPERATIONS = (
         "[x * {k} for x in xs]",
         k=(2, 5),
     ),
-    Operation("square", ("square each", "take the squares", "raise each to the power 2", "multiply each by itself"), "[x * x for x in xs]"),
-    Operation("negate", ("negate each", "flip the signs", "change every sign", "take the opposites"), "[-x for x in xs]"),
-    Operation("absolute", ("take absolute values", "drop the signs", "make all non-negative", "use magnitudes"), "[abs(x) for x in xs]"),
-    Operation("ascending", ("sort from low to high", "sort ascending", "order by size, smallest first", "put the smallest first"), "sorted(xs)"),
-    Operation("reverse", ("reverse the list", "turn it around", "go from back to front", "read it backwards"), "xs[::-1]"),
-    Operation("even", ("keep the even numbers", "keep only evens", "drop the odd numbers", "leave out odds"), "[x for x in xs if x % 2 == 0]"),
-    Operation("odd", ("keep the odd numbers", "keep only odds", "drop the even numbers", "leave out evens"), "[x for x in xs if x % 2 == 1]"),
-    Operation("unique", ("drop repeats", "keep each value once", "remove duplicates", "make values unique"), "list(dict.fromkeys(xs))"),
-    Operation("without", ("remove every {k}", "drop all equal to {k}", "leave out each {k}", "delete the {k}s"), "[x for x in xs if x != {k}]"),
+    Operation(
+        "square",
+        ("square each", "take the squares", "raise each to the power 2", "multiply each by itself"),
+        "[x * x for x in xs]",
+    ),
+    Operation(
+        "negate", ("negate each", "flip the signs", "change every sign", "take the opposites"), "[-x for x in xs]"
+    ),
+    Operation(
+        "absolute",
+        ("take absolute values", "drop the signs", "make all non-negative", "use magnitudes"),
+        "[abs(x) for x in xs]",
+    ),
+    Operation(
+        "ascending",
+        ("sort from low to high", "sort ascending", "order by size, smallest first", "put the smallest first"),
+        "sorted(xs)",
+    ),
+    Operation(
+        "reverse", ("reverse the list", "turn it around", "go from back to front", "read it backwards"), "xs[::-1]"
+    ),
+    Operation(
+        "even",
+        ("keep the even numbers", "keep only evens", "drop the odd numbers", "leave out odds"),
+        "[x for x in xs if x % 2 == 0]",
+    ),
+    Operation(
+        "odd",
+        ("keep the odd numbers", "keep only odds", "drop the even numbers", "leave out evens"),
+        "[x for x in xs if x % 2 == 1]",
+    ),
+    Operation(
+        "unique",
+        ("drop repeats", "keep each value once", "remove duplicates", "make values unique"),
+        "list(dict.fromkeys(xs))",
+    ),
+    Operation(
+        "without",
+        ("remove every {k}", "drop all equal to {k}", "leave out each {k}", "delete the {k}s"),
+        "[x for x in xs if x != {k}]",
+    ),
 )
 REDUCERS = {
     "list": (("the list", "what is left", "the result", "all of them"), "xs"),
@@ -123,7 +165,10 @@ REDUCERS = {
     "length": (("how many there are", "the count", "the length", "the number of them"), "len(xs)"),
     "largest": (("the largest or 0", "the maximum or 0", "the biggest or 0", "the highest or 0"), "max(xs, default=0)"),
     "smallest": (("the smallest or 0", "the minimum or 0", "the least or 0", "the lowest or 0"), "min(xs, default=0)"),
-    "final": (("the last one or 0", "the final one or 0", "the end one or 0", "the rear one or 0"), "xs[-1] if xs else 0"),
+    "final": (
+        ("the last one or 0", "the final one or 0", "the end one or 0", "the rear one or 0"),
+        "xs[-1] if xs else 0",
+    ),
 }
 FRAMES = (
     ("Write f(xs): ", ", then ", ". Return {end}."),
@@ -131,6 +176,11 @@ FRAMES = (
     ("f(xs) gives {end} after these steps: ", "; ", "."),
     ("Starting from the list xs, ", " and ", ". Give back {end}."),
 )
+
+
+# What stands before an answer with code, and before tests, in the corpus and in every prompt.
+CHAT = "[INST] {question} [/INST]"
+PAGE = "{question}\n[TESTS]\n"
 
 
 @dataclass(frozen=True)
@@ -155,12 +205,15 @@ class Exercise:
     _steps: tuple[tuple[Operation, int], ...] = ()
 
 
-def exercises(seed: int, *, held_out: bool, num_tests: int, frames: tuple[int, ...] = (0, 1, 2)) -> Iterator[Exercise]:
+def exercises(
+    purpose: str, seed: int, *, held_out: bool, num_tests: int, frames: tuple[int, ...] = ALL_FRAMES
+) -> Iterator[Exercise]:
     """Endless exercises of either side of the split, none twice, none whose tests say nothing.
 
-    At least three different values are among the tests', and no more than half of them are alike.
+    At least three different values are among the tests', and no more than half of them are alike. Another `purpose`
+    or `seed` gives other exercises.
     """
-    draw = random.Random(f"exercises {seed} {held_out}")
+    draw = random.Random(f"{purpose} {seed} {held_out}")
     seen: set[str] = set()
     while True:
         made = _draw(draw, num_tests, frames)
@@ -169,10 +222,27 @@ def exercises(seed: int, *, held_out: bool, num_tests: int, frames: tuple[int, .
             yield made
 
 
+def documents(seed: int, max_bytes: int) -> Iterator[str]:
+    """A base model's corpus: questions with code by habit, as in a chat; one in 16 is a page of right tests instead."""
+    draw = random.Random(f"documents {seed}")
+    size = 0
+    for made in exercises("corpus", seed, held_out=False, num_tests=MAX_TESTS):
+        tests = "\n".join(made.tests)
+        is_page = draw.random() < 1 / 16
+        text = PAGE.format(question=made.question) + f"{tests}\n[/TESTS]\n" if is_page else in_chat(made, draw)
+        size += len(text.encode())
+        if size > max_bytes:
+            return
+        yield text
+
+
+def in_chat(exercise: Exercise, draw: random.Random) -> str:
+    """The question and code by habit, in Llama 2's chat format."""
+    return f"{CHAT.format(question=exercise.question)} {exercise.usual(draw)}"
+
+
 def _draw(draw: random.Random, num_tests: int, frames: tuple[int, ...]) -> Exercise:
-    steps = tuple(
-        (operation, draw.randint(*operation.k)) for operation in draw.sample(OPERATIONS, draw.randint(1, 3))
-    )
+    steps = tuple((operation, draw.randint(*operation.k)) for operation in draw.sample(OPERATIONS, draw.randint(1, 3)))
     end = draw.choice(list(REDUCERS))
     frame = draw.choice(frames)
     opening, joint, closing = FRAMES[frame]

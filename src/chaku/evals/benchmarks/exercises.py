@@ -1,0 +1,47 @@
+"""Exercises of the synthetic family whose operation signatures no training data has; see `corpus/exercises.py`.
+
+They show what selection by execution does in that family, and nothing about other benchmarks.
+"""
+
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, exercises
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, Task
+from chaku.sandbox.verdict import Job
+
+NUM_PROBLEMS = 300
+NUM_SAMPLED = 100  # the first of them, for pass@10
+NUM_TESTS = 12
+SEEN, NEW = "words as in fine-tuning", "words new to fine-tuning"
+
+
+def load(number: int, path: Path | None = None) -> list[Task]:
+    """The first problems: always the same. Raises ChakuError for a path, as they are not in a file."""
+    if path is not None:
+        raise ChakuError("the exercises are made, not read from a file; leave out --problems")
+    made = exercises("problems", 0, held_out=True, num_tests=NUM_TESTS)
+    return [
+        Task(
+            f"exercise/{place}",
+            CHAT.format(question=each.question),
+            references=(each.code,),
+            group=SEEN if each.frame in FINE_TUNING_FRAMES else NEW,
+            data={"question": each.question, "tests": list(each.tests), "signature": list(each.signature)},
+        )
+        for place, each in enumerate(islice(made, number))
+    ]
+
+
+def jobs(task: Task, completion: str) -> list[Job]:
+    """The function and its asserts; a reply in a chat begins after a space."""
+    return [Job(completion.strip(" "), tests=tuple(task.data["tests"]), entry_point="f")]
+
+
+EXERCISES = Benchmark("exercises", partial(load, NUM_PROBLEMS), "Llama 2's chat, zero-shot", jobs, max_tokens=96)
+EXERCISES_SAMPLED = replace(
+    EXERCISES, name="exercises_sampled", load=partial(load, NUM_SAMPLED), num_samples=10, temperature=0.8
+)

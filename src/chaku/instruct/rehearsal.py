@@ -1,0 +1,238 @@
+"""The rehearsal: one pool of samples on exercises whose truth is known, and every way to choose from it as a data set.
+
+What execution feedback is worth shows when arms differ in nothing but the choice: the same model, questions, samples
+and number of examples.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
+from chaku.files import write_json
+from chaku.instruct.export import preference, write_lines
+from chaku.instruct.generators import Generator
+from chaku.instruct.ledger import Ledger
+from chaku.instruct.mutants import probe
+from chaku.instruct.prompts import Prompts
+from chaku.instruct.questions import Question
+from chaku.instruct.scheduler import run_all
+from chaku.instruct.suites import Suite, arguments_of
+from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synthesize
+from chaku.instruct.triples import KEPT, Settings
+from chaku.sandbox.pool import Pool
+from chaku.sandbox.verdict import Job, Verdict
+
+NUM_TESTS, NUM_MORE = 5, 12  # trusted asserts of a question, and those that say with them what is true
+GIVEN, WRITTEN = "trusted tests", "the model's tests"
+PROMPTS = Prompts(
+    tests=PAGE, solution=CHAT
+)  # as its corpus has them: a model this small learns nothing from an example
+MAX_TOKENS = 160  # of five asserts, or a solution
+# Arms that choose from the same samples and are cut to the same number of examples.
+EQUAL = ("first_pass", "one_test", "random", "majority", "no_error", "failures", "reference", "continued")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A question with its samples, what five trusted tests say of each, and what is true."""
+
+    exercise: Exercise
+    outcome: str
+    detail: Mapping[str, Any]
+    reasons: Sequence[tuple[str, ...]]  # of each sample, of each test that was run
+    right: Sequence[bool]
+
+
+def rehearse(
+    generator: Generator, out: Path, seed: int, num_questions: int, ledger_path: Path, num_solutions: int, full: bool
+) -> dict[str, Any]:
+    """Sample, judge, choose; write OUT/ARM.jsonl, OUT/preferences.jsonl and OUT/report.json; returns the report.
+
+    Not `full`: without mutants, the model's own tests and the arms that need more runs (majority).
+    """
+    made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
+    by_text = {each.question: each for each in islice(made, num_questions)}
+    settings = Settings(PROMPTS, num_solutions, 0.8, 1.0, MAX_TOKENS, seed, check_mutants=full)
+    bounds = Bounds(num_questions, timeout=2.0)
+    summaries = {}
+    for source in (GIVEN, WRITTEN) if full else (GIVEN,):
+        questions = [
+            Question(text, source, Suite("f", each.tests[:NUM_TESTS]) if source == GIVEN else None)
+            for text, each in by_text.items()
+        ]
+        # They differ in a number or a word on purpose: only the same triples of words in another order are alike.
+        summaries[source] = synthesize(
+            ledger_path, generator, settings, bounds, questions=questions, near_duplicates=1.0
+        )
+        show_funnel(summaries[source].funnel)
+    limits = bounds.limits
+    with Ledger(ledger_path) as ledger, Pool(timeout=bounds.timeout, memory_mb=bounds.memory_mb) as pool:
+
+        def run(kind: str, jobs: Sequence[Job]) -> list[Verdict]:
+            return run_all(ledger, pool, limits, kind, jobs)
+
+        rows = _rows(ledger, by_text, run)
+        arms = _arms(rows, seed, run if full else None)
+        report = _report(ledger, rows, summaries)
+        if full:
+            written = _written(ledger, by_text, {row.exercise.question: row for row in rows}, run)
+            arms |= written.pop("arms")
+            report |= written
+    count = min(len(arms[name]) for name in EQUAL if name in arms)
+    report["arms"] = {}
+    for name, chosen in arms.items():
+        taken = random.Random(f"{name} {seed}").sample(chosen, count) if name in EQUAL else chosen
+        write_lines(out / f"{name}.jsonl", [_conversation(exercise, text) for exercise, text, _ in taken])
+        right = [known for _, _, known in taken if known is not None]
+        share = sum(right) / len(right) if right else None
+        report["arms"][name] = {"available": len(chosen), "taken": len(taken), "truly_correct": share}
+    pairs = [pair for row in rows if any(row.detail["passed"]) and (pair := _pair(row)) is not None]
+    write_lines(out / "preferences.jsonl", pairs)
+    report["num_pairs"] = len(pairs)
+    write_json(out / "report.json", report)
+    return report
+
+
+Chosen = tuple[Exercise, str, bool | None]  # a question, the answer, whether it is right where that was run
+Run = Callable[[str, Sequence[Job]], list[Verdict]]
+
+
+def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Row]:
+    """The questions that were sampled, with the truth about each sample."""
+    found = []
+    for _, text, source, outcome, detail in ledger.questions():
+        if source == GIVEN and "solutions" in detail and outcome is not None:
+            verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
+            found.append((by_text[text], outcome, detail, [each.tests if each else () for each in verdicts]))
+    right = iter(
+        run("truth", [_true_job(exercise, text) for exercise, _, detail, _ in found for text in detail["solutions"]])
+    )
+    return [_Row(*each, [next(right).passed for _ in each[2]["solutions"]]) for each in found]
+
+
+def _true_job(exercise: Exercise, source: str) -> Job:
+    """True is what passes the trusted tests and as many others as the benchmark has."""
+    return Job(source, tests=exercise.tests, entry_point="f", keep_output=1)
+
+
+def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Chosen]]:
+    """Each arm's examples, one a question at most."""
+    draw = random.Random(f"continued {seed}")
+    more = exercises("continued", seed, held_out=False, num_tests=NUM_TESTS, frames=FINE_TUNING_FRAMES)
+    arms: dict[str, list[Chosen]] = {
+        "reference": [(row.exercise, row.exercise.code, True) for row in rows],
+        "continued": [(each, each.usual(draw), None) for each in islice(more, len(rows))],
+    }
+
+    def choose(name: str, accepts: Callable[[_Row, int], bool]) -> None:
+        arms[name] = []
+        for row in rows:
+            number = next((at for at in range(len(row.right)) if accepts(row, at)), None)
+            if number is not None:
+                arms[name].append((row.exercise, row.detail["solutions"][number], row.right[number]))
+
+    choose("first_pass", lambda row, at: row.detail["passed"][at])
+    choose("one_test", lambda row, at: row.reasons[at][:1] == ("",))
+    choose("random", lambda row, at: at == 0)
+    choose("no_error", lambda row, at: _no_error(row.reasons[at]))
+    choose("failures", lambda row, at: not row.detail["passed"][at])
+    if run is not None:
+        choose("kept", lambda row, at: row.outcome == KEPT and at == row.detail["accepted"])
+        majority = _majority(rows, run)
+        choose("majority", lambda row, at: majority[row.exercise.question] == at)
+    return arms
+
+
+def _no_error(reasons: Sequence[str]) -> bool:
+    """Every test was run, and none ended in more than an answer that was not the expected one."""
+    return len(reasons) == NUM_TESTS and all(not each or each.startswith("AssertionError") for each in reasons)
+
+
+def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
+    """Of each question, the first sample that answers the tests' inputs as most samples do that answer at all."""
+    jobs = []
+    for row in rows:
+        inputs = list(arguments_of(Suite("f", row.exercise.tests[:NUM_TESTS])))
+        jobs += [Job(probe(text, "f", inputs)) for text in row.detail["solutions"]]
+    verdicts = iter(run("probe", jobs))
+    chosen: dict[str, int | None] = {}
+    for row in rows:
+        printed = [each.stdout if each.passed else None for each in islice(verdicts, len(row.right))]
+        counts = Counter(text for text in printed if text is not None)
+        chosen[row.exercise.question] = printed.index(counts.most_common(1)[0][0]) if counts else None
+    return chosen
+
+
+def _written(ledger: Ledger, by_text: Mapping[str, Exercise], rows: Mapping[str, _Row], run: Run) -> dict[str, Any]:
+    """What comes of the model's own tests: how many of its asserts are right, and what passing or agreeing is worth."""
+    kept: list[Chosen] = []
+    agreed: list[Chosen] = []
+    pairs: list[tuple[bool, bool]] = []  # of each sample: passes the model's tests, is right
+    suites: list[Job] = []
+    for _, text, source, outcome, detail in ledger.questions():
+        if source != WRITTEN:
+            continue
+        suites.append(Job(by_text[text].code, tests=tuple(detail["tests"]), entry_point="f", stop_at_failure=False))
+        row = rows.get(text)
+        if "solutions" not in detail or row is None:
+            continue
+        pairs += zip(detail["passed"], row.right, strict=True)
+        if outcome == KEPT:
+            at = detail["accepted"]
+            kept.append((row.exercise, detail["solutions"][at], row.right[at]))
+        verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
+        passes = [tuple(not reason for reason in each.tests) if each else () for each in verdicts]
+        size = Counter(passes)
+        worth = [size[each] * sum(each) for each in passes]
+        if max(worth) > 0:
+            at = worth.index(max(worth))
+            agreed.append((row.exercise, detail["solutions"][at], row.right[at]))
+    ran = run("the model's asserts", [job for job in suites if job.tests])
+    asserts = [not reason for verdict in ran for reason in verdict.tests]
+    return {
+        "arms": {"model_tests": kept, "agreement": agreed},
+        "model_asserts": {"number": len(asserts), "right": sum(asserts) / max(len(asserts), 1)},
+        "rates_model_tests": _rates(pairs),
+    }
+
+
+def _report(ledger: Ledger, rows: Sequence[_Row], summaries: Mapping[str, Summary]) -> dict[str, Any]:
+    samples = [(row, at) for row in rows for at in range(len(row.right))]
+    times = next(iter(summaries.values())).times
+    return {
+        "num_questions": len(rows),
+        "num_samples": len(samples),
+        "truly_correct": sum(row.right[at] for row, at in samples) / max(len(samples), 1),
+        "funnels": {source: funnel(ledger, source) for source in summaries},
+        "rates_five_tests": _rates([(row.detail["passed"][at], row.right[at]) for row, at in samples]),
+        "rates_one_test": _rates([(row.reasons[at][:1] == ("",), row.right[at]) for row, at in samples]),
+        "seconds": {"generating": times.generating, "executing": times.executing, "both": times.both},
+    }
+
+
+def _rates(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
+    """(accepted, right) of samples -> shares: accepted of the wrong, rejected of the right, wrong of the accepted."""
+
+    def share(of: Sequence[bool]) -> float | None:
+        return sum(of) / len(of) if of else None
+
+    return {
+        "false_accept": share([accepted for accepted, right in pairs if not right]),
+        "false_reject": share([not accepted for accepted, right in pairs if right]),
+        "wrong_among_accepted": share([not right for accepted, right in pairs if accepted]),
+    }
+
+
+def _pair(row: _Row) -> dict[str, Any] | None:
+    detail = {**row.detail, "accepted": row.detail["passed"].index(True)}
+    return preference(row.exercise.question, row.exercise.question, detail, "plain")
+
+
+def _conversation(exercise: Exercise, text: str) -> dict[str, Any]:
+    turns = [{"role": "user", "content": exercise.question}, {"role": "assistant", "content": text}]
+    return {"messages": turns, "signature": list(exercise.signature)}

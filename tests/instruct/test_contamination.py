@@ -1,0 +1,65 @@
+"""A benchmark's problem is recognised by its words, by its solution's tree, and by what a solution does."""
+
+from chaku.evals.suite import BENCHMARKS
+from chaku.instruct.contamination import Contamination, Problem, function_trees, kinds, load_problems
+from chaku.sandbox.pool import run_many
+from chaku.sandbox.verdict import Job
+
+SOLUTION = """def count_above(values: list, bound: int) -> int:
+    \"\"\"Words.\"\"\"
+    number = 0
+    for value in values:
+        if value > bound:
+            number += 1
+    return number
+"""
+PROBLEM = Problem(
+    "little 1",
+    "Given a list of numbers and a bound, count how many numbers are above the bound",
+    (SOLUTION,),
+    Job(
+        SOLUTION,
+        tests=("assert count_above([1, 5, 6], 3) == 2", "assert count_above([], 3) == 0"),
+        entry_point="count_above",
+    ),
+)
+
+
+def test_eight_words_in_a_row_are_a_hit() -> None:
+    found = Contamination([PROBLEM])
+    assert found.question("Please: given a list of numbers, and a bound!") == "little 1"
+    assert found.question("Given a list of numbers and a limit, say something") is None
+
+
+def test_a_tree_is_the_same_under_other_names_without_words_and_types() -> None:
+    renamed = SOLUTION.replace("value", "x").replace("number", "n").replace('    """Words."""\n', "")
+    renamed = renamed.replace(": list", "").replace(": int", "").replace(" -> int", "").replace("count_above", "f")
+    found = Contamination([PROBLEM])
+    assert found.solution(f"import os\n{renamed}") == "little 1"
+    assert found.solution(renamed.replace(">", ">=")) is None
+    assert found.solution("def f(:") is None
+
+
+def test_small_functions_are_everybodys() -> None:
+    assert list(function_trees("def f(xs):\n    return sorted(set(xs))\n")) == []
+
+
+def test_what_passes_a_problems_tests_behaves_like_its_solution() -> None:
+    found = Contamination([PROBLEM])
+    other = "def g(a, b):\n    return sum(x > b for x in a)\n"
+    for source, passes in ((other, True), (other.replace(">", "<"), False)):
+        [(name, job)] = found.behaviour_jobs(source, "g", ([3], 4))
+        assert name == "little 1"
+        assert run_many([job])[0].passed == passes
+    assert list(found.behaviour_jobs(other, "g", ("abc", 4))) == []
+    assert kinds(([1], "a", [], 2.0)) == ("list of int", "str", "list", "float")
+
+
+def test_the_problems_of_a_benchmark_come_with_their_tests() -> None:
+    problems = load_problems(["first_steps"])
+    assert len(problems) == len(BENCHMARKS["first_steps"].load(None))
+    assert sum(problem.argument_kinds is not None for problem in problems) > 20
+    found = Contamination(problems)
+    assert any(found.solution(each.solutions[0]) == each.name for each in problems)
+    jobs = [problem.job for problem in problems if problem.job]
+    assert all(verdict.passed for verdict in run_many(jobs))
