@@ -117,7 +117,7 @@ def _train(examples: list[dict[str, str]], steps: int) -> Engine:
                 labels[number, start : len(row)] = torch.tensor(row[start:])
             loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), labels[:, 1:].flatten())
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             bar.advance(1, f"loss {float(loss.detach()):.3f}")
