@@ -42,23 +42,6 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
 
     Names that have no such neighbour stay, for `check` to report.
     """
-<<<<<<< HEAD
-    try:
-        tree = parse(sql, schema)
-    except Refused:
-        return sql, []
-    changes = []
-    for problem, identifier in _problems(tree, schema):
-        near = [name for name in problem.nearest if likeness(problem.name, name) >= SAME]
-        if identifier is not None and near and (len(near) == 1 or likeness(problem.name, near[1]) < SAME):
-            quoted = quote_name(near[0], schema.dialect) != near[0] or (
-                schema.dialect == "postgres" and not near[0].islower()
-            )
-            identifier.set("this", near[0])
-            identifier.set("quoted", quoted)
-            changes.append(f"{problem.name} was read as {near[0]}")
-    return (tree.sql(dialect=schema.dialect, comments=False), list(dict.fromkeys(changes))) if changes else (sql, [])
-=======
     changes: dict[str, None] = {}
     for _ in range(FIXES):  # a name that was read as another may have been a result's name elsewhere in the query
         try:
@@ -81,7 +64,6 @@ def _plainly_meant(problem: Problem) -> str:
     """The one name that is as good as the same, or nothing."""
     near = [name for name in problem.nearest if likeness(problem.name, name) >= SAME]
     return near[0] if len(near) == 1 else ""
->>>>>>> s2
 
 
 def parse(sql: str, schema: Schema) -> "exp.Expr":
