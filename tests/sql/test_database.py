@@ -156,6 +156,28 @@ def test_duckdb_changes_nothing_and_stops_in_time_with_and_without_the_parse_tre
     assert database.run("SELECT count(*) FROM t").rows == [(2000,)]
 
 
+OUTSIDE = [
+    "SELECT * FROM read_text('/etc/passwd')",
+    "COPY t TO '{outside}'",
+    "ATTACH '{outside}'",
+    "INSTALL httpfs",
+    "SET enable_external_access = true",
+    "INSERT INTO t VALUES (1, 'x')",
+]
+
+
+@pytest.mark.parametrize("statement", OUTSIDE)
+def test_duckdbs_own_settings_alone_stop_what_changes_or_looks_outside(duck, statement):
+    import duckdb
+
+    from chaku.sql.query_process import DUCKDB_CONFIG
+
+    _, path = duck
+    with duckdb.connect(str(path), read_only=True, config=DUCKDB_CONFIG) as connection, pytest.raises(duckdb.Error):
+        connection.execute(statement.format(outside=path.parent / "outside"))
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
 @pytest.fixture(scope="module")
 def postgres():
     psycopg = pytest.importorskip("psycopg", reason="needs the sql extra")

@@ -1,11 +1,16 @@
+import errno
 import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from chaku.errors import ChakuError
-from chaku.sql.execute import SQLiteRunner
+from chaku.sql import query_process
+from chaku.sql.execute import PROGRAM, SQLiteRunner
 
 TIMEOUT = 0.3
 
@@ -183,3 +188,38 @@ def test_a_missing_file_is_named_and_a_file_of_another_kind_fails(runner, tmp_pa
         runner.run(tmp_path / "absent.sqlite", "SELECT 1")
     (tmp_path / "text.sqlite").write_text("this is no database, however long it may be" * 40)
     assert "not a database" in runner.run(tmp_path / "text.sqlite", "SELECT * FROM t").reason
+
+
+WRITES = ["DROP TABLE items", "DELETE FROM items", "INSERT INTO items (name) VALUES ('x')", "CREATE TABLE t (a)"]
+
+
+@pytest.mark.parametrize("statement", WRITES)
+def test_each_layer_of_sqlite_alone_stops_a_write(database, statement):
+    before = database.read_bytes()
+    opened, readonly = query_process.open_sqlite(str(database)), "readonly database"
+    with closing(opened) as read_only, pytest.raises(sqlite3.OperationalError, match=readonly):
+        read_only.execute(statement)
+    with closing(sqlite3.connect(database, isolation_level=None)) as writable:
+        writable.execute("PRAGMA query_only = 1")
+        with pytest.raises(sqlite3.OperationalError, match=readonly):
+            writable.execute(statement)
+    with closing(sqlite3.connect(database, isolation_level=None)) as writable:
+        refusals = []
+        writable.set_authorizer(lambda *action: query_process._authorize(refusals, *action))
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            writable.execute(statement)
+        assert refusals
+    assert database.read_bytes() == before
+
+
+def test_the_childs_limits_alone_keep_it_from_writing_a_file_and_from_taking_all_memory(tmp_path):
+    program = (
+        "import runpy, sys; module = runpy.run_path(sys.argv[1]); module['_limit'](1 << 29)\n"
+        "try:\n    file = open(sys.argv[2], 'w'); file.write('x'); file.close()\n"
+        "except OSError as error: print('write:', error.errno)\n"
+        "try: bytes(1 << 30)\nexcept MemoryError: print('memory')\n"
+    )
+    command = [sys.executable, "-I", "-c", program, str(PROGRAM), str(tmp_path / "outside")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["write:", str(errno.EFBIG), "memory"]
+    assert not (tmp_path / "outside").exists() or (tmp_path / "outside").read_bytes() == b""

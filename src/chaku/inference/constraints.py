@@ -22,6 +22,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int] = ()):
         self.llguidance = _import()
+        self.executor = self.llguidance.LLExecutor()
         self.size = tokenizer.vocab_size
         self.end_ids = sorted({tokenizer.eos_id, *end_ids})
         wrapper = self.llguidance.TokenizerWrapper(_Tokens(tokenizer))
@@ -55,8 +56,7 @@ class Masks:
     """
 
     def __init__(self, constraint: Constraint, matchers: list[Any]):
-        self._constraint, self._matchers = constraint, matchers
-        self._executor = constraint.vocabulary.llguidance.LLExecutor()
+        self._vocabulary, self._matchers = constraint.vocabulary, matchers
         self._thread = ThreadPoolExecutor(1)
         self.prepare()
 
@@ -87,14 +87,17 @@ class Masks:
 
     def _compute(self) -> np.ndarray:
         """(rows, vocab) bool."""
-        vocab_size = self._constraint.vocabulary.size
+        vocab_size = self._vocabulary.size
         bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
         running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
-        if running:
-            self._executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
+        if len(running) == 1:  # without the executor's threads
+            [(matcher, row)] = running
+            matcher.unsafe_compute_mask_ptr(bits[row].ctypes.data, bits.shape[1] * 4)
+        elif running:
+            self._vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
         allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
         # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
-        allowed[np.ix_(~allowed.any(axis=1), np.array(self._constraint.vocabulary.end_ids))] = True
+        allowed[np.ix_(~allowed.any(axis=1), np.array(self._vocabulary.end_ids))] = True
         return allowed
 
 
