@@ -93,9 +93,10 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
         (["infill", "CHECKPOINT", "NO_MARK", "--prefix", "x"], "a file, or --prefix and --suffix: not both"),
         (["complete", "CHECKPOINT", "x", "--temperature", "-1"], "temperature is -1.0"),
         (["complete", "CHECKPOINT", "x", "--max-tokens", "64"], "fills the context"),
-        (["eval", "CHECKPOINT", "--benchmark", "nothing"], "there is no benchmark 'nothing'"),
-        (["eval", "CHECKPOINT", "--benchmark", "perplexity"], "give --corpus"),
-        (["eval", "CHECKPOINT", "--benchmark", "perplexity", "--corpus", "/nowhere"], "/nowhere has no heldout-"),
+        (
+            ["eval", "run", "CHECKPOINT", "--benchmark", "perplexity", "--corpus", "/nowhere"],
+            "/nowhere has no heldout-",
+        ),
         (["run", "/nowhere.toml"], "does not exist"),
         (["report", "/nowhere"], "is not a run directory"),
         (["corpus", "build", "--out", "OUT"], "no sources"),
@@ -126,9 +127,9 @@ def test_corpus_build_and_eval(checkpoint, tmp_path, capsys):
     summary = json.loads(capsys.readouterr().out)
     assert sum(row["documents"] for row in summary["kept"]) == 180
     arguments = ["--corpus", str(tmp_path / "corpus"), "--out", str(tmp_path / "results"), "--json"]
-    assert main(["eval", str(checkpoint), "--benchmark", "bits_per_byte", *arguments]) == 0
+    assert main(["eval", "run", str(checkpoint), "--benchmark", "bits_per_byte", *arguments]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result == json.loads((tmp_path / "results" / "bits_per_byte.json").read_text())
+    assert result == json.loads((tmp_path / "results" / "results.json").read_text())
 
 
 def test_doctor(capsys):

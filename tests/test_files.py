@@ -9,7 +9,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.files import atomic_directory, atomic_file, read_json, remove_directory, write_json
-from chaku.sandbox.bubblewrap import check_sandbox
+from chaku.sandbox.probe import check_sandbox
 
 mounts = pytest.mark.skipif(check_sandbox() is not None, reason="bubblewrap mounts no file systems here")
 

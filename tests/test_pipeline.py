@@ -153,7 +153,7 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
         ("chaku.pipeline.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.load_model", 2),  # between code and long
-        ("chaku.evals.suite.write_json", 2),  # within the evaluation
+        ("chaku.evals.stage.write_json", 2),  # within the evaluation
         ("chaku.pipeline.write_report", 1),  # at the very end
     ],
 )

@@ -9,14 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku import cli_sandbox
+from chaku import cli_eval, cli_sandbox
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
-    from chaku.model.quantization import Scheme
-
 
 QUANTIZED = ("int8", "int4")
 MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
@@ -81,15 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
-    evaluating = verbs.add_parser("eval", parents=[common], help="measure a checkpoint")
-    evaluating.add_argument("model", help=MODEL)
-    evaluating.add_argument("--benchmark", action="append", required=True, help="may be given several times")
-    evaluating.add_argument("--quantize", choices=QUANTIZED, help="measure a second time with quantised weights")
-    evaluating.add_argument("--corpus", type=Path, help="a built corpus, for the held-out benchmarks")
-    evaluating.add_argument("--training-length", type=int, help="tokens of a training sequence (default: the model's)")
-    evaluating.add_argument("--out", type=Path, help="write one JSON file a benchmark here")
-    evaluating.add_argument("--json", action="store_true")
-    evaluating.set_defaults(command=_eval)
+    evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
+    cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")
     converting.add_argument("source", help=MODEL)
@@ -169,14 +160,16 @@ def _corpus_build(options: argparse.Namespace) -> None:
 
 
 def _complete(options: argparse.Namespace) -> None:
+    from chaku.inference.load import load_engine
     from chaku.inference.prompts import complete
 
     prompt = sys.stdin.read() if options.prompt in (None, "-") else options.prompt
-    engine = _engine(options.model, options.quantize)
+    engine = load_engine(options.model, options.quantize)
     _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
 
 
 def _infill(options: argparse.Namespace) -> None:
+    from chaku.inference.load import load_engine
     from chaku.inference.prompts import infill, split_fill_me
 
     if options.prefix is not None or options.suffix is not None:
@@ -187,7 +180,7 @@ def _infill(options: argparse.Namespace) -> None:
         prefix, suffix = split_fill_me(sys.stdin.read())
     else:
         prefix, suffix = split_fill_me(_read(Path(options.file)))
-    engine = _engine(options.model, options.quantize)
+    engine = load_engine(options.model, options.quantize)
     room = engine.model.config.max_position_embeddings - options.max_tokens
     ids = infill(engine.tokenizer, prefix, suffix, mode=options.mode, max_length=max(room, 8))
     around = (prefix, suffix) if options.whole else ("", "")
@@ -223,49 +216,11 @@ def _generate(
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
 
 
-def _engine(name: str, quantize: "Scheme | None" = None) -> "Engine":
-    from chaku.checkpoint.formats import load_model
-    from chaku.checkpoint.huggingface import find_checkpoint
-    from chaku.inference.engine import Engine
-    from chaku.tokens.tokenizer import Tokenizer
-
-    path = find_checkpoint(name)
-    return Engine(load_model(path, scheme=quantize).eval(), Tokenizer.load(path))
-
-
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ChakuError(f"cannot read {path}: {error}") from error
-
-
-def _eval(options: argparse.Namespace) -> None:
-    from chaku.evals.suite import evaluate_model
-    from chaku.files import write_json
-    from chaku.model.quantization import quantize, weights_bytes
-    from chaku.recipe import Evals
-
-    engine = _engine(options.model)
-    length = options.training_length or engine.model.config.max_position_embeddings
-
-    def measure() -> list[dict]:
-        return [evaluate_model(engine, each, Evals(), options.corpus, length) for each in options.benchmark]
-
-    results = measure()
-    if options.quantize:
-        num_bytes = [weights_bytes(engine.model)]
-        quantize(engine.model, options.quantize)
-        num_bytes.append(weights_bytes(engine.model))
-        about = {"scheme": options.quantize, "weights_bytes_before": num_bytes[0], "weights_bytes_after": num_bytes[1]}
-        results = [
-            {**before, "quantized": {**about, "results": after["results"]}}
-            for before, after in zip(results, measure(), strict=True)
-        ]
-    for benchmark, result in zip(options.benchmark, results, strict=True):
-        if options.out:
-            write_json(options.out / f"{benchmark}.json", result)
-        print(json.dumps(result, indent=None if options.json else 2, ensure_ascii=False))
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from chaku.errors import ChakuError
-from chaku.evals.humaneval import find_humaneval
+from chaku.evals import humaneval
+from chaku.evals.problem_files import find_file
 from chaku.sandbox import languages
 from chaku.sandbox.probe import about_isolation
 
@@ -36,7 +37,7 @@ def examine() -> list[str]:
         except PackageNotFoundError:
             lines.append(f"optional {package} is not installed; {use}")
     try:
-        lines.append(f"ok       HumanEval in {find_humaneval()}")
+        lines.append(f"ok       HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}")
     except ChakuError as error:
         lines.append(f"optional HumanEval is not there: {error}")
     if shutil.which("git") is None:

@@ -23,7 +23,7 @@ from chaku.console import Bar, progress, say, short
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
 from chaku.errors import ChakuError
-from chaku.evals.suite import evaluate_stage
+from chaku.evals.stage import evaluate_stage
 from chaku.files import read_json, remove_directory, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill

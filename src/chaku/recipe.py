@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
+from chaku.evals.settings import Evals
+from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
 from chaku.tokens.infilling import InfillingConfig
@@ -86,18 +88,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Evals:
-    """Which benchmarks run on which stages, and their sizes."""
-
-    stages: tuple[str, ...] = ()
-    benchmarks: tuple[str, ...] = ()
-    max_bytes_per_language: int = 60_000
-    num_examples: int = 64
-    retrieval_examples: int = 16
-    num_long_documents: int = 8
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A whole run. See docs/recipes.md for the file, and recipes/ for examples."""
 
@@ -111,9 +101,6 @@ class Recipe:
     budget: Budget | None = None
     seed: int = 1
     num_threads: int | None = None
-
-
-BENCHMARKS = ("bits_per_byte", "infilling", "perplexity", "key_retrieval", "first_steps", "humaneval")
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -243,8 +230,8 @@ def _check(recipe: Recipe, where: str) -> None:
         if name not in recipe.stages:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
     for name in recipe.evals.benchmarks:
-        if name not in BENCHMARKS:
-            raise ChakuError(f"{where}: evals.benchmarks names {name!r}; there are {', '.join(BENCHMARKS)}")
+        if name not in HELDOUT_MEASURES and name not in BENCHMARKS:
+            raise ChakuError(f"{where}: evals.benchmarks: {no_such_benchmark(name)}")
 
 
 def lineage(recipe: Recipe, name: str) -> list[str]:

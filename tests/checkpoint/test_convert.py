@@ -201,7 +201,7 @@ def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(scheme
     capsys.readouterr()
     write_files(tmp_path / "files")
     build_corpus([guess_source(tmp_path / "files")], tmp_path / "corpus", heldout_fraction=0.2)
-    command = ["eval", str(checkpoint), "--benchmark", "perplexity", "--benchmark", "bits_per_byte", "--json"]
+    command = ["eval", "run", str(checkpoint), "--benchmark", "perplexity", "--benchmark", "bits_per_byte", "--json"]
     assert main([*command, "--corpus", str(tmp_path / "corpus"), "--quantize", scheme]) == 0
     perplexity, bits = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     for before, after in ((result["results"], result["quantized"]["results"]) for result in (perplexity, bits)):

@@ -1,5 +1,6 @@
-"""A little corpus and a tiny model that has not learnt anything."""
+"""A little corpus, a tiny model that has not learnt anything, and a file of three problems."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -31,3 +32,36 @@ def tokenizer(corpus):
 def engine(tokenizer):
     torch.manual_seed(0)
     return Engine(Llama(replace(PRESETS["tiny"], max_position_embeddings=256)).eval(), tokenizer)
+
+
+PROBLEMS = [
+    {
+        "task_id": f"Little/{name}",
+        "prompt": f'def {name}(a, b):\n    """Return {sign} of a and b."""\n',
+        "canonical_solution": f"    return a {sign} b\n",
+        "test": f"def check(candidate):\n    assert candidate(6, 3) == {6 + 3 if sign == '+' else 6 * 3}\n",
+        "entry_point": name,
+    }
+    for name, sign in (("add", "+"), ("times", "*"), ("plus", "+"))
+]
+
+
+@pytest.fixture
+def problems(tmp_path):
+    """Three problems in HumanEval's form."""
+    path = tmp_path / "problems.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in PROBLEMS))
+    return path
+
+
+@pytest.fixture
+def write_samples(tmp_path):
+    """Writes (task_id, completion) pairs as a file of samples."""
+
+    def write(*pairs):
+        path = tmp_path / "samples.jsonl"
+        rows = [{"task_id": task_id, "completion": completion} for task_id, completion in pairs]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write

@@ -12,10 +12,10 @@ from chaku.corpus.documents import read_documents
 from chaku.evals import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout import read_heldout, scoring_windows
 from chaku.evals.manifest import weights_sha256
-from chaku.evals.suite import evaluate_model, in_a_line
+from chaku.evals.measures import in_a_line, measure
+from chaku.evals.settings import Evals
 from chaku.inference.engine import Completion
 from chaku.model import PRESETS, Llama
-from chaku.recipe import BENCHMARKS, Evals
 
 
 class Uniform:
@@ -133,18 +133,13 @@ def test_key_retrieval_asks_the_model_itself(engine, corpus):
 @pytest.mark.parametrize("benchmark", ["bits_per_byte", "infilling", "perplexity", "key_retrieval"])
 def test_every_result_has_its_manifest(engine, corpus, benchmark):
     settings = Evals(max_bytes_per_language=3000, num_examples=3, retrieval_examples=1, num_long_documents=1)
-    result = evaluate_model(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
+    result = measure(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
     record = result["manifest"]
     assert {"chaku", "torch", "python", "model_sha256", "tokenizer_sha256", "data_sha256"} <= set(record)
     assert record["model_sha256"] == weights_sha256(engine.model)
     assert in_a_line(benchmark, result["results"])
     with pytest.raises(ChakuError, match="give --corpus"):
-        evaluate_model(engine, benchmark, settings, None, 64)
-
-
-def test_an_unknown_benchmark_is_named(engine):
-    with pytest.raises(ChakuError, match=f"no benchmark 'mbpp'; there are {', '.join(BENCHMARKS)}"):
-        evaluate_model(engine, "mbpp", Evals(), None, 64)
+        measure(engine, benchmark, settings, None, 64)
 
 
 def test_other_weights_other_hash():

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from chaku import ChakuError
-from chaku.evals.pass_at_k import mean_pass_at_k, pass_at_k
+from chaku.evals.pass_at_k import bootstrap_interval, mean_pass_at_k, pass_at_k
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 5, 8])
@@ -25,3 +25,14 @@ def test_the_mean_and_its_errors():
         mean_pass_at_k({}, 1)
     with pytest.raises(ValueError, match="no pass@2"):
         pass_at_k(1, 1, 2)
+
+
+def test_the_interval_is_that_of_a_share():
+    """Of 400 problems half are solved: the normal approximation is close, and the seed is fixed."""
+    values = [1.0, 0.0] * 200
+    low, high = bootstrap_interval(values)
+    assert (low, high) == bootstrap_interval(values)
+    assert low == pytest.approx(0.5 - 1.96 * 0.5 / 20, abs=0.006)
+    assert high == pytest.approx(0.5 + 1.96 * 0.5 / 20, abs=0.006)
+    assert bootstrap_interval([1.0] * 7) == (1.0, 1.0)
+    assert bootstrap_interval([0.25]) == (0.25, 0.25)

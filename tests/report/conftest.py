@@ -150,14 +150,14 @@ def evals(number: int) -> dict[str, dict[str, Any]]:
         "first_steps": {
             "num_problems": 24,
             "num_passed": number,
-            "pass_at_1": number / 24,
+            "pass_at_k": {"1": number / 24},
             "verdicts": {"failed": 22 - number, "timed_out": 2, "passed": number},
             "samples": [
                 {
                     "task_id": "first/3",
                     "prompt": "def add(a, b):\n",
                     "completion": "    return a & b\n",
-                    "status": "failed",
+                    "verdict": "failed",
                     "reason": "AssertionError",
                 }
             ],

@@ -5,20 +5,16 @@ have seen often.
 """
 
 from pathlib import Path
-from typing import Any
 
-from chaku.evals.problems import GREEDY, Problem, evaluate_problems, read_problems
-from chaku.inference.engine import Engine
-from chaku.inference.sampling import SamplingParams
+from chaku.evals import humaneval
+from chaku.evals.benchmark import Benchmark, Task
 
-PROMPT_FORM = "zero-shot, unstripped"
+FILE = Path(__file__).with_name("first_steps.jsonl")
 
 
-def load_first_steps() -> list[Problem]:
+def load(path: Path | None = None) -> list[Task]:
     """The problems, easiest first."""
-    return read_problems(Path(__file__).with_name("first_steps.jsonl"))
+    return humaneval.load("", "", path or FILE)
 
 
-def evaluate(engine: Engine, *, params: SamplingParams = GREEDY, num_workers: int | None = None) -> dict[str, Any]:
-    """Score a model; see `evaluate_problems`."""
-    return evaluate_problems(engine, load_first_steps(), params, num_workers=num_workers)
+FIRST_STEPS = Benchmark("first_steps", load, humaneval.PROMPT_FORM, humaneval.jobs, humaneval.STOPS)

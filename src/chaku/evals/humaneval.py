@@ -3,47 +3,45 @@
 The paper's form: zero-shot, the prompt unstripped, greedy for pass@1, 3 s a program.
 """
 
-import os
-from collections.abc import Sequence
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chaku.errors import ChakuError
-from chaku.evals.problems import GREEDY, Problem, evaluate_problems, read_problems
-from chaku.inference.engine import Engine
-from chaku.inference.sampling import SamplingParams
+from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.problem_files import find_file, read_rows
+from chaku.sandbox.verdict import Job
 
-FILE = Path("humaneval") / "HumanEval.jsonl.gz"
+FILE = "humaneval/HumanEval.jsonl.gz"
 URL = "https://github.com/openai/human-eval/raw/master/data/HumanEval.jsonl.gz"
+FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 PROMPT_FORM = "zero-shot, unstripped"
+# Where a completion ends: human-eval's own four (Chen et al. 2021, section 2.3: class, def, #, if, print), a decorator
+# and the fence of a Markdown block.
+STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```")
 
 
-def find_humaneval(path: Path | None = None) -> Path:
-    """The given file, or humaneval/HumanEval.jsonl.gz under $CHAKU_BENCHMARKS. Raises ChakuError when there is none."""
-    if path is not None:
-        return path
-    folder = os.environ.get("CHAKU_BENCHMARKS")
-    if not folder:
-        raise ChakuError(f"CHAKU_BENCHMARKS is not set; save {URL} as SOMEWHERE/{FILE} and set it to SOMEWHERE")
-    found = Path(folder) / FILE
-    if not found.is_file():
-        raise ChakuError(f"{found} does not exist; save {URL} there, or set CHAKU_BENCHMARKS to where it is")
-    return found
+def load(file: str, url: str, path: Path | None = None) -> list[Task]:
+    """Problems in HumanEval's form, in the file's order."""
+    path = find_file(path, file, url)
+    return unique_tasks([make_task(row) for row in read_rows(path, FIELDS)], str(path))
 
 
-def load_humaneval(path: Path | None = None) -> list[Problem]:
-    """The problems, in the file's order."""
-    return read_problems(find_humaneval(path))
+def make_task(row: dict[str, Any]) -> Task:
+    return Task(str(row["task_id"]), row["prompt"], references=(row["canonical_solution"],), data=row)
 
 
-def evaluate(
-    engine: Engine,
-    path: Path | None = None,
-    *,
-    params: SamplingParams = GREEDY,
-    ks: Sequence[int] = (1,),
-    num_problems: int | None = None,
-    num_workers: int | None = None,
-) -> dict[str, Any]:
-    """Score a model; see `evaluate_problems`. `num_problems` takes the first ones only."""
-    return evaluate_problems(engine, load_humaneval(path)[:num_problems], params, ks=ks, num_workers=num_workers)
+def jobs(task: Task, completion: str) -> list[Job]:
+    """The completed function, and the file's test called on it, as human-eval joins them."""
+    name = task.data["entry_point"]
+    test = f"{task.data['test']}\ncheck({name})"
+    return [Job(task.prompt + completion, tests=(test,), prelude=before_function(task.prompt, name), entry_point=name)]
+
+
+def before_function(prompt: str, name: str) -> str:
+    """The imports and helpers of a prompt that ends in a function to complete: the tests may use them."""
+    found = list(re.finditer(rf"^(async )?def {re.escape(name)}\b", prompt, re.MULTILINE))
+    return prompt[: found[-1].start()] if found else ""
+
+
+HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS)

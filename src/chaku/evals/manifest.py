@@ -2,46 +2,47 @@
 
 import hashlib
 import platform
-from dataclasses import asdict
-from typing import Any
-
-import torch
-from torch import nn
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import chaku
-from chaku.inference.sampling import SamplingParams
-from chaku.model.quantization import stored_tensors
+
+if TYPE_CHECKING:  # scoring needs no torch, which takes a second to import
+    from torch import nn
+
+    from chaku.inference.sampling import SamplingParams
 
 
-def manifest(
-    *,
-    model_sha256: str,
-    tokenizer_sha256: str,
-    data_sha256: str,
-    prompt_form: str | None = None,
-    sampling: SamplingParams | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
-    """A flat record to keep beside a result; `settings` are the benchmark's own (lengths, limits, seeds)."""
-    record: dict[str, Any] = {
-        "chaku": chaku.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "model_sha256": model_sha256,
-        "tokenizer_sha256": tokenizer_sha256,
-        "data_sha256": data_sha256,
+def versions() -> dict[str, str]:
+    """Of what makes a number: chaku, torch, Python."""
+    return {"chaku": chaku.__version__, "torch": version("torch"), "python": platform.python_version()}
+
+
+def manifest(*, model_sha256: str, tokenizer_sha256: str, data_sha256: str, **settings: Any) -> dict[str, Any]:
+    """A flat record to keep beside a result; `settings` are the measure's own (prompt form, lengths, limits, seeds)."""
+    model = {"model_sha256": model_sha256, "tokenizer_sha256": tokenizer_sha256}
+    return {**versions(), **model, "data_sha256": data_sha256, **settings}
+
+
+def sampling_record(params: "SamplingParams") -> dict[str, Any]:
+    """The sampling's part of a manifest."""
+    return {
+        "stops": list(params.stop),
+        "max_tokens": params.max_tokens,
+        "temperature": params.temperature,
+        "top_p": params.top_p,
+        "num_samples": params.num_samples,
+        "seed": params.seed,
+        "healing": params.healing,
     }
-    if prompt_form is not None:
-        record["prompt_form"] = prompt_form
-    if sampling is not None:
-        record.update(
-            (name, list(value) if isinstance(value, tuple) else value) for name, value in asdict(sampling).items()
-        )
-    return {**record, **settings}
 
 
-def weights_sha256(model: nn.Module) -> str:
+def weights_sha256(model: "nn.Module") -> str:
     """The hash of a model's weights: names, shapes, types and bytes, whatever file they came from."""
+    import torch
+
+    from chaku.model.quantization import stored_tensors
+
     digest = hashlib.sha256()
     for name, weight in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())

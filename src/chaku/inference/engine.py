@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
+from chaku.inference.healing import Healer
 from chaku.inference.kv_cache import KVCache
 from chaku.inference.sampling import SamplingParams, choose, row_random
 from chaku.model import Llama
@@ -23,7 +25,10 @@ SCORE_TOKENS = 8192  # of a batch that is scored, padding included
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote. `ids` include the token that ended it, `text` does not include a stop string."""
+    """What a model wrote. `ids` include the token that ended it, `text` does not include a stop string.
+
+    With `healing`, `ids` follow the shortened prompt and spell its lost end first; `text` continues the whole prompt.
+    """
 
     text: str
     ids: tuple[int, ...]
@@ -40,6 +45,11 @@ class Engine:
                 f"{tokenizer.vocab_size} tokens; they do not belong together"
             )
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+
+    @cached_property
+    def healer(self) -> Healer:
+        """For the tokenizer; made when it is first needed."""
+        return Healer(self.tokenizer)
 
     def generate(
         self,
@@ -139,7 +149,8 @@ class Engine:
         device, dtype = self.model.lm_head.weight.device, self.model.lm_head.weight.dtype
         longest = max(len(row.prompt) for row in rows)
         ids = torch.zeros((len(rows), longest), dtype=torch.int64)
-        cache = KVCache(self.model.config, len(rows), longest + params.max_tokens, dtype, device)
+        num_new = max(row.max_tokens for row in rows)
+        cache = KVCache(self.model.config, len(rows), longest + num_new, dtype, device)
         for number, row in enumerate(rows):
             ids[number, longest - len(row.prompt) :] = torch.as_tensor(row.prompt)
             cache.start[number] = longest - len(row.prompt)
@@ -147,6 +158,12 @@ class Engine:
         held = rows  # the rows that the cache holds, the finished among them
         while True:
             scores = self.model.lm_head(hidden).float()[:, : self.tokenizer.vocab_size]  # the model's may be padded
+            for number, row in enumerate(held):
+                if row.owed and row.finish_reason is None:
+                    allowed = torch.tensor(self.healer.allowed(row.owed), device=device)
+                    scores[number] = torch.full_like(scores[number], -torch.inf).index_copy_(
+                        0, allowed, scores[number, allowed]
+                    )
             chosen = choose(scores, params, [row.random.random() for row in held])
             for row, token in zip(held, chosen, strict=True):
                 row.take(token)
@@ -164,13 +181,14 @@ class _Row:
     """One completion while it is written."""
 
     def __init__(self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool):
-        self.prompt = prompt
         self.random: random.Random = row_random(params.seed, prompt, sample)
+        # The bytes at the prompt's end that are still to be written again, in tokens that may go on.
+        self.prompt, self.owed = engine.healer.split(prompt) if params.healing else (prompt, b"")
+        self.max_tokens = params.max_tokens + len(prompt) - len(self.prompt)
         self.ids: list[int] = []
         self.finish_reason: Literal["stop", "length"] | None = None
         tokenizer = engine.tokenizer
         self._tokenizer = tokenizer
-        self._max_tokens = params.max_tokens
         self._end_ids = {
             tokenizer.eos_id,
             *engine.model.config.eos_token_ids,
@@ -193,7 +211,9 @@ class _Row:
             self.finish_reason = "stop"
             return
         before = len(self._data)
-        self._data += self._tokenizer.decode_bytes([token])
+        written = self._tokenizer.decode_bytes([token])
+        self._data += written[len(self.owed) :]
+        self.owed = self.owed[len(written) :]
         if self._implicit_space and self._data:
             self._implicit_space = False
             if self._data.startswith(b" "):
@@ -202,7 +222,7 @@ class _Row:
         if at := [each for each in found if each >= 0]:
             del self._data[min(at) :]
             self.finish_reason = "stop"
-        elif len(self.ids) == self._max_tokens:
+        elif len(self.ids) == self.max_tokens:
             self.finish_reason = "length"
 
     def completion(self) -> Completion:

@@ -15,6 +15,7 @@ from chaku.errors import ChakuError
 class SamplingParams:
     """`temperature` 0 is greedy. A completion ends before any of the `stop` strings, at EOS or at one of `stop_ids`.
 
+    `healing`: where the prompt ends inside a token, it is continued as if it did not (`inference.healing`).
     Raises ChakuError for a value out of range.
     """
 
@@ -25,6 +26,7 @@ class SamplingParams:
     stop_ids: tuple[int, ...] = ()
     seed: int = 0
     num_samples: int = 1
+    healing: bool = False
 
     def __post_init__(self) -> None:
         for name, wrong, wanted in (

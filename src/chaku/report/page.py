@@ -94,8 +94,8 @@ def _tiles(run: Run) -> Html:
     for benchmark, path, label, written in (
         ("bits_per_byte", ("overall", "bits_per_byte"), "bits per held-out byte, {}", fixed),
         ("infilling", ("psm", "exact_match"), "lines infilled exactly, {}", percent),
-        ("first_steps", ("pass_at_1",), "first steps pass@1, {}", percent),
-        ("humaneval", ("pass_at_1",), "HumanEval pass@1, {}", percent),
+        ("first_steps", ("pass_at_k", "1"), "first steps pass@1, {}", percent),
+        ("humaneval", ("pass_at_k", "1"), "HumanEval pass@1, {}", percent),
     ):
         scores = {}
         for stage, result in stage_results(run, benchmark).items():

@@ -1,6 +1,6 @@
 """The report's part on evaluation: each benchmark's table, with the paper's numbers where it has them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chaku.report import paper
@@ -19,14 +19,19 @@ PAPER_NOTE = (
 def results_section(run: Run) -> Html:
     """All benchmarks; one that has no result says so."""
     parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
-    for benchmark, title, show in (
+    sections: list[tuple[str, str, Callable[[Run, dict[str, dict[str, Any]]], Html]]] = [
         ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
         ("infilling", "Infilling: one hidden line", _infilling),
         ("perplexity", "Long context: perplexity by position", _perplexity),
         ("key_retrieval", "Long context: key retrieval", _key_retrieval),
         ("first_steps", "First steps: programs that pass their tests", _programs),
         ("humaneval", "HumanEval: programs that pass their tests", _humaneval),
-    ):
+    ]
+    known = {benchmark for benchmark, _, _ in sections}
+    sections += [
+        (name, f"{name}: programs that pass their tests", _programs) for name in run.evals if name not in known
+    ]
+    for benchmark, title, show in sections:
         results = stage_results(run, benchmark)
         parts.append(element("h3", title))
         parts.append(show(run, results) if results or benchmark == "humaneval" else _not_run())
@@ -149,7 +154,7 @@ def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str,
         verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
         passed = f"{whole(result.get('num_passed'))} of {whole(result.get('num_problems'))}"
         counts = ", ".join(f"{count(amount)} {str(status).replace('_', ' ')}" for status, amount in verdicts)
-        rows.append([stage, heat_cell(number(result.get("pass_at_1"))), passed, text_cell(counts)])
+        rows.append([stage, heat_cell(number(mapping(result.get("pass_at_k")).get("1"))), passed, text_cell(counts)])
     for model, share in (published or {}).items():
         rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, text_cell("")], class_="paper"))
     shown = program_samples({stage: records(result.get("samples")) for stage, result in results.items()})

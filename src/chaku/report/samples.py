@@ -71,15 +71,14 @@ def program_samples(samples: dict[str, list[dict[str, Any]]]) -> Html | None:
     shown = []
     for stage, programs in samples.items():
         for program in programs[:MAX_EXAMPLES]:
-            status = str(program.get("status", program.get("verdict", "")))
+            verdict = str(program.get("verdict", ""))
             header = [
                 element("span", stage),
-                element("span", str(program.get("task_id", program.get("name", "")))),
-                element("b", status.replace("_", " "), class_="good" if status == "passed" else "bad"),
+                element("span", str(program.get("task_id", ""))),
+                element("b", verdict.replace("_", " "), class_="good" if program.get("passed") else "bad"),
                 element("span", str(program.get("reason") or "")[:200]),
             ]
-            written = program.get("completion", program.get("text", ""))
-            shown.append(_sample(header, program.get("prompt", ""), written, None))
+            shown.append(_sample(header, program.get("prompt", ""), program.get("completion", ""), None))
     if not shown:
         return None
     return element("details", element("summary", f"{len(shown)} of the programs"), shown)

@@ -61,7 +61,9 @@ def compile_failure(code: int, printed: str, seconds: int) -> tuple[Status, str]
     """A compiler's own words: the first line with an error in it."""
     if code == -signal.SIGXCPU:
         return "compile_error", f"the compiler used more than {seconds} s of CPU time"
-    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    lines = [
+        line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("# ")
+    ]  # Go's headings
     told = next((line for line in lines if re.search(r"\berror\b|undefined reference|syntax", line, re.I)), "")
     return "compile_error", (told or " ".join(lines[:1]) or f"exit status {code}")[:REASON_CHARACTERS]
 

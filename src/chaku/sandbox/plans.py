@@ -71,10 +71,11 @@ def plan(job: Job, memory_mb: int = MEMORY_MB) -> Plan:
 def _cpp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     """With a prelude (the prompt, whose last open brace makes it a declaration), tests see that and nothing else."""
     compiler = (tool("g++"), "-std=c++17", "-O1")
+    linked = ("-lcrypto",) if "<openssl/" in job.source else ()
     if not tests:
         return Plan(
             files={"program.cpp": job.source},
-            compile=((*compiler, "-o", "program", "program.cpp"),),
+            compile=((*compiler, "-o", "program", "program.cpp", *linked),),
             command=("./program",),
         )
     own, (source, tests) = mark[:8], _close(job.source, tests)
@@ -88,9 +89,11 @@ def _cpp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     undo = "#undef NDEBUG\n" + "".join(f"#undef {word}\n" for word in sorted(set(re.findall(r"[a-z_]\w*", tests))))
     if not job.prelude:
         files = {"tests.cpp": f"{guard}{source}\n{undo}#include <assert.h>\n{guarded}\n"}
-        return Plan(files=files, compile=((*compiler, "-o", "tests", "tests.cpp"),), command=("./tests",), mark=mark)
+        return Plan(
+            files=files, compile=((*compiler, "-o", "tests", "tests.cpp", *linked),), command=("./tests",), mark=mark
+        )
     declared = re.sub(r"\{\s*$", ";", job.prelude)
-    library_line = (*compiler, "-shared", "-fPIC", "-o", "libprogram.so", "program.cpp")
+    library_line = (*compiler, "-shared", "-fPIC", "-o", "libprogram.so", "program.cpp", *linked)
     # libc before the candidate: what the tests call by name is never the candidate's.
     tests_line = (
         *compiler,

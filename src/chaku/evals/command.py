@@ -1,0 +1,117 @@
+"""What `chaku eval run` does: several benchmarks and measures on one model, and again with quantised weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chaku.errors import ChakuError
+from chaku.evals.endpoint import Endpoint
+from chaku.evals.generate import Sampling
+from chaku.evals.judging import check_machine
+from chaku.evals.run import run_benchmark
+from chaku.evals.score import Scoring
+from chaku.evals.settings import Evals
+from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
+from chaku.files import write_json
+
+if TYPE_CHECKING:
+    from chaku.inference.engine import Engine
+
+
+@dataclass(frozen=True)
+class EvalRun:
+    """`model` is a checkpoint, or with `endpoint` the name that it serves. See the command's help for the rest."""
+
+    model: str
+    benchmarks: tuple[str, ...]
+    endpoint: str | None = None
+    problems: Path | None = None
+    limit: int | None = None
+    quantize: Literal["int8", "int4"] | None = None
+    corpus: Path | None = None
+    training_length: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    scoring: Scoring = field(default_factory=Scoring)
+    out: Path | None = None
+
+
+def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
+    """Each benchmark's result as it is there; in OUT, or in OUT/BENCHMARK where there are several.
+
+    With `quantize`, each is measured again at the end with quantised weights (in `quantized` of its directory), and
+    only then given. Raises ChakuError for what does not go together, before anything is loaded.
+    """
+    _check(asked)
+    source = Endpoint(asked.endpoint, asked.model) if asked.endpoint is not None else _load(asked.model)
+    if asked.quantize is None or isinstance(source, Endpoint):
+        for name in asked.benchmarks:
+            yield _measure(asked, name, source, _directory(asked, name))
+        return
+    from chaku.model.quantization import quantize, weights_bytes
+
+    before = {name: _measure(asked, name, source, _directory(asked, name)) for name in asked.benchmarks}
+    num_bytes = weights_bytes(source.model)
+    quantize(source.model, asked.quantize)
+    about = {
+        "scheme": asked.quantize,
+        "weights_bytes_before": num_bytes,
+        "weights_bytes_after": weights_bytes(source.model),
+    }
+    for name, result in before.items():
+        directory = _directory(asked, name)
+        after = _measure(asked, name, source, directory / "quantized" if directory else None)
+        scores = {key: after[key] for key in ("results", "pass_at_k", "intervals_95", "measures") if key in after}
+        result = {**result, "quantized": {**about, **scores}}
+        if directory:
+            write_json(directory / "results.json", result)
+        yield result
+
+
+def _check(asked: EvalRun) -> None:
+    for name in asked.benchmarks:
+        if name in BENCHMARKS:
+            check_machine(BENCHMARKS[name], isolated=asked.scoring.isolated)
+        elif name not in HELDOUT_MEASURES:
+            raise no_such_benchmark(name)
+        elif asked.endpoint is not None:
+            raise ChakuError(f"{name} needs the model itself: an endpoint does not give what it scores")
+        elif asked.corpus is None:
+            raise ChakuError(f"{name} is measured on held-out documents; give --corpus DIRECTORY")
+    if asked.endpoint is not None and asked.quantize is not None:
+        raise ChakuError("--quantize is for a model that is loaded here; an endpoint serves what it serves")
+    if asked.problems is not None and len(asked.benchmarks) > 1:
+        raise ChakuError("--problems is one benchmark's file; give it with one --benchmark")
+    if asked.limit is not None and asked.limit < 1:
+        raise ChakuError(f"--limit is {asked.limit}; it must be at least 1")
+
+
+def _directory(asked: EvalRun, name: str) -> Path | None:
+    return asked.out / name if asked.out is not None and len(asked.benchmarks) > 1 else asked.out
+
+
+def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path | None) -> dict[str, Any]:
+    if name in BENCHMARKS:
+        return run_benchmark(
+            BENCHMARKS[name],
+            source,
+            out,
+            problems=asked.problems,
+            limit=asked.limit,
+            sampling=asked.sampling,
+            scoring=asked.scoring,
+        )
+    from chaku.evals.measures import measure
+
+    assert not isinstance(source, Endpoint)
+    length = asked.training_length or source.model.config.max_position_embeddings
+    result = measure(source, name, Evals(), asked.corpus, length)
+    if out is not None:
+        write_json(out / "results.json", result)
+    return result
+
+
+def _load(name: str) -> "Engine":
+    from chaku.inference.load import load_engine
+
+    return load_engine(name)

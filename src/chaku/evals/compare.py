@@ -1,0 +1,122 @@
+"""Two results side by side: is the difference more than chance, and were they measured alike?"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from chaku.errors import ChakuError
+from chaku.evals.pass_at_k import pass_at_k, resampled_means
+from chaku.evals.problem_files import read_lines
+from chaku.files import read_json
+
+# What makes a protocol. Not the seed: with another one the same is measured again.
+PROTOCOL = (
+    *("data_sha256", "prompt_form", "mode", "healing", "max_prompt_tokens", "stops", "max_tokens"),
+    *("temperature", "top_p", "num_samples"),
+    *("timeout", "memory_mb", "isolation", "partial"),
+)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A result with its problems: task -> (samples, correct)."""
+
+    path: Path
+    results: Mapping[str, Any]
+    counts: Mapping[str, tuple[int, int]]
+    measures: Mapping[str, Mapping[str, float]]  # name -> task -> mean
+
+
+def read_scored(path: Path) -> Scored:
+    """A directory of `chaku eval`, or its results.json. Raises ChakuError for what is none."""
+    file = path / "results.json" if path.is_dir() else path
+    results = read_json(file)
+    if not isinstance(results, dict) or not {"benchmark", "pass_at_k", "manifest"} <= results.keys():
+        raise ChakuError(f"{file} is no result of `chaku eval run` or `chaku eval score` on samples")
+    lines = [line for _, line in read_lines(file.with_name("samples.jsonl"))]
+    counts: dict[str, tuple[int, int]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
+    for line in lines:
+        number, correct = counts.get(line["task_id"], (0, 0))
+        counts[line["task_id"]] = (number + 1, correct + line["passed"])
+        for name, value in line.get("measures", {}).items():
+            values.setdefault(name, {}).setdefault(line["task_id"], []).append(value)
+    measures = {name: {task: fmean(each) for task, each in of.items()} for name, of in values.items()}
+    return Scored(file, results, counts, measures)
+
+
+def protocol_differences(one: Scored, other: Scored) -> list[str]:
+    """What was not the same in the two, in words; empty where they were measured alike."""
+    pairs = [("benchmark", one.results["benchmark"], other.results["benchmark"])]
+    pairs += [(name, one.results["manifest"].get(name), other.results["manifest"].get(name)) for name in PROTOCOL]
+    return [f"{name}: {_short(first)} and {_short(second)}" for name, first, second in pairs if first != second]
+
+
+def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, Any]:
+    """Both scores on the problems that they share, the difference, its 95% interval and its p.
+
+    The interval and p are of a bootstrap over the problems, in pairs; where each problem has one sample, pass@1's p is
+    the exact McNemar test's. Raises ChakuError for different protocols, naming the differences, unless `anyway`.
+    """
+    differences = protocol_differences(one, other)
+    if differences and not anyway:
+        raise ChakuError(
+            f"{one.path} and {other.path} were not measured alike ({'; '.join(differences)}); give --anyway to see "
+            "them side by side all the same"
+        )
+    common = [task for task in one.counts if task in other.counts]
+    if not common:
+        raise ChakuError(f"{one.path} and {other.path} have no problem in common")
+    rows = {}
+    for k in sorted(int(k) for k in one.results["pass_at_k"] if k in other.results["pass_at_k"]):
+        first, second = ([pass_at_k(*each.counts[task], k) for task in common] for each in (one, other))
+        rows[f"pass@{k}"] = _row(first, second)
+    if all(each.counts[task][0] == 1 for each in (one, other) for task in common):
+        only_one = sum(one.counts[task][1] > other.counts[task][1] for task in common)
+        only_other = sum(one.counts[task][1] < other.counts[task][1] for task in common)
+        rows["pass@1"] |= {"p": mcnemar(only_one, only_other), "only_a": only_one, "only_b": only_other}
+    for name in one.measures.keys() & other.measures.keys():
+        shared = [task for task in common if task in one.measures[name] and task in other.measures[name]]
+        rows[name] = _row(
+            [one.measures[name][task] for task in shared], [other.measures[name][task] for task in shared]
+        )
+    return {
+        "a": str(one.path),
+        "b": str(other.path),
+        "benchmark": one.results["benchmark"],
+        "num_common": len(common),
+        "num_only_a": len(one.counts) - len(common),
+        "num_only_b": len(other.counts) - len(common),
+        "differences": differences,
+        "scores": rows,
+    }
+
+
+def _row(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
+    gains = [after - before for before, after in zip(first, second, strict=True)]
+    means = resampled_means(gains)
+    low, high = np.percentile(means, [2.5, 97.5])
+    p = min(1.0, 2 * min(float(np.mean(means <= 0)), float(np.mean(means >= 0))))
+    return {
+        "a": fmean(first),
+        "b": fmean(second),
+        "difference": fmean(gains),
+        "interval_95": [float(low), float(high)],
+        "p": max(p, 1 / len(means)),
+    }
+
+
+def mcnemar(only_one: int, only_other: int) -> float:
+    """The exact two-sided p of the problems that one solves and the other does not (binomial, a half each)."""
+    total, fewer = only_one + only_other, min(only_one, only_other)
+    return min(1.0, 2 * sum(math.comb(total, number) for number in range(fewer + 1)) / 2**total)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,55 @@
+"""Work that is written down line by line as it is done, so that a kill at any moment loses nothing."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.files import explain_disk_errors
+
+
+class Journal:
+    """An append-only file of JSON lines. `rows` are those that were there; a last line that was cut off is dropped."""
+
+    def __init__(self, path: Path):
+        self.rows: list[dict[str, Any]] = []
+        self._path = path
+        with explain_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise ChakuError(f"another chaku writes {path}; wait for it, or give another --out") from None
+        self._file.seek(0)
+        whole = 0
+        for number, line in enumerate(self._file, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                self.rows.append(json.loads(line))
+            except ValueError as error:
+                self._file.close()
+                raise ChakuError(
+                    f"{path}, line {number} is damaged ({error}); remove the file to start anew"
+                ) from error
+            whole += len(line)
+        self._file.truncate(whole)
+        self._file.seek(0, os.SEEK_END)
+
+    def append(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Write the rows in one go."""
+        with explain_disk_errors(self._path):
+            self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
+            self._file.flush()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()

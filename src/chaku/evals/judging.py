@@ -1,0 +1,185 @@
+"""Completions to judgements: equal ones are judged once, each is written down as soon as it is known."""
+
+import itertools
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import chaku
+from chaku.console import progress
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
+from chaku.evals.journal import Journal
+from chaku.files import sha256_json
+from chaku.sandbox import languages, pool
+from chaku.sandbox.probe import check_sandbox
+from chaku.sandbox.verdict import Job, Verdict
+
+NUM_WRONG = 3  # problems that a wrong completion is tried on
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How programs are run: CPU seconds and megabytes of each, how many at a time, and whether in the sandbox."""
+
+    timeout: float
+    memory_mb: int
+    num_workers: int | None = None
+    isolated: bool = True
+
+
+class Judge:
+    """Judges completions of one benchmark, with a journal of what it judged before.
+
+    Nothing that the sandbox failed on is ever a judgement: it is run a second time, and then stops the scoring.
+    """
+
+    def __init__(self, benchmark: Benchmark, limits: Limits, journal: Path):
+        self._benchmark, self._limits, self._path = benchmark, limits, journal
+        self._task_hashes: dict[str, str] = {}  # a task's tests may be long, its samples many
+
+    def judge(self, asked: Sequence[tuple[Task, str]], description: str) -> list[Judgement]:
+        """A judgement of each completion, in order. Raises ChakuError when the sandbox fails."""
+        keys = [self._key(task, completion) for task, completion in asked]
+        with Journal(self._path) as journal:
+            known = {row.pop("key"): Judgement(**row) for row in journal.rows}
+            missing = {key: pair for key, pair in zip(keys, asked, strict=True) if key not in known}
+            with progress(description, len(set(keys)), "programs", initial=len(set(keys)) - len(missing)) as bar:
+                for attempt in (1, 2):
+                    broken = ""
+                    for key, judgement in self._run(missing):
+                        if judgement.verdict == "sandbox_error":
+                            broken = judgement.reason
+                            continue
+                        known[key] = judgement
+                        journal.append([{"key": key, **asdict(judgement)}])
+                        bar.advance(1)
+                    missing = {key: pair for key, pair in missing.items() if key not in known}
+                    if not missing:
+                        break
+                    if attempt == 2:
+                        raise ChakuError(
+                            f"the sandbox failed twice on {len(missing)} of {len(set(keys))} programs: {broken}; "
+                            "nothing is scored, and what was judged is kept: the same command goes on"
+                        )
+        return [known[key] for key in keys]
+
+    def _run(self, missing: dict[str, tuple[Task, str]]) -> Iterator[tuple[str, Judgement]]:
+        """Judgements as they come."""
+        benchmark, limits = self._benchmark, self._limits
+        if benchmark.jobs is None:
+            for key, (task, completion) in missing.items():
+                yield key, benchmark.judge(task, completion, [])
+            return
+        make_jobs = benchmark.jobs
+        owners: list[tuple[str, int]] = []  # of each job: its completion's key, and its place among its jobs
+        waiting: dict[str, list[Verdict | None]] = {}
+
+        def jobs() -> Iterator[Job]:
+            for key, (task, completion) in missing.items():
+                made = make_jobs(task, completion)
+                if not made:
+                    raise ChakuError(f"{benchmark.name}: {task.task_id} has no test")
+                waiting[key] = [None] * len(made)
+                for place, job in enumerate(made):
+                    if key not in waiting:  # it is judged already
+                        break
+                    owners.append((key, place))
+                    yield job
+
+        stream = pool.run_stream(
+            jobs(),
+            timeout=limits.timeout,
+            memory_mb=limits.memory_mb,
+            num_workers=limits.num_workers,
+            isolated=limits.isolated,
+        )
+        for number, verdict in stream:
+            key, place = owners[number]
+            if key not in waiting:
+                continue
+            waiting[key][place] = verdict
+            task, completion = missing[key]
+            judgement = _judgement(benchmark, task, completion, waiting[key])
+            if judgement is not None:
+                del waiting[key]
+                yield key, judgement
+
+    def _key(self, task: Task, completion: str) -> str:
+        if task.task_id not in self._task_hashes:
+            self._task_hashes[task.task_id] = tasks_sha256([task])
+        limits = self._limits
+        how = [limits.timeout, limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
+        return sha256_json([self._benchmark.name, self._task_hashes[task.task_id], completion, how])
+
+
+def _judgement(
+    benchmark: Benchmark, task: Task, completion: str, verdicts: Sequence[Verdict | None]
+) -> Judgement | None:
+    """None while it is open: until every program has its verdict, or one in the programs' order was ended from outside.
+
+    (A time-out, say: the others, of a problem with many cases, may all take as long.)
+    """
+    found = [each for each in itertools.takewhile(lambda each: each is not None, verdicts) if each is not None]
+    if broken := next((each for each in found if each.status == "sandbox_error"), None):
+        return Judgement("sandbox_error", False, broken.reason)
+    if len(found) < len(verdicts) and all(each.status in ("passed", "failed") for each in found):
+        return None
+    return benchmark.judge(task, completion, found)
+
+
+def check_machine(benchmark: Benchmark, *, isolated: bool = True) -> None:
+    """Raises ChakuError, saying what to do, where this machine cannot run the benchmark's programs."""
+    if problem := why_not_here(benchmark, isolated=isolated):
+        raise ChakuError(problem)
+
+
+def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
+    """What is missing here to run a benchmark's programs, the sandbox or a toolchain; None when nothing is."""
+    if benchmark.jobs is None:
+        return None
+    if isolated and (problem := check_sandbox()):
+        return problem
+    problems = (languages.why_not(language) for language in benchmark.languages)
+    return next((problem for problem in problems if problem), None)
+
+
+def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
+    """Run the completions that are known to be right; returns how many problems have some.
+
+    A problem is sound when one of its references passes: APPS's solutions are not all right. Raises ChakuError, naming
+    the problems, when none does: no score would be true.
+    """
+    sound: dict[str, bool] = {task.task_id: False for task in tasks if task.references}
+    failures: dict[str, str] = {}
+    for place in range(max((len(task.references) for task in tasks), default=0)):
+        asked = [
+            (task, task.references[place]) for task in tasks if len(task.references) > place and not sound[task.task_id]
+        ]
+        judgements = judge.judge(asked, "check reference solutions") if asked else []
+        for (task, _), judgement in zip(asked, judgements, strict=True):
+            sound[task.task_id] = judgement.passed
+            failures.setdefault(task.task_id, f"{task.task_id} ({judgement.verdict}: {judgement.reason})")
+    if wrong := [failures[task_id] for task_id, passed in sound.items() if not passed]:
+        raise ChakuError(
+            f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
+            f"{'; '.join(wrong[:5])}"
+        )
+    return len(sound)
+
+
+def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> None:
+    """Where the problems have no references: run a completion that the tests must fail, on the first few of them.
+
+    Raises ChakuError when it passes, or fails before a test could run it.
+    """
+    asked = [(task, benchmark.wrong) for task in tasks if not task.references][:NUM_WRONG]
+    if not benchmark.wrong or not asked:
+        return
+    for (task, _), judgement in zip(asked, judge.judge(asked, "check that the tests can fail"), strict=True):
+        if judgement.passed or judgement.verdict not in ("failed", "crashed"):
+            raise ChakuError(
+                f"{benchmark.name}: a completion that only raises an error should fail {task.task_id}, but the verdict "
+                f"is {judgement.verdict} ({judgement.reason}); nothing is scored, as the tests do not tell"
+            )

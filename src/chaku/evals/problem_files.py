@@ -1,0 +1,70 @@
+"""Where benchmarks' files lie, and reading them: JSON lines or one JSON list, gzipped or not."""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+
+
+def find_file(given: Path | None, file: str, url: str) -> Path:
+    """The given path, or `file` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get it from, if absent."""
+    if given is not None:
+        return given
+    folder = os.environ.get("CHAKU_BENCHMARKS")
+    if not folder:
+        raise ChakuError(
+            f"CHAKU_BENCHMARKS is not set; save {url} as SOMEWHERE/{file} and set it to SOMEWHERE, or give --problems"
+        )
+    found = Path(folder) / file
+    if not found.is_file():
+        raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
+    return found
+
+
+def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a .json (a list) or .jsonl file, gzipped or not, each with the `required` fields.
+
+    Raises ChakuError, with the number of the line or row, for a missing, damaged or foreign file.
+    """
+    rows = []
+    for number, row in read_lines(path):
+        missing = [name for name in required if not isinstance(row, dict) or name not in row]
+        if missing:
+            raise ChakuError(f"{path}, line {number} has no field {missing[0]!r}; a problem has {', '.join(required)}")
+        rows.append(row)
+    if not rows:
+        raise ChakuError(f"{path} has no problems")
+    return rows
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number, value) of each line of JSON that is not blank, or of each item of one JSON list; from 1."""
+    text = _read_text(path)
+    if text.lstrip().startswith("["):
+        try:
+            yield from enumerate(json.loads(text), 1)
+        except ValueError as error:
+            raise ChakuError(f"{path} is not valid JSON ({error}); it may be cut off") from error
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise ChakuError(f"{path}, line {number} is not valid JSON ({error}); it may be cut off") from error
+            yield number, value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        return (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode("utf-8")
+    except FileNotFoundError:
+        raise ChakuError(f"{path} does not exist") from None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ChakuError(f"{path} cannot be read whole ({error}); get it again") from error

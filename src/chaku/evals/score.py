@@ -1,0 +1,170 @@
+"""Samples to scores: reference solutions first, then every sample, then `results.json` and `samples.jsonl`."""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
+from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
+from chaku.evals.manifest import versions
+from chaku.evals.pass_at_k import bootstrap_interval, pass_at_k_by_problem
+from chaku.evals.samples import Sample, choose_tasks
+from chaku.files import sha256_json, write_json, write_text
+from chaku.sandbox import languages
+
+DEFAULT_KS = (1, 10, 100)
+JOURNAL = ".verdicts.jsonl"  # of a scoring that has not ended
+ISOLATED = "sandbox"
+NOT_ISOLATED = "none: --unsafe-no-sandbox"
+# What is not known of samples that were not made here.
+UNKNOWN = dict.fromkeys(
+    ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed", "healing"),
+    None,
+)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out."""
+
+    ks: tuple[int, ...] | None = None
+    timeout: float | None = None
+    memory_mb: int | None = None
+    num_workers: int | None = None
+    isolated: bool = True
+    partial: bool = False
+
+    def limits(self, benchmark: Benchmark) -> Limits:
+        timeout = benchmark.timeout if self.timeout is None else self.timeout
+        memory_mb = benchmark.memory_mb if self.memory_mb is None else self.memory_mb
+        for name, value in (("timeout", timeout), ("memory", memory_mb), ("workers", self.num_workers or 1)):
+            if value <= 0:
+                raise ChakuError(f"{name} is {value}; it must be above 0")
+        return Limits(timeout, memory_mb, self.num_workers, self.isolated)
+
+
+AS_IT_IS = Scoring()
+
+
+def score_samples(
+    benchmark: Benchmark,
+    tasks: Sequence[Task],
+    samples: Sequence[Sample],
+    out: Path,
+    scoring: Scoring = AS_IT_IS,
+    generation: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Score samples into `out`; returns what `results.json` holds.
+
+    `generation`: the manifest of how the samples were made; None where they came from elsewhere. Killed and called
+    again, it goes on from what was judged. Raises ChakuError for samples that do not fit the tasks, a k that is
+    larger than some problem's number of samples, reference solutions that fail, and a machine that cannot run them.
+    """
+    chosen = choose_tasks(tasks, samples, partial=scoring.partial)
+    by_id = {task.task_id: task for task in chosen}
+    ks = choose_ks(Counter(sample.task_id for sample in samples), scoring.ks)
+    limits = scoring.limits(benchmark)
+    if outside := sum(not task.in_split for task in chosen):
+        say(f"{benchmark.name}: {outside} of the {len(chosen)} problems are not in the benchmark's test split")
+    judge, num_references = check_benchmark(benchmark, chosen, out, scoring)
+    if num_references < len(chosen):
+        number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
+        say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
+    judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
+    record = {
+        **versions(),
+        **(UNKNOWN if generation is None else generation),
+        "samples_sha256": sha256_json([[each.task_id, each.index, each.completion] for each in samples]),
+        "data_sha256": tasks_sha256(chosen),
+        "timeout": limits.timeout,
+        "memory_mb": limits.memory_mb,
+        "isolation": ISOLATED if limits.isolated else NOT_ISOLATED,
+        "languages": {name: languages.version(name) or platform.python_version() for name in benchmark.languages},
+        "num_references": num_references,
+        "num_outside_split": outside,
+        "partial": len(chosen) < sum(task.in_split for task in tasks),
+    }
+    pairs = list(zip(samples, judgements, strict=True))
+    results = {
+        "benchmark": benchmark.name,
+        **summarise(chosen, pairs, ks),
+        "manifest": record,
+    }
+    lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
+    write_text(out / "samples.jsonl", "".join(lines))
+    write_json(out / "results.json", results)
+    (out / JOURNAL).unlink(missing_ok=True)
+    return results
+
+
+def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scoring: Scoring) -> tuple[Judge, int]:
+    """A judge that was tried on the reference solutions, and how many problems have some.
+
+    What it judged is kept in `out`, so that trying it again costs nothing. Raises ChakuError as `score_samples` does.
+    """
+    limits = scoring.limits(benchmark)
+    check_machine(benchmark, isolated=limits.isolated)
+    judge = Judge(benchmark, limits, out / JOURNAL)
+    num_references = check_references(judge, tasks)
+    check_wrong(judge, benchmark, tasks)
+    return judge, num_references
+
+
+def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]) -> dict[str, Any]:
+    """pass@k with intervals, counts of problems, samples and verdicts, means of measures, and pass@k by group."""
+    counts = {task.task_id: [0, 0] for task in tasks}
+    for sample, judgement in pairs:
+        counts[sample.task_id][0] += 1
+        counts[sample.task_id][1] += judgement.passed
+    by_task = {task_id: (number, correct) for task_id, (number, correct) in counts.items()}
+    values = {k: pass_at_k_by_problem(by_task, k) for k in ks}
+    groups = sorted({task.group for task in tasks if task.group})
+    names = sorted({name for _, judgement in pairs for name in judgement.measures})
+    return {
+        "num_problems": len(tasks),
+        "num_samples": len(pairs),
+        "num_passed": sum(correct > 0 for _, correct in by_task.values()),
+        "pass_at_k": {str(k): fmean(values[k]) for k in ks},
+        "intervals_95": {str(k): list(bootstrap_interval(values[k])) for k in ks},
+        "measures": {name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names},
+        "verdicts": dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
+        "by_group": {group: _group(group, tasks, by_task, ks) for group in groups},
+    }
+
+
+def _group(
+    group: str, tasks: Sequence[Task], by_task: Mapping[str, tuple[int, int]], ks: Sequence[int]
+) -> dict[str, Any]:
+    members = {task.task_id: by_task[task.task_id] for task in tasks if task.group == group}
+    return {
+        "num_problems": len(members),
+        "pass_at_k": {str(k): fmean(pass_at_k_by_problem(members, k)) for k in ks},
+    }
+
+
+def choose_ks(numbers: Mapping[str, int], wanted: Sequence[int] | None) -> tuple[int, ...]:
+    """The given ks, or those of DEFAULT_KS that every problem has samples for."""
+    if wanted is None:
+        return tuple(k for k in DEFAULT_KS if k <= min(numbers.values()))
+    for k in wanted:
+        pass_at_k_by_problem({task: (number, 0) for task, number in numbers.items()}, k)
+    return tuple(sorted(set(wanted)))
+
+
+def _line(sample: Sample, judgement: Judgement) -> dict[str, Any]:
+    line = {
+        "task_id": sample.task_id,
+        "index": sample.index,
+        "verdict": judgement.verdict,
+        "passed": judgement.passed,
+        "reason": judgement.reason,
+        "cpu_seconds": judgement.cpu_seconds,
+    }
+    return {**line, "measures": dict(judgement.measures)} if judgement.measures else line

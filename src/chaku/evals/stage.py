@@ -1,0 +1,93 @@
+"""A recipe's evals on one stage of its run."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.evals import measures
+from chaku.evals.benchmark import Benchmark
+from chaku.evals.generate import Sampling
+from chaku.evals.judging import why_not_here
+from chaku.evals.problem_files import read_lines
+from chaku.evals.run import run_benchmark
+from chaku.evals.samples import read_samples
+from chaku.evals.settings import Evals
+from chaku.evals.suite import BENCHMARKS
+from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
+from chaku.inference.engine import Engine
+
+KEPT_SAMPLES = 4  # in the report
+
+
+def evaluate_stage(
+    engine: Engine,
+    stage: str,
+    settings: Evals,
+    corpus: Path,
+    out: Path,
+    *,
+    training_length: int,
+    longest_length: int,
+    fingerprint: str,
+) -> int:
+    """All benchmarks of a recipe on one stage, each into OUT/BENCHMARK.json; what was done from the same inputs stays.
+
+    A benchmark's completions and verdicts are in OUT/BENCHMARK. Returns how many were run. A benchmark that this
+    machine cannot run (no sandbox, no problem file) is left out, and that is said.
+    """
+    inputs = sha256_json([fingerprint, asdict(settings), training_length, longest_length])
+    done = 0
+    for name in settings.benchmarks:
+        path = out / f"{name}.json"
+        if path.exists() and read_json(path).get("inputs") == inputs:
+            continue
+        if name in BENCHMARKS:
+            benchmark = BENCHMARKS[name]
+            if problem := why_not(benchmark):
+                say(f"{stage}: {name} is NOT measured: {problem}")
+                path.unlink(missing_ok=True)
+                continue
+            result = _run(benchmark, engine, settings, out / name, inputs)
+            line = f"{result['num_passed']} of {result['num_problems']} passed"
+        else:
+            result = measures.measure(engine, name, settings, corpus, training_length, longest_length)
+            line = measures.in_a_line(name, result["results"])
+        write_json(path, {**result, "stage": stage, "inputs": inputs})
+        done += 1
+        say(f"{stage}: {name} {line}")
+    return done
+
+
+def why_not(benchmark: Benchmark) -> str | None:
+    """What is missing here for a benchmark: the sandbox, a toolchain, its problems; None when nothing is."""
+    if problem := why_not_here(benchmark):
+        return problem
+    try:
+        benchmark.load(None)
+    except ChakuError as error:
+        return str(error)
+    return None
+
+
+def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, inputs: str) -> dict[str, Any]:
+    """The results, with a few samples to show: those that passed first. Goes on from what the same inputs left."""
+    made_from = out / "inputs.txt"
+    if out.exists() and (not made_from.exists() or made_from.read_text() != inputs):
+        remove_directory(out)
+    write_text(made_from, inputs)
+    results = run_benchmark(benchmark, engine, out, sampling=Sampling(max_tokens=settings.max_tokens))
+    prompts = {task.task_id: task.prompt for task in benchmark.load(None)}
+    completions = {(each.task_id, each.index): each.completion for each in read_samples(out / "completions.jsonl")}
+    verdicts = [verdict for _, verdict in read_lines(out / "samples.jsonl")]
+    verdicts.sort(key=lambda verdict: not verdict["passed"])
+    shown = [
+        {
+            **verdict,
+            "prompt": prompts[verdict["task_id"]],
+            "completion": completions[verdict["task_id"], verdict["index"]],
+        }
+        for verdict in verdicts[:KEPT_SAMPLES]
+    ]
+    return {**results, "samples": shown}

@@ -1,0 +1,142 @@
+"""An OpenAI-compatible server: what it is asked, how its troubles are borne, and what is said when it refuses."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from chaku import ChakuError
+from chaku.evals import endpoint as module
+from chaku.evals.benchmark import Benchmark, Task
+from chaku.evals.endpoint import Endpoint
+from chaku.evals.generate import Sampling, generate_samples
+
+
+class Server:
+    """Answers with the prompt and the seed. `troubles` are statuses to give first."""
+
+    def __init__(self):
+        self.requests, self.keys, self.paths, self.troubles = [], [], [], []
+        self.answer = lambda request: {"choices": [{"text": f"{request['prompt']}/{request['seed']}STOP rest"}]}
+        lock = threading.Lock()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    owner.requests.append(request)
+                    owner.keys.append(self.headers.get("Authorization"))
+                    owner.paths.append(self.path)
+                    trouble = owner.troubles.pop(0) if owner.troubles else None
+                if trouble == "hang up":
+                    self.close_connection = True
+                    return
+                body = json.dumps(owner.answer(request) if trouble is None else {"error": "so sorry"}).encode()
+                self.send_response(trouble or 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Retry-After", "0")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    running = Server()
+    yield running
+    running.http.shutdown()
+    running.http.server_close()
+
+
+TASKS = [Task("a", "one"), Task("b", "two", suffix="after"), Task("c", "three")]
+BENCHMARK = Benchmark("little", lambda path: TASKS, "plain", None, stops=("STOP", "1", "2", "3", "4"), max_tokens=9)
+SAMPLING = Sampling(temperature=0.8, top_p=0.95, num_samples=2, seed=70)
+
+
+def test_each_sample_is_one_request_with_a_seed_of_its_own(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    samples, record = generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), SAMPLING, tmp_path)
+    assert [(each.task_id, each.index, each.completion) for each in samples] == [
+        (task.task_id, index, f"{task.prompt}/7{index}".split("1")[0]) for task in TASKS for index in range(2)
+    ]  # cut at the fifth stop too, which the server is not given
+    asked = sorted(server.requests, key=lambda request: (request["prompt"], request["seed"]))
+    assert asked[0] == {
+        "model": "m",
+        "prompt": "one",
+        "max_tokens": 9,
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "n": 1,
+        "seed": 70,
+        "stop": ["STOP", "1", "2", "3"],
+    }
+    assert [request["suffix"] for request in asked if request["prompt"] == "two"] == ["after", "after"]
+    assert set(server.keys) == {"Bearer secret"}
+    assert set(server.paths) == {"/v1/completions"}
+    assert (record["model"], record["endpoint"]) == ("m", f"{server.url}/completions")
+    assert "secret" not in "".join(path.read_text() for path in tmp_path.iterdir())
+
+
+def test_busy_and_broken_answers_are_asked_again(server, tmp_path):
+    server.troubles = [429, 503, 500, "hang up", 429]
+    samples, _ = generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), Sampling(), tmp_path)
+    assert len(samples) == 3
+    assert len(server.requests) == 3 + 5
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(401, "set OPENAI_API_KEY"), (404, "a name that it serves"), (400, "so sorry")]
+)
+def test_a_refusal_is_said_in_the_servers_words_at_once(server, tmp_path, status, hint):
+    server.troubles = [status] * 100
+    with pytest.raises(ChakuError, match=f"refuses: {status} .*so sorry.*{hint}|refuses: {status}.*{hint}"):
+        generate_samples(BENCHMARK, TASKS[:1], Endpoint(server.url, "m"), Sampling(), tmp_path)
+    assert len(server.requests) == 1
+
+
+def test_a_server_that_stays_away_stops_it_and_what_came_is_kept(server, tmp_path):
+    server.answer = lambda request: {"choices": [{"text": "x"}]} if request["prompt"] == "one" else {"choices": []}
+    with pytest.raises(ChakuError, match="answers without choices"):
+        generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), Sampling(), tmp_path)
+    server.answer = lambda request: {"choices": [{"text": "x"}]}
+    server.troubles = [503] * module.ATTEMPTS
+    server.requests.clear()
+    with pytest.raises(ChakuError, match=r"did not answer 8 times \(503 .*the same command goes on"):
+        generate_samples(BENCHMARK, [TASKS[0]], Endpoint(server.url, "m"), Sampling(), tmp_path / "away")
+    server.requests.clear()
+    samples, _ = generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), Sampling(), tmp_path)
+    assert len(samples) == 3
+    assert len(server.requests) <= 3
+
+
+def test_nobody_listens(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
+    with pytest.raises(ChakuError, match=r"did not answer 8 times .*refused"):
+        generate_samples(BENCHMARK, TASKS[:1], Endpoint("http://127.0.0.1:9", "m"), Sampling(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://host:80", "http://host:80/v1/completions"),
+        ("https://host/api/v1/", "https://host/api/v1/completions"),
+        ("http://host/v1/completions", "http://host/v1/completions"),
+    ],
+)
+def test_the_address_may_be_given_short_or_long(url, address):
+    assert Endpoint(url, "m").address == address
+
+
+def test_what_is_no_url_is_refused():
+    with pytest.raises(ChakuError, match="is not a URL like http"):
+        _ = Endpoint("localhost:8000", "m").address

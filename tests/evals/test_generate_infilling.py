@@ -1,0 +1,70 @@
+"""Samples of holes and of long prompts, by a real engine: what the benchmark says of the prompt is what is asked."""
+
+from dataclasses import replace
+
+import pytest
+
+from chaku import ChakuError
+from chaku.evals.benchmark import Task
+from chaku.evals.endpoint import Endpoint
+from chaku.evals.generate import Sampling, generate_samples
+from chaku.evals.humaneval_infilling import INFILLING
+from chaku.evals.next_line import NEXT_LINE
+from chaku.inference.prompts import complete, infill
+
+BY_NAME = {each.name: each for each in INFILLING}
+HOLE = Task("1", "def value(total):\n    ret", suffix=" total\n")
+
+
+@pytest.fixture
+def asked(engine, monkeypatch):
+    """The prompts and settings that the engine is given."""
+    seen = []
+    generate = engine.generate
+
+    def record(prompts, params, **named):
+        seen.append((prompts, params, named))
+        return generate(prompts, params, **named)
+
+    monkeypatch.setattr(engine, "generate", record)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "healing"),
+    [
+        ("humaneval-random-span-psm", "psm", False),
+        ("humaneval-random-span-spm", "spm", False),
+        ("humaneval-random-span-spm-healing", "spm", True),
+    ],
+)
+def test_holes_are_asked_in_their_mode_and_healed_where_the_name_says_so(name, mode, healing, engine, asked, tmp_path):
+    benchmark = replace(BY_NAME[name], max_tokens=8)
+    [sample], record = generate_samples(benchmark, [HOLE], engine, Sampling(), tmp_path)
+    [([prompt], params, named)] = asked
+    assert prompt == infill(engine.tokenizer, HOLE.prompt, HOLE.suffix, mode=mode)
+    assert (params.healing, named["infilling"]) == (healing, True)
+    assert (record["mode"], record["healing"]) == (mode, healing)
+    [[completion]] = engine.generate([prompt], params, infilling=True)
+    assert sample.completion == completion.text
+
+
+def test_a_long_prompt_is_asked_by_its_last_tokens(engine, asked, tmp_path):
+    benchmark = replace(NEXT_LINE[0], max_tokens=4)
+    task = Task("1", "value = 1\n" * 12, data={"answer": "x"})
+    _, record = generate_samples(benchmark, [task], engine, Sampling(max_prompt_tokens=9), tmp_path)
+    [([prompt], _, _)] = asked
+    whole = complete(engine.tokenizer, task.prompt)
+    assert prompt == [engine.tokenizer.bos_id, *whole[-9:]]
+    assert record["max_prompt_tokens"] == 9
+    assert record["context"] == engine.model.config.max_position_embeddings
+
+
+def test_an_endpoint_cannot_heal_or_count_tokens(tmp_path):
+    endpoint = Endpoint("http://localhost:1/v1", "model")
+    for benchmark, sampling in (
+        (BY_NAME["humaneval-random-span-spm-healing"], Sampling()),
+        (NEXT_LINE[0], Sampling(max_prompt_tokens=9)),
+    ):
+        with pytest.raises(ChakuError, match="neither healed nor counted"):
+            generate_samples(benchmark, [HOLE], endpoint, sampling, tmp_path)

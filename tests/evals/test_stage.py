@@ -1,0 +1,91 @@
+"""A recipe's evals on a stage: one file a benchmark, done once, and said where it cannot be done."""
+
+import pytest
+
+from chaku import ChakuError
+from chaku.evals import stage as module
+from chaku.evals.first_steps import FIRST_STEPS
+from chaku.evals.settings import Evals
+from chaku.evals.stage import evaluate_stage
+from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, find_benchmark
+from chaku.files import read_json
+from chaku.inference.engine import Completion
+from chaku.sandbox import pool
+from chaku.sandbox.probe import check_sandbox
+
+sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
+
+
+class Solves:
+    """An engine that knows the solutions of the first steps but for every third."""
+
+    def __init__(self, engine):
+        self.tokenizer, self.model, self.batch_size = engine.tokenizer, engine.model, 5
+        self.answers = {
+            tuple(engine.tokenizer.encode(task.prompt)): task.references[0] if number % 3 else "    return 'wrong'\n"
+            for number, task in enumerate(FIRST_STEPS.load(None))
+        }
+        self.num_asked = 0
+
+    def generate(self, prompts, params, *, infilling=False, description=None):
+        self.num_asked += len(prompts)
+        begin = len(self.tokenizer.begin)
+        return [[Completion(self.answers[tuple(prompt[begin:])], (), "stop")] for prompt in prompts]
+
+
+def evaluate(engine, settings, corpus, out, fingerprint="f"):
+    return evaluate_stage(
+        engine, "base", settings, corpus, out, training_length=64, longest_length=64, fingerprint=fingerprint
+    )
+
+
+@sandboxed
+def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus, tmp_path):
+    settings = Evals(benchmarks=("first_steps", "bits_per_byte"), max_bytes_per_language=3000)
+    solves = Solves(engine)
+    solves.score = engine.score
+    assert evaluate(solves, settings, corpus, tmp_path) == 2
+    result = read_json(tmp_path / "first_steps.json")
+    assert (result["benchmark"], result["stage"], result["num_problems"]) == ("first_steps", "base", 24)
+    assert result["pass_at_k"] == {"1": pytest.approx(16 / 24)}
+    assert [sample["passed"] for sample in result["samples"]] == [True] * 4
+    tasks = {task.task_id: task for task in FIRST_STEPS.load(None)}
+    for sample in result["samples"]:
+        task = tasks[sample["task_id"]]
+        assert (sample["prompt"], sample["completion"]) == (task.prompt, task.references[0])
+    assert result["manifest"]["model_sha256"]
+    assert read_json(tmp_path / "bits_per_byte.json")["results"]["overall"]
+    assert evaluate(solves, settings, corpus, tmp_path) == 0
+    assert solves.num_asked == 24
+    assert evaluate(solves, settings, corpus, tmp_path, fingerprint="trained again") == 2
+    assert solves.num_asked == 48
+
+
+def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(engine, corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
+    monkeypatch.setattr(module, "why_not_here", lambda benchmark: "no sandbox" if benchmark is FIRST_STEPS else None)
+    settings = Evals(benchmarks=("first_steps", "humaneval", "bits_per_byte"), max_bytes_per_language=3000)
+    assert evaluate(engine, settings, corpus, tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "base: first_steps is NOT measured: no sandbox" in said
+    assert "base: humaneval is NOT measured: CHAKU_BENCHMARKS is not set" in said
+    assert [path.name for path in tmp_path.glob("*.json")] == ["bits_per_byte.json"]
+
+
+@sandboxed
+def test_first_steps_solutions_pass_and_an_empty_body_does_not():
+    tasks = FIRST_STEPS.load(None)
+    assert len(tasks) == 24
+    jobs = [
+        job for task in tasks for text in (task.references[0], "    pass\n") for job in FIRST_STEPS.jobs(task, text)
+    ]
+    assert [verdict.passed for verdict in pool.run_many(jobs)] == [True, False] * 24
+
+
+def test_benchmarks_are_found_by_name():
+    assert find_benchmark("mbpp") is BENCHMARKS["mbpp"]
+    assert not set(BENCHMARKS) & set(HELDOUT_MEASURES)
+    with pytest.raises(ChakuError, match=r"there is no benchmark 'mbp'; there are first_steps, humaneval"):
+        find_benchmark("mbp")
+    with pytest.raises(ChakuError, match="perplexity is measured on a model itself"):
+        find_benchmark("perplexity")

@@ -1,0 +1,125 @@
+"""Token healing: a prompt cut inside a token goes on with whole tokens; no character comes twice, none is lost."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from chaku.inference.engine import Engine
+from chaku.inference.healing import Healer
+from chaku.inference.prompts import complete, infill
+from chaku.inference.sampling import SamplingParams
+from chaku.model import PRESETS, Llama
+from chaku.tokens.byte_level import ByteLevelTokenizer
+from chaku.tokens.tokenizer_training import train_tokenizer
+from tokens.families import make
+
+CODE = "def add(a, b):\n    return a + b\n\ndef give(value):\n    return value\n    retry(value)\n"
+HEALED = SamplingParams(max_tokens=12, healing=True)
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return train_tokenizer([CODE] * 3, 309)
+
+
+@pytest.fixture(scope="module")
+def qwen():
+    return ByteLevelTokenizer(*make("qwen2.5-coder"))
+
+
+def random_engine(tokenizer):
+    torch.manual_seed(2)
+    config = dataclasses.replace(
+        PRESETS["tiny"], vocab_size=tokenizer.vocab_size, max_position_embeddings=128, eos_token_id=tokenizer.eos_id
+    )
+    return Engine(Llama(config).eval(), tokenizer, batch_size=4)
+
+
+def asked_to_write(monkeypatch, ids):
+    """The engine then writes these ids, after checking that each may be written; returns what may come at each step."""
+    script, offered = list(ids), []
+
+    def choose(scores, params, uniforms):
+        offered.append({number for number, score in enumerate(scores[0].tolist()) if score > float("-inf")})
+        assert script[0] in offered[-1]
+        return [script.pop(0)]
+
+    monkeypatch.setattr("chaku.inference.engine.choose", choose)
+    return offered
+
+
+def test_half_a_word_becomes_one_token(llama, monkeypatch):
+    word, prompt = llama.pieces.index("return"), complete(llama, "def retu")
+    assert len(llama.encode_infilling("retu")) == 2
+    kept, removed = Healer(llama).split(prompt)
+    assert (llama.decode_bytes(kept), removed) == (b" def ", b"retu")
+    offered = asked_to_write(monkeypatch, [word, *llama.encode_infilling(" a"), llama.eos_id])
+    [[completion]] = random_engine(llama).generate([prompt], HEALED)
+    assert completion.text == "rn a"
+    spelt = {llama.decode_bytes([number]) for number in offered[0]}
+    assert all(text.startswith(removed) or removed.startswith(text) for text in spelt)
+    assert len(offered[-1]) == llama.vocab_size  # once the end is spelt again, anything may follow
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen"])
+def test_no_character_twice_and_none_lost_wherever_the_cut_is(family, request):
+    """A random model writes anything: the prompt's text and the completion's are what the tokens spell."""
+    tokenizer = request.getfixturevalue(family)
+    engine, healer = random_engine(tokenizer), Healer(tokenizer)
+    prefixes = [CODE[:end] for end in range(0, len(CODE) + 1, 3)]
+    for mode in ("complete", "spm"):
+        if mode == "spm" and "spm" not in tokenizer.infilling.modes:
+            continue
+        prompts = [
+            complete(tokenizer, prefix) if mode == "complete" else infill(tokenizer, prefix, "\n    end\n", mode="spm")
+            for prefix in prefixes
+        ]
+        params = dataclasses.replace(HEALED, temperature=1.0, top_p=0.9)
+        healed = 0
+        for prompt, prefix, [completion] in zip(
+            prompts, prefixes, engine.generate(prompts, params, infilling=mode == "spm"), strict=True
+        ):
+            kept, removed = healer.split(prompt)
+            healed += bool(removed)
+            before = len(tokenizer.decode_bytes(kept))
+            spelt = tokenizer.decode_bytes([*kept, *completion.ids])
+            end = before + len(removed)
+            assert spelt[before:end] == removed, f"the end of {prefix!r} was not written again"
+            written = spelt[end:].decode("utf-8", "replace")
+            assert completion.text == written or (not prefix and completion.text == written.removeprefix(" "))
+        assert healed > 10
+
+
+def test_what_cannot_go_on_stays(llama):
+    healer = Healer(llama)
+    psm = infill(llama, "def retu", "\n")
+    assert healer.split(psm) == (psm, b"")  # a mark comes last: the middle begins a text of its own
+    line = complete(llama, "def add(a, b):\n")
+    assert healer.split(line) == (line, b"")  # no token goes on from a line break
+    assert healer.split([llama.bos_id]) == ([llama.bos_id], b"")
+
+
+def test_a_prompt_that_is_taken_away_whole_begins_as_in_training(qwen):
+    prompt = qwen.encode("de")
+    kept, removed = Healer(qwen).split(prompt)
+    if removed:
+        assert (kept, removed) == ([qwen.bos_id], b"de")
+    [[completion]] = random_engine(qwen).generate([prompt], HEALED)
+    assert qwen.decode_bytes(completion.ids).startswith(removed)
+
+
+def test_streams_heal_too(llama):
+    engine = random_engine(llama)
+    prompt = complete(llama, "def give(val")
+    [[completion]] = engine.generate([prompt], HEALED)
+    assert "".join(engine.stream(prompt, HEALED)) == completion.text
+    [[cold]] = engine.generate([prompt], dataclasses.replace(HEALED, healing=False))
+    assert cold.ids != completion.ids
+
+
+def test_samples_do_not_depend_on_the_batch(llama):
+    engine = random_engine(llama)
+    prompts = [complete(llama, text) for text in ("def retu", "x", "def give(value):\n    ret", "    re", "def ")]
+    params = dataclasses.replace(HEALED, temperature=0.8, num_samples=2)
+    assert engine.generate(prompts, params) == [engine.generate([prompt], params)[0] for prompt in prompts]
