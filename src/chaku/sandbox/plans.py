@@ -259,7 +259,19 @@ def _go(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _rust(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    compiler: Command = (tool("rustc"), "--edition", "2021", "-O", "-A", "warnings", "-o", "program", "program.rs")
+    compiler: Command = (
+        tool("rustc"),
+        "--edition",
+        "2021",
+        "-O",
+        "-A",
+        "warnings",
+        "--error-format",
+        "short",
+        "-o",
+        "program",
+        "program.rs",
+    )
     # The candidate's macros do not stand for the standard library's.
     tests = re.sub(r"(?<![:\w])(assert(?:_eq|_ne)?!)", r"::std::\1", tests)
     own, touch = mark[:8], f'::std::fs::File::create("{mark}").unwrap();'
