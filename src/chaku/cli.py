@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku import cli_eval, cli_sandbox
+from chaku.commands import chat
+from chaku.commands import eval as eval_commands
+from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
@@ -79,8 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    chat.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
-    cli_eval.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
+    eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")
     converting.add_argument("source", help=MODEL)
@@ -107,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=Path)
     report.set_defaults(command=_report)
 
-    cli_sandbox.add_commands(verbs, common)
+    sandbox_commands.add_commands(verbs, common)
 
     doctor = verbs.add_parser("doctor", parents=[common], help="what this machine can do, and what to install")
     doctor.set_defaults(command=_doctor)

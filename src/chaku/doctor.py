@@ -8,8 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from chaku.errors import ChakuError
-from chaku.evals import humaneval
-from chaku.evals.problem_files import find_file
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.problem_files import find_file
 from chaku.sandbox import languages
 from chaku.sandbox.probe import about_isolation
 

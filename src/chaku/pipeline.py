@@ -16,6 +16,18 @@ import torch
 from torch import Tensor
 
 import chaku
+from chaku.chat_sets import (
+    FOLDER,
+    all_chat_names,
+    chat_names,
+    describe_sets,
+    encode_set,
+    epoch_tokens,
+    open_sets,
+    set_inputs,
+    stage_chat,
+    with_end,
+)
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
 from chaku.checkpoint.huggingface import find_checkpoint, save_model
 from chaku.checkpoint.peft import load_adapter, save_adapter
@@ -30,12 +42,13 @@ from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
 from chaku.model import PRESETS, Llama, LlamaConfig
 from chaku.model.lora import add_lora, merge_lora
-from chaku.recipe import Recipe, Stage, stage_order, stage_shape
+from chaku.recipe import DocumentSet, Recipe, Stage, stage_order, stage_shape
 from chaku.report import write_report
-from chaku.tokens.loader import PackedDataset, TokenSet
+from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
+from chaku.training.dpo import with_reference
 from chaku.training.speed import measure_training_speed
 from chaku.training.trainer import batch_rows, num_steps, train
 
@@ -94,7 +107,9 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
     run = Run(recipe, directory, device or torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with only_one(directory):
         write_json(directory / "recipe.json", dataclasses.asdict(recipe))
-        corpus = run.step("corpus", {"corpus": dataclasses.asdict(recipe.corpus)}, lambda path: _build(run, path))
+        corpus: dict[str, Any] = {"fingerprint": None}
+        if recipe.corpus.sources:
+            corpus = run.step("corpus", {"corpus": dataclasses.asdict(recipe.corpus)}, lambda path: _build(run, path))
         tokenizer_inputs: dict[str, Any] = {"tokenizer": dataclasses.asdict(recipe.tokenizer)}
         if (given := _given_tokenizer(recipe)) is None:
             tokenizer_inputs["corpus"] = corpus["fingerprint"]
@@ -102,29 +117,40 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
             tokenizer_inputs["sha256"] = given.sha256
         run.step("tokenizer", tokenizer_inputs, lambda path: _make_tokenizer(run, path))
         tokenizer = Tokenizer.load(directory / "tokenizer")
-        tokens = run.step(
-            "tokens",
-            {"corpus": corpus["fingerprint"], "tokenizer": tokenizer.sha256},
-            lambda path: _encode(run, tokenizer, path),
-        )
+        tokens: dict[str, Any] = {"fingerprint": None}
+        if recipe.corpus.sources:
+            tokens = run.step(
+                "tokens",
+                {"corpus": corpus["fingerprint"], "tokenizer": tokenizer.sha256},
+                lambda path: _encode(run, tokenizer, path),
+            )
+        conversations = {
+            name: run.step(
+                f"{FOLDER}/{name}",
+                set_inputs(recipe, name, tokenizer),
+                lambda path, name=name: encode_set(recipe, name, tokenizer, path),  # type: ignore[misc]
+            )["fingerprint"]
+            for name in all_chat_names(recipe)
+        }
         base = _base_shape(recipe, tokenizer)
         budgets = token_budgets(run, base)
         fingerprints: dict[str, str] = {}
         for name in stage_order(recipe):
             stage = recipe.stages[name]
-            stage = dataclasses.replace(
-                stage, training=dataclasses.replace(stage.training, tokens=budgets[name], share=None)
-            )
+            training = dataclasses.replace(stage.training, tokens=budgets[name], share=None, epochs=None)
+            stage = dataclasses.replace(stage, training=training)
             inputs = {
-                "stage": dataclasses.asdict(stage),
+                "stage": _stage_fields(stage),
                 "sets": {key: dataclasses.asdict(recipe.sets[key]) for key in stage.mixture},
                 "tokens": tokens["fingerprint"],
                 "model": dataclasses.asdict(stage_shape(recipe, name, base)),
                 "seed": _stage_seed(recipe, name),
                 "parent": fingerprints[stage.parent] if stage.parent else _base_fingerprint(recipe),
             }
+            if chats := chat_names(recipe, stage):
+                inputs["conversations"] = {each: conversations[each] for each in chats}
             fingerprints[name] = _run_stage(run, name, stage, base, tokenizer, inputs)
-        _evaluate(run, tokenizer, fingerprints)
+        _evaluate(run, fingerprints)
         _write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
         return write_report(directory)
 
@@ -225,6 +251,11 @@ def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
     budgets = {
         name: stage.training.tokens for name, stage in recipe.stages.items() if stage.training.tokens is not None
     }
+    budgets |= {
+        name: epoch_tokens(recipe, stage, run.directory)
+        for name, stage in recipe.stages.items()
+        if stage.training.epochs is not None
+    }
     shared = {name: stage for name, stage in recipe.stages.items() if stage.training.share is not None}
     if recipe.budget is not None and shared:
         record = run.directory / "budget.json"
@@ -273,13 +304,28 @@ def _stage_seed(recipe: Recipe, name: str) -> int:
     return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
 
 
-def make_dataset(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
-    """The batches of a stage. Raises ChakuError for a set that selects no document."""
-    sets = [TokenSet(name, _select(recipe, store, name), weight) for name, weight in stage.mixture.items()]
-    for each in sets:
-        if len(each.indices) == 0:
-            selection = recipe.sets[each.name]
-            raise ChakuError(f"the set {each.name!r} ({selection}) selects none of the {len(store)} training documents")
+def _stage_fields(stage: Stage) -> dict[str, Any]:
+    """The stage as plain values, without what it does not use and earlier versions had not: a finished run stays so."""
+    fields = dataclasses.asdict(stage)
+    del fields["training"]["epochs"]  # it has become tokens
+    return {key: value for key, value in fields.items() if key != "dpo" or value is not None}
+
+
+def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
+    """The batches of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
+    chats = open_sets(recipe, stage, directory)
+    names = [name for name in stage.mixture if name not in {each.name for each in chats}]
+    store = TokenStore.open(directory / "tokens", "train") if names else None
+    sets: list[TokenSet | ChatSet] = list(chats)
+    for name in names:
+        assert store is not None
+        indices = _select(recipe, store, name)
+        sets.append(TokenSet(name, indices, stage.mixture[name]))
+        if len(indices) == 0:
+            raise ChakuError(
+                f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents"
+            )
+    sets.sort(key=lambda each: list(stage.mixture).index(each.name))
     return PackedDataset(
         store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
     )
@@ -287,12 +333,17 @@ def make_dataset(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage:
 
 def _select(recipe: Recipe, store: TokenStore, name: str) -> np.ndarray:
     selection = recipe.sets[name]
+    assert isinstance(selection, DocumentSet)
     return store.select(kinds=selection.kinds, languages=selection.languages)
 
 
-def _heldout(recipe: Recipe, store: TokenStore, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
-    batches = {}
-    for name in stage.mixture:
+def _heldout(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
+    batches: dict[str, Tensor] = {}
+    names = [name for name in stage.mixture if isinstance(recipe.sets[name], DocumentSet)]
+    if not names:
+        return batches
+    store = TokenStore.open(directory / "tokens", "heldout")
+    for name in names:
         indices = _select(recipe, store, name)
         if len(indices):
             dataset = PackedDataset(
@@ -318,6 +369,8 @@ def _run_stage(
         return inputs["fingerprint"]
     write_json(record, inputs)
     shape = stage_shape(run.recipe, name, base)
+    if chat := stage_chat(run.recipe, name, tokenizer):
+        shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
     if stage.parent is not None or run.recipe.model.path is not None:
         base_model = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
         model = load_model(base_model, device=run.device, scheme=stage.base_quantization)
@@ -334,16 +387,18 @@ def _run_stage(
     else:
         torch.manual_seed(inputs["seed"])
         model = Llama(shape).to(run.device)
-    store = TokenStore.open(run.directory / "tokens", "train")
-    dataset = make_dataset(run.recipe, store, tokenizer, stage, inputs["seed"])
-    heldout = _heldout(run.recipe, TokenStore.open(run.directory / "tokens", "heldout"), tokenizer, stage)
+    dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, inputs["seed"])
+    conversations = describe_sets(dataset)
+    if stage.dpo:
+        dataset = with_reference(model, dataset, stage.training, path)
+    heldout = _heldout(run.recipe, run.directory, tokenizer, stage)
 
     def sample(model: Llama) -> dict[str, str]:
         prompt = "def "
         [[completion]] = Engine(model, tokenizer).generate([complete(tokenizer, prompt)], SamplingParams(max_tokens=48))
         return {"prompt": prompt, "text": completion.text}
 
-    reached = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample)
+    reached = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo)
     if stage.lora:
         save_adapter(model, stage.lora, path / "adapter", str(base_model))
         if stage.base_quantization:  # the adapter goes into the base as it was
@@ -363,6 +418,7 @@ def _run_stage(
             "parent": stage.parent,
             "kind": "train",
             "config": dataclasses.asdict(stage),
+            **({"conversations": conversations} if conversations else {}),
             "model": dataclasses.asdict(shape),
             "num_parameters": shape.num_parameters,
             "seed": inputs["seed"],
@@ -378,17 +434,18 @@ def _run_stage(
     return inputs["fingerprint"]
 
 
-def _engine(run: Run, name: str, tokenizer: Tokenizer) -> Engine:
-    return Engine(load_model(run.directory / "stages" / name).to(run.device).eval(), tokenizer)
+def _engine(run: Run, name: str) -> Engine:
+    path = run.directory / "stages" / name
+    return Engine(load_model(path).to(run.device).eval(), Tokenizer.load(path))  # its own: it may know how to chat
 
 
-def _evaluate(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
+def _evaluate(run: Run, fingerprints: dict[str, str]) -> None:
     stages = run.recipe.stages
     longest = max((stages[name].sequence_length for name in run.recipe.evals.stages), default=0)
     for name in run.recipe.evals.stages:
         started = time.monotonic()
         done = evaluate_stage(
-            _engine(run, name, tokenizer),
+            _engine(run, name),
             name,
             run.recipe.evals,
             run.directory / "corpus",
@@ -408,7 +465,7 @@ def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str])
         return
     samples: list[dict[str, str]] = []
     for name in run.recipe.evals.stages:
-        engine = _engine(run, name, tokenizer)
+        engine = _engine(run, name)
         room = min(SAMPLE_TOKENS, engine.model.config.max_position_embeddings // 2)
         params = SamplingParams(max_tokens=room, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
         [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)

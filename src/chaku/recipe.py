@@ -17,6 +17,7 @@ from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
+from chaku.training.dpo import DpoConfig
 from chaku.training.trainer import batch_rows, num_steps
 
 
@@ -66,12 +67,34 @@ class DocumentSet:
 
 
 @dataclass(frozen=True)
+class ConversationSet:
+    """Conversations: files (a path, a folder, a glob) or a Hub data set (`subset`: its configuration).
+
+    `template`: llama2, codellama-70b, chatml or a Jinja file; None is the model's own.
+    """
+
+    conversations: str
+    template: str | None = None
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
+class PreferenceSet:
+    """Pairs of a better and a worse reply to one prompt; the rest as in `ConversationSet`."""
+
+    preferences: str
+    template: str | None = None
+    subset: str | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """One training stage. Without a parent it starts from the recipe's model.
 
     `mixture` gives each set's share of the tokens. `rope_theta` and `rope_scaling_factor`, when given, replace the
     parent's. `infill_sets` limits infilling to these sets (None: all of the mixture). `lora` trains an adapter, which
     the stage keeps and merges; `base_quantization` holds the frozen base meanwhile in 8 bits or in 4 ("nf4": QLoRA).
+    With conversations in the mixture the loss is on the assistant's tokens alone; `dpo` trains on pairs.
     """
 
     mixture: dict[str, float]
@@ -83,6 +106,7 @@ class Stage:
     rope_theta: float | None = None
     rope_scaling_factor: float | None = None
     lora: LoraConfig | None = None
+    dpo: DpoConfig | None = None
     base_quantization: Literal["int8", "nf4"] | None = None
     seed: int | None = None
 
@@ -92,10 +116,10 @@ class Recipe:
     """A whole run. See docs/recipes.md for the file, and recipes/ for examples."""
 
     name: str
-    corpus: Corpus
     model: ModelConfig
-    sets: dict[str, DocumentSet]
+    sets: dict[str, DocumentSet | ConversationSet | PreferenceSet]
     stages: dict[str, Stage]
+    corpus: Corpus = field(default_factory=lambda: Corpus(sources=()))
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     evals: Evals = field(default_factory=Evals)
     budget: Budget | None = None
@@ -148,8 +172,9 @@ def from_fields(kind: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        (inner,) = (each for each in arguments if each is not type(None))
-        return from_fields(inner, value, where)
+        first, *others = (each for each in arguments if each is not type(None))
+        told = (each for each in others if isinstance(value, dict) and dataclasses.fields(each)[0].name in value)
+        return from_fields(next(told, first), value, where)  # one of several tables is known by its first key
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass_from_fields(kind, value, where)
     if origin is tuple:
@@ -190,7 +215,7 @@ def _dataclass_from_fields(kind: type, value: Any, where: str) -> Any:
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    if not recipe.corpus.sources:
+    if not recipe.corpus.sources and _needs_corpus(recipe):
         raise ChakuError(f"{where}: corpus.sources is empty; name at least one source of documents")
     if (recipe.model.preset is None) == (recipe.model.path is None):
         raise ChakuError(f"{where}: model needs either `preset` ({', '.join(PRESETS)}) or `path`, one of them")
@@ -216,9 +241,10 @@ def _check(recipe: Recipe, where: str) -> None:
             raise ChakuError(f"{at}.lora needs a base to adapt: a parent, or model.path")
         if stage.base_quantization is not None and stage.lora is None:
             raise ChakuError(f"{at}.base_quantization is of a frozen base: it needs `lora`")
+        _check_conversations(recipe, stage, at)
         training = stage.training
-        if (training.tokens is None) == (training.share is None):
-            raise ChakuError(f"{at}.training needs either `tokens` or `share`, one of them")
+        if [training.tokens, training.share, training.epochs].count(None) != 2:
+            raise ChakuError(f"{at}.training needs one of `tokens`, `share` and `epochs`")
         if training.share is not None and recipe.budget is None:
             raise ChakuError(f"{at}.training.share needs a [budget] with minutes")
         if training.tokens is not None:
@@ -232,6 +258,28 @@ def _check(recipe: Recipe, where: str) -> None:
     for name in recipe.evals.benchmarks:
         if name not in HELDOUT_MEASURES and name not in BENCHMARKS:
             raise ChakuError(f"{where}: evals.benchmarks: {no_such_benchmark(name)}")
+
+
+def _needs_corpus(recipe: Recipe) -> bool:
+    used = (recipe.sets.get(each) for stage in recipe.stages.values() for each in stage.mixture)
+    return (recipe.tokenizer.path or recipe.model.path) is None or any(isinstance(each, DocumentSet) for each in used)
+
+
+def _check_conversations(recipe: Recipe, stage: Stage, at: str) -> None:
+    used = [recipe.sets[each] for each in stage.mixture]
+    pairs = [each for each in used if isinstance(each, PreferenceSet)]
+    if (stage.dpo is not None or pairs) and (stage.dpo is None or len(pairs) < len(used)):
+        raise ChakuError(f"{at}: a stage with `dpo` trains on sets of `preferences` alone, and those need `dpo`")
+    if stage.dpo is not None and stage.training.compile:
+        raise ChakuError(f"{at}.training.compile does not go with `dpo`; leave it out")
+    chats = [each for each in used if not isinstance(each, DocumentSet)]
+    if len({each.template for each in chats}) > 1:
+        raise ChakuError(f"{at}: the sets of one stage must have one `template`; a model learns one format")
+    if stage.training.epochs is not None and not chats:
+        raise ChakuError(f"{at}.training.epochs counts passes over conversations or pairs; give `tokens` or `share`")
+    for name in stage.infill_sets or ():
+        if not isinstance(recipe.sets[name], DocumentSet):
+            raise ChakuError(f"{at}.infill_sets names {name!r}: conversations are not infilled")
 
 
 def lineage(recipe: Recipe, name: str) -> list[str]:

@@ -6,10 +6,10 @@ import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmark import Task
+from chaku.evals.benchmarks.humaneval_infilling import INFILLING
+from chaku.evals.benchmarks.next_line import NEXT_LINE
 from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling, generate_samples
-from chaku.evals.humaneval_infilling import INFILLING
-from chaku.evals.next_line import NEXT_LINE
 from chaku.inference.prompts import complete, infill
 
 BY_NAME = {each.name: each for each in INFILLING}

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from chaku import ChakuError
+from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.generate import Sampling
-from chaku.evals.humaneval import HUMANEVAL
 from chaku.evals.run import run_benchmark
 from chaku.evals.score import Scoring
 from chaku.inference.engine import Completion

@@ -7,7 +7,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmark import Task
-from chaku.evals.problem_files import find_file, read_rows
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.evals.samples import Sample, choose_tasks, read_samples
 
 

@@ -10,7 +10,7 @@ import pytest
 from chaku import ChakuError
 from chaku.evals import judging
 from chaku.evals.benchmark import Benchmark, Judgement, Task
-from chaku.evals.humaneval import HUMANEVAL
+from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.run import score_file
 from chaku.evals.samples import Sample
 from chaku.evals.score import Scoring, score_samples

@@ -4,7 +4,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.evals import stage as module
-from chaku.evals.first_steps import FIRST_STEPS
+from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.settings import Evals
 from chaku.evals.stage import evaluate_stage
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, find_benchmark

@@ -101,7 +101,7 @@ def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path |
             sampling=asked.sampling,
             scoring=asked.scoring,
         )
-    from chaku.evals.measures import measure
+    from chaku.evals.heldout.measures import measure
 
     assert not isinstance(source, Endpoint)
     length = asked.training_length or source.model.config.max_position_embeddings

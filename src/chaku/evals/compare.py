@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chaku.errors import ChakuError
+from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.evals.pass_at_k import pass_at_k, resampled_means
-from chaku.evals.problem_files import read_lines
 from chaku.files import read_json
 
 # What makes a protocol. Not the seed: with another one the same is measured again.

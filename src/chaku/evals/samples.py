@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Task
-from chaku.evals.problem_files import read_lines
+from chaku.evals.benchmarks.problem_files import read_lines
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.evals import measures
 from chaku.evals.benchmark import Benchmark
+from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.evals.generate import Sampling
+from chaku.evals.heldout import measures
 from chaku.evals.judging import why_not_here
-from chaku.evals.problem_files import read_lines
 from chaku.evals.run import run_benchmark
 from chaku.evals.samples import read_samples
 from chaku.evals.settings import Evals

@@ -1,17 +1,17 @@
 """The benchmarks by name."""
 
 from chaku.errors import ChakuError
-from chaku.evals.apps import APPS
 from chaku.evals.benchmark import Benchmark
-from chaku.evals.docstrings import DOCSTRINGS
-from chaku.evals.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
-from chaku.evals.first_steps import FIRST_STEPS
-from chaku.evals.humaneval import HUMANEVAL
-from chaku.evals.humaneval_infilling import INFILLING
-from chaku.evals.humaneval_x import HUMANEVAL_X
-from chaku.evals.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
-from chaku.evals.multipl_e import MULTIPL_E
-from chaku.evals.next_line import NEXT_LINE
+from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.docstrings import DOCSTRINGS
+from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
+from chaku.evals.benchmarks.first_steps import FIRST_STEPS
+from chaku.evals.benchmarks.humaneval import HUMANEVAL
+from chaku.evals.benchmarks.humaneval_infilling import INFILLING
+from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
+from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
+from chaku.evals.benchmarks.multipl_e import MULTIPL_E
+from chaku.evals.benchmarks.next_line import NEXT_LINE
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark

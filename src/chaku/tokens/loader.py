@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from chaku.errors import ChakuError
+from chaku.tokens.chat_store import ChatStore
 from chaku.tokens.infilling import Infiller, InfillingConfig
 from chaku.tokens.mixture import permute, source_of
-from chaku.tokens.packing import plan_packing
+from chaku.tokens.packing import PackingPlan, plan_packing, plan_whole
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -25,15 +27,35 @@ class TokenSet:
     weight: float
 
 
+@dataclass(frozen=True)
+class ChatSet:
+    """Conversations or pairs of a store, and their weight in the mixture.
+
+    `reference`: (number of rows,) float32, each reply's log-probability under the model that training began with; for
+    pairs alone.
+    """
+
+    name: str
+    store: ChatStore
+    weight: float
+    reference: np.ndarray | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; its documents count from 0."""
+    """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; its documents count from 0.
+
+    In a mixture with conversations, `trained` (sequence_length + 1,) says which tokens the loss is on, and a document
+    id of -1 is padding. For pairs, `reference` has one number a document: chosen, rejected, chosen, rejected ...
+    """
 
     tokens: np.ndarray
     document_ids: np.ndarray
     infilled_tokens: int
     set_name: str
     epoch: int
+    trained: np.ndarray | None = None
+    reference: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +63,29 @@ class Batch:
     """One rank's part of a global batch. `tokens`, `document_ids`: (rows, sequence_length + 1) int64.
 
     `first_sample` is the global index of the whole batch's first sample; `infilled_tokens` counts this part's.
+    `trained`, as in `Sample`: (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows, most
+    documents in a row) float32, None without pairs.
     """
 
     tokens: Tensor
     document_ids: Tensor
     infilled_tokens: int
     first_sample: int
+    trained: Tensor | None = None
+    reference: Tensor | None = None
+
+    def split(self, rows: int) -> Iterator["Batch"]:
+        """Micro-batches of so many rows."""
+        for start in range(0, len(self.tokens), rows):
+            part = slice(start, start + rows)
+            yield Batch(
+                self.tokens[part],
+                self.document_ids[part],
+                self.infilled_tokens,
+                self.first_sample,
+                None if self.trained is None else self.trained[part],
+                None if self.reference is None else self.reference[part],
+            )
 
 
 class PackedDataset:
@@ -54,8 +93,8 @@ class PackedDataset:
 
     def __init__(
         self,
-        store: TokenStore,
-        sets: Sequence[TokenSet],
+        store: TokenStore | None,
+        sets: Sequence[TokenSet | ChatSet],
         sequence_length: int,
         tokenizer: Tokenizer,
         seed: int,
@@ -70,10 +109,15 @@ class PackedDataset:
         self.infiller = Infiller(tokenizer, infilling, seed) if infilling else None
         self.infill_sets = infill_sets
         self.weights = [each.weight for each in sets]
-        self.plans = [plan_packing(each.indices, store.lengths, sequence_length) for each in sets]
+        self.plans = [self._plan(each) for each in sets]
         for each, plan in zip(sets, self.plans, strict=True):
             if len(plan) == 0:
-                raise ChakuError(f"the set {each.name!r} has no documents")
+                raise ChakuError(
+                    f"the set {each.name!r} has no documents"
+                    if isinstance(each, TokenSet)
+                    else f"the set {each.name!r} has nothing that fits a sequence of {sequence_length} tokens; its "
+                    f"shortest has {each.store.group_lengths.min()}: raise sequence_length"
+                )
 
     def __getitem__(self, index: int) -> Sample:
         source, position = source_of(index, self.weights, self.seed)
@@ -81,13 +125,16 @@ class PackedDataset:
         epoch, place = divmod(position, len(plan))
         key = self.seed + 1_000_003 * (source + 1) + 998_244_353 * (epoch + 1)
         sequence = permute(place, len(plan), key)
+        if isinstance(chosen, ChatSet):
+            return self.conversations(source, sequence, epoch)
+        items = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1]].tolist()
         infiller = self.infiller
         if self.infill_sets is not None and chosen.name not in self.infill_sets:
             infiller = None
         room = self.sequence_length + 1
         parts: list[np.ndarray] = []
         infilled = 0
-        items = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1]].tolist()
+        assert self.store is not None
         needed = sum(stop - start for _, start, stop in items)
         for document, start, stop in items:
             needed -= stop - start
@@ -110,10 +157,46 @@ class PackedDataset:
             parts.append(self._piece(document, start, min(total, start + room)))
             room -= len(parts[-1])
         numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-        return Sample(np.concatenate(parts), numbers, infilled, chosen.name, epoch)
+        trained = np.ones(len(numbers), np.bool_) if self.has_conversations else None
+        return Sample(np.concatenate(parts), numbers, infilled, chosen.name, epoch, trained)
+
+    @cached_property
+    def has_conversations(self) -> bool:
+        return any(isinstance(each, ChatSet) for each in self.sets)
+
+    def _plan(self, chosen: TokenSet | ChatSet) -> PackingPlan:
+        if isinstance(chosen, ChatSet):
+            return plan_whole(chosen.store.group_lengths, self.sequence_length)
+        assert self.store is not None
+        return plan_packing(chosen.indices, self.store.lengths, self.sequence_length)
+
+    def rows(self, source: int, sequence: int) -> list[int]:
+        """The rows of its store that a sequence of a set of conversations holds, in order."""
+        chosen, plan = self.sets[source], self.plans[source]
+        assert isinstance(chosen, ChatSet)
+        groups = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1], 0].tolist()
+        size = chosen.store.group_size
+        return [row for group in groups for row in range(group * size, (group + 1) * size)]
+
+    def conversations(self, source: int, sequence: int, epoch: int = 0) -> Sample:
+        """Whole rows side by side, each a document; padding is told by its document id, never by its token."""
+        chosen, rows = self.sets[source], self.rows(source, sequence)
+        assert isinstance(chosen, ChatSet)
+        tokens = np.zeros(self.sequence_length + 1, np.int32)
+        numbers = np.full(self.sequence_length + 1, -1, np.int32)
+        trained = np.zeros(self.sequence_length + 1, np.bool_)
+        at = 0
+        for number, row in enumerate(rows):
+            ids, wanted = chosen.store[row]
+            part = slice(at, at + len(ids))
+            tokens[part], numbers[part], trained[part] = ids, number, wanted
+            at += len(ids)
+        reference = None if chosen.reference is None else chosen.reference[rows]
+        return Sample(tokens, numbers, 0, chosen.name, epoch, trained, reference)
 
     def _piece(self, document: int, start: int, stop: int) -> np.ndarray:
         """Tokens start to stop of BOS ids EOS, int32."""
+        assert self.store is not None
         ids = self.store[document]
         piece = np.empty(stop - start, dtype=np.int32)
         first, last = max(start, 1), min(stop, len(ids) + 1)
@@ -148,21 +231,27 @@ def load_batches(
             yield list(range(first + rank * rows, first + (rank + 1) * rows))
             first += batch_size
 
-    def collate(items: list[tuple[int, Sample]]) -> Batch:
-        return Batch(
-            torch.from_numpy(np.stack([sample.tokens for _, sample in items]).astype(np.int64)),
-            torch.from_numpy(np.stack([sample.document_ids for _, sample in items]).astype(np.int64)),
-            sum(sample.infilled_tokens for _, sample in items),
-            items[0][0] - rank * rows,
-        )
-
     loader: DataLoader = DataLoader(
         _Indexed(dataset),
         batch_sampler=order(),
-        collate_fn=collate,
+        collate_fn=lambda items: collate(items, first=items[0][0] - rank * rows),
         num_workers=num_workers,
     )
     return iter(loader)
+
+
+def collate(items: Sequence[tuple[int, Sample]], first: int = 0) -> Batch:
+    """A batch of (global index, sample); `first` is the global index of the whole batch's first."""
+    trained = [sample.trained for _, sample in items if sample.trained is not None]
+    reference = [torch.as_tensor(sample.reference) for _, sample in items if sample.reference is not None]
+    return Batch(
+        torch.from_numpy(np.stack([sample.tokens for _, sample in items]).astype(np.int64)),
+        torch.from_numpy(np.stack([sample.document_ids for _, sample in items]).astype(np.int64)),
+        sum(sample.infilled_tokens for _, sample in items),
+        first,
+        torch.from_numpy(np.stack(trained)) if trained else None,
+        torch.nn.utils.rnn.pad_sequence(reference, batch_first=True) if reference else None,
+    )
 
 
 class _Indexed(torch.utils.data.Dataset):

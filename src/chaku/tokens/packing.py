@@ -1,5 +1,6 @@
 """Which documents share a sequence: planned from their lengths, before infilling, so that few are cut."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,11 +31,32 @@ def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: in
     document longer than that fills sequences of its own, and its rest is packed like a document.
     """
     capacity = sequence_length + 1
+    starts = range(0, len(documents), BLOCK)
+    return _joined(_plan_block(documents[first : first + BLOCK], lengths, capacity) for first in starts)
+
+
+def plan_whole(lengths: np.ndarray, sequence_length: int) -> PackingPlan:
+    """The same for what is never cut and has no BOS and EOS to be added: what does not fit a sequence is left out."""
+    capacity = sequence_length + 1
+    starts = range(0, len(lengths), BLOCK)
+    return _joined(
+        _best_fit(
+            [
+                (length, (number, 0, length))
+                for number, length in enumerate(lengths[first : first + BLOCK].tolist(), first)
+                if length <= capacity
+            ],
+            capacity,
+        )
+        for first in starts
+    )
+
+
+def _joined(blocks: Iterable[list[list[tuple[int, int, int]]]]) -> PackingPlan:
     items = [np.zeros((0, 3), np.int64)]
     sizes = [np.zeros(1, np.int64)]
-    for first in range(0, len(documents), BLOCK):
-        block = _plan_block(documents[first : first + BLOCK], lengths, capacity)
-        items.append(np.array([item for sequence in block for item in sequence], dtype=np.int64))
+    for block in blocks:
+        items.append(np.array([item for sequence in block for item in sequence], dtype=np.int64).reshape(-1, 3))
         sizes.append(np.array([len(sequence) for sequence in block], dtype=np.int64))
     return PackingPlan(np.concatenate(items), np.cumsum(np.concatenate(sizes)))
 
@@ -52,6 +74,12 @@ def _plan_block(documents: np.ndarray, lengths: np.ndarray, capacity: int) -> li
         rest = total % capacity
         if rest:
             pieces.append((rest, (document, total - rest, total)))
+    return sequences + _best_fit(pieces, capacity)
+
+
+def _best_fit(pieces: list[tuple[int, tuple[int, int, int]]], capacity: int) -> list[list[tuple[int, int, int]]]:
+    """Share (room needed, item) out among sequences, the largest first, each where it leaves the least room."""
+    sequences: list[list[tuple[int, int, int]]] = []
     pieces.sort(key=lambda piece: (-piece[0], piece[1]))
     # with_room[r] holds the open sequences with r tokens free; bit r of `sizes` says that it is not empty.
     with_room: list[list[int]] = [[] for _ in range(capacity + 1)]

@@ -119,12 +119,12 @@ def find_special_tokens(
     training, and nothing before a prompt. Infilling tokens are special whatever the file says: Qwen's are not so
     marked. Raises ChakuError when no end of the text is found.
     """
-    eos = next((ids[name] for name in (_name(config, "eos_token"), *_ENDS) if name in ids), None)
+    eos = next((ids[name] for name in (token_name(config, "eos_token"), *_ENDS) if name in ids), None)
     if eos is None:
         raise ChakuError("the tokenizer has no end-of-text token; name it as eos_token in its tokenizer_config.json")
     before = _template_begin(definition.get("post_processor"))
     known = () if "bos_token" in config else _BEGINS
-    bos = next((ids[name] for name in (_name(config, "bos_token"), *before, *known) if name in ids), None)
+    bos = next((ids[name] for name in (token_name(config, "bos_token"), *before, *known) if name in ids), None)
     adds = config.get("add_bos_token")
     if not isinstance(adds, bool):
         adds = bool(before) or "bos_token" not in config
@@ -161,7 +161,7 @@ def _find_infilling(ids: Mapping[str, int], eos: int) -> InfillingTokens | None:
     return None
 
 
-def _name(config: Mapping[str, Any], key: str) -> str:
+def token_name(config: Mapping[str, Any], key: str) -> str:
     value = config.get(key) or ""
     return value["content"] if isinstance(value, dict) else value
 

@@ -1,5 +1,6 @@
 """Text to ids and back. Llama-style byte-pair encoding is here (kitoken encodes), byte-level in `byte_level`."""
 
+import copy
 import hashlib
 import json
 import re
@@ -148,6 +149,12 @@ class Tokenizer:
         config = {**ours, "model_max_length": 1_000_000_000, **self.config, **ours}
         config.pop("auto_map", None)  # a class of the checkpoint's own, which is not copied
         write_json(directory / "tokenizer_config.json", config)
+
+    def with_chat_template(self, template: str) -> "Tokenizer":
+        """The same, but that a checkpoint saved with it says how to chat."""
+        same = copy.copy(self)
+        same.config = {**self.config, "chat_template": template}
+        return same
 
     @cached_property
     def sha256(self) -> str:

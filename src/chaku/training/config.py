@@ -8,7 +8,8 @@ from typing import Literal
 class TrainingConfig:
     """How a stage trains. Weight decay, clipping and eps are not in the Code Llama paper: they are Llama 2's.
 
-    `tokens` is the stage's budget; `share` instead takes that part of the recipe's time budget. `batch_tokens` is the
+    `tokens` is the stage's budget; `share` instead takes that part of the recipe's time budget, and `epochs` passes so
+    often over the stage's conversations or pairs. `batch_tokens` is the
     global batch of one optimizer step; `micro_batch_tokens` go through the model at once (gradients accumulate).
     `precision` "auto" is bfloat16 where the processor multiplies it faster than float32, found by measuring.
     """
@@ -16,6 +17,7 @@ class TrainingConfig:
     learning_rate: float = 3e-4  # paper 2.6: code stage of 7B and 13B
     tokens: int | None = None
     share: float | None = None
+    epochs: float | None = None
     batch_tokens: int = 4_000_000  # paper 2.6
     micro_batch_tokens: int = 16_384
     warmup_steps: int = 1_000  # paper 2.6

@@ -19,20 +19,43 @@ def training_step_loss(
     document_ids: Tensor | None = None,
     num_valid: int | None = None,
     document_masking: bool = False,
+    trained: Tensor | None = None,
 ) -> Tensor:
     """Summed cross-entropy of the next tokens, in nats, divided by `num_valid`.
 
     `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative one marks padding, which has no loss.
     `document_masking`: attention stays inside each document. `num_valid` is the number of predicted tokens of the
     *global* batch, so that losses of micro-batches and ranks add up to the mean; by default this batch's own.
+    `trained`, the same shape: the loss is on these tokens alone; attention stays inside each document, whose positions
+    count from 0, as if it stood alone.
     """
     inputs, labels = tokens[:, :-1], tokens[:, 1:]
     if document_ids is not None:
         labels = labels.masked_fill(document_ids[:, 1:] < 0, -100)
+    if trained is not None:
+        assert document_ids is not None
+        hidden, labels = chat_states(model, tokens, document_ids, trained)
+        valid = num_valid if num_valid is not None else len(labels)
+        return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels, valid)
     seen = document_ids[:, :-1] if document_masking and document_ids is not None else None
     hidden = model.forward_hidden(inputs, document_ids=seen)  # (batch, seq, hidden)
     valid = num_valid if num_valid is not None else int((labels >= 0).sum())
     return _LinearCrossEntropy.apply(hidden.flatten(0, 1), model.lm_head.weight, labels.flatten(), valid)
+
+
+def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the next token is trained on: the final states there, (number of such, hidden), and those tokens.
+
+    All (batch, seq + 1). Documents do not see each other, and the positions of each count from 0.
+    """
+    seen = document_ids[:, :-1]
+    places = torch.arange(seen.shape[1], device=seen.device).expand_as(seen)
+    begins = torch.ones_like(seen, dtype=torch.bool)
+    begins[:, 1:] = seen[:, 1:] != seen[:, :-1]
+    positions = places - torch.where(begins, places, 0).cummax(dim=1).values
+    hidden = model.forward_hidden(tokens[:, :-1], positions=positions, document_ids=seen)  # (batch, seq, hidden)
+    valid = trained[:, 1:] & (document_ids[:, 1:] >= 0)
+    return hidden[valid], tokens[:, 1:][valid]
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

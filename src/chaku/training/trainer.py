@@ -16,6 +16,7 @@ from chaku.errors import ChakuError
 from chaku.model import Llama
 from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import TrainingConfig
+from chaku.training.dpo import DpoConfig, accumulate_pairs
 from chaku.training.metrics import MetricsLog
 from chaku.training.schedule import learning_rate
 from chaku.training.speed import choose_precision, peak_flops
@@ -55,10 +56,12 @@ def train(
     *,
     heldout: dict[str, Tensor] | None = None,
     sample: Callable[[Llama], dict[str, str]] | None = None,
+    dpo: DpoConfig | None = None,
 ) -> Progress:
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
     `heldout`: per set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: text to log from the model so far.
+    `dpo`: the data set is of pairs with their reference, and the loss is over them.
     Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError when the loss or the
     gradient is not finite, naming the batch.
     """
@@ -90,8 +93,12 @@ def train(
             started = time.perf_counter()
             batch = next(batches)
             torch.manual_seed(dataset.seed + step)  # for LoRA's dropout, which a resumed step draws the same
+            notes: dict[str, float] = {}
             with autocast(device, precision):
-                loss = accumulate(forward, model, batch, config, device)
+                if dpo:
+                    loss, notes = accumulate_pairs(model, batch, dpo, config, device)
+                else:
+                    loss = accumulate(forward, model, batch, config, device)
             rate = learning_rate(step, steps, config)
             norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -118,6 +125,7 @@ def train(
                     mfu=speed * flops_per_token / peak,
                     infilling_rate=batch.infilled_tokens / batch_tokens,
                     seconds=seconds,
+                    **notes,
                 )
             if heldout and (done % config.heldout_every == 0 or done == steps):
                 log.write(done, heldout_loss=heldout_losses(model, heldout, precision, config.micro_batch_tokens))
@@ -136,11 +144,19 @@ def accumulate(
     forward: Callable[..., Tensor], model: Llama, batch: Batch, config: TrainingConfig, device: torch.device
 ) -> float:
     """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats."""
-    num_valid = int((batch.document_ids[:, 1:] >= 0).sum())
+    valid = batch.document_ids[:, 1:] >= 0
+    if batch.trained is not None:
+        valid &= batch.trained[:, 1:]
+    num_valid = int(valid.sum())
+    if num_valid == 0:
+        raise ChakuError(f"the batch that begins with sample {batch.first_sample} has no token with a loss")
     rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
     total = 0.0
-    for tokens, documents in zip(batch.tokens.split(rows), batch.document_ids.split(rows), strict=True):
-        loss = forward(model, tokens.to(device), documents.to(device), num_valid, config.document_masking)
+    for part in batch.split(rows):
+        chat = {} if part.trained is None else {"trained": part.trained.to(device)}
+        loss = forward(
+            model, part.tokens.to(device), part.document_ids.to(device), num_valid, config.document_masking, **chat
+        )
         loss.backward()
         total += float(loss.detach())
     return total

@@ -1,0 +1,138 @@
+"""A recipe's conversations and pairs: encoded once a set, and what a stage takes of them."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chaku.console import progress, say, short
+from chaku.errors import ChakuError
+from chaku.files import sha256_file
+from chaku.instruct.conversations import Preference, find_files, read_conversations, read_preferences
+from chaku.model import LlamaConfig
+from chaku.recipe import ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, lineage
+from chaku.tokens.chat import Chat, ChatRow
+from chaku.tokens.chat_store import ChatStore, write_chat_store
+from chaku.tokens.loader import ChatSet, PackedDataset
+from chaku.tokens.packing import plan_whole
+from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.trainer import batch_rows
+
+FOLDER = "conversations"  # of a run directory
+
+
+def chat_names(recipe: Recipe, stage: Stage) -> list[str]:
+    """The stage's sets that are conversations or pairs."""
+    return [name for name in stage.mixture if not isinstance(recipe.sets[name], DocumentSet)]
+
+
+def all_chat_names(recipe: Recipe) -> list[str]:
+    """Those of all stages, each once."""
+    return list(dict.fromkeys(name for stage in recipe.stages.values() for name in chat_names(recipe, stage)))
+
+
+def stage_chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat | None:
+    """The chat format that a stage's checkpoint knows: of its own conversations, or of its nearest ancestor's."""
+    for each in reversed(lineage(recipe, name)):
+        for chat_name in chat_names(recipe, recipe.stages[each]):
+            return _chat(recipe, chat_name, tokenizer)
+    return None
+
+
+def with_end(shape: LlamaConfig, chat: Chat) -> LlamaConfig:
+    """The shape of a model whose replies end in the template's token, beside what ends a text."""
+    if shape.eos_token_ids == (chat.end_id,):
+        return shape
+    others = tuple(each for each in shape.eos_token_ids if each != chat.end_id)
+    return dataclasses.replace(shape, eos_token_id=(chat.end_id, *others))
+
+
+def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What the encoded rows of a set follow from."""
+    chosen = recipe.sets[name]
+    return {
+        "set": dataclasses.asdict(chosen),
+        "files": {str(path): sha256_file(path) for path in find_files(_source(chosen))},
+        "tokenizer": tokenizer.sha256,
+        "template": _chat(recipe, name, tokenizer).template,
+    }
+
+
+def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
+    """Write the rows of a set. Raises ChakuError, naming file and line, for a conversation that cannot be learnt."""
+    chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
+    is_pairs = isinstance(chosen, PreferenceSet)
+    with progress(f"encode {name}", 0, "pairs" if is_pairs else "conversations") as bar:
+
+        def rows() -> Iterator[ChatRow]:
+            for where, make in _makers(chat, chosen):
+                try:
+                    made = make()
+                except ChakuError as error:
+                    raise ChakuError(f"{where}: {error}") from None
+                bar.advance(1)
+                yield from made
+
+        store = write_chat_store(path, rows(), 2 if is_pairs else 1)
+    return float(store.lengths.sum()), "tokens"
+
+
+def _makers(chat: Chat, chosen: object) -> Iterator[tuple[str, Callable[[], list[ChatRow]]]]:
+    if isinstance(chosen, PreferenceSet):
+        for where, pair in read_preferences(chosen.preferences, chosen.subset):
+            yield where, partial(_pair_rows, chat, pair)
+    elif isinstance(chosen, ConversationSet):
+        for where, messages in read_conversations(chosen.conversations, chosen.subset):
+            yield where, partial(chat.rows, messages)
+
+
+def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
+    return [chat.reply(pair.prompt, each) for each in (pair.chosen, pair.rejected)]
+
+
+def open_sets(recipe: Recipe, stage: Stage, directory: Path) -> list[ChatSet]:
+    """The stage's sets of conversations or pairs, from a run directory."""
+    return [
+        ChatSet(name, ChatStore(directory / FOLDER / name), stage.mixture[name]) for name in chat_names(recipe, stage)
+    ]
+
+
+def epoch_tokens(recipe: Recipe, stage: Stage, directory: Path) -> int:
+    """The tokens in which a stage passes `training.epochs` times over its conversations or pairs."""
+    sets = open_sets(recipe, stage, directory)
+    sequences = sum(len(plan_whole(each.store.group_lengths, stage.sequence_length)) for each in sets)
+    share = sum(each.weight for each in sets) / sum(stage.mixture.values())
+    rows = batch_rows(stage.training, stage.sequence_length)
+    batches = math.ceil((stage.training.epochs or 0) * sequences / share / rows - 1e-9)
+    return max(batches, 1) * rows * stage.sequence_length
+
+
+def describe_sets(dataset: PackedDataset) -> dict[str, Any]:
+    """Rows, tokens, and what is left out of each set of conversations or pairs; said where any is."""
+    about: dict[str, Any] = {}
+    for each in dataset.sets:
+        if isinstance(each, ChatSet):
+            lengths = each.store.group_lengths
+            left_out = int((lengths > dataset.sequence_length + 1).sum())
+            about[each.name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
+            if left_out:
+                say(
+                    f"{each.name}: {left_out} of {len(lengths)} are longer than a sequence of "
+                    f"{dataset.sequence_length} tokens and left out, never cut; the longest has {short(lengths.max())}"
+                )
+    return about
+
+
+def _chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat:
+    chosen = recipe.sets[name]
+    assert not isinstance(chosen, DocumentSet)
+    try:
+        return Chat(tokenizer, chosen.template)
+    except ChakuError as error:
+        raise ChakuError(f"sets.{name}.template: {error}") from None
+
+
+def _source(chosen: object) -> str:
+    return chosen.preferences if isinstance(chosen, PreferenceSet) else getattr(chosen, "conversations", "")

@@ -1,0 +1,1 @@
+"""Benchmarks: one file each; what several share is beside them."""

@@ -1,0 +1,101 @@
+"""HumanEval+ and MBPP+: the same problems with many more inputs (Liu et al. 2023, arXiv 2305.01210).
+
+Both of EvalPlus's formats are read: its own, with `base_input` and `plus_input` (there `test` of HumanEval+ is only the
+base one, so it is not used), and that of the Hub, where the inputs stand in the text of `test`. Each answer is compared
+with the reference solution's, by `evalplus_check`.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.evalplus_inputs import restore_types
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.sandbox.verdict import Job
+
+HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"
+HUMANEVAL_URL = "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz"
+MBPP_FILE = "mbpp/MbppPlus.jsonl.gz"
+MBPP_URL = "https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz"
+TIMEOUT = 60.0  # CPU seconds of all inputs: MBPP 599's own solution takes 15 to 30
+MBPP_STOPS = ('\n"""', "\nassert", "\nif __name__", "\ndef main(", "\nprint(", "\n```")
+
+
+def load_humaneval_plus(path: Path | None = None) -> list[Task]:
+    path = find_file(path, HUMANEVAL_FILE, HUMANEVAL_URL)
+    rows = read_rows(path, ("task_id", "prompt", "canonical_solution", "entry_point"))
+    return unique_tasks([_task(path, row, row["prompt"], row["prompt"]) for row in rows], str(path))
+
+
+def load_mbpp_plus(path: Path | None = None) -> list[Task]:
+    """The prompt is EvalPlus's: a docstring of the task and its first assert, after which the code is written."""
+    path = find_file(path, MBPP_FILE, MBPP_URL)
+    tasks = []
+    for row in read_rows(path, ("task_id", "prompt")):
+        row = dict(row)
+        text = row["prompt"].strip()
+        if "code" in row:  # the Hub's names
+            row["canonical_solution"] = row["code"]
+            text = f'"""\n{text}\n{row["test_list"][0]}\n"""'
+            row["task_id"] = f"Mbpp/{row['task_id']}"
+        tasks.append(_task(path, row, f"{text}\n", ""))
+    return unique_tasks(tasks, str(path))
+
+
+def _task(path: Path, row: dict[str, Any], prompt: str, before_solution: str) -> Task:
+    task_id = str(row["task_id"])
+    if "plus_input" in row:
+        inputs = repr(restore_types(task_id, [*row["base_input"], *row["plus_input"]]))
+        name, atol = row["entry_point"], row["atol"]
+    else:
+        found = re.search(r"^ *inputs = (.*)$", row.get("test", ""), re.MULTILINE)
+        call = re.search(r"(\w+)\(\*inp\)", row.get("test", ""))
+        if found is None or call is None:
+            raise ChakuError(f"{path}: {task_id} has neither `plus_input` nor a `test` with inputs; get the file again")
+        inputs = found[1]
+        name = row.get("entry_point", call[1])
+        tolerance = re.search(r"assertion\(.*, ([\d.e-]+)\)$", row["test"], re.MULTILINE)
+        atol = float(tolerance[1]) if tolerance else 0.0
+    solution = row["canonical_solution"]
+    data = {"entry_point": name, "inputs": inputs, "atol": atol, "reference": before_solution + solution}
+    return Task(task_id, prompt, references=(solution,), data=data)
+
+
+def jobs(task: Task, completion: str) -> list[Job]:
+    """The program, and one test of all inputs."""
+    name = task.data["entry_point"]
+    test = (
+        f"{_checker()}\n"
+        f"_solution = {{}}\n"
+        f"exec({task.data['reference']!r}, _solution)\n"
+        f"inf, nan = math.inf, math.nan\n"
+        f"check_answers({name}, _solution[{name!r}], {task.data['inputs']}, {task.data['atol']!r}, {name!r})\n"
+    )
+    return [Job(task.prompt + completion, tests=(test,), entry_point=name)]
+
+
+@cache
+def _checker() -> str:
+    return Path(__file__).with_name("evalplus_check.py").read_text(encoding="utf-8")
+
+
+HUMANEVAL_PLUS = Benchmark(
+    "humaneval-plus",
+    load_humaneval_plus,
+    humaneval.PROMPT_FORM,
+    jobs,
+    humaneval.STOPS,
+    timeout=TIMEOUT,
+)
+MBPP_PLUS = Benchmark(
+    "mbpp-plus",
+    load_mbpp_plus,
+    "zero-shot, a docstring with one assert",
+    jobs,
+    MBPP_STOPS,
+    timeout=TIMEOUT,
+)

@@ -1,0 +1,20 @@
+"""First steps: 24 functions of one or two lines, ours, in HumanEval's form.
+
+They come with chaku, so that a model's code is run on every machine, and the easiest ask no more than a small model may
+have seen often.
+"""
+
+from pathlib import Path
+
+from chaku.evals.benchmark import Benchmark, Task
+from chaku.evals.benchmarks import humaneval
+
+FILE = Path(__file__).with_name("first_steps.jsonl")
+
+
+def load(path: Path | None = None) -> list[Task]:
+    """The problems, easiest first."""
+    return humaneval.load("", "", path or FILE)
+
+
+FIRST_STEPS = Benchmark("first_steps", load, humaneval.PROMPT_FORM, humaneval.jobs, humaneval.STOPS)

@@ -1,0 +1,47 @@
+"""HumanEval: 164 Python functions to complete from their docstrings (Chen et al. 2021, arXiv 2107.03374).
+
+The paper's form: zero-shot, the prompt unstripped, greedy for pass@1, 3 s a program.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.sandbox.verdict import Job
+
+FILE = "humaneval/HumanEval.jsonl.gz"
+URL = "https://github.com/openai/human-eval/raw/master/data/HumanEval.jsonl.gz"
+FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
+PROMPT_FORM = "zero-shot, unstripped"
+# Where a completion ends: human-eval's own four (Chen et al. 2021, section 2.3: class, def, #, if, print), a decorator
+# and the fence of a Markdown block.
+STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```")
+
+
+def load(file: str, url: str, path: Path | None = None) -> list[Task]:
+    """Problems in HumanEval's form, in the file's order."""
+    path = find_file(path, file, url)
+    return unique_tasks([make_task(row) for row in read_rows(path, FIELDS)], str(path))
+
+
+def make_task(row: dict[str, Any]) -> Task:
+    return Task(str(row["task_id"]), row["prompt"], references=(row["canonical_solution"],), data=row)
+
+
+def jobs(task: Task, completion: str) -> list[Job]:
+    """The completed function, and the file's test called on it, as human-eval joins them."""
+    name = task.data["entry_point"]
+    test = f"{task.data['test']}\ncheck({name})"
+    return [Job(task.prompt + completion, tests=(test,), prelude=before_function(task.prompt, name), entry_point=name)]
+
+
+def before_function(prompt: str, name: str) -> str:
+    """The imports and helpers of a prompt that ends in a function to complete: the tests may use them."""
+    found = list(re.finditer(rf"^(async )?def {re.escape(name)}\b", prompt, re.MULTILINE))
+    return prompt[: found[-1].start()] if found else ""
+
+
+HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS)

@@ -1,0 +1,88 @@
+"""MultiPL-E: HumanEval in other languages, prompts and tests written by translators (Cassano et al. 2022, 2208.08227).
+
+Program: the prompt without white space at its end, the completion, the tests. The set has no solutions, so none can be
+run before a model is scored. In their place a completion that is sure to fail, as its body raises an error, is run: did
+it pass, or not even compile, the tests would not be reached.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
+from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.sandbox.verdict import Job
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language by MultiPL-E's short name: the sandbox's name of it, where a completion ends, a body that fails."""
+
+    short: str
+    name: str
+    stops: tuple[str, ...]
+    wrong: str
+
+
+# Stops: the translators of nuprl/MultiPL-E, for rows that do not have their own `stop_tokens`. Where a function's end
+# is a stop, the tests begin with that end.
+LANGUAGES = (
+    Language("cpp", "cpp", ("\n}",), "\n    throw 1;"),
+    Language("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
+    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n    assert(false);\n}"),
+    Language("go", "go", ("\nfunc", "struct", "\n// "), '\n    panic("wrong")\n}'),
+    Language("java", "java", ("\n    }\n",), "\n        throw new RuntimeException();"),
+    Language("js", "javascript", ("\nfunction ", "\n/*", "\n//", "\nconsole.log"), "\n  throw new Error();\n}"),
+    Language("lua", "lua", ("\nlocal", "\nfunction", "\n--", "\n\n"), "\n    error('wrong')\nend"),
+    Language("php", "php", ("\nfunction", "\n?>", "\n//", "\n#"), "\n    throw new Exception();\n}"),
+    Language("pl", "perl", ("\nsub", "\n#", "\n\n"), "\n    die 'wrong';\n}"),
+    Language("r", "r", ("\n#", "\n```"), "\n    stop('wrong')\n}"),
+    Language("rb", "ruby", ("\nclass", "\ndef", "\n#", "\n\n"), "\n  raise 'wrong'\nend"),
+    Language("rs", "rust", ("\n}",), "\n    panic!();"),
+    Language("scala", "scala", ("\n    }\n",), "\n        throw new Exception()"),
+    Language("sh", "bash", ("\n}",), "\n    exit 1"),
+    Language(
+        "ts",
+        "typescript",
+        ("\nfunction ", "\n/*", "\n//", "\nconsole.log", "\nclass"),
+        "\n  throw new Error();\n}",
+    ),
+)
+
+
+def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
+    """The problems of one language, in the file's order."""
+    url = f"https://huggingface.co/datasets/nuprl/MultiPL-E (humaneval-{language.short}, as JSON lines)"
+    path = find_file(path, f"multipl-e/humaneval-{language.short}.jsonl", url)
+    tasks = [
+        Task(
+            task_id=row["name"],
+            prompt=row["prompt"].rstrip(),
+            data={"tests": row["tests"], "stops": tuple(row.get("stop_tokens") or language.stops)},
+        )
+        for row in read_rows(path, ("name", "prompt", "tests"))
+    ]
+    return unique_tasks(tasks, str(path))
+
+
+def _benchmark(language: Language) -> Benchmark:
+    def jobs(task: Task, completion: str) -> list[Job]:
+        source, tests = task.prompt + completion, (task.data["tests"],)
+        return [
+            Job(source, language=language.name, tests=tests, prelude=task.prompt if language.short == "cpp" else "")
+        ]
+
+    return Benchmark(
+        name=f"multipl-e-{language.short}",
+        load=partial(load_multipl_e, language),
+        prompt_form="zero-shot, stripped at the end",
+        jobs=jobs,
+        stops=language.stops,
+        cut=lambda task, text: cut_at(text, task.data["stops"]),
+        timeout=15.0,  # MultiPL-E's, by the clock
+        wrong=language.wrong,
+        languages=(language.name,),
+    )
+
+
+MULTIPL_E = tuple(map(_benchmark, LANGUAGES))

@@ -1,0 +1,163 @@
+"""Key retrieval: a function that returns a number is hidden in a long file; the model completes a call to it.
+
+After section 4.3 of Code Llama (arXiv 2308.12950): the key function at a relative position of the context, a two-digit
+number, 64 examples a cell at full scale. Lengths here are counted in tokens and scale with the model.
+"""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from chaku.console import progress
+from chaku.errors import ChakuError
+from chaku.evals.heldout.documents import pick, read_heldout
+from chaku.inference.engine import Engine
+from chaku.inference.kv_cache import KVCache
+from chaku.tokens.tokenizer import Tokenizer
+
+POSITIONS = (0.0, 0.2, 0.4)  # of the paper's table
+KEY_FUNCTION = '''def my_function() -> int:
+    """Note that this function is used at the end
+    """
+    return {value}
+'''
+QUESTION = "assert my_function() == "
+VALUES = range(10, 100)
+MAX_FUNCTION_CHARS = 800  # longer ones would make the position coarse
+
+
+def evaluate(
+    engine: Engine,
+    corpus: Path,
+    *,
+    training_length: int,
+    lengths: Sequence[int] | None = None,
+    positions: Sequence[float] = POSITIONS,
+    num_examples: int = 16,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Two accuracies for each length and position. Lengths by default: 0.5, 1 and 1.5 training lengths, as published.
+
+    `accuracy`: the model writes the number, greedily. `forced_accuracy`: of all ninety two-digit numbers it finds the
+    right one likeliest, which shows in small models that would not write a number there; chance is 1/90.
+    """
+    lengths = list(lengths or (training_length // 2, training_length, training_length * 3 // 2))
+    functions = python_functions(corpus)
+    encoded = [engine.tokenizer.encode(function) for function in functions]
+    digits = _digit_ids(engine.tokenizer)
+    accuracy, forced_accuracy = [], []
+    with progress("key retrieval", len(lengths) * len(positions) * num_examples, "examples") as bar:
+        for length in lengths:
+            cells = []
+            for position in positions:
+                written = ranked = 0
+                for number in range(num_examples):
+                    value = VALUES[pick(seed, "value", length, position, number) % len(VALUES)]
+                    order = (seed, length, position, number)
+                    text = write_context(engine.tokenizer, functions, encoded, length, position, value, order)
+                    is_written, is_ranked = _ask(engine, text, value, digits)
+                    written, ranked = written + is_written, ranked + is_ranked
+                    bar.advance(1)
+                cells.append((written / num_examples, ranked / num_examples))
+            accuracy.append([written for written, _ in cells])
+            forced_accuracy.append([ranked for _, ranked in cells])
+    return {
+        "lengths": lengths,
+        "positions": list(positions),
+        "accuracy": accuracy,
+        "forced_accuracy": forced_accuracy,
+        "num_examples": num_examples,
+        "training_length": training_length,
+    }
+
+
+def python_functions(corpus: Path) -> list[str]:
+    """Top-level functions of held-out Python files, ending in a line end. Raises ChakuError when there are none."""
+    functions = []
+    for document in read_heldout(corpus, kinds=("code",), languages=("Python",)):
+        try:
+            tree = ast.parse(document.text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name != "my_function":
+                source = ast.get_source_segment(document.text, node) or ""
+                if 0 < len(source) <= MAX_FUNCTION_CHARS:
+                    functions.append(source + "\n")
+    if not functions:
+        raise ChakuError(
+            f"the held-out split of {corpus} has no Python function to hide a key among; gather more Python"
+        )
+    return functions
+
+
+def write_context(
+    tokenizer: Tokenizer,
+    functions: Sequence[str],
+    encoded: Sequence[Sequence[int]],
+    length: int,
+    position: float,
+    value: int,
+    order: tuple[object, ...],
+) -> str:
+    """A file of about `length` tokens, never more: functions drawn by `order`, the key function, the question last.
+
+    The key function stands after `position` of the other functions' tokens.
+    """
+    key = KEY_FUNCTION.format(value=value)
+    room = length - len(tokenizer.encode(key)) - len(tokenizer.encode(QUESTION)) - 4  # BOS, the number, line ends
+    filler: list[tuple[int, str]] = []
+    for draw in range(4 * len(functions) + length):
+        number = pick(*order, draw) % len(functions)
+        if len(encoded[number]) + 2 <= room:
+            filler.append((len(encoded[number]) + 2, functions[number]))
+            room -= filler[-1][0]
+        elif room < 32:
+            break
+    total, before, place = sum(size for size, _ in filler), 0, 0
+    while place < len(filler) and before + filler[place][0] / 2 <= position * total:
+        before += filler[place][0]
+        place += 1
+    parts = [text for _, text in filler]
+    return "\n\n".join([*parts[:place], key, *parts[place:], QUESTION])
+
+
+def _digit_ids(tokenizer: Tokenizer) -> list[int]:
+    """The ids of 0 to 9 after the question; digits are tokens of their own in every Llama tokenizer."""
+    start = tokenizer.encode(QUESTION)
+    ids = []
+    for digit in range(10):
+        whole = tokenizer.encode(f"{QUESTION}{digit}{digit}")
+        if whole[: len(start)] != start or len(whole) != len(start) + 2 or whole[-1] != whole[-2]:
+            raise ChakuError(
+                "key retrieval needs a tokenizer that writes each digit as a token of its own, as Llama's do"
+            )
+        ids.append(whole[-1])
+    return ids
+
+
+@torch.inference_mode()
+def _ask(engine: Engine, text: str, value: int, digits: Sequence[int]) -> tuple[bool, bool]:
+    """(whether the number is what greedy decoding writes, whether it is the likeliest of all two-digit numbers).
+
+    One pass over the text, then one step with each first digit beside the others.
+    """
+    model, tokenizer = engine.model, engine.tokenizer
+    weight = model.lm_head.weight
+    ids = torch.tensor([[tokenizer.bos_id, *tokenizer.encode(text)]], device=weight.device)
+    cache = KVCache(model.config, 1, ids.shape[1] + 1, dtype=weight.dtype, device=weight.device)
+    hidden = model.forward_hidden(ids, cache=cache)[:, -1]
+    first = F.log_softmax(model.lm_head(hidden).float(), dim=-1)[0]  # (vocab,)
+    cache.select(torch.zeros(9, dtype=torch.int64, device=weight.device))
+    tens = torch.tensor(digits[1:], device=weight.device)
+    second = F.log_softmax(model(tens[:, None], cache=cache)[:, -1].float(), dim=-1)  # (9, vocab)
+    units = torch.tensor(digits, device=weight.device)
+    scores = first[tens][:, None] + second[:, units]  # (9, 10): the number's logarithmic probability
+    right_ten, right_unit = divmod(value, 10)
+    ranked = int(scores.argmax()) == value - VALUES.start
+    written = int(first.argmax()) == digits[right_ten] and int(second[right_ten - 1].argmax()) == digits[right_unit]
+    return written, ranked

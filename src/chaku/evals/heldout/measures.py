@@ -1,0 +1,78 @@
+"""The measures on held-out documents, by name: the one place that knows each one's settings and its manifest."""
+
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
+from chaku.evals.heldout.documents import heldout_sha256
+from chaku.evals.manifest import manifest, sampling_record, weights_sha256
+from chaku.evals.settings import Evals
+from chaku.inference.engine import Engine
+
+LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: where keys are hidden
+
+
+def measure(
+    engine: Engine,
+    name: str,
+    settings: Evals,
+    corpus: Path | None,
+    training_length: int,
+    longest_length: int | None = None,
+) -> dict[str, Any]:
+    """One measure of one model: `benchmark`, `results` and `manifest`.
+
+    `training_length`: tokens of the sequences that the model was last trained on. `longest_length`: of the longest
+    in its family, from which the lengths of the long-context measures follow, so that they can be compared.
+    Raises ChakuError where there is no corpus.
+    """
+    if corpus is None:
+        raise ChakuError(f"{name} is measured on held-out documents; give --corpus DIRECTORY")
+    longest = longest_length or training_length
+    about: dict[str, Any] = {}
+    if name == "bits_per_byte":
+        results = bits_per_byte.evaluate(engine, corpus, max_bytes=settings.max_bytes_per_language)
+        context = engine.model.config.max_position_embeddings
+        about = {"context": context, "max_bytes_per_language": settings.max_bytes_per_language}
+    elif name == "infilling":
+        results = infilling.evaluate(engine, corpus, num_examples=settings.num_examples)
+        about = {"prompt_form": "psm, spm, left to right", **sampling_record(infilling.PARAMS)}
+    elif name == "perplexity":
+        results = perplexity.evaluate(
+            engine,
+            corpus,
+            training_length=training_length,
+            max_length=settings.perplexity_tokens or 4 * longest,
+            num_documents=settings.num_long_documents,
+        )
+    else:
+        results = key_retrieval.evaluate(
+            engine,
+            corpus,
+            training_length=training_length,
+            lengths=[int(longest * part) for part in LENGTHS],
+            num_examples=settings.retrieval_examples,
+        )
+    record = manifest(
+        model_sha256=weights_sha256(engine.model),
+        tokenizer_sha256=engine.tokenizer.sha256,
+        data_sha256=heldout_sha256(corpus),
+        **about,
+    )
+    return {"benchmark": name, "results": results, "manifest": record}
+
+
+def in_a_line(name: str, results: dict[str, Any]) -> str:
+    """The result that matters most, for the terminal."""
+    if name == "bits_per_byte":
+        overall = results["overall"]
+        return f"{overall['bits_per_byte']:.3f} (xz {overall['xz_bits_per_byte']:.3f})"
+    if name == "infilling":
+        modes = [mode for mode in ("psm", "spm", "left_to_right") if mode in results]
+        return ", ".join(f"{mode} {results[mode]['exact_match']:.1%}" for mode in modes)
+    if name == "perplexity":
+        ends = zip(results["edges"][1:], results["perplexity"], strict=True)
+        return ", ".join(f"{value:.1f} to {end:,}" for end, value in ends)
+    cells = [cell for row in results["forced_accuracy"] for cell in row]
+    return f"ranked first {sum(cells) / len(cells):.1%} of the time (chance 1.1%)"

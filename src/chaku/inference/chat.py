@@ -1,0 +1,93 @@
+"""A conversation with a model, turn by turn."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.inference.engine import Engine
+from chaku.inference.sampling import SamplingParams
+from chaku.tokens.chat import Chat, Message
+
+_BLOCK = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
+
+
+class ChatSession:
+    """`messages`: all that was said. The model sees as many of the newest turns as the context holds.
+
+    `template` as `Chat` takes it. Half of the context is always left to what was said: `max_tokens` of `params` is cut
+    to the other half. Raises ChakuError for a model without a chat template.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        params: SamplingParams | None = None,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+    ):
+        self.engine = engine
+        self.chat = Chat(engine.tokenizer, template)
+        self._context = engine.model.config.max_position_embeddings
+        params = params or SamplingParams(max_tokens=1024)
+        max_tokens = max(1, min(params.max_tokens, self._context // 2))
+        self.params = replace(params, max_tokens=max_tokens, stop_ids=(*params.stop_ids, self.chat.end_id))
+        self._system = [] if system is None else [Message("system", system)]
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all but the system prompt."""
+        self.messages: list[Message] = list(self._system)
+        self._left_out = 0  # of the oldest turns
+
+    def ask(self, text: str) -> Iterator[str]:
+        """The reply, piece by piece. What is there when the caller stops is kept as the reply.
+
+        When the context is full the oldest turns are left out, and that is said. Raises ChakuError, and forgets the
+        message, when it does not fit alone or the template refuses it.
+        """
+        self.messages.append(Message("user", text))
+        pieces: list[str] = []
+        try:
+            for piece in self.engine.stream(self._prompt(), self.params):
+                pieces.append(piece)
+                yield piece
+        finally:
+            if pieces:
+                self.messages.append(Message("assistant", "".join(pieces)))
+            else:
+                self.messages.pop()
+
+    def save(self, path: Path) -> None:
+        """Append the conversation as one line of JSON, which a recipe can train on."""
+        line = json.dumps({"messages": [asdict(each) for each in self.messages]}, ensure_ascii=False)
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise ChakuError(f"cannot save to {path}: {error.strerror}") from error
+
+    def _prompt(self) -> list[int]:
+        room = self._context - self.params.max_tokens
+        turns = self.messages[len(self._system) :]
+        for left_out in range(self._left_out, (len(turns) + 1) // 2):
+            prompt = self.chat.prompt([*self._system, *turns[2 * left_out :]])
+            if len(prompt) <= room:
+                if left_out > self._left_out:
+                    full = f"the context of {self._context} tokens is full"
+                    say(f"{full}: the oldest turns, {left_out} so far, are left out")
+                self._left_out = left_out
+                return prompt
+        raise ChakuError(
+            f"the message has {len(prompt)} tokens with its system prompt, and the context of {self._context} leaves "
+            f"{room} beside a reply of {self.params.max_tokens}; shorten it, or lower --max-tokens"
+        )
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """(language, code) of each block between lines of three backticks; a last one that was cut short counts."""
+    return [(found[1].lower(), found[2]) for found in _BLOCK.finditer(text)]

@@ -1,0 +1,158 @@
+"""Direct preference optimisation: of two replies, the better one gains on the worse (arXiv 2305.18290)."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from chaku.console import progress
+from chaku.errors import ChakuError
+from chaku.files import atomic_file
+from chaku.model import Llama
+from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
+from chaku.training.config import TrainingConfig
+from chaku.training.speed import choose_precision
+from chaku.training.step import SCORES, autocast, chat_states
+
+
+@dataclass(frozen=True)
+class DpoConfig:
+    """`beta` (the paper's, section 4): how dear it is to move away from the model that training began with."""
+
+    beta: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.beta <= 0:
+            raise ChakuError(f"dpo.beta is {self.beta}; it must be above 0")
+
+
+def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
+    """(pairs, 2) log-probabilities of chosen and rejected replies, summed over their tokens -> (pairs,) losses.
+
+    Equation 7 of the paper: -log sigmoid(beta * (gain of the chosen - gain of the rejected)).
+    """
+    gains = policy - reference
+    return -F.logsigmoid(beta * (gains[:, 0] - gains[:, 1]))
+
+
+def accumulate_pairs(
+    model: Llama, batch: Batch, dpo: DpoConfig, config: TrainingConfig, device: torch.device
+) -> tuple[float, dict[str, Any]]:
+    """Add up the gradients of a batch of pairs in micro-batches; returns its mean loss over pairs, and what to log.
+
+    `accuracy`: of the pairs, how many have the chosen reply gain more than the rejected one. `margin`: the mean
+    difference of their gains, times beta.
+    """
+    assert batch.reference is not None
+    assert batch.trained is not None
+    num_pairs = int((batch.document_ids.amax(dim=1) + 1).sum()) // 2
+    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
+    total = right = margin = 0.0
+    for part in batch.split(rows):
+        scores, held = reply_log_probabilities(model, part, device)
+        assert part.reference is not None
+        pairs = held.view(-1, 2)[:, 0]
+        policy = scores.view(-1, 2)[pairs]
+        reference = part.reference.to(device)[:, : held.shape[1]].reshape(-1, 2)[pairs]
+        loss = dpo_losses(policy, reference, dpo.beta).sum() / num_pairs
+        loss.backward()
+        total += float(loss.detach())
+        gains = (policy - reference).detach()
+        right += float((gains[:, 0] > gains[:, 1]).sum())
+        margin += dpo.beta * float((gains[:, 0] - gains[:, 1]).sum())
+    return total, {"dpo_accuracy": right / num_pairs, "dpo_margin": margin / num_pairs}
+
+
+def reply_log_probabilities(model: Llama, part: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The log-probability, in nats, of each document's trained tokens, and which documents there are.
+
+    Both (rows, most documents in a row): float32 and bool. An even number of documents.
+    """
+    assert part.trained is not None
+    documents, trained = part.document_ids.to(device), part.trained.to(device)
+    tokens = part.tokens.to(device)
+    hidden, labels = chat_states(model, tokens, documents, trained)
+    scores = token_log_probabilities(hidden, model.lm_head.weight, labels)
+    width = int(documents.max()) + 1
+    valid = trained[:, 1:] & (documents[:, 1:] >= 0)
+    one_each = F.one_hot(documents[:, 1:].clamp(min=0), width) * valid[..., None]  # (rows, seq, documents)
+    counts = one_each.sum(dim=1)  # (rows, documents)
+    # The trained tokens stand row by row, document by document: sums over runs, in one order on every device.
+    sums = torch.segment_reduce(scores, "sum", lengths=counts.flatten(), unsafe=True, initial=0)
+    return sums.view(counts.shape), counts > 0
+
+
+def token_log_probabilities(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """(tokens, hidden) states, (vocab, hidden) output weights, (tokens,) ids -> their log-probabilities, float32."""
+    return _TokenLogProbabilities.apply(hidden, weight, labels)
+
+
+class _TokenLogProbabilities(torch.autograd.Function):
+    """Some rows at a time, and again in the backward pass: the scores (tokens x vocabulary) never exist at once."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        device = hidden.device.type
+        ctx.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        ctx.save_for_backward(hidden, weight, labels)
+        parts = [scores.gather(1, index).squeeze(1) for scores, index, _ in _scores(ctx, hidden, weight, labels)]
+        return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
+        hidden, weight, labels = ctx.saved_tensors
+        hidden_grad = torch.empty_like(hidden, dtype=ctx.dtype)
+        weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        matrix = weight.to(ctx.dtype)
+        for scores, index, part in _scores(ctx, hidden, weight, labels):
+            slopes = scores.exp_().neg_().scatter_add_(1, index, scores.new_ones(index.shape))
+            slopes = (slopes * grads[0][part, None]).to(ctx.dtype)  # (rows, vocab)
+            torch.mm(slopes, matrix, out=hidden_grad[part])
+            if weight_grad is not None:
+                weight_grad += slopes.t() @ hidden[part].to(ctx.dtype)
+        return hidden_grad.to(hidden.dtype), weight_grad, None
+
+
+def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignore[no-untyped-def]
+    """Log-softmax of some rows, their labels (rows, 1), and which rows."""
+    with torch.autocast(hidden.device.type, enabled=False):
+        matrix = weight.to(ctx.dtype)
+        num_rows = max(64, SCORES // len(weight))
+        for start in range(0, len(hidden), num_rows):
+            part = slice(start, start + num_rows)
+            scores = torch.log_softmax((hidden[part].to(ctx.dtype) @ matrix.t()).float(), dim=-1)
+            yield scores, labels[part, None], part
+
+
+@torch.no_grad()
+def with_reference(model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path) -> PackedDataset:
+    """The data set with each reply's log-probability under `model`, which training is to begin with.
+
+    Computed once and kept as DIRECTORY/reference-SET.npy; those of pairs that are too long for a sequence are NaN.
+    """
+    device = model.lm_head.weight.device
+    sets = list(dataset.sets)
+    for source, (pairs, plan) in enumerate(zip(dataset.sets, dataset.plans, strict=True)):
+        assert isinstance(pairs, ChatSet)
+        path = directory / f"reference-{pairs.name}.npy"
+        if not path.exists():
+            found = np.full(len(pairs.store), np.nan, np.float32)
+            precision = choose_precision(config.precision, device)
+            model.eval()
+            with progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
+                for number in range(len(plan)):
+                    with autocast(device, precision):
+                        batch = collate([(number, dataset.conversations(source, number))])
+                        scores, _ = reply_log_probabilities(model, batch, device)
+                    found[dataset.rows(source, number)] = scores[0].cpu()
+                    bar.advance(1)
+            model.train()
+            with atomic_file(path) as temporary, temporary.open("wb") as file:
+                np.save(file, found)
+        sets[source] = replace(pairs, reference=np.load(path))
+    dataset.sets = sets
+    return dataset

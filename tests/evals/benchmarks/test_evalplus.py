@@ -1,0 +1,179 @@
+"""HumanEval+ and MBPP+ in both formats; a checker that is stricter than EvalPlus's where that is wrong."""
+
+import json
+import math
+
+import pytest
+
+from chaku import ChakuError
+from chaku.evals.benchmarks import evalplus, evalplus_check
+from chaku.evals.benchmarks.evalplus_inputs import restore_types
+from chaku.sandbox import pool
+from chaku.sandbox.probe import check_sandbox
+
+sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
+
+OWN = {
+    "task_id": "HumanEval/900",
+    "prompt": 'import math\n\n\ndef half(a):\n    """Half of a."""\n',
+    "entry_point": "half",
+    "canonical_solution": "    return a / 2\n",
+    "test": "def check(candidate):\n    assert candidate(2) == 1\n",  # the base test, which is not enough
+    "contract": "",
+    "base_input": [[2]],
+    "plus_input": [[3], [1e9], [-1]],
+    "atol": 0,
+}
+HUB = {
+    "task_id": 901,
+    "code": "def pairs(n):\n    return [(k, k / 2) for k in range(n)]",
+    "prompt": "Write a function to give pairs.",
+    "source_file": "",
+    "test_imports": [],
+    "test_list": ["assert pairs(1) == [(0, 0.0)]"],
+    "test": (
+        "import numpy as np\nfrom math import inf\n\ndef assertion(out, exp, atol):\n    assert out == exp\n\n"
+        "inputs = [[0], [1], [5]]\nresults = [[], [], []]\n"
+        "for i, (inp, exp) in enumerate(zip(inputs, results)):\n    assertion(pairs(*inp), exp, 0.5)\n"
+    ),
+}
+
+
+def load(loader, tmp_path, *rows):
+    path = tmp_path / "plus.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return loader(path)
+
+
+def test_evalplus_own_format_takes_all_inputs(tmp_path):
+    [task] = load(evalplus.load_humaneval_plus, tmp_path, OWN)
+    assert (task.prompt, task.references) == (OWN["prompt"], (OWN["canonical_solution"],))
+    assert task.data["inputs"] == "[[2], [3], [1000000000.0], [-1]]"
+
+
+def test_the_hubs_format_is_read_from_its_test(tmp_path):
+    [task] = load(evalplus.load_mbpp_plus, tmp_path, HUB)
+    assert task.task_id == "Mbpp/901"
+    assert task.prompt == '"""\nWrite a function to give pairs.\nassert pairs(1) == [(0, 0.0)]\n"""\n'
+    about = [task.data[name] for name in ("entry_point", "inputs", "atol")]
+    assert about == ["pairs", "[[0], [1], [5]]", 0.5]
+    with pytest.raises(ChakuError, match="Mbpp/901 has neither `plus_input` nor a `test` with inputs"):
+        load(evalplus.load_mbpp_plus, tmp_path, {**HUB, "test": "assert True"})
+
+
+@sandboxed
+def test_an_answer_that_only_passes_the_base_tests_fails(tmp_path):
+    [task] = load(evalplus.load_humaneval_plus, tmp_path, OWN)
+    [other] = load(evalplus.load_mbpp_plus, tmp_path, HUB)
+    jobs = evalplus.jobs(task, "    return a / 2\n")
+    jobs += evalplus.jobs(task, "    return a // 2\n")
+    jobs += evalplus.jobs(task, "    return math.fsum([a / 4, a / 4])\n")
+    jobs += evalplus.jobs(other, HUB["code"])
+    jobs += evalplus.jobs(other, HUB["code"].replace("k / 2", "k"))
+    verdicts = pool.run_many(jobs)
+    assert [verdict.passed for verdict in verdicts] == [True, False, True, True, False]
+    assert verdicts[1].reason == "AssertionError: half(3,) is 1, not 1.5"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "atol", "right"),
+    [
+        (1.0 + 1e-7, 1.0, 0, True),
+        (1.0 + 1e-5, 1.0, 0, False),
+        ([0.1 + 0.2, 1.0], [0.3, 1.0], 0, True),
+        ((0.3, 1.0), [0.3, 1.0], 0, False),
+        ([0.3], [0.3, 1.0], 0, False),
+        (1.05, 1.0, 0.1, True),
+        ([[1.05]], [[1.0]], 0.1, True),
+        (math.inf, math.inf, 0, True),
+        (math.nan, math.nan, 0, True),
+        (1.0, math.inf, 0.1, False),
+        (math.inf, 1e308, 0.1, False),
+        (True, 1, 0, False),
+        (1, True, 0, False),
+        (True, True, 0, True),
+        ([True, False], [1, 0], 0, False),
+        (1, 1.0, 0, True),
+        (3, 3.0000001, 0, True),
+        ("a", "a", 0, True),
+        (None, None, 0, True),
+        (None, 0, 0, False),
+        ({"a": 1}, {"a": 1}, 0, True),
+        ({"a": 1, "b": 2}, {"a": 1}, 0, False),
+        ({1, 2}, {2, 1}, 0, True),
+        ([], [], 0, True),
+        ([], (), 0, False),
+    ],
+)
+def test_an_answer_is_compared_by_value_and_kind(answer, expected, atol, right):
+    assert evalplus_check.same(answer, expected, atol) is right
+
+
+class Equal:
+    """Claims to be equal to everything."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize("expected", [1, 1.5, "a", None, True, [1], (1,), {"a": 1}, {1}])
+def test_an_object_that_claims_to_be_equal_is_not(expected):
+    assert not evalplus_check.same(Equal(), expected, 0.1)
+
+
+def test_after_a_float_the_tolerance_is_gone():
+    """EvalPlus's stays: an answer off by 1e-7 would pass where a whole number is expected."""
+    answers = iter([0.5, 1.0000001])
+    with pytest.raises(AssertionError, match=r"is 1\.0000001, not 1"):
+        evalplus_check.check_answers(lambda a: next(answers), lambda a: a, [[0.5], [1]], 0, "f")
+
+
+def test_a_candidate_that_changes_its_arguments_changes_nothing_else():
+    def popping(values):
+        return values.pop()
+
+    evalplus_check.check_answers(popping, popping, [[[1, 2]], [[3]]], 0, "f")
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "expected", "arguments", "right"),
+    [
+        ("find_zero", 2.0, 1.0, [[-6.0, 1.0, 1.0]], True),  # the other root of (x - 2)(x + 3) counts as well
+        ("find_zero", 2.1, 2.0, [[-6.0, 1.0, 1.0]], False),
+        ("sum_div", 0, 7, [8], True),
+        ("sum_div", 6, 7, [8], False),
+        ("similar_elements", [3, 1], (1, 3), [], True),
+        ("similar_elements", (1,), (1, 3), [], False),
+        ("check_str", True, object(), [], True),
+        ("check_str", "a match", object(), [], True),
+        ("check_str", None, object(), [], False),
+        ("check_str", False, None, [], True),
+        ("surface_Area", 33, 33, [3, 4], True),
+        ("surface_Area", 35, 33, [3, 4], True),
+        ("surface_Area", 34, 33, [3, 4], False),
+        ("digit_distance_nums", 1, 1, [1, 2], True),
+        ("digit_distance_nums", 6, 3, [123, 256], False),
+        ("digit_distance_nums", 3, 2, [12, 2], False),
+        ("digit_distance_nums", 1, 2, [12, 2], True),
+    ],
+)
+def test_problems_with_several_right_answers(name, answer, expected, arguments, right):
+    assert evalplus_check.ORACLES[name](answer, expected, arguments) is right
+
+
+def test_json_inputs_get_their_types_again():
+    assert restore_types("Mbpp/2", [[[1, 2], [3]]]) == [[(1, 2), (3,)]]
+    assert restore_types("Mbpp/63", [[[[1, 2], [3, 4]]]]) == [[[(1, 2), (3, 4)]]]
+    assert restore_types("Mbpp/75", [[[[1, 2]], 6]]) == [[[(1, 2)], 6]]
+    assert restore_types("Mbpp/106", [[[1], [2]]]) == [[[1], (2,)]]
+    assert restore_types("Mbpp/115", [[[[1, 2], []]]]) == [[[{1, 2}, {}]]]
+    assert restore_types("Mbpp/124", [["1.5", "2j"]]) == [[1.5, 2j]]
+    assert restore_types("Mbpp/252", [["(1+2j)"]]) == [[1 + 2j]]
+    assert restore_types("Mbpp/259", [[[[1], [2]], [[3]]]]) == [[((1,), (2,)), ((3,),)]]
+    assert restore_types("Mbpp/278", [[[4, [5, 6]]]]) == [[(4, (5, 6))]]
+    assert restore_types("Mbpp/307", [[[1, 2], 0, 5]]) == [[(1, 2), 0, 5]]
+    assert restore_types("Mbpp/580", [[[1, [2, [3]]]]]) == [((1, (2, (3,))),)]
+    assert restore_types("Mbpp/722", [[{"a": [1, 2]}, 6]]) == [[{"a": (1, 2)}, 6]]
+    assert restore_types("Mbpp/3", [[[1]]]) == [[[1]]]
