@@ -7,7 +7,7 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import languages
-from chaku.sandbox.plans import plan
+from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import Job, Verdict
 from chaku.sandbox.worker import Worker
 

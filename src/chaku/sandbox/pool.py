@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from chaku.console import progress
-from chaku.sandbox.plans import plan
 from chaku.sandbox.probe import how_to_isolate
+from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
 
