@@ -158,7 +158,7 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
             if recipe.instruct and recipe.instruct.stage == name:
                 _write_instructions(run, recipe.instruct, fingerprints[name])
         _evaluate(run, fingerprints)
-        _ask_shop(run, fingerprints)
+        _ask_shop(run, shop_stages(recipe), fingerprints)
         _write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
         return write_report(directory)
 
@@ -486,11 +486,9 @@ def _evaluate(run: Run, fingerprints: dict[str, str]) -> None:
             run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
 
 
-def _ask_shop(run: Run, fingerprints: dict[str, str]) -> None:
-    """Each stage that learnt about the shop, and its parent before it, answer questions about it."""
-    for name in dict.fromkeys(
-        each for stage in shop_stages(run.recipe) for each in (run.recipe.stages[stage].parent, stage) if each
-    ):
+def _ask_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
+    """The stages that learnt about the shop, each after its parent, answer questions about it."""
+    for name in dict.fromkeys(each for stage in learnt for each in (run.recipe.stages[stage].parent, stage) if each):
         started = time.monotonic()
         inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
         path = run.directory / "evals" / name / "shop.json"
