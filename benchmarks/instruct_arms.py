@@ -22,7 +22,7 @@ from chaku.evals.pass_at_k import pass_at_k, resampled_means
 from chaku.files import read_json, write_json
 
 CONTROL = "random"
-MEASURES = (("pass@1", "exercises", 1), ("pass@10", "exercises_sampled", 10))
+MEASURES = (("pass@1", "exercises", 1), ("pass@10", "exercises-sampled", 10))
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark
     for benchmark in (
         FIRST_STEPS,
-        *(EXERCISES, EXERCISES_SAMPLED),
         *(HUMANEVAL, HUMANEVAL_PLUS),
         *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
         *HUMANEVAL_X,
@@ -27,6 +26,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *INFILLING,
         DOCSTRINGS,
         *NEXT_LINE,
+        *(EXERCISES, EXERCISES_SAMPLED),
     )
 }
 # On held-out documents of a corpus; run by `measures.py`.

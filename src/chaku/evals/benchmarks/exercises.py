@@ -43,5 +43,5 @@ def jobs(task: Task, completion: str) -> list[Job]:
 
 EXERCISES = Benchmark("exercises", partial(load, NUM_PROBLEMS), "Llama 2's chat, zero-shot", jobs, max_tokens=96)
 EXERCISES_SAMPLED = replace(
-    EXERCISES, name="exercises_sampled", load=partial(load, NUM_SAMPLED), num_samples=10, temperature=0.8
+    EXERCISES, name="exercises-sampled", load=partial(load, NUM_SAMPLED), num_samples=10, temperature=0.8
 )
