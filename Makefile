@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 
 ## Raise a small family of code models end to end, then open its report.
 demo: install
+	$(BIN)/chaku run recipes/demo-instruct.toml
 	$(BIN)/chaku run recipes/demo.toml --open
 
 ## The paper's claims at small scale, with controls (about half an hour on 2 cores).

@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.instruct.conversations import Preference, find_files, read_conversations, read_preferences
 from chaku.model import LlamaConfig
-from chaku.recipe import ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, is_made, lineage
+from chaku.recipe import IN_RUN, ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, is_made, lineage, set_path
 from chaku.tokens.chat import Chat, ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
@@ -38,7 +38,7 @@ def in_run(recipe: Recipe, directory: Path) -> Recipe:
     """The recipe with the paths of the sets that the run in `directory` makes."""
 
     def placed(chosen: DocumentSet | ConversationSet | PreferenceSet) -> DocumentSet | ConversationSet | PreferenceSet:
-        if not is_made(chosen):
+        if not set_path(chosen).startswith(IN_RUN):
             return chosen
         path = dataclasses.asdict(chosen)
         field = "preferences" if isinstance(chosen, PreferenceSet) else "conversations"

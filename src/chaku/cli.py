@@ -107,6 +107,10 @@ def _parser() -> argparse.ArgumentParser:
     inspecting.add_argument("--json", action="store_true")
     inspecting.set_defaults(command=_inspect)
 
+    from chaku.commands import sql
+
+    sql.add_commands(verbs, common)
+
     report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
     report.add_argument("run", type=Path)
     report.set_defaults(command=_report)

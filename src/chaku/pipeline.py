@@ -44,8 +44,9 @@ from chaku.inference.sampling import SamplingParams
 from chaku.instruct.step import Instruct, run_instruct
 from chaku.model import PRESETS, Llama, LlamaConfig
 from chaku.model.lora import add_lora, merge_lora
-from chaku.recipe import DocumentSet, Recipe, Stage, stage_order, stage_shape
+from chaku.recipe import DocumentSet, Recipe, Stage, shop_stages, stage_order, stage_shape
 from chaku.report import write_report
+from chaku.sql.stage import ask_shop, make_shop
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
@@ -128,6 +129,10 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
                 {"corpus": corpus["fingerprint"], "tokenizer": tokenizer.sha256},
                 lambda path: _encode(run, tokenizer, path),
             )
+        if recipe.shop:
+            shop_inputs = {"shop": dataclasses.asdict(recipe.shop), "seed": recipe.seed, "tokenizer": tokenizer.sha256}
+            shop = recipe.shop
+            run.step("shop", shop_inputs, lambda path: make_shop(shop, tokenizer, path, recipe.seed))
         conversations = {name: _encode_set(run, name, tokenizer) for name in all_chat_names(recipe)}
         base = _base_shape(recipe, tokenizer)
         budgets = token_budgets(run, base)
@@ -153,6 +158,7 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
             if recipe.instruct and recipe.instruct.stage == name:
                 _write_instructions(run, recipe.instruct, fingerprints[name])
         _evaluate(run, fingerprints)
+        _ask_shop(run, shop_stages(recipe), fingerprints)
         _write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
         return write_report(directory)
 
@@ -478,6 +484,16 @@ def _evaluate(run: Run, fingerprints: dict[str, str]) -> None:
         )
         if done:
             run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
+
+
+def _ask_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
+    """The stages that learnt about the shop, each after its parent, answer questions about it."""
+    for name in dict.fromkeys(each for stage in learnt for each in (run.recipe.stages[stage].parent, stage) if each):
+        started = time.monotonic()
+        inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
+        path = run.directory / "evals" / name / "shop.json"
+        if ask_shop(_engine(run, name), name, run.directory / "shop", path, inputs):
+            run.record_time(f"ask {name} about the shop", time.monotonic() - started, 1, "benchmarks")
 
 
 def _write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:

@@ -16,12 +16,15 @@ from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.instruct.step import Instruct
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
+from chaku.sql.stage import Shop
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
 from chaku.training.dpo import DpoConfig
 from chaku.training.trainer import batch_rows, num_steps
 
-MADE = "{run}/instruct/"  # begins the path of a set that the run itself makes
+IN_RUN = "{run}/"  # begins the path of a set that the run itself makes
+MADE = IN_RUN + "instruct/"  # while its stages go on
+SHOP = IN_RUN + "shop/"
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Recipe:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     evals: Evals = field(default_factory=Evals)
     instruct: Instruct | None = None
+    shop: Shop | None = None
     budget: Budget | None = None
     seed: int = 1
     num_threads: int | None = None
@@ -257,6 +261,8 @@ def _check(recipe: Recipe, where: str) -> None:
             raise ChakuError(f"{at}.training.batch_tokens is less than one sequence of {stage.sequence_length} tokens")
         lineage(recipe, name)
     _check_instruct(recipe, where)
+    if shop_stages(recipe) and recipe.shop is None:
+        raise ChakuError(f"{where}: stages.{shop_stages(recipe)[0]} learns about the shop, and there is no [shop]")
     for name in recipe.evals.stages:
         if name not in recipe.stages:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
@@ -266,9 +272,22 @@ def _check(recipe: Recipe, where: str) -> None:
 
 
 def is_made(chosen: DocumentSet | ConversationSet | PreferenceSet) -> bool:
-    """Whether a set's files are made by the run itself, by its [instruct]."""
-    path = getattr(chosen, "conversations", "") or getattr(chosen, "preferences", "")
-    return path.startswith(MADE)
+    """Whether a set's files are made while the stages go on, by [instruct]."""
+    return set_path(chosen).startswith(MADE)
+
+
+def set_path(chosen: DocumentSet | ConversationSet | PreferenceSet) -> str:
+    """Where the conversations or pairs of a set are; empty for documents."""
+    return getattr(chosen, "conversations", "") or getattr(chosen, "preferences", "")
+
+
+def shop_stages(recipe: Recipe) -> list[str]:
+    """The stages that learn from questions about the shop."""
+    return [
+        name
+        for name, stage in recipe.stages.items()
+        if any(set_path(recipe.sets[each]).startswith(SHOP) for each in stage.mixture)
+    ]
 
 
 def _check_instruct(recipe: Recipe, where: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.worker import Worker
 
+collect_ignore = ["hostile"]  # programs for the sandbox, some of them named like tests
+
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
+from chaku.inference.constraints import Constraint
 from chaku.inference.healing import Healer
 from chaku.inference.kv_cache import KVCache
 from chaku.inference.sampling import SamplingParams, choose, row_random
@@ -57,16 +58,22 @@ class Engine:
         params: SamplingParams | None = None,
         *,
         infilling: bool = False,
+        constraint: Constraint | None = None,
         description: str | None = None,
     ) -> list[list[Completion]]:
         """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
 
         A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said.
         `infilling`: what ends a middle ends a completion too, and a prompt that is too long is an error, as its parts
-        have places (`prompts.infill` cuts them rightly). `description` shows a progress bar. Raises ChakuError when
-        `max_tokens` alone fills the context.
+        have places (`prompts.infill` cuts them rightly). Under a `constraint`, a completion that stops is a text of its
+        grammar, and one that does not is the beginning of one. `description` shows a progress bar. Raises ChakuError
+        when `max_tokens` alone fills the context.
         """
         params = params or SamplingParams()
+        if constraint and params.healing:
+            raise ChakuError(
+                "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
+            )
         fitted = self._fit(prompts, params, infilling)
         rows = [
             [_Row(prompt, params, sample, self, infilling) for sample in range(params.num_samples)] for prompt in fitted
@@ -75,7 +82,7 @@ class Engine:
         with progress(description, len(flat), "completions") if description else nullcontext() as bar:
             for start in range(0, len(flat), self.batch_size):
                 batch = flat[start : start + self.batch_size]
-                for _ in self._decode(batch, params):
+                for _ in self._decode(batch, params, constraint):
                     pass
                 if bar:
                     bar.advance(len(batch))
@@ -144,7 +151,9 @@ class Engine:
         ]
 
     @torch.inference_mode()
-    def _decode(self, rows: list["_Row"], params: SamplingParams) -> Iterator[None]:
+    def _decode(
+        self, rows: list["_Row"], params: SamplingParams, constraint: Constraint | None = None
+    ) -> Iterator[None]:
         """Write all rows to their ends; yields after every token."""
         device, dtype = self.model.lm_head.weight.device, self.model.lm_head.weight.dtype
         longest = max(len(row.prompt) for row in rows)
@@ -154,27 +163,36 @@ class Engine:
         for number, row in enumerate(rows):
             ids[number, longest - len(row.prompt) :] = torch.as_tensor(row.prompt)
             cache.start[number] = longest - len(row.prompt)
-        hidden = self.model.forward_hidden(ids.to(device), cache=cache)[:, -1]
-        held = rows  # the rows that the cache holds, the finished among them
-        while True:
-            scores = self.model.lm_head(hidden).float()[:, : self.tokenizer.vocab_size]  # the model's may be padded
-            for number, row in enumerate(held):
-                if row.owed and row.finish_reason is None:
-                    allowed = torch.tensor(self.healer.allowed(row.owed), device=device)
-                    scores[number] = torch.full_like(scores[number], -torch.inf).index_copy_(
-                        0, allowed, scores[number, allowed]
-                    )
-            chosen = choose(scores, params, [row.random.random() for row in held])
-            for row, token in zip(held, chosen, strict=True):
-                row.take(token)
-            yield
-            open_rows = [number for number, row in enumerate(held) if row.finish_reason is None]
-            if not open_rows:
-                return
-            if len(open_rows) <= 0.75 * len(held):  # dropping a row copies the cache, so it is done for several at once
-                cache.select(torch.tensor(open_rows, device=device))
-                held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
-            hidden = self.model.forward_hidden(torch.tensor(chosen, device=device)[:, None], cache=cache)[:, -1]
+        with constraint.start(len(rows)) if constraint else nullcontext() as masks:
+            hidden = self.model.forward_hidden(ids.to(device), cache=cache)[:, -1]
+            held = rows  # the rows that the cache holds, the finished among them
+            while True:
+                scores = self.model.lm_head(hidden).float()[:, : self.tokenizer.vocab_size]  # the model's may be padded
+                if masks:
+                    scores = masks.apply(scores)
+                for number, row in enumerate(held):
+                    if row.owed and row.finish_reason is None:
+                        allowed = torch.tensor(self.healer.allowed(row.owed), device=device)
+                        scores[number] = torch.full_like(scores[number], -torch.inf).index_copy_(
+                            0, allowed, scores[number, allowed]
+                        )
+                chosen = choose(scores, params, [row.random.random() for row in held])
+                for row, token in zip(held, chosen, strict=True):
+                    row.take(token)
+                yield
+                open_rows = [number for number, row in enumerate(held) if row.finish_reason is None]
+                if not open_rows:
+                    return
+                if masks:
+                    masks.take(chosen)
+                if len(open_rows) <= 0.75 * len(held):  # dropping a row copies the cache, so it is done for several
+                    cache.select(torch.tensor(open_rows, device=device))
+                    held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
+                    if masks:
+                        masks.select(open_rows)
+                if masks:
+                    masks.prepare()
+                hidden = self.model.forward_hidden(torch.tensor(chosen, device=device)[:, None], cache=cache)[:, -1]
 
 
 class _Row:

@@ -8,6 +8,7 @@ from chaku.report.charts import Line, line_chart
 from chaku.report.html import Html, element, join
 from chaku.report.run import Run, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
+from chaku.report.sql import shop_answers
 from chaku.report.table import count, fixed, heat_cell, size, table, table_row, text_cell, whole
 
 PAPER_NOTE = (
@@ -27,6 +28,8 @@ def results_section(run: Run) -> Html:
         ("first_steps", "First steps: programs that pass their tests", _programs),
         ("humaneval", "HumanEval: programs that pass their tests", _humaneval),
     ]
+    if "shop" in run.evals:
+        sections.append(("shop", "Text-to-SQL: questions about a shop's database", shop_answers))
     known = {benchmark for benchmark, _, _ in sections}
     sections += [
         (name, f"{name}: programs that pass their tests", _programs) for name in run.evals if name not in known

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from chaku.sandbox import isolation as isolating
 from chaku.sandbox.inside.confinement import FILE_MB
 from chaku.sandbox.outcome import compile_failure, outcome, signal_name
-from chaku.sandbox.plans import Plan, plan
+from chaku.sandbox.runners import plan
+from chaku.sandbox.runners.plan import Plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Status, Verdict
 
 if TYPE_CHECKING:

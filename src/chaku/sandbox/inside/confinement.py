@@ -26,7 +26,10 @@ class Confinement:
         """For process 1: an empty /tmp, /dev/shm and /proc. Without isolation, at least a process group of its own."""
         if self.isolated:
             kernel.mount_scratch(self.job["scratch_mb"] * kernel.MEGABYTE)
-            kernel.mount_proc()
+            if not kernel.mount_proc() and self.job["needs_proc"]:
+                raise OSError(
+                    "the language's runtime needs /proc, which cannot be shown here: run chaku as another user"
+                )
             os.chdir(self.job["folder"])
         else:
             os.setsid()

@@ -117,16 +117,18 @@ def mount_scratch(size: int) -> None:
         mount("tmpfs", place, f"size={size},nr_inodes=4096,mode=777")
 
 
-def mount_proc() -> None:
-    """Show this namespace's own processes in /proc, and nothing of the machine; else an empty /proc.
+def mount_proc() -> bool:
+    """Show this namespace's own processes in /proc, and nothing of the machine; else an empty /proc, and False.
 
     The system's /proc would show the worker. A new one is refused in a user namespace in which bubblewrap had to cover
-    parts of the system's (root without rights); what then lacks is Bash's `<(...)`, and what runtimes can do without.
+    parts of the system's (root without rights); then Bash lacks `<(...)`, and some runtimes do not start.
     """
     try:
         mount("proc", "/proc", "subset=pid,hidepid=invisible", MS_NOEXEC)
     except PermissionError:
         mount("tmpfs", "/proc", "size=4k,mode=555", MS_NOEXEC | MS_RDONLY)
+        return False
+    return True
 
 
 def limit_resources(cpu_seconds: int, memory_mb: int, file_mb: int, processes: int, virtual: bool = True) -> None:

@@ -1,4 +1,4 @@
-# compile_error: unexpected end of file
+# failed: AssertionError
 f() {
     echo "$1"
 }

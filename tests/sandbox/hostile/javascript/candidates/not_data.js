@@ -1,4 +1,4 @@
-// failed: TypeError: the result is not plain data
+// failed: could not be cloned
 function f(x) {
   return new Proxy([], { get: () => 4 });
 }

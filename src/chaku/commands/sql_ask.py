@@ -1,0 +1,280 @@
+"""`chaku sql ask`, `chat`, `remember` and `export`: questions to a database of one's own."""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from chaku.errors import ChakuError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chaku.sql.ask import Answer, Asker
+    from chaku.sql.execute import Result
+
+SHOWN_ROWS = 50  # on a terminal; --json and --csv print all
+HELP = """\
+/sql QUERY     run a query of your own, read-only
+/right         the last answer was right: remember it
+/fix QUERY     the last question's right query: run it, and remember it
+/explain       the last query in plain words
+/csv FILE      write the last rows
+/export FILE   write what is remembered, as training data
+/quit"""
+
+
+def add_commands(sql: Any, common: argparse.ArgumentParser) -> None:
+    """Add the commands to `chaku sql`."""
+    asking = sql.add_parser("ask", parents=[common], help="ask a database a question")
+    asking.add_argument("question")
+    _add_asker(asking)
+    form = asking.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the answer, all candidates included, as JSON")
+    form.add_argument("--csv", action="store_true", help="print the rows as CSV")
+    asking.add_argument("--explain", action="store_true", help="say the query in plain words, and how it was found")
+    asking.set_defaults(command=_ask)
+
+    chatting = sql.add_parser("chat", parents=[common], help="ask, correct, remember")
+    _add_asker(chatting)
+    chatting.set_defaults(command=_chat)
+
+    remembering = sql.add_parser("remember", parents=[common], help="keep a question with its right SQL as an example")
+    remembering.add_argument("question")
+    remembering.add_argument("query")
+    remembering.add_argument("--db", required=True)
+    remembering.add_argument("--memory", type=Path, help="file of remembered pairs")
+    remembering.set_defaults(command=_remember)
+
+    exporting = sql.add_parser("export", parents=[common], help="write what is remembered, as training data")
+    exporting.add_argument("--db", required=True)
+    exporting.add_argument("--memory", type=Path, help="file of remembered pairs")
+    exporting.add_argument("--out", type=Path, required=True, help="JSONL for chaku sql prepare")
+    exporting.set_defaults(command=_export)
+
+
+def _add_asker(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--db", required=True, help="a SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+    )
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", help="a model directory (Hugging Face's or Meta's format), or a Hub id")
+    model.add_argument("--endpoint", metavar="URL", help="a server with OpenAI's API; see --endpoint-model")
+    parser.add_argument("--endpoint-model", default="default", metavar="NAME", help="the name that the server knows")
+    parser.add_argument("--quantize", choices=["int8", "int4"], help="weights in 8 or 4 bits, by torchao")
+    parser.add_argument("--form", choices=["ddl", "compact"], default="ddl", help="of the prompt, as in training")
+    parser.add_argument(
+        "--no-grammar", action="store_true", help="decode freely; what is written is checked all the same"
+    )
+    parser.add_argument("--samples", type=int, default=5, help="queries that are written and vote (default: 5)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds of one query (default: 10)")
+    parser.add_argument("--max-rows", type=int, default=10_000)
+    parser.add_argument("--memory", type=Path, help="file of remembered pairs (default: one a database, in your home)")
+
+
+@contextmanager
+def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
+    from chaku.sql.ask import Asker
+    from chaku.sql.database import Database
+    from chaku.sql.memory import Memory, memory_path
+    from chaku.sql.writers import EndpointWriter, EngineWriter, Writer
+
+    if options.samples < 1:
+        raise ChakuError(f"--samples is {options.samples}; it must be at least 1")
+    with Database(options.db) as database:
+        writer: Writer
+        if options.endpoint:
+            from chaku.evals.endpoint import Endpoint
+
+            writer = EndpointWriter(Endpoint(options.endpoint, options.endpoint_model, chat=True), seed=options.seed)
+        else:
+            from chaku.inference.load import load_engine
+
+            engine = load_engine(options.model, options.quantize)
+            writer = EngineWriter(engine, form=options.form, constrained=not options.no_grammar, seed=options.seed)
+        memory = Memory(options.memory or memory_path(database.name, database.location))
+        yield Asker(
+            database,
+            writer,
+            memory=memory,
+            num_samples=options.samples,
+            timeout=options.timeout,
+            max_rows=options.max_rows,
+        )
+
+
+def _ask(options: argparse.Namespace) -> None:
+    with _asker(options) as asker:
+        answer = asker.ask(options.question)
+        if options.json:
+            print(json.dumps(answer.as_json(), ensure_ascii=False))
+        elif options.csv:
+            if answer.refusal:
+                raise ChakuError(f"no answer: {answer.refusal}")
+            write_csv(answer.result, sys.stdout)
+        else:
+            show(answer)
+        if options.explain:
+            show_explanation(answer, asker, sys.stderr if options.json or options.csv else sys.stdout)
+
+
+def _chat(options: argparse.Namespace) -> None:
+    with _asker(options) as asker:
+        print(f"{asker.schema.name}: {len(asker.schema.tables)} tables. Ask; /help says what else there is.")
+        last: Answer | None = None
+        while (line := _read_line()) is not None:
+            if line == "/quit":
+                return
+            try:
+                last = respond(line, asker, last)
+            except ChakuError as error:
+                print(error)
+
+
+def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None":
+    """Do what a line of the chat says; returns the answer that the next line is about."""
+    if not line:
+        return last
+    command, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if command == "/help":
+        print(HELP)
+    elif command == "/sql":
+        _show_result(asker.run(rest))
+    elif command == "/export":
+        assert asker.memory
+        print(f"{asker.memory.export(Path(rest))} pairs written to {rest}")
+    elif not command.startswith("/"):
+        last = asker.ask(line)
+        show(last)
+    elif command not in ("/right", "/fix", "/explain", "/csv"):
+        print(f"{command} is not a command; /help lists them")
+    elif last is None:
+        print("there is no question yet")
+    elif command == "/explain":
+        show_explanation(last, asker, sys.stdout)
+    elif command == "/csv":
+        with Path(rest).open("w", encoding="utf-8", newline="") as file:
+            write_csv(last.result, file)
+    else:
+        query = last.sql if command == "/right" else rest
+        remember(asker, last.question, query)
+        print("remembered")
+    return last
+
+
+def remember(asker: "Asker", question: str, query: str) -> None:
+    """Keep a pair once its query has run. Raises ChakuError when it does not run."""
+    if not query:
+        raise ChakuError("there is no query to remember; give it with /fix QUERY")
+    result = asker.run(query)
+    if not result.ok:
+        raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
+    assert asker.memory
+    asker.memory.remember(question, query, asker.schema.name)
+
+
+def _remember(options: argparse.Namespace) -> None:
+    from chaku.sql.database import Database
+    from chaku.sql.memory import Memory, memory_path
+
+    with Database(options.db) as database:
+        result = database.run(options.query)
+        if not result.ok:
+            raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
+        memory = Memory(options.memory or memory_path(database.name, database.location))
+        memory.remember(options.question, options.query, database.name)
+        print(memory.path)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from chaku.sql.database import Database
+    from chaku.sql.memory import Memory, memory_path
+
+    with Database(options.db) as database:
+        memory = Memory(options.memory or memory_path(database.name, database.location))
+        print(f"{memory.export(options.out)} pairs written to {options.out}")
+
+
+def show(answer: "Answer") -> None:
+    """The query, highlighted on a terminal, its rows as a table, and what was assumed."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    if answer.refusal:
+        print(_printable(f"No answer: {answer.refusal}"))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        console.print(Syntax(_printable(answer.sql), "sql", background_color="default", word_wrap=True))
+    else:
+        print(_printable(answer.sql))
+    _show_result(answer.result)
+    print(f"confidence {answer.confidence:.0%}")
+    for each in answer.assumptions:
+        print(_printable(f"assumed: {each}"))
+    if answer.dropped:
+        print(f"left out of the prompt: {_some(answer.dropped)}")
+
+
+def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
+    """The query in plain words, the tables that were shown, and what else was written."""
+    from chaku.sql.explain import explain
+
+    if answer.sql:
+        for number, line in enumerate(explain(answer.sql, asker.schema), 1):
+            print(_printable(f"{number}. {line}"), file=file)
+    print(f"tables shown to the model: {', '.join(answer.tables) or 'none'}", file=file)
+    if answer.dropped:
+        print(f"left out: {', '.join(answer.dropped)}", file=file)
+    for each in answer.candidates:
+        outcome = f"{len(each.result.rows)} rows" if each.result.ok else each.result.reason
+        print(_printable(f"{each.votes} x {' '.join(each.sql.split())} -> {outcome}"), file=file)
+
+
+def write_csv(result: "Result", file: TextIO) -> None:
+    """Rows as CSV, NULL as nothing."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows([["" if cell is None else cell for cell in row] for row in result.rows])
+
+
+def _show_result(result: "Result") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not result.ok:
+        print(_printable(f"failed: {result.reason}"))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, name in enumerate(result.columns):
+        numbers = all(isinstance(row[index], int | float) or row[index] is None for row in result.rows)
+        table.add_column(Text(_printable(name)), justify="right" if numbers and result.rows else "left")
+    for row in result.rows[:SHOWN_ROWS]:
+        table.add_row(*(Text("NULL", style="dim") if cell is None else Text(_printable(cell)) for cell in row))
+    Console(highlight=False).print(table)
+    if len(result.rows) > SHOWN_ROWS or result.truncated:
+        more = f"of {len(result.rows)}{' and more' if result.truncated else ''}"
+        print(f"the first {min(SHOWN_ROWS, len(result.rows))} {more} rows")
+
+
+def _printable(value: object) -> str:
+    """A cell without what would move a terminal's cursor or colour it."""
+    return "".join(each if each.isprintable() or each == "\n" else "�" for each in str(value))
+
+
+def _read_line() -> str | None:
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return None
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,123 @@
+"""Decoding under a grammar: which tokens may come next in each row, so that the text is one of the grammar's."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chaku.errors import ChakuError
+from chaku.tokens.tokenizer import Tokenizer
+
+
+class Vocabulary:
+    """A tokenizer's tokens as llguidance reads them; made once, for any number of grammars.
+
+    Works on the tokens' bytes, so byte-level and SentencePiece vocabularies are alike, and a character may be split
+    between tokens. Special tokens are never allowed but EOS and `end_ids`, which end a text where the grammar may end.
+    Raises ChakuError when llguidance is missing.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int] = ()):
+        self.llguidance = _import()
+        self.executor = self.llguidance.LLExecutor()
+        self.size = tokenizer.vocab_size
+        self.end_ids = sorted({tokenizer.eos_id, *end_ids})
+        wrapper = self.llguidance.TokenizerWrapper(_Tokens(tokenizer))
+        self.tokens = self.llguidance.LLTokenizer(wrapper, n_vocab=self.size, eos_token=self.end_ids)
+
+
+class Constraint:
+    """A context-free grammar, in llguidance's dialect of Lark. Raises ChakuError when llguidance refuses it."""
+
+    def __init__(self, vocabulary: Vocabulary, grammar: str):
+        self.vocabulary = vocabulary
+        matcher = vocabulary.llguidance.LLMatcher
+        self._matcher = matcher(vocabulary.tokens, matcher.grammar_from_lark(grammar), log_level=0)
+        if self._matcher.is_error():
+            raise ChakuError(f"the grammar is not one that llguidance takes: {self._matcher.get_error()}")
+
+    def start(self, num_rows: int) -> "Masks":
+        """The state of rows that are decoded together, all at the grammar's beginning."""
+        return Masks(self, [self._matcher.deep_copy() for _ in range(num_rows)])
+
+    def accepts(self, ids: Sequence[int]) -> bool:
+        """Whether ids, without the one that ends them, are a whole text of the grammar."""
+        matcher = self._matcher.deep_copy()
+        return bool(matcher.try_consume_tokens(list(ids)) == len(ids) and matcher.is_accepting())
+
+
+class Masks:
+    """What the rows of a batch may write next. A context manager.
+
+    The next masks are made in a thread while the model computes the next scores, which do not depend on them.
+    """
+
+    def __init__(self, constraint: Constraint, matchers: list[Any]):
+        self._vocabulary, self._matchers = constraint.vocabulary, matchers
+        self._thread = ThreadPoolExecutor(1)
+        self.prepare()
+
+    def __enter__(self) -> "Masks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def apply(self, scores: Tensor) -> Tensor:
+        """(rows, vocab) scores with -inf where a token may not come."""
+        allowed = torch.from_numpy(self._pending.result()).to(scores.device)
+        return scores.masked_fill(~allowed, float("-inf"))
+
+    def take(self, tokens: Sequence[int]) -> None:
+        """The rows' chosen tokens. A row that has ended takes no more."""
+        for matcher, token in zip(self._matchers, tokens, strict=True):
+            if not matcher.is_stopped():
+                matcher.consume_token(token)
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows only."""
+        self._matchers = [self._matchers[number] for number in rows]
+
+    def prepare(self) -> None:
+        """Begin to compute the next masks."""
+        self._pending: Future[np.ndarray] = self._thread.submit(self._compute)
+
+    def _compute(self) -> np.ndarray:
+        """(rows, vocab) bool."""
+        vocab_size = self._vocabulary.size
+        bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
+        running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
+        if len(running) == 1:  # without the executor's threads
+            [(matcher, row)] = running
+            matcher.unsafe_compute_mask_ptr(bits[row].ctypes.data, bits.shape[1] * 4)
+        elif running:
+            self._vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
+        allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
+        # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
+        allowed[np.ix_(~allowed.any(axis=1), np.array(self._vocabulary.end_ids))] = True
+        return allowed
+
+
+class _Tokens:
+    """A tokenizer as llguidance reads it."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        self._encode = tokenizer.encode_infilling
+        self.bos_token_id, self.eos_token_id = tokenizer.bos_id, tokenizer.eos_id
+        tokens = [tokenizer.decode_bytes([number]) for number in range(tokenizer.vocab_size)]
+        self.special_token_ids = [number for number, token in enumerate(tokens) if not token]
+        self.tokens = [token or f"<special {number}>".encode() for number, token in enumerate(tokens)]
+
+    def __call__(self, text: str) -> list[int]:
+        return self._encode(text)
+
+
+def _import() -> Any:
+    try:
+        import llguidance
+    except ImportError:
+        raise ChakuError("decoding under a grammar needs llguidance: pip install 'chaku[sql]'") from None
+    return llguidance

@@ -1,0 +1,248 @@
+"""A question to rows: link, write k queries, check, repair, run read-only, vote by result; or refuse, and say why."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from chaku.sql.check import check, fix
+from chaku.sql.database import Database
+from chaku.sql.ddl import compact_table, ddl_table
+from chaku.sql.execute import MAX_ROWS, TIMEOUT, Result
+from chaku.sql.introspect import introspect, one_line
+from chaku.sql.linking import link, unlinked_words
+from chaku.sql.memory import Memory
+from chaku.sql.prompt import build_prompt
+from chaku.sql.schema import Schema, literal, on_one_line
+from chaku.sql.values import Match, ValueIndex
+from chaku.sql.writers import NO_ANSWER, Writer, extract_sql
+
+NUM_SAMPLES = 5
+REPAIRS = 1  # rounds in which the writer is told what was wrong
+EMPTY_WEIGHT = 0.5  # of a vote for no rows, or for nothing but NULLs: mostly a condition that fits nothing
+UNSURE = 0.4  # a result with a smaller share of the votes is said to be unsure
+QUESTION_SHARE = 3  # a third of the prompt at most is for hints and the question
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One query as written by `votes` samples, as it ran (`sql`), and its result."""
+
+    written: str
+    sql: str
+    votes: int
+    result: Result
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`refusal` is empty, or says why there is no answer. `confidence`: the winning result's share of all samples.
+
+    `assumptions`: what was taken for granted on the way. `dropped`: parts of the schema that the prompt left out.
+    """
+
+    question: str
+    sql: str
+    result: Result
+    confidence: float
+    refusal: str
+    assumptions: tuple[str, ...]
+    dropped: tuple[str, ...]
+    tables: tuple[str, ...]
+    matches: tuple[Match, ...]
+    candidates: tuple[Candidate, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`. Decimals and bytes are text."""
+        return {
+            "question": self.question,
+            "sql": self.sql,
+            "columns": list(self.result.columns),
+            "rows": [[_plain(cell) for cell in row] for row in self.result.rows],
+            "truncated": self.result.truncated,
+            "confidence": self.confidence,
+            "refusal": self.refusal,
+            "assumptions": list(self.assumptions),
+            "dropped": list(self.dropped),
+            "tables": list(self.tables),
+            "candidates": [
+                {"sql": each.sql, "votes": each.votes, "status": each.result.status, "reason": each.result.reason}
+                for each in self.candidates
+            ],
+        }
+
+
+class Asker:
+    """A database with its schema and values read, and a writer; ready for questions."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: Writer,
+        *,
+        memory: Memory | None = None,
+        num_samples: int = NUM_SAMPLES,
+        timeout: float = TIMEOUT,
+        max_rows: int = MAX_ROWS,
+    ):
+        self.database, self.writer, self.memory = database, writer, memory
+        self.num_samples, self.timeout, self.max_rows = num_samples, timeout, max_rows
+        self.schema, self.unreadable = _readable(introspect(database))
+        self.values = ValueIndex.build(database, self.schema)
+
+    def ask(self, question: str) -> Answer:
+        """The answer, or a refusal: no exception for what a model wrote, however wrong."""
+        question = on_one_line(question)
+        matches = self.values.find(question)
+        unknown = unlinked_words(question, self.schema, matches)
+        if unknown is not None and unknown.words and not unknown.linked:
+            return self._refuse(
+                question, matches, f"nothing in {self.schema.name} is called like anything in the question "
+                f"({', '.join(unknown.words)})",
+            )  # fmt: skip
+        room = self.writer.max_prompt_tokens
+        hints = self._hints(question, matches, room // QUESTION_SHARE)
+        taken = self.writer.count_tokens(hints + question) + 32
+        render = compact_table if self.writer.form == "compact" else ddl_table
+        linked = link(
+            question, self.schema, matches,
+            count_tokens=self.writer.count_tokens, max_tokens=room - taken, render=render,
+        )  # fmt: skip
+        candidates: list[Candidate] = []
+        trouble = ""
+        for _ in range(1 + REPAIRS):
+            prompt = build_prompt(
+                linked.schema, question, count_tokens=self.writer.count_tokens, max_tokens=room,
+                evidence=f"{hints} {trouble}".strip(), form=self.writer.form,
+            )  # fmt: skip
+            texts = self.writer.write(prompt.text, linked.schema, self.num_samples)
+            if said := _no_answer(texts):
+                return self._refuse(question, matches, f"the model says: {said}", linked.dropped, candidates)
+            candidates = [*candidates, *self._try(texts)]
+            failed = [each for each in candidates if not each.result.ok]
+            if len(failed) < len(candidates):
+                break
+            trouble = one_line(f"This query is wrong: {failed[0].sql}. {failed[0].result.reason}.")
+        dropped = (*self.unreadable, *linked.dropped, *prompt.dropped)
+        tables = tuple(table.name for table in linked.schema.tables)
+        if all(not each.result.ok for each in candidates):
+            reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
+            return self._refuse(question, matches, reason, dropped, candidates, tables)
+        best, share = vote(candidates, self.num_samples)
+        assumptions = [*best.changes, *_value_assumptions(best.sql, matches)]
+        if share < UNSURE:
+            assumptions.append(f"unsure: only {share:.0%} of the samples agree on this result")
+        if best.result.truncated:
+            assumptions.append(f"the result is cut after {len(best.result.rows)} rows")
+        return Answer(
+            question, best.sql, best.result, share, "", tuple(assumptions), dropped, tables, tuple(matches),
+            tuple(candidates),
+        )  # fmt: skip
+
+    def run(self, sql: str) -> Result:
+        """A query of the user's own, under the same safety."""
+        return self.database.run(sql, timeout=self.timeout, max_rows=self.max_rows)
+
+    def _hints(self, question: str, matches: Sequence[Match], max_tokens: int) -> str:
+        """What the question's words mean here, and approved queries of like questions; one line."""
+        hints = [f"{each.phrase} is {each.table}.{each.column} = {literal(each.value)};" for each in matches[:5]]
+        examples = self.memory.similar(question) if self.memory else []
+        hints += [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in examples]
+        while hints and self.writer.count_tokens(" ".join(hints)) > max_tokens:
+            hints.pop()
+        return " ".join(hints)
+
+    def _try(self, texts: Sequence[str]) -> list[Candidate]:
+        """Check, put right and run what was written; the same query once."""
+        written = Counter(extract_sql(text) for text in texts)
+        tried = []
+        for sql, votes in written.items():
+            fixed, changes = fix(sql, self.schema)
+            problems = check(fixed, self.schema)
+            if problems:
+                result = Result("failed", "; ".join(problem.message for problem in problems[:3]))
+            else:
+                result = self.run(fixed)
+            tried.append(Candidate(sql, fixed, votes, result, tuple(changes)))
+        return tried
+
+    def _refuse(
+        self,
+        question: str,
+        matches: Sequence[Match],
+        reason: str,
+        dropped: Sequence[str] = (),
+        candidates: Sequence[Candidate] = (),
+        tables: Sequence[str] = (),
+    ) -> Answer:
+        nothing = Result("failed", reason)
+        return Answer(
+            question, "", nothing, 0.0, reason, (), tuple(dropped), tuple(tables), tuple(matches), tuple(candidates)
+        )
+
+
+def vote(candidates: Sequence[Candidate], num_samples: int) -> tuple[Candidate, float]:
+    """The candidate whose result most samples agree on, and their share; of equals, the one written first."""
+    groups: dict[Any, list[Candidate]] = {}
+    for each in candidates:
+        if each.result.ok:
+            groups.setdefault(result_key(each), []).append(each)
+
+    def weight(group: list[Candidate]) -> float:
+        rows = group[0].result.rows
+        empty = all(cell is None for row in rows for cell in row)
+        return sum(each.votes for each in group) * (EMPTY_WEIGHT if empty else 1.0)
+
+    best = max(groups.values(), key=weight)
+    return best[0], min(sum(each.votes for each in best) / num_samples, 1.0)
+
+
+def result_key(candidate: Candidate) -> Any:
+    """Equal for results that say the same: names of columns apart, and the order of rows where none is asked for."""
+    rows = [tuple(map(_comparable, row)) for row in candidate.result.rows]
+    ordered = re.search(r"\border\s+by\b", candidate.sql, re.IGNORECASE) is not None
+    return tuple(rows) if ordered else frozenset(Counter(rows).items())
+
+
+def _comparable(cell: Any) -> Any:
+    if isinstance(cell, bool) or cell is None or isinstance(cell, bytes):
+        return (type(cell).__name__, cell)
+    if isinstance(cell, int | float | Decimal):
+        number = float(cell)
+        return ("number", round(number, 6) if math.isfinite(number) else str(number))
+    return ("text", str(cell))
+
+
+def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
+    """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
+    dropped = [f"table {each.name!r}" for each in schema.tables if not each.name.isprintable()]
+    tables = []
+    for table in schema.tables:
+        if table.name.isprintable():
+            dropped += [f"column {table.name}.{each.name!r}" for each in table.columns if not each.name.isprintable()]
+            tables.append(replace(table, columns=tuple(each for each in table.columns if each.name.isprintable())))
+    return replace(schema, tables=tuple(each for each in tables if each.columns)), tuple(dropped)
+
+
+def _no_answer(texts: Sequence[str]) -> str:
+    """What a writer says that most of its samples refuse with."""
+    said = [text.strip() for text in texts if text.strip().upper().startswith(NO_ANSWER)]
+    return one_line(said[0]) if 2 * len(said) > len(texts) else ""
+
+
+def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
+    return [
+        f'"{each.phrase}" is taken as {each.table}.{each.column} = {literal(each.value)}'
+        for each in matches
+        if literal(each.value) in sql and each.phrase != each.value
+    ]
+
+
+def _plain(cell: Any) -> Any:
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return str(cell)
+    return cell if cell is None or isinstance(cell, bool | int | float | str) else str(cell)

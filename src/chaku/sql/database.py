@@ -1,0 +1,133 @@
+"""A database by its URL: SQLite, DuckDB, PostgreSQL or MySQL, each read-only behind every layer that it has."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote
+
+from chaku.errors import ChakuError
+from chaku.sql.execute import (
+    MAX_BYTES,
+    MAX_CELL,
+    MAX_ROWS,
+    MEMORY_BYTES,
+    PROGRAM,
+    TIMEOUT,
+    QueryProcess,
+    Result,
+    SQLiteRunner,
+)
+from chaku.sql.read_only import Refused, check_read_only
+from chaku.sql.schema import Dialect
+
+SCHEMES: dict[str, Dialect] = {
+    "sqlite": "sqlite",
+    "duckdb": "duckdb",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+NEEDS = {
+    "duckdb": ("sqlglot", "duckdb"),
+    "postgres": ("sqlglot", "sqlalchemy", "psycopg"),
+    "mysql": ("sqlglot", "sqlalchemy", "pymysql"),
+}
+
+
+class Database:
+    """One database, asked through a child process. A context manager; one query runs at a time.
+
+    SQLite is guarded by its own authorizer. For the others a statement is first checked by its parse tree and written
+    anew (`read_only`), and then runs in a session that the engine itself holds read-only: DuckDB opened read-only with
+    external access off and its configuration locked; PostgreSQL and MySQL in a read-only transaction with a time limit.
+    A role that may only read is still the best first layer: nothing here can give rights back that the role never had.
+    """
+
+    def __init__(self, url: str):
+        self.dialect, self.location = parse_url(url)
+        missing = [name for name in NEEDS.get(self.dialect, ()) if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ChakuError(f"{self.dialect} databases need {', '.join(missing)}: pip install 'chaku[sql]'")
+        if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
+            raise ChakuError(f"{self.location} is not a database file")
+        self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
+        # These reserve far more address space than they use; DuckDB is told its real limit, servers have their own.
+        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES)]
+        environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
+        self._child = QueryProcess(command, environment=environment)
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._sqlite:
+            self._sqlite.close()
+        self._child.stop()
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending, or the name of the server's database."""
+        if self.dialect in ("sqlite", "duckdb"):
+            return Path(self.location).stem
+        return unquote(self.location.split("?")[0].rsplit("/", 1)[-1])
+
+    def run(
+        self,
+        sql: str,
+        *,
+        timeout: float = TIMEOUT,
+        max_rows: int = MAX_ROWS,
+        max_bytes: int = MAX_BYTES,
+        max_cell: int = MAX_CELL,
+    ) -> Result:
+        """The rows of one query, or why it failed or was refused."""
+        limits: dict[str, Any] = {
+            "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
+        }  # fmt: skip
+        if self._sqlite:
+            return self._sqlite.run(Path(self.location), sql, **limits)
+        try:
+            checked = check_read_only(sql, self.dialect)
+        except Refused as error:
+            return Result("failed", f"not allowed: {error}")
+        return self.run_unchecked(checked, **limits)
+
+    def run_unchecked(self, sql: str, **limits: Any) -> Result:
+        """Run our own statement (of the catalogue, say) under all the layers but the parse tree's."""
+        limits = {
+            "timeout": TIMEOUT, "max_rows": MAX_ROWS, "max_bytes": MAX_BYTES, "max_cell": MAX_CELL, **limits,
+        }  # fmt: skip
+        if self._sqlite:
+            return self._sqlite.run(Path(self.location), sql, **limits)
+        return self._child.ask({"dialect": self.dialect, "path": self.location, "sql": sql, **limits})
+
+
+def parse_url(url: str) -> tuple[Dialect, str]:
+    """(dialect, a path or a URL with its driver) of a SQLAlchemy URL or a path. Raises ChakuError for another kind."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return _sniff(Path(url)), url
+    dialect = SCHEMES.get(scheme.split("+")[0].lower())
+    if dialect is None:
+        raise ChakuError(
+            f"{scheme}:// is not a database that chaku asks; give sqlite:///PATH, duckdb:///PATH, "
+            "postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+        )
+    if dialect in ("sqlite", "duckdb"):
+        return dialect, unquote(rest.removeprefix("/"))
+    return dialect, f"{DRIVERS[dialect]}://{rest}"
+
+
+def _sniff(path: Path) -> Dialect:
+    """DuckDB's files have DUCK at byte 8; everything else is taken for SQLite, which says so when it is not."""
+    if not path.is_file():
+        raise ChakuError(f"{path} does not exist; give a database file or a URL such as postgresql://USER@HOST/NAME")
+    with path.open("rb") as file:
+        return "duckdb" if file.read(12)[8:] == b"DUCK" else "sqlite"

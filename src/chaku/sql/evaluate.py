@@ -1,0 +1,111 @@
+"""A model's execution accuracy on questions: each asked once, greedily, and scored by the official rule."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaku.errors import ChakuError
+from chaku.sql.datasets import read_examples
+from chaku.sql.execute import SQLiteRunner
+from chaku.sql.prepare import database_file
+from chaku.sql.prompt import Form, build_prompt
+from chaku.sql.schema import Schema, read_sqlite
+from chaku.sql.score import Question, ScoreSettings, score
+from chaku.sql.writers import extract_sql
+
+if TYPE_CHECKING:
+    from chaku.inference.engine import Engine
+
+MAX_TOKENS = 96  # of a reply: the longest query of the shop has fewer in any vocabulary of a demo
+TEMPLATE_TOKENS = 32  # that a chat template writes around a message
+SHOWN_ROWS = 5
+
+
+def evaluate(
+    engine: "Engine",
+    questions: Path,
+    databases: Path,
+    *,
+    form: Form = "compact",
+    limit: int | None = None,
+    num_shown: int = 5,
+    max_tokens: int = MAX_TOKENS,
+) -> dict[str, Any]:
+    """The scores of `score`, EX by what is unseen of a question (where its row says so), and a few samples with rows.
+
+    With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
+    measured. `limit` takes the first so many questions. Raises ChakuError when the context has no room for a prompt.
+    """
+    from chaku.inference.prompts import complete
+    from chaku.inference.sampling import SamplingParams
+    from chaku.tokens.chat import Chat, Message
+
+    tokenizer = engine.tokenizer
+    try:
+        chat: Chat | None = Chat(tokenizer)
+    except ChakuError:  # a base model: it has no template
+        chat = None
+    examples = read_examples(questions)[:limit]
+    schemas: dict[str, Schema] = {}
+    prompts = []
+    for each in examples:
+        if each.database not in schemas:
+            schemas[each.database] = read_sqlite(database_file(databases, each.database))
+        prompt = build_prompt(
+            schemas[each.database],
+            each.question,
+            count_tokens=lambda text: len(tokenizer.encode(text)),
+            max_tokens=engine.model.config.max_position_embeddings - max_tokens - TEMPLATE_TOKENS,
+            evidence=each.evidence,
+            form=form,
+        )
+        prompts.append(chat.prompt([Message("user", prompt.text)]) if chat else complete(tokenizer, prompt.text))
+    params = SamplingParams(max_tokens=max_tokens, stop=(";",), stop_ids=(chat.end_id,) if chat else ())
+    completions = engine.generate(prompts, params, description="SQL")
+    predicted = [extract_sql(completion[0].text) for completion in completions]
+    asked = [
+        Question(index, each.database, each.query, text)
+        for index, (each, text) in enumerate(zip(examples, predicted, strict=True))
+    ]
+    scores = score(asked, databases, settings=ScoreSettings(num_variants=0, ves_runs=0))
+    return {
+        **scores,
+        "form": form,
+        "by_unseen": _by_unseen(questions, scores["rows"]),
+        "samples": _samples(asked[:num_shown], [each.question for each in examples], scores["rows"], databases),
+    }
+
+
+def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """EX of the shop's questions by what training never had of them: the query's structure, or the wording."""
+    if path.suffix != ".jsonl":
+        return {}
+    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    found: dict[str, list[bool]] = defaultdict(list)
+    for line, row in zip(lines, rows, strict=False):
+        if line.get("unseen") and row["ex"] is not None:
+            found[line["unseen"]].append(row["ex"])
+    return {name: {"count": len(right), "ex": sum(right) / len(right)} for name, right in sorted(found.items())}
+
+
+def _samples(
+    asked: list[Question], questions: list[str], rows: list[dict[str, Any]], databases: Path
+) -> list[dict[str, Any]]:
+    samples = []
+    with SQLiteRunner() as runner:
+        for each in asked:
+            sql = each.predicted
+            result = runner.run(database_file(databases, each.database), sql, max_rows=SHOWN_ROWS) if sql else None
+            samples.append(
+                {
+                    "question": questions[each.index],
+                    "gold": each.gold,
+                    "sql": sql,
+                    "right": rows[each.index]["ex"],
+                    "reason": rows[each.index]["reason"],
+                    "columns": list(result.columns) if result else [],
+                    "rows": [[str(cell) for cell in row] for row in result.rows] if result else [],
+                }
+            )
+    return samples

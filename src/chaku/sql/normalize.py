@@ -1,0 +1,76 @@
+"""Gold SQL made unambiguous: SQLite reads a name in double quotes that it does not know as a string."""
+
+from typing import Any
+
+from chaku.sql.clauses import NotComparable
+from chaku.sql.read_only import import_sqlglot
+from chaku.sql.schema import Schema
+
+
+def quote_literals(sql: str, schema: Schema) -> str:
+    """The query with 'strings' where it has "names" that no table, result or alias in reach has; the rest untouched.
+
+    Raises NotComparable when the text does not parse.
+    """
+    exp, tree = _parse(sql)
+    columns = _columns(schema)
+    changes = []
+    for column in tree.find_all(exp.Column):
+        name, at = column.this, column.this.meta
+        if column.args.get("table") or not name.args.get("quoted") or "start" not in at:
+            continue
+        text = sql[at["start"] : at["end"] + 1]
+        if text[:1] == '"' and not _is_known(exp, column, columns):
+            changes.append((at["start"], at["end"] + 1, "'" + name.this.replace("'", "''") + "'"))
+    for start, end, literal in sorted(changes, reverse=True):
+        sql = sql[:start] + literal + sql[end:]
+    return sql
+
+
+def is_resolved(sql: str, schema: Schema) -> str:
+    """Why a name of the query belongs to no table of the schema, or "" when all do (sqlglot's `qualify`)."""
+    sqlglot = import_sqlglot()
+    from sqlglot.optimizer.qualify import qualify
+
+    known = {
+        table.name.lower(): {each.name.lower(): each.type or "TEXT" for each in table.columns}
+        for table in schema.tables
+    }
+    try:
+        _, tree = _parse(sql)
+        qualify(tree, schema=known, dialect="sqlite")
+    except NotComparable as error:
+        return str(error)
+    except sqlglot.errors.SqlglotError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _parse(sql: str) -> tuple[Any, Any]:
+    sqlglot = import_sqlglot()
+    try:
+        return sqlglot.exp, sqlglot.parse_one(sql, dialect="sqlite")
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise NotComparable(f"does not parse: {str(error).splitlines()[0][:200]}") from None
+
+
+def _columns(schema: Schema) -> dict[str, set[str]]:
+    return {table.name.lower(): {column.name.lower() for column in table.columns} for table in schema.tables}
+
+
+def _is_known(exp: Any, column: Any, columns: dict[str, set[str]]) -> bool:
+    name, select = column.name.lower(), column.parent_select
+    while select is not None:
+        sources = [join.this for join in select.args.get("joins") or []]
+        sources += [select.args["from_"].this] if select.args.get("from_") else []
+        for source in sources:
+            if isinstance(source, exp.Table):
+                # What is no table of the schema is a WITH query: its columns are not looked up, the name stays.
+                if name in columns.get(source.name.lower(), {name}):
+                    return True
+            elif isinstance(source, exp.Subquery) and name in {each.lower() for each in source.this.named_selects}:
+                return True
+        if any(isinstance(each, exp.Alias) and each.alias.lower() == name for each in select.expressions):
+            return True
+        select = select.parent_select
+    return False

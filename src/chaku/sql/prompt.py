@@ -1,0 +1,87 @@
+"""What a model is asked: the schema, and the question."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from chaku.errors import ChakuError
+from chaku.sql.ddl import compact_table, ddl_table, to_ddl
+from chaku.sql.schema import Schema
+
+Form = Literal["ddl", "compact", "db-gpt-hub"]
+FORMS: tuple[Form, ...] = ("ddl", "compact", "db-gpt-hub")
+
+DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "mysql": "MySQL"}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`text` is the user's message; `dropped` names the parts of the schema that did not fit."""
+
+    text: str
+    dropped: tuple[str, ...]
+
+
+def build_prompt(
+    schema: Schema,
+    question: str,
+    *,
+    count_tokens: Callable[[str], int],
+    max_tokens: int,
+    evidence: str = "",
+    form: Form = "ddl",
+) -> Prompt:
+    """A prompt of at most `max_tokens` tokens, the reply not counted.
+
+    "ddl" is ours: CREATE TABLE statements with types, keys, comments and sampled values. "compact" has names and keys
+    alone, for small models. "db-gpt-hub" is that project's form, to compare with its results. Raises ChakuError when
+    the question leaves no room for the schema.
+    """
+    asked = " ".join(question.split())
+    if form == "db-gpt-hub":
+        return _db_gpt_hub(schema, f"{evidence} {asked}".strip(), count_tokens, max_tokens)
+    hint = f"-- {' '.join(evidence.split())}\n" if evidence else ""
+    dialect = f"-- {DIALECTS[schema.dialect]}\n" if form == "ddl" else ""
+    tail = f"\n{dialect}{hint}-- {asked}\n"
+    room = max_tokens - count_tokens(tail)
+    if room < 1:
+        raise ChakuError(
+            f"the question takes all of {max_tokens} tokens; ask it in fewer words or give the prompt more"
+        )
+    render = ddl_table if form == "ddl" else compact_table
+    text, dropped = to_ddl(schema, count_tokens=count_tokens, max_tokens=room, render=render)
+    return Prompt(text + tail, tuple(dropped))
+
+
+def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int], max_tokens: int) -> Prompt:
+    """DB-GPT-Hub's words, its slips included. Tables are dropped from the end where it would cut the text off."""
+    tables = list(schema.tables)
+    dropped: list[str] = []
+    while True:
+        text = (
+            "I want you to act as a SQL terminal in front of an example database, you need only to return the sql "
+            "command to me.Below is an instruction that describes a task, Write a response that appropriately "
+            f'completes the request.\n"\n##Instruction:\n{_in_sentences(replace(schema, tables=tuple(tables)))}\n'
+            f"###Input:\n{question}\n\n###Response:"
+        )
+        if count_tokens(text) <= max_tokens:
+            return Prompt(text, tuple(dropped))
+        if len(tables) < 2:
+            raise ChakuError(f"the schema of {schema.name} does not fit into {max_tokens} tokens with the question")
+        dropped.append(f"table {tables.pop().name}")
+
+
+def _in_sentences(schema: Schema) -> str:
+    parts = [f"{schema.name} contains tables such as {', '.join(table.name for table in schema.tables)}. "]
+    for table in schema.tables:
+        parts.append(f"Table {table.name} has columns such as {', '.join(each.name for each in table.columns)}. ")
+        key = [column.name for column in table.columns if column.primary_key]
+        if len(key) == 1:
+            parts.append(f"{key[0]} is the primary key.\n")
+        elif key:
+            parts.append(f"The combination of ({', '.join(key)}) are the primary key.\n")
+    for table in schema.tables:
+        for each in table.foreign_keys:
+            for column, reference in zip(each.columns, each.references, strict=False):
+                parts.append(f"The {column} of {table.name} is the foreign key of {reference} of {each.table}.\n")
+    return "".join(parts)

@@ -1,0 +1,304 @@
+"""The child process that runs queries. It stands alone: `execute` starts it by its path and sends one request a query.
+
+A request and a reply are JSON after 8 bytes of length. The process limits its own memory, files and, anew for each
+query, CPU time; who started it kills it when a query outlasts its time all the same.
+"""
+
+import itertools
+import json
+import os
+import resource
+import sqlite3
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+# What SQLite functions may not be called: they load code, reach files, or tell of the library itself.
+REFUSED_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"}
+LONGEST_CELL = 16_000_000  # bytes of a value while SQLite computes with it
+
+
+class Refused(Exception):
+    """A query that is not run; the message says why."""
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    _limit(int(sys.argv[1]))
+    _send(replies, {"ready": True})
+    while (request := _receive()) is not None:
+        started = time.perf_counter()
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        seconds = int(used.ru_utime + used.ru_stime + request["timeout"]) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        try:
+            reply = _run(request)
+        except MemoryError:
+            reply = _failed("needed more memory than a query may have")
+        except Exception as error:
+            reply = _failed(_first_line(error))
+        reply["seconds"] = time.perf_counter() - started
+        _send(replies, reply)
+
+
+def _limit(memory_bytes: int) -> None:
+    for which, value in (("AS", memory_bytes), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
+        try:
+            resource.setrlimit(getattr(resource, f"RLIMIT_{which}"), (value, value))
+        except (ValueError, OSError):  # a system that does not know this limit; the clock and the caps still hold
+            continue
+
+
+def _run(request: dict[str, Any]) -> dict[str, Any]:
+    return {"sqlite": _sqlite, "duckdb": _duckdb, "postgres": _postgres, "mysql": _mysql}[request["dialect"]](request)
+
+
+def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + request["timeout"]
+    connection = open_sqlite(request["path"])
+    refusals: list[str] = []
+    try:
+        connection.text_factory = lambda data: data.decode("utf-8", "ignore")  # as the official evaluator reads it
+        connection.execute("PRAGMA query_only = 1")
+        connection.execute("PRAGMA temp_store = 2")  # sorting in memory: this process may not write a file
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA trusted_schema = 0")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_CELL)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+        connection.set_authorizer(lambda *action: _authorize(refusals, *action))
+        cursor = connection.execute(request["sql"])
+        if cursor.description is None:
+            return _failed("is not a query: it returns no columns")
+        return _collect([each[0] for each in cursor.description], cursor, request)
+    except sqlite3.Error as error:
+        if refusals:
+            return _failed(f"not allowed: {refusals[0]}")
+        if "interrupted" in str(error):
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        raise
+    finally:
+        connection.close()
+
+
+def open_sqlite(path: str) -> sqlite3.Connection:
+    """A connection that cannot write. A database in WAL mode that nobody has open is read as it lies."""
+    with Path(path).open("rb") as file:
+        wal = file.read(20)[18:20] == b"\x02\x02"
+    still = "&immutable=1" if wal and not Path(path + "-wal").exists() else ""
+    return sqlite3.connect(f"file:{quote(path)}?mode=ro{still}", uri=True, isolation_level=None, cached_statements=0)
+
+
+ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+ACTION_NAMES = {  # as SQLite numbers what a statement would do, for messages
+    value: name.removeprefix("SQLITE_").replace("_", " ")
+    for name, value in vars(sqlite3).items()
+    if name.startswith(("SQLITE_ALTER", "SQLITE_CREATE", "SQLITE_DROP"))
+    or name in ("SQLITE_" + each for each in ("ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX"))
+    or name in ("SQLITE_SAVEPOINT", "SQLITE_TRANSACTION", "SQLITE_UPDATE")
+}
+
+
+def _authorize(
+    refusals: list[str], action: int, first: str | None, second: str | None, database: str | None, by: str | None
+) -> int:
+    reason = ""
+    if action not in ALLOWED:
+        reason = ACTION_NAMES.get(action, f"action {action}")
+    elif action == sqlite3.SQLITE_READ and (first or "").lower().startswith(("sqlite_", "pragma_", "dbstat")):
+        reason = f"reading {first}"
+    elif action == sqlite3.SQLITE_FUNCTION:
+        name = (second or "").lower()
+        if name in REFUSED_FUNCTIONS or name.startswith("sqlite_"):
+            reason = f"the function {name}"
+    if not reason:
+        return sqlite3.SQLITE_OK
+    refusals.append(reason)
+    return sqlite3.SQLITE_DENY
+
+
+DUCKDB_CONFIG = {
+    "enable_external_access": "false",  # no file, no other database, no network
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "temp_directory": "",
+    "memory_limit": "1GB",
+    "threads": "2",
+    "lock_configuration": "true",
+}
+
+
+def _duckdb(request: dict[str, Any]) -> dict[str, Any]:
+    import duckdb
+
+    statements = duckdb.extract_statements(request["sql"])
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        return _failed("not allowed: only one SELECT runs")
+    with duckdb.connect(request["path"], read_only=True, config=DUCKDB_CONFIG) as connection:
+        timer = threading.Timer(request["timeout"], connection.interrupt)
+        timer.start()
+        try:
+            cursor = connection.execute(statements[0])
+            rows = iter(lambda: cursor.fetchmany(500), [])
+            return _collect([each[0] for each in cursor.description], itertools.chain.from_iterable(rows), request)
+        except duckdb.InterruptException:
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        except duckdb.OutOfMemoryException:
+            return _failed("needed more memory than a query may have")
+        finally:
+            timer.cancel()
+
+
+_engines: dict[str, Any] = {}
+
+
+def _connect(url: str) -> Any:
+    """A connection of the driver's own, new for each query, so that no session state lives on."""
+    import sqlalchemy
+
+    if url not in _engines:
+        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+    return _engines[url].raw_connection()
+
+
+def _postgres(request: dict[str, Any]) -> dict[str, Any]:
+    milliseconds = int(request["timeout"] * 1000)
+    connection = _connect(request["path"])
+    driver = connection.driver_connection
+    try:
+        driver.autocommit = True
+        for setting in (
+            "default_transaction_read_only = on",
+            "standard_conforming_strings = on",  # as the parse tree's check reads strings
+            f"statement_timeout = {milliseconds}",
+            f"lock_timeout = {milliseconds}",
+            f"idle_in_transaction_session_timeout = {milliseconds + 5000}",
+        ):
+            driver.execute(f"SET {setting}")
+        driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        # A cursor on the server takes one query and nothing else (no COPY, no SHOW), and its rows come when asked for.
+        cursor = driver.cursor(name="query")
+        cursor.execute(request["sql"])
+        rows = iter(lambda: cursor.fetchmany(500), [])
+        return _collect([each.name for each in cursor.description], itertools.chain.from_iterable(rows), request)
+    except Exception as error:
+        if type(error).__name__ == "QueryCanceled":
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        raise
+    finally:
+        connection.invalidate()  # closes it: whatever the query left open is rolled back
+
+
+def _mysql(request: dict[str, Any]) -> dict[str, Any]:
+    connection = _connect(request["path"])
+    driver = connection.driver_connection
+    try:
+        with driver.cursor() as cursor:
+            cursor.execute("SELECT @@version")
+            mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            limit = request["timeout"]
+            cursor.execute(
+                f"SET SESSION max_statement_time = {limit}"
+                if mariadb
+                else f"SET SESSION max_execution_time = {int(limit * 1000)}"
+            )
+            cursor.execute(f"SET SESSION lock_wait_timeout = {max(int(limit), 1)}")
+            # Strings and names are read as the parse tree's check reads them.
+            cursor.execute("SELECT @@sql_mode")
+            modes = set(cursor.fetchone()[0].split(",")) - {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE"}
+            cursor.execute(f"SET SESSION sql_mode = '{','.join(sorted(modes))}'")
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
+            cursor.execute("START TRANSACTION READ ONLY")
+        cursor = driver.cursor(_unbuffered())
+        cursor.execute(request["sql"])
+        if cursor.description is None:
+            return _failed("is not a query: it returns no columns")
+        return _collect([each[0] for each in cursor.description], cursor, request)
+    except Exception as error:
+        if error.args and error.args[0] in (1969, 3024):  # MariaDB's and MySQL's number for their time limits
+            return _failed(f"ran longer than {request['timeout']:g} s")
+        if len(error.args) == 2 and isinstance(error.args[0], int):
+            return _failed(str(error.args[1])[:500])
+        raise
+    finally:
+        connection.invalidate()
+
+
+def _unbuffered() -> Any:
+    from pymysql.cursors import SSCursor
+
+    return SSCursor
+
+
+def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -> dict[str, Any]:
+    """At most `max_rows` rows, `max_cell` characters a cell and `max_bytes` in all; says whether that cut something."""
+    kept: list[list[Any]] = []
+    size, truncated = 0, False
+    for row in rows:
+        if len(kept) == request["max_rows"]:
+            return _ok(columns, kept, True)
+        cells = []
+        for value in row:
+            cell, cut, num_bytes = _cell(value, request["max_cell"])
+            cells.append(cell)
+            size += num_bytes
+            truncated |= cut
+        if size > request["max_bytes"]:
+            return _ok(columns, kept, True)
+        kept.append(cells)
+    return _ok(columns, kept, truncated)
+
+
+def _cell(value: Any, longest: int) -> tuple[Any, bool, int]:
+    """(the value as JSON carries it, whether it was cut, its size)."""
+    if value is None or isinstance(value, bool | int | float):
+        return value, False, 8
+    if isinstance(value, str):
+        return value[:longest], len(value) > longest, len(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        return {"bytes": data[:longest].hex()}, len(data) > longest, 2 * len(data)
+    text = str(value)
+    kind = "decimal" if type(value).__name__ == "Decimal" else "text"
+    return {kind: text[:longest]}, len(text) > longest, len(text)
+
+
+def _ok(columns: list[str], rows: list[list[Any]], truncated: bool) -> dict[str, Any]:
+    return {"status": "ok", "reason": "", "columns": columns, "rows": rows, "truncated": truncated}
+
+
+def _failed(reason: str) -> dict[str, Any]:
+    return {"status": "failed", "reason": reason, "columns": [], "rows": [], "truncated": False}
+
+
+def _first_line(error: Exception) -> str:
+    lines: Iterator[str] = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line), type(error).__name__)[:500]
+
+
+def _receive() -> dict[str, Any] | None:
+    header = sys.stdin.buffer.read(8)
+    if len(header) < 8:
+        return None
+    return json.loads(sys.stdin.buffer.read(struct.unpack(">Q", header)[0]))
+
+
+def _send(descriptor: int, reply: dict[str, Any]) -> None:
+    data = json.dumps(reply).encode()
+    data = struct.pack(">Q", len(data)) + data
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
+
+from typing import TYPE_CHECKING, Any
+
+from chaku.errors import ChakuError
+from chaku.sql.functions import FUNCTIONS, NODES
+from chaku.sql.schema import Dialect
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+LONGEST_STATEMENT = 50_000  # characters
+UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
+CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
+
+
+class Refused(ChakuError):
+    """A statement that may not run; the message says why."""
+
+
+def check_read_only(sql: str, dialect: Dialect) -> str:
+    """The statement written anew from its tree, without comments, so that what was checked is what runs.
+
+    Raises Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
+    """
+    if len(sql) > LONGEST_STATEMENT:
+        raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
+    tree = parse_one(sql, dialect)
+    if not _is_query(tree):
+        raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
+    for node in tree.walk():
+        _check_node(node)
+    return tree.sql(dialect=dialect, comments=False)
+
+
+def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
+    """The tree of one statement. Raises Refused when it is none, or more than one."""
+    sqlglot = import_sqlglot()
+    try:
+        trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise Refused(f"cannot be parsed: {_first_error(error)}") from error
+    if len(trees) != 1:
+        raise Refused("there is no statement" if not trees else "only one statement runs at a time")
+    return trees[0]
+
+
+def import_sqlglot() -> Any:
+    """sqlglot, quiet. Raises ChakuError with the install command when it is missing."""
+    import logging
+
+    try:
+        import sqlglot
+    except ImportError:
+        raise ChakuError("reading SQL needs sqlglot: pip install 'chaku[sql]'") from None
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse becomes a command, which we refuse
+    return sqlglot
+
+
+def _is_query(tree: "exp.Expr") -> bool:
+    from sqlglot import exp
+
+    return isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
+
+
+def _check_node(node: "exp.Expr") -> None:
+    from sqlglot import exp
+
+    kind = type(node).__name__
+    if isinstance(node, exp.Func):
+        names = {node.name.lower()} if isinstance(node, exp.Anonymous) else {n.lower() for n in type(node).sql_names()}
+        if not names & FUNCTIONS:
+            raise Refused(f"the function {min(names)} is not on the list of functions that may be called")
+    elif isinstance(node, exp.Dot):
+        owner = node.this.name.lower() if isinstance(node.this, exp.Identifier | exp.Column) else ""
+        if isinstance(node.expression, exp.Func) and owner != "pg_catalog":
+            raise Refused(f"the function {node.sql()} of a schema of its own is not on the list")
+    elif isinstance(node, exp.Table):
+        schema, name = node.db.lower(), node.name.lower()
+        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(("pg_", "duckdb_", "sqlite_")):
+            raise Refused(f"the table {node.sql(comments=False)} belongs to the server itself")
+    elif isinstance(node, exp.Binary | exp.Unary | exp.Connector):
+        if kind in UNSAFE_BINARY:
+            raise Refused(f"{_words(node)} is not allowed in a query")
+    elif kind not in NODES:
+        raise Refused(f"{_words(node)} is not allowed in a query")
+
+
+def _words(node: "exp.Expr") -> str:
+    words = {
+        "Into": "SELECT INTO",
+        "Lock": "FOR UPDATE or FOR SHARE",
+        "Parameter": "a variable",
+        "Command": "a command",
+    }
+    return words.get(type(node).__name__, type(node).__name__.upper())
+
+
+def _first_error(error: Exception) -> str:
+    return " ".join(str(error).split("\n")[0].split())[:300]

@@ -1,0 +1,50 @@
+"""Text-to-SQL in a recipe: a shop is made, a stage learns from questions about it, and answers others."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaku.console import say
+from chaku.evals.manifest import weights_sha256
+from chaku.files import read_json, write_json
+from chaku.inference.engine import Engine
+from chaku.sql.datasets import read_examples
+from chaku.sql.evaluate import MAX_TOKENS, TEMPLATE_TOKENS, evaluate
+from chaku.sql.prepare import PrepareSettings, prepare
+from chaku.sql.shop import write_shop
+from chaku.tokens.tokenizer import Tokenizer
+
+CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: what a set names as {run}/shop/conversations.jsonl
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer."""
+
+    num_train: int = 3000
+    num_dev: int = 120
+    max_tokens: int = 512
+
+
+def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
+    """Write the shop's database, its questions, and conversations to train on, within the tokens of a sequence."""
+    write_shop(out, seed=seed, num_train=settings.num_train, num_dev=settings.num_dev)
+    counts = prepare(
+        read_examples(out / "train.jsonl"),
+        out,
+        out / CONVERSATIONS,
+        count_tokens=lambda text: len(tokenizer.encode(text)),
+        settings=PrepareSettings(form="compact", max_tokens=settings.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS),
+    )
+    return float(counts["written"]), "questions"
+
+
+def ask_shop(engine: Engine, stage: str, shop: Path, path: Path, inputs: str) -> bool:
+    """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before."""
+    if path.exists() and read_json(path).get("inputs") == inputs:
+        return False
+    results: dict[str, Any] = evaluate(engine, shop / "dev.jsonl", shop)
+    record = {**results.pop("manifest"), "form": results.pop("form"), "model_sha256": weights_sha256(engine.model)}
+    write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
+    say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
+    return True

@@ -1,0 +1,188 @@
+"""Finds the values that a question means: "uk customers" is about 'United Kingdom'.
+
+Distinct values of text columns are indexed once: by their words without case and accents, by their initials, and by
+pairs of letters for near spellings. Chinese has no spaces, so values are looked for inside the question too.
+"""
+
+import re
+import time
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from chaku.console import say
+from chaku.sql.database import Database
+from chaku.sql.schema import Schema, quote_name
+
+VALUES_PER_COLUMN = 2_000
+COLUMN_SECONDS = 5.0  # of one column's query
+BUILD_SECONDS = 60.0  # of all of them
+LONGEST_VALUE = 60  # characters: longer texts are prose, which nobody names in a question
+WORDS_IN_A_PHRASE = 5
+NEAR = 0.84  # of 1.0: the least likeness of a near spelling
+TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
+CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
+_SMALL_WORDS = "a an and by de for from in is of on or the to with how many what which who where when"
+SMALL_WORDS = frozenset(_SMALL_WORDS.split())
+CHINESE_SUFFIXES = "市省县區区国國"  # of a city, province, county, district, country; often left out
+
+
+@dataclass(frozen=True, order=True)
+class Match:
+    """`phrase` of a question names `value` of a column; `score` is 1.0 where they are the same words."""
+
+    score: float
+    table: str
+    column: str
+    value: str
+    phrase: str
+
+
+def normalize(text: str) -> str:
+    """Lower-case words without accents, full-width letters as plain ones, signs as spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(each for each in decomposed if not unicodedata.combining(each))
+    return " ".join(re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", plain)).split())
+
+
+def stem(word: str) -> str:
+    """A plural's singular, near enough to compare words of names."""
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
+        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 2:
+            return word[: len(word) - len(ending)] + instead
+    return word
+
+
+@dataclass
+class ValueIndex:
+    """Values by what a question may call them."""
+
+    places: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
+    aliases: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # singulars, without small words
+    initials: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pairs: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    longest_cjk: int = 0
+
+    @classmethod
+    def build(cls, database: Database, schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
+        """Read the distinct values of every text column: a query each, read-only, capped; what is left out is said.
+
+        A column that cannot be read in its time (no rights, a slow view) has no values.
+        """
+        index = cls()
+        columns = [(table, each) for table in schema.tables for each in table.columns if TEXT_TYPES.search(each.type)]
+        started = time.monotonic()
+        for number, (table, column) in enumerate(columns):
+            if time.monotonic() - started > BUILD_SECONDS:
+                left = ", ".join(f"{table.name}.{each.name}" for table, each in columns[number : number + 5])
+                say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
+                break
+            name = quote_name(column.name, schema.dialect, always=True)
+            source = quote_name(table.name, schema.dialect, always=True)
+            query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {per_column}"
+            for (value,) in database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=COLUMN_SECONDS).rows:
+                index.add(table.name, column.name, value)
+        return index
+
+    def add(self, table: str, column: str, value: object) -> None:
+        """Index a value; numbers and prose are left out."""
+        if not isinstance(value, str) or len(value) > LONGEST_VALUE or not (key := normalize(value)):
+            return
+        if re.fullmatch(r"[\d ]+", key):
+            return
+        known = key in self.places
+        self.places[key].append((table, column, value))
+        if known:
+            return
+        words = _without_small(key)
+        for alias in {_plain(key), key.rstrip(CHINESE_SUFFIXES)} - {key, ""}:
+            self.aliases[alias].add(key)
+        if len(words) > 1:
+            self.initials["".join(word[0] for word in words)].add(key)
+            self.initials["".join(word[0] for word in key.split())].add(key)
+        for pair in _pairs(key):
+            self.pairs[pair].add(key)
+        if CJK.search(key):
+            self.longest_cjk = max(self.longest_cjk, len(key))
+
+    def find(self, question: str, *, limit: int = 10) -> list[Match]:
+        """The best matches of a question's phrases, the best first; a column's value is named once."""
+        best: dict[tuple[str, str, str], Match] = {}
+        for phrase in _phrases(question, self.longest_cjk):
+            for key, score in self._keys(phrase):
+                for table, column, value in self.places[key]:
+                    match = Match(score, table, column, value, phrase)
+                    if (place := (table, column, value)) not in best or best[place].score < score:
+                        best[place] = match
+        ordered = sorted(best.values(), key=lambda match: (-match.score, -len(match.phrase), match.table, match.column))
+        # "new york" says more than "york": a phrase inside a better match's phrase adds nothing.
+        kept: list[Match] = []
+        for match in ordered:
+            inside = (each for each in kept if match.phrase != each.phrase and match.phrase in each.phrase)
+            if not any(each.score >= match.score for each in inside):
+                kept.append(match)
+        return kept[:limit]
+
+    def _keys(self, phrase: str) -> Iterator[tuple[str, float]]:
+        """(indexed key, score) of what a phrase may mean."""
+        if phrase in self.places:
+            yield phrase, 1.0
+        for alias in {phrase, _plain(phrase)}:
+            yield from ((key, 0.97) for key in self.aliases.get(alias, ()))
+            if alias != phrase and alias in self.places:
+                yield alias, 0.97
+        if 2 <= len(phrase) <= 6 and phrase.isalpha() and phrase.isascii() and phrase not in SMALL_WORDS:
+            for letters in {phrase, phrase[:-1] if len(phrase) > 2 else phrase}:  # "usa" is 'United States' too
+                yield from ((key, 0.9 if letters == phrase else 0.85) for key in self.initials.get(letters, ()))
+        words = _without_small(phrase)
+        if len(words) > 1 and (short := "".join(word[0] for word in words)) in self.places:
+            yield short, 0.9  # "united kingdom" where the column has 'UK'
+        if len(phrase) >= 4 or CJK.search(phrase):
+            yield from self._near(phrase)
+
+    def _near(self, phrase: str) -> Iterator[tuple[str, float]]:
+        """Near spellings: enough pairs of letters in common, then the likeness of the whole."""
+        shared: dict[str, int] = defaultdict(int)
+        pairs = _pairs(phrase)
+        for pair in pairs:
+            for key in self.pairs.get(pair, ()):
+                shared[key] += 1
+        for key, count in shared.items():
+            if 2 * count >= len(pairs) and abs(len(key) - len(phrase)) <= 3:
+                likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
+                if NEAR <= likeness < 1:
+                    yield key, 0.9 * likeness
+
+
+def _without_small(text: str) -> list[str]:
+    return [word for word in text.split() if word not in SMALL_WORDS]
+
+
+def _plain(text: str) -> str:
+    """Singulars, without small words."""
+    return " ".join(map(stem, _without_small(text)))
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[at : at + 2] for at in range(len(text) - 1)} or {text}
+
+
+def _phrases(question: str, longest_cjk: int) -> Iterable[str]:
+    """Runs of words, and of Chinese characters, the longest first."""
+    normal = normalize(question)
+    words = normal.split()
+    found: dict[str, None] = {}
+    for count in range(min(WORDS_IN_A_PHRASE, len(words)), 0, -1):
+        for at in range(len(words) - count + 1):
+            phrase = " ".join(words[at : at + count])
+            if words[at] not in SMALL_WORDS and words[at + count - 1] not in SMALL_WORDS:
+                found[phrase] = None
+    if longest_cjk and CJK.search(normal):
+        for run in re.findall(rf"(?:{CJK.pattern}|\w)+", normal):
+            for count in range(min(longest_cjk, len(run)), 0, -1):
+                for at in range(len(run) - count + 1):
+                    if CJK.search(phrase := run[at : at + count]):
+                        found[phrase] = None
+    return found

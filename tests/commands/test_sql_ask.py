@@ -1,0 +1,190 @@
+"""`chaku sql ask`, `chat`, `remember`, `export`: a server that writes what the test says, and random weights."""
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+
+pytest.importorskip("sqlglot", reason="needs the sql extra")
+
+from chaku.cli import main
+from shop_database import TABLES, make_shop
+
+
+class Server:
+    """An OpenAI-compatible chat API; `reply` is what it writes."""
+
+    def __init__(self):
+        self.reply, self.prompts = "SELECT 1", []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                owner.prompts.append(request["messages"][0]["content"])
+                body = json.dumps({"choices": [{"message": {"content": owner.reply}}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+
+@pytest.fixture
+def server():
+    running = Server()
+    yield running
+    running.http.shutdown()
+    running.http.server_close()
+
+
+@pytest.fixture
+def database(tmp_path):
+    return str(make_shop(tmp_path / "shop.sqlite"))
+
+
+@pytest.fixture
+def ask(server, database, tmp_path, capsys):
+    def one(*arguments, command="ask"):
+        memory = ["--memory", str(tmp_path / "memory.jsonl")]
+        to_server = ["--endpoint", server.url, "--samples", "2"]
+        status = main(["sql", command, "--db", database, *to_server, *memory, *arguments])
+        return status, capsys.readouterr()
+
+    return one
+
+
+def test_ask_prints_the_sql_the_rows_and_the_assumptions(ask, server):
+    server.reply = "```sql\nSELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id;\n```"
+    status, printed = ask("Who are our uk customers?")
+    assert status == 0
+    lines = printed.out.splitlines()
+    assert lines[0] == "SELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id"
+    assert [line.split() for line in lines[1:4]] == [["name", "joined"], ["Ada", "2020-01-01"], ["Cy", "NULL"]]
+    assert "confidence 100%" in lines
+    assert "assumed: \"uk\" is taken as customers.country = 'United Kingdom'" in lines
+    assert "Use only the tables and columns given" in server.prompts[0]
+
+
+def test_ask_as_json_csv_and_explained(ask, server):
+    server.reply = "SELECT title, price FROM products ORDER BY price"
+    status, printed = ask("What do products cost?", "--json", "--explain")
+    record = json.loads(printed.out)
+    assert (status, record["rows"], record["confidence"]) == (0, [["Novel", 7.0], ["Lamp", 12.5]], 1.0)
+    assert "1. Read products" in printed.err
+    assert ask("What do products cost?", "--csv")[1].out == "title,price\nNovel,7.0\nLamp,12.5\n"
+    explained = ask("What do products cost?", "--explain")[1].out
+    assert "3. Sort by price, the smallest first" in explained
+    assert "tables shown to the model: customers, products, orders, order_items" in explained
+    assert "2 x SELECT title, price FROM products ORDER BY price -> 2 rows" in explained
+
+
+def test_ask_in_chinese(ask, server):
+    server.reply = "SELECT count(*) FROM customers WHERE country = '中国'"
+    _, printed = ask("中国有多少客户？", "--json")
+    assert json.loads(printed.out)["rows"] == [[1]]
+    assert "中国有多少客户？" in server.prompts[0]
+
+
+def test_cells_and_sql_cannot_move_the_cursor_of_a_terminal(ask, server):
+    server.reply = "SELECT 'x\x1b[2Jy\u202e' AS \"\x1b[31m\" FROM products"
+    _, printed = ask("Which products?", "--explain")
+    assert "\x1b" not in printed.out
+    assert "\u202e" not in printed.out
+    assert "x\ufffd[2Jy\ufffd" in printed.out
+
+
+def test_a_refusal_says_why_and_is_an_error_where_rows_are_wanted(ask, server):
+    server.reply = "NO ANSWER: customers have no age"
+    status, printed = ask("How old are customers?")
+    assert (status, printed.out) == (0, "No answer: the model says: NO ANSWER: customers have no age\n")
+    status, printed = ask("How old are customers?", "--csv")
+    assert (status, printed.out) == (2, "")
+    assert "customers have no age" in printed.err
+
+
+def test_wrong_settings_are_said(ask, database, tmp_path, capsys):
+    assert ask("x", "--samples", "0")[0] == 2
+    assert main(["sql", "ask", "--db", str(tmp_path / "absent.db"), "--endpoint", "http://x", "x"]) == 2
+    assert "absent.db does not exist" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["sql", "ask", "--db", database, "x"])
+
+
+def chat(ask, monkeypatch, *lines):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    status, printed = ask(command="chat")
+    assert status == 0
+    return printed.out
+
+
+def test_chat_corrects_remembers_and_exports(ask, server, monkeypatch, tmp_path):
+    server.reply = "SELECT count(*) FROM orders"
+    out = chat(
+        ask, monkeypatch,
+        "How many customers are there?",
+        "/fix SELECT count(*) FROM customers",
+        "/fix DROP TABLE customers",
+        "/explain",
+        "/sql SELECT title FROM products WHERE id = 2",
+        f"/csv {tmp_path / 'rows.csv'}",
+        "How many orders are there?",
+        "/right",
+        f"/export {tmp_path / 'pairs.jsonl'}",
+        "/unknown",
+        "/quit",
+        "never reached",
+    )  # fmt: skip
+    assert "not remembered, as the query does not run: not allowed" in out
+    assert "1. Read orders" in out
+    assert "Novel" in out
+    assert "/unknown is not a command" in out
+    assert "2 pairs written" in out
+    assert (tmp_path / "rows.csv").read_text() == "count(*)\n3\n"
+    pairs = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert [pair["query"] for pair in pairs] == ["SELECT count(*) FROM customers", "SELECT count(*) FROM orders"]
+    ask("How many customers are there now?")
+    assert "like How many customers are there?: SELECT count(*) FROM customers;" in server.prompts[-1]
+
+
+def test_chat_before_a_question_and_at_the_end_of_input(ask, monkeypatch):
+    assert "there is no question yet" in chat(ask, monkeypatch, "/right", "", "/help")
+
+
+def test_pairs_are_remembered_and_exported_without_a_model(database, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert main(["sql", "remember", "--db", database, "How many?", "SELECT count(*) FROM customers"]) == 0
+    assert main(["sql", "remember", "--db", database, "How many?", "SELECT count(*) FROM nowhere"]) == 2
+    assert main(["sql", "export", "--db", database, "--out", str(tmp_path / "pairs.jsonl")]) == 0
+    [line] = (tmp_path / "pairs.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"question": "How many?", "query": "SELECT count(*) FROM customers", "db_id": "shop"}
+    assert "no such table: nowhere" in capsys.readouterr().err
+
+
+def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):
+    pytest.importorskip("llguidance", reason="needs the sql extra")
+    from dataclasses import replace
+
+    from chaku.checkpoint.huggingface import save_model
+    from chaku.model import PRESETS, Llama
+    from chaku.tokens.tokenizer_training import train_tokenizer
+
+    tokenizer = train_tokenizer([TABLES, "SELECT name FROM customers\n" * 9], 400)
+    torch.manual_seed(0)
+    model = Llama(replace(PRESETS["tiny"], max_position_embeddings=1024)).eval()
+    save_model(model, tmp_path / "model")
+    tokenizer.save(tmp_path / "model")
+    arguments = ["sql", "ask", "--db", database, "--model", str(tmp_path / "model"), "--samples", "3", "--json"]
+    assert main([*arguments, "How many customers?"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["candidates"]
+    assert {each["sql"].split()[0].upper() for each in record["candidates"]} <= {"SELECT", "WITH"}

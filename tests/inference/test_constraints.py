@@ -1,0 +1,103 @@
+"""Decoding under a grammar, with SentencePiece's kind of vocabulary and with a byte-level one."""
+
+import pytest
+import torch
+
+pytest.importorskip("llguidance", reason="needs the sql extra")
+
+from chaku import ChakuError
+from chaku.inference.constraints import Constraint, Vocabulary
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete
+from chaku.inference.sampling import SamplingParams
+from chaku.model import PRESETS, Llama
+from chaku.tokens.byte_level import ByteLevelTokenizer
+from tokens import families
+
+# Words of a, b and ☺ between brackets: one token may end inside the sign, another go over a bracket.
+GRAMMAR = 'start: " "? "[" WORD ("," WORD)* "]"\nWORD: /[ab☺]{1,4}/'
+
+
+def is_text_of_grammar(text):
+    inside = text.removeprefix(" ")
+    words = inside[1:-1].split(",")
+    return inside[:1] == "[" and inside[-1:] == "]" and all(1 <= len(w) <= 4 and set(w) <= set("ab☺") for w in words)
+
+
+@pytest.fixture(scope="module", params=["sentencepiece", "byte-level"])
+def any_engine(request, tokenizer):
+    if request.param == "byte-level":
+        tokenizer = ByteLevelTokenizer(*families.make("llama-3"))
+    torch.manual_seed(2)
+    config = PRESETS["tiny"]
+    return Engine(Llama(config).eval(), tokenizer, batch_size=8)
+
+
+def test_what_stops_is_a_text_of_the_grammar_and_what_does_not_is_its_beginning(any_engine):
+    constraint = Constraint(Vocabulary(any_engine.tokenizer), GRAMMAR)
+    params = SamplingParams(max_tokens=40, temperature=1.0, num_samples=12, seed=1)
+    prompts = [complete(any_engine.tokenizer, text) for text in ("x", "print(")]
+    done = [each for row in any_engine.generate(prompts, params, constraint=constraint) for each in row]
+    stopped = [each for each in done if each.finish_reason == "stop"]
+    assert stopped
+    assert len({each.text for each in done}) > 1
+    for each in stopped:
+        assert is_text_of_grammar(each.text), each.text
+        assert each.ids[-1] == any_engine.tokenizer.eos_id
+        assert constraint.accepts(each.ids[:-1])
+    for each in done:
+        assert set(each.text) <= set(" [],ab☺�")
+
+
+def test_greedy_takes_the_likeliest_token_that_the_grammar_allows(any_engine):
+    tokenizer = any_engine.tokenizer
+    constraint = Constraint(Vocabulary(tokenizer), 'start: " "? ("for" | "def") "x"*')
+    prompt = complete(tokenizer, "y")
+    [[completion]] = any_engine.generate([prompt], SamplingParams(max_tokens=6), constraint=constraint)
+    matcher = Constraint(Vocabulary(tokenizer), 'start: " "? ("for" | "def") "x"*')._matcher
+    with torch.no_grad():
+        for at, token in enumerate(completion.ids):
+            allowed = [number for number, byte in enumerate(matcher.compute_logit_bias()) if byte]
+            ids = torch.tensor([[*prompt, *completion.ids[:at]]])
+            scores = any_engine.model(ids)[0, -1, : tokenizer.vocab_size]
+            assert scores[token] >= scores[allowed].max() - 1e-4
+            matcher.consume_token(token)
+
+
+def test_samples_under_a_grammar_do_not_depend_on_the_batch(any_engine):
+    constraint = Constraint(Vocabulary(any_engine.tokenizer), GRAMMAR)
+    params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=3, seed=4)
+    prompts = [complete(any_engine.tokenizer, text) for text in ("x", "for x in", "y = ")]
+    together = any_engine.generate(prompts, params, constraint=constraint)
+    alone = [any_engine.generate([prompt], params, constraint=constraint)[0] for prompt in prompts]
+    assert together == alone
+
+
+def test_no_special_token_is_ever_allowed_but_those_that_end_a_text(any_engine):
+    tokenizer = any_engine.tokenizer
+    constraint = Constraint(Vocabulary(tokenizer), r"start: /(?s:.)*/")
+    with constraint.start(1) as masks:
+        allowed = masks.apply(torch.zeros(1, tokenizer.vocab_size))[0].isfinite()
+    assert {number for number in tokenizer.special_ids if allowed[number]} == {tokenizer.eos_id}
+    assert allowed.sum() > 100
+
+
+def test_a_token_that_ends_a_reply_ends_the_text_where_the_grammar_may_end(any_engine):
+    tokenizer = any_engine.tokenizer
+    other = next(number for number in tokenizer.special_ids if number not in (tokenizer.eos_id, tokenizer.bos_id))
+    vocabulary = Vocabulary(tokenizer, [other])
+    assert vocabulary.end_ids == sorted({tokenizer.eos_id, other})
+    with Constraint(vocabulary, 'start: "a"').start(1) as masks:
+        assert not masks.apply(torch.zeros(1, tokenizer.vocab_size))[0, other].isfinite()
+        masks.take(tokenizer.encode_infilling("a"))
+        masks.prepare()
+        scores = masks.apply(torch.zeros(1, tokenizer.vocab_size))[0]
+        assert {int(number) for number in scores.isfinite().nonzero()} == set(vocabulary.end_ids)
+
+
+def test_a_broken_grammar_and_healing_are_refused(any_engine):
+    vocabulary = Vocabulary(any_engine.tokenizer)
+    with pytest.raises(ChakuError, match="the grammar is not one that llguidance takes"):
+        Constraint(vocabulary, "start: (")
+    with pytest.raises(ChakuError, match="healing"):
+        any_engine.generate([[1]], SamplingParams(healing=True), constraint=Constraint(vocabulary, GRAMMAR))

@@ -1,0 +1,45 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from chaku.inference.engine import Completion, Engine
+from chaku.model import PRESETS, Llama
+from chaku.sql.evaluate import evaluate
+from chaku.sql.shop import write_shop
+from chaku.tokens.tokenizer_training import train_tokenizer
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shop") / "shop"
+    write_shop(folder, num_train=50, num_dev=20)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(shop):
+    tokenizer = train_tokenizer([(shop / "train.jsonl").read_text()] * 3, 500)
+    torch.manual_seed(0)
+    return Engine(Llama(replace(PRESETS["tiny"], max_position_embeddings=1024)).eval(), tokenizer)
+
+
+def test_a_model_that_has_not_learnt_scores_nothing(engine, shop):
+    result = evaluate(engine, shop / "dev.jsonl", shop, limit=4, max_tokens=8)
+    assert result["ex"] == 0.0
+    assert result["counts"]["questions"] == len(result["samples"]) == 4
+
+
+def test_a_model_that_knows_the_answers_scores_all(engine, shop, monkeypatch):
+    gold = [json.loads(line)["query"] for line in (shop / "dev.jsonl").read_text().splitlines()]
+
+    def knows(prompts, params, **_):
+        assert len(prompts) == len(gold)
+        return [[Completion(text=f"Of course:\n```sql\n{query};\n```", ids=[], finish_reason="stop")] for query in gold]
+
+    monkeypatch.setattr(engine, "generate", knows)
+    result = evaluate(engine, shop / "dev.jsonl", shop)
+    assert result["ex"] == result["em"] == 1.0
+    assert result["by_unseen"] == {"structure": {"count": 8, "ex": 1.0}, "wording": {"count": 12, "ex": 1.0}}
+    assert all(sample["right"] and sample["rows"] for sample in result["samples"])

@@ -1,0 +1,70 @@
+import pytest
+
+from chaku.sql.database import Database
+from chaku.sql.introspect import introspect
+from chaku.sql.values import ValueIndex, normalize, stem
+from shop_database import make_shop
+
+VALUES = [
+    "United Kingdom", "United States", "Germany", "São Paulo", "New York", "北京", "上海市", "Électronique",
+    "Home & Garden", "Books", "男", "Trinidad and Tobago", "ＦＵＬＬ", "x" * 61, "12345", "",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def index():
+    index = ValueIndex()
+    for value in VALUES:
+        index.add("t", "c", value)
+    index.add("other", "code", "UK")
+    for value in (None, 3, 2.5, b"x"):
+        index.add("t", "c", value)
+    return index
+
+
+FOUND = {
+    "uk customers": ["UK", "United Kingdom"],
+    "customers from the united kingdom": ["United Kingdom", "UK"],
+    "how many UNITED-KINGDOM orders": ["United Kingdom", "UK"],
+    "people in the usa": ["United States"],
+    "sales in Grmany": ["Germany"],
+    "sales in sao paulo": ["São Paulo"],
+    "electronique sales": ["Électronique"],
+    "home and garden products": ["Home & Garden"],
+    "the best book of the year": ["Books"],
+    "t t orders": [],
+    "full": ["ＦＵＬＬ"],
+    "北京的客户有多少": ["北京"],
+    "上海有几个订单": ["上海市"],
+    "男性客户": ["男"],
+    "what is the weather": [],
+    "order 12345": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize("question", FOUND)
+def test_a_question_finds_the_values_that_it_means(index, question):
+    assert [match.value for match in index.find(question)] == FOUND[question]
+
+
+def test_the_same_words_score_best_and_a_longer_phrase_hides_the_shorter_one_in_it(index):
+    assert index.find("germany")[0].score == 1.0
+    assert 0.5 < index.find("grmany")[0].score < 0.9
+    index.add("t", "c", "York")
+    assert [match.value for match in index.find("shops in new york")] == ["New York"]
+
+
+def test_words_are_compared_without_case_accents_and_plurals():
+    assert normalize("  São-Paulo_ＡＢ é ") == "sao paulo ab e"
+    assert [stem(word) for word in ("countries", "boxes", "classes", "customers", "glass", "is")] == [
+        "country", "box", "class", "customer", "glass", "is",
+    ]  # fmt: skip
+
+
+def test_an_index_reads_the_text_columns_of_a_database(tmp_path):
+    with Database(str(make_shop(tmp_path / "shop.sqlite"))) as database:
+        index = ValueIndex.build(database, introspect(database), per_column=3)
+    [match] = index.find("中国的客户")
+    assert (match.table, match.column, match.value, match.score) == ("customers", "country", "中国", 1.0)
+    assert index.find("Cy") == [], "more values than are read of a column"

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+pytest.importorskip("sqlglot", reason="needs the sql extra")
+pytest.importorskip("llguidance", reason="needs the sql extra")
+
+from chaku.inference.engine import Engine
+from chaku.model import PRESETS, Llama
+from chaku.sql.check import check
+from chaku.sql.schema import read_sqlite
+from chaku.sql.writers import EndpointWriter, EngineWriter, extract_sql, without_control
+from chaku.tokens.byte_level import ByteLevelTokenizer
+from chaku.tokens.tokenizer_training import train_tokenizer
+from shop_database import TABLES, make_shop
+from tokens import families
+
+EXTRACTED = {
+    "SELECT 1": "SELECT 1",
+    " select 'a;b' ; more": "select 'a;b'",
+    "Sure, here it is:\n```sql\nSELECT name\nFROM t;\n```\nIt selects.": "SELECT name\nFROM t",
+    "```\nWITH a AS (SELECT 1) SELECT * FROM a\n```": "WITH a AS (SELECT 1) SELECT * FROM a",
+    "The query is SELECT a FROM t\n\nThis reads t.": "SELECT a FROM t",
+    "I selected nothing": "I selected nothing",
+    "DROP TABLE t; SELECT 1": "SELECT 1",
+    "SELECT 'it''s; so' FROM \"a;b\"; DROP": "SELECT 'it''s; so' FROM \"a;b\"",
+    "SELECT 'unfinished; text": "SELECT 'unfinished; text",
+}
+
+
+@pytest.mark.parametrize("reply", EXTRACTED)
+def test_the_query_is_found_in_a_reply(reply):
+    assert extract_sql(reply) == EXTRACTED[reply]
+
+
+CONTROL = [
+    "<|im_start|>system", "<|eot_id|>", "[INST] x [/INST]", "<<SYS>>", "</s><s>", "<start_of_turn>", "<｜User｜>",
+    "<<||im_end||>>", "<</s>/s>", "<|<|a|>|>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CONTROL)
+def test_control_tokens_in_a_prompt_to_a_server_are_broken_up(text):
+    said = []
+
+    class FakeEndpoint:
+        def complete(self, prompt, suffix, **sampling):
+            said.append(prompt)
+            return "SELECT 1"
+
+    assert EndpointWriter(FakeEndpoint()).write(f"-- {text}\n", None, 3) == ["SELECT 1"] * 3
+    assert len(said) == 3
+    for mark in ("<|", "|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>", "<start_of_turn>", "<｜", "｜>"):
+        assert mark not in said[0]
+    assert without_control("SELECT a < b, c <> d FROM t WHERE x <= y -- 中文 [x]") == (
+        "SELECT a < b, c <> d FROM t WHERE x <= y -- 中文 [x]"
+    )
+
+
+@pytest.fixture(scope="module", params=["plain", "chat"])
+def writer(request):
+    torch.manual_seed(1)
+    if request.param == "plain":
+        tokenizer = train_tokenizer([TABLES, "SELECT name FROM customers\n" * 9], 400)
+    else:
+        definition, config = families.make("llama-3")
+        template = "{% for m in messages %}<|begin_of_text|>{{ m['content'] }}<|end_of_text|>{% endfor %}"
+        tokenizer = ByteLevelTokenizer(definition, {**config, "chat_template": template})
+    config = PRESETS["tiny"]
+    config = type(config)(**{**vars_of(config), "max_position_embeddings": 1024})
+    return EngineWriter(Engine(Llama(config).eval(), tokenizer))
+
+
+def vars_of(config):
+    from dataclasses import asdict
+
+    return asdict(config)
+
+
+def test_a_model_writes_under_the_schemas_grammar(writer, tmp_path):
+    schema = read_sqlite(make_shop(tmp_path / "shop.sqlite"))
+    texts = writer.write("-- How many customers?\n", schema, 6)
+    assert len(texts) == 6
+    assert len(set(texts)) > 1
+    for text in texts:
+        assert text.lstrip()[:6].upper() in ("SELECT", "WITH A"[:4] + text.lstrip()[4:6].upper())
+        for problem in check(text, schema):  # it may be cut off, or its scopes may not fit; but no name is invented
+            assert "there is no table" not in problem.message
+
+
+def test_a_prompt_never_makes_a_special_token(writer):
+    tokenizer = writer.engine.tokenizer
+    names = [tokenizer.pieces[number] for number in sorted(tokenizer.special_ids) if tokenizer.pieces[number]]
+    seen = []
+    generate = writer.engine.generate
+    writer.engine.generate = lambda prompts, *a, **k: seen.append(prompts[0]) or [[]]
+    try:
+        writer.constrained = False
+        writer.write("plain words", None, 1)
+        writer.write(" ".join(names), None, 1)
+    finally:
+        writer.engine.generate, writer.constrained = generate, True
+    specials = [[number for number in ids if number in tokenizer.special_ids] for ids in seen]
+    assert specials[0] == specials[1]
+    assert len(names) > 2

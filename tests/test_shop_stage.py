@@ -1,0 +1,83 @@
+"""A recipe with a shop: made once, learnt from, asked about before and after, shown in the report."""
+
+from pathlib import Path
+
+import pytest
+
+from chaku.cli import main
+from chaku.errors import ChakuError
+from chaku.files import read_json
+from chaku.recipe import load_recipe
+from family import write_files
+
+RECIPE = """
+name = "asks"
+num_threads = 1
+
+[corpus]
+sources = [{ name = "files", type = "tree", path = "FILES" }]
+heldout_fraction = 0.25
+num_workers = 1
+
+[tokenizer]
+vocab_size = 340
+train_bytes = 100_000
+
+[model]
+preset = "tiny"
+
+[shop]
+num_train = 40
+num_dev = 6
+
+[sets]
+code = { kinds = ["code"] }
+shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+
+[stages.base]
+mixture = { code = 1.0 }
+sequence_length = 512
+training = { tokens = 1024, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
+
+[stages.sql]
+parent = "base"
+mixture = { shop = 1.0 }
+sequence_length = 512
+training = { tokens = 2048, batch_tokens = 1024, learning_rate = 1e-3, precision = "float32" }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_files(tmp_path / "files")
+    path = tmp_path / "asks.toml"
+    path.write_text(RECIPE.replace("FILES", str(tmp_path / "files")))
+    return path
+
+
+def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["run", str(recipe), "--out", str(run)]) == 0
+    for stage in ("base", "sql"):
+        shop = read_json(run / "evals" / stage / "shop.json")
+        assert shop["results"]["counts"]["scored"] == 6
+        assert shop["manifest"]["model_sha256"]
+    assert read_json(run / "stages" / "sql" / "stage.json")["conversations"]
+    page = (run / "report.html").read_text()
+    assert "Text-to-SQL" in page
+    assert "execution accuracy" in page
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in run.rglob("shop*.json*")}
+    assert main(["run", str(recipe), "--out", str(run)]) == 0
+    said = capsys.readouterr().err
+    assert "shop: done before" in said
+    assert "execution accuracy" not in said
+    assert {path: path.read_bytes() for path in run.rglob("shop*.json*")} == before
+
+
+def test_what_is_learnt_about_the_shop_needs_a_shop(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("[shop]\nnum_train = 40\nnum_dev = 6\n", ""))
+    with pytest.raises(ChakuError, match=r"stages.sql learns about the shop, and there is no \[shop\]"):
+        load_recipe(recipe)
