@@ -164,7 +164,7 @@ def test_the_manifest_says_what_a_score_rests_on(sandbox, tmp_path):
     record = score_samples(benchmark, tasks, given, tmp_path)["manifest"]
     assert (record["timeout"], record["memory_mb"], record["isolation"]) == (7.0, 99, "sandbox")
     assert (record["num_references"], record["partial"]) == (3, False)
-    assert record["languages"] == {"python": record["python"]}
+    assert record["languages"] == {"python": f"Python {record['python']}"}  # the tool's own words
     assert {"chaku", "python", "torch", "data_sha256", "samples_sha256"} <= record.keys()
     assert record["prompt_form"] is record["temperature"] is None  # not known of samples that others made
     scoring = Scoring(timeout=1.5, memory_mb=50, num_workers=3, isolated=False)
