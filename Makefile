@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint rehearsal install clean
+.PHONY: demo test lint rehearsal rehearsal-instruct install clean
 
 ## Raise a small family of code models end to end, then open its report.
 demo: install
@@ -12,6 +12,13 @@ demo: install
 ## The paper's claims at small scale, with controls (about half an hour on 2 cores).
 rehearsal: install
 	$(BIN)/chaku run recipes/rehearsal.toml --open
+
+## Self-instruct with execution feedback, every arm, three seeds (about half an hour on 2 cores).
+rehearsal-instruct: install
+	for seed in 1 2 3; do \
+	  $(BIN)/chaku run recipes/rehearsal-instruct.toml --out runs/rehearsal-instruct-$$seed --set seed=$$seed || exit 1; \
+	done
+	$(BIN)/python benchmarks/instruct_arms.py runs/rehearsal-instruct-*
 
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto

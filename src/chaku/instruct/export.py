@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from chaku.console import progress
 from chaku.files import write_json, write_text
 from chaku.instruct.contamination import Contamination
 from chaku.instruct.ledger import Ledger
@@ -101,10 +102,12 @@ def behaviour_hits(
 
     hits: dict[str, list[str]] = {}
     if benchmarks.problems:
-        for index, verdict in run_stream(jobs(), isolated=isolated):
-            if verdict.passed:
-                key, name = owners[index]
-                hits.setdefault(key, []).append(name)
+        with progress("behaviour", 0, "programs") as bar:
+            for index, verdict in run_stream(jobs(), isolated=isolated):
+                bar.advance(1)
+                if verdict.passed:
+                    key, name = owners[index]
+                    hits.setdefault(key, []).append(name)
     return {key: sorted(names) for key, names in hits.items()}
 
 

@@ -3,9 +3,10 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import takewhile
+from queue import SimpleQueue
 from typing import Any
 
 from chaku.console import Bar, progress
@@ -64,6 +65,7 @@ class Scheduler:
         self._answers: dict[Future[list[list[Reply]]], list[tuple[_Question, Ask]]] = {}
         self._runs: dict[Future[Verdict], tuple[str, str, Job]] = {}
         self._wanting: dict[str, list[tuple[_Question, int]]] = {}  # of each job that runs: who needs it, and where
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()
         self._unwritten: dict[str, tuple[str, str, Job, Mapping[str, Any], Verdict]] = {}
         self._outcomes: list[tuple[str, str, Mapping[str, Any]]] = []
 
@@ -108,20 +110,21 @@ class Scheduler:
                     if self._num_rows() < self._full() and (self._runs or self._answers):
                         break
                     self._send(models)
-                futures: list[Future[Any]] = [*self._answers, *self._runs]
-                if not futures:
+                if not self._answers and not self._runs:
                     break
                 state = (bool(self._answers), bool(self._runs))
-                done, _ = wait(futures, return_when=FIRST_COMPLETED)
-                for each in done:
-                    if each in self._answers:
-                        self._take_answers(each)
-                    else:
-                        self._take_verdict(each)
+                done = self._done.get()
+                if done in self._answers:
+                    self._take_answers(done)
+                else:
+                    self._take_verdict(done)
                 bar.advance(self._write(everything=False))
                 self.times.add(time.monotonic() - now, *state)
         finally:
             models.shutdown(wait=True, cancel_futures=True)
+            for each, asked in self._answers.items():  # stopped: what was paid for is kept
+                if not each.cancelled() and each.exception() is None:
+                    self._keep(self._keyed(asked, each.result()))
             bar.advance(self._write(everything=True))
 
     def _full(self) -> int:
@@ -137,7 +140,9 @@ class Scheduler:
             rows += taken[-1][1].num_samples
         taken.sort(key=lambda pair: pair[1].kind)
         asks = [ask for _, ask in taken]
-        self._answers[models.submit(self.generator.answer, asks)] = taken
+        future = models.submit(self.generator.answer, asks)
+        self._answers[future] = taken
+        future.add_done_callback(self._done.put)
         self.num_asked += rows
 
     def _go_on(self, question: _Question, sent: Any) -> None:
@@ -169,7 +174,9 @@ class Scheduler:
         for place, (key, job) in enumerate(zip(keys, runs.jobs, strict=True)):
             if question.verdicts[place] is None:
                 if key not in self._wanting:
-                    self._runs[self.pool.submit(job)] = (key, runs.kind, job)
+                    future = self.pool.submit(job)
+                    self._runs[future] = (key, runs.kind, job)
+                    future.add_done_callback(self._done.put)
                     self.num_run += 1
                 self._wanting.setdefault(key, []).append((question, place))
         return None
@@ -179,11 +186,15 @@ class Scheduler:
 
     def _take_answers(self, done: Future[list[list[Reply]]]) -> None:
         taken = self._answers.pop(done)
-        answers = done.result()
-        rows = [(ask_key(ask, self._identity), ask, replies) for (_, ask), replies in zip(taken, answers, strict=True)]
+        rows = self._keyed(taken, done.result())
         self._keep(rows)
         for (question, _), (_, _, replies) in zip(taken, rows, strict=True):
             self._go_on(question, list(replies))
+
+    def _keyed(
+        self, taken: Sequence[tuple[_Question, Ask]], answers: Sequence[list[Reply]]
+    ) -> list[tuple[str, Ask, list[Reply]]]:
+        return [(ask_key(ask, self._identity), ask, replies) for (_, ask), replies in zip(taken, answers, strict=True)]
 
     def _keep(self, rows: Sequence[tuple[str, Ask, Sequence[Reply]]]) -> None:
         self.ledger.add_replies(rows, self._identity)
