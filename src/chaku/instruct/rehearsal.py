@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
+from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.instruct.export import preference, write_lines
 from chaku.instruct.generators import Generator
@@ -83,7 +84,10 @@ def rehearse(
             written = _written(ledger, by_text, {row.exercise.question: row for row in rows}, run)
             arms |= written.pop("arms")
             report |= written
-    count = min(len(arms[name]) for name in EQUAL if name in arms)
+    least = min((name for name in EQUAL if name in arms), key=lambda name: len(arms[name]))
+    count = len(arms[least])
+    if not count:
+        raise ChakuError(f"no sample is fit for the arm {least!r}: train the stage that writes longer, or ask more")
     report["arms"] = {}
     for name, chosen in arms.items():
         taken = random.Random(f"{name} {seed}").sample(chosen, count) if name in EQUAL else chosen

@@ -1,0 +1,159 @@
+"""A recipe with [instruct]: a stage writes, the sandbox judges, stages learn from the arms; killed it goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from chaku.errors import ChakuError
+from chaku.files import read_json
+from chaku.instruct import step
+from chaku.instruct.generators import Ask, Reply
+from chaku.pipeline import run_recipe
+from chaku.recipe import load_recipe
+from instruct.conftest import QUESTIONS, Played
+from instruct.test_rehearsal import Habitual
+
+RECIPE = """
+name = "little"
+seed = 5
+num_threads = 1
+
+[corpus]
+sources = [{ name = "exercises", type = "exercises", path = "1", max_bytes = 40_000 }]
+num_workers = 1
+
+[tokenizer]
+vocab_size = 400
+train_bytes = 40_000
+
+[model]
+preset = "tiny"
+
+[sets]
+corpus = { kinds = ["code"] }
+passed = { conversations = "{run}/instruct/first_pass.jsonl", template = "llama2" }
+preferences = { preferences = "{run}/instruct/preferences.jsonl", template = "llama2" }
+
+[instruct]
+stage = "base"
+exercises = 12
+num_solutions = 4
+full = false
+
+[stages.base]
+mixture = { corpus = 1.0 }
+sequence_length = 256
+training = { tokens = 1024, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
+
+[stages.passed]
+parent = "base"
+mixture = { passed = 0.9, corpus = 0.1 }
+sequence_length = 256
+training = { tokens = 1024, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
+
+[stages.dpo]
+parent = "passed"
+mixture = { preferences = 1.0 }
+sequence_length = 512
+dpo = { beta = 0.1 }
+training = { tokens = 1024, batch_tokens = 1024, learning_rate = 1e-4, precision = "float32" }
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "little.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def play(monkeypatch: pytest.MonkeyPatch, model: Played | Habitual) -> None:
+    monkeypatch.setattr(step, "EngineGenerator", lambda engine: model)
+
+
+def test_stages_learn_from_what_passed(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(monkeypatch, Habitual())
+    run = tmp_path / "run"
+    run_recipe(load_recipe(path), run)
+    report = read_json(run / "instruct" / "report.json")
+    rows = read_json(run / "stages" / "passed" / "stage.json")["conversations"]["passed"]["rows"]
+    assert rows == report["arms"]["first_pass"]["taken"] > 0
+    assert (
+        read_json(run / "stages" / "dpo" / "stage.json")["conversations"]["preferences"]["rows"] == report["num_pairs"]
+    )
+    capsys.readouterr()
+    idle = Habitual()
+    play(monkeypatch, idle)
+    run_recipe(load_recipe(path), run)
+    said = capsys.readouterr().err
+    assert "instruct: done before" in said
+    assert "passed: done before" in said
+    run_recipe(load_recipe(path, ["instruct.exercises=11"]), run)
+    said = capsys.readouterr().err
+    assert "instruct: made again, because instruct.exercises changed" in said
+    assert "passed: trained again, because conversations.passed changed" in said
+    assert "base: done before" in said
+    assert len(list((run / "instruct").glob("ledger-*.sqlite"))) == 1
+
+
+def test_a_killed_step_goes_on_with_its_ledger(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mortal(Habitual):
+        rows_at_once = 1
+
+        def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
+            if self.num_asked == 5:
+                raise KeyboardInterrupt
+            return super().answer(asks)
+
+    mortal, heir = Mortal(), Habitual()
+    play(monkeypatch, mortal)
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(load_recipe(path), tmp_path / "run")
+    play(monkeypatch, heir)
+    run_recipe(load_recipe(path), tmp_path / "run")
+    assert mortal.num_asked + heir.num_asked == 12
+
+
+def test_questions_of_ones_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
+    (tmp_path / "mine.txt").write_text("".join(f"{each}\n" for each in QUESTIONS))
+    text = RECIPE.replace("first_pass.jsonl", "sft.jsonl").replace(
+        "exercises = 12\n", f'questions = "{tmp_path}/mine.txt"\n'
+    )
+    path.write_text(text[: text.index("[stages.dpo]")])
+    play(monkeypatch, Played())
+    run_recipe(load_recipe(path), tmp_path / "run")
+    assert read_json(tmp_path / "run" / "stages" / "passed" / "stage.json")["conversations"]["passed"]["rows"] == 3
+    assert (tmp_path / "run" / "instruct" / "card.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('stage = "base"', 'stage = "bass"', "instruct.stage names 'bass'"),
+        ('stage = "base"', 'stage = "passed"', "stages.passed learns from what passed writes"),
+        ("exercises = 12", 'exercises = 12\nquestions = "x"', "`exercises` or `questions`"),
+        ("tokens = 1024, batch_tokens = 1024", "epochs = 1, batch_tokens = 1024", "stages.dpo.training needs `tokens`"),
+        ("[instruct]\nstage", "[evals]\nstages", "there is no .instruct."),
+    ],
+)
+def test_mistakes_are_said(path: Path, old: str, new: str, problem: str) -> None:
+    text = RECIPE.replace(old, new, 1)
+    if "[evals]" in new:
+        text = RECIPE.replace('[instruct]\nstage = "base"\nexercises = 12\nnum_solutions = 4\nfull = false\n', "")
+    path.write_text(text)
+    with pytest.raises(ChakuError, match=problem):
+        load_recipe(path)
+
+
+def test_a_stage_that_writes_nothing_right_is_said(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mute(Habitual):
+        def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
+            return [[Reply("", 1)] * ask.num_samples for ask in asks]
+
+    play(monkeypatch, Mute())
+    with pytest.raises(ChakuError, match="no sample is fit for the arm"):
+        run_recipe(load_recipe(path), tmp_path / "run")
