@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-import time
 import types
 from typing import Any
 
@@ -18,6 +17,7 @@ from chaku.sandbox.inside import kernel
 from chaku.sandbox.inside.candidate import NAMESPACE
 from chaku.sandbox.inside.candidate import main as run_candidate
 from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.processes import wait
 from chaku.sandbox.inside.wire import Gone, Peer, Remote, in_words
 
 END_SECONDS = 1.0  # that a candidate which hung up has to end
@@ -40,7 +40,7 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: in
     walls.judge({here.fileno(), report_to})
     peer = Peer(here, other_process=child)
     status, reason, results = run_tests(trusted, peer)
-    died = _wait(child, END_SECONDS) if peer.gone else None
+    died = wait(child, END_SECONDS) if peer.gone else None
     if died is None:
         os.kill(child, signal.SIGKILL)
         usage = os.wait4(child, 0)[2]
@@ -131,15 +131,3 @@ def _explain(error: BaseException, test: str, file: str) -> str:
         trace = trace.tb_next
     lines = test.splitlines()
     return f"{words}: {lines[line - 1].strip()[:300]}" if line and line <= len(lines) else words
-
-
-def _wait(child: int, seconds: float) -> Any:
-    """(exit status, usage) of a process that ends within so many seconds, else None."""
-    until = time.monotonic() + seconds
-    while True:
-        pid, status, usage = os.wait4(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status), usage
-        if time.monotonic() > until:
-            return None
-        time.sleep(0.002)
