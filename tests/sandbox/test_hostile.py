@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chaku.errors import ChakuError
 from chaku.sandbox import worker as working
-from chaku.sandbox.languages import why_not
+from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker
 
@@ -68,13 +69,14 @@ def test_a_hostile_program_gets_its_verdict_and_leaves_nothing(
     path: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hostile = job(path)
-    missing = why_not(hostile.language)
-    if missing is not None:
+    honest = Job(HONEST[hostile.language], hostile.language, TESTS[hostile.language], hostile.prelude, "f")
+    try:
+        plan(honest)
+    except ChakuError as missing:
         pytest.skip(f"NOT tested: {missing}")
     if "by the clock" in path.read_text():
         monkeypatch.setattr(working, "wall_limit", lambda timeout: 1.0)
     status, _, reason = path.read_text().splitlines()[0].lstrip("#/ ").partition(":")
-    honest = Job(HONEST[hostile.language], hostile.language, TESTS[hostile.language], hostile.prelude, "f")
     worker.run(honest)
     before = left_behind(worker)
     verdict = worker.run(hostile, timeout=2.0, memory_mb=512)
