@@ -80,7 +80,7 @@ def test_a_hostile_program_gets_its_verdict_and_leaves_nothing(
     worker.run(honest)
     before = left_behind(worker)
     verdict = worker.run(hostile, timeout=2.0, memory_mb=512)
-    assert verdict.status == status, verdict
+    assert verdict.status in status.split(" or "), verdict
     assert reason.strip() in verdict.reason, verdict
     monkeypatch.undo()
     after = worker.run(honest)

@@ -1,4 +1,4 @@
-# failed: Resource temporarily unavailable
+# failed or timed_out:
 bomb() {
     bomb | bomb &
     bomb

@@ -1,0 +1,4 @@
+# timed_out: by the clock
+while :; do
+    sleep 60 &
+done
