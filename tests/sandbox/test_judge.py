@@ -545,6 +545,14 @@ def test_a_test_that_catches_everything_does_not_hide_the_candidates_end(judge: 
     assert (verdict.status, verdict.reason) == ("failed", "left before its end (exit status 0)")
 
 
+def test_membership_is_not_the_candidates_word(judge: Judge) -> None:
+    holds_all = "class All:\n    def __contains__(self, value):\n        return True\n"
+    liar = f"{holds_all}    def __iter__(self):\n        return iter([1])\ndef f():\n    return All()"
+    assert judge(liar, "assert 1 in f()").passed
+    assert judge(liar, "assert 2 in f()").reason == "AssertionError: assert 2 in f()"
+    assert not judge(f"{holds_all}def f():\n    return All()", "assert 2 in f()").passed
+
+
 def test_every_test_is_reported_when_asked_for(judge: Judge) -> None:
     tests = ("assert f(1) == 1", "assert f(2) == 3, 'three'", "assert f(3) == 3", "f(1, 2)")
     verdict = judge("def f(x):\n    return x", *tests, every=True)

@@ -69,6 +69,8 @@ class Remote:
         return _ask(self, "next")
 
     def __contains__(self, value: Any) -> Any:
+        if object.__getattribute__(self, "_peer").other_process is not None:
+            return any(each == value for each in self)  # the judge compares; the candidate would only say so
         return _ask(self, "contains", value)
 
     def __str__(self) -> Any:
