@@ -150,11 +150,11 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
     [
         ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
         ("chaku.training.trainer.save_state", 3),  # base is trained, its last state is not saved
-        ("chaku.pipeline.save_model", 1),  # between base and code
+        ("chaku.pipeline.stage.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
-        ("chaku.pipeline.load_model", 2),  # between code and long
+        ("chaku.pipeline.stage.load_model", 2),  # between code and long
         ("chaku.evals.stage.write_json", 2),  # within the evaluation
-        ("chaku.pipeline.write_report", 1),  # at the very end
+        ("chaku.pipeline.run.write_report", 1),  # at the very end
     ],
 )
 def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):

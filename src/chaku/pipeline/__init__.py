@@ -1,0 +1,6 @@
+"""Runs a recipe: `run_recipe` is the whole of it, `steps` what makes it safe to kill."""
+
+from chaku.pipeline.run import run_recipe
+from chaku.pipeline.steps import only_one
+
+__all__ = ["only_one", "run_recipe"]

@@ -1,0 +1,93 @@
+"""A recipe's first steps: its corpus, its tokenizer, its tokens, and the shape of its base model."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.huggingface import find_checkpoint
+from chaku.console import Bar, progress
+from chaku.corpus.build import build_corpus, show_summary
+from chaku.corpus.documents import read_documents
+from chaku.errors import ChakuError
+from chaku.files import remove_directory
+from chaku.model import PRESETS, LlamaConfig
+from chaku.pipeline.steps import Run
+from chaku.recipe import Recipe
+from chaku.tokens.store import encode_corpus
+from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
+from chaku.tokens.tokenizer_training import train_tokenizer
+
+INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabulary
+
+
+def build(run: Run, path: Path) -> tuple[float, str]:
+    corpus = run.recipe.corpus
+    summary = build_corpus(
+        corpus.sources,
+        path,
+        heldout_fraction=corpus.heldout_fraction,
+        max_bytes=corpus.max_bytes,
+        num_workers=corpus.num_workers,
+    )
+    show_summary(summary)
+    return sum(row["bytes"] for row in summary["kept"]), "bytes"
+
+
+def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
+    settings = run.recipe.tokenizer
+    remove_directory(path)
+    path.mkdir(parents=True)
+    if (tokenizer := given_tokenizer(run.recipe)) is not None:
+        if any(stage.infilling for stage in run.recipe.stages.values()):
+            tokenizer = extend_for_infilling(tokenizer)
+        tokenizer.save(path)
+        return 0, "bytes"
+    used = 0
+
+    def texts(bar: Bar) -> Iterator[str]:
+        nonlocal used
+        for document in read_documents(run.directory / "corpus", "train"):
+            if used >= settings.train_bytes:
+                return
+            used += len(document.text)
+            bar.advance(len(document.text))
+            yield document.text
+
+    with progress("tokenizer", settings.train_bytes, "bytes") as bar:
+        train_tokenizer(texts(bar), settings.vocab_size or PRESETS["7b"].vocab_size).save(path)
+    return used, "bytes"
+
+
+def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
+    """The tokenizer that the recipe names, else the base model's own; None where one is to be trained."""
+    path = recipe.tokenizer.path or recipe.model.path
+    return None if path is None else Tokenizer.load(find_checkpoint(path))
+
+
+def encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
+    stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
+    return float(sum(int(store.lengths.sum()) for store in stores)), "tokens"
+
+
+def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
+    if recipe.model.path is not None:
+        shape = open_checkpoint(recipe.model.path).config
+        missing = tokenizer.vocab_size - shape.vocab_size
+        if missing == INFILLING_PIECES and tokenizer.prefix_id is not None:
+            return dataclasses.replace(shape, vocab_size=tokenizer.vocab_size)
+        # Qwen's and DeepSeek-Coder's embeddings have rows that none of their tokens uses.
+        padded = missing < 0 and recipe.tokenizer.path is None
+        if missing and not padded:
+            raise ChakuError(
+                f"{recipe.model.path} has a vocabulary of {shape.vocab_size}, but the tokenizer has "
+                f"{tokenizer.vocab_size}; leave tokenizer.path out: the model's own tokenizer is then used"
+            )
+        return shape
+    return dataclasses.replace(PRESETS[recipe.model.preset or ""], vocab_size=tokenizer.vocab_size)
+
+
+def base_fingerprint(recipe: Recipe) -> str:
+    if recipe.model.path is None:
+        return "random"
+    return sha256_checkpoint(open_checkpoint(recipe.model.path).directory)

@@ -1,0 +1,79 @@
+"""What a run measures of its stages: benchmarks, questions about the shop, samples."""
+
+import time
+
+from chaku.checkpoint.formats import load_model
+from chaku.console import say
+from chaku.evals.stage import evaluate_stage
+from chaku.files import read_json, sha256_json, write_json
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete, infill
+from chaku.inference.sampling import SamplingParams
+from chaku.pipeline.steps import Run
+from chaku.sql.stage import ask_shop
+from chaku.tokens.tokenizer import Tokenizer
+
+SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with
+COMPLETE_PROMPT = 'def read_lines(path):\n    """Return the lines of a file."""\n'
+INFILL_PROMPT = ("def largest(values):\n    best = None\n    for value in values:\n", "    return best\n")
+
+
+def stage_engine(run: Run, name: str) -> Engine:
+    path = run.directory / "stages" / name
+    return Engine(load_model(path).to(run.device).eval(), Tokenizer.load(path))  # its own: it may know how to chat
+
+
+def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
+    stages = run.recipe.stages
+    longest = max((stages[name].sequence_length for name in run.recipe.evals.stages), default=0)
+    for name in run.recipe.evals.stages:
+        started = time.monotonic()
+        done = evaluate_stage(
+            stage_engine(run, name),
+            name,
+            run.recipe.evals,
+            run.directory / "corpus",
+            run.directory / "evals" / name,
+            training_length=stages[name].sequence_length,
+            longest_length=longest,
+            fingerprint=fingerprints[name],
+        )
+        if done:
+            run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
+
+
+def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
+    """The stages that learnt about the shop, each after its parent, answer questions about it."""
+    for name in dict.fromkeys(each for stage in learnt for each in (run.recipe.stages[stage].parent, stage) if each):
+        started = time.monotonic()
+        inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
+        path = run.directory / "evals" / name / "shop.json"
+        if ask_shop(stage_engine(run, name), name, run.directory / "shop", path, inputs):
+            run.record_time(f"ask {name} about the shop", time.monotonic() - started, 1, "benchmarks")
+
+
+def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
+    """A completion and infills by each evaluated stage, into samples.json; the last of each kind is printed."""
+    path = run.directory / "samples.json"
+    if path.exists() and {each["stage"]: each["fingerprint"] for each in read_json(path)} == fingerprints:
+        return
+    samples: list[dict[str, str]] = []
+    for name in run.recipe.evals.stages:
+        engine = stage_engine(run, name)
+        room = min(SAMPLE_TOKENS, engine.model.config.max_position_embeddings // 2)
+        params = SamplingParams(max_tokens=room, temperature=0.2, top_p=0.95, seed=run.recipe.seed)
+        [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
+        about = {"stage": name, "fingerprint": fingerprints[name]}
+        samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})
+        if tokenizer.infilling is None or run.recipe.stages[name].infilling is None:
+            continue
+        prefix, suffix = INFILL_PROMPT
+        for mode in tokenizer.infilling.modes:
+            [[middle]] = engine.generate([infill(tokenizer, prefix, suffix, mode=mode)], params, infilling=True)
+            infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
+            samples.append({**about, "kind": "infill", "mode": mode, **infilled})
+    write_json(path, samples)
+    for each in {each["kind"]: each for each in samples}.values():
+        written = each.get("text", each.get("middle", ""))
+        say(f"--- {each['kind']} by {each['stage']}: what the model wrote is between >>> and <<<")
+        say(f"{each['prefix']}>>>{written}<<<{each.get('suffix', '')}")

@@ -1,0 +1,169 @@
+"""Train one stage: its data, its model, and the checkpoint that it leaves."""
+
+import dataclasses
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import chaku
+from chaku.checkpoint.formats import load_model, sha256_checkpoint
+from chaku.checkpoint.huggingface import save_model
+from chaku.checkpoint.peft import load_adapter, save_adapter
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.files import read_json, remove_directory, sha256_json, write_json
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete
+from chaku.inference.sampling import SamplingParams
+from chaku.model import Llama, LlamaConfig
+from chaku.model.lora import add_lora, merge_lora
+from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
+from chaku.pipeline.steps import Run, fingerprinted, what_changed
+from chaku.recipe import DocumentSet, Recipe, Stage, stage_shape
+from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
+from chaku.tokens.store import TokenStore
+from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.dpo import with_reference
+from chaku.training.trainer import batch_rows, num_steps, train
+
+HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
+
+
+def run_stage(
+    run: Run, name: str, stage: Stage, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
+) -> str:
+    path = run.directory / "stages" / name
+    inputs = fingerprinted(inputs)
+    record = path / "inputs.json"
+    if record.exists() and (changed := what_changed(read_json(record), inputs)):
+        say(f"{name}: trained again, because {changed} changed")
+        remove_directory(path)
+    if (path / "stage.json").exists():
+        say(f"{name}: done before")
+        shutil.rmtree(path / "state", ignore_errors=True)  # a kill at the very end leaves it
+        return inputs["fingerprint"]
+    write_json(record, inputs)
+    shape = stage_shape(run.recipe, name, base)
+    if chat := stage_chat(run.recipe, name, tokenizer):
+        shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
+    if stage.parent is not None or run.recipe.model.path is not None:
+        base_model = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
+        model = load_model(base_model, device=run.device, scheme=stage.base_quantization)
+        if model.config.vocab_size < shape.vocab_size:
+            if stage.lora:
+                raise ChakuError(
+                    f"stage {name}: LoRA freezes the infilling pieces that are new here; train them before"
+                )
+            say(f"{name}: {shape.vocab_size - model.config.vocab_size} embeddings are added for the infilling pieces")
+            model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
+        model.config = shape
+        if stage.lora:
+            add_lora(model, stage.lora, torch.Generator(run.device).manual_seed(inputs["seed"]))
+    else:
+        torch.manual_seed(inputs["seed"])
+        model = Llama(shape).to(run.device)
+    dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, inputs["seed"])
+    conversations = describe_sets(dataset)
+    if stage.dpo:
+        dataset = with_reference(model, dataset, stage.training, path)
+    heldout = _heldout(run.recipe, run.directory, tokenizer, stage)
+
+    def sample(model: Llama) -> dict[str, str]:
+        prompt = "def "
+        [[completion]] = Engine(model, tokenizer).generate([complete(tokenizer, prompt)], SamplingParams(max_tokens=48))
+        return {"prompt": prompt, "text": completion.text}
+
+    reached = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo)
+    if stage.lora:
+        save_adapter(model, stage.lora, path / "adapter", str(base_model))
+        if stage.base_quantization:  # the adapter goes into the base as it was
+            model = load_model(base_model, device=run.device)
+            model.config = shape
+            load_adapter(model, path / "adapter")
+        merge_lora(model)
+    save_model(model, path)
+    tokenizer.save(path)
+    steps = num_steps(stage.training, stage.sequence_length)
+    tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
+    run.record_time(name, reached.seconds, tokens, "tokens")
+    write_json(
+        path / "stage.json",
+        {
+            "name": name,
+            "parent": stage.parent,
+            "kind": "train",
+            "config": dataclasses.asdict(stage),
+            **({"conversations": conversations} if conversations else {}),
+            "model": dataclasses.asdict(shape),
+            "num_parameters": shape.num_parameters,
+            "seed": inputs["seed"],
+            "tokens": tokens,
+            "steps": steps,
+            "seconds": reached.seconds,
+            "fingerprint": inputs["fingerprint"],
+            "weights_sha256": sha256_checkpoint(path),
+            "versions": {"chaku": chaku.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        },
+    )
+    shutil.rmtree(path / "state", ignore_errors=True)
+    return inputs["fingerprint"]
+
+
+def stage_seed(recipe: Recipe, name: str) -> int:
+    seed = recipe.stages[name].seed
+    return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
+
+
+def stage_fields(stage: Stage) -> dict[str, Any]:
+    """The stage as plain values, without what it does not use and earlier versions had not: a finished run stays so."""
+    fields = dataclasses.asdict(stage)
+    del fields["training"]["epochs"]  # it has become tokens
+    return {key: value for key, value in fields.items() if key != "dpo" or value is not None}
+
+
+def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
+    """The batches of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
+    chats = open_sets(recipe, stage, directory)
+    names = [name for name in stage.mixture if name not in {each.name for each in chats}]
+    store = TokenStore.open(directory / "tokens", "train") if names else None
+    sets: list[TokenSet | ChatSet] = list(chats)
+    for name in names:
+        assert store is not None
+        indices = _select(recipe, store, name)
+        sets.append(TokenSet(name, indices, stage.mixture[name]))
+        if len(indices) == 0:
+            raise ChakuError(
+                f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents"
+            )
+    sets.sort(key=lambda each: list(stage.mixture).index(each.name))
+    return PackedDataset(
+        store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
+    )
+
+
+def _select(recipe: Recipe, store: TokenStore, name: str) -> np.ndarray:
+    selection = recipe.sets[name]
+    assert isinstance(selection, DocumentSet)
+    return store.select(kinds=selection.kinds, languages=selection.languages)
+
+
+def _heldout(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
+    batches: dict[str, Tensor] = {}
+    names = [name for name in stage.mixture if isinstance(recipe.sets[name], DocumentSet)]
+    if not names:
+        return batches
+    store = TokenStore.open(directory / "tokens", "heldout")
+    for name in names:
+        indices = _select(recipe, store, name)
+        if len(indices):
+            dataset = PackedDataset(
+                store, [TokenSet(name, indices, 1.0)], stage.sequence_length, tokenizer, 0, infilling=None
+            )
+            rows = [torch.as_tensor(dataset[row].tokens.astype("int64")) for row in range(HELDOUT_ROWS)]
+            batches[name] = torch.stack(rows)
+    return batches
