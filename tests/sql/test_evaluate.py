@@ -7,8 +7,11 @@ import torch
 from chaku.inference.engine import Completion, Engine
 from chaku.model import PRESETS, Llama
 from chaku.sql.evaluate import evaluate
+from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.shop import write_shop
 from chaku.tokens.tokenizer_training import train_tokenizer
+
+SETTINGS = PromptSettings("compact", 800)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def engine(shop):
 
 
 def test_a_model_that_has_not_learnt_scores_nothing(engine, shop):
-    result = evaluate(engine, shop / "dev.jsonl", shop, limit=4, max_tokens=8)
+    result = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS, limit=4, max_tokens=8)
     assert result["ex"] == 0.0
     assert result["counts"]["questions"] == len(result["samples"]) == 4
 
@@ -39,7 +42,7 @@ def test_a_model_that_knows_the_answers_scores_all(engine, shop, monkeypatch):
         return [[Completion(text=f"Of course:\n```sql\n{query};\n```", ids=[], finish_reason="stop")] for query in gold]
 
     monkeypatch.setattr(engine, "generate", knows)
-    result = evaluate(engine, shop / "dev.jsonl", shop)
+    result = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS)
     assert result["ex"] == result["em"] == 1.0
     assert result["by_unseen"] == {"structure": {"count": 8, "ex": 1.0}, "wording": {"count": 12, "ex": 1.0}}
     assert all(sample["right"] and sample["rows"] for sample in result["samples"])

@@ -4,14 +4,22 @@ import pytest
 
 from chaku.cli import main
 from chaku.errors import ChakuError
+from chaku.sql.ask import Asker
+from chaku.sql.database import Database
 from chaku.sql.datasets import Example
+from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare, tidy
 from chaku.sql.prompt import build_prompt
 from chaku.sql.schema import read_sqlite
+from shop_database import make_shop
 
 
 def words(text):
     return len(text.split())
+
+
+def thirds(text):
+    return len(text) // 3
 
 
 def written(path):
@@ -61,7 +69,9 @@ def test_examples_become_conversations_with_gold_normalised_and_run(databases, t
         Example("Who?", "DELETE FROM singer", "music"),
         Example("Who?", "SELECT 1", "nowhere"),
     ]
-    counts = prepare(examples, databases, tmp_path / "out.jsonl", settings=PrepareSettings(max_tokens=400))
+    counts = prepare(
+        examples, databases, tmp_path / "out.jsonl", settings=PrepareSettings(PromptSettings(max_tokens=400))
+    )
     first, second = written(tmp_path / "out.jsonl")
     assert [message["role"] for message in first["messages"]] == ["user", "assistant"]
     assert first["messages"][1]["content"] == first["query"] == "SELECT name FROM singer WHERE country = 'Peru'"
@@ -78,6 +88,38 @@ def test_nothing_left_is_an_error_and_no_file(databases, tmp_path):
     with pytest.raises(ChakuError, match="no example is left: no database"):
         prepare([Example("Who?", "SELECT 1", "nowhere")], databases, tmp_path / "out.jsonl")
     assert not list(tmp_path.iterdir())
+
+
+def test_linked_prompts_are_those_of_asking(tmp_path):
+    (tmp_path / "shop").mkdir()
+    make_shop(tmp_path / "shop" / "shop.sqlite")
+    question, query = "How many uk customers are there?", "SELECT count(*) FROM customers"
+    examples = [Example(question, query, "shop"), Example(question, "SELECT count(*) FROM order_items", "shop")]
+    settings = PrepareSettings(PromptSettings("compact", 50, link=True))
+    counts = prepare(examples, tmp_path, tmp_path / "out.jsonl", count_tokens=thirds, settings=settings)
+    assert counts["left_out"] == {"needs a table that linking left out": 1}
+    assert "order_items" in counts["first_left_out"]["needs a table that linking left out"]
+    [row] = written(tmp_path / "out.jsonl")
+    asked = []
+
+    class Writer:
+        form, max_prompt_tokens, count_tokens = "compact", 50, staticmethod(thirds)
+
+        def write(self, prompt, schema, num_samples):
+            asked.append(prompt)
+            return [query]
+
+    with Database(str(tmp_path / "shop" / "shop.sqlite")) as database:
+        answer = Asker(database, Writer(), num_samples=1).ask(question)
+    assert answer.result.rows == [(4,)]
+    assert row["messages"][0]["content"] == asked[0]
+    assert "-- uk is customers.country = 'United Kingdom';\n" in asked[0]
+    assert "table order_items" in row["dropped"]
+
+
+def test_db_gpt_hubs_form_has_no_linking():
+    with pytest.raises(ChakuError, match="has no linking"):
+        PromptSettings("db-gpt-hub", link=True)
 
 
 def test_tidy_leaves_strings_alone():

@@ -18,6 +18,9 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     preparing.add_argument("--tables", type=Path, help="tables.json: keys and names that the databases lack")
     preparing.add_argument("--out", type=Path, required=True, help="a new .jsonl file")
     preparing.add_argument("--form", choices=["ddl", "compact", "db-gpt-hub"], default="ddl", help="of the prompt")
+    preparing.add_argument(
+        "--link", action="store_true", help="prompts as `chaku sql ask` writes them: values looked up, tables linked"
+    )
     preparing.add_argument("--max-tokens", type=int, default=1536, help="of a prompt (default: 1536)")
     preparing.add_argument("--tokenizer", help="count tokens with this model's tokenizer (default: 3 bytes a token)")
     preparing.add_argument("--values", type=int, default=3, help="sampled values a column (default: 3)")
@@ -50,6 +53,7 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
 def _prepare(options: argparse.Namespace) -> None:
     from chaku.console import show_table
     from chaku.sql.datasets import read_examples, write_wikisql_databases
+    from chaku.sql.example_prompts import PromptSettings
     from chaku.sql.prepare import PrepareSettings, prepare
 
     count_tokens = None
@@ -66,7 +70,8 @@ def _prepare(options: argparse.Namespace) -> None:
     for path in options.data:
         write_wikisql_databases(path, options.databases)
         examples += read_examples(path)
-    settings = PrepareSettings(options.form, options.max_tokens, options.values, options.timeout)
+    prompt = PromptSettings(options.form, options.max_tokens, options.values, options.link)
+    settings = PrepareSettings(prompt, options.timeout)
     counts = prepare(
         examples, options.databases, options.out, tables=options.tables, count_tokens=count_tokens, settings=settings
     )

@@ -44,11 +44,13 @@ def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
 
 def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
     """The stages that learnt about the shop, each after its parent, answer questions about it."""
+    if (shop := run.recipe.shop) is None:
+        return
     for name in dict.fromkeys(each for stage in learnt for each in (run.recipe.stages[stage].parent, stage) if each):
         started = time.monotonic()
         inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
         path = run.directory / "evals" / name / "shop.json"
-        if ask_shop(stage_engine(run, name), name, run.directory / "shop", path, inputs):
+        if ask_shop(shop, stage_engine(run, name), name, run.directory / "shop", path, inputs):
             run.record_time(f"ask {name} about the shop", time.monotonic() - started, 1, "benchmarks")
 
 

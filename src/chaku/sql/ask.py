@@ -10,12 +10,11 @@ from typing import Any
 
 from chaku.sql.check import check, fix
 from chaku.sql.database import Database
-from chaku.sql.ddl import compact_table, ddl_table
 from chaku.sql.execute import MAX_ROWS, TIMEOUT, Result
 from chaku.sql.introspect import introspect, one_line
-from chaku.sql.linking import link, unlinked_words
+from chaku.sql.linking import unlinked_words
 from chaku.sql.memory import Memory
-from chaku.sql.prompt import build_prompt
+from chaku.sql.prompt import linked_prompt
 from chaku.sql.schema import Schema, literal, on_one_line
 from chaku.sql.values import Match, ValueIndex
 from chaku.sql.writers import NO_ANSWER, Writer, extract_sql
@@ -24,7 +23,6 @@ NUM_SAMPLES = 5
 REPAIRS = 1  # rounds in which the writer is told what was wrong
 EMPTY_WEIGHT = 0.5  # of a vote for no rows, or for nothing but NULLs: mostly a condition that fits nothing
 UNSURE = 0.4  # a result with a smaller share of the votes is said to be unsure
-QUESTION_SHARE = 3  # a third of the prompt at most is for hints and the question
 
 
 @dataclass(frozen=True)
@@ -104,31 +102,24 @@ class Asker:
                 question, matches, f"nothing in {self.schema.name} is called like anything in the question "
                 f"({', '.join(unknown.words)})",
             )  # fmt: skip
-        room = self.writer.max_prompt_tokens
-        hints = self._hints(question, matches, room // QUESTION_SHARE)
-        taken = self.writer.count_tokens(hints + question) + 32
-        render = compact_table if self.writer.form == "compact" else ddl_table
-        linked = link(
-            question, self.schema, matches,
-            count_tokens=self.writer.count_tokens, max_tokens=room - taken, render=render,
-        )  # fmt: skip
+        examples = self._examples(question)
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
-            prompt = build_prompt(
-                linked.schema, question, count_tokens=self.writer.count_tokens, max_tokens=room,
-                evidence=f"{hints} {trouble}".strip(), form=self.writer.form,
+            prompt, shown = linked_prompt(
+                self.schema, question, matches, examples=examples, trouble=trouble, form=self.writer.form,
+                count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
-            texts = self.writer.write(prompt.text, linked.schema, self.num_samples)
+            texts = self.writer.write(prompt.text, shown, self.num_samples)
             if said := _no_answer(texts):
-                return self._refuse(question, matches, f"the model says: {said}", linked.dropped, candidates)
+                return self._refuse(question, matches, f"the model says: {said}", prompt.dropped, candidates)
             candidates = [*candidates, *self._try(texts)]
             failed = [each for each in candidates if not each.result.ok]
             if len(failed) < len(candidates):
                 break
             trouble = one_line(f"This query is wrong: {failed[0].sql}. {failed[0].result.reason}.")
-        dropped = (*self.unreadable, *linked.dropped, *prompt.dropped)
-        tables = tuple(table.name for table in linked.schema.tables)
+        dropped = (*self.unreadable, *prompt.dropped)
+        tables = tuple(table.name for table in shown.tables)
         if all(not each.result.ok for each in candidates):
             reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
             return self._refuse(question, matches, reason, dropped, candidates, tables)
@@ -147,14 +138,10 @@ class Asker:
         """A query of the user's own, under the same safety."""
         return self.database.run(sql, timeout=self.timeout, max_rows=self.max_rows)
 
-    def _hints(self, question: str, matches: Sequence[Match], max_tokens: int) -> str:
-        """What the question's words mean here, and approved queries of like questions; one line."""
-        hints = [f"{each.phrase} is {each.table}.{each.column} = {literal(each.value)};" for each in matches[:5]]
-        examples = self.memory.similar(question) if self.memory else []
-        hints += [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in examples]
-        while hints and self.writer.count_tokens(" ".join(hints)) > max_tokens:
-            hints.pop()
-        return " ".join(hints)
+    def _examples(self, question: str) -> list[str]:
+        """Approved queries of like questions, each on one line."""
+        pairs = self.memory.similar(question) if self.memory else []
+        return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]
 
     def _try(self, texts: Sequence[str]) -> list[Candidate]:
         """Check, put right and run what was written; the same query once."""

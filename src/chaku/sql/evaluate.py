@@ -2,15 +2,14 @@
 
 import json
 from collections import defaultdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
 from chaku.sql.datasets import read_examples
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file
 from chaku.sql.execute import SQLiteRunner
-from chaku.sql.prepare import database_file
-from chaku.sql.prompt import Form, build_prompt
-from chaku.sql.schema import Schema, read_sqlite
 from chaku.sql.score import Question, ScoreSettings, score
 from chaku.sql.writers import extract_sql
 
@@ -27,7 +26,7 @@ def evaluate(
     questions: Path,
     databases: Path,
     *,
-    form: Form = "compact",
+    settings: PromptSettings,
     limit: int | None = None,
     num_shown: int = 5,
     max_tokens: int = MAX_TOKENS,
@@ -35,7 +34,8 @@ def evaluate(
     """The scores of `score`, EX by what is unseen of a question (where its row says so), and a few samples with rows.
 
     With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
-    measured. `limit` takes the first so many questions. Raises ChakuError when the context has no room for a prompt.
+    measured. A prompt has at most the tokens of `settings`, and what the reply's `max_tokens` leave of the context.
+    `limit` takes the first so many questions. Raises ChakuError when there is no room for a prompt.
     """
     from chaku.inference.prompts import complete
     from chaku.inference.sampling import SamplingParams
@@ -47,20 +47,13 @@ def evaluate(
     except ChakuError:  # a base model: it has no template
         chat = None
     examples = read_examples(questions)[:limit]
-    schemas: dict[str, Schema] = {}
+    room = engine.model.config.max_position_embeddings - max_tokens - TEMPLATE_TOKENS
+    fitting = replace(settings, max_tokens=min(settings.max_tokens, room))
+    texts = ExamplePrompts(databases, fitting, lambda text: len(tokenizer.encode(text)))
     prompts = []
     for each in examples:
-        if each.database not in schemas:
-            schemas[each.database] = read_sqlite(database_file(databases, each.database))
-        prompt = build_prompt(
-            schemas[each.database],
-            each.question,
-            count_tokens=lambda text: len(tokenizer.encode(text)),
-            max_tokens=engine.model.config.max_position_embeddings - max_tokens - TEMPLATE_TOKENS,
-            evidence=each.evidence,
-            form=form,
-        )
-        prompts.append(chat.prompt([Message("user", prompt.text)]) if chat else complete(tokenizer, prompt.text))
+        text = texts.prompt(each).text
+        prompts.append(chat.prompt([Message("user", text)]) if chat else complete(tokenizer, text))
     params = SamplingParams(max_tokens=max_tokens, stop=(";",), stop_ids=(chat.end_id,) if chat else ())
     completions = engine.generate(prompts, params, description="SQL")
     predicted = [extract_sql(completion[0].text) for completion in completions]
@@ -71,7 +64,7 @@ def evaluate(
     scores = score(asked, databases, settings=ScoreSettings(num_variants=0, ves_runs=0))
     return {
         **scores,
-        "form": form,
+        "prompt": asdict(fitting),
         "by_unseen": _by_unseen(questions, scores["rows"]),
         "samples": _samples(asked[:num_shown], [each.question for each in examples], scores["rows"], databases),
     }

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,23 @@ from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.sql.clauses import NotComparable
-from chaku.sql.datasets import Example, with_descriptions, with_keys
+from chaku.sql.datasets import Example
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.execution_match import clean
 from chaku.sql.lexer import tokenize
 from chaku.sql.normalize import quote_literals
-from chaku.sql.prompt import Form, build_prompt
-from chaku.sql.schema import NUM_VALUES, Schema, read_spider_tables, read_sqlite
+from chaku.sql.prompt import Prompt
+from chaku.sql.schema import Schema, read_spider_tables
 
 BYTES_PER_TOKEN = 3  # of code in Llama's vocabulary, at least: without a tokenizer prompts are rather too short
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """`max_tokens` is of a prompt, `timeout` of a gold query in seconds."""
+    """`timeout`: of a gold query, in seconds."""
 
-    form: Form = "ddl"
-    max_tokens: int = 1536
-    num_values: int = NUM_VALUES
+    prompt: PromptSettings = field(default_factory=PromptSettings)
     timeout: float = 10.0
     num_processes: int = 2
 
@@ -46,12 +45,12 @@ def prepare(
     """Write one conversation a line to `out`: the prompt, and the SQL, which alone is learnt. Returns the counts.
 
     Left out, and counted by reason: what does not parse, fails on its database, returns something else once
-    normalised, or has no database. An empty result is counted and kept. Rows also have question, query, database and
-    what the prompt's schema lacks.
+    normalised, has no database, or needs a table that linking left out. An empty result is counted and kept. Rows also
+    have question, query, database and what the prompt's schema lacks.
     """
     settings = settings or PrepareSettings()
     count = count_tokens or (lambda text: -(-len(text.encode()) // BYTES_PER_TOKEN))
-    schemas = _Schemas(databases, read_spider_tables(tables) if tables else {}, settings.num_values)
+    prompts = ExamplePrompts(databases, settings.prompt, count, read_spider_tables(tables) if tables else {})
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     first: dict[str, str] = {}
@@ -63,27 +62,28 @@ def prepare(
         temporary.open("w", encoding="utf-8") as file,
     ):
 
+        def leave_out(example: Example, why: _LeftOut) -> None:
+            left_out[why.kind] += 1
+            first.setdefault(why.kind, f"{example.database}: {why}")
+
         def verify(example: Example) -> "tuple[str, list[str]] | _LeftOut":
             try:
-                return _verified(example, schemas.of(example.database), runner, databases, settings.timeout)
+                return _verified(example, prompts.schema(example.database), runner, databases, settings.timeout)
+            except FileNotFoundError as error:
+                return _LeftOut("no database", str(error))
             except _LeftOut as error:
                 return error
 
         for example, verified in zip(examples, pool.map(verify, examples), strict=True):
             bar.advance(1)
             if isinstance(verified, _LeftOut):
-                left_out[verified.kind] += 1
-                first.setdefault(verified.kind, f"{example.database}: {verified}")
+                leave_out(example, verified)
                 continue
             query, counted = verified
-            prompt = build_prompt(
-                schemas.shown(example.database, settings.form),
-                example.question,
-                count_tokens=count,
-                max_tokens=settings.max_tokens,
-                evidence=example.evidence,
-                form=settings.form,
-            )
+            prompt = prompts.prompt(example)
+            if settings.prompt.link and (missing := _tables_left_out(query, prompt)):
+                leave_out(example, _LeftOut("needs a table that linking left out", f"{missing}: {query}"))
+                continue
             counts.update(counted)
             counts["schema does not fit whole"] += bool(prompt.dropped)
             row = {
@@ -116,30 +116,11 @@ class _LeftOut(Exception):
         self.kind = kind
 
 
-class _Schemas:
-    """Each database's schema, read once: with the keys and comments of tables.json and BIRD's descriptions."""
-
-    def __init__(self, databases: Path, told: dict[str, Schema], num_values: int):
-        self._databases, self._told, self._num_values = databases, told, num_values
-        self._found: dict[str, Schema] = {}
-
-    def of(self, name: str) -> Schema:
-        if name not in self._found:
-            path = database_file(self._databases, name)
-            if not path.is_file():
-                raise _LeftOut("no database", f"{path} does not exist")
-            schema = with_keys(read_sqlite(path, num_values=self._num_values), self._told.get(name))
-            self._found[name] = with_descriptions(schema, path.parent / "database_description")
-        return self._found[name]
-
-    def shown(self, name: str, form: Form) -> Schema:
-        """The schema that a prompt shows: DB-GPT-Hub's is that of tables.json."""
-        return self._told[name] if form == "db-gpt-hub" and name in self._told else self.of(name)
-
-
-def database_file(databases: Path, name: str) -> Path:
-    """Where Spider and BIRD keep a database."""
-    return databases / name / f"{name}.sqlite"
+def _tables_left_out(query: str, prompt: Prompt) -> str:
+    """The tables of a query that its prompt does not show."""
+    dropped = {each.removeprefix("table ").lower() for each in prompt.dropped if each.startswith("table ")}
+    used = {token.text.strip('`"[]').lower() for token in tokenize(query) if token.kind in ("word", "quoted")}
+    return ", ".join(sorted(dropped & used))
 
 
 def _verified(

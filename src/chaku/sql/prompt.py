@@ -1,16 +1,20 @@
 """What a model is asked: the schema, and the question."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from chaku.errors import ChakuError
 from chaku.sql.ddl import compact_table, ddl_table, to_ddl
-from chaku.sql.schema import Schema
+from chaku.sql.linking import link
+from chaku.sql.schema import Schema, literal
+from chaku.sql.values import Match
 
 Form = Literal["ddl", "compact", "db-gpt-hub"]
 FORMS: tuple[Form, ...] = ("ddl", "compact", "db-gpt-hub")
 
+MAX_HINTS = 5  # values that a prompt says the question means
+HINTS_SHARE = 3  # a third of a prompt at most is for hints
 DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "mysql": "MySQL"}
 
 
@@ -37,20 +41,68 @@ def build_prompt(
     alone, for small models. "db-gpt-hub" is that project's form, to compare with its results. Raises ChakuError when
     the question leaves no room for the schema.
     """
-    asked = " ".join(question.split())
     if form == "db-gpt-hub":
+        asked = " ".join(question.split())
         return _db_gpt_hub(schema, f"{evidence} {asked}".strip(), count_tokens, max_tokens)
+    tail = _tail(schema, question, evidence, form)
+    room = _room(tail, count_tokens, max_tokens)
+    render = ddl_table if form == "ddl" else compact_table
+    text, dropped = to_ddl(schema, count_tokens=count_tokens, max_tokens=room, render=render)
+    return Prompt(text + tail, tuple(dropped))
+
+
+def linked_prompt(
+    schema: Schema,
+    question: str,
+    matches: Sequence[Match],
+    *,
+    count_tokens: Callable[[str], int],
+    max_tokens: int,
+    evidence: str = "",
+    examples: Sequence[str] = (),
+    trouble: str = "",
+    form: Form = "ddl",
+) -> tuple[Prompt, Schema]:
+    """The prompt of a question whose values were looked up, and the part of the schema that it shows.
+
+    That part is what the question is about where all of it does not fit. Before the question stand the `trouble` with
+    an earlier query, what the question's words mean in this database, and `examples`, as far as a third of the prompt
+    holds them. Raises ChakuError when the question leaves no room for the schema.
+    """
+    hints = [trouble] if trouble else []
+    hints += [f"{each.phrase} is {each.table}.{each.column} = {literal(each.value)};" for each in matches[:MAX_HINTS]]
+    hints += examples
+    while hints and count_tokens(" ".join(hints)) > max_tokens // HINTS_SHARE:
+        hints.pop()
+    said = " ".join((evidence, *hints)).strip()
+    linked = link(
+        question,
+        schema,
+        matches,
+        count_tokens=count_tokens,
+        max_tokens=_room(_tail(schema, question, said, form), count_tokens, max_tokens),
+        render=ddl_table if form == "ddl" else compact_table,
+    )
+    prompt = build_prompt(
+        linked.schema, question, count_tokens=count_tokens, max_tokens=max_tokens, evidence=said, form=form
+    )
+    return replace(prompt, dropped=(*linked.dropped, *prompt.dropped)), linked.schema
+
+
+def _tail(schema: Schema, question: str, evidence: str, form: Form) -> str:
+    """What follows the schema."""
     hint = f"-- {' '.join(evidence.split())}\n" if evidence else ""
     dialect = f"-- {DIALECTS[schema.dialect]}\n" if form == "ddl" else ""
-    tail = f"\n{dialect}{hint}-- {asked}\n"
+    return f"\n{dialect}{hint}-- {' '.join(question.split())}\n"
+
+
+def _room(tail: str, count_tokens: Callable[[str], int], max_tokens: int) -> int:
     room = max_tokens - count_tokens(tail)
     if room < 1:
         raise ChakuError(
             f"the question takes all of {max_tokens} tokens; ask it in fewer words or give the prompt more"
         )
-    render = ddl_table if form == "ddl" else compact_table
-    text, dropped = to_ddl(schema, count_tokens=count_tokens, max_tokens=room, render=render)
-    return Prompt(text + tail, tuple(dropped))
+    return room
 
 
 def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int], max_tokens: int) -> Prompt:

@@ -10,6 +10,7 @@ from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
 from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS, TEMPLATE_TOKENS, evaluate
+from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare
 from chaku.sql.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
@@ -19,11 +20,19 @@ CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: what a set names 
 
 @dataclass(frozen=True)
 class Shop:
-    """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer."""
+    """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer.
+
+    The default has no room for all twelve tables: a prompt shows those that the question is about.
+    """
 
     num_train: int = 3000
     num_dev: int = 120
-    max_tokens: int = 512
+    max_tokens: int = 256
+
+    @property
+    def prompt(self) -> PromptSettings:
+        """How its questions are asked: as `chaku sql ask` does, of a small model."""
+        return PromptSettings("compact", self.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
 
 
 def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
@@ -34,17 +43,17 @@ def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tup
         out,
         out / CONVERSATIONS,
         count_tokens=lambda text: len(tokenizer.encode(text)),
-        settings=PrepareSettings(form="compact", max_tokens=settings.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS),
+        settings=PrepareSettings(settings.prompt),
     )
     return float(counts["written"]), "questions"
 
 
-def ask_shop(engine: Engine, stage: str, shop: Path, path: Path, inputs: str) -> bool:
+def ask_shop(settings: Shop, engine: Engine, stage: str, shop: Path, path: Path, inputs: str) -> bool:
     """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before."""
     if path.exists() and read_json(path).get("inputs") == inputs:
         return False
-    results: dict[str, Any] = evaluate(engine, shop / "dev.jsonl", shop)
-    record = {**results.pop("manifest"), "form": results.pop("form"), "model_sha256": weights_sha256(engine.model)}
+    results: dict[str, Any] = evaluate(engine, shop / "dev.jsonl", shop, settings=settings.prompt)
+    record = {**results.pop("manifest"), "prompt": results.pop("prompt"), "model_sha256": weights_sha256(engine.model)}
     write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
     return True

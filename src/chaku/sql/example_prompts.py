@@ -1,0 +1,94 @@
+"""The prompts of published questions, to learn from and to be asked: each database's schema and values read once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaku.errors import ChakuError
+from chaku.sql.database import Database
+from chaku.sql.datasets import Example, with_descriptions, with_keys
+from chaku.sql.prompt import Form, Prompt, build_prompt, linked_prompt
+from chaku.sql.schema import NUM_VALUES, Schema, read_sqlite
+from chaku.sql.values import ValueIndex
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """`max_tokens` is of a prompt; `num_values` are sampled of each column.
+
+    `link`: prompts as `chaku sql ask` writes them, with what the question's words mean in the database and, where the
+    schema does not fit, the part of it that the question is about. Raises ChakuError for DB-GPT-Hub's form with it.
+    """
+
+    form: Form = "ddl"
+    max_tokens: int = 1536
+    num_values: int = NUM_VALUES
+    link: bool = False
+
+    def __post_init__(self) -> None:
+        if self.link and self.form == "db-gpt-hub":
+            raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or leave linking out")
+
+
+class ExamplePrompts:
+    """Prompts of examples over a directory of databases. `told`: schemas of tables.json, with keys and names."""
+
+    def __init__(
+        self,
+        databases: Path,
+        settings: PromptSettings,
+        count_tokens: Callable[[str], int],
+        told: dict[str, Schema] | None = None,
+    ):
+        self._databases, self._settings, self._count, self._told = databases, settings, count_tokens, told or {}
+        self._schemas: dict[str, Schema] = {}
+        self._values: dict[str, ValueIndex] = {}
+
+    def schema(self, name: str) -> Schema:
+        """A database's, with the keys and comments of tables.json and BIRD's descriptions.
+
+        Raises FileNotFoundError when the database is not there.
+        """
+        if name not in self._schemas:
+            path = database_file(self._databases, name)
+            if not path.is_file():
+                raise FileNotFoundError(f"{path} does not exist")
+            schema = with_keys(read_sqlite(path, num_values=self._settings.num_values), self._told.get(name))
+            self._schemas[name] = with_descriptions(schema, path.parent / "database_description")
+        return self._schemas[name]
+
+    def prompt(self, example: Example) -> Prompt:
+        """Raises ChakuError when the question leaves no room for the schema."""
+        settings, name = self._settings, example.database
+        if settings.link:
+            matches = self._index(name).find(example.question)
+            prompt, _ = linked_prompt(
+                self.schema(name),
+                example.question,
+                matches,
+                count_tokens=self._count,
+                max_tokens=settings.max_tokens,
+                evidence=example.evidence,
+                form=settings.form,
+            )
+            return prompt
+        as_told = settings.form == "db-gpt-hub" and name in self._told  # that project reads tables.json alone
+        return build_prompt(
+            self._told[name] if as_told else self.schema(name),
+            example.question,
+            count_tokens=self._count,
+            max_tokens=settings.max_tokens,
+            evidence=example.evidence,
+            form=settings.form,
+        )
+
+    def _index(self, name: str) -> ValueIndex:
+        if name not in self._values:
+            with Database(str(database_file(self._databases, name))) as database:
+                self._values[name] = ValueIndex.build(database, self.schema(name))
+        return self._values[name]
+
+
+def database_file(databases: Path, name: str) -> Path:
+    """Where Spider and BIRD keep a database."""
+    return databases / name / f"{name}.sqlite"
