@@ -8,6 +8,7 @@ from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
 from chaku.recipe import load_recipe
+from chaku.sql.example_prompts import trained_prompt
 from family import write_files
 
 RECIPE = """
@@ -65,6 +66,8 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
         assert shop["results"]["counts"]["scored"] == 6
         assert shop["manifest"]["model_sha256"]
     assert read_json(run / "stages" / "sql" / "stage.json")["conversations"]
+    assert trained_prompt(run / "stages" / "sql") == load_recipe(recipe).shop.prompt
+    assert trained_prompt(run / "stages" / "base") is None
     page = (run / "report.html").read_text()
     assert "Text-to-SQL" in page
     assert "execution accuracy" in page

@@ -7,7 +7,7 @@ from shop_database import make_shop
 
 VALUES = [
     "United Kingdom", "United States", "Germany", "São Paulo", "New York", "北京", "上海市", "Électronique",
-    "Home & Garden", "Books", "男", "Trinidad and Tobago", "ＦＵＬＬ", "x" * 61, "12345", "",
+    "Home & Garden", "Books", "男", "Trinidad and Tobago", "Maria Evans", "ＦＵＬＬ", "x" * 61, "12345", "",
 ]  # fmt: skip
 
 
@@ -38,6 +38,7 @@ FOUND = {
     "上海有几个订单": ["上海市"],
     "男性客户": ["男"],
     "what is the weather": [],
+    "tell me all": [],  # and not Maria Evans by her initials
     "order 12345": [],
     "": [],
 }

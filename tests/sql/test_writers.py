@@ -87,6 +87,12 @@ def test_a_model_writes_under_the_schemas_grammar(writer, tmp_path):
             assert "there is no table" not in problem.message
 
 
+def test_a_prompt_has_what_the_context_leaves_or_less(writer):
+    assert writer.max_prompt_tokens == 1024 - 256 - 32
+    assert EngineWriter(writer.engine, max_prompt_tokens=128, constrained=False).max_prompt_tokens == 128
+    assert EngineWriter(writer.engine, max_prompt_tokens=9999, constrained=False).max_prompt_tokens == 1024 - 256 - 32
+
+
 def test_a_prompt_never_makes_a_special_token(writer):
     tokenizer = writer.engine.tokenizer
     names = [tokenizer.pieces[number] for number in sorted(tokenizer.special_ids) if tokenizer.pieces[number]]

@@ -66,7 +66,13 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--endpoint", metavar="URL", help="a server with OpenAI's API; see --endpoint-model")
     parser.add_argument("--endpoint-model", default="default", metavar="NAME", help="the name that the server knows")
     parser.add_argument("--quantize", choices=["int8", "int4"], help="weights in 8 or 4 bits, by torchao")
-    parser.add_argument("--form", choices=["ddl", "compact"], default="ddl", help="of the prompt, as in training")
+    parser.add_argument(
+        "--form", choices=["ddl", "compact"], help="of the prompt, as in training (default: as the model says, or ddl)"
+    )
+    parser.add_argument(
+        "--max-prompt-tokens", type=int, metavar="N",
+        help="of a prompt at most (default: as the model says, or what its context leaves; 6,000 to an endpoint)",
+    )  # fmt: skip
     parser.add_argument(
         "--no-grammar", action="store_true", help="decode freely; what is written is checked all the same"
     )
@@ -84,19 +90,30 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
     from chaku.sql.memory import Memory, memory_path
     from chaku.sql.writers import EndpointWriter, EngineWriter, Writer
 
-    if options.samples < 1:
-        raise ChakuError(f"--samples is {options.samples}; it must be at least 1")
+    for name in ("samples", "max_prompt_tokens"):
+        if (given := getattr(options, name)) is not None and given < 1:
+            raise ChakuError(f"--{name.replace('_', '-')} is {given}; it must be at least 1")
     with Database(options.db) as database:
         writer: Writer
         if options.endpoint:
             from chaku.evals.endpoint import Endpoint
 
-            writer = EndpointWriter(Endpoint(options.endpoint, options.endpoint_model, chat=True), seed=options.seed)
+            endpoint = Endpoint(options.endpoint, options.endpoint_model, chat=True)
+            writer = EndpointWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed)
         else:
+            from chaku.checkpoint.huggingface import find_checkpoint
             from chaku.inference.load import load_engine
+            from chaku.sql.example_prompts import trained_prompt
 
+            trained = trained_prompt(find_checkpoint(options.model))
             engine = load_engine(options.model, options.quantize)
-            writer = EngineWriter(engine, form=options.form, constrained=not options.no_grammar, seed=options.seed)
+            writer = EngineWriter(
+                engine,
+                form=options.form or (trained.form if trained else "ddl"),
+                max_prompt_tokens=options.max_prompt_tokens or (trained.max_tokens if trained else None),
+                constrained=not options.no_grammar,
+                seed=options.seed,
+            )
         memory = Memory(options.memory or memory_path(database.name, database.location))
         yield Asker(
             database,

@@ -16,6 +16,7 @@ from chaku.pipeline.stage import run_stage, stage_fields, stage_seed
 from chaku.pipeline.steps import Run, only_one
 from chaku.recipe import Recipe, shop_stages, stage_order, stage_shape
 from chaku.report import write_report
+from chaku.sql.example_prompts import TRAINED_PROMPT
 from chaku.sql.stage import make_shop
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -88,6 +89,8 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
                     conversations[each] = _encode_set(run, each, tokenizer)
             inputs["conversations"] = {each: conversations[each] for each in chats}
         fingerprints[name] = run_stage(run, name, stage, base, tokenizer, inputs)
+        if recipe.shop and name in shop_stages(recipe):
+            write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(recipe.shop.prompt))
         if recipe.instruct and recipe.instruct.stage == name:
             _write_instructions(run, recipe.instruct, fingerprints[name])
     return fingerprints

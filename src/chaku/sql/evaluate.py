@@ -11,13 +11,12 @@ from chaku.sql.datasets import read_examples
 from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import extract_sql
+from chaku.sql.writers import TEMPLATE_TOKENS, extract_sql
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
 
 MAX_TOKENS = 96  # of a reply: the longest query of the shop has fewer in any vocabulary of a demo
-TEMPLATE_TOKENS = 32  # that a chat template writes around a message
 SHOWN_ROWS = 5
 
 

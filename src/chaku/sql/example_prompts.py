@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
+from chaku.files import read_json
 from chaku.sql.database import Database
 from chaku.sql.datasets import Example, with_descriptions, with_keys
 from chaku.sql.prompt import Form, Prompt, build_prompt, linked_prompt
@@ -28,6 +29,15 @@ class PromptSettings:
     def __post_init__(self) -> None:
         if self.link and self.form == "db-gpt-hub":
             raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or leave linking out")
+
+
+TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt about the shop: how it was asked
+
+
+def trained_prompt(checkpoint: Path) -> PromptSettings | None:
+    """How a checkpoint was asked in training; None where it does not say."""
+    path = checkpoint / TRAINED_PROMPT
+    return PromptSettings(**read_json(path)) if path.is_file() else None
 
 
 class ExamplePrompts:

@@ -12,17 +12,10 @@ from dataclasses import dataclass, replace
 
 from chaku.sql.ddl import ddl_table
 from chaku.sql.schema import Column, Schema, Table, literal
-from chaku.sql.values import CJK, SMALL_WORDS, Match, normalize, stem
+from chaku.sql.values import CJK, QUESTION_WORDS, SMALL_WORDS, Match, normalize, stem
 
 CANDIDATES = 60  # tables that are looked at closely
 WIDE = 12  # columns of a table that stay in any case
-# Words of questions that are about SQL, not about the data.
-_QUESTION_WORDS = """about after all also any are as at average be before below best between both but can could count
-did do does during each every few fewest find first get give had has have highest i it its largest last least less list
-longest low lowest many maximum mean me minimum more most much name new no not number old one only order other our out
-over per please same select sell show shortest smallest so some sort sum tell than that their them then there these they
-this those top total under up was we were whose will with without worth would year you"""
-QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
 MIN_WORD = 3  # letters of a word that may be the beginning of a name's word, or the other way round
 
 

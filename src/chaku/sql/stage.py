@@ -9,10 +9,11 @@ from chaku.evals.manifest import weights_sha256
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
 from chaku.sql.datasets import read_examples
-from chaku.sql.evaluate import MAX_TOKENS, TEMPLATE_TOKENS, evaluate
+from chaku.sql.evaluate import MAX_TOKENS, evaluate
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare
 from chaku.sql.shop import write_shop
+from chaku.sql.writers import TEMPLATE_TOKENS
 from chaku.tokens.tokenizer import Tokenizer
 
 CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: what a set names as {run}/shop/conversations.jsonl

@@ -55,6 +55,15 @@ def stem(word: str) -> str:
     return word
 
 
+# Words of questions that are about SQL, not about the data.
+_QUESTION_WORDS = """about after all also any are as at average be before below best between both but can could count
+did do does during each every few fewest find first get give had has have highest i it its largest last least less list
+longest low lowest many maximum mean me minimum more most much name new no not number old one only order other our out
+over per please same select sell show shortest smallest so some sort sum tell than that their them then there these they
+this those top total under up was we were whose will with without worth would year you"""
+QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
+
+
 @dataclass
 class ValueIndex:
     """Values by what a question may call them."""
@@ -133,7 +142,8 @@ class ValueIndex:
             yield from ((key, 0.97) for key in self.aliases.get(alias, ()))
             if alias != phrase and alias in self.places:
                 yield alias, 0.97
-        if 2 <= len(phrase) <= 6 and phrase.isalpha() and phrase.isascii() and phrase not in SMALL_WORDS:
+        is_short = 2 <= len(phrase) <= 6 and phrase.isalpha() and phrase.isascii()
+        if is_short and phrase not in SMALL_WORDS and stem(phrase) not in QUESTION_WORDS:
             for letters in {phrase, phrase[:-1] if len(phrase) > 2 else phrase}:  # "usa" is 'United States' too
                 yield from ((key, 0.9 if letters == phrase else 0.85) for key in self.initials.get(letters, ()))
         words = _without_small(phrase)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from chaku.inference.engine import Engine
 
 MAX_TOKENS = 256  # of a query
+TEMPLATE_TOKENS = 32  # that a chat template writes around a message
+ENDPOINT_PROMPT_TOKENS = 6_000  # fit a context of 8,192 with the instructions and the reply
 TEMPERATURE = 0.8  # of the samples after the first, which is greedy
 BYTES_A_TOKEN = 3  # where no tokenizer is at hand: more tokens than there will be
 NO_ANSWER = "NO ANSWER"
@@ -47,9 +49,18 @@ class EngineWriter:
     """A model in this process. With a chat template the prompt is a user's message, else a text to continue.
 
     What is spelt like a special token in a prompt, a value or a comment say, stays text: the tokenizer sees to that.
+    `max_prompt_tokens`: at most, as in training; default: what the context leaves.
     """
 
-    def __init__(self, engine: "Engine", *, form: Form = "ddl", constrained: bool = True, seed: int = 0):
+    def __init__(
+        self,
+        engine: "Engine",
+        *,
+        form: Form = "ddl",
+        max_prompt_tokens: int | None = None,
+        constrained: bool = True,
+        seed: int = 0,
+    ):
         from chaku.inference.constraints import Vocabulary
         from chaku.tokens.chat import Chat
 
@@ -60,7 +71,8 @@ class EngineWriter:
             self._chat = None
         context = engine.model.config.max_position_embeddings
         self.max_tokens = min(MAX_TOKENS, context // 4)
-        self.max_prompt_tokens = context - self.max_tokens - 32  # the template's own tokens
+        room = context - self.max_tokens - TEMPLATE_TOKENS
+        self.max_prompt_tokens = min(max_prompt_tokens or room, room)
         self._ends = (self._chat.end_id,) if self._chat else ()
         self._vocabulary = (
             Vocabulary(engine.tokenizer, (*engine.model.config.eos_token_ids, *self._ends)) if constrained else None
@@ -109,8 +121,9 @@ class EndpointWriter:
 
     form: Form = "ddl"
 
-    def __init__(self, endpoint: "Endpoint", *, max_prompt_tokens: int = 6000, seed: int = 0):
-        self.endpoint, self.max_prompt_tokens, self.seed = endpoint, max_prompt_tokens, seed
+    def __init__(self, endpoint: "Endpoint", *, max_prompt_tokens: int | None = None, seed: int = 0):
+        self.endpoint, self.seed = endpoint, seed
+        self.max_prompt_tokens = max_prompt_tokens or ENDPOINT_PROMPT_TOKENS
 
     def count_tokens(self, text: str) -> int:
         return -(-len(text.encode()) // BYTES_A_TOKEN)
