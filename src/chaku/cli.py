@@ -24,9 +24,10 @@ MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 a program failed, 2 the user's mistake, 130 stopped and saved."""
-    # Threads that wait for each other awake: ten times slower where another program wants a core too. Read by torch's
-    # OpenMP as it loads, which is later.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads wait for each other awake by default, for long: up to ten times slower where another program wants a core
+    # too. Asleep at once would be a quarter slower on an idle machine (docs/log.md). Read by torch's OpenMP as it loads.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     options = _parser().parse_args(arguments)
     set_quiet(options.quiet)
     try:
