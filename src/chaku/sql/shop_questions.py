@@ -372,7 +372,7 @@ def _fill(shape: Shape, connection: sqlite3.Connection, draw: Random) -> Iterato
         yield from _draws(places, numbers, _values(connection, relation.parent, relation.label), draw)
 
 
-NUM_DRAWS = 24  # of values for the same tables and columns
+NUM_DRAWS = 72  # of values for the same tables and columns
 
 
 def _draws(

@@ -26,7 +26,7 @@ class Shop:
     The default has no room for all twelve tables: a prompt shows those that the question is about.
     """
 
-    num_train: int = 3000
+    num_train: int = 6000
     num_dev: int = 120
     max_tokens: int = 256
 
