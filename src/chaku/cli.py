@@ -24,8 +24,8 @@ MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Exit status: 0 done, 1 a program failed, 2 the user's mistake, 130 stopped and saved."""
-    # Threads wait for each other awake by default, for long: up to ten times slower where another program wants a core
-    # too. Asleep at once would be a quarter slower on an idle machine (docs/log.md). Read by torch's OpenMP as it loads.
+    # By default threads wait for each other awake, for long: up to ten times slower where another program wants a core
+    # too. Asleep at once is a quarter slower on an idle machine (docs/log.md). torch's OpenMP reads it as it loads.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     options = _parser().parse_args(arguments)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from chaku.errors import ChakuError
@@ -50,7 +51,8 @@ class ExamplePrompts:
         count_tokens: Callable[[str], int],
         told: dict[str, Schema] | None = None,
     ):
-        self._databases, self._settings, self._count, self._told = databases, settings, count_tokens, told or {}
+        self._databases, self._settings, self._told = databases, settings, told or {}
+        self._count = lru_cache(maxsize=1 << 14)(count_tokens)  # the same tables are counted for every question
         self._schemas: dict[str, Schema] = {}
         self._values: dict[str, ValueIndex] = {}
 

@@ -58,7 +58,8 @@ def sql_grammar(schema: Schema) -> str:
     """The grammar of queries on a schema, in Lark. Keywords in either case; names as the dialect folds them."""
     if not any(table.columns for table in schema.tables):
         raise ValueError("a schema without columns has no queries")
-    rules = ["start: SPACE? (query | with) END_OF_QUERY?", 'with: WITH cte (COMMA cte)* SPACE query_w',
+    # Llama 2's chat template ends a reply with a space.
+    rules = ["start: SPACE? (query | with) (END_OF_QUERY | SPACE)?", 'with: WITH cte (COMMA cte)* SPACE query_w',
              "cte: NAME AS OPEN query_w CLOSE"]  # fmt: skip
     for w, tables in (("", "TABLE"), ("_w", "TABLE | NAME")):  # inside a WITH, its names are tables and columns too
         rules += [

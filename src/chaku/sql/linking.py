@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from chaku.sql.ddl import ddl_table
 from chaku.sql.schema import Column, Schema, Table, literal
@@ -64,6 +65,7 @@ def link(
     return Linked(replace(schema, tables=tuple(kept)), tuple(_dropped(schema, kept)))
 
 
+@lru_cache(maxsize=1 << 16)  # a schema's names come again with every question; nobody changes the counter
 def words_of(text: str) -> Counter[str]:
     """Stems of the words of a question, a name or a comment; of Chinese, pairs of characters."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)

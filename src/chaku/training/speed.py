@@ -1,5 +1,6 @@
 """How fast this machine is: matrix products, and whole training steps."""
 
+import statistics
 import time
 from functools import cache
 
@@ -36,23 +37,22 @@ def choose_precision(precision: str, device: torch.device) -> str:
 def measure_training_speed(
     shape: LlamaConfig, config: TrainingConfig, sequence_length: int, device: torch.device, seconds: float = 3.0
 ) -> float:
-    """Tokens per second of training steps on random tokens, timed for about `seconds` after one warm-up step."""
+    """Tokens per second of training on random tokens: the median step of about `seconds`, after one to warm up."""
     model = Llama(shape).to(device)
     optimizer = make_optimizer(model, config)
     precision = choose_precision(config.precision, device)
     rows = max(1, min(config.micro_batch_tokens, config.batch_tokens) // sequence_length)
     tokens = torch.randint(shape.vocab_size, (rows, sequence_length + 1), device=device)
-    done, started = -1, time.perf_counter()
-    while done < 1 or time.perf_counter() - started < seconds:
+    times: list[float] = []
+    while len(times) < 2 or sum(times) < seconds:
+        started = time.perf_counter()
         with autocast(device, precision):
             loss = training_step_loss(model, tokens)
         loss.backward()
         optimizer_step(model, optimizer, 1e-5, 1.0)
         _synchronize(device)
-        done += 1
-        if done == 0:
-            started = time.perf_counter()
-    return done * rows * sequence_length / (time.perf_counter() - started)
+        times.append(time.perf_counter() - started)
+    return rows * sequence_length / statistics.median(times[1:])
 
 
 def _synchronize(device: torch.device) -> None:
