@@ -1,10 +1,11 @@
-"""Text-to-SQL's figures: agreement with the official evaluator, question by question, and the speed of scoring.
+"""Text-to-SQL's figures: agreement with the official evaluator, scoring speed, what a grammar costs and brings.
 
     git clone https://github.com/taoyds/test-suite-sql-eval official && pip install nltk sqlparse tqdm
-    CHAKU_BENCHMARKS=... python benchmarks/sql.py --official official --out sql.json
+    CHAKU_BENCHMARKS=... python benchmarks/sql.py --official official --model runs/demo/stages/sql --out sql.json
 
-Reads Spider under $CHAKU_BENCHMARKS. Predictions with planted errors of every kind are made from the gold queries and
-scored by both. The official code runs on a copy of the databases, for it opens them to write.
+Each part runs where what it needs is given: Spider under $CHAKU_BENCHMARKS; a model that learnt about its run's shop.
+Predictions with planted errors of every kind are made from the gold queries and scored by both. The official
+code runs on a copy of the databases, for it opens them to write.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from chaku.files import write_json
 from chaku.sql.schema import read_sqlite
 from chaku.sql.score import Question, ScoreSettings, read_questions, score
 from planted_errors import plant
+from sql_decoding import measure_decoding
 
 EX_MODES = {
     "ex": (False, False),
@@ -39,20 +41,24 @@ MAX_SHOWN = 12  # disagreements a measure
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--official", type=Path, help="a checkout of the official evaluator; without it only speed")
+    parser.add_argument("--official", type=Path, help="a checkout of the official evaluator")
+    parser.add_argument("--model", type=Path, help="the sql stage of a run of recipes/demo.toml")
     parser.add_argument("--every", type=int, default=1, help="plant errors in every Nth question only")
     parser.add_argument("--split", choices=["dev", "train"], default="dev")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     options = parser.parse_args()
     folder = os.environ.get("CHAKU_BENCHMARKS")
-    if not folder:
-        raise ChakuError("set CHAKU_BENCHMARKS to the folder with spider/")
-    spider = Path(folder) / "spider"
+    if not folder and not options.model:
+        raise ChakuError("set CHAKU_BENCHMARKS to the folder with spider/, or give --model")
     figures: dict[str, Any] = {"cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
-    gold = spider / f"{options.split}_gold.sql"
-    figures["speed"] = measure_speed(spider, gold)
-    if options.official:
-        figures["agreement"] = measure_agreement(spider, gold, options.official.resolve(), options.every)
+    if options.model:
+        figures["decoding"] = measure_decoding(options.model, options.model.parents[1] / "shop")
+    if folder:
+        spider = Path(folder) / "spider"
+        gold = spider / f"{options.split}_gold.sql"
+        figures["speed"] = measure_speed(spider, gold)
+        if options.official:
+            figures["agreement"] = measure_agreement(spider, gold, options.official.resolve(), options.every)
     if options.out:
         write_json(options.out, figures)
 

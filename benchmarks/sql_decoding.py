@@ -1,72 +1,55 @@
-"""What decoding under a schema's grammar costs, and how many more queries run for it.
+"""What decoding under a schema's grammar costs, and how many more queries run for it; part of `benchmarks/sql.py`.
 
-A model of the demo's size (2.4M parameters, vocabulary 2,048) is trained for a few minutes on questions about the
-self-made shop. Cost: it writes k samples under the grammar; then the same tokens are replayed with no grammar, so both
-sides run the same steps in the same batches. Share of executable queries: the answers to dev questions, greedy and
-sampled, with and without the grammar, run on the database. `--model` measures a trained model instead.
-
-    python benchmarks/sql_decoding.py --out sql_decoding.json [--steps 300] [--model DIR]
+Cost: a model writes k samples under the grammar; then the same tokens are replayed with no grammar, so both sides run
+the same steps in the same batches. Share of executable queries: the answers to the shop's dev questions, greedy and
+sampled, with and without the grammar, run on the database.
 """
 
-import argparse
-import json
-import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 
-from chaku.console import progress, say, show_table
-from chaku.files import write_json
+from chaku.console import show_table
 from chaku.inference import engine as engine_module
 from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.engine import Engine
-from chaku.inference.prompts import complete
+from chaku.inference.load import load_engine
 from chaku.inference.sampling import SamplingParams, choose
-from chaku.model import PRESETS, Llama
+from chaku.sql.datasets import read_examples
+from chaku.sql.evaluate import MAX_TOKENS
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file, trained_prompt
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.grammar import sql_grammar
 from chaku.sql.schema import read_sqlite
-from chaku.sql.shop import write_shop
 from chaku.sql.writers import extract_sql
-from chaku.tokens.tokenizer import Tokenizer
-from chaku.tokens.tokenizer_training import train_tokenizer
-
-BATCH = 16
-MAX_TOKENS = 96  # of a query
+from chaku.tokens.chat import Chat, Message
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model", type=Path, help="a trained model directory, in place of one trained here")
-    parser.add_argument("--steps", type=int, default=300, help="of training, at 16 questions each")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--questions", type=int, default=100, help="of dev")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        shop = Path(directory) / "shop"
-        write_shop(shop)
-        schema = read_sqlite(shop / "shop" / "shop.sqlite", num_values=0)
-        examples = {part: _read(shop / f"{part}.jsonl") for part in ("train", "dev")}
-        engine = _load(options.model) if options.model else _train(examples["train"], options.steps)
-        constraint = Constraint(Vocabulary(engine.tokenizer), sql_grammar(schema))
-        prompts = [complete(engine.tokenizer, _text(each["question"])) for each in examples["dev"][: options.questions]]
-        torch.set_num_threads(1)  # the masks are made on another core meanwhile
-        costs = [_cost(engine, constraint, prompts[0], rows, options.repeats) for rows in (1, 4, 8, 16)]
-        database = shop / "shop" / "shop.sqlite"
-        shares = [
-            {"temperature": temperature, "free": free, "grammar": grammar}
-            for temperature in (0.0, 0.8)
-            for free, grammar in [[_share(engine, each, prompts, database, temperature) for each in (None, constraint)]]
-        ]
+def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: int = 100) -> dict[str, Any]:
+    """A model that learnt about the shop. One thread, as the masks are made on another core meanwhile."""
+    torch.set_num_threads(1)
+    engine = load_engine(str(model))
+    chat = Chat(engine.tokenizer)
+    examples = read_examples(shop / "dev.jsonl")[:max_questions]
+    database = database_file(shop, examples[0].database)
+    texts = ExamplePrompts(
+        shop, trained_prompt(model) or PromptSettings("compact"), lambda text: len(engine.tokenizer.encode(text))
+    )
+    prompts = [chat.prompt([Message("user", texts.prompt(each).text)]) for each in examples]
+    constraint = Constraint(
+        Vocabulary(engine.tokenizer, (chat.end_id,)), sql_grammar(read_sqlite(database, num_values=0))
+    )
+    costs = [_cost(engine, constraint, prompts[0], rows, repeats) for rows in (1, 4, 8, 16)]
+    shares = [
+        {"temperature": temperature, "free": free, "grammar": grammar}
+        for temperature in (0.0, 0.8)
+        for free, grammar in [[_share(engine, each, prompts, database, temperature) for each in (None, constraint)]]
+    ]
     show_table(
         "decoding under the grammar",
         ["samples at once", "ms a step", "free, ms a step", "times"],
@@ -77,59 +60,7 @@ def main() -> None:
         ["temperature", "free", "under the grammar"],
         [[str(each["temperature"]), each["free"], each["grammar"]] for each in shares],
     )
-    about = {"machine": platform.machine(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    model = str(options.model or f"demo's shape, {options.steps} steps on the shop")
-    write_json(options.out, {"costs": costs, "executable": shares, "questions": len(prompts), "model": model, **about})
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _text(question: str) -> str:
-    """The question alone: the model knows one database, by heart."""
-    return f"-- {question}\n"
-
-
-def _train(examples: list[dict[str, str]], steps: int) -> Engine:
-    """The loss is on the query alone, whose end is EOS."""
-    texts = [_text(each["question"]) for each in examples]
-    source = [path.read_text() for path in Path(engine_module.__file__).parents[1].rglob("*.py")]  # to fill it
-    written = [text + each["query"] for text, each in zip(texts, examples, strict=True)]
-    tokenizer = train_tokenizer([*written, *source], 2048)
-    rows = []
-    for text, each in zip(texts, examples, strict=True):
-        prompt, reply = complete(tokenizer, text), [*tokenizer.encode_infilling(each["query"]), tokenizer.eos_id]
-        rows.append((prompt + reply, len(prompt)))
-    torch.manual_seed(1)
-    model = Llama(PRESETS["demo"])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1, betas=(0.9, 0.95))
-    draw, loss = Random(1), torch.zeros(())
-    with progress("train", steps, "steps") as bar:
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * min(1.0, (step + 1) / 30) * max(0.05, 1 - step / steps)
-            taken = draw.sample(rows, BATCH)
-            longest = max(len(ids) for ids, _ in taken)
-            ids = torch.zeros((BATCH, longest), dtype=torch.int64)
-            labels = torch.full((BATCH, longest), -100)
-            for number, (row, start) in enumerate(taken):
-                ids[number, : len(row)] = torch.tensor(row)
-                labels[number, start : len(row)] = torch.tensor(row[start:])
-            loss = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), labels[:, 1:].flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            bar.advance(1, f"loss {float(loss.detach()):.3f}")
-    say(f"loss {float(loss.detach()):.3f}")
-    return Engine(model.eval(), tokenizer)
-
-
-def _load(path: Path) -> Engine:
-    from chaku.checkpoint.formats import load_model
-
-    return Engine(load_model(path).eval(), Tokenizer.load(path))
+    return {"costs": costs, "executable": shares, "questions": len(prompts), "model": str(model)}
 
 
 def _cost(engine: Engine, constraint: Constraint, prompt: list[int], rows: int, repeats: int) -> dict[str, Any]:
@@ -181,7 +112,3 @@ def _share(
         results = runner.run_many([(database, extract_sql(each.text)) for each in answers], timeout=2.0)
     ran = [result.ok and each.finish_reason == "stop" for result, each in zip(results, answers, strict=True)]
     return sum(ran) / len(prompts)
-
-
-if __name__ == "__main__":
-    main()

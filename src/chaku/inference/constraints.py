@@ -52,7 +52,8 @@ class Constraint:
 class Masks:
     """What the rows of a batch may write next. A context manager.
 
-    The next masks are made in a thread while the model computes the next scores, which do not depend on them.
+    The next masks are made in a thread while the model computes the next scores, which do not depend on them; a single
+    row's at once: it takes less time than handing it over.
     """
 
     def __init__(self, constraint: Constraint, matchers: list[Any]):
@@ -68,8 +69,8 @@ class Masks:
 
     def apply(self, scores: Tensor) -> Tensor:
         """(rows, vocab) scores with -inf where a token may not come."""
-        allowed = torch.from_numpy(self._pending.result()).to(scores.device)
-        return scores.masked_fill(~allowed, float("-inf"))
+        forbidden = self._pending.result() if self._pending else self._compute()
+        return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
 
     def take(self, tokens: Sequence[int]) -> None:
         """The rows' chosen tokens. A row that has ended takes no more."""
@@ -83,10 +84,12 @@ class Masks:
 
     def prepare(self) -> None:
         """Begin to compute the next masks."""
-        self._pending: Future[np.ndarray] = self._thread.submit(self._compute)
+        self._pending: Future[np.ndarray] | None = None
+        if len(self._matchers) > 1:
+            self._pending = self._thread.submit(self._compute)
 
     def _compute(self) -> np.ndarray:
-        """(rows, vocab) bool."""
+        """(rows, vocab) bool: what may not come next."""
         vocab_size = self._vocabulary.size
         bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
         running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
@@ -97,8 +100,10 @@ class Masks:
             self._vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
         allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
         # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
-        allowed[np.ix_(~allowed.any(axis=1), np.array(self._vocabulary.end_ids))] = True
-        return allowed
+        stuck = ~allowed.any(axis=1)
+        if stuck.any():
+            allowed[np.ix_(stuck, np.array(self._vocabulary.end_ids))] = True
+        return ~allowed
 
 
 class _Tokens:
