@@ -1,7 +1,11 @@
 """Synthesis from end to end with a played model: what falls where, resuming, bounds, and the ledger's evidence."""
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -166,6 +170,41 @@ def test_killed_anywhere_it_goes_on_without_asking_twice(path: Path, asks: int, 
     reference = run(tmp_path / "whole.sqlite", whole)
     assert summary.funnel == reference.funnel
     assert sorted(map(repr, mortal.asked + heir.asked)) == sorted(map(repr, whole.asked))
+    assert outcomes(path) == outcomes(tmp_path / "whole.sqlite")
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    tests, ledger, log, number = sys.argv[1:]
+    sys.path.insert(0, tests)
+    from instruct.conftest import Played
+    from instruct.test_synthesize import run
+    class Killed(Played):
+        rows_at_once = 1
+        def answer(self, asks):
+            if len(self.asked) >= int(number):
+                os.kill(os.getpid(), signal.SIGKILL)
+            replies = super().answer(asks)
+            with open(log, "a") as file:
+                file.writelines(f"{ask!r}\\n" for ask in asks)
+            return replies
+    run(Path(ledger), Killed())
+"""
+
+
+@pytest.mark.parametrize("asks", [1, 3, 5])
+def test_after_kill_9_what_was_answered_is_not_asked_again(path: Path, asks: int, tmp_path: Path) -> None:
+    log = tmp_path / "asked"
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parents[1]), path, log, str(asks)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    answered = log.read_text().splitlines()
+    assert len(answered) == asks
+    heir, whole = Played(), Played()
+    summary = run(path, heir)
+    assert summary.funnel == run(tmp_path / "whole.sqlite", whole).funnel
+    assert sorted([*answered, *map(repr, heir.asked)]) == sorted(map(repr, whole.asked))
     assert outcomes(path) == outcomes(tmp_path / "whole.sqlite")
 
 
