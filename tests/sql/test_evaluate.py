@@ -31,7 +31,8 @@ def engine(shop):
 def test_a_model_that_has_not_learnt_scores_nothing(engine, shop):
     result = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS, limit=4, max_tokens=8)
     assert result["ex"] == 0.0
-    assert result["counts"]["questions"] == len(result["samples"]) == 4
+    assert result["counts"]["questions"] == 4
+    assert len(result["samples"]) == 3
 
 
 def test_a_model_that_knows_the_answers_scores_all(engine, shop, monkeypatch):
@@ -46,3 +47,7 @@ def test_a_model_that_knows_the_answers_scores_all(engine, shop, monkeypatch):
     assert result["ex"] == result["em"] == 1.0
     assert result["by_unseen"] == {"structure": {"count": 8, "ex": 1.0}, "wording": {"count": 12, "ex": 1.0}}
     assert all(sample["right"] and sample["rows"] for sample in result["samples"])
+    gold[1] = "SELECT nowhere"
+    samples = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS)["samples"]
+    assert [sample["right"] for sample in samples] == [True, True, True, False]
+    assert "no such column" in samples[-1]["reason"]

@@ -23,7 +23,9 @@ def shop_answers(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     )
     last = list(results)[-1]
     samples = [_sample(each) for each in records(results[last].get("samples"))]
-    shown = element("details", element("summary", f"{last}: {len(samples)} of the questions"), samples, open="")
+    shown = element(
+        "details", element("summary", f"{last}: its first right answers, and its first wrong ones"), samples, open=""
+    )
     return join([table(columns, rows), element("p", note, class_="note"), shown if samples else None])
 
 

@@ -27,10 +27,12 @@ def evaluate(
     *,
     settings: PromptSettings,
     limit: int | None = None,
-    num_shown: int = 5,
+    num_shown: int = 3,
     max_tokens: int = MAX_TOKENS,
 ) -> dict[str, Any]:
-    """The scores of `score`, EX by what is unseen of a question (where its row says so), and a few samples with rows.
+    """The scores of `score`, EX by what is unseen of a question (where its row says so), and samples with their rows.
+
+    The samples are the first `num_shown` right answers and the first `num_shown` wrong ones.
 
     With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
     measured. A prompt has at most the tokens of `settings`, and what the reply's `max_tokens` leave of the context.
@@ -65,7 +67,9 @@ def evaluate(
         **scores,
         "prompt": asdict(fitting),
         "by_unseen": _by_unseen(questions, scores["rows"]),
-        "samples": _samples(asked[:num_shown], [each.question for each in examples], scores["rows"], databases),
+        "samples": _samples(
+            _shown(asked, scores["rows"], num_shown), [each.question for each in examples], scores["rows"], databases
+        ),
     }
 
 
@@ -79,6 +83,11 @@ def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, fl
         if line.get("unseen") and row["ex"] is not None:
             found[line["unseen"]].append(row["ex"])
     return {name: {"count": len(right), "ex": sum(right) / len(right)} for name, right in sorted(found.items())}
+
+
+def _shown(asked: list[Question], rows: list[dict[str, Any]], number: int) -> list[Question]:
+    parts = [[each for each in asked if bool(rows[each.index]["ex"]) is right] for right in (True, False)]
+    return [each for part in parts for each in part[:number]]
 
 
 def _samples(
