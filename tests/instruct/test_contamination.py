@@ -1,7 +1,16 @@
 """A benchmark's problem is recognised by its words, by its solution's tree, and by what a solution does."""
 
 from chaku.evals.suite import BENCHMARKS
-from chaku.instruct.contamination import Contamination, Problem, function_trees, kinds, load_problems
+from chaku.instruct.contamination import (
+    Contamination,
+    Problem,
+    behaviour_job,
+    function_trees,
+    kinds,
+    load_problems,
+    sieve_job,
+)
+from chaku.instruct.export import behaviour_hits
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.verdict import Job
 
@@ -44,15 +53,39 @@ def test_small_functions_are_everybodys() -> None:
     assert list(function_trees("def f(xs):\n    return sorted(set(xs))\n")) == []
 
 
+LOOPS = Problem("loops", "", (), Job("", tests=("while below([7], 3) == 0: pass",), entry_point="below"))
+SAME = Problem("same", "", (), Job("", tests=("assert g([2], 1) == 1",), prelude="import math", entry_point="g"))
+
+
 def test_what_passes_a_problems_tests_behaves_like_its_solution() -> None:
     found = Contamination([PROBLEM])
+    assert found.alike(([3], 4)) == [PROBLEM]
+    assert found.alike(("abc", 4)) == []
+    assert kinds(([1], "a", [], 2.0)) == ("list of int", "str", "list", "float")
     other = "def g(a, b):\n    return sum(x > b for x in a)\n"
     for source, passes in ((other, True), (other.replace(">", "<"), False)):
-        [(name, job)] = found.behaviour_jobs(source, "g", ([3], 4))
-        assert name == "little 1"
-        assert run_many([job])[0].passed == passes
-    assert list(found.behaviour_jobs(other, "g", ("abc", 4))) == []
-    assert kinds(([1], "a", [], 2.0)) == ("list of int", "str", "list", "float")
+        assert run_many([behaviour_job(PROBLEM, source, "g")])[0].passed == passes
+
+
+def test_the_sieve_says_what_fails_and_not_what_it_did_not_reach() -> None:
+    below = "def g(a, b):\n    return sum(x < b for x in a)\n"
+    above = below.replace("<", ">")
+    verdicts = run_many([sieve_job([PROBLEM, SAME, LOOPS, SAME], each, "g") for each in (above, below)], timeout=1.0)
+    assert [not reason for reason in verdicts[0].tests] == [True, True, True, True]
+    assert [not reason for reason in verdicts[1].tests][:2] == [False, False]
+    assert len(verdicts[1].tests) <= 3
+
+
+def test_each_way_to_behave_like_a_benchmark_is_a_hit_and_nothing_else() -> None:
+    detail = {"entry_point": "g", "tests": ["assert g([3], 4) == 0"], "accepted": 0}
+    above = "def g(a, b):\n    return sum(x > b for x in a)\n"
+    rows = [
+        ("above", "", {**detail, "solutions": [above]}),
+        ("below", "", {**detail, "solutions": [above.replace(">", "<")]}),
+        ("texts", "", {**detail, "tests": ["assert g('a', 1) == 0"], "solutions": [above]}),
+    ]
+    problems = Contamination([LOOPS, PROBLEM, SAME])
+    assert behaviour_hits(rows, problems) == {"above": ["little 1", "loops", "same"]}
 
 
 def test_the_problems_of_a_benchmark_come_with_their_tests() -> None:

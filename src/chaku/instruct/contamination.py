@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from chaku.console import say
@@ -26,7 +27,7 @@ class Problem:
     solutions: tuple[str, ...]
     job: Job | None
 
-    @property
+    @cached_property
     def argument_kinds(self) -> tuple[str, ...] | None:
         """The types of the arguments of the first call in its tests, where they are plain values."""
         if self.job is None:
@@ -101,14 +102,34 @@ class Contamination:
         """The problem one of whose solutions has a function that is the same but for names, types and words."""
         return next((self._trees[each] for each in function_trees(source) if each in self._trees), None)
 
-    def behaviour_jobs(self, source: str, entry_point: str, arguments: Sequence[Any]) -> Iterator[tuple[str, Job]]:
-        """(problem, job) for each problem whose tests call with arguments of these types: does the solution pass it?"""
+    def alike(self, arguments: Sequence[Any]) -> list[Problem]:
+        """The problems whose tests call with arguments of these types: a solution may behave like theirs."""
         wanted = kinds(arguments)
-        for problem in self.problems:
-            if problem.job is not None and problem.argument_kinds == wanted:
-                name = problem.job.entry_point
-                renamed = f"{source}\n{name} = {entry_point}\n" if name != entry_point else source
-                yield problem.name, replace(problem.job, source=renamed, stop_at_failure=True)
+        return [problem for problem in self.problems if problem.job is not None and problem.argument_kinds == wanted]
+
+
+def behaviour_job(problem: Problem, source: str, entry_point: str) -> Job:
+    """Does the solution pass the problem?"""
+    assert problem.job
+    return replace(problem.job, source=f"{source}\n{_renamed(problem, entry_point)}", stop_at_failure=True)
+
+
+def sieve_job(problems: Sequence[Problem], source: str, entry_point: str) -> Job:
+    """A test a problem, in their order, in one process: most problems fail at once, and need no run of their own.
+
+    Its verdict counts for what fails only. What passes, or was not reached, is to be run as a `behaviour_job`.
+    """
+    tests = [
+        "\n".join((problem.job.prelude, _renamed(problem, entry_point), *problem.job.tests))
+        for problem in problems
+        if problem.job
+    ]
+    return Job(source, tests=tuple(tests), entry_point=entry_point, stop_at_failure=False)
+
+
+def _renamed(problem: Problem, entry_point: str) -> str:
+    name = problem.job.entry_point if problem.job else entry_point
+    return f"{name} = {entry_point}\n" if name != entry_point else ""
 
 
 def _ngrams(text: str) -> Iterator[tuple[str, ...]]:

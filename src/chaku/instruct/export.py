@@ -1,13 +1,13 @@
 """The ledger's kept triples as training data: conversations, preference pairs, and a card that says what they are."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from chaku.console import progress
 from chaku.files import write_json, write_text
-from chaku.instruct.contamination import Contamination
+from chaku.instruct.contamination import Contamination, Problem, behaviour_job, sieve_job
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.suites import Suite, arguments_of
 from chaku.instruct.synthesize import funnel
@@ -87,27 +87,34 @@ def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> di
 def behaviour_hits(
     rows: Sequence[tuple[str, str, Mapping[str, Any]]], benchmarks: Contamination, *, isolated: bool = True
 ) -> dict[str, list[str]]:
-    """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike."""
-    owners: list[tuple[str, str]] = []
+    """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike.
 
-    def jobs() -> Iterator[Job]:
-        for key, _, detail in rows:
-            suite = Suite(detail["entry_point"], tuple(detail["tests"]))
-            solution = detail["solutions"][detail["accepted"]]
-            arguments = next(arguments_of(suite), None)
-            if arguments is not None:
-                for name, job in benchmarks.behaviour_jobs(solution, suite.entry_point, arguments):
-                    owners.append((key, name))
-                    yield job
-
+    Each solution is sieved by all those problems in one process; what is left runs by itself.
+    """
+    solutions: list[tuple[str, str, str, list[Problem]]] = []  # key, source, entry point, problems
+    for key, _, detail in rows:
+        suite = Suite(detail["entry_point"], tuple(detail["tests"]))
+        arguments = next(arguments_of(suite), None)
+        if arguments is not None and (problems := benchmarks.alike(arguments)):
+            solutions.append((key, detail["solutions"][detail["accepted"]], suite.entry_point, problems))
+    left: list[tuple[str, str, Job]] = []  # key, problem
     hits: dict[str, list[str]] = {}
-    if benchmarks.problems:
-        with progress("behaviour", 0, "programs") as bar:
-            for index, verdict in run_stream(jobs(), isolated=isolated):
-                bar.advance(1)
-                if verdict.passed:
-                    key, name = owners[index]
-                    hits.setdefault(key, []).append(name)
+    with progress("behaviour", len(solutions), "solutions") as bar:
+        sieves = (sieve_job(problems, source, name) for _, source, name, problems in solutions)
+        for index, verdict in run_stream(sieves, isolated=isolated):
+            bar.advance(1)
+            key, source, name, problems = solutions[index]
+            reasons = [*verdict.tests, *[""] * (len(problems) - len(verdict.tests))]
+            left += [
+                (key, problem.name, behaviour_job(problem, source, name))
+                for problem, reason in zip(problems, reasons, strict=True)
+                if not reason
+            ]
+    with progress("behaviour of what the sieve left", len(left), "programs") as bar:
+        for index, verdict in run_stream((job for _, _, job in left), isolated=isolated):
+            bar.advance(1)
+            if verdict.passed:
+                hits.setdefault(left[index][0], []).append(left[index][1])
     return {key: sorted(names) for key, names in hits.items()}
 
 
