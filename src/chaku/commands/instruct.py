@@ -144,6 +144,8 @@ def _verify(options: argparse.Namespace) -> None:
         print(json.dumps(asdict(report)))
     else:
         print(f"{report.num_kept} triples are kept; {report.num_replayed} of {report.num_runs} runs were run again")
+    if not report.problems and not options.json:
+        print("every key, every triple's evidence and every repeated verdict is as the ledger says")
     if report.problems:
         shown = "\n  ".join(report.problems[:20])
         raise ChakuError(f"{options.ledger} does not hold: {len(report.problems)} problems\n  {shown}")
