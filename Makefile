@@ -13,7 +13,7 @@ demo: install
 rehearsal: install
 	$(BIN)/chaku run recipes/rehearsal.toml --open
 
-## Self-instruct with execution feedback, every arm, three seeds (about half an hour on 2 cores).
+## Self-instruct with execution feedback, every arm, three seeds (16 minutes a seed on 2 cores).
 rehearsal-instruct: install
 	for seed in 1 2 3; do \
 	  $(BIN)/chaku run recipes/rehearsal-instruct.toml --out runs/rehearsal-instruct-$$seed --set seed=$$seed || exit 1; \
