@@ -132,6 +132,13 @@ def test_corpus_build_and_eval(checkpoint, tmp_path, capsys):
     assert result == json.loads((tmp_path / "results" / "results.json").read_text())
 
 
+def test_python_m_is_the_same_command(tmp_path):
+    command = [sys.executable, "-m", "chaku", "eval", "score", "--benchmark", "nothing", "--samples", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("chaku: there is no benchmark 'nothing'")
+
+
 def test_doctor(capsys):
     assert main(["doctor"]) == 0
     assert "sandbox" in capsys.readouterr().out
@@ -148,7 +155,7 @@ def test_quiet_says_nothing(tmp_path, capsys):
 
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     recipe = write_recipe(tmp_path)
-    command = [sys.executable, "-m", "chaku.cli", "run", str(recipe), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "chaku", "run", str(recipe), "--out", str(tmp_path / "run")]
     command += ["--set", "code.training.tokens=4e5", "--set", "evals.stages=[]"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "stages" / "code" / "metrics.jsonl"

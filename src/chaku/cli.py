@@ -275,7 +275,3 @@ def _doctor(options: argparse.Namespace) -> None:
 
     for line in examine():
         print(line)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

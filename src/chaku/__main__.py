@@ -1,0 +1,5 @@
+"""`python -m chaku`: the command line."""
+
+from chaku.cli import main
+
+raise SystemExit(main())
