@@ -79,6 +79,15 @@ def test_a_value_that_the_question_means_is_in_the_prompt_and_among_the_assumpti
     assert answer.assumptions == ("\"uk\" is taken as customers.country = 'United Kingdom'",)
 
 
+def test_a_value_of_a_table_that_the_query_does_not_read_is_no_assumption(tmp_path):
+    more = "CREATE TABLE depots (id INTEGER, country TEXT); INSERT INTO depots VALUES (1, 'United Kingdom');"
+    with Database(str(make_shop(tmp_path / "shop.sqlite", more))) as database:
+        writer = FakeWriter(["SELECT count(*) FROM customers WHERE country = 'United Kingdom'"])
+        answer = Asker(database, writer, num_samples=1).ask("How many uk customers?")
+    assert "uk is depots.country = 'United Kingdom'" in writer.prompts[0]
+    assert answer.assumptions == ("\"uk\" is taken as customers.country = 'United Kingdom'",)
+
+
 def test_questions_in_chinese_find_their_values(ask):
     answer, writer = ask("中国有多少客户？", ["SELECT count(*) FROM customers WHERE country = '中国'"])
     assert "中国 is customers.country = '中国'" in writer.prompts[0]

@@ -12,6 +12,7 @@ from chaku.sql.check import check, fix
 from chaku.sql.database import Database
 from chaku.sql.execute import MAX_ROWS, TIMEOUT, Result
 from chaku.sql.introspect import introspect, one_line
+from chaku.sql.lexer import tokenize
 from chaku.sql.linking import unlinked_words
 from chaku.sql.memory import Memory
 from chaku.sql.prompt import linked_prompt
@@ -222,10 +223,12 @@ def _no_answer(texts: Sequence[str]) -> str:
 
 
 def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
+    """What the question's words were taken for: a value that the query has, of a table that it reads."""
+    named = {token.text.strip('"`[]').lower() for token in tokenize(sql) if token.kind in ("word", "quoted")}
     return [
         f'"{each.phrase}" is taken as {each.table}.{each.column} = {literal(each.value)}'
         for each in matches
-        if literal(each.value) in sql and each.phrase != each.value
+        if literal(each.value) in sql and each.phrase != each.value and each.table.lower() in named
     ]
 
 
