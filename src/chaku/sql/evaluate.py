@@ -32,7 +32,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The scores of `score`, EX by what is unseen of a question (where its row says so), and samples with their rows.
 
-    The samples are the first `num_shown` right answers and the first `num_shown` wrong ones.
+    The samples are the first `num_shown` right answers and the first `num_shown` wrong ones; what is right on the
+    database and not on its variants was right by luck.
 
     With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
     measured. A prompt has at most the tokens of `settings`, and what the reply's `max_tokens` leave of the context.
@@ -62,7 +63,7 @@ def evaluate(
         Question(index, each.database, each.query, text)
         for index, (each, text) in enumerate(zip(examples, predicted, strict=True))
     ]
-    scores = score(asked, databases, settings=ScoreSettings(num_variants=0, ves_runs=0))
+    scores = score(asked, databases, settings=ScoreSettings(ves_runs=0))
     return {
         **scores,
         "prompt": asdict(fitting),
@@ -104,6 +105,7 @@ def _samples(
                     "gold": each.gold,
                     "sql": sql,
                     "right": rows[each.index]["ex"],
+                    "on_variants": rows[each.index]["test_suite"],
                     "reason": rows[each.index]["reason"],
                     "columns": list(result.columns) if result else [],
                     "rows": [[str(cell) for cell in row] for row in result.rows] if result else [],
