@@ -22,10 +22,10 @@ from chaku.inference.load import load_engine
 from chaku.inference.sampling import SamplingParams, choose
 from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS
-from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file, trained_prompt
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, trained_prompt
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.grammar import sql_grammar
-from chaku.sql.schema import read_sqlite
+from chaku.sql.schema import database_file, read_sqlite
 from chaku.sql.writers import extract_sql
 from chaku.tokens.chat import Chat, Message
 

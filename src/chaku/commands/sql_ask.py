@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chaku.sql.ask import Answer, Asker
+    from chaku.sql.database import Database
     from chaku.sql.execute import Result
+    from chaku.sql.memory import Memory
 
 SHOWN_ROWS = 50  # on a terminal; --json and --csv print all
 HELP = """\
@@ -87,7 +89,6 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
     from chaku.sql.ask import Asker
     from chaku.sql.database import Database
-    from chaku.sql.memory import Memory, memory_path
     from chaku.sql.writers import EndpointWriter, EngineWriter, Writer
 
     for name in ("samples", "max_prompt_tokens"):
@@ -114,11 +115,10 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
                 constrained=not options.no_grammar,
                 seed=options.seed,
             )
-        memory = Memory(options.memory or memory_path(database.name, database.location))
         yield Asker(
             database,
             writer,
-            memory=memory,
+            memory=_memory(options, database),
             num_samples=options.samples,
             timeout=options.timeout,
             max_rows=options.max_rows,
@@ -180,42 +180,41 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
             write_csv(last.result, file)
     else:
         query = last.sql if command == "/right" else rest
-        remember(asker, last.question, query)
+        if not query:
+            raise ChakuError("there is no query to remember; give it with /fix QUERY")
+        assert asker.memory
+        remember(asker.memory, last.question, query, asker.run(query), asker.schema.name)
         print("remembered")
     return last
 
 
-def remember(asker: "Asker", question: str, query: str) -> None:
-    """Keep a pair once its query has run. Raises ChakuError when it does not run."""
-    if not query:
-        raise ChakuError("there is no query to remember; give it with /fix QUERY")
-    result = asker.run(query)
+def remember(memory: "Memory", question: str, query: str, result: "Result", name: str) -> None:
+    """Keep a pair whose query ran. Raises ChakuError when its `result` says that it did not."""
     if not result.ok:
         raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
-    assert asker.memory
-    asker.memory.remember(question, query, asker.schema.name)
+    memory.remember(question, query, name)
 
 
 def _remember(options: argparse.Namespace) -> None:
     from chaku.sql.database import Database
-    from chaku.sql.memory import Memory, memory_path
 
     with Database(options.db) as database:
-        result = database.run(options.query)
-        if not result.ok:
-            raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
-        memory = Memory(options.memory or memory_path(database.name, database.location))
-        memory.remember(options.question, options.query, database.name)
+        memory = _memory(options, database)
+        remember(memory, options.question, options.query, database.run(options.query), database.name)
         print(memory.path)
 
 
 def _export(options: argparse.Namespace) -> None:
     from chaku.sql.database import Database
-    from chaku.sql.memory import Memory, memory_path
 
     with Database(options.db) as database:
-        memory = Memory(options.memory or memory_path(database.name, database.location))
-        print(f"{memory.export(options.out)} pairs written to {options.out}")
+        print(f"{_memory(options, database).export(options.out)} pairs written to {options.out}")
+
+
+def _memory(options: argparse.Namespace, database: "Database") -> "Memory":
+    from chaku.sql.memory import Memory, memory_path
+
+    return Memory(options.memory or memory_path(database.name, database.location))
 
 
 def show(answer: "Answer") -> None:

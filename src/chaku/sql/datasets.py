@@ -11,7 +11,7 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json
-from chaku.sql.schema import Schema, quote_name
+from chaku.sql.schema import Schema, database_file, quote_name
 
 FORMS = (
     """Spider's and CSpider's {"question", "query", "db_id"}, BIRD's {"question", "SQL", "db_id", "evidence"}, """
@@ -128,7 +128,7 @@ def write_wikisql_databases(path: Path, directory: Path) -> int:
     number = 0
     for table in _wikisql_tables(path):
         number += 1
-        target = directory / table["id"] / f"{table['id']}.sqlite"
+        target = database_file(directory, table["id"])
         if target.exists():
             continue
         kinds = {"real": "REAL", "text": "TEXT COLLATE NOCASE"}

@@ -6,12 +6,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.errors import ChakuError
 from chaku.sql.datasets import read_examples
-from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.execute import SQLiteRunner
+from chaku.sql.schema import database_file
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import TEMPLATE_TOKENS, extract_sql
+from chaku.sql.writers import TEMPLATE_TOKENS, extract_sql, find_chat, prompt_ids
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -39,23 +39,15 @@ def evaluate(
     measured. A prompt has at most the tokens of `settings`, and what the reply's `max_tokens` leave of the context.
     `limit` takes the first so many questions. Raises ChakuError when there is no room for a prompt.
     """
-    from chaku.inference.prompts import complete
     from chaku.inference.sampling import SamplingParams
-    from chaku.tokens.chat import Chat, Message
 
     tokenizer = engine.tokenizer
-    try:
-        chat: Chat | None = Chat(tokenizer)
-    except ChakuError:  # a base model: it has no template
-        chat = None
+    chat = find_chat(tokenizer)
     examples = read_examples(questions)[:limit]
     room = engine.model.config.max_position_embeddings - max_tokens - TEMPLATE_TOKENS
     fitting = replace(settings, max_tokens=min(settings.max_tokens, room))
     texts = ExamplePrompts(databases, fitting, lambda text: len(tokenizer.encode(text)))
-    prompts = []
-    for each in examples:
-        text = texts.prompt(each).text
-        prompts.append(chat.prompt([Message("user", text)]) if chat else complete(tokenizer, text))
+    prompts = [prompt_ids(tokenizer, chat, texts.prompt(each).text) for each in examples]
     params = SamplingParams(max_tokens=max_tokens, stop=(";",), stop_ids=(chat.end_id,) if chat else ())
     completions = engine.generate(prompts, params, description="SQL")
     predicted = [extract_sql(completion[0].text) for completion in completions]

@@ -10,7 +10,7 @@ from chaku.files import read_json
 from chaku.sql.database import Database
 from chaku.sql.datasets import Example, with_descriptions, with_keys
 from chaku.sql.prompt import Form, Prompt, build_prompt, linked_prompt
-from chaku.sql.schema import NUM_VALUES, Schema, read_sqlite
+from chaku.sql.schema import NUM_VALUES, Schema, database_file, read_sqlite
 from chaku.sql.values import ValueIndex
 
 
@@ -99,8 +99,3 @@ class ExamplePrompts:
             with Database(str(database_file(self._databases, name))) as database:
                 self._values[name] = ValueIndex.build(database, self.schema(name))
         return self._values[name]
-
-
-def database_file(databases: Path, name: str) -> Path:
-    """Where Spider and BIRD keep a database."""
-    return databases / name / f"{name}.sqlite"

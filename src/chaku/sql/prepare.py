@@ -13,15 +13,13 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.sql.clauses import NotComparable
 from chaku.sql.datasets import Example
-from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, database_file
+from chaku.sql.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.execution_match import clean
 from chaku.sql.lexer import tokenize
 from chaku.sql.normalize import quote_literals
-from chaku.sql.prompt import Prompt
-from chaku.sql.schema import Schema, read_spider_tables
-
-BYTES_PER_TOKEN = 3  # of code in Llama's vocabulary, at least: without a tokenizer prompts are rather too short
+from chaku.sql.prompt import BYTES_PER_TOKEN, Prompt, estimate_tokens
+from chaku.sql.schema import Schema, database_file, read_spider_tables
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def prepare(
     have question, query, database and what the prompt's schema lacks.
     """
     settings = settings or PrepareSettings()
-    count = count_tokens or (lambda text: -(-len(text.encode()) // BYTES_PER_TOKEN))
+    count = count_tokens or estimate_tokens
     prompts = ExamplePrompts(databases, settings.prompt, count, read_spider_tables(tables) if tables else {})
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()

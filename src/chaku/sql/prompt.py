@@ -15,6 +15,7 @@ FORMS: tuple[Form, ...] = ("ddl", "compact", "db-gpt-hub")
 
 MAX_HINTS = 5  # values that a prompt says the question means
 HINTS_SHARE = 3  # a third of a prompt at most is for hints
+BYTES_PER_TOKEN = 3  # of code in Llama's vocabulary, at least: without a tokenizer prompts are rather too short
 DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "mysql": "MySQL"}
 
 
@@ -24,6 +25,11 @@ class Prompt:
 
     text: str
     dropped: tuple[str, ...]
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text where no tokenizer is at hand: no fewer than there are."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 def build_prompt(

@@ -54,6 +54,11 @@ class Schema:
     dialect: Dialect = "sqlite"
 
 
+def database_file(databases: Path, name: str) -> Path:
+    """Where Spider and BIRD keep a database."""
+    return databases / name / f"{name}.sqlite"
+
+
 def open_sqlite(path: Path) -> sqlite3.Connection:
     """Open a SQLite file for reading only. Text that is not UTF-8 is read with replacement characters.
 

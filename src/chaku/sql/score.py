@@ -21,7 +21,7 @@ from chaku.sql.exact_match import LEVELS, Hardness, Matcher
 from chaku.sql.execute import Result, SQLiteRunner
 from chaku.sql.execution_match import clean, order_matters, plugged, remove_distinct, same_result
 from chaku.sql.read_only import import_sqlglot
-from chaku.sql.schema import Schema, read_spider_tables, read_sqlite
+from chaku.sql.schema import Schema, database_file, read_spider_tables, read_sqlite
 from chaku.sql.test_suite import NUM_VARIANTS, query_constants, write_variants
 
 MAX_ROWS = 200_000  # of a gold result
@@ -128,7 +128,7 @@ class _Scorer:
     matchers: dict[str, Matcher | None] = field(default_factory=dict)
 
     def files(self, name: str) -> list[Path]:
-        first = self.databases / name / f"{name}.sqlite"
+        first = database_file(self.databases, name)
         return (
             [first, *sorted(path for path in first.parent.glob("*.sqlite") if path != first)] if first.is_file() else []
         )
@@ -159,7 +159,7 @@ class _Scorer:
         files = self.files(question.database)
         if not files:
             verdict.status = "not scored"
-            verdict.reason = f"there is no {self.databases / question.database / question.database}.sqlite"
+            verdict.reason = f"there is no {database_file(self.databases, question.database)}"
             return verdict
         gold, predicted = clean(question.gold), clean(question.predicted)
         wanted = self.run(files[0], gold)

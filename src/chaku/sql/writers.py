@@ -5,19 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from chaku.errors import ChakuError
-from chaku.sql.prompt import Form
+from chaku.sql.prompt import Form, estimate_tokens
 from chaku.sql.schema import Schema
 
 if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
     from chaku.inference.constraints import Constraint
     from chaku.inference.engine import Engine
+    from chaku.tokens.chat import Chat
+    from chaku.tokens.tokenizer import Tokenizer
 
 MAX_TOKENS = 256  # of a query
 TEMPLATE_TOKENS = 32  # that a chat template writes around a message
 ENDPOINT_PROMPT_TOKENS = 6_000  # fit a context of 8,192 with the instructions and the reply
 TEMPERATURE = 0.8  # of the samples after the first, which is greedy
-BYTES_A_TOKEN = 3  # where no tokenizer is at hand: more tokens than there will be
 NO_ANSWER = "NO ANSWER"
 # What chat templates of the common families write around messages. A server may read it in a message as its own.
 CONTROL = re.compile(
@@ -62,13 +63,9 @@ class EngineWriter:
         seed: int = 0,
     ):
         from chaku.inference.constraints import Vocabulary
-        from chaku.tokens.chat import Chat
 
         self.engine, self.form, self.constrained, self.seed = engine, form, constrained, seed
-        try:
-            self._chat: Chat | None = Chat(engine.tokenizer)
-        except ChakuError:  # no template: a base model, or one trained on prompts that its completion follows
-            self._chat = None
+        self._chat = find_chat(engine.tokenizer)
         context = engine.model.config.max_position_embeddings
         self.max_tokens = min(MAX_TOKENS, context // 4)
         room = context - self.max_tokens - TEMPLATE_TOKENS
@@ -83,11 +80,9 @@ class EngineWriter:
         return len(self.engine.tokenizer.encode(text))
 
     def write(self, prompt: str, schema: Schema, num_samples: int) -> list[str]:
-        from chaku.inference.prompts import complete
         from chaku.inference.sampling import SamplingParams
-        from chaku.tokens.chat import Message
 
-        ids = self._chat.prompt([Message("user", prompt)]) if self._chat else complete(self.engine.tokenizer, prompt)
+        ids = prompt_ids(self.engine.tokenizer, self._chat, prompt)
         constraint = self._constraint(schema) if self.constrained else None
         texts: list[str] = []
         for temperature, count in ((0.0, 1), (TEMPERATURE, num_samples - 1)):
@@ -113,6 +108,24 @@ class EngineWriter:
         return self._constraints[schema]
 
 
+def find_chat(tokenizer: "Tokenizer") -> "Chat | None":
+    """How a checkpoint chats; None for a base model, or one trained on prompts that its completion follows."""
+    from chaku.tokens.chat import Chat
+
+    try:
+        return Chat(tokenizer)
+    except ChakuError:  # it has no template
+        return None
+
+
+def prompt_ids(tokenizer: "Tokenizer", chat: "Chat | None", text: str) -> list[int]:
+    """A prompt as a user's message, else as a text to continue."""
+    from chaku.inference.prompts import complete
+    from chaku.tokens.chat import Message
+
+    return chat.prompt([Message("user", text)]) if chat else complete(tokenizer, text)
+
+
 class EndpointWriter:
     """A model behind an API. It is not held to a grammar; what it writes is checked like all else.
 
@@ -126,7 +139,7 @@ class EndpointWriter:
         self.max_prompt_tokens = max_prompt_tokens or ENDPOINT_PROMPT_TOKENS
 
     def count_tokens(self, text: str) -> int:
-        return -(-len(text.encode()) // BYTES_A_TOKEN)
+        return estimate_tokens(text)
 
     def write(self, prompt: str, schema: Schema, num_samples: int) -> list[str]:
         text = without_control(INSTRUCTIONS + prompt)
