@@ -2,8 +2,6 @@
 
 import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -11,40 +9,22 @@ import torch
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.cli import main
+from endpoint_server import running_server
 from shop_database import TABLES, make_shop
-
-
-class Server:
-    """An OpenAI-compatible chat API; `reply` is what it writes."""
-
-    def __init__(self):
-        self.reply, self.prompts = "SELECT 1", []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                owner.prompts.append(request["messages"][0]["content"])
-                body = json.dumps({"choices": [{"message": {"content": owner.reply}}]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
 
 @pytest.fixture
 def server():
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
+    """`reply` is what it writes; `prompts` what it was asked."""
+    with running_server() as running:
+        running.reply, running.prompts = "SELECT 1", []
+
+        def answer(request):
+            running.prompts.append(request["messages"][0]["content"])
+            return {"choices": [{"message": {"content": running.reply}}]}
+
+        running.answer = answer
+        yield running
 
 
 @pytest.fixture

@@ -1,9 +1,5 @@
 """An OpenAI-compatible server: what it is asked, how its troubles are borne, and what is said when it refuses."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from chaku import ChakuError
@@ -11,51 +7,15 @@ from chaku.evals import endpoint as module
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling, generate_samples
-
-
-class Server:
-    """Answers with the prompt and the seed. `troubles` are statuses to give first."""
-
-    def __init__(self):
-        self.requests, self.keys, self.paths, self.troubles = [], [], [], []
-        self.answer = lambda request: {"choices": [{"text": f"{request['prompt']}/{request['seed']}STOP rest"}]}
-        lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with lock:
-                    owner.requests.append(request)
-                    owner.keys.append(self.headers.get("Authorization"))
-                    owner.paths.append(self.path)
-                    trouble = owner.troubles.pop(0) if owner.troubles else None
-                if trouble == "hang up":
-                    self.close_connection = True
-                    return
-                body = json.dumps(owner.answer(request) if trouble is None else {"error": "so sorry"}).encode()
-                self.send_response(trouble or 200)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Retry-After", "0")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+from endpoint_server import running_server
 
 
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setattr(module, "FIRST_WAIT", 0.001)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
+    with running_server() as running:
+        yield running
 
 
 TASKS = [Task("a", "one"), Task("b", "two", suffix="after"), Task("c", "three")]
