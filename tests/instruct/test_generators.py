@@ -13,7 +13,8 @@ from chaku.instruct.synthesize import synthesize
 from chaku.instruct.triples import KEPT, Settings
 from chaku.model import PRESETS, Llama
 from chaku.tokens.tokenizer_training import train_tokenizer
-from evals.test_endpoint import Server, server  # noqa: F401
+from endpoint_server import Server
+from evals.test_endpoint import server  # noqa: F401
 from instruct.conftest import QUESTIONS, Played
 
 ADD = next(iter(QUESTIONS))
