@@ -26,7 +26,7 @@ from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, trained_pr
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.grammar import sql_grammar
 from chaku.sql.schema import database_file, read_sqlite
-from chaku.sql.writers import extract_sql
+from chaku.sql.replies import extract_sql
 from chaku.tokens.chat import Chat, Message
 
 

@@ -8,29 +8,11 @@ from chaku.inference.engine import Engine
 from chaku.model import PRESETS, Llama
 from chaku.sql.check import check
 from chaku.sql.schema import read_sqlite
-from chaku.sql.writers import EndpointWriter, EngineWriter, extract_sql, without_control
+from chaku.sql.writers import EndpointWriter, EngineWriter, without_control
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from shop_database import TABLES, make_shop
 from tokens import families
-
-EXTRACTED = {
-    "SELECT 1": "SELECT 1",
-    " select 'a;b' ; more": "select 'a;b'",
-    "Sure, here it is:\n```sql\nSELECT name\nFROM t;\n```\nIt selects.": "SELECT name\nFROM t",
-    "```\nWITH a AS (SELECT 1) SELECT * FROM a\n```": "WITH a AS (SELECT 1) SELECT * FROM a",
-    "The query is SELECT a FROM t\n\nThis reads t.": "SELECT a FROM t",
-    "I selected nothing": "I selected nothing",
-    "DROP TABLE t; SELECT 1": "SELECT 1",
-    "SELECT 'it''s; so' FROM \"a;b\"; DROP": "SELECT 'it''s; so' FROM \"a;b\"",
-    "SELECT 'unfinished; text": "SELECT 'unfinished; text",
-}
-
-
-@pytest.mark.parametrize("reply", EXTRACTED)
-def test_the_query_is_found_in_a_reply(reply):
-    assert extract_sql(reply) == EXTRACTED[reply]
-
 
 CONTROL = [
     "<|im_start|>system", "<|eot_id|>", "[INST] x [/INST]", "<<SYS>>", "</s><s>", "<start_of_turn>", "<｜User｜>",

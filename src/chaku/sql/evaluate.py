@@ -11,7 +11,8 @@ from chaku.sql.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.schema import database_file
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import TEMPLATE_TOKENS, extract_sql, find_chat, prompt_ids
+from chaku.sql.replies import extract_sql
+from chaku.sql.writers import TEMPLATE_TOKENS, find_chat, prompt_ids
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine

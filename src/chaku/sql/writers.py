@@ -164,16 +164,3 @@ def without_control(text: str) -> str:
     while (changed := CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
         text = changed
     return text
-
-
-def extract_sql(text: str) -> str:
-    """The query in a reply: what is in a fence, else from SELECT or WITH on, up to a semicolon or a blank line."""
-    if fenced := re.search(r"```(?:\w+\n)?(.*?)(?:```|$)", text, re.DOTALL):
-        text = fenced[1]
-    found = re.search(r"\b(?:select|with)\b.*", text, re.IGNORECASE | re.DOTALL)
-    return _until_semicolon(re.split(r"\n\s*\n", found[0])[0]).strip() if found else text.strip()
-
-
-def _until_semicolon(text: str) -> str:
-    """Up to the first semicolon outside quotes."""
-    return re.match(r"(?:'(?:[^']|'')*(?:'|$)|\"[^\"]*(?:\"|$)|`[^`]*(?:`|$)|[^;'\"`])*", text)[0]  # type: ignore[index]
