@@ -1,11 +1,11 @@
-"""`chaku sql`: make the shop, prepare training data, score predictions."""
+"""`chaku sql`: make the shop, prepare training data, score predictions. Asking and `eval` have their own files."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from chaku.commands import sql_ask
+from chaku.commands import sql_ask, sql_eval
 
 
 def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -47,6 +47,7 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     scoring.add_argument("--processes", type=int, default=2, help="queries that run at one time (default: 2)")
     scoring.add_argument("--seed", type=int, default=0, help="of the variants")
     scoring.set_defaults(command=_score)
+    sql_eval.add_command(sql, common)
     sql_ask.add_commands(sql, common)
 
 

@@ -81,11 +81,11 @@ def generate_samples(
             f"{benchmark.name}: an endpoint takes text, so tokens can be neither healed nor counted; give a model's "
             "directory, or choose a benchmark without healing and no limit of the prompt's tokens"
         )
-    record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
+    record = {**source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
     if benchmark.mode is not None:
         record["mode"] = "the endpoint's own" if isinstance(source, Endpoint) else benchmark.mode
-    _claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
+    claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(out / "completions.jsonl"))
         texts = {(row["task_id"], row["index"]): row["completion"] for row in journal.rows}
@@ -107,7 +107,8 @@ def generate_samples(
     return [Sample(task.task_id, index, texts[task.task_id, index]) for task, index in wanted], record
 
 
-def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
+def source_record(source: "Engine | Endpoint") -> dict[str, Any]:
+    """What writes, for a manifest."""
     if isinstance(source, Endpoint):
         return {"model": source.model, "endpoint": source.address}
     return {
@@ -117,7 +118,7 @@ def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
     }
 
 
-def _claim(path: Path, record: dict[str, Any]) -> None:
+def claim(path: Path, record: dict[str, Any]) -> None:
     """Say how the completions beside `path` are made, or check that the earlier ones were made so."""
     if path.exists():
         if differences := differing(read_json(path), record):

@@ -40,10 +40,8 @@ def try_texts(
     for written, votes in Counter(extract_sql(text) for text in texts).items():
         sql, changes = fix(written, schema) if mend else (written, [])
         problems = check(sql, schema) if mend else []
-        if problems:
-            result = Result("failed", "; ".join(problem.message for problem in problems[:3]))
-        else:
-            result = run(sql)
+        wrong = "; ".join(problem.message for problem in problems[:3])
+        result = Result("failed", wrong) if problems else run(sql)
         tried.append(Candidate(written, sql, votes, result, tuple(changes)))
     return tried
 

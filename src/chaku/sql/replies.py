@@ -8,13 +8,11 @@ from chaku.sql.read_only import import_sqlglot
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*(?:\w+[ \t]*\n)?(.*?)(?:```|~~~|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 # "With the tables above ..." is prose: a WITH names a query.
-_BEGIN = r"""(?:select\b|with\s+(?:recursive\s+)?[\w"\[\]]+\s*(?:\([^()]*\)\s*)?as\s*(?:(?:not\s+)?materialized\s*)?\()"""
+_CTE = r"""with\s+(?:recursive\s+)?[\w"\[\]]+\s*(?:\([^()]*\)\s*)?as\s*(?:(?:not\s+)?materialized\s*)?\("""
+_BEGIN = rf"(?:select\b|{_CTE})"
 _ANYWHERE = re.compile(rf"\b{_BEGIN}", re.IGNORECASE)
-_LINE_BEGIN = re.compile(
-    rf"^[ \t]*(?:[>*-][ \t]+)?(?:[*_]{{0,2}}(?:\w+[ \t]+)?(?:sql|sqlite|query|answer)(?:[ \t]+query)?[ \t]*:[*_]{{0,2}}[ \t]*)?"
-    rf"(?P<query>{_BEGIN})",
-    re.IGNORECASE | re.MULTILINE,
-)
+_PREFIX = r"[*_]{0,2}(?:\w+[ \t]+)?(?:sql|sqlite|query|answer)(?:[ \t]+query)?[ \t]*:[*_]{0,2}[ \t]*"  # **SQL query:**
+_LINE_BEGIN = re.compile(rf"^[ \t]*(?:[>*-][ \t]+)?(?:{_PREFIX})?(?P<query>{_BEGIN})", re.IGNORECASE | re.MULTILINE)
 _PROSE_LINE = re.compile(r"\n[ \t]*(?:[>*-][ \t]+)?([A-Z][a-z]+)\b")
 _KEYWORDS = frozenset(
     """and as asc between by case cross desc distinct else end except exists from full group having in inner intersect
