@@ -24,6 +24,10 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     preparing.add_argument("--max-tokens", type=int, default=1536, help="of a prompt (default: 1536)")
     preparing.add_argument("--tokenizer", help="count tokens with this model's tokenizer (default: 3 bytes a token)")
     preparing.add_argument("--values", type=int, default=3, help="sampled values a column (default: 3)")
+    preparing.add_argument(
+        "--schema-noise", type=int, nargs="?", const=0, metavar="SEED",
+        help="leave random columns and comments that a query does not use out of its prompt's schema",
+    )  # fmt: skip
     preparing.add_argument("--timeout", type=float, default=10.0, help="seconds of one gold query (default: 10)")
     preparing.add_argument("--json", action="store_true", help="print the counts as JSON")
     preparing.set_defaults(command=_prepare)
@@ -72,7 +76,7 @@ def _prepare(options: argparse.Namespace) -> None:
         write_wikisql_databases(path, options.databases)
         examples += read_examples(path)
     prompt = PromptSettings(options.form, options.max_tokens, options.values, options.link)
-    settings = PrepareSettings(prompt, options.timeout)
+    settings = PrepareSettings(prompt, options.timeout, options.schema_noise)
     counts = prepare(
         examples, options.databases, options.out, tables=options.tables, count_tokens=count_tokens, settings=settings
     )

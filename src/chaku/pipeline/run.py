@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from chaku.files import sha256_file, sha256_json, write_json
+from chaku.instruct.conversations import find_files
 from chaku.instruct.step import Instruct, run_instruct
 from chaku.pipeline.budget import token_budgets
 from chaku.pipeline.chat_sets import FOLDER, all_chat_names, chat_names, encode_set, in_run, set_inputs
@@ -14,9 +15,10 @@ from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, giv
 from chaku.pipeline.measures import ask_about_shop, evaluate, stage_engine, write_samples
 from chaku.pipeline.stage import run_stage, stage_fields, stage_seed
 from chaku.pipeline.steps import Run, only_one
-from chaku.recipe import Recipe, shop_stages, stage_order, stage_shape
+from chaku.recipe import Recipe, set_path, shop_stages, stage_order, stage_shape
 from chaku.report import write_report
 from chaku.sql.example_prompts import TRAINED_PROMPT
+from chaku.sql.prepare import prepared_prompt
 from chaku.sql.stage import make_shop
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -89,8 +91,9 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
                     conversations[each] = _encode_set(run, each, tokenizer)
             inputs["conversations"] = {each: conversations[each] for each in chats}
         fingerprints[name] = run_stage(run, name, stage, base, tokenizer, inputs)
-        if recipe.shop and name in shop_stages(recipe):
-            write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(recipe.shop.prompt))
+        files = [path for each in chat_names(recipe, stage) for path in find_files(set_path(run.recipe.sets[each]))]
+        if learnt := prepared_prompt(files):
+            write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(learnt))
         if recipe.instruct and recipe.instruct.stage == name:
             _write_instructions(run, recipe.instruct, fingerprints[name])
     return fingerprints

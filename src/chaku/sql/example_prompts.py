@@ -32,7 +32,7 @@ class PromptSettings:
             raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or leave linking out")
 
 
-TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt about the shop: how it was asked
+TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt Text-to-SQL: how it was asked
 
 
 def trained_prompt(checkpoint: Path) -> PromptSettings | None:
