@@ -18,14 +18,14 @@ _HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.jinja", "LIC
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """A model directory as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
+    """A model directory or GGUF file as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
 
     Raises ChakuError for what is neither, for an architecture that is not known (before its weights are downloaded),
     and when the download fails.
     """
     path = Path(name)
     parts = str(name).split("/")
-    if path.exists() or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
+    if path.exists() or path.suffix == ".gguf" or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
         return path
     try:
         from huggingface_hub import list_repo_files, snapshot_download
@@ -47,7 +47,9 @@ def find_checkpoint(name: str | Path) -> Path:
 def load_config(directory: Path) -> LlamaConfig:
     """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a family we know."""
     if not (directory / "config.json").is_file():
-        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; name a model directory")
+        files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
+        advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
+        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; {advice}")
     return config_from_json(read_json(directory / "config.json"), directory)
 
 
