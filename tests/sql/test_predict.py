@@ -38,10 +38,10 @@ def ask(tmp_path):
     return one
 
 
-def test_questions_about_one_database_are_asked_together(ask):
+def test_questions_are_asked_in_batches_sorted_by_database(ask):
     writer = ScriptedWriter(a=[["SELECT 1"]], b=[["SELECT 2"]], c=[["```sql\nSELECT 3;\n```"]], d=[["SELECT 4"]])
-    made = ask(writer, ("a", "music"), ("b", "other"), ("c", "music"), ("d", "music"), batch_size=2)
-    assert [len(batch) for batch in writer.batches] == [2, 1, 1]
+    made = ask(writer, ("a", "music"), ("b", "other"), ("c", "music"), ("d", "music"), batch_size=3)
+    assert [len(batch) for batch in writer.batches] == [3, 1]
     assert [(each.index, each.sql) for each in made] == [
         (0, "SELECT 1"), (2, "SELECT 3"), (3, "SELECT 4"), (1, "SELECT 2")
     ]  # fmt: skip
@@ -77,10 +77,10 @@ def test_repair_puts_names_right_and_asks_once_more_with_the_error(ask):
 
 
 def test_a_question_that_cannot_be_asked_says_why(ask):
-    made = ask(ScriptedWriter(a=[["SELECT 1"]]), ("a", "nowhere"), ("a", "music"), ("x " * 2000, "music"))
-    assert "nowhere.sqlite does not exist" in made[0].problem
-    assert made[1].sql == "SELECT 1"
-    assert "the question takes all" in made[2].problem
+    made = ask(ScriptedWriter(a=[["SELECT 1"]]), ("a", "music"), ("x " * 2000, "music"), ("a", "nowhere"))
+    assert made[0].sql == "SELECT 1"
+    assert "the question takes all" in made[1].problem
+    assert "nowhere.sqlite does not exist" in made[2].problem
 
 
 def test_counts_are_at_least_one():

@@ -1,4 +1,4 @@
-"""Published questions to predicted queries: database by database, in batches, with a vote and a repair where asked."""
+"""Published questions to predicted queries: in batches, sorted by database, with a vote and a repair where asked."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -70,28 +70,26 @@ def predict(
     databases: Path,
     asking: Asking,
 ) -> Iterator[list[Prediction]]:
-    """The predictions for the examples at `indices`, a batch at a time: sorted by database, whose schema, values and
-    grammar are then made once."""
-    by_database: dict[str, list[int]] = {}
-    for index in indices:
-        by_database.setdefault(examples[index].database, []).append(index)
+    """The predictions for the examples at `indices`, a batch at a time.
+
+    They are sorted by database, whose schema, values and grammar are then made once.
+    """
+    ordered = sorted(indices, key=lambda index: (examples[index].database, index))
     with SQLiteRunner() as runner:
-        for name, listed in by_database.items():
-            path = database_file(databases, name)
-            for start in range(0, len(listed), asking.batch_size):
-                batch = {index: examples[index] for index in listed[start : start + asking.batch_size]}
-                yield _Batch(batch, prompts, writer, runner, path, asking).predictions()
+        for start in range(0, len(ordered), asking.batch_size):
+            batch = {index: examples[index] for index in ordered[start : start + asking.batch_size]}
+            yield _Batch(batch, prompts, writer, runner, databases, asking).predictions()
 
 
 @dataclass
 class _Batch:
-    """Questions about one database."""
+    """Questions whose queries are written together."""
 
     examples: dict[int, Example]
     prompts: ExamplePrompts
     writer: BatchWriter
     runner: SQLiteRunner
-    path: Path
+    databases: Path
     asking: Asking
 
     def predictions(self) -> list[Prediction]:
@@ -137,8 +135,10 @@ class _Batch:
         return made
 
     def _candidates(self, index: int, texts: list[str]) -> list[Candidate]:
-        schema = self.prompts.schema(self.examples[index].database)
-        return try_texts(texts, schema, self._run, mend=self.asking.repair)
+        name = self.examples[index].database
+        path = database_file(self.databases, name)
 
-    def _run(self, sql: str) -> Result:
-        return self.runner.run(self.path, sql, timeout=self.asking.timeout)
+        def run(sql: str) -> Result:
+            return self.runner.run(path, sql, timeout=self.asking.timeout)
+
+        return try_texts(texts, self.prompts.schema(name), run, mend=self.asking.repair)
