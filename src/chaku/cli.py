@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku.commands import chat, instruct
+from chaku.commands import chat, instruct, models
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
 
 QUANTIZED = ("int8", "int4")
-MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
+MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    models.add_commands(verbs, common)
     chat.add_commands(verbs, common)
     instruct.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")

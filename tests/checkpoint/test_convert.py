@@ -13,8 +13,8 @@ import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint import convert as convert_module
 from chaku.checkpoint.convert import convert, in_words
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model
-from chaku.checkpoint.huggingface import find_checkpoint
 from chaku.checkpoint.inspect import in_lines, inspect
 from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.gguf import read_gguf, write_gguf
-from chaku.checkpoint.huggingface import build_model, find_checkpoint, save_config, save_model
+from chaku.checkpoint.huggingface import build_model, save_config, save_model
 from chaku.checkpoint.meta import write_meta
 from chaku.checkpoint.peft import load_adapter
 from chaku.checkpoint.weights import write_tensors

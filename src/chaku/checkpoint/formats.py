@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.huggingface import build_model, find_checkpoint, load_config
+from chaku.checkpoint.find import find_checkpoint
+from chaku.checkpoint.huggingface import build_model, load_config
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
