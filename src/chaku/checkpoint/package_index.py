@@ -19,6 +19,7 @@ from chaku.errors import ChakuError
 from chaku.files import put_in_place, sha256_file
 
 CHUNK_BYTES = 1 << 20
+CONFIGURED = "`pip config list` names the index in use"
 AGAIN = "run the same command again: finished parts are kept"
 
 
@@ -118,7 +119,7 @@ _REASONS = (
     (("Permission denied", "Errno 13"), "pip may not write to a directory that it needs; see `pip config list`"),
     (
         ("Name or service not known", "name resolution", "NewConnectionError", "Network is unreachable", "ProxyError"),
-        "the package index cannot be reached; is there a network? Then " + AGAIN,
+        "the package index cannot be reached (is there a network?); " + AGAIN,
     ),
     (("ConnectTimeout", "SSLError"), "the package index does not answer rightly; see `pip config list`, then " + AGAIN),
     (
@@ -132,7 +133,8 @@ _REASONS = (
         ),
         "the download was cut off; " + AGAIN,
     ),
-    (("No matching distribution",), "the package index does not have it; `pip config list` names the index in use"),
+    (("from versions: none",), "the package index does not have it, or cannot be reached; " + CONFIGURED),
+    (("No matching distribution",), "the package index does not have it; " + CONFIGURED),
 )
 
 
