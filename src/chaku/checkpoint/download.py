@@ -1,6 +1,5 @@
 """Models of the catalogue on this machine: where they lie, and how one gets there, whole or not at all."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -76,6 +75,8 @@ def _place(model: CatalogueModel, directory: Path) -> Path:
 @contextmanager
 def _only_one(directory: Path, name: str) -> Iterator[int]:
     """Hold the lock of a model's download, waiting for another process that holds it. Gives its descriptor."""
+    import fcntl  # Unix has it alone; where it is missing, models that are here already can still be used
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / f".{name}.lock").open("w")
