@@ -32,9 +32,7 @@ def test_a_model_is_asked_about_the_shop_before_and_after(tmp_path: Path) -> Non
     put(tmp_path / "recipe.json", {"model": {"path": "models/small.gguf"}, "stages": {"sql": {"parent": None}}})
     put(tmp_path / "evals" / "sql" / "shop.json", shop(0.525))
     put(tmp_path / "evals" / "model" / "shop.json", shop(0.025))
-    text = (
-        "of 120 new questions about a shop's database are answered rightly by sql; by small.gguf before it learnt"
-    )
+    text = "of 120 new questions about a shop's database are answered rightly by sql; by small.gguf before it learnt"
     assert achievements(read_run(tmp_path)) == [Achievement("52.5%", text, "2.5%")]
 
 
@@ -51,7 +49,10 @@ def test_a_figure_of_zero_is_left_to_the_tables(tmp_path: Path) -> None:
     put(tmp_path / "recipe.json", {"stages": {"base": {}, "sql": {"parent": "base"}}})
     for stage in ("base", "sql"):
         put(tmp_path / "evals" / stage / "shop.json", shop(0.0))
-        put(tmp_path / "evals" / stage / "first_steps.json", {"results": {"pass_at_k": {"1": 0.0}, "num_passed": 0, "num_problems": 24}})
+        put(
+            tmp_path / "evals" / stage / "first_steps.json",
+            {"results": {"pass_at_k": {"1": 0.0}, "num_passed": 0, "num_problems": 24}},
+        )
     assert achievements(read_run(tmp_path)) == []
     assert "0 of 24" in write_report(tmp_path).read_text()
 
