@@ -133,8 +133,8 @@ def test_the_model_that_a_run_begins_with_is_measured_too(
 
 
 def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
-    with pytest.raises(ChakuError, match="the checkpoint of model.path, which is not given"):
+    with pytest.raises(ChakuError, match=r"the checkpoint of model\.path, which is not given"):
         load_recipe(recipe, ['evals.stages=["model"]'])
     recipe.write_text(recipe.read_text().replace("[stages.base]", "[stages.model]").replace('"base"', '"model"'))
-    with pytest.raises(ChakuError, match="stages.model: the name means model.path"):
+    with pytest.raises(ChakuError, match=r"stages\.model: the name means model\.path"):
         load_recipe(recipe)
