@@ -18,7 +18,7 @@ _HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.jinja", "LIC
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """A model directory or GGUF file as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
+    """A model directory or GGUF file as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into its cache.
 
     Raises ChakuError for what is neither, for an architecture that is not known (before its weights are downloaded),
     and when the download fails.
