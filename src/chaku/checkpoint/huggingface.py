@@ -17,7 +17,9 @@ from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 def load_config(directory: Path) -> LlamaConfig:
     """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a family we know."""
     if not (directory / "config.json").is_file():
-        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; name a model directory")
+        files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
+        advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
+        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; {advice}")
     return config_from_json(read_json(directory / "config.json"), directory)
 
 

@@ -90,4 +90,4 @@ def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
 def base_fingerprint(recipe: Recipe) -> str:
     if recipe.model.path is None:
         return "random"
-    return sha256_checkpoint(open_checkpoint(recipe.model.path).directory)
+    return sha256_checkpoint(open_checkpoint(recipe.model.path).path)
