@@ -133,7 +133,7 @@ class _Header:
         size = path.stat().st_size
         if size == 0:
             raise ChakuError(f"{path} is empty; download it again")
-        self._data = memoryview(np.memmap(path, dtype=np.uint8, mode="r"))
+        self._data = np.memmap(path, dtype=np.uint8, mode="r").data
         self._check_beginning()
         num_tensors, num_pairs = self._number("<u8"), self._number("<u8")
         self._expect(num_pairs * _MIN_PAIR_BYTES + num_tensors * _MIN_TENSOR_BYTES)

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.gguf_read import read_gguf
-from chaku.checkpoint.huggingface import build_model, find_checkpoint, load_config
+from chaku.checkpoint.huggingface import build_model, load_config
+from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
@@ -54,11 +56,12 @@ def load_model(
 
     Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
     neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Quantised
-    weights of a GGUF file become `dtype`, or (None) float32. Raises
-    ChakuError for an architecture that is not known (before any weight is read) and for a missing, truncated or
+    weights of a GGUF file become `dtype`, or (None) float32. Raises ChakuError for an architecture that is not known
+    and for a model that is larger than the memory (before any weight is read), and for a missing, truncated or
     misshapen checkpoint, naming file and tensor.
     """
     opened = open_checkpoint(name, dtype)
+    check_memory(opened.config, opened.path, dtype, device, scheme)
     return build_model(opened.config, opened.tensors, opened.path, dtype, device, scheme)
 
 

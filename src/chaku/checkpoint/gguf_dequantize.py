@@ -33,6 +33,7 @@ def read_stored(stored: StoredTensor, dtype: torch.dtype | None, pairs: int = 0)
     mapped = np.memmap(stored.path, np.uint8, "c", stored.offset, (stored.num_bytes,))
     rows = mapped.reshape(prod(stored.shape[:-1]), -1)
     if pairs:
+        rows = mapped.reshape(stored.shape[0], -1)  # of a vector (a bias) as well
         if len(rows) % (2 * pairs):
             raise ChakuError(f"{stored.path}: {stored.name} has {len(rows)} rows, which are not {pairs} heads")
         rows = rows.reshape(pairs, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)

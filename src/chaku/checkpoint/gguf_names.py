@@ -22,7 +22,7 @@ _BACK = {theirs: ours for ours, theirs in (_LAYER | _OTHERS).items()}
 
 
 def to_gguf(name: str) -> str:
-    """GGUF's name of a tensor that Hugging Face calls `name`: model.layers.3.mlp.up_proj.weight: blk.3.ffn_up.weight."""
+    """GGUF's name of a tensor: model.layers.3.mlp.up_proj.weight is blk.3.ffn_up.weight."""
     module, _, leaf = name.rpartition(".")
     if module.startswith("model.layers."):
         _, _, layer, within = module.split(".", 3)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chaku.checkpoint.gguf_dequantize import read_stored
-from chaku.checkpoint.gguf_names import ARCHITECTURES, ROPE_FREQS, from_gguf, rotary_heads
+from chaku.checkpoint.gguf_names import ARCHITECTURES, from_gguf, rotary_heads
 from chaku.checkpoint.gguf_rope import read_rope_scaling
 from chaku.errors import ChakuError
 from chaku.gguf_file import GgufFile, read_gguf_file
@@ -71,9 +72,9 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
     if architecture not in ARCHITECTURES.values():
         known = ", ".join(sorted(set(ARCHITECTURES.values())))
         raise ChakuError(f"{path}: the architecture {architecture!r} is not one that chaku knows from GGUF ({known})")
-    for key, plain in _PLAIN_VALUES.items():
-        value = file.metadata.get(f"{architecture}.{key}", plain[0])
-        if value not in plain:
+    for key, allowed in _PLAIN_VALUES.items():
+        value = file.metadata.get(f"{architecture}.{key}", allowed[0])
+        if value not in allowed:
             raise ChakuError(f"{path}: {architecture}.{key} is {str(value)[:60]}, which chaku's Llama does not compute")
     shapes = {stored.name: stored.shape for stored in file.tensors}
     if "token_embd.weight" not in shapes:
@@ -96,7 +97,7 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         raise ChakuError(
             f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
         )
-    return LlamaConfig(
+    plain = LlamaConfig(
         vocab_size=shapes["token_embd.weight"][0],
         hidden_size=hidden_size,
         intermediate_size=_count(file, "feed_forward_length"),
@@ -106,7 +107,6 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         max_position_embeddings=context,
         rope_theta=_shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
         rms_norm_eps=_shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
-        rope_scaling=read_rope_scaling(file, context, head_dim),
         tie_word_embeddings="output.weight" not in shapes,
         bos_token_id=file.get("tokenizer.ggml.bos_token_id", int),
         eos_token_id=end_ids(file) or None,
@@ -116,6 +116,7 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         sliding_window=window,
         model_type="qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
     )
+    return replace(plain, rope_scaling=read_rope_scaling(file, plain))
 
 
 def end_ids(file: GgufFile) -> tuple[int, ...]:

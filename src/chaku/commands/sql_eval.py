@@ -92,7 +92,7 @@ def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter
         )
         trained = None
     else:
-        from chaku.checkpoint.huggingface import find_checkpoint
+        from chaku.checkpoint.find import find_checkpoint
         from chaku.inference.load import load_engine
 
         trained = trained_prompt(find_checkpoint(options.model))

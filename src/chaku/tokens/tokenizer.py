@@ -98,8 +98,8 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model`, SentencePiece's or Llama 3's, or a
-        GGUF file.
+        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's), or
+        a GGUF file.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
         `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
