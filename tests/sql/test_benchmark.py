@@ -73,16 +73,17 @@ def test_scores_come_with_intervals_by_hardness_and_with_what_they_rest_on(quest
     assert results["ex"] == pytest.approx(2 / 3)
     assert results["interval_95"] == pytest.approx([0.2077, 0.9385], abs=1e-4)  # Wilson's of 2 of 3
     assert results["by_hardness"]["easy"]["scored"] == 3
-    assert results["counts"]["not_asked"] == results["counts"]["not_scored"] == 1
+    assert (results["counts"]["no_database"], results["counts"]["not_asked"]) == (1, 0)
+    assert results["em"] == results["ex"]  # of the same questions
     assert results["test_suite"] is None
     about = results["manifest"]
     assert about["prompt_form"] == "compact, linked"
     assert (about["grammar"], about["num_samples"], about["temperature"]) == (False, 1, 0.0)
     assert len(about["model_sha256"]) == len(about["data_sha256"]) == 64
     lines = results_in_lines(results)
-    assert "all its questions (prompts: compact, linked, without grammar, greedy)" in lines[0]
+    assert "3 questions (prompts: compact, linked, without grammar, greedy)" in lines[0]
     assert lines[-2].split()[:6] == ["all", "3", "66.7%", "20.8%", "to", "93.9%"]
-    assert lines[-1] == "not scored: 1, not asked: 1"
+    assert lines[-1] == "left out, as their databases are not at hand: 1"
 
 
 def test_a_killed_run_goes_on_where_it_was(questions, knowing, tmp_path):
@@ -111,11 +112,12 @@ def test_two_runs_compare_question_by_question(questions, knowing, engine, tmp_p
 
 
 def test_a_sample_is_plain_seeded_and_whole_where_it_is_large_enough():
-    assert choose(5, None, 0) == choose(5, 9, 0) == [0, 1, 2, 3, 4]
-    assert choose(1034, 40, 7) == choose(1034, 40, 7) != choose(1034, 40, 8)
-    assert len(set(choose(1034, 40, 7))) == 40
+    whole = list(range(1034))
+    assert choose(whole, None, 0) == choose(whole, 2000, 0) == whole
+    assert choose(whole, 40, 7) == choose(whole, 40, 7) != choose(whole, 40, 8)
+    assert len(set(choose(whole, 40, 7))) == 40
     with pytest.raises(ChakuError, match="--limit is 0"):
-        choose(5, 0, 0)
+        choose(whole, 0, 0)
 
 
 def test_the_command_asks_a_checkpoint_as_it_learnt(questions, engine, tmp_path, capsys):

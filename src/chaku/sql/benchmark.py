@@ -47,7 +47,11 @@ def run_benchmark(
     question, as `chaku eval compare` reads it. Without `out` nothing is kept. `num_variants`: of each database, for
     test-suite EX; 0 leaves it out. Raises ChakuError when OUT holds predictions that were made otherwise.
     """
-    indices = choose(len(questions.examples), limit, seed)
+    askable, missing = questions.askable()
+    if missing:
+        without = len(questions.examples) - len(askable)
+        say(f"{without} questions are left out, as their databases are not at hand: {', '.join(missing)}")
+    indices = choose(askable, limit, seed)
     prompt = PromptSettings(**{**asdict(prompt), "max_tokens": min(prompt.max_tokens, writer.max_prompt_tokens)})
     record = {
         **versions(),
@@ -62,6 +66,7 @@ def run_benchmark(
         "query_timeout": asking.timeout,
         "seed": seed,
         "limit": limit,
+        "num_questions": len(indices),
         "data_sha256": questions.sha256,
         "tables_sha256": sha256_file(questions.tables) if questions.tables else None,
     }
@@ -83,13 +88,11 @@ def run_benchmark(
     return results
 
 
-def choose(number: int, limit: int | None, seed: int) -> list[int]:
-    """The places of the questions that are asked, in order. Raises ChakuError for a limit below 1."""
+def choose(indices: Sequence[int], limit: int | None, seed: int) -> list[int]:
+    """The questions that are asked, in order. Raises ChakuError for a limit below 1."""
     if limit is not None and limit < 1:
         raise ChakuError(f"--limit is {limit}; it must be at least 1")
-    if limit is None or limit >= number:
-        return list(range(number))
-    return sorted(random.Random(seed).sample(range(number), limit))
+    return list(indices) if limit is None else sorted(random.Random(seed).sample(indices, min(limit, len(indices))))
 
 
 def _prompt_form(prompt: PromptSettings, writer: EngineWriter | EndpointWriter) -> str:
@@ -149,6 +152,7 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
         "by_hardness": levels,
         "counts": {
             **scores["counts"],
+            "no_database": len(questions.examples) - len(questions.askable()[0]),
             "not_asked": len(not_asked),
             "asked_again": sum(each.asked_again for each in predictions),
         },
@@ -186,7 +190,9 @@ def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, 
 def results_in_lines(results: Mapping[str, Any]) -> list[str]:
     """A line of how it was asked, and the table of scores by hardness, for a terminal."""
     about, counts = results["manifest"], results["counts"]
-    limit = f"a random sample of {counts['questions']} questions" if about["limit"] else "all its questions"
+    limit = (
+        f"a random sample of {counts['questions']} questions" if about["limit"] else f"{counts['questions']} questions"
+    )
     how = [f"prompts: {about['prompt_form']}", "under the grammar" if about["grammar"] else "without grammar"]
     how += [f"{about['num_samples']} samples and a vote" if about["num_samples"] > 1 else "greedy"]
     how += ["repaired"] if about["repair"] else []
@@ -202,6 +208,7 @@ def results_in_lines(results: Mapping[str, Any]) -> list[str]:
         others = "".join("-".rjust(20) if row[name] is None else f"{row[name]:>20.1%}" for name in shown[1:])
         lines.append(f"{level:10}{row['scored']:>8}{row['ex']:>8.1%}{interval:>20}{others}")
     said = {"failed": "failed to run", "empty_against_empty": "right with no rows", "not_scored": "not scored",
-            "not_asked": "not asked", "asked_again": "asked again"}  # fmt: skip
+            "not_asked": "not asked", "asked_again": "asked again",
+            "no_database": "left out, as their databases are not at hand"}  # fmt: skip
     lines.append(", ".join(f"{words}: {counts[name]}" for name, words in said.items() if counts[name]))
     return [line for line in lines if line]

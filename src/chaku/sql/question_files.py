@@ -34,6 +34,12 @@ class QuestionFile:
         """Of the questions, their gold queries and databases' names."""
         return sha256_json([[each.question, each.query, each.database, each.evidence] for each in self.examples])
 
+    def askable(self) -> tuple[list[int], list[str]]:
+        """The places of the questions whose databases are there, and the names of the databases that are not."""
+        there = {each.database: database_file(self.databases, each.database).is_file() for each in self.examples}
+        indices = [index for index, each in enumerate(self.examples) if there[each.database]]
+        return indices, [name for name, is_there in there.items() if not is_there]
+
 
 def find_questions(questions: Path, databases: Path | None = None, tables: Path | None = None) -> QuestionFile:
     """The questions of a file, or of a folder of $CHAKU_BENCHMARKS ("spider"); what is not given is looked for.
