@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku.commands import chat, instruct
+from chaku.commands import chat, instruct, models
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
 from chaku.console import set_quiet
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
 
 QUANTIZED = ("int8", "int4")
-MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
+MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
+    models.add_commands(verbs, common)
     chat.add_commands(verbs, common)
     instruct.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
@@ -116,7 +117,11 @@ def _parser() -> argparse.ArgumentParser:
     sql.add_commands(verbs, common)
 
     report = verbs.add_parser("report", parents=[common], help="write a run's report.html again")
-    report.add_argument("run", type=Path)
+    report.add_argument("run", type=Path, help="the directory of a run")
+    report.add_argument(
+        "--beside", type=Path, nargs="+", default=[], metavar="RUN", help="other runs, whose figures are shown too"
+    )
+    report.add_argument("--open", action="store_true", help="open the report in a browser")
     report.set_defaults(command=_report)
 
     sandbox_commands.add_commands(verbs, common)
@@ -142,10 +147,18 @@ def _run(options: argparse.Namespace) -> None:
     from chaku.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.overrides)
-    report = run_recipe(recipe, options.out or Path("runs") / recipe.name)
-    print(report)
-    if options.open and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+    directory = options.out or Path("runs") / recipe.name
+    _show_report(run_recipe(recipe, directory), directory, options.open)
+
+
+def _show_report(report: Path, run: Path, in_browser: bool) -> None:
+    from chaku.pipeline.try_it import read_commands
+
+    if in_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
         webbrowser.open(report.resolve().as_uri())
+    print(report)
+    for command in read_commands(run):
+        print(f"\n# {command.about}\n{command.command}")
 
 
 def _corpus_build(options: argparse.Namespace) -> None:
@@ -265,9 +278,10 @@ def _inspect(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from chaku.report import write_report
 
-    if not options.run.is_dir():
-        raise ChakuError(f"{options.run} is not a run directory")
-    print(write_report(options.run))
+    for run in (options.run, *options.beside):
+        if not run.is_dir():
+            raise ChakuError(f"{run} is not a run directory")
+    _show_report(write_report(options.run, options.beside), options.run, options.open)
 
 
 def _doctor(options: argparse.Namespace) -> None:

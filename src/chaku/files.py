@@ -24,11 +24,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush(temporary)
-            temporary.replace(path)
-            _flush(path.parent)
+            put_in_place(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Flush a finished file or directory to disk and give it its name; a file that was there before is replaced."""
+    for file in temporary.rglob("*") if temporary.is_dir() else [temporary]:
+        if file.is_file():
+            _flush(file)
+    temporary.replace(path)
+    _flush(path.parent)
 
 
 @contextmanager
@@ -46,14 +53,10 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _flush(file)
             shutil.rmtree(old, ignore_errors=True)
             if path.exists():
                 path.rename(old)
-            temporary.rename(path)
-            _flush(path.parent)
+            put_in_place(temporary, path)
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

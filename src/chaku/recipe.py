@@ -25,6 +25,7 @@ from chaku.training.trainer import batch_rows, num_steps
 IN_RUN = "{run}/"  # begins the path of a set that the run itself makes
 MADE = IN_RUN + "instruct/"  # while its stages go on
 SHOP = IN_RUN + "shop/"
+BASE_MODEL = "model"  # in evals.stages: the checkpoint of model.path, before any stage
 
 
 @dataclass(frozen=True)
@@ -263,8 +264,12 @@ def _check(recipe: Recipe, where: str) -> None:
     _check_instruct(recipe, where)
     if shop_stages(recipe) and recipe.shop is None:
         raise ChakuError(f"{where}: stages.{shop_stages(recipe)[0]} learns about the shop, and there is no [shop]")
+    if BASE_MODEL in recipe.stages:
+        raise ChakuError(f"{where}: stages.{BASE_MODEL}: the name means model.path in evals.stages; choose another")
     for name in recipe.evals.stages:
-        if name not in recipe.stages:
+        if name == BASE_MODEL and recipe.model.path is None:
+            raise ChakuError(f"{where}: evals.stages names {name!r}, the checkpoint of model.path, which is not given")
+        if name not in recipe.stages and name != BASE_MODEL:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
     for name in recipe.evals.benchmarks:
         if name not in HELDOUT_MEASURES and name not in BENCHMARKS:

@@ -14,7 +14,6 @@ from chaku import ChakuError
 from chaku.checkpoint import convert as convert_module
 from chaku.checkpoint.convert import convert, in_words
 from chaku.checkpoint.formats import load_model
-from chaku.checkpoint.huggingface import find_checkpoint
 from chaku.checkpoint.inspect import in_lines, inspect
 from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main
@@ -139,43 +138,6 @@ def test_the_commands(checkpoint, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["format"] == "meta"
     assert main(["convert", str(checkpoint), str(tmp_path / "meta"), "--to", "hf"]) == 2
     assert "exists" in capsys.readouterr().err
-
-
-def test_hub_ids(checkpoint, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    asked = []
-
-    def download(name, allow_patterns):
-        asked.append((name, allow_patterns))
-        return str(checkpoint)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["config.json", "pytorch_model.bin"])
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert find_checkpoint("someone/some-model") == checkpoint
-    assert [name for name, _ in asked] == ["someone/some-model"] * 2
-    assert asked[0][1] == ["config.json"]
-    assert "pytorch_model*.bin*" in asked[1][1]
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["params.json", "consolidated.00.pth"])
-    find_checkpoint("someone/some-model")
-    assert "consolidated.*.pth" in asked[2][1]
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name: ["config.json", "model-1.safetensors"])
-    assert str(find_checkpoint("hf")) == "hf"
-    assert str(find_checkpoint("./nothing/here")) == "nothing/here"
-
-    (checkpoint / "config.json").write_text('{"model_type": "mamba"}')
-    asked.clear()
-    with pytest.raises(ChakuError, match="'mamba' is not one that chaku knows"):
-        find_checkpoint("someone/some-model")
-    assert [patterns for _, patterns in asked] == [["config.json"]]
-
-    def fail(name):
-        raise OSError("no such repository\nmore")
-
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", fail)
-    with pytest.raises(ChakuError, match=r"the Hub has not given it: no such repository$"):
-        find_checkpoint("someone/some-model")
 
 
 def test_merge(checkpoint, tmp_path, capsys):

@@ -84,3 +84,57 @@ def test_what_is_learnt_about_the_shop_needs_a_shop(recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("[shop]\nnum_train = 40\nnum_dev = 6\n", ""))
     with pytest.raises(ChakuError, match=r"stages.sql learns about the shop, and there is no \[shop\]"):
         load_recipe(recipe)
+
+
+FINE_TUNE = """
+name = "fine-tunes"
+num_threads = 1
+
+[model]
+path = "MODEL"
+
+[shop]
+num_train = 40
+num_dev = 6
+chinese = false
+
+[sets]
+shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+
+[stages.sql]
+mixture = { shop = 1.0 }
+sequence_length = 512
+lora = { rank = 4, alpha = 8 }
+training = { tokens = 1024, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
+
+[evals]
+stages = ["model"]
+benchmarks = ["first_steps"]
+max_tokens = 4
+"""
+
+
+def test_the_model_that_a_run_begins_with_is_measured_too(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(recipe), "--out", str(tmp_path / "made")]) == 0
+    fine_tune = tmp_path / "fine-tune.toml"
+    fine_tune.write_text(FINE_TUNE.replace("MODEL", str(tmp_path / "made" / "stages" / "base")))
+    run = tmp_path / "run"
+    assert main(["run", str(fine_tune), "--out", str(run)]) == 0
+    before, after = (read_json(run / "evals" / stage / "shop.json") for stage in ("model", "sql"))
+    assert before["manifest"]["model_sha256"] != after["manifest"]["model_sha256"]
+    assert [row["stage"] for row in read_json(run / "samples.json")] == ["model", "model", "model"]
+    assert (run / "stages" / "sql" / "adapter" / "adapter_config.json").is_file()
+    assert (run / "shop" / "train.jsonl").read_text().isascii()
+    capsys.readouterr()
+    assert main(["run", str(fine_tune), "--out", str(run)]) == 0
+    assert "execution accuracy" not in capsys.readouterr().err
+
+
+def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
+    with pytest.raises(ChakuError, match=r"the checkpoint of model\.path, which is not given"):
+        load_recipe(recipe, ['evals.stages=["model"]'])
+    recipe.write_text(recipe.read_text().replace("[stages.base]", "[stages.model]").replace('"base"', '"model"'))
+    with pytest.raises(ChakuError, match=r"stages\.model: the name means model\.path"):
+        load_recipe(recipe)

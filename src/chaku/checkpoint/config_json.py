@@ -100,7 +100,10 @@ def _scaling_to_json(scaling: RopeScaling | None) -> dict[str, Any] | None:
         fields |= {"low_freq_factor": scaling.low_freq_factor, "high_freq_factor": scaling.high_freq_factor}
     if scaling.rope_type == "yarn":
         fields |= {"beta_fast": scaling.beta_fast, "beta_slow": scaling.beta_slow, "truncate": scaling.truncate}
-        fields |= {} if scaling.attention_factor is None else {"attention_factor": scaling.attention_factor}
+    if scaling.factors is not None:
+        fields |= {"short_factor": list(scaling.factors), "long_factor": list(scaling.factors)}
+    if scaling.attention_factor is not None:
+        fields["attention_factor"] = scaling.attention_factor
     return fields
 
 
@@ -108,8 +111,10 @@ def _scaling_from_json(rope: dict[str, Any], max_positions: int, where: str) -> 
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind == "default":
         return None
-    if kind not in ("linear", "llama3", "yarn"):
-        raise ChakuError(f"{where}: rotary scaling {kind!r} is not supported; linear, llama3 and yarn are")
+    if kind not in ("linear", "llama3", "yarn", "longrope"):
+        raise ChakuError(f"{where}: rotary scaling {kind!r} is not supported; linear, llama3, yarn and longrope are")
+    if kind == "longrope":
+        return _longrope_from_json(rope, max_positions, where)
     if rope.get("mscale") or rope.get("mscale_all_dim"):
         raise ChakuError(f"{where}: rotary scaling with mscale (DeepSeek V2 and later) is not supported")
     names = ("low_freq_factor", "high_freq_factor", "beta_fast", "beta_slow", "attention_factor", "truncate")
@@ -119,3 +124,14 @@ def _scaling_from_json(rope: dict[str, Any], max_positions: int, where: str) -> 
         return RopeScaling(kind, float(rope["factor"]), original, **given)
     except KeyError as error:
         raise ChakuError(f"{where}: rotary scaling lacks {error}") from None
+
+
+def _longrope_from_json(rope: dict[str, Any], max_positions: int, where: str) -> RopeScaling:
+    short, long = rope.get("short_factor"), rope.get("long_factor")
+    if not short or short != long or rope.get("attention_factor") is None:
+        raise ChakuError(
+            f"{where}: longrope is supported with an attention_factor and the same factors for short and long texts"
+        )
+    original = rope.get("original_max_position_embeddings") or max_positions
+    factor, attention = float(rope.get("factor") or 1.0), float(rope["attention_factor"])
+    return RopeScaling("longrope", factor, original, attention_factor=attention, factors=tuple(map(float, short)))

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model, open_checkpoint
-from chaku.checkpoint.gguf import read_gguf, write_gguf
-from chaku.checkpoint.huggingface import build_model, find_checkpoint, save_config, save_model
+from chaku.checkpoint.gguf_write import write_gguf
+from chaku.checkpoint.huggingface import build_model, save_config, save_model
 from chaku.checkpoint.meta import write_meta
 from chaku.checkpoint.peft import load_adapter
 from chaku.checkpoint.weights import write_tensors
@@ -20,7 +21,7 @@ from chaku.files import atomic_directory, atomic_file
 from chaku.model import LlamaConfig
 from chaku.model.lora import merge_lora
 from chaku.tokens.sentencepiece import write_sentencepiece
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
 
 Format = Literal["hf", "meta", "gguf"]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -52,7 +53,7 @@ def convert(
     if dtype is not None and dtype not in DTYPES:
         raise ChakuError(f"--dtype {dtype} is not one of {', '.join(DTYPES)}")
     opened = open_checkpoint(source)
-    tokenizer = _tokenizer(opened.directory)
+    tokenizer = _tokenizer(opened.path)
     wanted = DTYPES.get(dtype or "")
     stored: set[torch.dtype] = set()
 
@@ -69,7 +70,7 @@ def convert(
             save_config(opened.config, directory, min(stored, key=str))
         if tokenizer is not None:
             tokenizer.save(directory)
-        _copy_kept(opened.directory, directory)
+        _copy_kept(opened.path, directory)
         if to == "meta" and tokenizer is not None and not (directory / "tokenizer.model").exists():
             if tokenizer.definition["model"].get("byte_fallback"):
                 write_sentencepiece(tokenizer, directory / "tokenizer.model")
@@ -85,27 +86,36 @@ def convert(
 
 def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict[str, Any]:
     opened = open_checkpoint(source)
-    tokenizer = _tokenizer(opened.directory)
+    tokenizer = _tokenizer(opened.path)
     if tokenizer is None:
-        raise ChakuError(f"{opened.directory} has no tokenizer, which a GGUF file needs; put tokenizer.json there")
+        raise ChakuError(f"{opened.path} has no tokenizer, which a GGUF file needs; put tokenizer.json there")
     with atomic_file(target) as temporary:
-        write_gguf(opened.config, opened.tensors, tokenizer, temporary, dtype=dtype, name=opened.directory.name)
+        write_gguf(
+            opened.config,
+            opened.tensors,
+            tokenizer,
+            temporary,
+            dtype=dtype,
+            name=opened.path.name.removesuffix(".gguf"),
+        )
         result: dict[str, Any] = {"target": str(target), "format": "gguf", "parameters": opened.config.num_parameters}
         if verify:
-            result |= _compare(source, opened.config, read_gguf(temporary, opened.config), dtype)
+            written = open_checkpoint(temporary)
+            result |= _compare(source, written.config, written.tensors, dtype)
     return result
 
 
 def _copy_kept(source: Path, target: Path) -> None:
-    for pattern in _KEPT:
+    """Nothing is copied from beside a GGUF file: the files there may belong to other models."""
+    for pattern in _KEPT if source.is_dir() else ():
         for file in source.glob(pattern):
             shutil.copyfile(file, target / file.name)
 
 
-def _tokenizer(directory: Path) -> Tokenizer | None:
-    if any((directory / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
-        return Tokenizer.load(directory)
-    say(f"{directory} has no tokenizer.json or tokenizer.model: only weights and configuration are converted")
+def _tokenizer(path: Path) -> Tokenizer | None:
+    if has_tokenizer(path):
+        return Tokenizer.load(path)
+    say(f"{path} has no tokenizer.json or tokenizer.model: only weights and configuration are converted")
     return None
 
 
@@ -119,9 +129,9 @@ def _compare(
     """
     opened = open_checkpoint(source)
     ids = torch.randint(0, opened.config.vocab_size, SAMPLE, generator=torch.Generator().manual_seed(0))
-    model = build_model(opened.config, opened.tensors, opened.directory)
+    model = build_model(opened.config, opened.tensors, opened.path)
     computed_in = model.lm_head.weight.dtype
-    before = model.eval()(ids).float()
+    before = model.to(computed_in).eval()(ids).float()
     del model
     after = build_model(config, tensors, Path("the written copy"), computed_in).eval()(ids).float()
     difference = float((before - after).abs().max() / before.abs().max())
@@ -141,16 +151,16 @@ def merge(base: str | Path, adapter: Path, target: Path) -> dict[str, Any]:
     """
     if target.exists():
         raise ChakuError(f"{target} exists; name a new path, or remove it")
-    directory = find_checkpoint(base)
-    model = load_model(directory, dtype=None)
+    path = find_checkpoint(base)
+    model = load_model(path, dtype=None)
     load_adapter(model, adapter)
     merge_lora(model)
-    tokenizer = _tokenizer(directory)
+    tokenizer = _tokenizer(path)
     with atomic_directory(target) as temporary:
         save_model(model, temporary)
         if tokenizer is not None:
             tokenizer.save(temporary)
-        _copy_kept(directory, temporary)
+        _copy_kept(path, temporary)
     return {"target": str(target), "format": "hf", "parameters": model.config.num_parameters}
 
 

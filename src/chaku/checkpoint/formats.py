@@ -1,4 +1,4 @@
-"""A checkpoint in any format that chaku reads: Hugging Face's directory, Meta's directory, a Hub id."""
+"""A checkpoint in any format that chaku reads: Hugging Face's directory, Meta's directory, a GGUF file, a Hub id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,30 +7,42 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.huggingface import build_model, find_checkpoint, load_config
+from chaku.checkpoint.find import find_checkpoint
+from chaku.checkpoint.gguf_read import read_gguf
+from chaku.checkpoint.huggingface import build_model, load_config
+from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
+from chaku.gguf_file import gguf_files, is_gguf
 from chaku.model import Llama, LlamaConfig
 from chaku.model.quantization import Scheme
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors` come once, under Hugging Face's names, memory-mapped where the format allows."""
+    """`tensors` come once, under Hugging Face's names, memory-mapped where the format allows.
 
-    directory: Path
+    `path` is a directory or a GGUF file.
+    """
+
+    path: Path
     config: LlamaConfig
     tensors: Iterable[tuple[str, Tensor]]
 
 
-def open_checkpoint(name: str | Path) -> Checkpoint:
-    """Look at a checkpoint; no weight is read. Raises ChakuError for what is none, or not whole."""
-    directory = find_checkpoint(name)
-    if is_meta(directory):
-        return Checkpoint(directory, *read_meta(directory))
-    config = load_config(directory)
-    return Checkpoint(directory, config, read_tensors(weight_files(directory)))
+def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Checkpoint:
+    """Look at a checkpoint; no weight is read. Raises ChakuError for what is none, or not whole.
+
+    A GGUF file's quantised weights become `dtype`, or (None) float32; other weights are given as they are stored.
+    """
+    path = find_checkpoint(name)
+    if is_gguf(path):
+        return Checkpoint(path, *read_gguf(path, dtype))
+    if is_meta(path):
+        return Checkpoint(path, *read_meta(path))
+    config = load_config(path)
+    return Checkpoint(path, config, read_tensors(weight_files(path)))
 
 
 def load_model(
@@ -43,15 +55,18 @@ def load_model(
     """A model from any format. `dtype` None keeps the checkpoint's own; `scheme` quantises each tensor as it comes.
 
     Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
-    neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Raises
-    ChakuError for an architecture that is not known (before any weight is read) and for a missing, truncated or
+    neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Quantised
+    weights of a GGUF file become `dtype`, or (None) float32. Raises ChakuError for an architecture that is not known
+    and for a model that is larger than the memory (before any weight is read), and for a missing, truncated or
     misshapen checkpoint, naming file and tensor.
     """
-    opened = open_checkpoint(name)
-    return build_model(opened.config, opened.tensors, opened.directory, dtype, device, scheme)
+    opened = open_checkpoint(name, dtype)
+    check_memory(opened.config, opened.path, dtype, device, scheme)
+    return build_model(opened.config, opened.tensors, opened.path, dtype, device, scheme)
 
 
-def sha256_checkpoint(directory: Path) -> str:
+def sha256_checkpoint(path: Path) -> str:
     """The hash of a checkpoint's weight files."""
-    hashes = [sha256_file(path) for path in (meta_files if is_meta(directory) else weight_files)(directory)]
+    find_files = gguf_files if is_gguf(path) else meta_files if is_meta(path) else weight_files
+    hashes = [sha256_file(file) for file in find_files(path)]
     return hashes[0] if len(hashes) == 1 else sha256_json(hashes)

@@ -13,41 +13,13 @@ from chaku.files import read_json, write_json
 from chaku.model import Llama, LlamaConfig
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
-# What a model directory holds that is of use here; a Hub repository may hold the weights again in other formats.
-_HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
-
-
-def find_checkpoint(name: str | Path) -> Path:
-    """A model directory as it is, or a Hub id ("codellama/CodeLlama-7b-hf"), downloaded into the Hub's cache.
-
-    Raises ChakuError for what is neither, for an architecture that is not known (before its weights are downloaded),
-    and when the download fails.
-    """
-    path = Path(name)
-    parts = str(name).split("/")
-    if path.exists() or len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~"):
-        return path
-    try:
-        from huggingface_hub import list_repo_files, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError
-    except ImportError:
-        raise ChakuError(f"{name} is not a directory; to load it from the Hub: pip install 'chaku[hub]'") from None
-    try:
-        files = list_repo_files(str(name))
-        weights = ["consolidated.*.pth"]  # Meta's
-        if "config.json" in files:
-            load_config(Path(snapshot_download(str(name), allow_patterns=["config.json"])))
-            weights = [] if any(each.startswith("model") for each in files) else ["pytorch_model*.bin*"]
-        return Path(snapshot_download(str(name), allow_patterns=[*_HUB_FILES, *weights]))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ChakuError(f"{name} is not a directory, and the Hub has not given it: {reason}") from error
-
 
 def load_config(directory: Path) -> LlamaConfig:
     """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a family we know."""
     if not (directory / "config.json").is_file():
-        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; name a model directory")
+        files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
+        advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
+        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; {advice}")
     return config_from_json(read_json(directory / "config.json"), directory)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from chaku.checkpoint.formats import open_checkpoint
 from chaku.checkpoint.meta import is_meta
 from chaku.console import short
+from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.model import LlamaConfig
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
 
 # Bytes of a weight in the layers' matrices; embeddings and output stay in 16 bits when those are quantised.
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "4-bit": 0.5}
@@ -25,10 +26,10 @@ _LICENCES = {
 def inspect(name: str | Path) -> dict[str, Any]:
     """A flat description of a checkpoint; sizes in bytes. Raises ChakuError for what is no checkpoint."""
     opened = open_checkpoint(name)
-    config, directory = opened.config, opened.directory
+    config, path = opened.config, opened.path
     return {
-        "path": str(directory),
-        "format": "meta" if is_meta(directory) else "hf",
+        "path": str(path),
+        "format": "gguf" if is_gguf(path) else "meta" if is_meta(path) else "hf",
         "family": config.model_type,
         "parameters": config.num_parameters,
         "layers": config.num_hidden_layers,
@@ -43,8 +44,8 @@ def inspect(name: str | Path) -> dict[str, Any]:
         "rope_scaling": vars(config.rope_scaling) if config.rope_scaling else None,
         "weights_bytes": memory(config),
         "cache_bytes_per_token": 2 * 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim,
-        "special_tokens": _special_tokens(directory),
-        "licence": _licence(directory),
+        "special_tokens": _special_tokens(path),
+        "licence": read_gguf_file(path).get("general.license", str) if is_gguf(path) else _licence(path),
     }
 
 
@@ -73,10 +74,10 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.2f} MB"
 
 
-def _special_tokens(directory: Path) -> dict[str, int | None]:
-    if not any((directory / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
+def _special_tokens(path: Path) -> dict[str, int | None]:
+    if not has_tokenizer(path):
         return {}
-    tokenizer = Tokenizer.load(directory)
+    tokenizer = Tokenizer.load(path)
     ids = {
         "bos": tokenizer.bos_id,
         "eos": tokenizer.eos_id,

@@ -58,7 +58,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
     count_tokens = None
     if options.tokenizer:
-        from chaku.checkpoint.huggingface import find_checkpoint
+        from chaku.checkpoint.find import find_checkpoint
         from chaku.tokens.tokenizer import Tokenizer
 
         tokenizer = Tokenizer.load(find_checkpoint(options.tokenizer))

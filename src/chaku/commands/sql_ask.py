@@ -102,7 +102,7 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
             endpoint = Endpoint(options.endpoint, options.endpoint_model, chat=True)
             writer = EndpointWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed)
         else:
-            from chaku.checkpoint.huggingface import find_checkpoint
+            from chaku.checkpoint.find import find_checkpoint
             from chaku.inference.load import load_engine
             from chaku.sql.example_prompts import trained_prompt
 

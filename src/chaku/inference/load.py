@@ -1,7 +1,7 @@
 """A checkpoint ready to write."""
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model
-from chaku.checkpoint.huggingface import find_checkpoint
 from chaku.inference.engine import Engine
 from chaku.model.quantization import Scheme
 from chaku.tokens.tokenizer import Tokenizer

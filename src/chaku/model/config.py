@@ -13,26 +13,30 @@ class RopeScaling:
 
     "linear" divides positions by `factor` (position interpolation, arXiv 2306.15595). "llama3" (Llama 3.1's released
     code) and "yarn" (arXiv 2309.00071) divide only the slow frequencies, measured by their rotations within
-    `original_max_position_embeddings`; the other fields say where slow begins and ends.
+    `original_max_position_embeddings`; the other fields say where slow begins and ends. "longrope" (arXiv 2402.13753)
+    divides each frequency by its own number; chaku has it with one set of numbers for short and long texts.
     """
 
-    rope_type: Literal["linear", "llama3", "yarn"]
+    rope_type: Literal["linear", "llama3", "yarn", "longrope"]
     factor: float
     original_max_position_embeddings: int | None = None
     low_freq_factor: float = 1.0  # llama3
     high_freq_factor: float = 4.0  # llama3
     beta_fast: float = 32.0  # yarn
     beta_slow: float = 1.0  # yarn
-    attention_factor: float | None = None  # yarn
+    attention_factor: float | None = None  # yarn, longrope
     truncate: bool = True  # yarn: the limits are whole dimensions
+    factors: tuple[float, ...] | None = None  # longrope: one for each pair of dimensions
 
     def __post_init__(self) -> None:
         if self.rope_type != "linear" and not self.original_max_position_embeddings:
             raise ChakuError(f"{self.rope_type} rotary scaling needs original_max_position_embeddings")
+        if (self.rope_type == "longrope") != (self.factors is not None):
+            raise ChakuError("longrope rotary scaling, and no other, needs a factor for each pair of dimensions")
 
     @property
     def attention_scale(self) -> float:
-        """YaRN's factor of queries and keys: as given, or 0.1 ln(factor) + 1 (section 3.4)."""
+        """The factor of queries and keys: as given, or YaRN's 0.1 ln(factor) + 1 (section 3.4)."""
         if self.attention_factor is not None:
             return self.attention_factor
         return 0.1 * math.log(self.factor) + 1.0 if self.factor > 1 else 1.0

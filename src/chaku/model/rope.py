@@ -23,7 +23,7 @@ def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def rotary_frequencies(config: LlamaConfig, device: torch.device | None = None) -> tuple[Tensor, float]:
-    """Radians a position, (head_dim / 2,) float32, and the factor of cosines and sines (1 but for YaRN)."""
+    """Radians a position, (head_dim / 2,) float32, and the factor of cosines and sines (YaRN, LongRoPE; else 1)."""
     exponents = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float32) / config.head_dim
     frequencies = 1.0 / (config.rope_theta**exponents)
     scaling = config.rope_scaling
@@ -33,6 +33,8 @@ def rotary_frequencies(config: LlamaConfig, device: torch.device | None = None) 
         return frequencies / scaling.factor, 1.0
     if scaling.rope_type == "llama3":
         return _llama3(frequencies, scaling), 1.0
+    if scaling.factors is not None:
+        return frequencies / torch.tensor(scaling.factors, device=device), scaling.attention_scale
     return _yarn(frequencies, config, scaling), scaling.attention_scale
 
 

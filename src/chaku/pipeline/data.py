@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
-from chaku.checkpoint.huggingface import find_checkpoint
 from chaku.console import Bar, progress
 from chaku.corpus.build import build_corpus, show_summary
 from chaku.corpus.documents import read_documents
@@ -90,4 +90,4 @@ def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
 def base_fingerprint(recipe: Recipe) -> str:
     if recipe.model.path is None:
         return "random"
-    return sha256_checkpoint(open_checkpoint(recipe.model.path).directory)
+    return sha256_checkpoint(open_checkpoint(recipe.model.path).path)

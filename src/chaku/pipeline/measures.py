@@ -2,14 +2,16 @@
 
 import time
 
-from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
 from chaku.evals.stage import evaluate_stage
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
+from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.steps import Run
+from chaku.recipe import BASE_MODEL
 from chaku.sql.stage import ask_shop
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -18,14 +20,19 @@ COMPLETE_PROMPT = 'def read_lines(path):\n    """Return the lines of a file."""\
 INFILL_PROMPT = ("def largest(values):\n    best = None\n    for value in values:\n", "    return best\n")
 
 
+def checkpoint(run: Run, name: str) -> str:
+    """Where the weights of a stage are, or those of the base model by the name "model"."""
+    return run.recipe.model.path or "" if name == BASE_MODEL else str(run.directory / "stages" / name)
+
+
 def stage_engine(run: Run, name: str) -> Engine:
-    path = run.directory / "stages" / name
-    return Engine(load_model(path).to(run.device).eval(), Tokenizer.load(path))  # its own: it may know how to chat
+    """The engine of a stage, with the tokenizer that the stage saved: it may know how to chat."""
+    return load_engine(checkpoint(run, name))
 
 
 def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
     stages = run.recipe.stages
-    longest = max((stages[name].sequence_length for name in run.recipe.evals.stages), default=0)
+    longest = max((_training_length(run, name) for name in run.recipe.evals.stages if name in stages), default=0)
     for name in run.recipe.evals.stages:
         started = time.monotonic()
         done = evaluate_stage(
@@ -34,7 +41,7 @@ def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
             run.recipe.evals,
             run.directory / "corpus",
             run.directory / "evals" / name,
-            training_length=stages[name].sequence_length,
+            training_length=_training_length(run, name),
             longest_length=longest,
             fingerprint=fingerprints[name],
         )
@@ -42,11 +49,19 @@ def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
             run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
 
 
+def _training_length(run: Run, name: str) -> int:
+    if name in run.recipe.stages:
+        return run.recipe.stages[name].sequence_length
+    return open_checkpoint(checkpoint(run, name)).config.max_position_embeddings
+
+
 def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
-    """The stages that learnt about the shop, each after its parent, answer questions about it."""
+    """The stages that learnt about the shop answer questions about it, each after the model that it began with."""
     if (shop := run.recipe.shop) is None:
         return
-    for name in dict.fromkeys(each for stage in learnt for each in (run.recipe.stages[stage].parent, stage) if each):
+    base = BASE_MODEL if run.recipe.model.path else None
+    pairs = [(run.recipe.stages[stage].parent or base, stage) for stage in learnt]
+    for name in dict.fromkeys(name for pair in pairs for name in pair if name):
         started = time.monotonic()
         inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
         path = run.directory / "evals" / name / "shop.json"
@@ -67,7 +82,7 @@ def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) 
         [[completion]] = engine.generate([complete(tokenizer, COMPLETE_PROMPT)], params)
         about = {"stage": name, "fingerprint": fingerprints[name]}
         samples.append({**about, "kind": "complete", "prefix": COMPLETE_PROMPT, "text": completion.text})
-        if tokenizer.infilling is None or run.recipe.stages[name].infilling is None:
+        if tokenizer.infilling is None or (name in run.recipe.stages and run.recipe.stages[name].infilling is None):
             continue
         prefix, suffix = INFILL_PROMPT
         for mode in tokenizer.infilling.modes:

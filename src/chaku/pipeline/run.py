@@ -14,7 +14,8 @@ from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, giv
 from chaku.pipeline.measures import ask_about_shop, evaluate, stage_engine, write_samples
 from chaku.pipeline.stage import run_stage, stage_fields, stage_seed
 from chaku.pipeline.steps import Run, only_one
-from chaku.recipe import Recipe, shop_stages, stage_order, stage_shape
+from chaku.pipeline.try_it import write_commands
+from chaku.recipe import BASE_MODEL, Recipe, shop_stages, stage_order, stage_shape
 from chaku.report import write_report
 from chaku.sql.example_prompts import TRAINED_PROMPT
 from chaku.sql.stage import make_shop
@@ -59,6 +60,7 @@ def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None =
         evaluate(run, fingerprints)
         ask_about_shop(run, shop_stages(recipe), fingerprints)
         write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
+        write_commands(run, fingerprints)
         return write_report(directory)
 
 
@@ -70,7 +72,7 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
     conversations = {name: _encode_set(run, name, tokenizer) for name in all_chat_names(recipe)}
     base = base_shape(recipe, tokenizer)
     budgets = token_budgets(run, base)
-    fingerprints: dict[str, str] = {}
+    fingerprints = {BASE_MODEL: base_fingerprint(recipe)} if recipe.model.path else {}
     for name in stage_order(recipe):
         stage = recipe.stages[name]
         training = dataclasses.replace(stage.training, tokens=budgets[name], share=None, epochs=None)

@@ -1,36 +1,41 @@
 """The page: reads a run directory, writes report.html into it. One file, no script, nothing loaded from elsewhere."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
 import chaku
 from chaku.files import write_text
+from chaku.report.achieved import achieved_section
 from chaku.report.html import Html, element, join
 from chaku.report.material import corpus_section, timings_section
-from chaku.report.results import results_section, stage_results
+from chaku.report.results import results_section
 from chaku.report.run import Run, mapping, number, read_run
 from chaku.report.samples import samples_section
-from chaku.report.table import count, duration, fixed, percent, table, text_cell
+from chaku.report.table import count, duration, table, text_cell
 from chaku.report.training import curves_section, stages_section, tree_section
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
     """Write RUN_DIR/report.html from whatever the run has left there so far, and return its path.
 
+    `beside`: other run directories, whose figures stand under this run's with links to their own reports.
     Raises ChakuError when `run_dir` is not a directory or cannot be written; a missing or broken part is said in the
     page, never an error.
     """
     run_dir = Path(run_dir)
-    page = render(read_run(run_dir))
+    page = render(read_run(run_dir), [read_run(other) for other in beside])
     path = run_dir / "report.html"
     write_text(path, page)
     return path
 
 
-def render(run: Run) -> str:
+def render(run: Run, beside: Sequence[Run] = ()) -> str:
     """The whole page."""
     sections = (
+        ("achieved", "What was achieved", lambda run: achieved_section(run, beside)),
+        *([("commands", "Try it", _commands)] if run.commands else []),
         ("family", "Family tree", tree_section),
         ("curves", "Loss", curves_section),
         ("stages", "Stages", stages_section),
@@ -91,23 +96,6 @@ def _tiles(run: Run) -> Html:
     seconds = seconds or sum(number(stage.facts.get("seconds")) or 0.0 for stage in run.stages)
     if seconds:
         tiles.append((duration(seconds), "in all"))
-    for benchmark, path, label, written in (
-        ("bits_per_byte", ("overall", "bits_per_byte"), "bits per held-out byte, {}", fixed),
-        ("infilling", ("psm", "exact_match"), "lines infilled exactly, {}", percent),
-        ("first_steps", ("pass_at_k", "1"), "first steps pass@1, {}", percent),
-        ("humaneval", ("pass_at_k", "1"), "HumanEval pass@1, {}", percent),
-    ):
-        scores = {}
-        for stage, result in stage_results(run, benchmark).items():
-            value: object = result
-            for key in path:
-                value = mapping(value).get(key)
-            if (score := number(value)) is not None:
-                scores[stage] = score
-        if scores:
-            best = (min if benchmark == "bits_per_byte" else max)(scores, key=lambda stage: scores[stage])
-            equal = len(scores) > 1 and len(set(scores.values())) == 1
-            tiles.append((written(scores[best]), label.format("every stage" if equal else best)))
     return element(
         "div", [element("div", element("b", b), element("span", s), class_="tile") for b, s in tiles], class_="tiles"
     )
@@ -118,6 +106,20 @@ def _problems(run: Run) -> Html | None:
         return None
     items = [element("li", problem) for problem in run.problems]
     return element("div", "Parts of this run could not be read:", element("ul", items), class_="warning")
+
+
+def _commands(run: Run) -> Html:
+    """What a reader may copy into a terminal."""
+    shown = [
+        element(
+            "article",
+            element("header", str(command.get("about", ""))),
+            element("pre", element("code", str(command.get("command", "")))),
+            class_="sample",
+        )
+        for command in run.commands
+    ]
+    return join(shown)
 
 
 def _details(run: Run) -> Html:

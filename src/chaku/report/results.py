@@ -18,7 +18,7 @@ PAPER_NOTE = (
 
 
 def results_section(run: Run) -> Html:
-    """All benchmarks; one that has no result says so."""
+    """A part for each benchmark that has results; the others are named at the end."""
     parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
     sections: list[tuple[str, str, Callable[[Run, dict[str, dict[str, Any]]], Html]]] = [
         ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
@@ -34,19 +34,22 @@ def results_section(run: Run) -> Html:
     sections += [
         (name, f"{name}: programs that pass their tests", _programs) for name in run.evals if name not in known
     ]
+    not_run = []
     for benchmark, title, show in sections:
-        results = stage_results(run, benchmark)
-        parts.append(element("h3", title))
-        parts.append(show(run, results) if results or benchmark == "humaneval" else _not_run())
-        parts.append(_how_measured(run, benchmark))
+        if results := stage_results(run, benchmark):
+            parts += [element("h3", title), show(run, results), _how_measured(run, benchmark)]
+        else:
+            not_run.append(title)
+    if not_run:
+        parts.append(element("p", f"Not run: {'; '.join(not_run)}.", class_="absent"))
     return join(parts)
 
 
 def stage_results(run: Run, benchmark: str) -> dict[str, dict[str, Any]]:
-    """Stage name -> results, in the order of the family; a checkpoint that is no stage of the run comes last."""
+    """Stage name -> results: the model that the run began with, then the stages in the order of the family."""
     files = run.evals.get(benchmark, {})
-    order = [stage.name for stage in run.stages if stage.name in files]
-    order += [name for name in files if name not in order]
+    stages = [stage.name for stage in run.stages if stage.name in files]
+    order = [name for name in files if name not in stages] + stages
     # The results lie beside the manifest, or under "results".
     return {name: mapping(files[name].get("results")) or files[name] for name in order}
 
@@ -165,10 +168,8 @@ def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str,
 
 
 def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
-    """The paper's rows stand even when the benchmark, whose problems are a download, was not run."""
-    absent = None if results else element("p", "Not run. For comparison when it is:", class_="absent")
     note = "Greedy pass@1; each program runs in the sandbox."
-    return join([absent, _programs(run, results, paper.HUMANEVAL_PASS_AT_1), element("p", note, class_="note")])
+    return join([_programs(run, results, paper.HUMANEVAL_PASS_AT_1), element("p", note, class_="note")])
 
 
 def _how_measured(run: Run, benchmark: str) -> Html | None:
@@ -185,7 +186,3 @@ def _how_measured(run: Run, benchmark: str) -> Html | None:
     if not rows:
         return None
     return element("details", element("summary", "How it was measured"), table(["", "<stage", "<value"], rows))
-
-
-def _not_run() -> Html:
-    return element("p", "Not run.", class_="absent")

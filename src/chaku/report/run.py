@@ -32,15 +32,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences."""
+    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences.
+
+    `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: what a reader may try.
+    """
 
     directory: Path
     stages: list[Stage]
     evals: dict[str, dict[str, dict[str, Any]]]
+    base_model: str | None
     summary: dict[str, Any]
     budget: dict[str, Any]
     samples: list[dict[str, Any]]
     timings: list[dict[str, Any]]
+    commands: list[dict[str, Any]]
     problems: list[str]
 
     def ancestors(self, name: str | None) -> list[Stage]:
@@ -65,21 +70,25 @@ def read_run(directory: Path) -> Run:
         content = mapping(_read(path, directory, problems))
         if content:
             evals.setdefault(path.stem, {})[path.parent.name] = content
+    recipe = mapping(_read(directory / "recipe.json", directory, problems))
+    base_model = mapping(recipe.get("model")).get("path")
     return Run(
         directory=directory,
-        stages=_read_stages(directory, problems),
+        stages=_read_stages(directory, recipe, problems),
         evals=evals,
+        base_model=base_model if isinstance(base_model, str) else None,
         summary=mapping(_read(directory / "corpus" / "summary.json", directory, problems)),
         budget=mapping(_read(directory / "budget.json", directory, problems)),
         samples=records(_read(directory / "samples.json", directory, problems)),
         timings=records(_read(directory / "timings.json", directory, problems)),
+        commands=records(_read(directory / "commands.json", directory, problems)),
         problems=problems,
     )
 
 
-def _read_stages(directory: Path, problems: list[str]) -> list[Stage]:
+def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -> list[Stage]:
     """The stages of the recipe and of the run, each after its parent, siblings in the recipe's order."""
-    planned = _planned_parents(mapping(_read(directory / "recipe.json", directory, problems)))
+    planned = _planned_parents(recipe)
     names = dict.fromkeys(planned)
     names |= dict.fromkeys(p.name for p in sorted(directory.glob("stages/*")) if p.is_dir() and p.name[0] != ".")
     stages: dict[str, Stage] = {}

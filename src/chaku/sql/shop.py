@@ -147,16 +147,18 @@ def write_database(path: Path, seed: int = 1) -> None:
         connection.commit()
 
 
-def write_shop(directory: Path, *, seed: int = 1, num_train: int = 4000, num_dev: int = 300) -> dict[str, Any]:
+def write_shop(
+    directory: Path, *, seed: int = 1, num_train: int = 4000, num_dev: int = 300, chinese: bool = True
+) -> dict[str, Any]:
     """Write DIRECTORY/shop/shop.sqlite, train.jsonl and dev.jsonl (question, query, database); returns the counts.
 
     No query of dev is in train. A third of dev and more has a query structure that train has never; the rest has
-    wordings that train has never.
+    wordings that train has never. `chinese`: some questions are in Chinese.
     """
     with atomic_directory(directory) as temporary:
         database = temporary / "shop" / "shop.sqlite"
         write_database(database, seed)
-        train, dev = make_examples(database, seed=seed, num_train=num_train, num_dev=num_dev)
+        train, dev = make_examples(database, seed=seed, num_train=num_train, num_dev=num_dev, chinese=chinese)
         _write_examples(temporary / "train.jsonl", train)
         _write_examples(temporary / "dev.jsonl", dev)
     return {

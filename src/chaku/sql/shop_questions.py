@@ -270,9 +270,12 @@ _KEYWORDS = frozenset(
 
 
 def make_examples(
-    database: Path, *, seed: int, num_train: int, num_dev: int
+    database: Path, *, seed: int, num_train: int, num_dev: int, chinese: bool = True
 ) -> tuple[list[ShopExample], list[ShopExample]]:
-    """(train, dev): in random order, no question twice, each query run, with a result, and none of dev's in train."""
+    """(train, dev): in random order, no question twice, each query run, with a result, and none of dev's in train.
+
+    `chinese`: some questions are in Chinese.
+    """
     draw = Random(f"questions {seed}")
     held_out = {each for shape in SHAPES if shape.held_out for each in _structures(shape)}
     parts: dict[str, str] = {}  # of each query: none is on both sides
@@ -287,7 +290,7 @@ def make_examples(
                 if not _has_rows(connection, query):
                     continue
                 part = "structure" if structure(query) in held_out else parts.setdefault(query, _part(draw))
-                for wording in _wordings(shape, part, draw):
+                for wording in _wordings(shape, part, draw, chinese):
                     question = wording.format(**places)
                     if question not in asked:
                         asked.add(question)
@@ -329,14 +332,14 @@ def _structures(shape: Shape) -> set[str]:
     }
 
 
-def _wordings(shape: Shape, part: str, draw: Random) -> Iterator[str]:
+def _wordings(shape: Shape, part: str, draw: Random, chinese: bool) -> Iterator[str]:
     """One wording of a filled shape, and now and then a Chinese one; for "wording" the one that train has never."""
     *trained, last = shape.wordings
     if part == "wording":
         yield last
         return
     yield draw.choice(shape.wordings if part else trained)
-    if shape.chinese and draw.random() < 0.15:
+    if chinese and shape.chinese and draw.random() < 0.15:
         yield draw.choice(shape.chinese)
 
 

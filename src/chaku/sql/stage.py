@@ -23,12 +23,14 @@ CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: what a set names 
 class Shop:
     """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer.
 
-    The default has no room for all twelve tables: a prompt shows those that the question is about.
+    The default has no room for all twelve tables: a prompt shows those that the question is about. `chinese`: some
+    questions are in Chinese, which suits only a model whose pretraining had Chinese.
     """
 
     num_train: int = 6000
     num_dev: int = 120
     max_tokens: int = 256
+    chinese: bool = True
 
     @property
     def prompt(self) -> PromptSettings:
@@ -38,7 +40,7 @@ class Shop:
 
 def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
     """Write the shop's database, its questions, and conversations to train on, within the tokens of a sequence."""
-    write_shop(out, seed=seed, num_train=settings.num_train, num_dev=settings.num_dev)
+    write_shop(out, seed=seed, num_train=settings.num_train, num_dev=settings.num_dev, chinese=settings.chinese)
     counts = prepare(
         read_examples(out / "train.jsonl"),
         out,

@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.tokens.special import begin_template
 from chaku.tokens.tokenizer import Tokenizer, components
+from chaku.tokens.word_splitting import WordSplitting, byte_level
 
 
 class ByteLevelTokenizer(Tokenizer):
@@ -60,6 +62,47 @@ class ByteLevelTokenizer(Tokenizer):
 def is_byte_level(definition: dict[str, Any]) -> bool:
     """Whether a BPE `tokenizer.json` makes bytes of a text before it merges them."""
     return any(each.get("type") == "ByteLevel" for each in components(definition.get("pre_tokenizer")))
+
+
+def byte_level_definition(
+    vocab: dict[str, int],
+    merges: list[list[str]],
+    special: dict[str, int],
+    splitting: WordSplitting,
+    *,
+    defined: dict[str, int] | None = None,
+    bos: str | None = None,
+) -> dict[str, Any]:
+    """A byte-level `tokenizer.json`. `bos`, where there is one, is put before every text.
+
+    `defined`: pieces that are found in a text before anything else and are not special.
+    """
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    added = sorted([*special.items(), *(defined or {}).items()], key=lambda item: item[1])
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "content": piece, **flags, "special": piece in special} for piece, number in added
+        ],
+        "normalizer": {"type": "NFC"} if splitting.composes else None,
+        "pre_tokenizer": splitting.pre_tokenizer(),
+        "post_processor": None if bos is None else begin_template(bos, special[bos]),
+        "decoder": byte_level(False),
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": splitting.whole_words,
+            "vocab": vocab,
+            "merges": merges,
+        },
+    }
 
 
 def _byte_characters() -> dict[str, int]:

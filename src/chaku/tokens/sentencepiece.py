@@ -41,18 +41,14 @@ def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     special = {piece: number for piece, number in vocab.items() if model.is_control(number) or model.is_unknown(number)}
     defined = {pieces[number]: number for number, kind in enumerate(types) if kind == _USER_DEFINED}
     unmerged = {*special.values(), *defined.values()}
-    ranked: list[tuple[float, int, int, list[str]]] = []
-    for number, piece in enumerate(pieces):
-        if number in unmerged or model.is_byte(number):
-            continue
-        for cut in range(1, len(piece)):
-            left, right = vocab.get(piece[:cut]), vocab.get(piece[cut:])
-            if left is not None and right is not None and not {left, right} & unmerged:
-                ranked.append((-model.get_score(number), left, right, [piece[:cut], piece[cut:]]))
-    ranked.sort(key=lambda merge: merge[:3])
+    scores = {
+        number: model.get_score(number)
+        for number in range(len(pieces))
+        if number not in unmerged and not model.is_byte(number)
+    }
     bos, eos = pieces[model.bos_id()], pieces[model.eos_id()]
     space = bool(normalizer.get(_ADD_DUMMY_PREFIX, 1))
-    definition = llama_definition(vocab, [merge[3] for merge in ranked], special, defined, bos, space)
+    definition = llama_definition(vocab, merges_by_score(vocab, scores), special, defined, bos, space)
     return definition, {"bos_token": bos, "eos_token": eos}
 
 
@@ -82,6 +78,23 @@ def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
     normalizer.add_dummy_prefix = tokenizer.implicit_space
     with atomic_file(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def merges_by_score(vocab: dict[str, int], scores: dict[int, float]) -> list[list[str]]:
+    """Every way to make a piece of two others, in the order of the pieces' scores, which SentencePiece keeps instead.
+
+    `scores`: those of the pieces that are joined of others and may be joined.
+    """
+    ranked: list[tuple[float, int, int, list[str]]] = []
+    for piece, number in vocab.items():
+        if number not in scores:
+            continue
+        for cut in range(1, len(piece)):
+            left, right = vocab.get(piece[:cut]), vocab.get(piece[cut:])
+            if left in scores and right in scores:
+                ranked.append((-scores[number], left, right, [piece[:cut], piece[cut:]]))
+    ranked.sort(key=lambda merge: merge[:3])
+    return [merge[3] for merge in ranked]
 
 
 def piece_scores(tokenizer: Tokenizer) -> list[float]:

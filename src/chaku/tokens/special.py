@@ -67,6 +67,9 @@ FAMILIES = (
 )
 
 
+# A family that is not known by its tokens' names may name them in tokenizer_config.json, as GGUF's metadata does by id.
+FIM_TOKENS = ("fim_pre", "fim_suf", "fim_mid")
+
 # The other pieces that Code Llama's vocabulary has beside its four (ids 32000-32006, 32011-32015): steps by which
 # SentencePiece merges them, and EOT repeated. No training text holds them.
 CODE_LLAMA_LADDER = ("▁<SU", "▁<SUF", "▁<PRE", "▁<M", "▁<MID", "▁<E", "▁<EOT")
@@ -128,7 +131,7 @@ def find_special_tokens(
     adds = config.get("add_bos_token")
     if not isinstance(adds, bool):
         adds = bool(before) or "bos_token" not in config
-    infilling = _find_infilling(ids, eos)
+    infilling = _find_infilling(ids, eos, config)
     special = {each["id"] for each in definition["added_tokens"] if each["special"]} | {eos}
     special |= {bos} if bos is not None else set()
     if infilling is not None:
@@ -145,7 +148,7 @@ def find_special_tokens(
     )
 
 
-def _find_infilling(ids: Mapping[str, int], eos: int) -> InfillingTokens | None:
+def _find_infilling(ids: Mapping[str, int], eos: int, config: Mapping[str, Any]) -> InfillingTokens | None:
     for family in FAMILIES:
         if all(name is None or name in ids for name in (family.prefix, family.suffix, family.middle)):
             end = ids.get(family.end, eos)
@@ -158,7 +161,11 @@ def _find_infilling(ids: Mapping[str, int], eos: int) -> InfillingTokens | None:
                 frozenset(ids[name] for name in family.stops if name in ids) | {end},
                 family.modes,
             )
-    return None
+    named = [ids.get(token_name(config, f"{key}_token")) for key in FIM_TOKENS]
+    if None in named:
+        return None
+    prefix, suffix, middle = (number for number in named if number is not None)
+    return InfillingTokens("unnamed", prefix, suffix, middle, eos, frozenset({prefix, suffix, middle, eos}), ("psm",))
 
 
 def token_name(config: Mapping[str, Any], key: str) -> str:

@@ -7,15 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.tokens.byte_level import BYTE_NAMES
-from chaku.tokens.special import begin_template
+from chaku.tokens.byte_level import BYTE_NAMES, byte_level_definition
+from chaku.tokens.word_splitting import BY_NAME
 
-# The words that tokens stay within, and the special tokens after the ranked ones (Llama 3.1's released tokenizer.py;
-# Llama 3 calls some of them reserved).
-_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+# The special tokens after the ranked ones (Llama 3.1's released tokenizer.py; Llama 3 calls some of them reserved).
 _NAMED = [
     "begin_of_text",
     "end_of_text",
@@ -63,35 +58,9 @@ def read_tiktoken_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     special = [f"<|{each}|>" for each in _NAMED]
     special += [f"<|reserved_special_token_{number}|>" for number in range(2, _NUM_SPECIAL - len(special) + 2)]
     bos, eos = special[0], special[1]
-    added = [
-        {"id": len(ranks) + index, "content": each, "special": True}
-        | dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-        for index, each in enumerate(special)
-    ]
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    split = {"type": "Split", "pattern": {"Regex": _WORDS}, "behavior": "Isolated", "invert": False}
-    definition = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": added,
-        "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
-        "post_processor": begin_template(bos, len(ranks)),
-        "decoder": byte_level,
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": True,
-            "vocab": {name(token): rank for token, rank in ranks.items()},
-            "merges": merges,
-        },
-    }
+    vocab = {name(token): rank for token, rank in ranks.items()}
+    numbers = {piece: len(ranks) + index for index, piece in enumerate(special)}
+    definition = byte_level_definition(vocab, merges, numbers, BY_NAME["llama-bpe"], bos=bos)
     return definition, {"bos_token": bos, "eos_token": eos}
 
 

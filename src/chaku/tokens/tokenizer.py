@@ -14,6 +14,7 @@ import numpy as np
 
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
+from chaku.gguf_file import is_gguf
 from chaku.tokens.special import (
     CODE_LLAMA_LADDER,
     CODE_LLAMA_REPEATS,
@@ -97,18 +98,24 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, or a `tokenizer.model`, SentencePiece's or Llama 3's.
+        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's), or
+        a GGUF file.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
         `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
         Raises ChakuError for any other kind.
         """
+        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level  # which imports this file
+
+        if is_gguf(path):
+            from chaku.tokens.gguf_tokenizer import read_gguf_tokenizer
+
+            definition, config = read_gguf_tokenizer(path)
+            return (ByteLevelTokenizer if is_byte_level(definition) else cls)(definition, config)
         if path.is_dir():
             files = [path / "tokenizer.json", path / "tokenizer.model"]
             path = next((each for each in files if each.is_file()), files[0])
         config = _read_config(path.parent)
-        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level  # which imports this file
-
         if path.suffix == ".model":
             from chaku.tokens.sentencepiece import read_sentencepiece
             from chaku.tokens.tiktoken_file import is_tiktoken_file, read_tiktoken_file
@@ -218,6 +225,11 @@ class Tokenizer:
         if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
             return bytes([int(piece[3:5], 16)])
         return piece.replace(SPACE, " ").encode()
+
+
+def has_tokenizer(path: Path) -> bool:
+    """Whether `Tokenizer.load` finds a file to read."""
+    return is_gguf(path) or any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
 
 
 def _read_config(directory: Path) -> dict[str, Any]:

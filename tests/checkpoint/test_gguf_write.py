@@ -1,10 +1,11 @@
-"""GGUF: what is written is read back, and llama.cpp computes and tokenizes as chaku does."""
+"""GGUF out: what is written is read back, and llama.cpp computes and tokenizes as chaku does."""
 
 import json
 import weakref
 from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 import tokenizers
@@ -14,7 +15,8 @@ from tokenizers import Regex, models, pre_tokenizers, trainers
 import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint.config_json import config_from_json
-from chaku.checkpoint.gguf import read_gguf, write_gguf
+from chaku.checkpoint.gguf_read import read_gguf
+from chaku.checkpoint.gguf_write import write_gguf
 from chaku.checkpoint.huggingface import build_model, named_tensors
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
@@ -23,8 +25,6 @@ from chaku.model import Llama, LlamaConfig
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
-
-gguf = pytest.importorskip("gguf", reason="GGUF is NOT tested: pip install 'chaku[gguf]'")
 
 CODE = [
     "def add(a, b):\n    return a + b\n",
@@ -150,12 +150,12 @@ def test_weights_come_back(name, dtype, tmp_path):
     model = tiny_model(tiny_config(name))
     path = export(model, tmp_path / "model.gguf", dtype)
     stored = {each.name: each for each in gguf.GGUFReader(path).tensors}
-    back = dict(read_gguf(path, model.config))
+    back = dict(read_gguf(path)[1])
     assert back.keys() == dict(named_tensors(model)).keys()
     assert ("output.weight" in stored) is not model.config.tie_word_embeddings
     atol = {"f32": 0, "f16": 1e-3, "q8_0": 5e-3}[dtype]
     for key, tensor in named_tensors(model):
-        torch.testing.assert_close(back[key], tensor, atol=0 if tensor.ndim == 1 else atol, rtol=0)
+        torch.testing.assert_close(back[key].float(), tensor, atol=0 if tensor.ndim == 1 else atol, rtol=0)
     assert stored["blk.1.attn_norm.weight"].tensor_type.name == "F32"
     # A row of 48 is no multiple of q8_0's block.
     fits = dtype != "q8_0" or name != "smollm2"
@@ -182,7 +182,7 @@ def test_tensors_are_streamed_in_any_order(tmp_path):
             del copy
 
     write_gguf(model.config, tensors(), TOKENIZER, tmp_path / "model.gguf", dtype="f32")
-    back = build_model(model.config, read_gguf(tmp_path / "model.gguf", model.config), tmp_path)
+    back = build_model(*read_gguf(tmp_path / "model.gguf"), tmp_path)
     for (_, ours), (_, theirs) in zip(named_tensors(model), named_tensors(back), strict=True):
         assert torch.equal(ours.bfloat16().float(), theirs)
 
@@ -207,9 +207,6 @@ def test_mistakes_are_named(tmp_path):
     odd = tiny_config("llama-yarn").rope_scaling
     fails("not this yarn", replace(tiny_config("qwen2"), rope_scaling=odd))
     fails(r"this tokenizer's way \(\['Whitespace', 'gpt-2'\]\)", tokenizer=byte_level("words"))
-    (tmp_path / "model.gguf").write_bytes(b"GGUF")
-    with pytest.raises(ChakuError, match="not a GGUF file"):
-        list(read_gguf(path, config))
 
 
 # --- what llama.cpp makes of it
@@ -251,7 +248,7 @@ def test_llama_cpp_writes_the_same_tokens(name, dtype, llama_cpp, tmp_path):
     """As a model of the weights that the file holds."""
     model = tiny_model(replace(tiny_config(name), max_position_embeddings=128))
     path = export(model, tmp_path / "model.gguf", dtype)
-    model = build_model(model.config, read_gguf(path, model.config), path).eval()
+    model = build_model(model.config, read_gguf(path)[1], path).eval()
     engine = Engine(model, TOKENIZER)
     there = open_there(llama_cpp, path)
     for prompt, infilling in (
@@ -275,7 +272,7 @@ def test_llama_cpp_chooses_the_same_tokens_in_8_bits(name, llama_cpp, tmp_path):
     """It rounds the activations to 8 bits too, which a model of random weights feels: a clear best token must stay."""
     model = tiny_model(tiny_config(name))
     path = export(model, tmp_path / "model.gguf", "q8_0")
-    model = build_model(model.config, read_gguf(path, model.config), path).eval()
+    model = build_model(model.config, read_gguf(path)[1], path).eval()
     ids = torch.randint(3, TOKENIZER.eot_id, (1, 120), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         ours = model(ids)[0]

@@ -1,0 +1,151 @@
+"""A GGUF file as a checkpoint: its configuration, and its tensors under Hugging Face's names and in their layout."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from chaku.checkpoint.gguf_dequantize import read_stored
+from chaku.checkpoint.gguf_names import ARCHITECTURES, from_gguf, rotary_heads
+from chaku.checkpoint.gguf_rope import read_rope_scaling
+from chaku.errors import ChakuError
+from chaku.gguf_file import GgufFile, read_gguf_file
+from chaku.model import LlamaConfig
+
+# Metadata that changes what a model computes, and the values that leave it a Llama. Keys without an architecture before
+# them here have it in the file.
+_PLAIN_VALUES: dict[str, tuple[Any, ...]] = {
+    "expert_count": (0,),
+    "attention.causal": (True,),
+    "attention.clamp_kqv": (0.0,),
+    "attention.max_alibi_bias": (0.0,),
+    "attention.scale": (0.0,),
+    "attn_logit_softcapping": (0.0,),
+    "final_logit_softcapping": (0.0,),
+    "logit_scale": (0.0, 1.0),
+    "embedding_scale": (0.0, 1.0),
+    "residual_scale": (0.0, 1.0),
+    "use_parallel_residual": (False,),
+}
+# Tables of rotary frequencies that old converters wrote; the configuration gives the same.
+_TABLE = re.compile(r"(blk\.\d+\.)?(attn_rot_embd|rope_freqs)\.weight")
+# llama.cpp ends a text at these tokens whatever the metadata says.
+END_NAMES = (
+    "<|endoftext|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|EOT|>",
+    "<EOT>",
+)
+
+
+def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig, Iterator[tuple[str, Tensor]]]:
+    """Configuration and tensors; a tensor is dequantised straight into `dtype` when its turn comes.
+
+    `dtype` None keeps float32, float16 and bfloat16 as they are stored and makes float32 of quantised weights. Raises
+    ChakuError for a damaged file and for an architecture that chaku does not compute, before any weight is read.
+    """
+    file = read_gguf_file(path)
+    config = read_gguf_config(file)
+    return config, _tensors(file, config, dtype)
+
+
+def _tensors(file: GgufFile, config: LlamaConfig, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
+    architecture = file.metadata["general.architecture"]
+    for stored in file.tensors:
+        if _TABLE.fullmatch(stored.name):
+            continue
+        name = from_gguf(stored.name)
+        yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name))
+
+
+def read_gguf_config(file: GgufFile) -> LlamaConfig:
+    """The shape of the model. Raises ChakuError, naming the key, for anything that chaku's Llama does not compute."""
+    path, architecture = file.path, file.need("general.architecture", str)
+    if architecture not in ARCHITECTURES.values():
+        known = ", ".join(sorted(set(ARCHITECTURES.values())))
+        raise ChakuError(f"{path}: the architecture {architecture!r} is not one that chaku knows from GGUF ({known})")
+    for key, allowed in _PLAIN_VALUES.items():
+        value = file.metadata.get(f"{architecture}.{key}", allowed[0])
+        if value not in allowed:
+            raise ChakuError(f"{path}: {architecture}.{key} is {str(value)[:60]}, which chaku's Llama does not compute")
+    shapes = {stored.name: stored.shape for stored in file.tensors}
+    if "token_embd.weight" not in shapes:
+        raise ChakuError(f"{path} lacks the tensor token_embd.weight: it holds no whole model")
+    layers = {int(found[1]) for name in shapes if (found := re.match(r"blk\.(\d+)\.", name))}
+    num_layers = _count(file, "block_count")
+    if layers != set(range(num_layers)):
+        raise ChakuError(f"{path}: {architecture}.block_count is {num_layers}, but the file holds {len(layers)} layers")
+    heads, hidden_size = _count(file, "attention.head_count"), _count(file, "embedding_length")
+    head_dim = _count(file, "attention.key_length", hidden_size // heads)
+    for key in ("attention.value_length", "rope.dimension_count"):
+        if (size := _count(file, key, head_dim)) != head_dim:
+            raise ChakuError(
+                f"{path}: {architecture}.{key} is {size}, but a head has {head_dim}; chaku needs them equal"
+            )
+    window = file.get(f"{architecture}.attention.sliding_window", int)
+    context = _count(file, "context_length")
+    window = window if window and window < context else None
+    if window is not None and architecture == "qwen2":
+        raise ChakuError(
+            f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
+        )
+    plain = LlamaConfig(
+        vocab_size=shapes["token_embd.weight"][0],
+        hidden_size=hidden_size,
+        intermediate_size=_count(file, "feed_forward_length"),
+        num_hidden_layers=num_layers,
+        num_attention_heads=heads,
+        num_key_value_heads=_count(file, "attention.head_count_kv", heads),
+        max_position_embeddings=context,
+        rope_theta=_shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
+        rms_norm_eps=_shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
+        tie_word_embeddings="output.weight" not in shapes,
+        bos_token_id=file.get("tokenizer.ggml.bos_token_id", int),
+        eos_token_id=end_ids(file) or None,
+        head_dim=head_dim,
+        attention_bias="blk.0.attn_q.bias" in shapes,
+        mlp_bias="blk.0.ffn_down.bias" in shapes,
+        sliding_window=window,
+        model_type="qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
+    )
+    return replace(plain, rope_scaling=read_rope_scaling(file, plain))
+
+
+def end_ids(file: GgufFile) -> tuple[int, ...]:
+    """Every token that ends a text: EOS first, the ends of a turn and of a message, and those that are so by name."""
+    keys = ("eos", "eot", "eom")
+    given = [file.get(f"tokenizer.ggml.{key}_token_id", int) for key in keys]
+    control = 3
+    kinds = file.get("tokenizer.ggml.token_type", list, [])
+    named = [
+        number
+        for number, (token, kind) in enumerate(zip(file.get("tokenizer.ggml.tokens", list, []), kinds, strict=False))
+        if kind == control and token in END_NAMES
+    ]
+    return tuple(dict.fromkeys(number for number in [*given, *named] if number is not None))
+
+
+def _count(file: GgufFile, key: str, default: int | None = None) -> int:
+    """A positive number, the same in all layers where the file gives a number a layer."""
+    key = f"{file.metadata['general.architecture']}.{key}"
+    if default is not None and key not in file.metadata:
+        return default
+    value = file.need(key, (int, list))
+    if isinstance(value, list) and len(set(value)) == 1:
+        value = value[0]
+    if not isinstance(value, int) or not 0 < value < 2**31:
+        raise ChakuError(f"{file.path}: {key} is {str(value)[:60]}; chaku's Llama needs one positive number")
+    return value
+
+
+def _shortest(value: float) -> float:
+    """The number that was meant: GGUF has float32, in which 1e-6 is 9.999999974752427e-07."""
+    return float(f"{value:.7g}")

@@ -1,0 +1,148 @@
+"""A checkpoint as one GGUF file, which llama.cpp and what is built on it open."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chaku.checkpoint.gguf_names import ARCHITECTURES, ROPE_FREQS, rotary_heads, to_gguf
+from chaku.checkpoint.gguf_rope import add_rope_scaling
+from chaku.checkpoint.gguf_vocabulary import add_vocabulary
+from chaku.errors import ChakuError
+from chaku.files import atomic_file
+from chaku.model import Llama, LlamaConfig
+from chaku.tokens.tokenizer import Tokenizer
+
+GGUF_TYPES = ("f32", "f16", "q8_0")
+
+
+def write_gguf(
+    config: LlamaConfig,
+    tensors: Iterable[tuple[str, Tensor]],
+    tokenizer: Tokenizer,
+    path: Path,
+    *,
+    dtype: str = "f16",
+    name: str = "",
+) -> None:
+    """Write model and tokenizer as GGUF, atomically; memory holds about one tensor at a time.
+
+    `tensors`: every tensor once, in any order, under Hugging Face's names and in its layout. `dtype`, one of
+    `GGUF_TYPES`, is the type of the matrices; norms and biases are float32, and a matrix whose rows do not divide into
+    q8_0's blocks of 32 is float16, as llama.cpp does. `name` is what programs show of the model.
+
+    Llama 2's kind of vocabulary is written as SentencePiece's, with a score a piece in place of merges. A text that
+    spells an infilling token may there become that token, as with Meta's own tokenizer, where chaku keeps it text.
+
+    Raises ChakuError for what llama.cpp would not compute as chaku does, for a tokenizer that does not belong to the
+    model, and for tensors that are missing, unknown, misshapen or too large for their type.
+    """
+    import gguf
+
+    if dtype not in GGUF_TYPES:
+        raise ChakuError(f"{path}: {dtype!r} is not a type to write; choose one of {', '.join(GGUF_TYPES)}")
+    writer = gguf.GGUFWriter(None, ARCHITECTURES[config.model_type])
+    file_types = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
+    writer.add_type("model")
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType[file_types[dtype]])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    _add_shape(writer, config, path)
+    try:
+        extra = add_rope_scaling(writer, config)
+        add_vocabulary(writer, tokenizer, config.vocab_size)
+    except ChakuError as error:
+        raise ChakuError(f"{path}: {error}") from None
+
+    asked = _shapes(config)
+    shapes = asked | {each: tensor.shape for each, tensor in extra}
+    names = {name: to_gguf(name) for name in asked} | {ROPE_FREQS: ROPE_FREQS}
+    kinds: dict[str, Any] = {}
+    offsets: dict[str, int] = {}  # bytes, from the first tensor
+    size = 0
+    for each, shape in shapes.items():
+        blocks = dtype != "q8_0" or shape[-1] % 32 == 0
+        kind = gguf.GGMLQuantizationType["F32" if len(shape) == 1 else dtype.upper() if blocks else "F16"]
+        block_size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+        num_bytes = shape.numel() // block_size * block_bytes
+        writer.add_tensor_info(names[each], tuple(shape), np.dtype(np.float32), num_bytes, raw_dtype=kind)
+        kinds[each], offsets[each] = kind, size
+        size += writer.ggml_pad(num_bytes, writer.data_alignment)
+
+    with atomic_file(path) as temporary:
+        with closing(writer):
+            writer.write_header_to_file(temporary)
+            writer.write_kv_data_to_file()
+            writer.write_ti_data_to_file()
+        # The places are known, so that tensors are written as they come.
+        start = writer.ggml_pad(temporary.stat().st_size, writer.data_alignment)
+        with temporary.open("r+b") as file:
+            file.truncate(start + size)
+            for each, tensor in chain(extra, _checked(config, tensors, asked, path)):
+                file.seek(start + offsets[each])
+                file.write(_convert(config, each, tensor, kinds[each], path).data)
+
+
+def _shapes(config: LlamaConfig) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
+
+
+def _checked(
+    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], shapes: dict[str, torch.Size], path: Path
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that the configuration asks for, each once and of its shape, and in the end all of them."""
+    missing = dict(shapes)
+    for name, tensor in tensors:
+        # As `build_model`: tables that old checkpoints keep, and a tied output.
+        if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
+            continue
+        if name not in missing:
+            raise ChakuError(f"{path}: the checkpoint has the tensor {name}, which its configuration does not ask for")
+        if (asked := missing.pop(name)) != tensor.shape:
+            raise ChakuError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(asked)}; "
+                "weights and configuration do not belong together"
+            )
+        yield name, tensor
+    if missing:
+        raise ChakuError(f"{path}: the checkpoint lacks the tensor {min(missing)}, which its configuration asks for")
+
+
+def _convert(config: LlamaConfig, name: str, tensor: Tensor, kind: Any, path: Path) -> np.ndarray:
+    import gguf
+
+    if heads := rotary_heads(config, ARCHITECTURES[config.model_type], name):
+        tensor = tensor.unflatten(0, (heads, 2, -1)).transpose(1, 2).flatten(0, 2)
+    half = kind == gguf.GGMLQuantizationType.F16
+    values = tensor.detach().cpu().to(torch.float16 if half else torch.float32).contiguous()
+    if not values.isfinite().all():
+        advice = "export it as f32" if half and tensor.isfinite().all() else "the checkpoint is damaged"
+        raise ChakuError(f"{path}: {name} has values that {kind.name.lower()} does not hold; {advice}")
+    return np.ascontiguousarray(gguf.quantize(values.numpy(), kind))
+
+
+def _add_shape(writer: Any, config: LlamaConfig, path: Path) -> None:
+    window = config.sliding_window
+    if window is not None and window < config.max_position_embeddings:
+        raise ChakuError(
+            f"{path}: the model sees {window} tokens back (sliding_window), which llama.cpp does not compute for this "
+            f"architecture: set max_position_embeddings to {window} in its config.json, and use it within that context"
+        )
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(config.rope_theta)

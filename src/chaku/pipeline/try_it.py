@@ -1,0 +1,115 @@
+"""Commands for the reader of a finished run to copy. Each was tried here first, and its answer was right."""
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.files import read_json, sha256_json, write_json
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete
+from chaku.inference.sampling import SamplingParams
+from chaku.pipeline.measures import checkpoint, stage_engine
+from chaku.pipeline.steps import Run
+from chaku.recipe import BASE_MODEL, shop_stages
+
+FILE = "commands.json"
+NUM_QUESTIONS = 2  # to the shop's database
+# What to complete, and what a right completion begins with.
+COMPLETIONS = (
+    ("def is_even(number):\n    return", "number % 2 == 0"),
+    ("def add(a, b):\n    return", "a + b"),
+    ("SELECT name FROM customer WHERE country = 'Peru' ORDER BY", "name"),
+)
+COMPLETION_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Command:
+    """`command` is a line for a shell; `about` says what it does, and that its answer was right here."""
+
+    command: str
+    about: str
+
+
+def write_commands(run: Run, fingerprints: dict[str, str]) -> list[Command]:
+    """Find commands whose answers are right, write them into the run's commands.json, and return them."""
+    path, inputs = run.directory / FILE, sha256_json(fingerprints)
+    if path.exists() and (before := read_json(path)) and before[0].get("inputs") == inputs:
+        return read_commands(run.directory)
+    commands = [*_completions(run), *_questions(run)]
+    write_json(path, [{**asdict(command), "inputs": inputs} for command in commands])
+    return commands
+
+
+def read_commands(directory: Path) -> list[Command]:
+    """The commands of a run; none where it has none."""
+    path = directory / FILE
+    return [Command(row["command"], row["about"]) for row in read_json(path)] if path.exists() else []
+
+
+def _program() -> str:
+    """How the reader started chaku: as a path below this directory, or by its name."""
+    path = Path(sys.argv[0])
+    if path.name == "chaku" and path.is_file() and path.absolute().is_relative_to(Path.cwd()):
+        return os.path.relpath(path)
+    return "chaku"
+
+
+def _completions(run: Run) -> Iterator[Command]:
+    if BASE_MODEL not in run.recipe.evals.stages:
+        return
+    engine = stage_engine(run, BASE_MODEL)
+    params = SamplingParams(max_tokens=COMPLETION_TOKENS)
+    for prompt, right in COMPLETIONS:
+        [[completion]] = engine.generate([complete(engine.tokenizer, prompt)], params)
+        if completion.text.strip().startswith(right):
+            words = [_program(), "complete", checkpoint(run, BASE_MODEL), prompt, "--max-tokens", COMPLETION_TOKENS]
+            yield Command(shlex.join(map(str, words)), f"The model as it came goes on with: {right}")
+            return
+
+
+def _questions(run: Run) -> Iterator[Command]:
+    """Questions to the shop's database that the last stage answers as the right query does."""
+    if not (learnt := shop_stages(run.recipe)):
+        return
+    name = learnt[-1]
+    results = read_json(run.directory / "evals" / name / "shop.json")["results"]
+    right = [sample for sample in results["samples"] if sample["right"] and sample["on_variants"] is not False]
+    if not right:
+        return
+    database = run.directory / "shop" / "shop" / "shop.sqlite"
+    try:
+        found = list(_answered_rightly(stage_engine(run, name), run, name, database, right))
+    except ChakuError as error:  # llguidance is missing, say: the run is whole without these commands
+        say(f"no questions to try: {error}")
+        return
+    for question in found[:NUM_QUESTIONS]:
+        words = [_program(), "sql", "ask", "--model", checkpoint(run, name), "--db", str(database), question]
+        yield Command(shlex.join(words), "The fine-tuned model answers a question that it never saw; rightly, here")
+
+
+def _answered_rightly(
+    engine: Engine, run: Run, name: str, database: Path, samples: list[dict[str, str]]
+) -> Iterator[str]:
+    from chaku.sql.ask import Asker
+    from chaku.sql.database import Database
+    from chaku.sql.example_prompts import trained_prompt
+    from chaku.sql.execution_match import order_matters, same_result
+    from chaku.sql.writers import EngineWriter
+
+    trained = trained_prompt(run.directory / "stages" / name)
+    assert trained
+    writer = EngineWriter(engine, form=trained.form, max_prompt_tokens=trained.max_tokens)
+    with Database(str(database)) as opened:
+        asker = Asker(opened, writer)
+        for sample in samples:
+            answer, gold = asker.ask(sample["question"]), sample["gold"]
+            if not answer.refusal and same_result(
+                asker.run(gold).rows, answer.result.rows, ordered=order_matters(gold)
+            ):
+                yield sample["question"]

@@ -1,0 +1,155 @@
+"""The report's first part: what the run achieved, each figure beside what it was before."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chaku.report.html import Html, element, join
+from chaku.report.results import stage_results
+from chaku.report.run import Run, mapping, number, numbers
+from chaku.report.table import fixed, percent, whole
+
+EXERCISES = "exercises"
+BASE_MODEL = "model"  # as in a recipe's evals: the checkpoint that the run began with
+
+
+@dataclass(frozen=True)
+class Achievement:
+    """One figure: `after`, beside `before` where there is a fair one; `text` says what was measured, and of whom."""
+
+    after: str
+    text: str
+    before: str = ""
+
+
+def achieved_section(run: Run, beside: Sequence[Run] = ()) -> Html:
+    """The figures of this run, then those of the runs beside it, with links to their reports."""
+    parts: list[Html] = [_cards(achievements(run)) or element("p", "Nothing is measured yet.", class_="absent")]
+    for other in beside:
+        name = other.directory.resolve().name
+        link = element("a", "its report", href=f"{_relative(other.directory, run.directory)}/report.html")
+        cards = _cards(achievements(other)) or element("p", "Nothing is measured yet.", class_="absent")
+        parts += [element("h3", f"Beside it: {name} (", link, ")"), cards]
+    return join(parts)
+
+
+def achievements(run: Run) -> list[Achievement]:
+    """What a run's results show. A figure of zero is not here: the tables below have it."""
+    return [*_shop(run), *_programs(run), *_exercises(run), *_text(run), *_infilling(run), *_long_context(run)]
+
+
+def model_name(run: Run, stage: str) -> str:
+    """A stage's name, or the file name of the model that the run began with."""
+    return Path(run.base_model).name if stage == BASE_MODEL and run.base_model else stage
+
+
+def _shop(run: Run) -> Iterator[Achievement]:
+    results = stage_results(run, "shop")
+    if not results:
+        return
+    (first, before), (last, after) = next(iter(results.items())), list(results.items())[-1]
+    if not (share := number(after.get("ex"))):
+        return
+    asked = whole(mapping(after.get("counts")).get("scored"))
+    text = f"of {asked} new questions about a shop's database are answered rightly by {model_name(run, last)}" + (
+        f"; by {model_name(run, first)} before it learnt" if first != last else ""
+    )
+    yield Achievement(percent(share), text, percent(before.get("ex")) if first != last else "")
+
+
+def _programs(run: Run) -> Iterator[Achievement]:
+    for benchmark, title in (("first_steps", "small Python functions"), ("humaneval", "HumanEval's functions")):
+        scores = {
+            stage: (number(result.get("num_passed")) or 0.0, result)
+            for stage, result in stage_results(run, benchmark).items()
+        }
+        best = max(scores, key=lambda stage: scores[stage][0], default=None)
+        if best is not None and scores[best][0]:
+            passed, result = scores[best]
+            figure = f"{whole(passed)} of {whole(result.get('num_problems'))}"
+            yield Achievement(figure, f"{title} by {model_name(run, best)} pass their tests")
+
+
+def _exercises(run: Run) -> Iterator[Achievement]:
+    scores = {
+        stage: share
+        for stage, result in stage_results(run, EXERCISES).items()
+        if (share := number(mapping(result.get("pass_at_k")).get("1"))) is not None
+    }
+    if len(scores) > 1 and scores[best := max(scores, key=lambda stage: scores[stage])]:
+        first = next(iter(scores))
+        others = ", ".join(f"{name} {percent(share)}" for name, share in scores.items() if name not in (first, best))
+        text = f"of exercises solved by {best}, which learnt from answers that passed when executed; by {first} before"
+        yield Achievement(percent(scores[best]), text + (f" ({others})" if others else ""), percent(scores[first]))
+
+
+def _text(run: Run) -> Iterator[Achievement]:
+    bits = _of(run, "bits_per_byte", "overall", "bits_per_byte")
+    if bits and min(bits.values()) > 0:
+        first, best = next(iter(bits)), min(bits, key=lambda stage: bits[stage])
+        before = fixed(bits[first]) if best != first else ""
+        text = f"bits for a byte of text that {best} never saw" + (f"; {first} needed more" if best != first else "")
+        yield Achievement(fixed(bits[best]), text, before)
+
+
+def _infilling(run: Run) -> Iterator[Achievement]:
+    shares = {stage: _best_mode(result) for stage, result in stage_results(run, "infilling").items()}
+    best = max(shares, key=lambda stage: shares[stage][0], default=None)
+    if best is not None and shares[best][0]:
+        share, mode, alone = shares[best]
+        text = f"of hidden lines come back exactly from {best}, which sees what follows ({mode}); without, {alone}"
+        yield Achievement(percent(share), text)
+
+
+def _best_mode(result: dict[str, Any]) -> tuple[float, str, str]:
+    shares = {mode: number(mapping(result.get(mode)).get("exact_match")) or 0.0 for mode in ("psm", "spm")}
+    mode = max(shares, key=lambda name: shares[name])
+    return shares[mode], mode.upper(), percent(mapping(result.get("left_to_right")).get("exact_match"))
+
+
+def _long_context(run: Run) -> Iterator[Achievement]:
+    """The lowest perplexity at the farthest positions, beside that of the stage which it grew from."""
+    last = {}
+    for stage, result in stage_results(run, "perplexity").items():
+        values = [value for value in numbers(result.get("perplexity")) if value is not None]
+        edges = [edge for edge in numbers(result.get("edges")) if edge is not None]
+        if values and edges:
+            last[stage] = (values[-1], edges[-1])
+    best = min(last, key=lambda stage: last[stage][0], default=None)
+    parents = [stage.name for stage in run.ancestors(best) if stage.name in last]
+    if best is not None and parents and last[parents[0]][0] > last[best][0]:
+        text = f"perplexity of {best} at position {whole(last[best][1])} of long files; of {parents[0]} before"
+        yield Achievement(fixed(last[best][0], 1), text, fixed(last[parents[0]][0], 1))
+
+
+def _of(run: Run, benchmark: str, *keys: str) -> dict[str, float]:
+    """One number of each stage's results; a stage without it is left out."""
+    found = {}
+    for stage, result in stage_results(run, benchmark).items():
+        value: object = result
+        for key in keys:
+            value = mapping(value).get(key)
+        if (score := number(value)) is not None:
+            found[stage] = score
+    return found
+
+
+def _cards(figures: Sequence[Achievement]) -> Html | None:
+    if not figures:
+        return None
+    cards = [
+        element(
+            "div",
+            element("b", element("s", figure.before, class_="before") if figure.before else None, figure.after),
+            element("span", figure.text),
+            class_="tile",
+        )
+        for figure in figures
+    ]
+    return element("div", cards, class_="tiles achieved")
+
+
+def _relative(directory: Path, start: Path) -> str:
+    return Path(os.path.relpath(directory.resolve(), start.resolve())).as_posix()

@@ -1,0 +1,120 @@
+"""The tokenizer in a GGUF file's metadata, brought into the form of `tokenizer.json` and `tokenizer_config.json`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.gguf_file import GgufFile, read_gguf_file
+from chaku.tokens.byte_level import BYTE_NAMES, byte_level_definition
+from chaku.tokens.sentencepiece import merges_by_score
+from chaku.tokens.special import FIM_TOKENS
+from chaku.tokens.tokenizer import SPACE, llama_definition
+from chaku.tokens.word_splitting import BY_NAME
+
+# `tokenizer.ggml.token_type`.
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
+
+
+def read_gguf_tokenizer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `tokenizer.json` and `tokenizer_config.json` would hold.
+
+    Byte-level vocabularies ("gpt2") and SentencePiece's ("llama") are read. Tokens that fill the embedding up are left
+    out. Raises ChakuError for other kinds, for a way to split words that chaku does not know by its name, and for a
+    vocabulary that does not fit together.
+    """
+    file = read_gguf_file(path)
+    kind = file.need("tokenizer.ggml.model", str)
+    pieces = file.need("tokenizer.ggml.tokens", list)
+    types = file.get("tokenizer.ggml.token_type", list, [_NORMAL] * len(pieces))
+    if not pieces or not all(isinstance(piece, str) for piece in pieces) or len(types) != len(pieces):
+        raise ChakuError(f"{path}: its vocabulary of {len(pieces)} tokens and {len(types)} types is damaged")
+    used = {number: piece for number, piece in enumerate(pieces) if types[number] != _UNUSED}
+    vocab = {piece: number for number, piece in used.items()}
+    if len(vocab) < len(used):
+        twice = next(piece for number, piece in used.items() if vocab[piece] != number)
+        raise ChakuError(f"{path}: its vocabulary has the token {twice!r} twice; it is damaged or badly converted")
+    config = _config(file, pieces, vocab)
+    special = {piece: number for number, piece in used.items() if types[number] in (_CONTROL, _UNKNOWN)}
+    defined = {piece: number for number, piece in used.items() if types[number] == _USER_DEFINED}
+    adds_bos = file.get("tokenizer.ggml.add_bos_token", bool, kind == "llama" or _adds_bos(file))
+    config["add_bos_token"] = adds_bos
+    if adds_bos and config["bos_token"] is None:
+        raise ChakuError(f"{path}: tokenizer.ggml.add_bos_token is set, but there is no BOS token")
+    if kind == "gpt2":
+        return _byte_level(file, vocab, special, defined, config), config
+    if kind == "llama":
+        return _sentencepiece(file, pieces, types, vocab, special, defined, config), config
+    raise ChakuError(f"{path}: tokenizer.ggml.model is {kind!r}; chaku reads 'gpt2' (byte-level) and 'llama'")
+
+
+def _byte_level(
+    file: GgufFile,
+    vocab: dict[str, int],
+    special: dict[str, int],
+    defined: dict[str, int],
+    config: dict[str, Any],
+) -> dict[str, Any]:
+    name = file.get("tokenizer.ggml.pre", str, "default")
+    if name not in BY_NAME:
+        raise ChakuError(
+            f"{file.path}: chaku does not know how the tokenizer splits words: tokenizer.ggml.pre is {name!r}, and it "
+            f"knows {', '.join(sorted(BY_NAME))}. Use the model's Hugging Face directory"
+        )
+    merges = [merge.split(" ") for merge in file.need("tokenizer.ggml.merges", list) if isinstance(merge, str)]
+    wrong = next((merge for merge in merges if len(merge) != 2 or not {*merge, "".join(merge)} <= vocab.keys()), None)
+    if wrong is not None:
+        raise ChakuError(f"{file.path}: the merge {' '.join(wrong)!r} names tokens that the vocabulary does not have")
+    byte_names = set(BYTE_NAMES.values())
+    apart = special.keys() | defined.keys()
+    wrong_piece = next((piece for piece in vocab if piece not in apart and not set(piece) <= byte_names), None)
+    if wrong_piece is not None:
+        raise ChakuError(f"{file.path}: the token {wrong_piece!r} is not written in byte-level form")
+    bos = config["bos_token"] if config["add_bos_token"] else None
+    return byte_level_definition(vocab, merges, special, BY_NAME[name], defined=defined, bos=bos)
+
+
+def _sentencepiece(
+    file: GgufFile,
+    pieces: Sequence[str],
+    types: Sequence[int],
+    vocab: dict[str, int],
+    special: dict[str, int],
+    defined: dict[str, int],
+    config: dict[str, Any],
+) -> dict[str, Any]:
+    scores = file.need("tokenizer.ggml.scores", list)
+    if len(scores) != len(pieces) or not all(isinstance(score, float) for score in scores):
+        raise ChakuError(f"{file.path}: it has {len(scores)} scores for {len(pieces)} tokens; it is damaged")
+    if missing := [f"<0x{byte:02X}>" for byte in range(256) if f"<0x{byte:02X}>" not in vocab]:
+        raise ChakuError(f"{file.path}: the vocabulary lacks {missing[0]}; chaku needs all 256 bytes")
+    if config["bos_token"] is None:
+        raise ChakuError(f"{file.path} lacks tokenizer.ggml.bos_token_id, which a vocabulary of this kind has")
+    joined = [number for piece, number in vocab.items() if types[number] == _NORMAL]
+    # Pieces found in the text as they are given have spaces here, U+2581 in tokenizer.json.
+    defined = {piece.replace(" ", SPACE): number for piece, number in defined.items()}
+    vocab = {piece: number for piece, number in vocab.items() if types[number] != _USER_DEFINED} | defined
+    merges = merges_by_score(vocab, {number: scores[number] for number in joined})
+    space = file.get("tokenizer.ggml.add_space_prefix", bool, True)
+    return llama_definition(vocab, merges, special, defined, config["bos_token"], space)
+
+
+def _config(file: GgufFile, pieces: Sequence[str], vocab: dict[str, int]) -> dict[str, Any]:
+    """BOS, EOS and the others by name, and the chat template."""
+    config: dict[str, Any] = {"bos_token": None}
+    for key in ("bos", "eos", "unknown", "padding", *FIM_TOKENS):
+        number = file.get(f"tokenizer.ggml.{key}_token_id", int)
+        if number is None:
+            continue
+        if not 0 <= number < len(pieces) or vocab.get(pieces[number]) != number:
+            raise ChakuError(f"{file.path}: tokenizer.ggml.{key}_token_id is {number}, which is no token of its")
+        config[{"unknown": "unk", "padding": "pad"}.get(key, key) + "_token"] = pieces[number]
+    if template := file.get("tokenizer.chat_template", str):
+        config["chat_template"] = template
+    return config
+
+
+def _adds_bos(file: GgufFile) -> bool:
+    """What llama.cpp takes for a byte-level vocabulary that does not say it: Llama 3's and Mistral's begin with BOS."""
+    splitting = BY_NAME.get(file.get("tokenizer.ggml.pre", str, ""))
+    return splitting is not None and splitting.whole_words

@@ -1,0 +1,91 @@
+"""The commands that a run tries for its reader: only those whose answers are right are kept."""
+
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chaku.files import write_json
+from chaku.pipeline import try_it
+from chaku.pipeline.steps import Run
+from shop_database import make_shop
+
+RIGHT = {"question": "How many customers are there?", "gold": "SELECT count(*) FROM customers", "right": True}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A finished run, with a writer that counts customers whatever it is asked."""
+    monkeypatch.setattr(try_it, "stage_engine", lambda run, name: SimpleNamespace())
+    monkeypatch.setattr(try_it, "shop_stages", lambda recipe: ["sql"])
+    monkeypatch.setattr("chaku.sql.writers.EngineWriter", CountsCustomers)
+    monkeypatch.setattr(try_it, "checkpoint", lambda run, name: f"models/{name}")
+    (tmp_path / "shop" / "shop").mkdir(parents=True)
+    make_shop(tmp_path / "shop" / "shop" / "shop.sqlite")
+    write_json(tmp_path / "stages" / "sql" / "sql_prompt.json", {"form": "compact", "max_tokens": 80, "link": True})
+    recipe: Any = SimpleNamespace(evals=SimpleNamespace(stages=()))
+    return Run(recipe, tmp_path, None)  # type: ignore[arg-type]
+
+
+class CountsCustomers:
+    form, max_prompt_tokens = "compact", 512
+
+    def __init__(self, *_: object, **__: object):
+        pass
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def write(self, prompt: str, schema: object, num_samples: int) -> list[str]:
+        return ["SELECT count(*) FROM customers"] * num_samples
+
+
+def results(run: Run, *samples: dict[str, Any]) -> None:
+    write_json(run.directory / "evals" / "sql" / "shop.json", {"results": {"samples": list(samples)}})
+
+
+def test_a_question_that_is_answered_rightly_becomes_a_command(run: Run) -> None:
+    results(run, RIGHT | {"on_variants": True})
+    [command] = try_it.write_commands(run, {"sql": "1"})
+    program, *words = shlex.split(command.command)
+    database = str(run.directory / "shop" / "shop" / "shop.sqlite")
+    assert program.endswith("chaku")
+    assert words == ["sql", "ask", "--model", "models/sql", "--db", database, "How many customers are there?"]
+    assert try_it.read_commands(run.directory) == [command]
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        RIGHT | {"on_variants": True, "gold": "SELECT count(*) + 1 FROM customers"},  # asked again, the answer is wrong
+        RIGHT | {"on_variants": False},  # right by luck
+        RIGHT | {"on_variants": True, "right": False},
+    ],
+)
+def test_a_question_that_is_not_answered_rightly_is_not_shown(run: Run, sample: dict[str, Any]) -> None:
+    results(run, sample)
+    assert try_it.write_commands(run, {"sql": "1"}) == []
+
+
+def test_what_was_tried_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    results(run, RIGHT | {"on_variants": True})
+    first = try_it.write_commands(run, {"sql": "1"})
+    monkeypatch.setattr("chaku.sql.writers.EngineWriter", None)
+    assert try_it.write_commands(run, {"sql": "1"}) == first
+    with pytest.raises(TypeError):
+        try_it.write_commands(run, {"sql": "another model"})
+
+
+def test_a_completion_is_shown_where_it_is_right(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.recipe.evals.stages = ("model",)  # type: ignore[misc]
+    results(run)
+    said = {"def is_even(number):\n    return": " number % 3", "def add(a, b):\n    return": " a + b\n"}
+    monkeypatch.setattr(try_it, "complete", lambda tokenizer, prompt: prompt)
+    engine = SimpleNamespace(
+        tokenizer=None, generate=lambda prompts, params: [[SimpleNamespace(text=said.get(prompts[0], ""))]]
+    )
+    monkeypatch.setattr(try_it, "stage_engine", lambda run, name: engine)
+    [command] = try_it.write_commands(run, {"model": "1"})
+    assert shlex.split(command.command)[1:4] == ["complete", "models/model", "def add(a, b):\n    return"]

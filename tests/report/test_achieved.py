@@ -1,0 +1,73 @@
+"""The report's first part: figures with what they were before, and none that is zero."""
+
+from pathlib import Path
+from typing import Any
+
+from chaku.report import write_report
+from chaku.report.achieved import Achievement, achievements
+from chaku.report.run import read_run
+from report.conftest import put
+
+
+def shop(share: float) -> dict[str, Any]:
+    return {"benchmark": "shop", "results": {"ex": share, "counts": {"scored": 120}}}
+
+
+def exercises(share: float) -> dict[str, Any]:
+    return {"results": {"pass_at_k": {"1": share}, "num_passed": 3, "num_problems": 9}}
+
+
+def test_a_family_shows_its_best_stage_beside_what_it_grew_from(run_dir: Path) -> None:
+    figures = {figure.text.split(";")[0]: figure for figure in achievements(read_run(run_dir))}
+    assert figures["bits for a byte of text that python-long never saw"] == Achievement(
+        "1.670", "bits for a byte of text that python-long never saw; base needed more", "2.150"
+    )
+    assert figures["of hidden lines come back exactly from python-long, which sees what follows (SPM)"].after == "18.0%"
+    assert figures["small Python functions by python-long pass their tests"].after == "4 of 24"
+    long_files = figures["perplexity of long at position 8,192 of long files"]
+    assert (long_files.before, long_files.after) == ("260.0", "14.9")
+
+
+def test_a_model_is_asked_about_the_shop_before_and_after(tmp_path: Path) -> None:
+    put(tmp_path / "recipe.json", {"model": {"path": "models/small.gguf"}, "stages": {"sql": {"parent": None}}})
+    put(tmp_path / "evals" / "sql" / "shop.json", shop(0.525))
+    put(tmp_path / "evals" / "model" / "shop.json", shop(0.025))
+    text = "of 120 new questions about a shop's database are answered rightly by sql; by small.gguf before it learnt"
+    assert achievements(read_run(tmp_path)) == [Achievement("52.5%", text, "2.5%")]
+
+
+def test_learning_from_answers_that_passed_stands_beside_learning_from_any(tmp_path: Path) -> None:
+    put(tmp_path / "recipe.json", {"stages": {name: {} for name in ("base", "passed", "unfiltered")}})
+    for stage, share in (("base", 0.5), ("passed", 0.75), ("unfiltered", 0.51)):
+        put(tmp_path / "evals" / stage / "exercises.json", exercises(share))
+    [figure] = achievements(read_run(tmp_path))
+    assert (figure.before, figure.after) == ("50.0%", "75.0%")
+    assert figure.text.endswith("by base before (unfiltered 51.0%)")
+
+
+def test_a_figure_of_zero_is_left_to_the_tables(tmp_path: Path) -> None:
+    put(tmp_path / "recipe.json", {"stages": {"base": {}, "sql": {"parent": "base"}}})
+    for stage in ("base", "sql"):
+        put(tmp_path / "evals" / stage / "shop.json", shop(0.0))
+        put(
+            tmp_path / "evals" / stage / "first_steps.json",
+            {"results": {"pass_at_k": {"1": 0.0}, "num_passed": 0, "num_problems": 24}},
+        )
+    assert achievements(read_run(tmp_path)) == []
+    assert "0 of 24" in write_report(tmp_path).read_text()
+
+
+def test_other_runs_stand_beside_with_links_to_their_reports(run_dir: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    put(own / "recipe.json", {"stages": {"sql": {}}})
+    put(own / "evals" / "sql" / "shop.json", shop(0.5))
+    page = write_report(own, [run_dir]).read_text()
+    assert page.index("new questions about a shop") < page.index("Beside it: demo") < page.index("Family tree</h2>")
+    assert 'href="../demo/report.html"' in page
+
+
+def test_the_commands_of_a_run_are_shown_to_copy(tmp_path: Path) -> None:
+    put(tmp_path / "recipe.json", {"stages": {}})
+    put(tmp_path / "commands.json", [{"command": "chaku sql ask '<1>'", "about": "asks"}])
+    page = write_report(tmp_path).read_text()
+    assert "chaku sql ask '&lt;1&gt;'" in page
