@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from chaku import ChakuError
-from chaku.inference.chat import ChatSession, code_blocks
+from chaku.inference.chat import ChatSession
 from chaku.inference.sampling import SamplingParams
 from chaku.instruct.conversations import read_conversations
 from chaku.tokens.chat import Message
@@ -93,8 +93,3 @@ def test_a_real_model_answers_and_stops_at_the_templates_end(engine):
     first = "".join(chat.ask("a"))
     again = ChatSession(engine, SamplingParams(max_tokens=8), template="llama2")
     assert "".join(again.ask("a")) == first
-
-
-def test_code_blocks():
-    text = "Use:\n```python\nx = 1\n\ny = 2\n```\nor\n  ```\n  z\n  ```\nand `x` ```y``` and\n```sh\nls"
-    assert code_blocks(text) == [("python", "x = 1\n\ny = 2\n"), ("", "  z\n"), ("sh", "ls")]

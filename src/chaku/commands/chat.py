@@ -113,7 +113,7 @@ def _tell(text: str) -> None:
 
 def _answer(session: "ChatSession", text: str, on_terminal: bool, run: bool) -> None:
     from chaku.commands.chat_screen import PlainScreen, Screen, TerminalScreen
-    from chaku.inference.chat import code_blocks
+    from chaku.evals.fences import code_blocks
 
     screen: Screen = TerminalScreen() if on_terminal else PlainScreen()
     reply = session.ask(text)
@@ -131,9 +131,9 @@ def _answer(session: "ChatSession", text: str, on_terminal: bool, run: bool) -> 
     if not said:
         _tell("the model wrote nothing; the message is taken back")
     elif run:
-        for language, code in code_blocks(session.messages[-1].content):
-            if language in ("python", "py", "python3", ""):
-                _offer(code, _read_line if on_terminal else None)
+        for block in code_blocks(session.messages[-1].content):
+            if block.language in ("python", "py", "python3", ""):
+                _offer(block.code, _read_line if on_terminal else None)
 
 
 def _offer(code: str, ask: Callable[[str], str | None] | None) -> None:

@@ -17,6 +17,7 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     run.add_argument("--benchmark", action="append", required=True, help="may be given several times")
     run.add_argument("--problems", type=Path, help="a file in the benchmark's format, in place of $CHAKU_BENCHMARKS's")
     run.add_argument("--endpoint", metavar="URL", help="ask an OpenAI-compatible server; its key is $OPENAI_API_KEY")
+    run.add_argument("--chat", action="store_true", help="ask as a chat model: a message, and a reply with the program")
     run.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     run.add_argument("--top-p", type=float, default=1.0)
     run.add_argument("--num-samples", type=int, default=1, help="of each problem")
@@ -35,6 +36,9 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     score.add_argument("--samples", type=Path, required=True, help="JSON lines with task_id and completion (.gz)")
     score.add_argument(
         "--problems", type=Path, help="a file in the benchmark's format, in place of $CHAKU_BENCHMARKS's"
+    )
+    score.add_argument(
+        "--extract", action="store_true", help="the samples are a chat model's replies: take the programs out of them"
     )
     score.add_argument("--partial", action="store_true", help="leave out problems that have no sample")
     _add_scoring(score)
@@ -75,6 +79,7 @@ def _run(options: argparse.Namespace) -> None:
         quantize=options.quantize,
         corpus=options.corpus,
         training_length=options.training_length,
+        chat=options.chat,
         sampling=Sampling(
             temperature=options.temperature,
             top_p=options.top_p,
@@ -92,9 +97,13 @@ def _run(options: argparse.Namespace) -> None:
 
 def _score(options: argparse.Namespace) -> None:
     from chaku.evals.run import score_file
-    from chaku.evals.suite import find_benchmark
+    from chaku.evals.suite import BENCHMARKS, find_benchmark
 
     benchmark = find_benchmark(options.benchmark)
+    if options.extract:
+        from chaku.evals.chat import in_chat
+
+        benchmark = in_chat(benchmark, BENCHMARKS)
     scoring = _scoring(options)
     result = score_file(benchmark, options.samples, options.out, problems=options.problems, scoring=scoring)
     _show(result, options.json)

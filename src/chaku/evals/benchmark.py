@@ -66,6 +66,27 @@ def cut_at(text: str, stops: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class ChatForm:
+    """How a chat model is asked a benchmark's problems, whose `data` has the `prompt` of the model that completes.
+
+    `message` is what the user says. The assistant's reply is opened with `opening`, which the model goes on from, and
+    ends before any of `stops`. An endpoint's reply cannot be opened: it is sent `endpoint_message` (None: `message`)
+    and ends its replies itself. `extract` is the program in a reply, opening included. `program` makes a program of a
+    completion, for the references. `jobs` judge a program.
+    """
+
+    prompt_form: str
+    message: Callable[[Task], str]
+    extract: Callable[[Task, str], str]
+    jobs: Callable[[Task, str], list[Job]]
+    program: Callable[[Task, str], str]
+    opening: str = ""
+    endpoint_message: Callable[[Task], str] | None = None
+    stops: tuple[str, ...] = ()
+    max_tokens: int = 768
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """How a model is measured on a set of problems. The fields that can move a score go into the manifest.
 
@@ -77,6 +98,8 @@ class Benchmark:
     `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
     `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
+    `chat` is how a chat model may be asked; `chat.in_chat` makes a benchmark of it, whose prompts are messages, whose
+    `opening` begins the replies (None: the model completes), and whose `cut` takes the program out of a reply.
     """
 
     name: str
@@ -91,10 +114,12 @@ class Benchmark:
     cut: Callable[[Task, str], str] | None = None
     mode: Mode | None = None
     healing: bool = False
-    wrong: str = ""
+    wrong: Callable[[Task], str] | None = None
     languages: tuple[str, ...] = ("python",)
     num_samples: int = 1
     temperature: float = 0.0
+    chat: ChatForm | None = None
+    opening: str | None = None
 
     def cut_text(self, task: Task, text: str) -> str:
         """A generated text without what follows its end. Samples of others are judged as they are."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark
+from chaku.evals.chat import in_chat
 from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling
 from chaku.evals.judging import check_machine
@@ -31,6 +33,7 @@ class EvalRun:
     quantize: Literal["int8", "int4"] | None = None
     corpus: Path | None = None
     training_length: int | None = None
+    chat: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     scoring: Scoring = field(default_factory=Scoring)
     out: Path | None = None
@@ -43,7 +46,8 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
     only then given. Raises ChakuError for what does not go together, before anything is loaded.
     """
     _check(asked)
-    source = Endpoint(asked.endpoint, asked.model) if asked.endpoint is not None else _load(asked.model)
+    at = asked.endpoint
+    source = _load(asked.model) if at is None else Endpoint(at, asked.model, chat=asked.chat)
     if asked.quantize is None or isinstance(source, Endpoint):
         for name in asked.benchmarks:
             yield _measure(asked, name, source, _directory(asked, name))
@@ -71,9 +75,11 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
 def _check(asked: EvalRun) -> None:
     for name in asked.benchmarks:
         if name in BENCHMARKS:
-            check_machine(BENCHMARKS[name], isolated=asked.scoring.isolated)
+            check_machine(_benchmark(asked, name), isolated=asked.scoring.isolated)
         elif name not in HELDOUT_MEASURES:
             raise no_such_benchmark(name)
+        elif asked.chat:
+            raise ChakuError(f"{name} is measured on text, not asked in a chat; leave out --chat")
         elif asked.endpoint is not None:
             raise ChakuError(f"{name} needs the model itself: an endpoint does not give what it scores")
         elif asked.corpus is None:
@@ -86,6 +92,11 @@ def _check(asked: EvalRun) -> None:
         raise ChakuError(f"--limit is {asked.limit}; it must be at least 1")
 
 
+def _benchmark(asked: EvalRun, name: str) -> Benchmark:
+    benchmark = BENCHMARKS[name]
+    return in_chat(benchmark, BENCHMARKS, endpoint=asked.endpoint is not None) if asked.chat else benchmark
+
+
 def _directory(asked: EvalRun, name: str) -> Path | None:
     return asked.out / name if asked.out is not None and len(asked.benchmarks) > 1 else asked.out
 
@@ -93,7 +104,7 @@ def _directory(asked: EvalRun, name: str) -> Path | None:
 def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path | None) -> dict[str, Any]:
     if name in BENCHMARKS:
         return run_benchmark(
-            BENCHMARKS[name],
+            _benchmark(asked, name),
             source,
             out,
             problems=asked.problems,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,12 @@ from chaku.evals.endpoint import Endpoint
 from chaku.evals.journal import Journal
 from chaku.evals.manifest import sampling_record, versions, weights_sha256
 from chaku.evals.samples import Sample
-from chaku.files import read_json, write_json
+from chaku.files import read_json, sha256_json, write_json
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
     from chaku.inference.sampling import SamplingParams
+    from chaku.tokens.chat import Chat
 
 REQUESTS_AT_ONCE = 16  # to an endpoint, which batches them
 
@@ -83,6 +84,10 @@ def generate_samples(
         )
     record = {**source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
+    chat = None if benchmark.opening is None or isinstance(source, Endpoint) else _chat(benchmark, source)
+    if chat is not None:
+        params = replace(params, stop_ids=(*params.stop_ids, chat.end_id))
+        record |= {"chat_template_sha256": sha256_json(chat.template), "opening": benchmark.opening}
     if benchmark.mode is not None:
         record["mode"] = "the endpoint's own" if isinstance(source, Endpoint) else benchmark.mode
     claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
@@ -96,15 +101,31 @@ def generate_samples(
         if isinstance(source, Endpoint):
             groups = _ask_endpoint(missing, source, params)
         else:
-            groups = _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens)
+            groups = _ask_engine(benchmark, missing, source, params, sampling.max_prompt_tokens, chat)
         for group in groups:
-            cut = {(task.task_id, index): benchmark.cut_text(task, text) for task, index, text in group}
-            journal.append(
-                {"task_id": task_id, "index": index, "completion": text} for (task_id, index), text in cut.items()
-            )
-            texts |= cut
-            bar.advance(len(cut))
+            rows = [_row(benchmark, task, index, text) for task, index, text in group]
+            journal.append(rows)
+            texts |= {(row["task_id"], row["index"]): row["completion"] for row in rows}
+            bar.advance(len(rows))
     return [Sample(task.task_id, index, texts[task.task_id, index]) for task, index in wanted], record
+
+
+def _row(benchmark: Benchmark, task: Task, index: int, text: str) -> dict[str, Any]:
+    """A line of completions.jsonl; of a chat it has the whole reply, too, which can be read and extracted again."""
+    row = {"task_id": task.task_id, "index": index}
+    if benchmark.opening is None:
+        return {**row, "completion": benchmark.cut_text(task, text)}
+    reply = benchmark.opening + text
+    return {**row, "completion": benchmark.cut_text(task, reply), "reply": reply}
+
+
+def _chat(benchmark: Benchmark, engine: "Engine") -> "Chat":
+    from chaku.tokens.chat import Chat
+
+    try:
+        return Chat(engine.tokenizer)
+    except ChakuError as error:
+        raise ChakuError(f"{benchmark.name} cannot be asked in a chat: {error}") from error
 
 
 def source_record(source: "Engine | Endpoint") -> dict[str, Any]:
@@ -148,6 +169,7 @@ def _ask_engine(
     engine: "Engine",
     params: "SamplingParams",
     max_prompt_tokens: int | None,
+    chat: "Chat | None" = None,
 ) -> Iterator[Group]:
     """A batch of tasks at a time. The samples of a task come together, and depend on nothing but it and the seed."""
     wanted: dict[str, list[int]] = {}
@@ -155,7 +177,12 @@ def _ask_engine(
     for task, index in missing:
         tasks[task.task_id] = task
         wanted.setdefault(task.task_id, []).append(index)
-    prompts = {name: _prompt_ids(benchmark, task, engine, params, max_prompt_tokens) for name, task in tasks.items()}
+    if chat is not None:
+        prompts = {name: _chat_ids(chat, task, benchmark.opening or "") for name, task in tasks.items()}
+    else:
+        prompts = {
+            name: _prompt_ids(benchmark, task, engine, params, max_prompt_tokens) for name, task in tasks.items()
+        }
     by_length = iter(sorted(tasks, key=lambda name: len(prompts[name])))
     at_once = max(engine.batch_size // params.num_samples, 1)
     while names := list(islice(by_length, at_once)):
@@ -166,6 +193,12 @@ def _ask_engine(
             for name, several in zip(names, completions, strict=True)
             for index in wanted[name]
         ]
+
+
+def _chat_ids(chat: "Chat", task: Task, opening: str) -> list[int]:
+    from chaku.tokens.chat import Message
+
+    return chat.prompt([Message("user", task.prompt)], opening)
 
 
 def _prompt_ids(

@@ -174,10 +174,12 @@ def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> No
 
     Raises ChakuError when it passes, or fails before a test could run it.
     """
-    asked = [(task, benchmark.wrong) for task in tasks if not task.references][:NUM_WRONG]
-    if not benchmark.wrong or not asked:
+    make_wrong = benchmark.wrong
+    asked = [task for task in tasks if not task.references][:NUM_WRONG]
+    if make_wrong is None or not asked:
         return
-    for (task, _), judgement in zip(asked, judge.judge(asked, "check that the tests can fail"), strict=True):
+    judgements = judge.judge([(task, make_wrong(task)) for task in asked], "check that the tests can fail")
+    for task, judgement in zip(asked, judgements, strict=True):
         if judgement.passed or judgement.verdict not in ("failed", "crashed"):
             raise ChakuError(
                 f"{benchmark.name}: a completion that only raises an error should fail {task.task_id}, but the verdict "

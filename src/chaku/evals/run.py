@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.generate import GREEDY, Sampling, generate_samples
-from chaku.evals.samples import read_samples
+from chaku.evals.samples import choose_tasks, read_samples
 from chaku.evals.score import AS_IT_IS, Scoring, check_benchmark, choose_ks, score_samples
 
 if TYPE_CHECKING:
@@ -47,9 +48,14 @@ def score_file(
     problems: Path | None = None,
     scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
-    """Score a file of samples; see `score_samples`."""
+    """Score a file of samples; see `score_samples`. For a benchmark in its chat form, the samples are replies."""
+    tasks = benchmark.load(problems)
+    given = read_samples(samples, replies=benchmark.opening is not None)
+    if benchmark.opening is not None:
+        by_id = {task.task_id: task for task in choose_tasks(tasks, given, partial=scoring.partial)}
+        given = [replace(each, completion=benchmark.cut_text(by_id[each.task_id], each.completion)) for each in given]
     with _directory(out) as directory:
-        return score_samples(benchmark, benchmark.load(problems), read_samples(samples), directory, scoring)
+        return score_samples(benchmark, tasks, given, directory, scoring)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Task
 from chaku.evals.benchmarks.problem_files import read_lines
 
+REPLY_FIELDS = ("reply", "solution", "completion")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -19,23 +21,27 @@ class Sample:
     completion: str
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path, *, replies: bool = False) -> list[Sample]:
     """The samples in the file's order. Raises ChakuError, with the line's number, for what is no sample.
 
-    An `index` in the file (chaku's own have one) is checked: no two samples of a task may share it.
+    An `index` in the file (chaku's own have one) is checked: no two samples of a task may share it. `replies`: a
+    sample is a chat model's reply, under `reply`, EvalPlus' `solution` or `completion`.
     """
     samples: list[Sample] = []
     counts: dict[str, int] = {}
     seen: set[tuple[str, int]] = set()
     for number, row in read_lines(path):
         where = f"{path}, line {number}"
-        if not isinstance(row, dict) or "task_id" not in row or "completion" not in row:
-            raise ChakuError(f'{where} is not a sample: each line is {{"task_id": ..., "completion": ...}}')
-        task_id, completion = row["task_id"], row["completion"]
+        field = next((name for name in REPLY_FIELDS if isinstance(row, dict) and name in row), "") if replies else ""
+        field = field or "completion"
+        if not isinstance(row, dict) or "task_id" not in row or field not in row:
+            hint = "; a file of whole solutions is scored with --extract" if "solution" in (row or ()) else ""
+            raise ChakuError(f'{where} is not a sample: each line is {{"task_id": ..., "completion": ...}}{hint}')
+        task_id, completion = row["task_id"], row[field]
         if isinstance(task_id, bool) or not isinstance(task_id, str | int):
             raise ChakuError(f"{where}: task_id must be a text, not {json.dumps(task_id)}")
         if not isinstance(completion, str):
-            raise ChakuError(f"{where}: completion must be a text, not {json.dumps(completion)[:80]}")
+            raise ChakuError(f"{where}: {field} must be a text, not {json.dumps(completion)[:80]}")
         task_id = str(task_id)
         index = row.get("index", counts.get(task_id, 0))
         counts[task_id] = counts.get(task_id, 0) + 1

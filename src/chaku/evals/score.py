@@ -81,6 +81,7 @@ def score_samples(
     record = {
         **versions(),
         **(UNKNOWN if generation is None else generation),
+        **({"extracted": True} if benchmark.opening is not None else {}),
         "samples_sha256": sha256_json([[each.task_id, each.index, each.completion] for each in samples]),
         "data_sha256": tasks_sha256(chosen),
         "timeout": limits.timeout,

@@ -1,7 +1,6 @@
 """A conversation with a model, turn by turn."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,8 +10,6 @@ from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
 from chaku.inference.sampling import SamplingParams
 from chaku.tokens.chat import Chat, Message
-
-_BLOCK = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class ChatSession:
@@ -86,8 +83,3 @@ class ChatSession:
             f"the message has {len(prompt)} tokens with its system prompt, and the context of {self._context} leaves "
             f"{room} beside a reply of {self.params.max_tokens}; shorten it, or lower --max-tokens"
         )
-
-
-def code_blocks(text: str) -> list[tuple[str, str]]:
-    """(language, code) of each block between lines of three backticks; a last one that was cut short counts."""
-    return [(found[1].lower(), found[2]) for found in _BLOCK.finditer(text)]

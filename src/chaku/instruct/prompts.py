@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from chaku.errors import ChakuError
+from chaku.evals.fences import code_blocks
 from chaku.files import sha256_json
 
 QUESTIONS = """\
@@ -105,8 +106,8 @@ def read_questions(text: str) -> list[str]:
 
 
 def between(text: str, tag: str) -> str:
-    """What stands before [/TAG], after the last [TAG] before it; a fenced block is opened."""
+    """What stands before [/TAG], after the last [TAG] before it; of fenced blocks, the first."""
     inside = text.split(f"[/{tag}]")[0]
     inside = inside.rsplit(f"[{tag}]", 1)[-1]
-    fenced = re.search(r"```(?:python|py)?\s*\n(.*?)(?:\n```|\Z)", inside, flags=re.S)
-    return f"{(fenced[1] if fenced else inside).strip()}\n"
+    blocks = code_blocks(inside)
+    return f"{(blocks[0].code if blocks else inside).strip()}\n"

@@ -59,9 +59,11 @@ class Chat:
         self._space_once = any(each.get("prepend_scheme") == "first" for each in marks)
         self.end_id = self.reply([Message("user", "1")], "2").ids[-1]
 
-    def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """The ids that the assistant's next reply follows."""
-        return self._encode(*self._render(messages, open_turn=True))
+    def prompt(self, messages: Sequence[Message], opening: str = "") -> list[int]:
+        """The ids that the assistant's next reply follows, or with `opening`, its beginning, the rest of the reply."""
+        before, table = self._render(messages, open_turn=True)
+        ids = self._encode(before, table)
+        return ids + self._encode(opening, {}, follows=self._goes_on(before)) if opening else ids
 
     def rows(self, messages: Sequence[Message]) -> list[ChatRow]:
         """The rows that a conversation trains on: for every reply its prompt, the reply, and what ends it.

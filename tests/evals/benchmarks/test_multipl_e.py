@@ -89,7 +89,7 @@ def test_a_right_completion_passes_the_real_tests_and_one_that_raises_an_error_f
     tasks = {task.task_id: task for task in benchmark.load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))}
     task = tasks["HumanEval_53_add"]
     off_by_one = RIGHT[short].replace("x", "1 + x", 1).replace("$1 +", "1 + $1 +", 1).replace("$1 + x", "1 + $x", 1)
-    completions = [RIGHT[short], off_by_one, benchmark.wrong]
+    completions = [RIGHT[short], off_by_one, benchmark.wrong(task)]
     right, wrong, raised = judge(benchmark, [(task, each) for each in completions], tmp_path)
     assert right.passed, right.reason
     assert wrong.verdict in ("failed", "crashed"), wrong.reason

@@ -59,17 +59,17 @@ def test_a_problem_whose_references_all_fail_is_named(sandbox, tmp_path):
 
 def test_a_wrong_completion_has_to_fail_in_a_test(sandbox, tmp_path):
     tasks = [Task(name, "") for name in "abcde"]
-    wrong = replace(WORDS, wrong="failed")
+    wrong = replace(WORDS, wrong=lambda task: "failed")
     check_wrong(judge(tmp_path, wrong), wrong, tasks)
     assert len(sandbox) == 3
     for status in ("passed", "compile_error", "timed_out"):
-        wrong = replace(WORDS, wrong=status)
+        wrong = replace(WORDS, wrong=lambda task, status=status: status)
         with pytest.raises(ChakuError, match=f"should fail a, but the verdict is {status}"):
             check_wrong(judge(tmp_path / status, wrong), wrong, tasks)
 
 
 def test_no_wrong_completion_is_run_beside_references(sandbox, tmp_path):
-    wrong = replace(WORDS, wrong="failed")
+    wrong = replace(WORDS, wrong=lambda task: "failed")
     check_wrong(judge(tmp_path, wrong), wrong, [Task("a", "", references=("passed",))])
     check_wrong(judge(tmp_path), WORDS, [Task("a", "")])
     assert sandbox == []

@@ -13,8 +13,10 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
 from chaku.evals.benchmarks import humaneval
+from chaku.evals.benchmarks.evalplus_chat import function_chat, script_chat
 from chaku.evals.benchmarks.evalplus_inputs import restore_types
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.evals.extract import python_program
 from chaku.sandbox.verdict import Job
 
 HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"
@@ -66,7 +68,11 @@ def _task(path: Path, row: dict[str, Any], prompt: str, before_solution: str) ->
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The program, and one test of all inputs."""
+    """The completed program, and one test of all inputs."""
+    return program_jobs(task, task.prompt + completion)
+
+
+def program_jobs(task: Task, program: str) -> list[Job]:
     name = task.data["entry_point"]
     test = (
         f"{_checker()}\n"
@@ -75,7 +81,7 @@ def jobs(task: Task, completion: str) -> list[Job]:
         f"inf, nan = math.inf, math.nan\n"
         f"check_answers({name}, _solution[{name!r}], {task.data['inputs']}, {task.data['atol']!r}, {name!r})\n"
     )
-    return [Job(task.prompt + completion, tests=(test,), entry_point=name)]
+    return [Job(program, tests=(test,), entry_point=name)]
 
 
 @cache
@@ -90,6 +96,7 @@ HUMANEVAL_PLUS = Benchmark(
     jobs,
     humaneval.STOPS,
     timeout=TIMEOUT,
+    chat=function_chat(program_jobs),
 )
 MBPP_PLUS = Benchmark(
     "mbpp-plus",
@@ -98,4 +105,9 @@ MBPP_PLUS = Benchmark(
     jobs,
     MBPP_STOPS,
     timeout=TIMEOUT,
+    chat=script_chat(
+        program_jobs,
+        problem=lambda task: task.prompt,
+        extract=lambda task, reply: python_program(reply, task.data["entry_point"]),
+    ),
 )

@@ -4,9 +4,10 @@ They come with chaku, so that a model's code is run on every machine, and the ea
 have seen often.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
-from chaku.evals.benchmark import Benchmark, Task
+from chaku.evals.benchmark import Task
 from chaku.evals.benchmarks import humaneval
 
 FILE = Path(__file__).with_name("first_steps.jsonl")
@@ -17,4 +18,4 @@ def load(path: Path | None = None) -> list[Task]:
     return humaneval.load("", "", path or FILE)
 
 
-FIRST_STEPS = Benchmark("first_steps", load, humaneval.PROMPT_FORM, humaneval.jobs, humaneval.STOPS)
+FIRST_STEPS = replace(humaneval.HUMANEVAL, name="first_steps", load=load)

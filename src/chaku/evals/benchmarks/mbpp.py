@@ -6,12 +6,15 @@ MBPP's own README, with problems 2, 3 and 4 solved before, and of the Code Llama
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.benchmarks.evalplus_chat import script_chat
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.evals.extract import python_program
 from chaku.sandbox.verdict import Job
 
 FILE = "mbpp/mbpp.jsonl"
@@ -92,9 +95,25 @@ def _unix(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
+def docstring(task: Task) -> str:
+    """EvalPlus's form of a problem: its sentence and its first assert, between triple quotes."""
+    row = task.data
+    text = row["text"] if "text" in row else row["prompt"]
+    return f'"""\n{text.strip()}\n{_unix(row["test_list"][0]).strip()}\n"""'
+
+
+def extract(task: Task, reply: str) -> str:
+    """The program in a reply, with all that the tests and their set-up name (problem 367's call a class `Node`)."""
+    named = re.findall(r"\w+", "\n".join([task.data.get("test_setup_code", ""), *task.data["test_list"]]))
+    return python_program(reply, entry_point(task.data), also=named)
+
+
+CHAT = script_chat(jobs, problem=docstring, extract=extract)
 THREE_SHOT_FORM = "3-shot, problems 2, 3 and 4, [BEGIN] and [DONE]"
 
-MBPP = Benchmark("mbpp", partial(load, three_shot, FILE), THREE_SHOT_FORM, jobs, ("[DONE]",), timeout=TIMEOUT)
+MBPP = Benchmark(
+    "mbpp", partial(load, three_shot, FILE), THREE_SHOT_FORM, jobs, ("[DONE]",), timeout=TIMEOUT, chat=CHAT
+)
 MBPP_ZERO_SHOT = Benchmark(
     "mbpp-zero-shot",
     partial(load, zero_shot, FILE),
@@ -104,6 +123,4 @@ MBPP_ZERO_SHOT = Benchmark(
     timeout=TIMEOUT,
     cut=between_tags,
 )
-MBPP_SANITIZED = Benchmark(
-    "mbpp-sanitized", partial(load, three_shot, SANITIZED_FILE), THREE_SHOT_FORM, jobs, ("[DONE]",), timeout=TIMEOUT
-)
+MBPP_SANITIZED = replace(MBPP, name="mbpp-sanitized", load=partial(load, three_shot, SANITIZED_FILE))

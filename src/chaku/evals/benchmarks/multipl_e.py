@@ -80,7 +80,7 @@ def _benchmark(language: Language) -> Benchmark:
         stops=language.stops,
         cut=lambda task, text: cut_at(text, task.data["stops"]),
         timeout=15.0,  # MultiPL-E's, by the clock
-        wrong=language.wrong,
+        wrong=lambda task: language.wrong,
         languages=(language.name,),
     )
 

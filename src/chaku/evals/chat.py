@@ -1,0 +1,44 @@
+"""A benchmark as a chat model is asked it: problems become messages, programs are taken out of the replies."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from chaku.errors import ChakuError
+from chaku.evals.benchmark import Benchmark, ChatForm, Task
+
+
+def in_chat(benchmark: Benchmark, all_benchmarks: Mapping[str, Benchmark], *, endpoint: bool = False) -> Benchmark:
+    """The benchmark in its chat form; `endpoint`: the replies cannot be opened. A completion is then a whole program.
+
+    The reference solutions are judged as they come out of a reply. Raises ChakuError where there is no chat form.
+    """
+    form = benchmark.chat
+    if form is None:
+        names = ", ".join(name for name, each in all_benchmarks.items() if each.chat is not None)
+        raise ChakuError(f"{benchmark.name} is not asked in a chat; these are: {names}")
+    opened = bool(form.opening) and not endpoint
+    not_opened = ", the reply not opened: an endpoint's cannot be" if form.opening and endpoint else ""
+    wrong = benchmark.wrong
+
+    def load(path: Path | None) -> list[Task]:
+        return [_task(form, task, endpoint) for task in benchmark.load(path)]
+
+    return replace(
+        benchmark,
+        load=load,
+        prompt_form=f"{form.prompt_form}{not_opened}",
+        jobs=form.jobs,
+        stops=form.stops if opened or not form.opening else (),
+        max_tokens=form.max_tokens,
+        cut=form.extract,
+        wrong=(lambda task: form.program(task, wrong(task))) if wrong else None,
+        opening=form.opening if opened else "",
+    )
+
+
+def _task(form: ChatForm, task: Task, endpoint: bool) -> Task:
+    message = form.endpoint_message if endpoint and form.endpoint_message else form.message
+    told = replace(task, data={**task.data, "prompt": task.prompt})
+    references = (form.extract(told, form.program(told, each)) for each in task.references)
+    return replace(told, prompt=message(task), references=tuple(references))

@@ -1,0 +1,240 @@
+"""The Python program in a chat model's reply, whatever stands around it.
+
+The program is made as EvalPlus' `sanitize` makes it: of the code that Python can read, the imports and what the entry
+point needs. Examples of its use, asserts, prints and `if __name__ == "__main__"` are left out.
+"""
+
+import ast
+import builtins
+import re
+import textwrap
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chaku.evals.fences import clean, code_blocks
+
+MAX_LINES = 2_000  # of a reply that are searched; a longer reply is a model that repeats itself
+# A statement that prints, asks or runs tests shows a function and is no part of it.
+_EXAMPLES = {"print", "input", "doctest", "unittest", "pytest", "exit", "quit"}
+_SESSION = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)(.*)$", re.MULTILINE)
+_BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One statement at the left margin: its text, the names that it gives values to, and the names that it reads."""
+
+    source: str
+    node: ast.stmt
+    binds: frozenset[str]
+    reads: frozenset[str]
+
+
+def python_program(reply: str, entry_point: str = "", prompt: str = "", also: Iterable[str] = ()) -> str:
+    """The program that a reply gives, ready to run; a reply without code comes back as it is.
+
+    Of several blocks, the first that defines `entry_point` with a body is taken, with what it needs of the others.
+    Without `entry_point`, all blocks are joined. `prompt` is the unfinished program that was shown: a reply that gives
+    the function's body alone is joined to it. `also`: names that the tests may use beside the entry point.
+    """
+    text = clean(reply)
+    codes = [block.code for block in code_blocks(text, lambda code: _parse(code) is not None)]
+    blocks = [_statements(code) for code in codes]
+    wanted = {entry_point, *also}
+    for candidates in (blocks, [_statements(text)]):
+        for number, block in enumerate(candidates):
+            if entry_point and _defines(block, entry_point):
+                return _source(_program(block, candidates[:number] + candidates[number + 1 :], entry_point, wanted))
+    if entry_point and (program := _completed(prompt, [*codes, text], entry_point)):
+        return program
+    session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # of the interpreter, with its prompts
+    if session and entry_point and _defines(_statements(session), entry_point):
+        return _source(_program(_statements(session), [], entry_point, wanted))
+    return _source(_kept([each for block in blocks or [_statements(text)] for each in block], entry_point)) or text
+
+
+def _parse(code: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of "\d" in a text that is not raw
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _statements(code: str) -> list[Statement]:
+    """The statements that Python can read: of the code as it is, or with other white space in place of its tabs.
+
+    Code that is indented as a whole is moved to the margin. Lines that cannot be read (prose, code that was cut off)
+    are passed over.
+    """
+    code = textwrap.dedent(code)
+    forms = list(dict.fromkeys([code, code.replace("\t", "    "), code.expandtabs(8), code.replace("\u00a0", " ")]))
+    readable = [form for form in forms if _parse(form) is not None]
+    parts = [[form] for form in readable[:1]] or [_parts(form) for form in forms]
+    best = max(parts, key=lambda several: sum(len(part.split("\n")) for part in several))
+    return [statement for part in best for statement in _split(part)]
+
+
+def _parts(code: str) -> list[str]:
+    """From each line at the margin on, the longest part that Python can read."""
+    lines = code.split("\n")[:MAX_LINES]
+    parts, start = [], 0
+    while start < len(lines):
+        end = len(lines) if lines[start].strip() and lines[start][0] not in " \t" else start
+        while end > start and (problem := _first_problem("\n".join(lines[start:end]))) is not None:
+            end = min(start + problem, end - 1)
+            while end > start and (not lines[end].strip() or lines[end][0] in " \t)]}"):
+                end -= 1  # to the beginning of the statement that holds the problem
+        if end > start:
+            parts.append("\n".join(lines[start:end]))
+        start = max(end, start + 1)
+    return parts
+
+
+def _first_problem(code: str) -> int | None:
+    """The number, from 0, of the line that Python cannot read; None where it can read all of them."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(code)
+    except SyntaxError as error:
+        return max((error.lineno or 1) - 1, 0)
+    except (ValueError, RecursionError, MemoryError):
+        return 0
+    return None
+
+
+def _split(code: str) -> list[Statement]:
+    tree = _parse(code)
+    assert tree is not None
+    lines = code.split("\n")
+    statements: list[Statement] = []
+    spans = [(_first_line(node), node.end_lineno or node.lineno) for node in tree.body]
+    for number, (node, (first, last)) in enumerate(zip(tree.body, spans, strict=True)):
+        neighbours = spans[max(number - 1, 0) : number] + spans[number + 1 : number + 2]
+        shares_line = any(begin <= last and end >= first for begin, end in neighbours)
+        source = ast.unparse(node) if shares_line else "\n".join(lines[first - 1 : last])
+        statements.append(Statement(source, node, *_names(node)))
+    return statements
+
+
+def _first_line(node: ast.stmt) -> int:
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+
+
+def _names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a statement binds in its module, and the names that stand in it."""
+    reads = frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+    if isinstance(node, _DEFINITIONS):
+        return frozenset({node.name}), reads
+    reads -= {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}  # of a lambda
+    binds: set[str] = set()
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            binds.add(each.id)
+        elif isinstance(each, _DEFINITIONS):  # in an `if` or a `try`
+            binds.add(each.name)
+        elif isinstance(each, _IMPORTS):
+            binds |= {(name.asname or name.name).split(".")[0] for name in each.names}
+    return frozenset(binds), reads
+
+
+def _is_stub(statement: Statement) -> bool:
+    """A function without a body, as a prompt shows it: a docstring, `pass`, `...` or `raise NotImplementedError`."""
+    node = statement.node
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and all(
+        isinstance(each, ast.Pass)
+        or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        or (isinstance(each, ast.Raise) and "NotImplementedError" in ast.unparse(each))
+        for each in node.body
+    )
+
+
+def _defines(block: Iterable[Statement], name: str) -> bool:
+    return any(name in each.binds and not _is_stub(each) for each in block)
+
+
+def _program(
+    block: Sequence[Statement], others: Sequence[Sequence[Statement]], entry_point: str, wanted: set[str]
+) -> list[Statement]:
+    """What the wanted names need of the entry point's block, after what that needs of the other blocks."""
+    own = _kept(block, entry_point, wanted)
+    bound = _BUILTINS.union(*(each.binds for each in own))
+    missing = set().union(*(each.reads for each in own)) - bound
+    elsewhere = [each for other in others for each in other if each.binds and not each.binds & bound]
+    needed = [each for each in _kept(elsewhere, entry_point, missing) if each.binds & _closure(missing, elsewhere)]
+    future = [each for each in [*needed, *own] if isinstance(each.node, ast.ImportFrom) and each.node.level == 0]
+    first = [each for each in future if each.node.module == "__future__"]  # type: ignore[attr-defined]
+    return [*first, *(each for each in [*needed, *own] if each not in first)]
+
+
+def _kept(statements: Sequence[Statement], entry_point: str, wanted: set[str] | None = None) -> list[Statement]:
+    """The imports and what the wanted names need (None: all names), of which the first definition counts; no examples.
+
+    A statement that binds nothing (`sys.setrecursionlimit(10**6)`, `table[0] = 1`, `fill()`) stays where what it uses
+    is there and neither calls the entry point nor prints.
+    """
+    statements = [each for each in _first_definitions(statements) if not _is_example(each, entry_point)]
+    bound = _BUILTINS.union(*(each.binds for each in statements))
+    acting = [each for each in statements if not each.binds and _acts(each, statements, bound, entry_point)]
+    needed = bound if wanted is None else _closure(wanted.union(*(each.reads for each in acting)), statements)
+    return [each for each in statements if each in acting or isinstance(each.node, _IMPORTS) or each.binds & needed]
+
+
+def _first_definitions(statements: Sequence[Statement]) -> list[Statement]:
+    found: dict[str, Statement] = {}
+    for each in statements:
+        if isinstance(each.node, _DEFINITIONS) and not _is_stub(each):
+            found.setdefault(each.node.name, each)
+    return [
+        each
+        for each in statements
+        if not isinstance(each.node, _DEFINITIONS) or found.get(each.node.name, each) is each
+    ]
+
+
+def _is_example(statement: Statement, entry_point: str) -> bool:
+    """Whether a statement shows or tests the program: an assert, the main part, a call of it, what prints."""
+    node = statement.node
+    if isinstance(node, (*_DEFINITIONS, *_IMPORTS)):
+        return False
+    if isinstance(node, ast.Assert) or (isinstance(node, ast.If) and "__name__" in statement.reads):
+        return True
+    if entry_point in statement.binds:  # `f = lambda ...`, or a function in an `if`
+        return False
+    return bool(statement.reads & {*_EXAMPLES, entry_point})
+
+
+def _acts(statement: Statement, statements: Sequence[Statement], bound: frozenset[str], entry_point: str) -> bool:
+    node = statement.node
+    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call | ast.Await):  # a word of prose
+        return False
+    return statement.reads <= bound and not _closure(statement.reads, statements) & {*_EXAMPLES, entry_point}
+
+
+def _closure(names: Iterable[str], statements: Sequence[Statement]) -> set[str]:
+    """The names, and the names that stand in what binds them, and so on."""
+    found: set[str] = set()
+    new = set(names)
+    while new:
+        found |= new
+        new = set().union(*(each.reads for each in statements if each.binds & found)) - found
+    return found
+
+
+def _completed(prompt: str, codes: Sequence[str], entry_point: str) -> str:
+    """The prompt with the first code that is the function's body: as it is, indented, or its first line indented."""
+    for code in codes if prompt else ():
+        for body in (code, f"    {code.lstrip()}", textwrap.indent(textwrap.dedent(code), "    ")):
+            statements = _statements(prompt + body)
+            if _defines(statements, entry_point):
+                return _source(_kept(statements, entry_point, {entry_point}))
+    return ""
+
+
+def _source(statements: Iterable[Statement]) -> str:
+    return "".join(f"{each.source}\n" for each in statements)
