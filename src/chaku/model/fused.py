@@ -7,11 +7,10 @@ kept. `layout.py` says which rows there are.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from chaku.model.layout import AttentionGroup, Layout
 from chaku.model.llama import Attention, Block, FeedForward, Llama, RMSNorm
@@ -48,6 +47,7 @@ def fused_states(model: Llama, layout: Layout, wanted: Tensor | None = None) -> 
     hidden = decoder.embed_tokens(layout.tokens)  # (rows, hidden)
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else hidden.dtype
     for layer in decoder.layers:
+        assert isinstance(layer, Block)
         attended = _attention(layer, hidden, layout, (cos.to(dtype), sin.to(dtype)), dtype)
         if wanted is not None and layer is decoder.layers[-1]:
             hidden, attended = hidden[wanted], attended[wanted]
@@ -173,7 +173,9 @@ class _FeedForward(torch.autograd.Function):
             joint = hidden.new_empty(len(hidden), gate_up.width, dtype=gate_up.dtype)
             out = torch.empty_like(hidden)
             for rows in _parts(hidden):
-                gate, up = first.forward(_normed(hidden[rows], scale[rows], norm, gate_up.dtype), joint[rows]).chunk(2, 1)
+                gate, up = first.forward(_normed(hidden[rows], scale[rows], norm, gate_up.dtype), joint[rows]).chunk(
+                    2, 1
+                )
                 added = second.forward(F.silu(gate).mul_(up), gate.new_empty(len(gate), down.width))
                 torch.add(hidden[rows], added, out=out[rows])
         ctx.save_for_backward(hidden, scale, joint, *trained)
@@ -229,7 +231,10 @@ def _normed(hidden: Tensor, scale: Tensor, norm: RMSNorm, dtype: torch.dtype) ->
 
 
 class _NormGradient:
-    """The gradients of a norm's input, (rows, hidden), and weight, from that of its output; None for what is not wanted."""
+    """The gradients of a norm's input, (rows, hidden), and of its weight, from that of its output.
+
+    None for what is not wanted.
+    """
 
     def __init__(self, norm: RMSNorm, hidden: Tensor, scale: Tensor, *, wanted: bool):
         self.norm, self._input, self._scale = norm, hidden, scale

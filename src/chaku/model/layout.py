@@ -11,7 +11,7 @@ SIMILAR_LENGTH = 0.85
 
 @dataclass(frozen=True)
 class AttentionGroup:
-    """Documents that attend side by side. `shape`: documents, tokens of the longest. `rows`: the row of each token, flat.
+    """Documents that attend side by side. `shape`: documents, tokens of the longest. `rows`: each token's row, flat.
 
     A shorter document is filled up at its end, where causal attention lets no real token look. With `rows` None, all
     rows belong to the group, in order.

@@ -38,9 +38,10 @@ class Projections:
         self.width = start
 
     @property
-    def trained(self) -> list[nn.Parameter]:
+    def trained(self) -> list[Tensor]:
         """The parameters that have gradients, in the order of `Gradients.finish`."""
-        own = [*self.weights, *(base.bias for base in self.bases if self.has_bias)] if self.trains_base else []
+        biases = [base.bias for base in self.bases] if self.has_bias else []
+        own: list[Tensor] = [*self.weights, *biases] if self.trains_base else []
         return own + [matrix for layer, _ in self.updates for matrix in (layer.lora_A, layer.lora_B)]
 
     def joined(self) -> "Joined":
