@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,11 @@ def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig
 
 def _tensors(file: GgufFile, config: LlamaConfig, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
     architecture = file.metadata["general.architecture"]
-    for stored in file.tensors:
-        if _TABLE.fullmatch(stored.name):
-            continue
-        name = from_gguf(stored.name)
-        yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for stored in file.tensors:
+            if not _TABLE.fullmatch(stored.name):
+                name = from_gguf(stored.name)
+                yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name), pool)
 
 
 def read_gguf_config(file: GgufFile) -> LlamaConfig:
@@ -97,7 +98,7 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         raise ChakuError(
             f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
         )
-    plain = LlamaConfig(
+    fields: dict[str, Any] = dict(
         vocab_size=shapes["token_embd.weight"][0],
         hidden_size=hidden_size,
         intermediate_size=_count(file, "feed_forward_length"),
@@ -116,6 +117,10 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         sliding_window=window,
         model_type="qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
     )
+    try:
+        plain = LlamaConfig(**fields)
+    except ChakuError as error:
+        raise ChakuError(f"{path}: {error}") from None
     return replace(plain, rope_scaling=read_rope_scaling(file, plain))
 
 
