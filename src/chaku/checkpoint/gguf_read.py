@@ -98,25 +98,25 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         raise ChakuError(
             f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
         )
-    fields: dict[str, Any] = dict(
-        vocab_size=shapes["token_embd.weight"][0],
-        hidden_size=hidden_size,
-        intermediate_size=_count(file, "feed_forward_length"),
-        num_hidden_layers=num_layers,
-        num_attention_heads=heads,
-        num_key_value_heads=_count(file, "attention.head_count_kv", heads),
-        max_position_embeddings=context,
-        rope_theta=_shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
-        rms_norm_eps=_shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
-        tie_word_embeddings="output.weight" not in shapes,
-        bos_token_id=file.get("tokenizer.ggml.bos_token_id", int),
-        eos_token_id=end_ids(file) or None,
-        head_dim=head_dim,
-        attention_bias="blk.0.attn_q.bias" in shapes,
-        mlp_bias="blk.0.ffn_down.bias" in shapes,
-        sliding_window=window,
-        model_type="qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
-    )
+    fields: dict[str, Any] = {
+        "vocab_size": shapes["token_embd.weight"][0],
+        "hidden_size": hidden_size,
+        "intermediate_size": _count(file, "feed_forward_length"),
+        "num_hidden_layers": num_layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": _count(file, "attention.head_count_kv", heads),
+        "max_position_embeddings": context,
+        "rope_theta": _shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
+        "rms_norm_eps": _shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
+        "tie_word_embeddings": "output.weight" not in shapes,
+        "bos_token_id": file.get("tokenizer.ggml.bos_token_id", int),
+        "eos_token_id": end_ids(file) or None,
+        "head_dim": head_dim,
+        "attention_bias": "blk.0.attn_q.bias" in shapes,
+        "mlp_bias": "blk.0.ffn_down.bias" in shapes,
+        "sliding_window": window,
+        "model_type": "qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
+    }
     try:
         plain = LlamaConfig(**fields)
     except ChakuError as error:
