@@ -56,7 +56,7 @@ class ByteLevelTokenizer(Tokenizer):
         return self.encode(text)
 
     def _piece_bytes(self, piece: str) -> bytes:
-        return piece.encode() if piece in self._added else bytes(_BYTES[character] for character in piece)
+        return piece.encode() if piece in self._added else piece.translate(_BYTES).encode("latin-1")
 
 
 def is_byte_level(definition: dict[str, Any]) -> bool:
@@ -112,5 +112,5 @@ def _byte_characters() -> dict[str, int]:
     return {chr(byte): byte for byte in printed} | {chr(256 + index): byte for index, byte in enumerate(others)}
 
 
-_BYTES = _byte_characters()
-BYTE_NAMES = {byte: name for name, byte in _BYTES.items()}
+BYTE_NAMES = {byte: name for name, byte in _byte_characters().items()}
+_BYTES = str.maketrans(_byte_characters())
