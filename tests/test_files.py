@@ -9,14 +9,14 @@ import pytest
 
 from chaku import ChakuError
 from chaku.files import atomic_directory, atomic_file, read_json, remove_directory, write_json
-from chaku.sandbox.probe import check_sandbox
+from chaku.sandbox.probe import check_sandbox, how_to_isolate
 
 mounts = pytest.mark.skipif(check_sandbox() is not None, reason="bubblewrap mounts no file systems here")
 
 
 def on_a_file_system(options: list[str], directory: Path, code: str) -> str:
     """The last line of errors of a program that runs with `directory` mounted so."""
-    command = [shutil.which("bwrap"), "--dev-bind", "/", "/", *options, str(directory)]
+    command = [how_to_isolate().bwrap, "--dev-bind", "/", "/", *options, str(directory)]
     program = f"from pathlib import Path\nwhere = Path({str(directory)!r})\n{code}"
     result = subprocess.run([*command, sys.executable, "-c", program], capture_output=True, text=True, check=False)
     return result.stderr.strip().splitlines()[-1]

@@ -53,7 +53,7 @@ def _isolation() -> str:
         return f"missing  sandbox: {error}"
     landlock = f"Landlock {about['landlock']}" if about["landlock"] else "no Landlock in this kernel"
     seccomp = "seccomp" if about["seccomp"] else "no seccomp on this processor"
-    return f"ok       sandbox: {about['bubblewrap']}, programs as a user of {about['user']}, {seccomp}, {landlock}"
+    return f"ok       sandbox: {about['bubblewrap']} ({about['bwrap']}), programs as a user of {about['user']}, {seccomp}, {landlock}"
 
 
 def _language(name: str) -> str:
