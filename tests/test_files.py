@@ -1,6 +1,5 @@
 """Files are whole or absent, and a disk that is full or read-only is said in one line: on real, tiny file systems."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
