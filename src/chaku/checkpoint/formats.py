@@ -12,6 +12,7 @@ from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
 from chaku.model import Llama, LlamaConfig
+from chaku.model.memory import check_fits
 from chaku.model.quantization import Scheme
 
 
@@ -44,10 +45,12 @@ def load_model(
 
     Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
     neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Raises
-    ChakuError for an architecture that is not known (before any weight is read) and for a missing, truncated or
-    misshapen checkpoint, naming file and tensor.
+    ChakuError for an architecture that is not known or a model larger than the memory (before any weight is read) and
+    for a missing, truncated or misshapen checkpoint, naming file and tensor.
     """
     opened = open_checkpoint(name)
+    if dtype is not None:
+        check_fits(opened.config, name, dtype=dtype, device=device, scheme=scheme)
     return build_model(opened.config, opened.tensors, opened.directory, dtype, device, scheme)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import chaku
 from chaku.files import write_text
 from chaku.report.html import Html, element, join
+from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
 from chaku.report.results import results_section, stage_results
 from chaku.report.run import Run, mapping, number, read_run
@@ -56,6 +57,7 @@ def render(run: Run) -> str:
         element("h1", name),
         element("p", _lead(run), class_="lead"),
         _problems(run),
+        left_out_box(run),
         _tiles(run),
         element("nav", [element("a", title, href=f"#{anchor}") for anchor, title, _ in sections]),
         [element("section", element("h2", title), show(run), id=anchor) for anchor, title, show in sections],

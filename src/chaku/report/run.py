@@ -32,7 +32,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences."""
+    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences.
+
+    `left_out`: the parts of the recipe that lacked something on this machine (`pipeline/leave_out.py`).
+    """
 
     directory: Path
     stages: list[Stage]
@@ -41,6 +44,7 @@ class Run:
     budget: dict[str, Any]
     samples: list[dict[str, Any]]
     timings: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
     problems: list[str]
 
     def ancestors(self, name: str | None) -> list[Stage]:
@@ -73,6 +77,7 @@ def read_run(directory: Path) -> Run:
         budget=mapping(_read(directory / "budget.json", directory, problems)),
         samples=records(_read(directory / "samples.json", directory, problems)),
         timings=records(_read(directory / "timings.json", directory, problems)),
+        left_out=records(_read(directory / "left_out.json", directory, problems)),
         problems=problems,
     )
 

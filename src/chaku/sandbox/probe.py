@@ -8,7 +8,6 @@ from chaku.sandbox.bubblewrap import bwrap_version, find_bwraps, packaged_bwrap
 from chaku.sandbox.isolation import Isolation
 from chaku.sandbox.obstacles import Obstacle, find_obstacle, no_bwrap, not_linux
 from chaku.sandbox.verdict import Job
-from chaku.sandbox.worker import Worker, WorkerDied
 
 PROBE = "import colorsys, os, socket\nassert os.getuid()\nwith open('/tmp/file', 'w') as file:\n    file.write('works')"
 
@@ -35,9 +34,9 @@ def about_isolation() -> dict[str, str | int | bool]:
 
     `landlock`: the version of its interface, 0 without it.
     """
+    isolation = how_to_isolate()
     from chaku.sandbox.inside import kernel  # of Unix alone
 
-    isolation = how_to_isolate()
     packaged = isolation.bwrap == packaged_bwrap()
     return {
         "bubblewrap": bwrap_version(isolation.bwrap),
@@ -71,6 +70,8 @@ def how_to_isolate() -> Isolation:
 
 def _problem(isolation: Isolation) -> str | None:
     """Why this way does not run a small program; None where it does."""
+    from chaku.sandbox.worker import Worker, WorkerDied  # of Unix alone
+
     try:
         with Worker(isolation) as trial:
             verdict = trial.run(Job(PROBE), timeout=20.0)
