@@ -40,6 +40,12 @@ from chaku.training.metrics import MetricsLog
 with MetricsLog(where, 0, tensorboard=False) as log:
     for step in range(5000):
         log.write(step, loss=1.0, sample={'text': 'x' * 100})""",
+    "database": """
+import sqlite3
+from chaku.files import explain_full_disk
+with explain_full_disk(where), sqlite3.connect(where / 'ledger.sqlite') as database:
+    database.execute('create table kept (text)')
+    database.execute('insert into kept values (?)', ['x' * 1_000_000])""",
     "corpus": """
 import random
 from chaku.corpus.build import build_corpus

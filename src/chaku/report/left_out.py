@@ -10,7 +10,11 @@ def left_out_box(run: Run) -> Html | None:
     if not run.left_out:
         return None
     rows = [
-        [str(each.get("part", "")), text_cell(each.get("why", "")), text_cell(element("code", how) if how else "–")]
+        [
+            str(each.get("part", "")),
+            text_cell(str(each.get("why", ""))),
+            text_cell(element("code", how) if how else "–"),
+        ]
         for each in run.left_out
         for how in (str(each.get("how_to_get", "")),)
     ]

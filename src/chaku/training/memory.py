@@ -46,13 +46,14 @@ def activations(
     """Bytes that the forward pass keeps for the backward pass, of one micro-batch, in float32.
 
     A token keeps in each layer: the input of both norms, their outputs and the output of attention (5 widths), queries
-    before and after rotation, keys and values likewise, and four tensors of the feed-forward part. LoRA keeps the
-    input of each target behind its dropout, and the dropout's mask. The backward pass works on two layers' worth more.
+    before and after rotation, keys and values likewise, and four tensors of the feed-forward part. With dropout, LoRA
+    keeps the input of each target behind it, and its mask. The backward pass works on two layers' worth more. The
+    allocator's gaps are not counted: a process may take half as much again.
     """
     rows = max(1, min(training.micro_batch_tokens, training.batch_tokens) // sequence_length)
     q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
     kept = 5 * config.hidden_size + 2 * q + 3 * kv + 4 * config.intermediate_size
-    if lora:
+    if lora and lora.dropout:
         kept += 2 * sum(columns for _, columns in _targets(config, lora))
     return rows * sequence_length * (config.num_hidden_layers + 2) * kept * 4
 
