@@ -2,12 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint rehearsal rehearsal-instruct install clean
+.PHONY: demo test lint rehearsal rehearsal-instruct install clean check-python
 
 ## Raise a small family of code models end to end, then open its report.
 demo: install
-	$(BIN)/chaku run recipes/demo-instruct.toml
-	$(BIN)/chaku run recipes/demo.toml --open
+	$(BIN)/chaku run recipes/demo-instruct.toml --without-missing
+	$(BIN)/chaku run recipes/demo.toml --without-missing --open
 
 ## The paper's claims at small scale, with controls (about half an hour on 2 cores).
 rehearsal: install
@@ -30,7 +30,16 @@ lint: $(VENV)/.dev
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Debian and Ubuntu have Python without the part that makes virtual environments.
+check-python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "$(PYTHON) is missing: sudo apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "chaku needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | check-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@

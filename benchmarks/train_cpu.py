@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 
 from chaku.checkpoint.config_json import config_to_json
-from chaku.checkpoint.huggingface import find_checkpoint, load_config
+from chaku.checkpoint.find import find_checkpoint
+from chaku.checkpoint.huggingface import load_config
 from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
