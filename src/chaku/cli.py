@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
 
 QUANTIZED = ("int8", "int4")
-MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id"
+MODEL = "a model directory (Hugging Face's or Meta's format), a GGUF file, or a Hub id"
 
 
 def main(arguments: list[str] | None = None) -> int:
