@@ -16,7 +16,6 @@ from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
-    "gguf": "writing GGUF files for llama.cpp: pip install 'chaku[gguf]'",
     "llguidance": "asking databases: pip install 'chaku[sql]'",
     "torchao": "quantised weights, QLoRA: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
