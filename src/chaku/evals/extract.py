@@ -227,13 +227,27 @@ def _closure(names: Iterable[str], statements: Sequence[Statement]) -> set[str]:
 
 
 def _completed(prompt: str, codes: Sequence[str], entry_point: str) -> str:
-    """The prompt with the first code that is the function's body: as it is, indented, or its first line indented."""
-    for code in codes if prompt else ():
-        for body in (code, f"    {code.lstrip()}", textwrap.indent(textwrap.dedent(code), "    ")):
-            statements = _statements(prompt + body)
-            if _defines(statements, entry_point):
-                return _source(_kept(statements, entry_point, {entry_point}))
+    """The prompt with the first code that is the function's body: as it is, indented, or its first line indented.
+
+    Code that fits whole is taken before code of which only the beginning does.
+    """
+    programs = [
+        prompt + body
+        for code in (codes if prompt else ())
+        for body in (code, f"    {code.lstrip()}", textwrap.indent(textwrap.dedent(code), "    "))
+    ]
+    fitting = [program for program in programs if _ends_in_function(program, entry_point)]
+    for program in [*fitting, *programs]:
+        statements = _statements(program)
+        if _defines(statements, entry_point):
+            return _source(_kept(statements, entry_point, {entry_point}))
     return ""
+
+
+def _ends_in_function(program: str, name: str) -> bool:
+    tree = _parse(program)
+    last = tree.body[-1] if tree is not None and tree.body else None
+    return isinstance(last, ast.FunctionDef | ast.AsyncFunctionDef) and last.name == name
 
 
 def _source(statements: Iterable[Statement]) -> str:

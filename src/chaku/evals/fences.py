@@ -59,7 +59,11 @@ def _opening(line: str) -> re.Match[str] | None:
     found = _OPENING.match(line)
     if found is None or not found["before"].strip():
         return found
-    is_prose = len(found["before"]) <= MAX_PROSE and re.fullmatch(r"[\w+#.-]*[ \t]*", found["info"])
+    is_prose = (
+        len(found["before"]) <= MAX_PROSE
+        and "```" not in found["before"]
+        and re.fullmatch(r"[\w+#.-]*[ \t]*", found["info"])
+    )
     return found if is_prose else None
 
 

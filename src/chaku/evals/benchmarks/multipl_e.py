@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
+from chaku.evals.benchmarks.evalplus_chat import evalplus_chat
+from chaku.evals.benchmarks.multipl_e_chat import program_of_reply
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
@@ -50,6 +52,9 @@ LANGUAGES = (
 )
 
 
+TITLES = {"cpp": "C++", "csharp": "C#", "javascript": "JavaScript", "php": "PHP", "typescript": "TypeScript"}
+
+
 def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
     """The problems of one language, in the file's order."""
     url = f"https://huggingface.co/datasets/nuprl/MultiPL-E (humaneval-{language.short}, as JSON lines)"
@@ -58,7 +63,11 @@ def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
         Task(
             task_id=row["name"],
             prompt=row["prompt"].rstrip(),
-            data={"tests": row["tests"], "stops": tuple(row.get("stop_tokens") or language.stops)},
+            data={
+                "prompt": row["prompt"].rstrip(),
+                "tests": row["tests"],
+                "stops": tuple(row.get("stop_tokens") or language.stops),
+            },
         )
         for row in read_rows(path, ("name", "prompt", "tests"))
     ]
@@ -66,22 +75,29 @@ def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
 
 
 def _benchmark(language: Language) -> Benchmark:
-    def jobs(task: Task, completion: str) -> list[Job]:
-        source, tests = task.prompt + completion, (task.data["tests"],)
-        return [
-            Job(source, language=language.name, tests=tests, prelude=task.prompt if language.short == "cpp" else "")
-        ]
+    def program_jobs(task: Task, program: str) -> list[Job]:
+        prelude = task.data["prompt"] if language.short == "cpp" else ""
+        return [Job(program, language=language.name, tests=(task.data["tests"],), prelude=prelude)]
 
     return Benchmark(
         name=f"multipl-e-{language.short}",
         load=partial(load_multipl_e, language),
         prompt_form="zero-shot, stripped at the end",
-        jobs=jobs,
+        jobs=lambda task, completion: program_jobs(task, task.prompt + completion),
         stops=language.stops,
         cut=lambda task, text: cut_at(text, task.data["stops"]),
         timeout=15.0,  # MultiPL-E's, by the clock
         wrong=lambda task: language.wrong,
         languages=(language.name,),
+        chat=evalplus_chat(
+            program_jobs,
+            extract=program_of_reply,
+            problem=lambda task: task.prompt,
+            program=lambda task, completion: f"{task.data['prompt']}{completion}",
+            language=TITLES.get(language.name, language.name.capitalize()),
+            fence=language.name,
+            stops=("<|endoftext|>", "<|endofmask|>", "</s>", "\n```\n"),
+        ),
     )
 
 
