@@ -3,6 +3,7 @@
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.cruxeval import CRUXEVAL
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
 from chaku.evals.benchmarks.exercises import EXERCISES, EXERCISES_SAMPLED
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *MULTIPL_E,
         *APPS,
         *INFILLING,
+        *CRUXEVAL,
         DOCSTRINGS,
         *NEXT_LINE,
         *(EXERCISES, EXERCISES_SAMPLED),
