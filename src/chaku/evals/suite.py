@@ -13,6 +13,7 @@ from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
+from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
 from chaku.evals.benchmarks.next_line import NEXT_LINE
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
         *HUMANEVAL_X,
         *MULTIPL_E,
+        *MULTIPL_FIM,
         *APPS,
         *INFILLING,
         *CRUXEVAL,
