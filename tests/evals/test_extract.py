@@ -97,6 +97,11 @@ def test_the_first_definition_of_a_name_counts():
     assert answers(python_program(f"```python\n{F}\ndef f(x):\n    return 'again, as models that loop do'\n```", "f"))
 
 
+def test_white_space_in_texts_stays():
+    reply = '```python\ndef f(x):\n    return len("""\n    \n""") - 4\n```'
+    assert answers(python_program(reply, "f"))
+
+
 def test_future_imports_stay_first():
     reply = f"```python\nimport math\nlog = math.log\n```\n```python\nfrom __future__ import annotations\n{F}y = log\n"
     assert python_program(reply.replace("x + 1", "x + 1 or log"), "f").startswith("from __future__")

@@ -95,7 +95,8 @@ class Benchmark:
     before any of `stops`, after `max_tokens`, and where `cut` (None: at the stops) says. `jobs` are the programs that
     a completion is judged by, each limited to `timeout` CPU seconds and `memory_mb`; None: the text alone is judged.
     `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
-    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
+    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`). `repository`: its
+    name and the file's `path` (in the task's data) stand before a file with a hole: models of repositories read so.
     `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
     `chat` is how a chat model may be asked; `chat.in_chat` makes a benchmark of it, whose prompts are messages, whose
@@ -114,6 +115,7 @@ class Benchmark:
     cut: Callable[[Task, str], str] | None = None
     mode: Mode | None = None
     healing: bool = False
+    repository: str = ""
     wrong: Callable[[Task], str] | None = None
     languages: tuple[str, ...] = ("python",)
     num_samples: int = 1

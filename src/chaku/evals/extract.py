@@ -71,7 +71,8 @@ def _statements(code: str) -> list[Statement]:
     Code that is indented as a whole is moved to the margin. Lines that cannot be read (prose, code that was cut off)
     are passed over.
     """
-    code = textwrap.dedent(code)
+    if code.lstrip("\n").startswith((" ", "\t")):  # `dedent` also empties blank lines, in the code's texts, too
+        code = textwrap.dedent(code)
     forms = list(dict.fromkeys([code, code.replace("\t", "    "), code.expandtabs(8), code.replace("\u00a0", " ")]))
     readable = [form for form in forms if _parse(form) is not None]
     parts = [[form] for form in readable[:1]] or [_parts(form) for form in forms]

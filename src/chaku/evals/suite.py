@@ -3,6 +3,7 @@
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.cruxeval import CRUXEVAL
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
 from chaku.evals.benchmarks.exercises import EXERCISES, EXERCISES_SAMPLED
@@ -12,6 +13,7 @@ from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
+from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
 from chaku.evals.benchmarks.next_line import NEXT_LINE
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -22,8 +24,10 @@ BENCHMARKS: dict[str, Benchmark] = {
         *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
         *HUMANEVAL_X,
         *MULTIPL_E,
+        *MULTIPL_FIM,
         *APPS,
         *INFILLING,
+        *CRUXEVAL,
         DOCSTRINGS,
         *NEXT_LINE,
         *(EXERCISES, EXERCISES_SAMPLED),

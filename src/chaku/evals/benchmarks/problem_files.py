@@ -12,7 +12,10 @@ from chaku.errors import ChakuError
 
 
 def find_file(given: Path | None, file: str, url: str) -> Path:
-    """The given path, or `file` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get it from, if absent."""
+    """The given path, or `file` under $CHAKU_BENCHMARKS, gzipped or not.
+
+    Raises ChakuError, with the URL to get the file from, where it is absent.
+    """
     if given is not None:
         return given
     folder = os.environ.get("CHAKU_BENCHMARKS")
@@ -21,6 +24,9 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
             f"CHAKU_BENCHMARKS is not set; save {url} as SOMEWHERE/{file} and set it to SOMEWHERE, or give --problems"
         )
     found = Path(folder) / file
+    other = found.with_suffix("") if found.suffix == ".gz" else found.with_name(f"{found.name}.gz")
+    if not found.is_file() and other.is_file():
+        return other
     if not found.is_file():
         raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
     return found
