@@ -62,7 +62,11 @@ class _Graph:
     def build(self) -> Any:
         config = self.config
         ids, positions = _input("ids", ov.Type.i32, 2), _input("positions", ov.Type.i32, 2)
-        mask, rows, kept = _input("mask", ov.Type.f32, 4), _input("rows", ov.Type.i32, 1), _input("kept", ov.Type.i32, 1)
+        mask, rows, kept = (
+            _input("mask", ov.Type.f32, 4),
+            _input("rows", ov.Type.i32, 1),
+            _input("kept", ov.Type.i32, 1),
+        )
         table = self._matrix(["model.embed_tokens.weight"])
         hidden = op.gather(table, ids, self._ints(0))
         shared = self._shared(ids, positions, mask, rows)
@@ -103,7 +107,9 @@ class _Graph:
         attended = op.scaled_dot_product_attention(
             query, past(key, f"keys.{layer}"), past(value, f"values.{layer}"), shared.mask, causal=False
         )
-        joined = op.reshape(op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True)
+        joined = op.reshape(
+            op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True
+        )
         return self._linear(joined, f"{name}.o_proj")
 
     def _with_past(self, new: Node, name: str, shared: _Attention) -> Node:

@@ -75,7 +75,9 @@ def pack_int4(weight: Tensor) -> Packed:
                 best = [error, code, scale, zero]
             else:
                 better = error < best[0]
-                best = [torch.where(better, new, old) for new, old in zip([error, code, scale, zero], best, strict=True)]
+                best = [
+                    torch.where(better, new, old) for new, old in zip([error, code, scale, zero], best, strict=True)
+                ]
         assert best is not None
         _, code, scales[part], zeros[part] = best
         whole = code.to(torch.uint8)
