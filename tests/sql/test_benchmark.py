@@ -122,7 +122,6 @@ def test_a_sample_is_plain_seeded_and_whole_where_it_is_large_enough():
 
 
 def test_the_command_asks_a_checkpoint_as_it_learnt(questions, engine, tmp_path, capsys):
-    pytest.importorskip("llguidance", reason="needs the sql extra")
     save_model(engine.model, tmp_path / "model")
     engine.tokenizer.save(tmp_path / "model")
     (tmp_path / "model" / "sql_prompt.json").write_text('{"form": "compact", "max_tokens": 300, "link": true}')

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
-pytest.importorskip("llguidance", reason="needs the sql extra")
 
 from chaku.inference.engine import Engine
 from chaku.model import PRESETS, Llama
