@@ -101,8 +101,9 @@ class Decoder(nn.Module):
     def __init__(self, config: LlamaConfig):
         super().__init__()
         # Without a weight it draws one, which on the meta device imports 800 modules: a second and a half.
-        weight = torch.empty(config.vocab_size, config.hidden_size)
-        self.embed_tokens = nn.Embedding(*weight.shape, _weight=weight if weight.is_meta else None)
+        size = config.vocab_size, config.hidden_size
+        weight = torch.empty(size)
+        self.embed_tokens = nn.Embedding(size[0], size[1], _weight=weight if weight.is_meta else None)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
