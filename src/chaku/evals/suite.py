@@ -3,6 +3,7 @@
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.bigcodebench import BIGCODEBENCH
 from chaku.evals.benchmarks.cruxeval import CRUXEVAL
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *APPS,
         *INFILLING,
         *CRUXEVAL,
+        *BIGCODEBENCH,
         DOCSTRINGS,
         *NEXT_LINE,
         *(EXERCISES, EXERCISES_SAMPLED),
