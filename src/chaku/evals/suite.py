@@ -12,6 +12,7 @@ from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
+from chaku.evals.benchmarks.livecodebench import LIVECODEBENCH
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
 from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         *INFILLING,
         *CRUXEVAL,
         *BIGCODEBENCH,
+        LIVECODEBENCH,
         DOCSTRINGS,
         *NEXT_LINE,
         *(EXERCISES, EXERCISES_SAMPLED),

@@ -31,6 +31,19 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
     raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
 
 
+def find_folder(folder: str, url: str) -> Path:
+    """`folder` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get its files from, where it is absent."""
+    benchmarks = os.environ.get("CHAKU_BENCHMARKS")
+    if not benchmarks:
+        raise ChakuError(
+            f"CHAKU_BENCHMARKS is not set; save {url} in SOMEWHERE/{folder} and set it to SOMEWHERE, or give --problems"
+        )
+    found = Path(benchmarks) / folder
+    if not found.is_dir():
+        raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
+    return found
+
+
 def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
     """The objects of a .json (a list), .jsonl or .parquet file, gzipped or not, each with the `required` fields.
 
