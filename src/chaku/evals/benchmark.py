@@ -23,7 +23,9 @@ class Task:
     `prompt` is what the model reads, to the character; with a `suffix` it is asked for what stands between the two.
     `references` are completions known to be right: they are run before anything is scored. Results are also shown by
     `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (one of MBPP's
-    problems for training) is neither asked nor missed, but is scored where samples of it are given.
+    problems for training) is neither asked nor missed, but is scored where samples of it are given. `lacks` says what
+    keeps a problem from being judged on this machine, which leaves it out. `date` is the day, as YYYY-MM-DD, that the
+    problem was published, where the benchmark has such days.
     """
 
     task_id: str
@@ -33,6 +35,8 @@ class Task:
     group: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     in_split: bool = True
+    lacks: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,18 @@ def python_program(reply: str, entry_point: str = "", prompt: str = "", also: It
     return _source(_kept([each for block in blocks or [_statements(text)] for each in block], entry_point)) or text
 
 
+def last_block(reply: str, name: str = "") -> str:
+    """The last block's code, of those that Python can read and that have `name` in them where there are such.
+
+    For whole programs: nothing of the block is left out. A reply without a block comes back as it is.
+    """
+    text = clean(reply)
+    codes = [block.code for block in code_blocks(text, lambda code: _parse(code) is not None)]
+    readable = [code for code in codes if _parse(code) is not None]
+    named = [code for code in readable if name in code]
+    return next(iter([*named[::-1], *readable[::-1], *codes[::-1]]), text)
+
+
 def _parse(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.bigcodebench import BIGCODEBENCH
 from chaku.evals.benchmarks.cruxeval import CRUXEVAL
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
@@ -11,6 +12,7 @@ from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
+from chaku.evals.benchmarks.livecodebench import LIVECODEBENCH
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
 from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
@@ -28,6 +30,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         *APPS,
         *INFILLING,
         *CRUXEVAL,
+        *BIGCODEBENCH,
+        LIVECODEBENCH,
         DOCSTRINGS,
         *NEXT_LINE,
         *(EXERCISES, EXERCISES_SAMPLED),
