@@ -4,7 +4,7 @@ The graph is written in the shapes that OpenVINO's CPU plugin recognises and rep
 rotary embedding, attention that appends to its own cache of keys and values, and products of packed weights.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -189,7 +189,7 @@ class _Graph:
     def _floats(self, values: float | np.ndarray) -> Node:
         return self._small(values, np.float32)
 
-    def _small(self, values: Any, dtype: Callable[..., Any]) -> Node:
+    def _small(self, values: Any, dtype: type[np.generic]) -> Node:
         """A constant that is made once: a graph with fewer nodes compiles faster."""
         array = np.asarray(values, dtype)
         key = (array.tobytes(), array.shape, dtype)
