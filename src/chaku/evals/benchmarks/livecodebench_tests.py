@@ -62,7 +62,7 @@ def _pickled_text(where: str, data: bytes) -> str:
                 texts.append(argument)
             elif instruction.name not in _AROUND:
                 raise ChakuError(
-                    f"{where}: its private tests are REFUSED: a pickle of more than one text ({instruction.name}) could "
+                    f"{where}: its private tests are REFUSED: a pickle of more than a text ({instruction.name}) could "
                     "run anything; get the file from where it is published"
                 )
     except ValueError as error:
