@@ -9,7 +9,7 @@ from chaku.evals.suite import FAMILIES, HELDOUT_MEASURES
 
 
 def list_benchmarks() -> Iterator[dict[str, Any]]:
-    """Rows of `name`, `measures`, `chat` (may --chat ask it?), `num_problems` (None: no data), `why_not` (None: it runs)."""
+    """A row a benchmark. `chat`: --chat asks it; `num_problems`: None without data; `why_not`: None where it runs."""
     for measures, family in FAMILIES:
         for benchmark in family:
             number, why_not = None, why_not_here(benchmark)
