@@ -1,4 +1,4 @@
-"""`chaku eval`: run, score, compare. Parses, calls, prints; no logic."""
+"""`chaku eval`: list, run, score, compare. Parses, calls, prints; no logic."""
 
 import argparse
 import json
@@ -10,6 +10,10 @@ MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name t
 
 def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
     """The verbs under `chaku eval`."""
+    listing = evaluating.add_parser("list", parents=[common], help="the benchmarks, and whether their data is here")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_list)
+
     run = evaluating.add_parser(
         "run", parents=[common], help="measure a model: generate and score, or held-out measures"
     )
@@ -66,6 +70,16 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unsafe-no-sandbox", action="store_true", help="run programs with your rights; recorded")
     parser.add_argument("--out", type=Path, help="keep results and samples here; a killed command goes on from them")
     parser.add_argument("--json", action="store_true")
+
+
+def _list(options: argparse.Namespace) -> None:
+    from chaku.evals.listing import list_benchmarks, listing_in_lines
+
+    if options.json:
+        print(json.dumps(list(list_benchmarks()), ensure_ascii=False))
+        return
+    for line in listing_in_lines():
+        print(line)
 
 
 def _run(options: argparse.Namespace) -> None:

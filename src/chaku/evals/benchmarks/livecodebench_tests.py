@@ -62,8 +62,8 @@ def _pickled_text(where: str, data: bytes) -> str:
                 texts.append(argument)
             elif instruction.name not in _AROUND:
                 raise ChakuError(
-                    f"{where}: its private tests are REFUSED: a pickle of more than a text ({instruction.name}) could "
-                    "run anything; get the file from where it is published"
+                    f"{where}: its private tests are REFUSED: a pickle of more than one text could run "
+                    f"anything ({instruction.name}); get the file from where it is published"
                 )
     except ValueError as error:
         raise ChakuError(f"{where}: its private tests are no pickle ({error}); get the file again") from error
