@@ -4,7 +4,7 @@ The graph is written in the shapes that OpenVINO's CPU plugin recognises and rep
 rotary embedding, attention that appends to its own cache of keys and values, and products of packed weights.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,7 +62,11 @@ class _Graph:
     def build(self) -> Any:
         config = self.config
         ids, positions = _input("ids", ov.Type.i32, 2), _input("positions", ov.Type.i32, 2)
-        mask, rows, kept = _input("mask", ov.Type.f32, 4), _input("rows", ov.Type.i32, 1), _input("kept", ov.Type.i32, 1)
+        mask, rows, kept = (
+            _input("mask", ov.Type.f32, 4),
+            _input("rows", ov.Type.i32, 1),
+            _input("kept", ov.Type.i32, 1),
+        )
         table = self._matrix(["model.embed_tokens.weight"])
         hidden = op.gather(table, ids, self._ints(0))
         shared = self._shared(ids, positions, mask, rows)
@@ -103,7 +107,9 @@ class _Graph:
         attended = op.scaled_dot_product_attention(
             query, past(key, f"keys.{layer}"), past(value, f"values.{layer}"), shared.mask, causal=False
         )
-        joined = op.reshape(op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True)
+        joined = op.reshape(
+            op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True
+        )
         return self._linear(joined, f"{name}.o_proj")
 
     def _with_past(self, new: Node, name: str, shared: _Attention) -> Node:
@@ -178,15 +184,14 @@ class _Graph:
         return values if num_groups == 1 else op.reshape(values, self._ints([out, width]), False)
 
     def _ints(self, values: int | list[int]) -> Node:
-        return self._small(values, np.int64)
+        return self._small(np.array(values, np.int64))
 
     def _floats(self, values: float | np.ndarray) -> Node:
-        return self._small(values, np.float32)
+        return self._small(np.array(values, np.float32))
 
-    def _small(self, values: Any, dtype: Callable[..., Any]) -> Node:
+    def _small(self, array: np.ndarray) -> Node:
         """A constant that is made once: a graph with fewer nodes compiles faster."""
-        array = np.asarray(values, dtype)
-        key = (array.tobytes(), array.shape, dtype)
+        key = (array.tobytes(), array.shape, array.dtype)
         if key not in self._constants:
             self._constants[key] = op.constant(array)
         return self._constants[key]
