@@ -140,6 +140,8 @@ def source_record(source: "Engine | Endpoint") -> dict[str, Any]:
         "model_sha256": weights_sha256(source.model),
         "tokenizer_sha256": source.tokenizer.sha256,
         "context": source.model.config.max_position_embeddings,
+        "decoder": source.decoder.name,
+        "precision": source.decoder.precision,
     }
 
 

@@ -58,6 +58,8 @@ def measure(
         model_sha256=weights_sha256(engine.model),
         tokenizer_sha256=engine.tokenizer.sha256,
         data_sha256=heldout_sha256(corpus),
+        decoder=engine.decoder.name,
+        precision=engine.decoder.precision,
         **about,
     )
     return {"benchmark": name, "results": results, "manifest": record}
