@@ -2,12 +2,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint rehearsal rehearsal-instruct install clean
+.PHONY: demo test lint rehearsal rehearsal-instruct install clean check-python
 
-## Raise a small family of code models end to end, then open its report.
+## A real model learns to answer questions about a database; a family of small ones is raised beside it; then the report.
 demo: install
-	$(BIN)/chaku run recipes/demo-instruct.toml
-	$(BIN)/chaku run recipes/demo.toml --open
+	$(BIN)/chaku run recipes/demo.toml --without-missing || test -f runs/demo/left_out.json
+	$(BIN)/chaku run recipes/demo-family.toml --without-missing
+	$(BIN)/chaku run recipes/demo-instruct.toml --without-missing
+	$(BIN)/chaku report runs/demo --beside runs/demo-family runs/demo-instruct --open
 
 ## The paper's claims at small scale, with controls (about half an hour on 2 cores).
 rehearsal: install
@@ -30,7 +32,16 @@ lint: $(VENV)/.dev
 
 install: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Debian and Ubuntu have Python without the part that makes virtual environments.
+check-python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "$(PYTHON) is missing: sudo apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "chaku needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: sudo apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | check-python
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@

@@ -25,8 +25,8 @@ from chaku.sql.evaluate import MAX_TOKENS
 from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, trained_prompt
 from chaku.sql.execute import SQLiteRunner
 from chaku.sql.grammar import sql_grammar
+from chaku.sql.replies import extract_sql
 from chaku.sql.schema import database_file, read_sqlite
-from chaku.sql.writers import extract_sql
 from chaku.tokens.chat import Chat, Message
 
 

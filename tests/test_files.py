@@ -1,6 +1,5 @@
 """Files are whole or absent, and a disk that is full or read-only is said in one line: on real, tiny file systems."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +8,14 @@ import pytest
 
 from chaku import ChakuError
 from chaku.files import atomic_directory, atomic_file, read_json, remove_directory, write_json
-from chaku.sandbox.probe import check_sandbox
+from chaku.sandbox.probe import check_sandbox, how_to_isolate
 
 mounts = pytest.mark.skipif(check_sandbox() is not None, reason="bubblewrap mounts no file systems here")
 
 
 def on_a_file_system(options: list[str], directory: Path, code: str) -> str:
     """The last line of errors of a program that runs with `directory` mounted so."""
-    command = [shutil.which("bwrap"), "--dev-bind", "/", "/", *options, str(directory)]
+    command = [how_to_isolate().bwrap, "--dev-bind", "/", "/", *options, str(directory)]
     program = f"from pathlib import Path\nwhere = Path({str(directory)!r})\n{code}"
     result = subprocess.run([*command, sys.executable, "-c", program], capture_output=True, text=True, check=False)
     return result.stderr.strip().splitlines()[-1]
@@ -41,6 +40,12 @@ from chaku.training.metrics import MetricsLog
 with MetricsLog(where, 0, tensorboard=False) as log:
     for step in range(5000):
         log.write(step, loss=1.0, sample={'text': 'x' * 100})""",
+    "database": """
+import sqlite3
+from chaku.files import explain_full_disk
+with explain_full_disk(where), sqlite3.connect(where / 'ledger.sqlite') as database:
+    database.execute('create table kept (text)')
+    database.execute('insert into kept values (?)', ['x' * 1_000_000])""",
     "corpus": """
 import random
 from chaku.corpus.build import build_corpus

@@ -41,6 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        if error.name not in ("fcntl", "resource"):
+            raise
+        print(
+            f"chaku: this command needs Unix ({error.name} is missing here): use chaku inside WSL (wsl --install)",
+            file=sys.stderr,
+        )
+        return 2
     except Exception as error:
         if type(error).__name__ != "Interrupted":  # imported lazily: torch takes a second
             raise
@@ -58,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("recipe", type=Path)
     run.add_argument("--out", type=Path, help="run directory (default: runs/NAME)")
     run.add_argument("--set", action="append", metavar="KEY=VALUE", dest="overrides", help="override a recipe key")
+    run.add_argument(
+        "--without-missing",
+        action="store_true",
+        help="run what can run without what this machine lacks; the report says what was left out",
+    )
     run.add_argument("--open", action="store_true", help="open the report in a browser at the end")
     run.set_defaults(command=_run)
 
@@ -143,12 +156,14 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    _say_what_does_not_run()
     from chaku.pipeline import run_recipe
     from chaku.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.overrides)
     directory = options.out or Path("runs") / recipe.name
-    _show_report(run_recipe(recipe, directory), directory, options.open)
+    report = run_recipe(recipe, directory, without_missing=options.without_missing)
+    _show_report(report, directory, options.open)
 
 
 def _show_report(report: Path, run: Path, in_browser: bool) -> None:
@@ -284,7 +299,17 @@ def _report(options: argparse.Namespace) -> None:
     _show_report(write_report(options.run, options.beside), options.run, options.open)
 
 
+def _say_what_does_not_run() -> None:
+    """In the first second, before torch is imported."""
+    from chaku.console import say
+    from chaku.machine import what_does_not_run
+
+    for line in what_does_not_run():
+        say(line)
+
+
 def _doctor(options: argparse.Namespace) -> None:
+    _say_what_does_not_run()
     from chaku.doctor import examine
 
     for line in examine():

@@ -1,22 +1,22 @@
 """What this machine can do for chaku, and what to install for the rest."""
 
-import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
 from chaku.errors import ChakuError
 from chaku.evals.benchmarks import humaneval
 from chaku.evals.benchmarks.problem_files import find_file
+from chaku.machine import available_memory, free_disk, num_cores
 from chaku.sandbox import languages
 from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
-    "gguf": "writing GGUF files for llama.cpp: pip install 'chaku[gguf]'",
-    "llguidance": "asking databases: pip install 'chaku[sql]'",
+    "duckdb": "asking DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
     "torchao": "quantised weights, QLoRA: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "Hub data sets: pip install 'chaku[hub]'",
@@ -25,11 +25,11 @@ EXTRAS = {
 
 def examine() -> list[str]:
     """One line a finding: versions, processors, the sandbox, the optional packages."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU; everything runs on the CPU"
     lines = [
-        f"ok       Python {platform.python_version()}, torch {torch.__version__}, {cores} cores",
+        f"ok       Python {platform.python_version()}, torch {torch.__version__}, {num_cores()} cores",
         f"ok       {device}",
+        f"ok       free: memory {_gigabytes(available_memory())}, disk here {_gigabytes(free_disk(Path.cwd()))}",
     ]
     lines += [_isolation(), *map(_language, languages.LANGUAGES)]
     for package, use in EXTRAS.items():
@@ -46,6 +46,10 @@ def examine() -> list[str]:
     return lines
 
 
+def _gigabytes(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e9:.1f} GB"
+
+
 def _isolation() -> str:
     try:
         about = about_isolation()
@@ -53,7 +57,8 @@ def _isolation() -> str:
         return f"missing  sandbox: {error}"
     landlock = f"Landlock {about['landlock']}" if about["landlock"] else "no Landlock in this kernel"
     seccomp = "seccomp" if about["seccomp"] else "no seccomp on this processor"
-    return f"ok       sandbox: {about['bubblewrap']}, programs as a user of {about['user']}, {seccomp}, {landlock}"
+    bubblewrap, user = f"{about['bubblewrap']} ({about['bwrap']})", about["user"]
+    return f"ok       sandbox: {bubblewrap}, programs as a user of {user}, {seccomp}, {landlock}"
 
 
 def _language(name: str) -> str:

@@ -71,25 +71,50 @@ def remove_directory(path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+FULL = {
+    28: "the disk is full; free some space and start again, finished work is kept",
+    122: "the disk quota is used up; free some space and start again, finished work is kept",
+}
+UNWRITABLE = {
+    13: "permission denied; choose a directory that you may write to",
+    30: "the file system is read-only; choose a directory that you may write to",
+    20: "a part of this path is a file, not a directory",
+}
+
+
 @contextmanager
 def explain_disk_errors(path: Path) -> Iterator[None]:
     """Within, what keeps `path` from being written is a ChakuError that says what to do."""
+    with _explained(path, FULL | UNWRITABLE):
+        yield
+
+
+@contextmanager
+def explain_full_disk(directory: Path) -> Iterator[None]:
+    """Within, a full disk is a ChakuError, whoever writes below `directory`."""
+    with _explained(directory, FULL):
+        yield
+
+
+@contextmanager
+def _explained(path: Path, reasons: dict[int, str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # safetensors' own error is no OSError, and has the number in its text.
-        said = re.search(r"os error (\d+)", str(error))
-        number = error.errno if isinstance(error, OSError) else int(said[1]) if said else 0
-        reasons = {
-            28: "the disk is full; free some space and start again, finished work is kept",
-            122: "the disk quota is used up; free some space and start again, finished work is kept",
-            13: "permission denied; choose a directory that you may write to",
-            30: "the file system is read-only; choose a directory that you may write to",
-            20: "a part of this path is a file, not a directory",
-        }
+        number = _disk_error(error)
         if isinstance(error, ChakuError) or number not in reasons:
             raise
         raise ChakuError(f"cannot write {path}: {reasons[number]}") from error
+
+
+def _disk_error(error: Exception) -> int:
+    """The system's number of an error, also where a library hides it in a text; 0 where there is none."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    if "disk is full" in str(error):  # SQLite's
+        return 28
+    said = re.search(r"os error (\d+)", str(error))  # safetensors'
+    return int(said[1]) if said else 0
 
 
 def _flush(path: Path) -> None:

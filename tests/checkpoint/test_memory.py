@@ -11,8 +11,9 @@ from chaku.checkpoint import memory
 from chaku.checkpoint.config_json import config_to_json
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.checkpoint.memory import available_memory, check_memory, stays_mapped, weights_bytes
+from chaku.checkpoint.memory import check_memory, stays_mapped
 from chaku.model import PRESETS, Llama
+from chaku.model import memory as model_memory
 
 SEVEN = PRESETS["7b"]
 
@@ -27,7 +28,7 @@ def directory(tmp_path) -> Path:
 
 
 def with_memory(monkeypatch, free: float, total: float) -> None:
-    monkeypatch.setattr(memory, "available_memory", lambda: int(free * 1e9))
+    monkeypatch.setattr(model_memory, "available_memory", lambda: int(free * 1e9))
     monkeypatch.setattr(memory, "total_memory", lambda: int(total * 1e9))
 
 
@@ -80,32 +81,3 @@ def test_loading_looks_at_the_memory_first(tmp_path, monkeypatch):
     (tmp_path / "model.safetensors").write_bytes(b"not read")
     with pytest.raises(ChakuError, match="of memory, and all of it is"):
         load_model(tmp_path)
-
-
-@pytest.mark.parametrize(("dtype", "scheme"), [(torch.float32, None), (torch.bfloat16, None)])
-def test_the_bytes_are_those_of_the_weights(dtype, scheme):
-    model = Llama(PRESETS["tiny"]).to(dtype)
-    assert weights_bytes(PRESETS["tiny"], dtype) == sum(parameter.nbytes for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_the_limits_of_control_groups_count(tmp_path, monkeypatch, version):
-    """The limit stands on the group above; what the page cache holds can be dropped, and is not used."""
-    controllers, folder, prefix, names = (
-        ("", tmp_path, "", ("memory.max", "memory.current"))
-        if version == 2
-        else ("cpu,memory", tmp_path / "memory", "total_", ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-    )
-    (folder / "box" / "job").mkdir(parents=True)
-    (folder / "box" / names[0]).write_text("8000000\n")
-    (folder / "box" / names[1]).write_text("5000000\n")
-    (folder / "box" / "memory.stat").write_text(f"{prefix}active_file 1000000\n{prefix}inactive_file 2500000\n")
-    (folder / "box" / "job" / names[0]).write_text("max\n")
-    (tmp_path / "own").write_text(f"9:pids:/box/job\n4:{controllers}:/box/job\n")
-    limits = memory._group_limits(tmp_path / "own", tmp_path)
-    assert limits == [(8_000_000, 1_500_000)]
-    monkeypatch.setattr(memory, "_group_limits", lambda: limits)
-    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemAvailable:    12000 kB\n")
-    assert available_memory(tmp_path / "meminfo") == 6_500_000
-    monkeypatch.setattr(memory, "_group_limits", list)
-    assert available_memory(tmp_path / "meminfo") == 12_000 * 1024

@@ -1,9 +1,10 @@
-"""A recipe's evals on a stage: one file a benchmark, done once, and said where it cannot be done."""
+"""A recipe's evals on a stage: one file a benchmark, done once."""
+
+from dataclasses import replace
 
 import pytest
 
 from chaku import ChakuError
-from chaku.evals import stage as module
 from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.settings import Evals
 from chaku.evals.stage import evaluate_stage
@@ -61,15 +62,18 @@ def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus
     assert solves.num_asked == 48
 
 
-def test_what_cannot_be_measured_is_said_and_the_rest_goes_on(engine, corpus, tmp_path, monkeypatch, capsys):
-    monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
-    monkeypatch.setattr(module, "why_not_here", lambda benchmark: "no sandbox" if benchmark is FIRST_STEPS else None)
-    settings = Evals(benchmarks=("first_steps", "humaneval", "bits_per_byte"), max_bytes_per_language=3000)
+def test_another_benchmark_in_the_list_leaves_what_was_measured(engine, corpus, tmp_path):
+    settings = Evals(benchmarks=("bits_per_byte",), max_bytes_per_language=3000)
     assert evaluate(engine, settings, corpus, tmp_path) == 1
-    said = capsys.readouterr().err
-    assert "base: first_steps is NOT measured: no sandbox" in said
-    assert "base: humaneval is NOT measured: CHAKU_BENCHMARKS is not set" in said
-    assert [path.name for path in tmp_path.glob("*.json")] == ["bits_per_byte.json"]
+    more = replace(settings, benchmarks=("bits_per_byte", "infilling"), num_examples=2)
+    assert evaluate(engine, replace(more, num_examples=settings.num_examples), corpus, tmp_path) == 1
+    assert evaluate(engine, more, corpus, tmp_path) == 2
+
+
+def test_a_benchmark_whose_problems_are_not_here_is_an_error(engine, corpus, tmp_path, monkeypatch):
+    monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
+    with pytest.raises(ChakuError, match="CHAKU_BENCHMARKS is not set"):
+        evaluate(engine, Evals(benchmarks=("humaneval",)), corpus, tmp_path)
 
 
 @sandboxed

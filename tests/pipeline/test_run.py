@@ -314,14 +314,27 @@ def test_a_set_that_selects_nothing_is_named(recipe_path, whole, tmp_path):
         run_recipe(recipe, tmp_path / "run")
 
 
-def test_missing_benchmarks_are_said_loudly(recipe_path, whole, tmp_path, monkeypatch, capsys):
+def test_a_missing_benchmark_stops_the_run_or_is_left_out_and_reported(
+    recipe_path, whole, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "run"
     shutil.copytree(whole, out)
+    stale = out / "evals" / "base" / "humaneval.json"
+    stale.write_text("{}")
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
-    recipe = load_recipe(recipe_path, ['evals.benchmarks=["humaneval"]'])
-    run_recipe(recipe, out)
-    assert "base: humaneval is NOT measured: " in capsys.readouterr().err
-    assert not (out / "evals" / "base" / "humaneval.json").exists()
+    recipe = load_recipe(recipe_path, ['evals.benchmarks=["humaneval", "bits_per_byte"]'])
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(ChakuError, match=r"(?s)nothing was done.*the problems of humaneval.*--without-missing"):
+        run_recipe(recipe, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    report = run_recipe(recipe, out, without_missing=True)
+    assert "left out: benchmark humaneval" in capsys.readouterr().err
+    assert not stale.exists()
+    assert (out / "evals" / "base" / "bits_per_byte.json").exists()
+    assert "the problems of humaneval is missing" in report.read_text()
+    run_recipe(load_recipe(recipe_path), out)
+    assert "Left out of this run" not in report.read_text()
+    assert "nothing is missing" in capsys.readouterr().err
 
 
 def test_recipe_json_is_the_resolved_recipe(whole):

@@ -282,6 +282,22 @@ def test_a_value_of_a_wrong_type_never_stops_the_report(run_dir: Path, shift: in
     assert tried > 300
 
 
+def test_what_was_left_out_is_said_with_what_would_help(run_dir: Path) -> None:
+    assert "Left out of this run" not in text_of(parse(write_report(run_dir)))
+    left_out = [
+        {"part": "benchmark humaneval", "why": "g++ is missing", "how_to_get": "apt-get install g++"},
+        {"part": "stage sql", "why": "its parent is left out", "how_to_get": ""},
+        {"part": ["broken"]},
+    ]
+    (run_dir / "left_out.json").write_text(json.dumps(left_out))
+    warning = parse(write_report(run_dir)).find(".//div[@class='warning']")
+    assert warning is not None
+    assert "Left out of this run" in text_of(warning)
+    rows = rows_of(warning)
+    assert ["benchmark humaneval", "g++ is missing", "apt-get install g++"] in rows
+    assert ["stage sql", "its parent is left out", "–"] in rows
+
+
 def test_an_unfinished_and_a_planned_stage(run_dir: Path) -> None:
     (run_dir / "stages" / "python" / "stage.json").unlink()
     shutil.rmtree(run_dir / "stages" / "python-long")

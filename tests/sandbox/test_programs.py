@@ -1,7 +1,7 @@
 """Python programs honest and hostile: the right verdict for each, and nothing left behind."""
 
-import dataclasses
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,18 +10,26 @@ from pathlib import Path
 import pytest
 
 from chaku.sandbox import worker as working
-from chaku.sandbox.probe import how_to_isolate
+from chaku.sandbox.bubblewrap import packaged_bwrap
+from chaku.sandbox.isolation import Isolation
 from chaku.sandbox.verdict import KEPT_OUTPUT, Job, Verdict
 from chaku.sandbox.worker import Worker
 
 
 @pytest.fixture(scope="module", params=["own user", "user namespace"])
-def way(request: pytest.FixtureRequest) -> Iterator[Worker]:
-    """A worker for every way of isolating that this machine has."""
-    isolation = dataclasses.replace(how_to_isolate(), own_user=request.param == "own user")
-    with Worker(isolation) as warm:
+def user(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=["the system's bwrap", "the package's bwrap"])
+def way(request: pytest.FixtureRequest, user: str) -> Iterator[Worker]:
+    """A worker for every way of isolating that this machine has: each bwrap, each kind of user."""
+    bwrap = shutil.which("bwrap") if request.param == "the system's bwrap" else packaged_bwrap()
+    if bwrap is None:
+        pytest.skip(f"{request.param} is not installed")
+    with Worker(Isolation(bwrap, own_user=user == "own user")) as warm:
         if not warm.run(Job("")).passed:
-            pytest.skip(f"this machine cannot isolate by {request.param}")
+            pytest.skip(f"{request.param} cannot isolate by {user} here")
         yield warm
 
 

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.ask import Asker, Candidate, result_key, vote
+from chaku.sql.ask import Asker
+from chaku.sql.candidates import Candidate, result_key, vote
 from chaku.sql.database import Database
 from chaku.sql.execute import Result
 from chaku.sql.memory import Memory

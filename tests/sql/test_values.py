@@ -49,6 +49,16 @@ def test_a_question_finds_the_values_that_it_means(index, question):
     assert [match.value for match in index.find(question)] == FOUND[question]
 
 
+def test_words_that_any_question_has_mean_a_value_only_where_they_are_spelt_like_it():
+    index = ValueIndex()
+    for value in ("ARE", "AN", "Han", "Most", "Wpfeffer Example Net"):
+        index.add("t", "c", value)
+    for question in ("What are the names?", "which are more than most", "How many went?", "are the names of airports"):
+        assert index.find(question) == []
+    assert [match.value for match in index.find("What is ARE?")] == ["ARE"]
+    assert [match.value for match in index.find("Who is Han?")] == ["Han"]
+
+
 def test_the_same_words_score_best_and_a_longer_phrase_hides_the_shorter_one_in_it(index):
     assert index.find("germany")[0].score == 1.0
     assert 0.5 < index.find("grmany")[0].score < 0.9

@@ -22,11 +22,14 @@ _CHUNK = 2**17  # weights that a thread writes at a time: their float32 values s
 _COPIED = 2**15  # weights that PyTorch copies without starting threads of its own
 
 
-def read_stored(stored: StoredTensor, dtype: torch.dtype | None, pairs: int = 0) -> Tensor:
+def read_stored(
+    stored: StoredTensor, dtype: torch.dtype | None, pairs: int = 0, pool: ThreadPoolExecutor | None = None
+) -> Tensor:
     """A tensor in `dtype`, or (None) as it is stored, in float32 where it is quantised.
 
     A tensor that is stored in `dtype` stays in the mapped file; its pages are copied when they are changed. `pairs`:
-    so many heads of rows 0, 1, 2, 3... are brought into the order of even rows, then odd rows (`rotary_heads`).
+    so many heads of rows 0, 1, 2, 3... are brought into the order of even rows, then odd rows (`rotary_heads`). The
+    threads of `pool` dequantise together: numpy lets others run while it computes.
     Raises ChakuError for a type that nothing here dequantises.
     """
     name, count = stored.kind.name, prod(stored.shape)
@@ -63,12 +66,8 @@ def read_stored(stored: StoredTensor, dtype: torch.dtype | None, pairs: int = 0)
         for at in range(0, len(given), _COPIED):
             part[at : at + _COPIED].copy_(given[at : at + _COPIED])
 
-    starts = range(0, len(blocks), step)
-    if len(starts) == 1:
-        write_chunk(0)
-    else:
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # numpy lets other threads run while it computes
-            list(pool.map(write_chunk, starts))
+    for _ in (pool.map if pool else map)(write_chunk, range(0, len(blocks), step)):
+        pass
     return target.view(stored.shape)
 
 

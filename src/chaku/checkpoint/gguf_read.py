@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,11 @@ def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig
 
 def _tensors(file: GgufFile, config: LlamaConfig, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
     architecture = file.metadata["general.architecture"]
-    for stored in file.tensors:
-        if _TABLE.fullmatch(stored.name):
-            continue
-        name = from_gguf(stored.name)
-        yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for stored in file.tensors:
+            if not _TABLE.fullmatch(stored.name):
+                name = from_gguf(stored.name)
+                yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name), pool)
 
 
 def read_gguf_config(file: GgufFile) -> LlamaConfig:
@@ -97,25 +98,29 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
         raise ChakuError(
             f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
         )
-    plain = LlamaConfig(
-        vocab_size=shapes["token_embd.weight"][0],
-        hidden_size=hidden_size,
-        intermediate_size=_count(file, "feed_forward_length"),
-        num_hidden_layers=num_layers,
-        num_attention_heads=heads,
-        num_key_value_heads=_count(file, "attention.head_count_kv", heads),
-        max_position_embeddings=context,
-        rope_theta=_shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
-        rms_norm_eps=_shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
-        tie_word_embeddings="output.weight" not in shapes,
-        bos_token_id=file.get("tokenizer.ggml.bos_token_id", int),
-        eos_token_id=end_ids(file) or None,
-        head_dim=head_dim,
-        attention_bias="blk.0.attn_q.bias" in shapes,
-        mlp_bias="blk.0.ffn_down.bias" in shapes,
-        sliding_window=window,
-        model_type="qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
-    )
+    fields: dict[str, Any] = {
+        "vocab_size": shapes["token_embd.weight"][0],
+        "hidden_size": hidden_size,
+        "intermediate_size": _count(file, "feed_forward_length"),
+        "num_hidden_layers": num_layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": _count(file, "attention.head_count_kv", heads),
+        "max_position_embeddings": context,
+        "rope_theta": _shortest(file.get(f"{architecture}.rope.freq_base", float, 10_000.0)),
+        "rms_norm_eps": _shortest(file.need(f"{architecture}.attention.layer_norm_rms_epsilon", float)),
+        "tie_word_embeddings": "output.weight" not in shapes,
+        "bos_token_id": file.get("tokenizer.ggml.bos_token_id", int),
+        "eos_token_id": end_ids(file) or None,
+        "head_dim": head_dim,
+        "attention_bias": "blk.0.attn_q.bias" in shapes,
+        "mlp_bias": "blk.0.ffn_down.bias" in shapes,
+        "sliding_window": window,
+        "model_type": "qwen2" if architecture == "qwen2" else "llama" if window is None else "mistral",
+    }
+    try:
+        plain = LlamaConfig(**fields)
+    except ChakuError as error:
+        raise ChakuError(f"{path}: {error}") from None
     return replace(plain, rope_scaling=read_rope_scaling(file, plain))
 
 

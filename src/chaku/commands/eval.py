@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id; with --endpoint, the name that it serves"
+MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name that it serves"
 
 
 def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:

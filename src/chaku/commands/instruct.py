@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from chaku.instruct.contamination import Contamination
     from chaku.instruct.generators import Generator
 
-MODEL = "a model directory (Hugging Face's or Meta's format), or a Hub id; with --endpoint, the name that it serves"
+MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name that it serves"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:

@@ -1,11 +1,11 @@
-"""`chaku sql`: make the shop, prepare training data, score predictions."""
+"""`chaku sql`: make the shop, prepare training data, score predictions. Asking and `eval` have their own files."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from chaku.commands import sql_ask
+from chaku.commands import sql_ask, sql_eval
 
 
 def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -24,6 +24,10 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     preparing.add_argument("--max-tokens", type=int, default=1536, help="of a prompt (default: 1536)")
     preparing.add_argument("--tokenizer", help="count tokens with this model's tokenizer (default: 3 bytes a token)")
     preparing.add_argument("--values", type=int, default=3, help="sampled values a column (default: 3)")
+    preparing.add_argument(
+        "--schema-noise", type=int, nargs="?", const=0, metavar="SEED",
+        help="leave random columns and comments that a query does not use out of its prompt's schema",
+    )  # fmt: skip
     preparing.add_argument("--timeout", type=float, default=10.0, help="seconds of one gold query (default: 10)")
     preparing.add_argument("--json", action="store_true", help="print the counts as JSON")
     preparing.set_defaults(command=_prepare)
@@ -47,6 +51,7 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
     scoring.add_argument("--processes", type=int, default=2, help="queries that run at one time (default: 2)")
     scoring.add_argument("--seed", type=int, default=0, help="of the variants")
     scoring.set_defaults(command=_score)
+    sql_eval.add_command(sql, common)
     sql_ask.add_commands(sql, common)
 
 
@@ -71,7 +76,7 @@ def _prepare(options: argparse.Namespace) -> None:
         write_wikisql_databases(path, options.databases)
         examples += read_examples(path)
     prompt = PromptSettings(options.form, options.max_tokens, options.values, options.link)
-    settings = PrepareSettings(prompt, options.timeout)
+    settings = PrepareSettings(prompt, options.timeout, options.schema_noise)
     counts = prepare(
         examples, options.databases, options.out, tables=options.tables, count_tokens=count_tokens, settings=settings
     )

@@ -113,6 +113,7 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
                 form=options.form or (trained.form if trained else "ddl"),
                 max_prompt_tokens=options.max_prompt_tokens or (trained.max_tokens if trained else None),
                 constrained=not options.no_grammar,
+                instructed=trained is None,
                 seed=options.seed,
             )
         yield Asker(

@@ -86,7 +86,7 @@ def generate_samples(
         raise ChakuError(
             f"{benchmark.name}: an endpoint is not told a repository; ask without `-repository`, or a model's directory"
         )
-    record = {**_source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
+    record = {**source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
     chat = None if benchmark.opening is None or isinstance(source, Endpoint) else _chat(benchmark, source)
     if chat is not None:
@@ -94,7 +94,7 @@ def generate_samples(
         record |= {"chat_template_sha256": sha256_json(chat.template), "opening": benchmark.opening}
     if benchmark.mode is not None:
         record["mode"] = "the endpoint's own" if isinstance(source, Endpoint) else benchmark.mode
-    _claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
+    claim(out / "completions.json", {**versions(), **record, "tasks_sha256": tasks_sha256(tasks)})
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(out / "completions.jsonl"))
         texts = {(row["task_id"], row["index"]): row["completion"] for row in journal.rows}
@@ -132,7 +132,8 @@ def _chat(benchmark: Benchmark, engine: "Engine") -> "Chat":
         raise ChakuError(f"{benchmark.name} cannot be asked in a chat: {error}") from error
 
 
-def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
+def source_record(source: "Engine | Endpoint") -> dict[str, Any]:
+    """What writes, for a manifest."""
     if isinstance(source, Endpoint):
         return {"model": source.model, "endpoint": source.address}
     return {
@@ -142,7 +143,7 @@ def _source_record(source: "Engine | Endpoint") -> dict[str, Any]:
     }
 
 
-def _claim(path: Path, record: dict[str, Any]) -> None:
+def claim(path: Path, record: dict[str, Any]) -> None:
     """Say how the completions beside `path` are made, or check that the earlier ones were made so."""
     if path.exists():
         if differences := differing(read_json(path), record):

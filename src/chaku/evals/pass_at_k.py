@@ -1,5 +1,6 @@
 """pass@k: the chance that one of k samples of a problem is right, averaged over problems."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,3 +63,12 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
     """The 95% interval of a mean over problems, by percentiles of `resampled_means`."""
     low, high = np.percentile(resampled_means(values), [2.5, 97.5])
     return float(low), float(high)
+
+
+def wilson_interval(num_right: int, number: int) -> tuple[float, float]:
+    """The 95% interval of a share of right answers (Wilson 1927), which holds near 0 and 1 too. `number` is above 0."""
+    z = 1.959964  # of a normal distribution, within which 95% of it lie
+    share, spread = num_right / number, z * z / number
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / number + spread / number / 4) / (1 + spread)
+    return max(middle - half, 0.0), min(middle + half, 1.0)

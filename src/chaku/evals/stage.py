@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
-from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.problem_files import read_lines
+from chaku.evals.chat import in_chat
 from chaku.evals.generate import Sampling
 from chaku.evals.heldout import measures
-from chaku.evals.judging import why_not_here
 from chaku.evals.run import run_benchmark
 from chaku.evals.samples import read_samples
 from chaku.evals.settings import Evals
@@ -34,10 +33,13 @@ def evaluate_stage(
 ) -> int:
     """All benchmarks of a recipe on one stage, each into OUT/BENCHMARK.json; what was done from the same inputs stays.
 
-    A benchmark's completions and verdicts are in OUT/BENCHMARK. Returns how many were run. A benchmark that this
-    machine cannot run (no sandbox, no problem file) is left out, and that is said.
+    A benchmark's completions and verdicts are in OUT/BENCHMARK. Returns how many were run. Raises ChakuError for a
+    benchmark that this machine cannot run (no sandbox, no problem file): a run leaves it out before.
     """
-    inputs = sha256_json([fingerprint, asdict(settings), training_length, longest_length])
+    sizes = {key: value for key, value in asdict(settings).items() if key not in ("stages", "benchmarks")}
+    if not settings.chat:
+        del sizes["chat"]  # what was measured before there was a choice stays
+    inputs = sha256_json([fingerprint, sizes, training_length, longest_length])
     done = 0
     for name in settings.benchmarks:
         path = out / f"{name}.json"
@@ -45,10 +47,8 @@ def evaluate_stage(
             continue
         if name in BENCHMARKS:
             benchmark = BENCHMARKS[name]
-            if problem := why_not(benchmark):
-                say(f"{stage}: {name} is NOT measured: {problem}")
-                path.unlink(missing_ok=True)
-                continue
+            if settings.chat and benchmark.chat is not None:
+                benchmark = in_chat(benchmark, BENCHMARKS)
             result = _run(benchmark, engine, settings, out / name, inputs)
             line = f"{result['num_passed']} of {result['num_problems']} passed"
         else:
@@ -58,17 +58,6 @@ def evaluate_stage(
         done += 1
         say(f"{stage}: {name} {line}")
     return done
-
-
-def why_not(benchmark: Benchmark) -> str | None:
-    """What is missing here for a benchmark: the sandbox, a toolchain, its problems; None when nothing is."""
-    if problem := why_not_here(benchmark):
-        return problem
-    try:
-        benchmark.load(None)
-    except ChakuError as error:
-        return str(error)
-    return None
 
 
 def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, inputs: str) -> dict[str, Any]:

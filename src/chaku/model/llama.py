@@ -100,7 +100,10 @@ class Llama(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, config: LlamaConfig):
         super().__init__()
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        # Without a weight it draws one, which on the meta device imports 800 modules: a second and a half.
+        weight = torch.empty(config.vocab_size, config.hidden_size)
+        on_meta = weight if weight.is_meta else None
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, _weight=on_meta)
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 

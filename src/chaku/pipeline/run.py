@@ -6,35 +6,43 @@ from typing import Any
 
 import torch
 
-from chaku.files import sha256_file, sha256_json, write_json
+from chaku.files import explain_full_disk, sha256_file, sha256_json, write_json
+from chaku.instruct.conversations import find_files
 from chaku.instruct.step import Instruct, run_instruct
 from chaku.pipeline.budget import token_budgets
 from chaku.pipeline.chat_sets import FOLDER, all_chat_names, chat_names, encode_set, in_run, set_inputs
 from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, given_tokenizer, make_tokenizer
+from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measures import ask_about_shop, evaluate, stage_engine, write_samples
 from chaku.pipeline.stage import run_stage, stage_fields, stage_seed
 from chaku.pipeline.steps import Run, only_one
 from chaku.pipeline.try_it import write_commands
-from chaku.recipe import BASE_MODEL, Recipe, shop_stages, stage_order, stage_shape
+from chaku.recipe import BASE_MODEL, Recipe, set_path, shop_stages, stage_order, stage_shape
 from chaku.report import write_report
 from chaku.sql.example_prompts import TRAINED_PROMPT
+from chaku.sql.prepare import prepared_prompt
 from chaku.sql.stage import make_shop
 from chaku.tokens.tokenizer import Tokenizer
 
 
-def run_recipe(recipe: Recipe, directory: Path, *, device: torch.device | None = None) -> Path:
+def run_recipe(
+    recipe: Recipe, directory: Path, *, device: torch.device | None = None, without_missing: bool = False
+) -> Path:
     """Run every step of a recipe into `directory`; returns the path of the report.
 
-    Safe to kill at any moment: the same call goes on from what is whole. Raises ChakuError for what the user can mend,
-    Interrupted after a signal.
+    What the recipe needs is checked before the first step; `without_missing` leaves out what lacks something here, and
+    the report says so. Safe to kill at any moment: the same call goes on from what is whole. Raises ChakuError for what
+    the user can mend, Interrupted after a signal.
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
-    run = Run(
-        in_run(recipe, directory), directory, device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    )
-    with only_one(directory):
-        write_json(directory / "recipe.json", dataclasses.asdict(recipe))
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    whole = dataclasses.asdict(recipe)
+    recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
+    run = Run(in_run(recipe, directory), directory, device)
+    with only_one(directory), explain_full_disk(directory):
+        write_json(directory / "recipe.json", whole)
+        record(directory, left_out)
         corpus: dict[str, Any] = {"fingerprint": None}
         if recipe.corpus.sources:
             corpus = run.step("corpus", {"corpus": dataclasses.asdict(recipe.corpus)}, lambda path: build(run, path))
@@ -91,8 +99,9 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
                     conversations[each] = _encode_set(run, each, tokenizer)
             inputs["conversations"] = {each: conversations[each] for each in chats}
         fingerprints[name] = run_stage(run, name, stage, base, tokenizer, inputs)
-        if recipe.shop and name in shop_stages(recipe):
-            write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(recipe.shop.prompt))
+        files = [path for each in chat_names(recipe, stage) for path in find_files(set_path(run.recipe.sets[each]))]
+        if learnt := prepared_prompt(files):
+            write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(learnt))
         if recipe.instruct and recipe.instruct.stage == name:
             _write_instructions(run, recipe.instruct, fingerprints[name])
     return fingerprints

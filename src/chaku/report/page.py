@@ -9,6 +9,7 @@ import chaku
 from chaku.files import write_text
 from chaku.report.achieved import achieved_section
 from chaku.report.html import Html, element, join
+from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
 from chaku.report.results import results_section
 from chaku.report.run import Run, mapping, number, read_run
@@ -61,6 +62,7 @@ def render(run: Run, beside: Sequence[Run] = ()) -> str:
         element("h1", name),
         element("p", _lead(run), class_="lead"),
         _problems(run),
+        left_out_box(run),
         _tiles(run),
         element("nav", [element("a", title, href=f"#{anchor}") for anchor, title, _ in sections]),
         [element("section", element("h2", title), show(run), id=anchor) for anchor, title, show in sections],

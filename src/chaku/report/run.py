@@ -35,6 +35,7 @@ class Run:
     """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences.
 
     `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: what a reader may try.
+    `left_out`: the parts of the recipe that lacked something on this machine (`pipeline/leave_out.py`).
     """
 
     directory: Path
@@ -46,6 +47,7 @@ class Run:
     samples: list[dict[str, Any]]
     timings: list[dict[str, Any]]
     commands: list[dict[str, Any]]
+    left_out: list[dict[str, Any]]
     problems: list[str]
 
     def ancestors(self, name: str | None) -> list[Stage]:
@@ -82,6 +84,7 @@ def read_run(directory: Path) -> Run:
         samples=records(_read(directory / "samples.json", directory, problems)),
         timings=records(_read(directory / "timings.json", directory, problems)),
         commands=records(_read(directory / "commands.json", directory, problems)),
+        left_out=records(_read(directory / "left_out.json", directory, problems)),
         problems=problems,
     )
 

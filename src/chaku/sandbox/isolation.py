@@ -9,7 +9,6 @@ import functools
 import os
 import platform
 import secrets
-import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -110,9 +109,3 @@ def _counts_by_namespace() -> bool:
     """Whether the process limit counts within a user namespace (Linux 5.14); before, it counts all that a user runs."""
     major, minor = (int(part) for part in platform.release().split(".")[:2])
     return (major, minor) >= (5, 14) and os.geteuid() != 0
-
-
-def bwrap_version(bwrap: str) -> str:
-    """As bubblewrap says it, for the manifest and the doctor."""
-    done = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.strip()

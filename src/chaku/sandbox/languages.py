@@ -125,12 +125,19 @@ def find(name: str) -> Language:
 
 def why_not(language: str) -> str | None:
     """None where the language's tools are installed, else which are missing and how to install them."""
-    about = find(language)
-    missing = [names[0] for names in about.tools if _which(names) is None]
-    if not missing:
-        return None
-    debian, others = about.install
-    return f"{language} needs {' and '.join(missing)}: apt-get install {debian} (elsewhere: {others})"
+    missing = missing_tools(language)
+    return f"{language} needs {' and '.join(missing)}: {how_to_install(language)}" if missing else None
+
+
+def missing_tools(language: str) -> list[str]:
+    """The tools of a language that are not installed."""
+    return [names[0] for names in find(language).tools if _which(names) is None]
+
+
+def how_to_install(language: str) -> str:
+    """The command for Debian and Ubuntu, and where others get the tools."""
+    debian, others = find(language).install
+    return f"apt-get install {debian} (elsewhere: {others})"
 
 
 def tool(name: str) -> str:

@@ -1,6 +1,5 @@
 """Many jobs at a time, on warm workers; their verdicts."""
 
-import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from chaku.console import progress
+from chaku.machine import num_cores
 from chaku.sandbox.isolation import Isolation
 from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.runners import plan
@@ -60,7 +60,7 @@ def run_stream(
     A job that ran out of time by the clock is run again, alone, when all others are done, before its verdict stands.
     """
     isolation = how_to_isolate() if isolated else None
-    num_workers = num_workers or len(os.sched_getaffinity(0))
+    num_workers = num_workers or num_cores()
     source = enumerate(jobs)
     taking, stopped = threading.Lock(), threading.Event()
     done: queue.Queue[tuple[int, Job, Verdict] | BaseException | None] = queue.Queue()
@@ -128,7 +128,7 @@ class Pool:
         self._isolation = how_to_isolate() if isolated else None
         self._all: list[_Workers] = []
         self._own = threading.local()
-        self._threads = ThreadPoolExecutor(num_workers or len(os.sched_getaffinity(0)), "sandbox")
+        self._threads = ThreadPoolExecutor(num_workers or num_cores(), "sandbox")
 
     def submit(self, job: Job) -> Future[Verdict]:
         """The verdict to be. Raises ChakuError for a language that cannot be run here."""

@@ -1,14 +1,11 @@
 """A question to rows: link, write k queries, check, repair, run read-only, vote by result; or refuse, and say why."""
 
 import math
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
-from chaku.sql.check import check, fix
+from chaku.sql.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.database import Database
 from chaku.sql.execute import MAX_ROWS, TIMEOUT, Result
 from chaku.sql.introspect import introspect, one_line
@@ -18,23 +15,11 @@ from chaku.sql.memory import Memory
 from chaku.sql.prompt import linked_prompt
 from chaku.sql.schema import Schema, literal, on_one_line
 from chaku.sql.values import Match, ValueIndex
-from chaku.sql.writers import NO_ANSWER, Writer, extract_sql
+from chaku.sql.writers import NO_ANSWER, Writer
 
 NUM_SAMPLES = 5
 REPAIRS = 1  # rounds in which the writer is told what was wrong
-EMPTY_WEIGHT = 0.5  # of a vote for no rows, or for nothing but NULLs: mostly a condition that fits nothing
 UNSURE = 0.4  # a result with a smaller share of the votes is said to be unsure
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One query as written by `votes` samples, as it ran (`sql`), and its result."""
-
-    written: str
-    sql: str
-    votes: int
-    result: Result
-    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,11 +99,9 @@ class Asker:
             texts = self.writer.write(prompt.text, shown, self.num_samples)
             if said := _no_answer(texts):
                 return self._refuse(question, matches, f"the model says: {said}", prompt.dropped, candidates)
-            candidates = [*candidates, *self._try(texts)]
-            failed = [each for each in candidates if not each.result.ok]
-            if len(failed) < len(candidates):
+            candidates = [*candidates, *try_texts(texts, self.schema, self.run)]
+            if not (trouble := trouble_with(candidates)):
                 break
-            trouble = one_line(f"This query is wrong: {failed[0].sql}. {failed[0].result.reason}.")
         dropped = (*self.unreadable, *prompt.dropped)
         tables = tuple(table.name for table in shown.tables)
         if all(not each.result.ok for each in candidates):
@@ -144,20 +127,6 @@ class Asker:
         pairs = self.memory.similar(question) if self.memory else []
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]
 
-    def _try(self, texts: Sequence[str]) -> list[Candidate]:
-        """Check, put right and run what was written; the same query once."""
-        written = Counter(extract_sql(text) for text in texts)
-        tried = []
-        for sql, votes in written.items():
-            fixed, changes = fix(sql, self.schema)
-            problems = check(fixed, self.schema)
-            if problems:
-                result = Result("failed", "; ".join(problem.message for problem in problems[:3]))
-            else:
-                result = self.run(fixed)
-            tried.append(Candidate(sql, fixed, votes, result, tuple(changes)))
-        return tried
-
     def _refuse(
         self,
         question: str,
@@ -171,38 +140,6 @@ class Asker:
         return Answer(
             question, "", nothing, 0.0, reason, (), tuple(dropped), tuple(tables), tuple(matches), tuple(candidates)
         )
-
-
-def vote(candidates: Sequence[Candidate], num_samples: int) -> tuple[Candidate, float]:
-    """The candidate whose result most samples agree on, and their share; of equals, the one written first."""
-    groups: dict[Any, list[Candidate]] = {}
-    for each in candidates:
-        if each.result.ok:
-            groups.setdefault(result_key(each), []).append(each)
-
-    def weight(group: list[Candidate]) -> float:
-        rows = group[0].result.rows
-        empty = all(cell is None for row in rows for cell in row)
-        return sum(each.votes for each in group) * (EMPTY_WEIGHT if empty else 1.0)
-
-    best = max(groups.values(), key=weight)
-    return best[0], min(sum(each.votes for each in best) / num_samples, 1.0)
-
-
-def result_key(candidate: Candidate) -> Any:
-    """Equal for results that say the same: names of columns apart, and the order of rows where none is asked for."""
-    rows = [tuple(map(_comparable, row)) for row in candidate.result.rows]
-    ordered = re.search(r"\border\s+by\b", candidate.sql, re.IGNORECASE) is not None
-    return tuple(rows) if ordered else frozenset(Counter(rows).items())
-
-
-def _comparable(cell: Any) -> Any:
-    if isinstance(cell, bool) or cell is None or isinstance(cell, bytes):
-        return (type(cell).__name__, cell)
-    if isinstance(cell, int | float | Decimal):
-        number = float(cell)
-        return ("number", round(number, 6) if math.isfinite(number) else str(number))
-    return ("text", str(cell))
 
 
 def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Questions with their SQL, in the forms that they are published in: Spider, BIRD, CSpider, WikiSQL, plain JSONL."""
+"""Questions with their SQL, in the forms that they are published in: Spider and its kin, BIRD, WikiSQL, plain."""
 
 import csv
 import json
@@ -14,7 +14,8 @@ from chaku.files import atomic_file, read_json
 from chaku.sql.schema import Schema, database_file, quote_name
 
 FORMS = (
-    """Spider's and CSpider's {"question", "query", "db_id"}, BIRD's {"question", "SQL", "db_id", "evidence"}, """
+    """Spider's and CSpider's {"question", "query", "db_id"}, Spider-Syn's {"SpiderSynQuestion", "query", "db_id"}, """
+    """BIRD's {"question", "SQL", "db_id", "evidence"}, """
     """WikiSQL's {"question", "sql", "table_id"} or plain {"question", "query", "database"}"""
 )
 
@@ -68,10 +69,10 @@ def _example(row: dict[str, Any], tables: dict[str, dict[str, Any]]) -> Example:
         return Example(row["question"], _wikisql_query(row["sql"], tables[row["table_id"]]), row["table_id"])
     query = row["SQL"] if "SQL" in row else row["query"]
     database = row["db_id"] if "db_id" in row else row["database"]
-    texts = (row["question"], query, database)
-    if not all(isinstance(text, str) for text in texts):
+    question = row["SpiderSynQuestion"] if "SpiderSynQuestion" in row else row["question"]
+    if not all(isinstance(text, str) for text in (question, query, database)):
         raise TypeError("a question, query or database that is no text")
-    return Example(row["question"].strip(), query.strip(), database, (row.get("evidence") or "").strip())
+    return Example(question.strip(), query.strip(), database, (row.get("evidence") or "").strip())
 
 
 # WikiSQL (Zhong, Xiong and Socher 2017): numbers of aggregates and operators.

@@ -6,12 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaku.console import progress
+from chaku.errors import ChakuError
 from chaku.sql.datasets import read_examples
 from chaku.sql.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.execute import SQLiteRunner
+from chaku.sql.predict import Asking, predict
 from chaku.sql.schema import database_file
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import TEMPLATE_TOKENS, extract_sql, find_chat, prompt_ids
+from chaku.sql.writers import EngineWriter
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -29,6 +32,7 @@ def evaluate(
     limit: int | None = None,
     num_shown: int = 3,
     max_tokens: int = MAX_TOKENS,
+    instructed: bool = False,
 ) -> dict[str, Any]:
     """The scores of `score`, EX by what is unseen of a question (where its row says so), and samples with their rows.
 
@@ -36,24 +40,26 @@ def evaluate(
     database and not on its variants was right by luck.
 
     With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
-    measured. A prompt has at most the tokens of `settings`, and what the reply's `max_tokens` leave of the context.
-    `limit` takes the first so many questions. Raises ChakuError when there is no room for a prompt.
+    measured. `instructed`: a chat model that did not learn these prompts is told what to do with them. A prompt has at
+    most the tokens of `settings`, and what the reply's `max_tokens` leave of the context. `limit` takes the first so
+    many questions. Raises ChakuError when there is no room for a prompt.
     """
-    from chaku.inference.sampling import SamplingParams
-
-    tokenizer = engine.tokenizer
-    chat = find_chat(tokenizer)
+    writer = EngineWriter(
+        engine, max_prompt_tokens=settings.max_tokens, constrained=False, instructed=instructed, max_tokens=max_tokens
+    )
     examples = read_examples(questions)[:limit]
-    room = engine.model.config.max_position_embeddings - max_tokens - TEMPLATE_TOKENS
-    fitting = replace(settings, max_tokens=min(settings.max_tokens, room))
-    texts = ExamplePrompts(databases, fitting, lambda text: len(tokenizer.encode(text)))
-    prompts = [prompt_ids(tokenizer, chat, texts.prompt(each).text) for each in examples]
-    params = SamplingParams(max_tokens=max_tokens, stop=(";",), stop_ids=(chat.end_id,) if chat else ())
-    completions = engine.generate(prompts, params, description="SQL")
-    predicted = [extract_sql(completion[0].text) for completion in completions]
+    fitting = replace(settings, max_tokens=writer.max_prompt_tokens)
+    prompts = ExamplePrompts(databases, fitting, writer.count_tokens)
+    asking = Asking(batch_size=engine.batch_size)
+    predicted: dict[int, str] = {}
+    with progress("SQL", len(examples), "questions") as bar:
+        for made in predict(examples, range(len(examples)), prompts, writer, databases, asking):
+            if problem := next((prediction.problem for prediction in made if prediction.problem), ""):
+                raise ChakuError(problem)
+            predicted |= {prediction.index: prediction.sql for prediction in made}
+            bar.advance(len(made))
     asked = [
-        Question(index, each.database, each.query, text)
-        for index, (each, text) in enumerate(zip(examples, predicted, strict=True))
+        Question(index, example.database, example.query, predicted[index]) for index, example in enumerate(examples)
     ]
     scores = score(asked, databases, settings=ScoreSettings(ves_runs=0))
     return {

@@ -11,7 +11,7 @@ from chaku.sql.database import Database
 from chaku.sql.datasets import Example, with_descriptions, with_keys
 from chaku.sql.prompt import Form, Prompt, build_prompt, linked_prompt
 from chaku.sql.schema import NUM_VALUES, Schema, database_file, read_sqlite
-from chaku.sql.values import ValueIndex
+from chaku.sql.values import Match, ValueIndex
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PromptSettings:
             raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or leave linking out")
 
 
-TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt about the shop: how it was asked
+TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt Text-to-SQL: how it was asked
 
 
 def trained_prompt(checkpoint: Path) -> PromptSettings | None:
@@ -69,33 +69,49 @@ class ExamplePrompts:
             self._schemas[name] = with_descriptions(schema, path.parent / "database_description")
         return self._schemas[name]
 
-    def prompt(self, example: Example) -> Prompt:
-        """Raises ChakuError when the question leaves no room for the schema."""
+    def prompt(self, example: Example, schema: Schema | None = None) -> Prompt:
+        """See `asked`."""
+        return self.asked(example, schema=schema)[0]
+
+    def asked(self, example: Example, *, trouble: str = "", schema: Schema | None = None) -> tuple[Prompt, Schema]:
+        """The prompt, and the part of the schema that it shows (all of it, where nothing is linked).
+
+        `trouble`: what was wrong with an earlier query. `schema`: in place of the database's own, with fewer columns.
+        Raises ChakuError when the question leaves no room for the schema.
+        """
         settings, name = self._settings, example.database
+        shown = schema or self.schema(name)
         if settings.link:
-            matches = self._index(name).find(example.question)
-            prompt, _ = linked_prompt(
-                self.schema(name),
+            return linked_prompt(
+                shown,
                 example.question,
-                matches,
+                [match for match in self._index(name).find(example.question) if _has(shown, match)],
                 count_tokens=self._count,
                 max_tokens=settings.max_tokens,
                 evidence=example.evidence,
+                trouble=trouble,
                 form=settings.form,
             )
-            return prompt
         as_told = settings.form == "db-gpt-hub" and name in self._told  # that project reads tables.json alone
-        return build_prompt(
-            self._told[name] if as_told else self.schema(name),
+        prompt = build_prompt(
+            self._told[name] if as_told else shown,
             example.question,
             count_tokens=self._count,
             max_tokens=settings.max_tokens,
-            evidence=example.evidence,
+            evidence=f"{example.evidence} {trouble}".strip(),
             form=settings.form,
         )
+        return prompt, shown
 
     def _index(self, name: str) -> ValueIndex:
         if name not in self._values:
             with Database(str(database_file(self._databases, name))) as database:
                 self._values[name] = ValueIndex.build(database, self.schema(name))
         return self._values[name]
+
+
+def _has(schema: Schema, match: Match) -> bool:
+    return any(
+        table.name == match.table and any(column.name == match.column for column in table.columns)
+        for table in schema.tables
+    )

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,18 @@ from chaku.sql.lexer import tokenize
 from chaku.sql.normalize import quote_literals
 from chaku.sql.prompt import BYTES_PER_TOKEN, Prompt, estimate_tokens
 from chaku.sql.schema import Schema, database_file, read_spider_tables
+from chaku.sql.schema_noise import num_columns, with_noise
+
+ASKED_AS = "asked_as"  # of a row: the settings of its prompt
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """`timeout`: of a gold query, in seconds."""
+    """`timeout`: of a gold query, in seconds. `noise_seed`: of `schema_noise`, which None leaves out."""
 
     prompt: PromptSettings = field(default_factory=PromptSettings)
     timeout: float = 10.0
+    noise_seed: int | None = None
     num_processes: int = 2
 
 
@@ -44,7 +48,7 @@ def prepare(
 
     Left out, and counted by reason: what does not parse, fails on its database, returns something else once
     normalised, has no database, or needs a table that linking left out. An empty result is counted and kept. Rows also
-    have question, query, database and what the prompt's schema lacks.
+    have question, query, database, the settings of the prompt, and what did not fit it; what noise left out is counted.
     """
     settings = settings or PrepareSettings()
     count = count_tokens or estimate_tokens
@@ -78,7 +82,11 @@ def prepare(
                 leave_out(example, verified)
                 continue
             query, counted = verified
-            prompt = prompts.prompt(example)
+            schema = prompts.schema(example.database)
+            if settings.noise_seed is not None:
+                whole, schema = schema, with_noise(schema, example, query, settings.noise_seed)
+                counts["columns left out as noise"] += num_columns(whole) - num_columns(schema)
+            prompt = prompts.prompt(example, schema)
             if settings.prompt.link and (missing := _tables_left_out(query, prompt)):
                 leave_out(example, _LeftOut("needs a table that linking left out", f"{missing}: {query}"))
                 continue
@@ -92,6 +100,7 @@ def prepare(
                 "question": example.question,
                 "query": query,
                 "database": example.database,
+                ASKED_AS: asdict(settings.prompt),
                 **({"dropped": prompt.dropped} if prompt.dropped else {}),
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -106,6 +115,21 @@ def prepare(
         "first_left_out": first,
         "tokens_counted_by": "the tokenizer" if count_tokens else f"{BYTES_PER_TOKEN} bytes a token",
     }
+
+
+def prepared_prompt(paths: Sequence[Path]) -> PromptSettings | None:
+    """How the questions of files that `prepare` wrote are asked; None where none is its, or they are asked differently.
+
+    A model that learns from them is to be asked so.
+    """
+    found = set()
+    for path in paths:
+        if path.suffix == ".jsonl":
+            with path.open(encoding="utf-8") as lines:
+                row = json.loads(next(lines, "") or "{}")
+            if ASKED_AS in row:
+                found.add(PromptSettings(**row[ASKED_AS]))
+    return found.pop() if len(found) == 1 else None
 
 
 class _LeftOut(Exception):

@@ -120,8 +120,11 @@ class ValueIndex:
         """The best matches of a question's phrases, the best first; a column's value is named once."""
         best: dict[tuple[str, str, str], Match] = {}
         for phrase in _phrases(question, self.longest_cjk):
+            said_by_questions = _is_question(phrase)
             for key, score in self._keys(phrase):
                 for table, column, value in self.places[key]:
+                    if said_by_questions and value not in question:  # "are" is no 'ARE', "than" no 'Han'
+                        continue
                     match = Match(score, table, column, value, phrase)
                     if (place := (table, column, value)) not in best or best[place].score < score:
                         best[place] = match
@@ -144,10 +147,11 @@ class ValueIndex:
                 yield alias, 0.97
         is_short = 2 <= len(phrase) <= 6 and phrase.isalpha() and phrase.isascii()
         if is_short and phrase not in SMALL_WORDS and stem(phrase) not in QUESTION_WORDS:
-            for letters in {phrase, phrase[:-1] if len(phrase) > 2 else phrase}:  # "usa" is 'United States' too
+            for letters in {phrase, phrase[:-1] if len(phrase) == 3 else phrase}:  # "usa" is 'United States' too
                 yield from ((key, 0.9 if letters == phrase else 0.85) for key in self.initials.get(letters, ()))
         words = _without_small(phrase)
-        if len(words) > 1 and (short := "".join(word[0] for word in words)) in self.places:
+        is_name = len(words) > 1 and not any(map(_is_question, words))  # "are the names" is no 'AN'
+        if is_name and (short := "".join(word[0] for word in words)) in self.places:
             yield short, 0.9  # "united kingdom" where the column has 'UK'
         if len(phrase) >= 4 or CJK.search(phrase):
             yield from self._near(phrase)
@@ -164,6 +168,11 @@ class ValueIndex:
                 likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
                 if NEAR <= likeness < 1:
                     yield key, 0.9 * likeness
+
+
+def _is_question(phrase: str) -> bool:
+    """Whether all words of a phrase are such as questions about anything have."""
+    return all(word in SMALL_WORDS or stem(word) in QUESTION_WORDS for word in phrase.split())
 
 
 def _without_small(text: str) -> list[str]:

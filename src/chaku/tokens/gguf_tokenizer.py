@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.gguf_file import GgufFile, read_gguf_file
 from chaku.tokens.byte_level import BYTE_NAMES, byte_level_definition
@@ -61,15 +62,21 @@ def _byte_level(
             f"{file.path}: chaku does not know how the tokenizer splits words: tokenizer.ggml.pre is {name!r}, and it "
             f"knows {', '.join(sorted(BY_NAME))}. Use the model's Hugging Face directory"
         )
-    merges = [merge.split(" ") for merge in file.need("tokenizer.ggml.merges", list) if isinstance(merge, str)]
-    wrong = next((merge for merge in merges if len(merge) != 2 or not {*merge, "".join(merge)} <= vocab.keys()), None)
-    if wrong is not None:
-        raise ChakuError(f"{file.path}: the merge {' '.join(wrong)!r} names tokens that the vocabulary does not have")
-    byte_names = set(BYTE_NAMES.values())
-    apart = special.keys() | defined.keys()
-    wrong_piece = next((piece for piece in vocab if piece not in apart and not set(piece) <= byte_names), None)
-    if wrong_piece is not None:
-        raise ChakuError(f"{file.path}: the token {wrong_piece!r} is not written in byte-level form")
+    if name == "default":
+        say(
+            f"{file.path} does not say how its tokenizer splits words: they are split as llama.cpp does then, which "
+            "may not be as the model was trained"
+        )
+    merges = []
+    for merge in file.need("tokenizer.ggml.merges", list):
+        left, _, right = str(merge).partition(" ")
+        if left not in vocab or right not in vocab or left + right not in vocab:
+            raise ChakuError(f"{file.path}: the merge {merge!r} is not one of tokens in the vocabulary; it is damaged")
+        merges.append([left, right])
+    plain = [piece for piece in vocab if piece not in special and piece not in defined]
+    if unknown := set("".join(plain)) - set(BYTE_NAMES.values()):
+        wrong = next(piece for piece in plain if unknown & set(piece))
+        raise ChakuError(f"{file.path}: the token {wrong!r} is not written in byte-level form; it is damaged")
     bos = config["bos_token"] if config["add_bos_token"] else None
     return byte_level_definition(vocab, merges, special, BY_NAME[name], defined=defined, bos=bos)
 

@@ -16,7 +16,7 @@ from chaku.model import Llama
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import choose_precision
-from chaku.training.step import SCORES, autocast, chat_states
+from chaku.training.step import autocast, chat_states, score_rows
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignor
     """Log-softmax of some rows, their labels (rows, 1), and which rows."""
     with torch.autocast(hidden.device.type, enabled=False):
         matrix = weight.to(ctx.dtype)
-        num_rows = max(64, SCORES // len(weight))
+        num_rows = score_rows(len(weight))
         for start in range(0, len(hidden), num_rows):
             part = slice(start, start + num_rows)
             scores = torch.log_softmax((hidden[part].to(ctx.dtype) @ matrix.t()).float(), dim=-1)

@@ -6,11 +6,15 @@ import torch
 from torch import Tensor
 
 from chaku.model import Llama
+from chaku.model.fused import can_fuse, fused_states
+from chaku.model.layout import shared_beginnings, whole_rows
 from chaku.training.config import TrainingConfig
 
-# Scores (tokens x vocabulary) that exist at one time: 8 MB in float32 stay in the cache, and below the 32 MB from which
-# glibc takes fresh pages from the system for every tensor.
+# Scores (tokens x vocabulary) that exist at one time: 8 MB in float32 stay in the cache. But a product of fewer rows
+# than MIN_ROWS waits for the output weights: with 64 rows and 49,152 words it takes 1.2 times as long on an idle
+# machine, twice as long beside programs that read memory too.
 SCORES = 2**21
+MIN_ROWS = 512
 
 
 def training_step_loss(
@@ -37,10 +41,15 @@ def training_step_loss(
         hidden, labels = chat_states(model, tokens, document_ids, trained)
         valid = num_valid if num_valid is not None else len(labels)
         return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels, valid)
-    seen = document_ids[:, :-1] if document_masking and document_ids is not None else None
-    hidden = model.forward_hidden(inputs, document_ids=seen)  # (batch, seq, hidden)
     valid = num_valid if num_valid is not None else int((labels >= 0).sum())
-    return _LinearCrossEntropy.apply(hidden.flatten(0, 1), model.lm_head.weight, labels.flatten(), valid)
+    if document_masking and document_ids is not None:
+        hidden = _states(model, inputs, document_ids[:, :-1], labels >= 0)
+        labels = labels[labels >= 0]
+    elif can_fuse(model, inputs.shape[1]):
+        hidden = fused_states(model, whole_rows(inputs))
+    else:
+        hidden = model.forward_hidden(inputs).flatten(0, 1)  # (batch * seq, hidden)
+    return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels.flatten(), valid)
 
 
 def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,14 +57,23 @@ def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Ten
 
     All (batch, seq + 1). Documents do not see each other, and the positions of each count from 0.
     """
-    seen = document_ids[:, :-1]
-    places = torch.arange(seen.shape[1], device=seen.device).expand_as(seen)
-    begins = torch.ones_like(seen, dtype=torch.bool)
-    begins[:, 1:] = seen[:, 1:] != seen[:, :-1]
-    positions = places - torch.where(begins, places, 0).cummax(dim=1).values
-    hidden = model.forward_hidden(tokens[:, :-1], positions=positions, document_ids=seen)  # (batch, seq, hidden)
     valid = trained[:, 1:] & (document_ids[:, 1:] >= 0)
-    return hidden[valid], tokens[:, 1:][valid]
+    return _states(model, tokens[:, :-1], document_ids[:, :-1], valid), tokens[:, 1:][valid]
+
+
+def _states(model: Llama, tokens: Tensor, document_ids: Tensor, wanted: Tensor) -> Tensor:
+    """The final states of the `wanted` tokens, (number of such, hidden), of documents that stand alone.
+
+    All (batch, seq); `wanted` is bool.
+    """
+    if can_fuse(model, tokens.shape[1]):
+        layout = shared_beginnings(tokens, document_ids)
+        return fused_states(model, layout, layout.places[wanted])
+    places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
+    begins = torch.ones_like(document_ids, dtype=torch.bool)
+    begins[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
+    positions = places - torch.where(begins, places, 0).cummax(dim=1).values
+    return model.forward_hidden(tokens, positions=positions, document_ids=document_ids)[wanted]
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -74,14 +92,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
             hidden_grad = torch.empty_like(states)
             weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
             loss = hidden.new_zeros((), dtype=torch.float32)
-            num_rows = max(64, SCORES // len(weight))
+            num_rows = min(score_rows(len(weight)), max(1, len(states)))
+            buffer = states.new_empty(num_rows, len(weight))  # one for all rows: fresh memory costs more than a softmax
+            wide = buffer.float()  # the buffer itself in float32
             for start in range(0, len(states), num_rows):
                 rows, targets = states[start : start + num_rows], labels[start : start + num_rows]
                 valid = (targets >= 0)[:, None]
                 index = targets.clamp(min=0)[:, None]
-                scores = torch.log_softmax((rows @ matrix.t()).float(), dim=-1)  # (rows, vocab)
-                loss -= (scores.gather(1, index) * valid).sum()
-                slopes = scores.exp_().scatter_add_(1, index, scores.new_full(index.shape, -1.0)).to(dtype)
+                slopes = torch.mm(rows, matrix.t(), out=buffer[: len(rows)])  # (rows, vocab)
+                scores = wide[: len(rows)]
+                if wide is not buffer:
+                    scores.copy_(slopes)
+                target_scores, highest = scores.gather(1, index), scores.amax(1, keepdim=True)
+                torch.softmax(scores, dim=-1, out=scores)
+                # The highest score's probability, never less than 1 / vocab, tells the logarithm of their sum.
+                log_probabilities = target_scores - highest + scores.amax(1, keepdim=True).log_()
+                loss -= (log_probabilities * valid).sum()
+                scores.scatter_(1, index, log_probabilities.expm1())  # the target's: its probability less 1
+                if wide is not buffer:
+                    slopes.copy_(scores)
                 share = (valid / num_valid).to(dtype)
                 torch.mm(slopes, matrix, out=hidden_grad[start : start + num_rows]).mul_(share)
                 if weight_grad is not None:
@@ -93,6 +122,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden_grad, weight_grad = ctx.saved_tensors
         return hidden_grad * grads[0], None if weight_grad is None else weight_grad * grads[0], None, None
+
+
+def score_rows(vocab_size: int) -> int:
+    """Tokens whose scores are computed at one time."""
+    return max(MIN_ROWS, SCORES // vocab_size)
 
 
 def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:

@@ -1,0 +1,130 @@
+"""The fast decoder for processors: the whole model as one graph that OpenVINO has compiled, with packed weights."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from chaku.inference.openvino_graph import Weight, build_graph
+from chaku.model.config import LlamaConfig
+
+PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call computes must fit into memory
+_NUM_NAMES = 4
+
+
+class OpenVinoDecoder:
+    """Implements `Decoder`. `weights`: under Hugging Face's names, packed or not.
+
+    `precision` says how the weights are kept. `exact`: everything is computed in float32; else products of packed
+    weights take activations in 8 bits, and keys and values are kept in 16. `source` gives the checkpoint's tensors
+    again, for `weights_sha256`.
+    """
+
+    def __init__(
+        self,
+        config: LlamaConfig,
+        weights: Mapping[str, Weight],
+        precision: str,
+        source: Callable[[], Iterable[tuple[str, Tensor]]],
+        *,
+        exact: bool,
+    ):
+        self.config, self.precision = config, precision
+        self.name = f"openvino {ov.__version__.split('-')[0]}"
+        self._source = source
+        self._bytes = sum(weight.nbytes for weight in weights.values())
+        self._compiled = ov.Core().compile_model(build_graph(config, weights), "CPU", _settings(exact))
+
+    def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, "OpenVinoRows"]:
+        longest = max(map(len, prompts))
+        ids = np.zeros((len(prompts), longest), np.int32)
+        for row, prompt in enumerate(prompts):
+            ids[row, longest - len(prompt) :] = prompt
+        start = np.array([longest - len(prompt) for prompt in prompts])
+        rows = OpenVinoRows(self.config, self._compiled.create_infer_request(), start)
+        step = max(1, PREFILL_TOKENS // len(prompts))
+        for begin in range(0, longest, step):
+            logits = rows.forward(ids[:, begin : begin + step])
+        return torch.from_numpy(logits[:, -1]), rows
+
+    def score(self, ids: Tensor) -> Tensor:
+        num_rows, length = ids.shape
+        rows = OpenVinoRows(self.config, self._compiled.create_infer_request(), np.zeros(num_rows, np.int64))
+        scores = torch.empty(num_rows, length - 1)
+        step = max(1, PREFILL_TOKENS // num_rows)
+        for begin in range(0, length - 1, step):
+            new = ids[:, begin : min(begin + step, length - 1)]
+            logits = torch.from_numpy(rows.forward(new.numpy().astype(np.int32), num_kept=new.shape[1]))
+            labels = ids[:, begin + 1 : begin + 1 + new.shape[1]]
+            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+            scores[:, begin : begin + new.shape[1]] = -losses.view(labels.shape)
+        return scores
+
+    def weights_sha256(self) -> str:
+        digest = hashlib.sha256()
+        for name, weight in sorted(self._source()):
+            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
+            digest.update(weight.contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def weights_bytes(self) -> int:
+        return self._bytes
+
+
+class OpenVinoRows:
+    """Implements `Rows`; the keys and values are inside the request. `start`: (rows,), the first slot of a token."""
+
+    def __init__(self, config: LlamaConfig, request: Any, start: np.ndarray):
+        self._config, self._request, self._start = config, request, start
+        self._length = 0  # slots that are used
+        self._from = np.arange(len(start), dtype=np.int32)  # the cache's row that each row goes on from
+
+    def decode(self, tokens: Sequence[int]) -> Tensor:
+        return torch.from_numpy(self.forward(np.array(tokens, np.int32)[:, None])[:, -1])
+
+    def forward(self, ids: np.ndarray, num_kept: int = 1) -> np.ndarray:
+        """Append (rows, new) tokens; the logits after the last of them, (rows, num_kept, vocab) float32."""
+        num_new = ids.shape[1]
+        slots = np.arange(self._length, self._length + num_new)
+        inputs = {
+            "ids": np.ascontiguousarray(ids),
+            "positions": np.maximum(slots - self._start[:, None], 0).astype(np.int32),
+            "mask": _mask(slots, self._start, self._config.sliding_window),
+            "rows": self._from,
+            "kept": np.arange(num_new - num_kept, num_new, dtype=np.int32),
+        }
+        [logits] = self._request.infer(inputs, share_inputs=True).values()
+        self._length += num_new
+        self._from = np.arange(len(ids), dtype=np.int32)
+        return logits
+
+    def select(self, rows: Sequence[int]) -> None:
+        # The cache's rows are moved in the next step.
+        self._from, self._start = self._from[list(rows)], self._start[list(rows)]
+
+
+def _mask(slots: np.ndarray, start: np.ndarray, window: int | None) -> np.ndarray:
+    """(rows, 1, new, slots) float32: 0 where a new token sees a slot, else minus infinity."""
+    held = np.arange(slots[-1] + 1)
+    visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (rows, new, slots)
+    if window is not None:
+        visible &= held > slots[:, None] - window
+    visible |= held == slots[:, None]  # a padding slot sees itself: a row of the softmax must not be empty
+    return np.where(visible, np.float32(0), np.float32(-np.inf))[:, None]
+
+
+def _settings(exact: bool) -> dict[str, Any]:
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "ENABLE_CPU_PINNING": False,  # other programs may want the same core
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0 if exact else 32,
+        "KV_CACHE_PRECISION": "f32" if exact else "f16",
+    }
+    return settings | {"INFERENCE_PRECISION_HINT": "f32"}

@@ -1,0 +1,213 @@
+"""A Llama as an OpenVINO graph: the same computation as `chaku.model.llama`, for one compiled call a step.
+
+The graph is written in the shapes that OpenVINO's CPU plugin recognises and replaces by kernels of its own: RMSNorm,
+rotary embedding, attention that appends to its own cache of keys and values, and products of packed weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+import torch
+from openvino.op.util import Variable, VariableInfo
+from torch import Tensor
+
+from chaku.inference.packing import Packed, concatenate
+from chaku.model.config import LlamaConfig
+from chaku.model.rope import rotary_frequencies
+
+Weight = Tensor | Packed
+Node = Any  # OpenVINO's nodes and their outputs have no types
+
+_TYPES = {
+    torch.float32: ov.Type.f32,
+    torch.float16: ov.Type.f16,
+    torch.bfloat16: ov.Type.bf16,
+    torch.int8: ov.Type.i8,
+    torch.uint8: ov.Type.u8,
+}
+
+
+def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> Any:
+    """An `openvino.Model` of weights under Hugging Face's names.
+
+    Inputs: `ids` and `positions`, (rows, new) int32; `mask`, (rows, 1, new, old + new) float32, which is added to the
+    attention's scores; `rows`, (rows,) int32: which of the cache's rows each row goes on from; `kept`, (n,) int32: of
+    which new tokens the logits are wanted. Output: logits, (rows, n, vocab) float32.
+    """
+    return _Graph(config, weights).build()
+
+
+@dataclass
+class _Attention:
+    """What all layers share."""
+
+    cos: Node
+    sin: Node
+    mask: Node
+    rows: Node
+    empty: Node  # keys, or values, of no tokens
+
+
+class _Graph:
+    def __init__(self, config: LlamaConfig, weights: Mapping[str, Weight]):
+        self.config, self.weights = config, weights
+        self.sinks: list[Node] = []
+        self._constants: dict[Any, Node] = {}
+
+    def build(self) -> Any:
+        config = self.config
+        ids, positions = _input("ids", ov.Type.i32, 2), _input("positions", ov.Type.i32, 2)
+        mask, rows, kept = (
+            _input("mask", ov.Type.f32, 4),
+            _input("rows", ov.Type.i32, 1),
+            _input("kept", ov.Type.i32, 1),
+        )
+        table = self._matrix(["model.embed_tokens.weight"])
+        hidden = op.gather(table, ids, self._ints(0))
+        shared = self._shared(ids, positions, mask, rows)
+        for layer in range(config.num_hidden_layers):
+            name = f"model.layers.{layer}"
+            normed = self._norm(hidden, f"{name}.input_layernorm.weight")
+            hidden = op.add(hidden, self._attention(normed, layer, shared))
+            normed = self._norm(hidden, f"{name}.post_attention_layernorm.weight")
+            hidden = op.add(hidden, self._feed_forward(normed, f"{name}.mlp"))
+        hidden = self._norm(op.gather(hidden, kept, self._ints(1)), "model.norm.weight")
+        head = table if config.tie_word_embeddings else self._matrix(["lm_head.weight"])
+        logits = op.result(op.matmul(hidden, head, False, True))
+        return ov.Model([logits], self.sinks, [ids, positions, mask, rows, kept], "llama")
+
+    def _shared(self, ids: Node, positions: Node, mask: Node, rows: Node) -> _Attention:
+        config = self.config
+        frequencies, scale = rotary_frequencies(config)
+        twice = torch.cat([frequencies, frequencies]).view(1, 1, 1, -1)
+        angles = op.multiply(op.unsqueeze(op.convert(positions, ov.Type.f32), self._ints([1, 3])), _constant(twice))
+        turns = [op.cos(angles), op.sin(angles)]
+        if scale != 1.0:
+            turns = [op.multiply(turn, self._floats(scale)) for turn in turns]
+        num_rows = op.gather(op.shape_of(ids), self._ints([0]), self._ints(0))
+        shape = op.concat([num_rows, self._ints([config.num_key_value_heads, 0, config.head_dim])], 0)
+        return _Attention(turns[0], turns[1], mask, rows, op.broadcast(self._floats(0.0), shape))
+
+    def _attention(self, hidden: Node, layer: int, shared: _Attention) -> Node:
+        config, name = self.config, f"model.layers.{layer}.self_attn"
+        num_heads, num_kv, size = config.num_attention_heads, config.num_key_value_heads, config.head_dim
+        # One product for all three: fewer calls a step, and a graph that compiles faster.
+        merged = self._linear(hidden, *(f"{name}.{part}_proj" for part in "qkv"))
+        widths = [heads * size for heads in (num_heads, num_kv, num_kv)]
+        split = op.variadic_split(merged, self._ints(2), self._ints(widths))
+        query = self._rotate(self._heads(split.output(0), num_heads), shared)
+        key = self._rotate(self._heads(split.output(1), num_kv), shared)
+        value = self._heads(split.output(2), num_kv)
+        past = partial(self._with_past, shared=shared)
+        attended = op.scaled_dot_product_attention(
+            query, past(key, f"keys.{layer}"), past(value, f"values.{layer}"), shared.mask, causal=False
+        )
+        joined = op.reshape(
+            op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True
+        )
+        return self._linear(joined, f"{name}.o_proj")
+
+    def _with_past(self, new: Node, name: str, shared: _Attention) -> Node:
+        """Keys or values of all tokens so far, (rows, heads, old + new, head_dim), which the next step goes on from."""
+        config, info = self.config, VariableInfo()
+        num_kv, size = config.num_key_value_heads, config.head_dim
+        info.data_shape, info.data_type = ov.PartialShape([-1, num_kv, -1, size]), ov.Type.f32
+        info.variable_id = name
+        variable = Variable(info)
+        old = op.gather(op.read_value(shared.empty, variable), shared.rows, self._ints(0))
+        whole = op.concat([old, new], 2)
+        self.sinks.append(op.assign(whole, variable))
+        if (group := config.num_attention_heads // num_kv) == 1:
+            return whole
+        # The plugin recognises this product with ones, and reads each key once for all heads of its group.
+        repeated = op.multiply(op.unsqueeze(whole, self._ints(2)), self._floats(np.ones((1, 1, group, 1, 1))))
+        return op.reshape(repeated, self._ints([0, config.num_attention_heads, -1, size]), True)
+
+    def _feed_forward(self, hidden: Node, name: str) -> Node:
+        gate, up = self._linear(hidden, f"{name}.gate_proj"), self._linear(hidden, f"{name}.up_proj")
+        return self._linear(op.multiply(op.swish(gate), up), f"{name}.down_proj")
+
+    def _heads(self, merged: Node, num_heads: int) -> Node:
+        """(rows, new, heads * head_dim) -> (rows, heads, new, head_dim)."""
+        split = op.reshape(merged, self._ints([0, 0, num_heads, self.config.head_dim]), True)
+        return op.transpose(split, self._ints([0, 2, 1, 3]))
+
+    def _rotate(self, heads: Node, shared: _Attention) -> Node:
+        half = self.config.head_dim // 2
+        split = op.variadic_split(heads, self._ints(3), self._ints([half, half]))
+        turned = op.concat([op.multiply(split.output(1), self._floats(-1.0)), split.output(0)], -1)
+        return op.add(op.multiply(heads, shared.cos), op.multiply(turned, shared.sin))
+
+    def _norm(self, hidden: Node, name: str) -> Node:
+        mean = op.reduce_mean(op.power(hidden, self._floats(2.0)), self._ints([-1]), True)
+        scale = op.divide(self._floats(1.0), op.sqrt(op.add(mean, self._floats(self.config.rms_norm_eps))))
+        return op.multiply(op.multiply(hidden, scale), _constant(self._float32(name).view(1, 1, -1)))
+
+    def _linear(self, hidden: Node, *names: str) -> Node:
+        """The product with matrices of the same width, one under the other, and their biases."""
+        product = op.matmul(hidden, self._matrix([f"{name}.weight" for name in names]), False, True)
+        if f"{names[0]}.bias" not in self.weights:
+            return product
+        bias = torch.cat([self._float32(f"{name}.bias") for name in names])
+        return op.add(product, _constant(bias.view(1, 1, -1)))
+
+    def _float32(self, name: str) -> Tensor:
+        weight = self.weights[name]
+        assert isinstance(weight, Tensor), name
+        return weight.float()
+
+    def _matrix(self, names: list[str]) -> Node:
+        """(out, in) float32; packed weights stay packed, as the plugin computes with them."""
+        parts = [self.weights[name] for name in names]
+        if packed := [part for part in parts if isinstance(part, Packed)]:
+            assert len(packed) == len(parts), names
+            return self._unpacked(packed[0] if len(packed) == 1 else concatenate(packed))
+        plain = [part for part in parts if isinstance(part, Tensor)]
+        constant = _constant(plain[0] if len(plain) == 1 else torch.cat(plain))
+        return constant if plain[0].dtype == torch.float32 else op.convert(constant, ov.Type.f32)
+
+    def _unpacked(self, packed: Packed) -> Node:
+        out, width = packed.shape
+        num_groups = packed.scales.shape[1]
+        shape = [out, width] if num_groups == 1 else [out, num_groups, width // num_groups]
+        column = [out, 1] if num_groups == 1 else [out, num_groups, 1]
+        codes = _constant(packed.codes, shape, ov.Type.u4 if packed.bits == 4 else ov.Type.i8)
+        values = op.convert(codes, ov.Type.f32)
+        if packed.zeros is not None:
+            values = op.subtract(values, op.convert(_constant(packed.zeros, column), ov.Type.f32))
+        values = op.multiply(values, _constant(packed.scales, column))
+        return values if num_groups == 1 else op.reshape(values, self._ints([out, width]), False)
+
+    def _ints(self, values: int | list[int]) -> Node:
+        return self._small(values, np.int64)
+
+    def _floats(self, values: float | np.ndarray) -> Node:
+        return self._small(values, np.float32)
+
+    def _small(self, values: Any, dtype: type[np.generic]) -> Node:
+        """A constant that is made once: a graph with fewer nodes compiles faster."""
+        array = np.asarray(values, dtype)
+        key = (array.tobytes(), array.shape, dtype)
+        if key not in self._constants:
+            self._constants[key] = op.constant(array)
+        return self._constants[key]
+
+
+def _input(name: str, dtype: Any, rank: int) -> Node:
+    parameter = op.parameter([-1, 1, -1, -1] if rank == 4 else [-1] * rank, dtype, name=name)
+    parameter.output(0).get_tensor().set_names({name})
+    return parameter
+
+
+def _constant(values: Tensor, shape: list[int] | None = None, dtype: Any = None) -> Node:
+    """A constant in memory of OpenVINO's own."""
+    tensor = ov.Tensor(dtype or _TYPES[values.dtype], ov.Shape(shape or list(values.shape)))
+    values = values.contiguous()
+    target = torch.from_numpy(tensor.data.reshape(-1).view(np.uint8))
+    target.copy_(values.view(-1).view(torch.uint8))
+    return op.constant(tensor)

@@ -1,0 +1,110 @@
+"""Weights in 8 or 4 bits with a scale for every group of weights, as compiled graphs compute with them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+GROUP = 32  # weights of a row that share a scale, as in llama.cpp's Q8_0 and Q4_1
+_CHUNK = 2**19  # weights that are packed at a time: their float32 values stay in the cache
+# Parts of a group's range that the 16 levels may span. A few outlying weights are cut off where that makes the squared
+# error of the group smaller.
+_SPANS = (1.0, 0.9, 0.8)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A matrix of (out, in) weights: (code - zero) * scale.
+
+    `codes`: int8 (out, in), or two unsigned 4-bit codes in a byte, the first in its low half, uint8 (out, in / 2).
+    `scales`: (out, groups) float32. `zeros`: (out, groups) uint8, or None for 0.
+    """
+
+    bits: int
+    codes: Tensor
+    scales: Tensor
+    zeros: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of the matrix."""
+        return self.codes.shape[0], self.codes.shape[1] * 8 // self.bits
+
+    @property
+    def nbytes(self) -> int:
+        """Of codes, scales and zeros."""
+        return self.codes.nbytes + self.scales.nbytes + (0 if self.zeros is None else self.zeros.nbytes)
+
+
+def group_size(width: int) -> int:
+    """`GROUP`, or the whole row where it does not divide into groups."""
+    return GROUP if width % GROUP == 0 else width
+
+
+def pack_int8(weight: Tensor) -> Packed:
+    """(out, in) weights in 8 bits, symmetric: the largest of a group becomes 127 or -127."""
+    group = group_size(weight.shape[1])
+    groups = weight.reshape(-1, group)
+    codes = torch.empty(groups.shape, dtype=torch.int8)
+    scales = torch.empty(len(groups), 1)
+    for part in _parts(len(groups), group):
+        values = groups[part].float()
+        scale = values.abs().amax(1, keepdim=True).div_(127)
+        codes[part] = (values / scale.clamp(min=torch.finfo(torch.float32).tiny)).round_()
+        scales[part] = scale
+    return Packed(8, codes.view(weight.shape), scales.view(len(weight), -1))
+
+
+def pack_int4(weight: Tensor) -> Packed:
+    """(out, in) weights in 4 bits with a zero point for every group. `in` must divide into groups."""
+    assert weight.shape[1] % GROUP == 0
+    groups = weight.reshape(-1, GROUP)
+    codes = torch.empty((len(groups), GROUP // 2), dtype=torch.uint8)
+    scales, zeros = torch.empty(len(groups), 1), torch.empty((len(groups), 1), dtype=torch.uint8)
+    for part in _parts(len(groups), GROUP):
+        values = groups[part].float()
+        low, high = torch.aminmax(values, dim=1, keepdim=True)
+        low, high = low.clamp(max=0), high.clamp(min=0)  # 0 must have a code
+        best = None
+        for span in _SPANS:
+            scale = ((high - low) * (span / 15)).clamp_(min=torch.finfo(torch.float32).tiny)
+            zero = (-low * span / scale).round_().clamp_(0, 15)
+            code = (values / scale + zero).round_().clamp_(0, 15)
+            error = ((code - zero) * scale - values).square_().sum(1, keepdim=True)
+            if best is None:
+                best = [error, code, scale, zero]
+            else:
+                better = error < best[0]
+                best = [
+                    torch.where(better, new, old) for new, old in zip([error, code, scale, zero], best, strict=True)
+                ]
+        assert best is not None
+        _, code, scales[part], zeros[part] = best
+        whole = code.to(torch.uint8)
+        codes[part] = whole[:, ::2] | whole[:, 1::2] << 4
+    shape = (len(weight), -1)
+    return Packed(4, codes.view(shape), scales.view(shape), zeros.view(shape))
+
+
+def unpack(packed: Packed) -> Tensor:
+    """The (out, in) float32 weights that the codes stand for."""
+    codes = packed.codes
+    if packed.bits == 4:
+        codes = torch.stack([codes & 15, codes >> 4], dim=-1)
+    groups = codes.view(*packed.scales.shape, -1).float()
+    if packed.zeros is not None:
+        groups -= packed.zeros.unsqueeze(-1)
+    return (groups * packed.scales.unsqueeze(-1)).view(packed.shape)
+
+
+def concatenate(parts: list[Packed]) -> Packed:
+    """Matrices of the same width, one under the other."""
+    first = parts[0]
+    zeros = None if first.zeros is None else torch.cat([part.zeros for part in parts if part.zeros is not None])
+    codes, scales = torch.cat([part.codes for part in parts]), torch.cat([part.scales for part in parts])
+    return Packed(first.bits, codes, scales, zeros)
+
+
+def _parts(num_groups: int, group: int) -> list[slice]:
+    step = max(1, _CHUNK // group)
+    return [slice(start, start + step) for start in range(0, num_groups, step)]

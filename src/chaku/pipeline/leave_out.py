@@ -1,0 +1,128 @@
+"""A recipe without what this machine lacks something for: what can run still runs, and the report says the rest."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.files import write_json
+from chaku.pipeline.parts import Part, Requirement
+from chaku.pipeline.requirements import requirements
+from chaku.recipe import BASE_MODEL, DocumentSet, Recipe, is_made
+
+FILE = "left_out.json"  # of a run directory
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A part that does not run, why, and what would let it run ("" where the part only builds on another)."""
+
+    part: Part
+    why: str
+    how_to_get: str
+
+
+def ready(
+    recipe: Recipe, directory: Path, device: torch.device, *, without_missing: bool
+) -> tuple[Recipe, list[LeftOut]]:
+    """The recipe that can run here, and what of it is left out. Says what was checked.
+
+    Raises ChakuError, with one table of what is missing, unless all is there or the user goes on without.
+    """
+    needed = requirements(recipe, directory, device)
+    missing = [each for each in needed if not each.is_there]
+    if not missing:
+        say(f"checked: {', '.join(dict.fromkeys(each.name for each in needed))}; nothing is missing")
+        return recipe, []
+    table = in_a_table(missing)
+    if not without_missing:
+        raise ChakuError(
+            f"this machine lacks something that the recipe needs; nothing was done\n{table}\n"
+            "get it, or add --without-missing: what can run without it then runs, and the report says what was left out"
+        )
+    try:
+        left, left_out = leave_out(recipe, missing)
+    except ChakuError:  # the report, and that of a run beside, says so
+        record(
+            directory, [LeftOut(Part("recipe", recipe.name), f"{missing[0].name} is missing", missing[0].how_to_get)]
+        )
+        raise
+    say(f"this machine lacks something that the recipe needs\n{table}")
+    say(f"left out: {', '.join(str(each.part) for each in left_out)}")
+    return left, left_out
+
+
+def in_a_table(missing: Sequence[Requirement]) -> str:
+    """Three columns as plain text: what is missing, what needs it, how to get it. The last is never cut or wrapped."""
+    rows = [("missing", "needed by", "how to get it")]
+    rows += [(each.name, ", ".join(map(str, each.needed_by)) or "everything", each.how_to_get) for each in missing]
+    widths = [min(max(len(row[column]) for row in rows), 60) for column in (0, 1)]
+    return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows)
+
+
+def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, list[LeftOut]]:
+    """The recipe without the parts that lack something, and without what builds on those.
+
+    Raises ChakuError where nothing is left that could run.
+    """
+    for each in missing:
+        if not each.needed_by:
+            raise ChakuError(f"nothing of the recipe can run without {each.name}: {each.how_to_get}")
+    gone: dict[Part, LeftOut] = {}
+    for each in missing:
+        for part in each.needed_by:
+            gone.setdefault(part, LeftOut(part, f"{each.name} is missing", each.how_to_get))
+    sources = tuple(each for each in recipe.corpus.sources if Part("source", each.name) not in gone)
+    while (more := _builds_on(recipe, gone, bool(sources))) is not None:
+        part, why = more
+        gone[part] = LeftOut(part, why, "")
+    stages = {name: stage for name, stage in recipe.stages.items() if Part("stage", name) not in gone}
+    trains_tokenizer = (recipe.tokenizer.path or recipe.model.path) is None
+    if not stages or (trains_tokenizer and not sources):
+        raise ChakuError(f"nothing of the recipe can run without what is missing\n{in_a_table(missing)}")
+    evals = dataclasses.replace(
+        recipe.evals,
+        stages=tuple(name for name in recipe.evals.stages if name in stages or name == BASE_MODEL),
+        benchmarks=tuple(name for name in recipe.evals.benchmarks if Part("benchmark", name) not in gone),
+    )
+    left = dataclasses.replace(
+        recipe,
+        corpus=dataclasses.replace(recipe.corpus, sources=sources),
+        stages=stages,
+        evals=evals,
+        instruct=None if Part("instruct") in gone else recipe.instruct,
+    )
+    return left, list(gone.values())
+
+
+def _builds_on(recipe: Recipe, gone: dict[Part, LeftOut], has_sources: bool) -> tuple[Part, str] | None:
+    """A part that is not yet left out but builds on one that is, and why; None where there is no more."""
+    instruct = Part("instruct")
+    if recipe.instruct and instruct not in gone and Part("stage", recipe.instruct.stage) in gone:
+        return instruct, f"stage {recipe.instruct.stage}, which writes, is left out"
+    for name, stage in recipe.stages.items():
+        part = Part("stage", name)
+        if part in gone:
+            continue
+        if stage.parent and Part("stage", stage.parent) in gone:
+            return part, f"its parent, stage {stage.parent}, is left out"
+        if instruct in gone and any(is_made(recipe.sets[each]) for each in stage.mixture):
+            return part, "it learns from what [instruct] would make"
+        if not has_sources and any(isinstance(recipe.sets[each], DocumentSet) for each in stage.mixture):
+            return part, "no source of documents is left"
+    return None
+
+
+def record(directory: Path, left_out: Sequence[LeftOut]) -> None:
+    """Write what is left out, for the report, and remove what an earlier run measured of it: it may be out of date."""
+    (directory / FILE).unlink(missing_ok=True)
+    if left_out:
+        write_json(directory / FILE, [{**dataclasses.asdict(each), "part": str(each.part)} for each in left_out])
+    for each in left_out:
+        if each.part.kind == "benchmark":
+            for path in directory.glob(f"evals/*/{each.part.name}.json"):
+                path.unlink()

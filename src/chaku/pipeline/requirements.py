@@ -1,0 +1,187 @@
+"""What a recipe needs of this machine, found out before its first step."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+from chaku.checkpoint.formats import open_checkpoint
+from chaku.corpus.sources import Source, open_source
+from chaku.errors import ChakuError
+from chaku.evals.suite import BENCHMARKS
+from chaku.files import read_json
+from chaku.instruct.conversations import find_files
+from chaku.model import PRESETS, LlamaConfig
+from chaku.pipeline.data import given_tokenizer
+from chaku.pipeline.parts import Part, Requirement
+from chaku.pipeline.room import disk_needed, memory_needed
+from chaku.pipeline.steps import fingerprinted
+from chaku.recipe import IN_RUN, DocumentSet, Recipe, set_path
+from chaku.sandbox import languages
+from chaku.sandbox.probe import NoSandbox, how_to_isolate
+from chaku.sandbox.verdict import Job
+from chaku.tokens.templates import BUILTIN
+
+NUM_TASKS = 20  # of a benchmark that are looked at for the libraries that its programs use
+
+
+def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[Requirement]:
+    """All that `recipe` needs, there or not. `directory`: of the run, which need not exist.
+
+    A model from the Hub is downloaded here, as every step after the first needs it.
+    """
+    found = [*_benchmarks(recipe), *_sources(recipe, directory), *_sets(recipe), *_packages(recipe)]
+    sandboxed = tuple(Part("benchmark", name) for name in _benchmark_names(recipe) if BENCHMARKS[name].jobs)
+    if recipe.instruct:
+        sandboxed = (*sandboxed, Part("instruct"))
+        if (questions := recipe.instruct.questions) and not Path(questions).is_file():
+            found.append(
+                Requirement(f"the questions {questions}", (Part("instruct"),), False, "correct instruct.questions")
+            )
+    if sandboxed:
+        found.append(_sandbox(sandboxed))
+    shape, missing = _model(recipe)
+    found += missing
+    if shape:
+        found += [*memory_needed(recipe, shape, directory, device), disk_needed(recipe, shape, directory)]
+    return found
+
+
+def _problem(look: Callable[..., object], *at: object) -> str:
+    """What a look at something raised as ChakuError; "" where it raised nothing."""
+    try:
+        look(*at)
+    except ChakuError as error:
+        return str(error)
+    return ""
+
+
+def _sandbox(parts: tuple[Part, ...]) -> Requirement:
+    try:
+        how_to_isolate()
+    except NoSandbox as error:
+        obstacle = error.obstacle
+        return Requirement(f"a sandbox: {obstacle.cause}", parts, False, obstacle.command)
+    return Requirement("a sandbox", parts, True)
+
+
+def _benchmark_names(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.evals.benchmarks if name in BENCHMARKS and recipe.evals.stages]
+
+
+def _benchmarks(recipe: Recipe) -> Iterator[Requirement]:
+    """The problems of each benchmark, its languages, and the libraries that its programs use."""
+    users: dict[str, list[Part]] = {}
+    for name in _benchmark_names(recipe):
+        benchmark, part = BENCHMARKS[name], Part("benchmark", name)
+        try:
+            tasks = benchmark.load(None)
+        except ChakuError as error:
+            yield Requirement(f"the problems of {name}", (part,), False, str(error))
+            tasks = []
+        else:
+            yield Requirement(f"the problems of {name}", (part,), True)
+        if benchmark.jobs is None:
+            continue
+        for language in benchmark.languages:
+            users.setdefault(language, []).append(part)
+        if any(languages.missing_tools(language) for language in benchmark.languages):
+            continue
+        jobs = [job for task in tasks[:NUM_TASKS] for job in benchmark.jobs(task, "")]
+        problems = (_problem(_library, job) for job in jobs)
+        if problem := next(filter(None, problems), ""):
+            yield Requirement(f"a library of {name}", (part,), False, problem)
+    for language, parts in users.items():
+        tools = languages.missing_tools(language)
+        name = f"{' and '.join(tools)} for {language}" if tools else language
+        yield Requirement(name, tuple(parts), not tools, languages.how_to_install(language))
+
+
+def _library(job: Job) -> None:
+    languages.library(job.language, "\n".join((job.source, *job.tests)))
+
+
+def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
+    """Where documents come from; a corpus that was made from these sources before needs them no more."""
+    if _is_made(directory / "corpus", {"corpus": dataclasses.asdict(recipe.corpus)}):
+        return
+    for source in recipe.corpus.sources:
+        problem = "" if source.type in ("machine", "hub") else _problem(_look_at, source)
+        yield Requirement(f"the source {source.name}", (Part("source", source.name),), not problem, problem)
+
+
+def _look_at(source: Source) -> None:
+    if source.type not in ("tree", "git"):  # those are listed file by file, which takes long
+        open_source(source)
+    elif not Path(source.path).is_dir():
+        raise ChakuError(f"the directory {source.path} does not exist; correct the source's path")
+
+
+def _is_made(path: Path, inputs: dict[str, object]) -> bool:
+    record = path / "inputs.json"
+    return record.exists() and read_json(record) == fingerprinted(inputs)
+
+
+def _sets(recipe: Recipe) -> Iterator[Requirement]:
+    """Files of conversations and pairs, and of chat templates."""
+    for name, parts in _users_of_sets(recipe).items():
+        chosen = recipe.sets[name]
+        if isinstance(chosen, DocumentSet):
+            continue
+        if not set_path(chosen).startswith(IN_RUN):
+            problem = _problem(find_files, set_path(chosen))
+            yield Requirement(f"the set {name}", parts, not problem, problem)
+        template = chosen.template
+        if template and template not in BUILTIN and not Path(template).is_file():
+            yield Requirement(
+                f"the chat template {template}", parts, False, f"name a Jinja file, or one of {', '.join(BUILTIN)}"
+            )
+
+
+def _users_of_sets(recipe: Recipe) -> dict[str, tuple[Part, ...]]:
+    return {
+        name: tuple(Part("stage", stage) for stage, each in recipe.stages.items() if name in each.mixture)
+        for name in recipe.sets
+        if any(name in each.mixture for each in recipe.stages.values())
+    }
+
+
+def _packages(recipe: Recipe) -> Iterator[Requirement]:
+    """Optional packages that are used while the recipe runs. A checkpoint's own are named when it is opened."""
+    hub: list[Part] = [Part("source", each.name) for each in recipe.corpus.sources if each.type == "hub"]
+    for name, parts in _users_of_sets(recipe).items():
+        path = set_path(recipe.sets[name])
+        named = path and not path.startswith(IN_RUN) and not _problem(find_files, path)
+        if named and not find_files(path):  # neither a file nor a mistake: a Hub data set
+            hub += parts
+    if hub:
+        yield _package("datasets", "hub", tuple(hub))
+    if quantized := tuple(Part("stage", name) for name, stage in recipe.stages.items() if stage.base_quantization):
+        yield _package("torchao", "quantization", quantized)
+
+
+def _package(name: str, extra: str, parts: tuple[Part, ...]) -> Requirement:
+    return Requirement(f"the package {name}", parts, find_spec(name) is not None, f"pip install 'chaku[{extra}]'")
+
+
+def _model(recipe: Recipe) -> tuple[LlamaConfig | None, list[Requirement]]:
+    """The base's shape, where it can be known; its checkpoint and its tokenizer, which every step needs."""
+    found: list[Requirement] = []
+    shape: LlamaConfig | None = None
+    if recipe.model.path is None:
+        shape = PRESETS[recipe.model.preset or ""]
+        if recipe.tokenizer.vocab_size:
+            shape = dataclasses.replace(shape, vocab_size=recipe.tokenizer.vocab_size)
+    else:
+        try:
+            shape = open_checkpoint(recipe.model.path).config
+            found.append(Requirement(f"the model {recipe.model.path}", (), True))
+        except ChakuError as error:
+            found.append(Requirement(f"the model {recipe.model.path}", (), False, str(error)))
+    named = recipe.tokenizer.path or recipe.model.path
+    if named and (shape or recipe.tokenizer.path):
+        problem = _problem(given_tokenizer, recipe)
+        found.append(Requirement(f"the tokenizer of {named}", (), not problem, problem))
+    return shape, found

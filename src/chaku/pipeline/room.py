@@ -1,0 +1,94 @@
+"""Room for a recipe: the memory of each stage's training, the disk that the run fills."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from chaku.console import short
+from chaku.machine import free_disk
+from chaku.model import LlamaConfig
+from chaku.model.lora import LoraConfig
+from chaku.model.memory import free_memory, gigabytes
+from chaku.pipeline.parts import Part, Requirement
+from chaku.recipe import Recipe, Stage, stage_shape
+from chaku.training.memory import STATE_BYTES, num_trained, training_memory
+
+BYTES_PER_BYTE = 2.5  # of disk that a byte of the corpus takes: its text, and its tokens in 32 bits
+
+
+def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: torch.device) -> Iterator[Requirement]:
+    """Memory for each stage that is still to be trained and does not fit, and for the largest that fits."""
+    free = free_memory(device)
+    needs = {name: stage_memory(recipe, name, base) for name in recipe.stages if not _is_done(directory, name)}
+    if free is None:
+        return
+    too_large: dict[tuple[str, str], list[Part]] = {}
+    for name, needed in needs.items():
+        if needed > free:
+            words = f"{gigabytes(needed)} of memory ({gigabytes(free)} are free)"
+            too_large.setdefault((words, what_fits(recipe, name, base, free)), []).append(Part("stage", name))
+    for (words, fits), parts in too_large.items():
+        yield Requirement(words, tuple(parts), False, fits)
+    if fitting := {name: needed for name, needed in needs.items() if needed <= free}:
+        largest = max(fitting, key=lambda name: fitting[name])
+        yield Requirement(f"memory {gigabytes(needs[largest])} of {gigabytes(free)}", (Part("stage", largest),), True)
+
+
+def stage_memory(recipe: Recipe, name: str, base: LlamaConfig) -> int:
+    """Bytes of memory at the peak of a stage's training."""
+    return _peak(recipe.stages[name], stage_shape(recipe, name, base))
+
+
+def _peak(stage: Stage, shape: LlamaConfig) -> int:
+    return training_memory(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
+
+
+def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int) -> str:
+    """The first of a few changes to a stage with which it fits: smaller micro-batches, LoRA, a quantised base."""
+    stage, shape = recipe.stages[name], stage_shape(recipe, name, base)
+    row = stage.sequence_length
+    small = dataclasses.replace(stage, training=dataclasses.replace(stage.training, micro_batch_tokens=row))
+    changes = [(f"--set {name}.training.micro_batch_tokens={row}", small)]
+    if stage.parent is not None or recipe.model.path is not None:
+        for scheme in (None, "int8", "nf4"):
+            adapted = dataclasses.replace(stage, lora=stage.lora or LoraConfig(), base_quantization=scheme)
+            quantized = f' with base_quantization = "{scheme}"' if scheme else ""
+            words = f"a LoRA adapter (lora = {{}}){quantized} in stages.{name}"
+            changes += [
+                (words, adapted),
+                (f"{words}, and micro_batch_tokens = {row}", dataclasses.replace(adapted, training=small.training)),
+            ]
+    for words, changed in changes:
+        if changed != stage and (needed := _peak(changed, shape)) <= free:
+            return f"{words} ({gigabytes(needed)})"
+    most = free / (4 + STATE_BYTES)
+    return f"a smaller model (whole, at most {short(most)} parameters can be trained), or more memory"
+
+
+def disk_needed(recipe: Recipe, base: LlamaConfig, directory: Path) -> Requirement:
+    """Room for what the run still writes: corpus, tokens, checkpoints, and the state of a stage while it trains."""
+    needed, free = disk_bytes(recipe, base, directory), free_disk(directory)
+    if needed > free:
+        name = f"{gigabytes(needed)} of disk in {directory} ({gigabytes(free)} are free)"
+        return Requirement(name, (), False, "free some space, or --out on another disk")
+    return Requirement(f"disk {gigabytes(needed)} of {gigabytes(free)}", (), True)
+
+
+def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
+    """Bytes that a run still writes. A corpus without any cap counts nothing: its size is known when it is read."""
+    caps = recipe.corpus.max_bytes
+    by_kind = sum(caps.get(kind, 0) for kind in ("code", "piece", "code_prose", "prose"))
+    corpus = by_kind or sum(source.max_bytes or 0 for source in recipe.corpus.sources)
+    needed = 0 if (directory / "tokens" / "inputs.json").exists() else int(corpus * BYTES_PER_BYTE)
+    states = [0]
+    for name, stage in recipe.stages.items():
+        if not _is_done(directory, name):
+            needed += stage_shape(recipe, name, base).num_parameters * 4
+            states.append(num_trained(base, stage.lora) * 12 * 2)  # weights and moments; the state before stays a while
+    return needed + max(states)
+
+
+def _is_done(directory: Path, stage: str) -> bool:
+    return (directory / "stages" / stage / "stage.json").exists()

@@ -1,0 +1,62 @@
+"""What the training of a stage takes of the memory: an estimate, compared with measurements in docs/log.md."""
+
+import torch
+
+from chaku.model import LlamaConfig
+from chaku.model.lora import LoraConfig
+from chaku.model.memory import model_memory, projection_shapes
+from chaku.model.quantization import Scheme
+from chaku.training.config import TrainingConfig
+from chaku.training.step import SCORES
+
+STATE_BYTES = 12  # of a trained weight beside itself: its gradient and AdamW's two moments, in float32
+
+
+def training_memory(
+    config: LlamaConfig,
+    training: TrainingConfig,
+    sequence_length: int,
+    lora: LoraConfig | None = None,
+    scheme: Scheme | None = None,
+) -> int:
+    """Bytes at the peak of a stage: the model, what training keeps beside it, and the merge of an adapter.
+
+    Weights are float32. Under a `scheme` the base is loaded again, unquantised, to merge the adapter.
+    """
+    model = model_memory(config, torch.float32, scheme)
+    trained = num_trained(config, lora)
+    adapter = trained * 4 if lora else 0
+    head = 0 if lora else 2 * config.vocab_size * config.hidden_size * 4  # the output's gradient, made and handed on
+    scores = 3 * max(SCORES, 64 * config.vocab_size) * 4
+    peak = model + adapter + trained * STATE_BYTES + head + scores
+    peak += activations(config, training, sequence_length, lora)
+    return max(peak, model + model_memory(config)) if scheme else peak
+
+
+def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:
+    """The weights that a stage trains: all, or LoRA's two matrices beside each target."""
+    if lora is None:
+        return config.num_parameters
+    return config.num_hidden_layers * sum(lora.rank * (rows + columns) for rows, columns in _targets(config, lora))
+
+
+def activations(
+    config: LlamaConfig, training: TrainingConfig, sequence_length: int, lora: LoraConfig | None = None
+) -> int:
+    """Bytes that the forward pass keeps for the backward pass, of one micro-batch, in float32.
+
+    A token keeps in each layer: the input of both norms, their outputs and the output of attention (5 widths), queries
+    before and after rotation, keys and values likewise, and four tensors of the feed-forward part. With dropout, LoRA
+    keeps the input of each target behind it, and its mask. The backward pass works on two layers' worth more. The
+    allocator's gaps are not counted: a process may take half as much again.
+    """
+    rows = max(1, min(training.micro_batch_tokens, training.batch_tokens) // sequence_length)
+    q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+    kept = 5 * config.hidden_size + 2 * q + 3 * kv + 4 * config.intermediate_size
+    if lora and lora.dropout:
+        kept += 2 * sum(columns for _, columns in _targets(config, lora))
+    return rows * sequence_length * (config.num_hidden_layers + 2) * kept * 4
+
+
+def _targets(config: LlamaConfig, lora: LoraConfig) -> list[tuple[int, int]]:
+    return [shape for name, shape in projection_shapes(config).items() if name.endswith(tuple(lora.targets))]

