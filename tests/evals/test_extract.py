@@ -118,6 +118,11 @@ def test_without_an_entry_point_the_blocks_are_joined():
     assert python_program("```python\nx = 1\n```\nand\n```python\ny = x\nprint(y)\n```") == "x = 1\ny = x\n"
 
 
+def test_a_reply_that_nests_too_deeply_stays_as_it_is():
+    reply = f"x = {'-' * 3000}1; y = 2\n{F}"
+    assert python_program(reply, "f") in (reply, F)
+
+
 def test_a_reply_without_code_stays_as_it_is():
     assert python_program("I cannot do that, sorry.", "f", PROMPT) == "I cannot do that, sorry."
 
