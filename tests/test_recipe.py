@@ -66,7 +66,7 @@ def test_instruct_has_the_papers_batch_and_rehearsal():
 
 
 def test_demo_family():
-    recipe = load_recipe(RECIPES / "demo.toml")
+    recipe = load_recipe(RECIPES / "demo-family.toml")
     assert [recipe.stages[name].parent for name in ("base", "code", "long", "python", "python-long")] == [
         None,
         "base",
@@ -96,7 +96,7 @@ def test_rehearsal_pairs_differ_in_one_thing():
 
 
 def test_set_overrides_by_stage_name():
-    recipe = load_recipe(RECIPES / "demo.toml", ["code.training.learning_rate=1e-4", "name=other", "seed=7"])
+    recipe = load_recipe(RECIPES / "demo-family.toml", ["code.training.learning_rate=1e-4", "name=other", "seed=7"])
     assert (recipe.stages["code"].training.learning_rate, recipe.name, recipe.seed) == (1e-4, "other", 7)
 
 
@@ -122,7 +122,7 @@ def test_set_overrides_by_stage_name():
 )
 def test_mistakes_are_named(override, message):
     with pytest.raises(ChakuError) as caught:
-        load_recipe(RECIPES / "demo.toml", [override])
+        load_recipe(RECIPES / "demo-family.toml", [override])
     assert message in str(caught.value)
 
 
@@ -138,4 +138,4 @@ def test_missing_and_broken_files(tmp_path):
 
 
 def test_recipes_are_plain_data():
-    assert dataclasses.asdict(load_recipe(RECIPES / "demo.toml"))["stages"]["code"]["parent"] == "base"
+    assert dataclasses.asdict(load_recipe(RECIPES / "demo-family.toml"))["stages"]["code"]["parent"] == "base"

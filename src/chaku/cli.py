@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_commands(verbs, common)
     chat.add_commands(verbs, common)
     instruct.add_commands(verbs, common)
-    evaluating = verbs.add_parser("eval", help="benchmarks: run, score, compare")
+    evaluating = verbs.add_parser("eval", help="benchmarks: list, run, score, compare")
     eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
     converting = verbs.add_parser("convert", parents=[common], help="write a checkpoint in another format")

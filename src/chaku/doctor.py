@@ -17,7 +17,7 @@ from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
-    "llguidance": "asking databases: pip install 'chaku[sql]'",
+    "duckdb": "asking DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
     "torchao": "QLoRA, and quantised weights on a GPU: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "Hub data sets: pip install 'chaku[hub]'",

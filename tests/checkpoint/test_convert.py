@@ -172,6 +172,7 @@ def test_the_commands(checkpoint, tmp_path, capsys):
     about = json.loads(capsys.readouterr().out)
     assert (about["format"], about["family"], about["context"]) == ("gguf", "llama", 64)
     assert about["special_tokens"]["prefix"] == Tokenizer.load(checkpoint).prefix_id
+    assert about["stored_as"] == {"F32": 30}
     assert main(["convert", str(checkpoint), str(tmp_path / "meta"), "--to", "hf"]) == 2
     assert "exists" in capsys.readouterr().err
 

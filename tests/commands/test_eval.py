@@ -92,6 +92,22 @@ def test_compare_says_whether_it_is_chance_and_refuses_other_protocols(tmp_path,
     assert capsys.readouterr().out.startswith("NOT ALIKE: timeout: 3.0 and 9.0\n")
 
 
+def test_list_names_benchmarks_and_says_what_is_not_here(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAKU_BENCHMARKS", str(tmp_path))
+    assert main(["eval", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["first_steps"]["num_problems"] == 24
+    assert rows["humaneval"]["num_problems"] is None
+    assert rows["humaneval"]["why_not"].startswith(f"{tmp_path}/humaneval/HumanEval.jsonl.gz does not exist")
+    assert rows["cruxeval-o"]["chat"]
+    assert not rows["apps"]["chat"]
+    assert main(["eval", "list"]) == 0
+    out = capsys.readouterr().out
+    assert "24 short Python functions that come with chaku:\n  first_steps " in out
+    assert "24 problems  --chat" in out
+    assert "no data here" in out
+
+
 @sandboxed
 def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, capsys):
     command = ["eval", "run", checkpoint, "--benchmark", "humaneval", "--problems", problems, "--limit", "3", "--json"]

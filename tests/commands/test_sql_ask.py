@@ -151,7 +151,6 @@ def test_pairs_are_remembered_and_exported_without_a_model(database, tmp_path, m
 
 
 def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):
-    pytest.importorskip("llguidance", reason="needs the sql extra")
     from dataclasses import replace
 
     from chaku.checkpoint.huggingface import save_model

@@ -97,6 +97,11 @@ def test_the_first_definition_of_a_name_counts():
     assert answers(python_program(f"```python\n{F}\ndef f(x):\n    return 'again, as models that loop do'\n```", "f"))
 
 
+def test_white_space_in_texts_stays():
+    reply = '```python\ndef f(x):\n    return len("""\n    \n""") - 4\n```'
+    assert answers(python_program(reply, "f"))
+
+
 def test_future_imports_stay_first():
     reply = f"```python\nimport math\nlog = math.log\n```\n```python\nfrom __future__ import annotations\n{F}y = log\n"
     assert python_program(reply.replace("x + 1", "x + 1 or log"), "f").startswith("from __future__")
@@ -111,6 +116,11 @@ def test_names_that_the_tests_use_are_kept():
 
 def test_without_an_entry_point_the_blocks_are_joined():
     assert python_program("```python\nx = 1\n```\nand\n```python\ny = x\nprint(y)\n```") == "x = 1\ny = x\n"
+
+
+def test_a_reply_that_nests_too_deeply_stays_as_it_is():
+    reply = f"x = {'-' * 3000}1; y = 2\n{F}"
+    assert python_program(reply, "f") in (reply, F)
 
 
 def test_a_reply_without_code_stays_as_it_is():

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from chaku import ChakuError
+from chaku.checkpoint.convert import convert
 from chaku.checkpoint.formats import load_model
 from chaku.files import read_json
 from chaku.pipeline import run_recipe
@@ -174,12 +175,17 @@ def test_what_changes_is_trained_again_and_what_does_not_is_not(recipe_path, who
     assert "dpo: trained again, because" in said
 
 
-def test_a_checkpoint_is_fine_tuned_without_a_corpus_and_with_lora(recipe_path, whole, tmp_path):
+@pytest.mark.parametrize("form", ["directory", "gguf"])
+def test_a_checkpoint_is_fine_tuned_without_a_corpus_and_with_lora(recipe_path, whole, tmp_path, form):
+    base = whole / "stages" / "base"
+    if form == "gguf":
+        base = tmp_path / "base.gguf"
+        convert(whole / "stages" / "base", base, "gguf", dtype="q8_0")
     path = tmp_path / "alone.toml"
     path.write_text(
         f"""
         name = "alone"
-        model.path = "{whole}/stages/base"
+        model.path = "{base}"
         sets.talks = {{ conversations = "{recipe_path.parent}/talks.jsonl", template = "llama2" }}
         [stages.adapted]
         mixture = {{ talks = 1.0 }}
@@ -194,8 +200,10 @@ def test_a_checkpoint_is_fine_tuned_without_a_corpus_and_with_lora(recipe_path, 
     losses = [line["loss"] for line in read_metrics(stage / "metrics.jsonl") if "loss" in line]
     assert losses[-1] < losses[0]
     assert (stage / "adapter" / "adapter_model.safetensors").is_file()
-    before, after = load_model(whole / "stages" / "base"), load_model(stage)
+    assert read_json(stage / "adapter" / "adapter_config.json")["base_model_name_or_path"] == str(base)
+    before, after = load_model(base), load_model(stage)
     assert torch.equal(before.lm_head.weight, after.lm_head.weight)
+    assert Tokenizer.load(stage).encode("def f(x):") == Tokenizer.load(base).encode("def f(x):")
 
 
 def test_a_conversation_that_the_format_refuses_names_file_and_line(recipe_path, whole, tmp_path):

@@ -158,7 +158,7 @@ training = {{ tokens = 1e4, batch_tokens = 1024 }}
         f"the model {tmp_path}/nowhere/model": (),
     }
     assert lacks["the package torchao"].how_to_get == "pip install 'chaku[quantization]'"
-    with pytest.raises(ChakuError, match=r"nothing of the recipe can run without the model .*is not a checkpoint"):
+    with pytest.raises(ChakuError, match=r"nothing of the recipe can run without the model .*does not exist"):
         leave_out(recipe, list(lacks.values()))
 
 

@@ -101,6 +101,11 @@ def test_a_sandbox_around_chaku_that_allows_no_namespace_is_named(packaged: str)
     assert said.endswith("what helps: start chaku outside that sandbox\n")
 
 
+def test_a_masked_proc_is_a_container(tmp_path: Path) -> None:
+    obstacle = find_obstacle("/usr/bin/bwrap", "bwrap: Can't mount proc on /newroot/proc: not permitted", tmp_path)
+    assert "a masked /proc (bwrap: Can't mount proc" in obstacle.cause
+
+
 @pytest.mark.parametrize(
     ("user", "files", "cause", "command"),
     [

@@ -19,6 +19,7 @@ from chaku.sql.predict import Asking
 from chaku.sql.question_files import find_questions
 from chaku.sql.writers import EngineWriter
 from chaku.tokens.tokenizer_training import train_tokenizer
+from endpoint_server import running_server
 from singers_database import SINGERS, write_database
 
 ROWS = [
@@ -121,7 +122,6 @@ def test_a_sample_is_plain_seeded_and_whole_where_it_is_large_enough():
 
 
 def test_the_command_asks_a_checkpoint_as_it_learnt(questions, engine, tmp_path, capsys):
-    pytest.importorskip("llguidance", reason="needs the sql extra")
     save_model(engine.model, tmp_path / "model")
     engine.tokenizer.save(tmp_path / "model")
     (tmp_path / "model" / "sql_prompt.json").write_text('{"form": "compact", "max_tokens": 300, "link": true}')
@@ -134,3 +134,22 @@ def test_the_command_asks_a_checkpoint_as_it_learnt(questions, engine, tmp_path,
     assert results["test_suite"] is not None
     assert main([*command, "--no-grammar", "--form=ddl", "--max-prompt-tokens=500"]) == 0
     assert "a random sample of 3 questions (prompts: ddl, linked, without grammar, greedy)" in capsys.readouterr().out
+
+
+def test_a_model_behind_an_api_is_asked_in_prose_and_its_replies_are_read(questions, capsys):
+    answers = {row["question"]: row["query"] for row in ROWS}
+    with running_server() as server:
+
+        def answer(request):
+            asked = request["messages"][0]["content"]
+            assert asked.startswith("Write one SQL query")
+            query = answers[asked.strip().rsplit("-- ", 1)[1]]
+            return {"choices": [{"message": {"content": f"To select it:\n```sql\n{query};\n```\nThis works."}}]}
+
+        server.answer = answer
+        command = ["sql", "eval", "theirs", f"--endpoint={server.url}", f"--questions={questions.path}", "--json"]
+        assert main(command) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert results["ex"] == results["em"] == 1.0
+    assert results["manifest"]["model"] == "theirs"
+    assert results["manifest"]["prompt_form"] == "ddl, linked, instructed"

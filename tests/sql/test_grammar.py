@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("llguidance", reason="needs the sql extra")
-
 from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.sql.grammar import sql_grammar
 from chaku.sql.schema import Column, Schema, Table, read_sqlite

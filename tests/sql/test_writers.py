@@ -1,14 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
-pytest.importorskip("llguidance", reason="needs the sql extra")
 
 from chaku.inference.engine import Engine
 from chaku.model import PRESETS, Llama
 from chaku.sql.check import check
 from chaku.sql.schema import read_sqlite
-from chaku.sql.writers import EndpointWriter, EngineWriter, without_control
+from chaku.sql.writers import INSTRUCTIONS, EndpointWriter, EngineWriter, without_control
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from shop_database import TABLES, make_shop
@@ -90,3 +91,21 @@ def test_a_prompt_never_makes_a_special_token(writer):
     specials = [[number for number in ids if number in tokenizer.special_ids] for ids in seen]
     assert specials[0] == specials[1]
     assert len(names) > 2
+
+
+def test_prompts_of_several_schemas_are_written_together_in_their_order(writer, tmp_path):
+    shop = read_sqlite(make_shop(tmp_path / "shop.sqlite"))
+    small = replace(shop, tables=shop.tables[:1])
+    asked = [("-- How many customers?\n", shop), ("-- How many?\n", small), ("-- Who is a customer?\n", shop)]
+    together = writer.write_all(asked, 2)
+    assert [len(texts) for texts in together] == [2, 2, 2]
+    assert [texts[0] for texts in together] == [writer.write(prompt, schema, 1)[0] for prompt, schema in asked]
+
+
+def test_only_a_chat_model_that_did_not_learn_these_prompts_is_told_what_to_do(writer):
+    told = EngineWriter(writer.engine, constrained=False, instructed=True)
+    assert writer.instructions == ""
+    is_chat = "chat_template" in writer.engine.tokenizer.config
+    assert (told.instructions == INSTRUCTIONS) == is_chat
+    assert (len(told.ids("-- Who?")) > len(writer.ids("-- Who?"))) == is_chat
+    assert (told.max_prompt_tokens < writer.max_prompt_tokens) == is_chat

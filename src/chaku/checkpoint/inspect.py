@@ -1,6 +1,7 @@
 """What a checkpoint is, from its small files alone: family, size, memory, rotary settings, special tokens, licence."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def inspect(name: str | Path) -> dict[str, Any]:
         "weights_bytes": memory(config),
         "cache_bytes_per_token": 2 * 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim,
         "special_tokens": _special_tokens(path),
+        "stored_as": _stored_as(path),
         "licence": read_gguf_file(path).get("general.license", str) if is_gguf(path) else _licence(path),
     }
 
@@ -72,6 +74,11 @@ def in_lines(about: dict[str, Any]) -> list[str]:
 
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.2f} MB"
+
+
+def _stored_as(path: Path) -> dict[str, int] | None:
+    """How many tensors a GGUF file has of each type."""
+    return dict(Counter(tensor.kind.name for tensor in read_gguf_file(path).tensors)) if is_gguf(path) else None
 
 
 def _special_tokens(path: Path) -> dict[str, int | None]:

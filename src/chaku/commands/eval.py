@@ -1,4 +1,4 @@
-"""`chaku eval`: run, score, compare. Parses, calls, prints; no logic."""
+"""`chaku eval`: list, run, score, compare. Parses, calls, prints; no logic."""
 
 import argparse
 import json
@@ -12,6 +12,10 @@ MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name t
 
 def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
     """The verbs under `chaku eval`."""
+    listing = evaluating.add_parser("list", parents=[common], help="the benchmarks, and whether their data is here")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_list)
+
     run = evaluating.add_parser(
         "run", parents=[common], help="measure a model: generate and score, or held-out measures"
     )
@@ -61,11 +65,23 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, metavar="S", help="CPU seconds of a program (default: the benchmark's)"
     )
+    parser.add_argument("--since", metavar="DAY", help="problems published on YYYY-MM-DD or later (livecodebench)")
+    parser.add_argument("--until", metavar="DAY", help="problems published on YYYY-MM-DD or earlier")
     parser.add_argument("--memory", type=int, metavar="MB", help="of a program (default: the benchmark's)")
     parser.add_argument("--workers", type=int, metavar="N", help="programs at a time (default: one a core)")
     parser.add_argument("--unsafe-no-sandbox", action="store_true", help="run programs with your rights; recorded")
     parser.add_argument("--out", type=Path, help="keep results and samples here; a killed command goes on from them")
     parser.add_argument("--json", action="store_true")
+
+
+def _list(options: argparse.Namespace) -> None:
+    from chaku.evals.listing import list_benchmarks, listing_in_lines
+
+    if options.json:
+        print(json.dumps(list(list_benchmarks()), ensure_ascii=False))
+        return
+    for line in listing_in_lines():
+        print(line)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -124,6 +140,8 @@ def _scoring(options: argparse.Namespace) -> Any:
         num_workers=options.workers,
         isolated=not options.unsafe_no_sandbox,
         partial=getattr(options, "partial", False),
+        since=options.since,
+        until=options.until,
     )
 
 

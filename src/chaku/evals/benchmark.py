@@ -23,7 +23,9 @@ class Task:
     `prompt` is what the model reads, to the character; with a `suffix` it is asked for what stands between the two.
     `references` are completions known to be right: they are run before anything is scored. Results are also shown by
     `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (one of MBPP's
-    problems for training) is neither asked nor missed, but is scored where samples of it are given.
+    problems for training) is neither asked nor missed, but is scored where samples of it are given. `lacks` says what
+    keeps a problem from being judged on this machine, which leaves it out. `date` is the day, as YYYY-MM-DD, that the
+    problem was published, where the benchmark has such days.
     """
 
     task_id: str
@@ -33,6 +35,8 @@ class Task:
     group: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     in_split: bool = True
+    lacks: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ class Benchmark:
     before any of `stops`, after `max_tokens`, and where `cut` (None: at the stops) says. `jobs` are the programs that
     a completion is judged by, each limited to `timeout` CPU seconds and `memory_mb`; None: the text alone is judged.
     `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
-    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`).
+    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`). `repository`: its
+    name and the file's `path` (in the task's data) stand before a file with a hole: models of repositories read so.
     `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
     `chat` is how a chat model may be asked; `chat.in_chat` makes a benchmark of it, whose prompts are messages, whose
@@ -114,6 +119,7 @@ class Benchmark:
     cut: Callable[[Task, str], str] | None = None
     mode: Mode | None = None
     healing: bool = False
+    repository: str = ""
     wrong: Callable[[Task], str] | None = None
     languages: tuple[str, ...] = ("python",)
     num_samples: int = 1

@@ -41,19 +41,39 @@ def python_program(reply: str, entry_point: str = "", prompt: str = "", also: It
     the function's body alone is joined to it. `also`: names that the tests may use beside the entry point.
     """
     text = clean(reply)
+    try:
+        return _python_program(text, entry_point, prompt, {entry_point, *also})
+    except RecursionError:  # of an expression that is nested too deeply to be looked at
+        return text
+
+
+def _python_program(text: str, entry_point: str, prompt: str, wanted: set[str]) -> str:
     codes = [block.code for block in code_blocks(text, lambda code: _parse(code) is not None)]
     blocks = [_statements(code) for code in codes]
-    wanted = {entry_point, *also}
-    for candidates in (blocks, [_statements(text)]):
-        for number, block in enumerate(candidates):
-            if entry_point and _defines(block, entry_point):
-                return _source(_program(block, candidates[:number] + candidates[number + 1 :], entry_point, wanted))
+    for number, block in enumerate(blocks):
+        if entry_point and _defines(block, entry_point):
+            return _source(_program(block, blocks[:number] + blocks[number + 1 :], entry_point, wanted))
+    whole = _statements(text)
+    if entry_point and _defines(whole, entry_point):
+        return _source(_program(whole, [], entry_point, wanted))
     if entry_point and (program := _completed(prompt, [*codes, text], entry_point)):
         return program
     session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # of the interpreter, with its prompts
     if session and entry_point and _defines(_statements(session), entry_point):
         return _source(_program(_statements(session), [], entry_point, wanted))
-    return _source(_kept([each for block in blocks or [_statements(text)] for each in block], entry_point)) or text
+    return _source(_kept([each for block in blocks or [whole] for each in block], entry_point)) or text
+
+
+def last_block(reply: str, name: str = "") -> str:
+    """The last block's code, of those that Python can read and that have `name` in them where there are such.
+
+    For whole programs: nothing of the block is left out. A reply without a block comes back as it is.
+    """
+    text = clean(reply)
+    codes = [block.code for block in code_blocks(text, lambda code: _parse(code) is not None)]
+    readable = [code for code in codes if _parse(code) is not None]
+    named = [code for code in readable if name in code]
+    return next(iter([*named[::-1], *readable[::-1], *codes[::-1]]), text)
 
 
 def _parse(code: str) -> ast.Module | None:
@@ -71,7 +91,8 @@ def _statements(code: str) -> list[Statement]:
     Code that is indented as a whole is moved to the margin. Lines that cannot be read (prose, code that was cut off)
     are passed over.
     """
-    code = textwrap.dedent(code)
+    if code.lstrip("\n").startswith((" ", "\t")):  # `dedent` also empties blank lines, in the code's texts, too
+        code = textwrap.dedent(code)
     forms = list(dict.fromkeys([code, code.replace("\t", "    "), code.expandtabs(8), code.replace("\u00a0", " ")]))
     readable = [form for form in forms if _parse(form) is not None]
     parts = [[form] for form in readable[:1]] or [_parts(form) for form in forms]

@@ -82,6 +82,10 @@ def generate_samples(
             f"{benchmark.name}: an endpoint takes text, so tokens can be neither healed nor counted; give a model's "
             "directory, or choose a benchmark without healing and no limit of the prompt's tokens"
         )
+    if isinstance(source, Endpoint) and benchmark.repository:
+        raise ChakuError(
+            f"{benchmark.name}: an endpoint is not told a repository; ask without `-repository`, or a model's directory"
+        )
     record = {**source_record(source), "prompt_form": benchmark.prompt_form, **sampling_record(params)}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
     chat = None if benchmark.opening is None or isinstance(source, Endpoint) else _chat(benchmark, source)
@@ -213,8 +217,15 @@ def _prompt_ids(
         if max_prompt_tokens is not None and len(ids) - begin > max_prompt_tokens:
             ids = ids[:begin] + ids[len(ids) - max_prompt_tokens :]
         return ids
-    room = engine.model.config.max_position_embeddings - params.max_tokens
-    return infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
+    header = []
+    if benchmark.repository:
+        from chaku.inference.repository import repository_header
+
+        header = repository_header(engine.tokenizer, benchmark.repository, task.data["path"])
+    room = engine.model.config.max_position_embeddings - params.max_tokens - len(header)
+    ids = infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
+    begin = len(engine.tokenizer.begin)
+    return [*ids[:begin], *header, *ids[begin:]]
 
 
 def _ask_endpoint(missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams") -> Iterator[Group]:

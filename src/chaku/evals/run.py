@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.generate import GREEDY, Sampling, generate_samples
 from chaku.evals.samples import choose_tasks, read_samples
-from chaku.evals.score import AS_IT_IS, Scoring, check_benchmark, choose_ks, score_samples
+from chaku.evals.score import AS_IT_IS, UNKNOWN, Scoring, check_benchmark, choose_ks, score_samples
+from chaku.evals.selection import select_tasks
 
 if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
@@ -32,12 +33,14 @@ def run_benchmark(
     `limit` takes the first problems only. Raises ChakuError as `generate_samples` and `score_samples` do; what keeps
     samples from being scored is said before any is generated.
     """
-    tasks = [task for task in benchmark.load(problems) if task.in_split][:limit]
+    loaded = [task for task in benchmark.load(problems) if task.in_split]
+    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until)
+    tasks = tasks[:limit]
     choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
     with _directory(out) as directory:
         check_benchmark(benchmark, tasks, directory, scoring)
         samples, generation = generate_samples(benchmark, tasks, source, sampling, directory)
-        return score_samples(benchmark, tasks, samples, directory, scoring, {**generation, "limit": limit})
+        return score_samples(benchmark, tasks, samples, directory, scoring, {**generation, "limit": limit, **selection})
 
 
 def score_file(
@@ -49,13 +52,16 @@ def score_file(
     scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
     """Score a file of samples; see `score_samples`. For a benchmark in its chat form, the samples are replies."""
-    tasks = benchmark.load(problems)
+    loaded = benchmark.load(problems)
+    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until)
     given = read_samples(samples, replies=benchmark.opening is not None)
+    outside = {task.task_id for task in loaded} - {task.task_id for task in tasks}
+    given = [sample for sample in given if sample.task_id not in outside]
     if benchmark.opening is not None:
         by_id = {task.task_id: task for task in choose_tasks(tasks, given, partial=scoring.partial)}
         given = [replace(each, completion=benchmark.cut_text(by_id[each.task_id], each.completion)) for each in given]
     with _directory(out) as directory:
-        return score_samples(benchmark, tasks, given, directory, scoring)
+        return score_samples(benchmark, tasks, given, directory, scoring, {**UNKNOWN, **selection})
 
 
 @contextlib.contextmanager

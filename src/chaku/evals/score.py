@@ -32,7 +32,10 @@ UNKNOWN = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Scoring:
-    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out."""
+    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out.
+
+    `since` and `until`: the days, YYYY-MM-DD, between which the problems were published.
+    """
 
     ks: tuple[int, ...] | None = None
     timeout: float | None = None
@@ -40,6 +43,8 @@ class Scoring:
     num_workers: int | None = None
     isolated: bool = True
     partial: bool = False
+    since: str | None = None
+    until: str | None = None
 
     def limits(self, benchmark: Benchmark) -> Limits:
         timeout = benchmark.timeout if self.timeout is None else self.timeout

@@ -8,7 +8,7 @@ class Evals:
     """`benchmarks` are held-out measures (`measures.py`) and benchmarks (`suite.py`).
 
     `max_tokens` caps a sample of a benchmark (None: the benchmark's own). `perplexity_tokens` is how far perplexity by
-    position goes (None: four times the longest training length).
+    position goes (None: four times the longest training length). `chat`: benchmarks that can be asked in a chat are.
     """
 
     stages: tuple[str, ...] = ()
@@ -19,3 +19,4 @@ class Evals:
     num_long_documents: int = 8
     perplexity_tokens: int | None = None
     max_tokens: int | None = None
+    chat: bool = False

@@ -7,6 +7,7 @@ from typing import Any
 from chaku.console import say
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.problem_files import read_lines
+from chaku.evals.chat import in_chat
 from chaku.evals.generate import Sampling
 from chaku.evals.heldout import measures
 from chaku.evals.run import run_benchmark
@@ -36,6 +37,8 @@ def evaluate_stage(
     benchmark that this machine cannot run (no sandbox, no problem file): a run leaves it out before.
     """
     sizes = {key: value for key, value in asdict(settings).items() if key not in ("stages", "benchmarks")}
+    if not settings.chat:
+        del sizes["chat"]  # what was measured before there was a choice stays
     inputs = sha256_json([fingerprint, sizes, training_length, longest_length])
     done = 0
     for name in settings.benchmarks:
@@ -44,6 +47,8 @@ def evaluate_stage(
             continue
         if name in BENCHMARKS:
             benchmark = BENCHMARKS[name]
+            if settings.chat and benchmark.chat is not None:
+                benchmark = in_chat(benchmark, BENCHMARKS)
             result = _run(benchmark, engine, settings, out / name, inputs)
             line = f"{result['num_passed']} of {result['num_problems']} passed"
         else:

@@ -3,6 +3,8 @@
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
+from chaku.evals.benchmarks.bigcodebench import BIGCODEBENCH
+from chaku.evals.benchmarks.cruxeval import CRUXEVAL
 from chaku.evals.benchmarks.docstrings import DOCSTRINGS
 from chaku.evals.benchmarks.evalplus import HUMANEVAL_PLUS, MBPP_PLUS
 from chaku.evals.benchmarks.exercises import EXERCISES, EXERCISES_SAMPLED
@@ -10,25 +12,32 @@ from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
+from chaku.evals.benchmarks.livecodebench import LIVECODEBENCH
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
+from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
 from chaku.evals.benchmarks.next_line import NEXT_LINE
 
-BENCHMARKS: dict[str, Benchmark] = {
-    benchmark.name: benchmark
-    for benchmark in (
-        FIRST_STEPS,
-        *(HUMANEVAL, HUMANEVAL_PLUS),
-        *(MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
-        *HUMANEVAL_X,
-        *MULTIPL_E,
-        *APPS,
-        *INFILLING,
-        DOCSTRINGS,
-        *NEXT_LINE,
-        *(EXERCISES, EXERCISES_SAMPLED),
-    )
-}
+# What is measured, and the benchmarks that measure it.
+FAMILIES: tuple[tuple[str, tuple[Benchmark, ...]], ...] = (
+    ("24 short Python functions that come with chaku", (FIRST_STEPS,)),
+    (
+        "Python functions from their docstrings, judged by tests; -plus has many more inputs",
+        (HUMANEVAL, HUMANEVAL_PLUS),
+    ),
+    ("Python programs from a sentence and asserts", (MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS)),
+    ("HumanEval written by hand in other languages", HUMANEVAL_X),
+    ("HumanEval translated into other languages", MULTIPL_E),
+    ("Python programs for problems of contests", (*APPS, LIVECODEBENCH)),
+    ("Python functions that call many libraries", BIGCODEBENCH),
+    ("what a Python function returns (o), or an input for what it returns (i)", CRUXEVAL),
+    ("a hidden line, lines or a span of HumanEval's solutions", INFILLING),
+    ("a hidden line of JavaScript and Java, by exact match and tests", MULTIPL_FIM),
+    ("docstrings for Python functions, by BLEU", (DOCSTRINGS,)),
+    ("the next line of long files", NEXT_LINE),
+    ("exercises of the family that chaku's rehearsal learns from", (EXERCISES, EXERCISES_SAMPLED)),
+)
+BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for _, family in FAMILIES for benchmark in family}
 # On held-out documents of a corpus; run by `measures.py`.
 HELDOUT_MEASURES = ("bits_per_byte", "infilling", "perplexity", "key_retrieval")
 

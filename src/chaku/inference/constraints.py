@@ -17,11 +17,12 @@ class Vocabulary:
 
     Works on the tokens' bytes, so byte-level and SentencePiece vocabularies are alike, and a character may be split
     between tokens. Special tokens are never allowed but EOS and `end_ids`, which end a text where the grammar may end.
-    Raises ChakuError when llguidance is missing.
     """
 
     def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int] = ()):
-        self.llguidance = _import()
+        import llguidance
+
+        self.llguidance = llguidance
         self.executor = self.llguidance.LLExecutor()
         self.size = tokenizer.vocab_size
         self.end_ids = sorted({tokenizer.eos_id, *end_ids})
@@ -118,11 +119,3 @@ class _Tokens:
 
     def __call__(self, text: str) -> list[int]:
         return self._encode(text)
-
-
-def _import() -> Any:
-    try:
-        import llguidance
-    except ImportError:
-        raise ChakuError("decoding under a grammar needs llguidance: pip install 'chaku[sql]'") from None
-    return llguidance

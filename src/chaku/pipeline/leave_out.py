@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
-from chaku.recipe import DocumentSet, Recipe, is_made
+from chaku.recipe import BASE_MODEL, DocumentSet, Recipe, is_made
 
 FILE = "left_out.json"  # of a run directory
 
@@ -44,7 +44,13 @@ def ready(
             f"this machine lacks something that the recipe needs; nothing was done\n{table}\n"
             "get it, or add --without-missing: what can run without it then runs, and the report says what was left out"
         )
-    left, left_out = leave_out(recipe, missing)
+    try:
+        left, left_out = leave_out(recipe, missing)
+    except ChakuError:  # the report, and that of a run beside, says so
+        record(
+            directory, [LeftOut(Part("recipe", recipe.name), f"{missing[0].name} is missing", missing[0].how_to_get)]
+        )
+        raise
     say(f"this machine lacks something that the recipe needs\n{table}")
     say(f"left out: {', '.join(str(each.part) for each in left_out)}")
     return left, left_out
@@ -80,7 +86,7 @@ def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, l
         raise ChakuError(f"nothing of the recipe can run without what is missing\n{in_a_table(missing)}")
     evals = dataclasses.replace(
         recipe.evals,
-        stages=tuple(name for name in recipe.evals.stages if name in stages),
+        stages=tuple(name for name in recipe.evals.stages if name in stages or name == BASE_MODEL),
         benchmarks=tuple(name for name in recipe.evals.benchmarks if Part("benchmark", name) not in gone),
     )
     left = dataclasses.replace(

@@ -65,7 +65,8 @@ def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) ->
         started = time.monotonic()
         inputs = sha256_json([fingerprints[name], read_json(run.directory / "shop" / "inputs.json")["fingerprint"]])
         path = run.directory / "evals" / name / "shop.json"
-        if ask_shop(shop, stage_engine(run, name), name, run.directory / "shop", path, inputs):
+        engine, instructed = stage_engine(run, name), name not in learnt
+        if ask_shop(shop, engine, name, run.directory / "shop", path, inputs, instructed=instructed):
             run.record_time(f"ask {name} about the shop", time.monotonic() - started, 1, "benchmarks")
 
 

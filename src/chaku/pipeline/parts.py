@@ -8,7 +8,7 @@ from typing import Literal
 class Part:
     """A part of a recipe that can be left out while the rest runs."""
 
-    kind: Literal["benchmark", "stage", "source", "instruct"]
+    kind: Literal["recipe", "benchmark", "stage", "source", "instruct"]
     name: str = ""
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[
     shape, missing = _model(recipe)
     found += missing
     if shape:
-        found += [*memory_needed(recipe, shape, device), disk_needed(recipe, shape, directory)]
+        found += [*memory_needed(recipe, shape, directory, device), disk_needed(recipe, shape, directory)]
     return found
 
 

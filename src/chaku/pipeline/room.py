@@ -18,10 +18,10 @@ from chaku.training.memory import STATE_BYTES, num_trained, training_memory
 BYTES_PER_BYTE = 2.5  # of disk that a byte of the corpus takes: its text, and its tokens in 32 bits
 
 
-def memory_needed(recipe: Recipe, base: LlamaConfig, device: torch.device) -> Iterator[Requirement]:
-    """Memory for the training of each stage that does not fit; else for the largest."""
+def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: torch.device) -> Iterator[Requirement]:
+    """Memory for each stage that is still to be trained and does not fit, and for the largest that fits."""
     free = free_memory(device)
-    needs = {name: stage_memory(recipe, name, base) for name in recipe.stages}
+    needs = {name: stage_memory(recipe, name, base) for name in recipe.stages if not _is_done(directory, name)}
     if free is None:
         return
     too_large: dict[tuple[str, str], list[Part]] = {}
@@ -84,7 +84,11 @@ def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
     needed = 0 if (directory / "tokens" / "inputs.json").exists() else int(corpus * BYTES_PER_BYTE)
     states = [0]
     for name, stage in recipe.stages.items():
-        if not (directory / "stages" / name / "stage.json").exists():
+        if not _is_done(directory, name):
             needed += stage_shape(recipe, name, base).num_parameters * 4
             states.append(num_trained(base, stage.lora) * 12 * 2)  # weights and moments; the state before stays a while
     return needed + max(states)
+
+
+def _is_done(directory: Path, stage: str) -> bool:
+    return (directory / "stages" / stage / "stage.json").exists()

@@ -85,7 +85,7 @@ def _questions(run: Run) -> Iterator[Command]:
     database = run.directory / "shop" / "shop" / "shop.sqlite"
     try:
         found = list(_answered_rightly(stage_engine(run, name), run, name, database, right))
-    except ChakuError as error:  # llguidance is missing, say: the run is whole without these commands
+    except ChakuError as error:  # the run is whole without these commands
         say(f"no questions to try: {error}")
         return
     for question in found[:NUM_QUESTIONS]:

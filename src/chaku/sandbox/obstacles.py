@@ -68,13 +68,14 @@ def find_obstacle(bwrap: str, said: str, root: Path = Path("/")) -> Obstacle:
     status = dict(line.split(":", 1) for line in _read(root / "proc/self/status").splitlines() if ":" in line)
     filtered = status.get("Seccomp", "0").strip() == "2"
     powerless = as_root and not int(status.get("CapEff", "0"), 16) >> CAP_SYS_ADMIN & 1
-    if filtered or powerless or _in_container(root):
+    masked = "mount proc" in said  # the kernel gives a whole /proc to nobody from whom a part of it is hidden
+    if filtered or powerless or masked or _in_container(root):
         options = ["seccomp=unconfined", "apparmor=unconfined"]
         if not as_root:  # Docker hides parts of /proc, and an ordinary user may then not mount a new one
             options.append("systempaths=unconfined")
         flags = " ".join(f"--security-opt {option}" for option in options)
         return Obstacle(
-            f"a container forbids namespaces or mounts, by its seccomp filter or its missing rights{words}",
+            f"a container forbids namespaces or mounts, by a filter, missing rights or a masked /proc{words}",
             f"start the container with docker run {flags} --cap-add SYS_ADMIN",
         )
     return Obstacle(

@@ -78,7 +78,7 @@ def run_benchmark(
             "benchmark": questions.name,
             "questions": str(questions.path),
             **_scores(questions, predictions, num_variants, seed),
-            "seconds_a_question": sum(each.seconds for each in predictions) / len(predictions),
+            "seconds_a_question": sum(prediction.seconds for prediction in predictions) / len(predictions),
             "manifest": record,
         }
         rows = results.pop("rows")
@@ -131,9 +131,9 @@ def _predictions(
 
 def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_variants: int, seed: int) -> dict[str, Any]:
     asked = [
-        Question(each.index, example.database, example.query, each.sql)
-        for each in predictions
-        for example in [questions.examples[each.index]]
+        Question(prediction.index, example.database, example.query, prediction.sql)
+        for prediction in predictions
+        for example in [questions.examples[prediction.index]]
     ]
     settings = ScoreSettings(num_variants=num_variants, ves_runs=0, seed=seed)
     scores = score(asked, questions.databases, tables=questions.tables, settings=settings)
@@ -142,7 +142,7 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
         level: {**{name: row[name] for name in ("count", *MEASURES)}, **_interval(verdicts, level)}
         for level, row in scores["by_hardness"].items()
     }
-    not_asked = [each.problem for each in predictions if each.problem]
+    not_asked = [prediction.problem for prediction in predictions if prediction.problem]
     if not_asked:
         say(f"{len(not_asked)} questions are not asked, the first because {not_asked[0]}")
     return {
@@ -154,7 +154,7 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
             **scores["counts"],
             "no_database": len(questions.examples) - len(questions.askable()[0]),
             "not_asked": len(not_asked),
-            "asked_again": sum(each.asked_again for each in predictions),
+            "asked_again": sum(prediction.asked_again for prediction in predictions),
         },
         "scoring": scores["manifest"],
         "rows": [
@@ -198,7 +198,9 @@ def results_in_lines(results: Mapping[str, Any]) -> list[str]:
     how += ["repaired"] if about["repair"] else []
     shown = [name for name in MEASURES if results[name] is not None]
     lines = [f"{results['benchmark']}, {limit} ({', '.join(how)}): {results['seconds_a_question']:.2f} s a question"]
-    lines.append(f"{'':10}{'scored':>8}{'EX':>8}{'95% interval':>20}" + "".join(f"{SAID[n]:>20}" for n in shown[1:]))
+    lines.append(
+        f"{'':10}{'scored':>8}{'EX':>8}{'95% interval':>20}" + "".join(f"{SAID[name]:>20}" for name in shown[1:])
+    )
     for level in (*LEVELS, "all"):
         row = results["by_hardness"][level]
         if not row["scored"]:

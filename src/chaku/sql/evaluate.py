@@ -54,11 +54,13 @@ def evaluate(
     predicted: dict[int, str] = {}
     with progress("SQL", len(examples), "questions") as bar:
         for made in predict(examples, range(len(examples)), prompts, writer, databases, asking):
-            if problem := next((each.problem for each in made if each.problem), ""):
+            if problem := next((prediction.problem for prediction in made if prediction.problem), ""):
                 raise ChakuError(problem)
-            predicted |= {each.index: each.sql for each in made}
+            predicted |= {prediction.index: prediction.sql for prediction in made}
             bar.advance(len(made))
-    asked = [Question(index, each.database, each.query, predicted[index]) for index, each in enumerate(examples)]
+    asked = [
+        Question(index, example.database, example.query, predicted[index]) for index, example in enumerate(examples)
+    ]
     scores = score(asked, databases, settings=ScoreSettings(ves_runs=0))
     return {
         **scores,

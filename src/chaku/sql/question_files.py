@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
@@ -32,12 +32,13 @@ class QuestionFile:
     @property
     def sha256(self) -> str:
         """Of the questions, their gold queries and databases' names."""
-        return sha256_json([[each.question, each.query, each.database, each.evidence] for each in self.examples])
+        return sha256_json([astuple(example) for example in self.examples])
 
     def askable(self) -> tuple[list[int], list[str]]:
         """The places of the questions whose databases are there, and the names of the databases that are not."""
-        there = {each.database: database_file(self.databases, each.database).is_file() for each in self.examples}
-        indices = [index for index, each in enumerate(self.examples) if there[each.database]]
+        names = {example.database for example in self.examples}
+        there = {name: database_file(self.databases, name).is_file() for name in sorted(names)}
+        indices = [index for index, example in enumerate(self.examples) if there[example.database]]
         return indices, [name for name, is_there in there.items() if not is_there]
 
 

@@ -51,11 +51,18 @@ def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tup
     return float(counts["written"]), "questions"
 
 
-def ask_shop(settings: Shop, engine: Engine, stage: str, shop: Path, path: Path, inputs: str) -> bool:
-    """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before."""
+def ask_shop(
+    settings: Shop, engine: Engine, stage: str, shop: Path, path: Path, inputs: str, *, instructed: bool
+) -> bool:
+    """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before.
+
+    `instructed`: a chat model that did not learn these prompts is told what to do with them.
+    """
     if path.exists() and read_json(path).get("inputs") == inputs:
         return False
-    results: dict[str, Any] = evaluate(engine, shop / "dev.jsonl", shop, settings=settings.prompt)
+    results: dict[str, Any] = evaluate(
+        engine, shop / "dev.jsonl", shop, settings=settings.prompt, instructed=instructed
+    )
     record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **source_record(engine)}
     write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")

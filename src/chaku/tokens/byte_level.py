@@ -1,12 +1,20 @@
 """Byte-level byte-pair encoding, as Llama 3, Qwen, StarCoder and DeepSeek-Coder have it. tokenizers encodes."""
 
+import itertools
 import json
 from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.tokens.special import begin_template
-from chaku.tokens.tokenizer import Tokenizer, components
+from chaku.tokens.tokenizer import Tokenizer, components, merge_parts
 from chaku.tokens.word_splitting import WordSplitting, byte_level
+
+# Of a byte-pair model and of an added token in `tokenizer.json`.
+_OPTIONS = (
+    *("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"),
+    *("fuse_unk", "byte_fallback", "ignore_merges"),
+)
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
 class ByteLevelTokenizer(Tokenizer):
@@ -24,26 +32,28 @@ class ByteLevelTokenizer(Tokenizer):
         definition, special = self.definition, self.special_ids
         self.implicit_space = self.splits_at_line_breaks = False
         self._added = {each["content"] for each in definition["added_tokens"]}
+        # The vocabulary is given as it is, not as JSON, which takes three times as long.
+        model = definition["model"]
+        empty = {**definition, "model": {**model, "vocab": {}, "merges": [], "unk_token": None}, "added_tokens": []}
+        outer = dict.fromkeys(("post_processor", "truncation", "padding"))
+        self._tokenizers = tokenizers.Tokenizer.from_str(json.dumps({**empty, **outer}, ensure_ascii=False))
         # A special token keeps its id and gets a name that no text has: its own would be found in a text, and as a
         # piece too where whole pieces come before merges (Llama 3's ignore_merges). No piece has a raw NUL.
-        vocab = definition["model"]["vocab"]
-        plain = {
-            **definition,
-            "model": {
-                **definition["model"],
-                "vocab": {f"\0{number}\0" if number in special else piece: number for piece, number in vocab.items()},
-            },
-            "added_tokens": [
-                {**each, "content": f"\0{each['id']}\0", "special": True} if each["id"] in special else each
-                for each in definition["added_tokens"]
-            ],
-            "post_processor": None,
-            "truncation": None,
-            "padding": None,
-        }
-        self._tokenizers = tokenizers.Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
+        self._tokenizers.model = tokenizers.models.BPE(
+            {f"\0{number}\0" if number in special else piece: number for piece, number in model["vocab"].items()},
+            [(left, right) for left, right in map(merge_parts, model["merges"])],
+            **{option: model[option] for option in _OPTIONS if model.get(option)},
+        )
+        added = [
+            {**each, "content": f"\0{each['id']}\0", "special": True} if each["id"] in special else each
+            for each in definition["added_tokens"]
+        ]
+        for are_special, group in itertools.groupby(added, key=lambda token: token["special"]):
+            tokens = [tokenizers.AddedToken(each["content"], **{flag: each[flag] for flag in _FLAGS}) for each in group]
+            add = self._tokenizers.add_special_tokens if are_special else self._tokenizers.add_tokens
+            add(tokens)
         self._tokenizers.encode_special_tokens = True
-        for each in plain["added_tokens"]:
+        for each in added:
             if self._tokenizers.token_to_id(each["content"]) != each["id"]:
                 raise ChakuError(f"the added token {self.pieces[each['id']]!r} does not follow the ids before it")
 
@@ -77,7 +87,7 @@ def byte_level_definition(
 
     `defined`: pieces that are found in a text before anything else and are not special.
     """
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    flags = dict.fromkeys(_FLAGS, False)
     added = sorted([*special.items(), *(defined or {}).items()], key=lambda item: item[1])
     return {
         "version": "1.0",

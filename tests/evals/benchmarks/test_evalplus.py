@@ -8,8 +8,8 @@ import pytest
 from chaku import ChakuError
 from chaku.evals.benchmarks import evalplus, evalplus_check
 from chaku.evals.benchmarks.evalplus_inputs import restore_types
-from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
+from evals.running import judge
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
 
@@ -48,7 +48,7 @@ def load(loader, tmp_path, *rows):
 def test_evalplus_own_format_takes_all_inputs(tmp_path):
     [task] = load(evalplus.load_humaneval_plus, tmp_path, OWN)
     assert (task.prompt, task.references) == (OWN["prompt"], (OWN["canonical_solution"],))
-    assert task.data["inputs"] == "[[2], [3], [1000000000.0], [-1]]"
+    assert task.data["inputs"] == ["[[2]]", "[[3], [1000000000.0], [-1]]"]
 
 
 def test_the_hubs_format_is_read_from_its_test(tmp_path):
@@ -56,7 +56,7 @@ def test_the_hubs_format_is_read_from_its_test(tmp_path):
     assert task.task_id == "Mbpp/901"
     assert task.prompt == '"""\nWrite a function to give pairs.\nassert pairs(1) == [(0, 0.0)]\n"""\n'
     about = [task.data[name] for name in ("entry_point", "inputs", "atol")]
-    assert about == ["pairs", "[[0], [1], [5]]", 0.5]
+    assert about == ["pairs", ["[[0], [1], [5]]"], 0.5]
     with pytest.raises(ChakuError, match="Mbpp/901 has neither `plus_input` nor a `test` with inputs"):
         load(evalplus.load_mbpp_plus, tmp_path, {**HUB, "test": "assert True"})
 
@@ -65,14 +65,19 @@ def test_the_hubs_format_is_read_from_its_test(tmp_path):
 def test_an_answer_that_only_passes_the_base_tests_fails(tmp_path):
     [task] = load(evalplus.load_humaneval_plus, tmp_path, OWN)
     [other] = load(evalplus.load_mbpp_plus, tmp_path, HUB)
-    jobs = evalplus.jobs(task, "    return a / 2\n")
-    jobs += evalplus.jobs(task, "    return a // 2\n")
-    jobs += evalplus.jobs(task, "    return math.fsum([a / 4, a / 4])\n")
-    jobs += evalplus.jobs(other, HUB["code"])
-    jobs += evalplus.jobs(other, HUB["code"].replace("k / 2", "k"))
-    verdicts = pool.run_many(jobs)
-    assert [verdict.passed for verdict in verdicts] == [True, False, True, True, False]
-    assert verdicts[1].reason == "AssertionError: half(3,) is 1, not 1.5"
+    completions = (
+        "    return a / 2\n",
+        "    return a // 2\n",
+        "    return math.fsum([a / 4, a / 4])\n",
+        "    return 0\n",
+    )
+    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, each) for each in completions], tmp_path / "own")
+    assert [each.passed for each in judged] == [True, False, True, False]
+    assert [each.measures["base"] for each in judged] == [100, 100, 100, 0]
+    assert judged[1].reason == "AssertionError: half(3,) is 1, not 1.5"
+    programs = (HUB["code"], HUB["code"].replace("k / 2", "k"))
+    judged = judge(evalplus.MBPP_PLUS, [(other, each) for each in programs], tmp_path / "hub")
+    assert [(each.passed, dict(each.measures)) for each in judged] == [(True, {}), (False, {})]
 
 
 @pytest.mark.parametrize(

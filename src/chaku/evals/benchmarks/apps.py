@@ -76,11 +76,11 @@ def _ask(row: dict[str, Any]) -> str:
     return f"\nQUESTION:\n{row['question']}{starter}\nUse {form} format\nANSWER:\n"
 
 
-def jobs(task: Task, completion: str) -> list[Job]:
-    """One program a test case."""
+def jobs(task: Task, completion: str, header: str = HEADER) -> list[Job]:
+    """One program a test case. `header`: imports that stand before every program."""
     tests = task.data
     future = re.search(r"^from __future__ import", completion, re.MULTILINE)  # stands first, or is an error
-    source = completion if future else HEADER + completion
+    source = completion if future else header + completion
     if not tests.get("fn_name"):
         return [
             Job(source, stdin=_text(given), keep_output=2 * len(_text(expected)) + KEPT_OUTPUT)
@@ -89,7 +89,7 @@ def jobs(task: Task, completion: str) -> list[Job]:
     in_class = re.search(r"^class Solution\b", completion, re.MULTILINE)
     call = f"Solution().{tests['fn_name']}" if in_class else tests["fn_name"]
     # Where every expected value is a list of one, it may be the value wrapped, as for problems from Codewars.
-    wrapped = all(isinstance(each, list) and len(each) == 1 for each in tests["outputs"])
+    wrapped = not tests.get("is_exact") and all(isinstance(each, list) and len(each) == 1 for each in tests["outputs"])
     return [
         Job(
             source,

@@ -6,18 +6,19 @@ with the reference solution's, by `evalplus_check`.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.evals.benchmark import Benchmark, Task, unique_tasks
+from chaku.evals.benchmark import Benchmark, Judgement, Task, all_pass, unique_tasks
 from chaku.evals.benchmarks import humaneval
 from chaku.evals.benchmarks.evalplus_chat import function_chat, script_chat
 from chaku.evals.benchmarks.evalplus_inputs import restore_types
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.evals.extract import python_program
-from chaku.sandbox.verdict import Job
+from chaku.sandbox.verdict import Job, Verdict
 
 HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"
 HUMANEVAL_URL = "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz"
@@ -51,14 +52,14 @@ def load_mbpp_plus(path: Path | None = None) -> list[Task]:
 def _task(path: Path, row: dict[str, Any], prompt: str, before_solution: str) -> Task:
     task_id = str(row["task_id"])
     if "plus_input" in row:
-        inputs = repr(restore_types(task_id, [*row["base_input"], *row["plus_input"]]))
+        inputs = [repr(restore_types(task_id, row[key])) for key in ("base_input", "plus_input")]
         name, atol = row["entry_point"], row["atol"]
     else:
         found = re.search(r"^ *inputs = (.*)$", row.get("test", ""), re.MULTILINE)
         call = re.search(r"(\w+)\(\*inp\)", row.get("test", ""))
         if found is None or call is None:
             raise ChakuError(f"{path}: {task_id} has neither `plus_input` nor a `test` with inputs; get the file again")
-        inputs = found[1]
+        inputs = [found[1]]
         name = row.get("entry_point", call[1])
         tolerance = re.search(r"assertion\(.*, ([\d.e-]+)\)$", row["test"], re.MULTILINE)
         atol = float(tolerance[1]) if tolerance else 0.0
@@ -68,20 +69,27 @@ def _task(path: Path, row: dict[str, Any], prompt: str, before_solution: str) ->
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The completed program, and one test of all inputs."""
+    """The completed program with a test of the base inputs, and with a test of those that EvalPlus added."""
     return program_jobs(task, task.prompt + completion)
 
 
 def program_jobs(task: Task, program: str) -> list[Job]:
     name = task.data["entry_point"]
-    test = (
-        f"{_checker()}\n"
-        f"_solution = {{}}\n"
-        f"exec({task.data['reference']!r}, _solution)\n"
-        f"inf, nan = math.inf, math.nan\n"
-        f"check_answers({name}, _solution[{name!r}], {task.data['inputs']}, {task.data['atol']!r}, {name!r})\n"
+    before = (
+        f"{_checker()}\n_solution = {{}}\nexec({task.data['reference']!r}, _solution)\ninf, nan = math.inf, math.nan\n"
     )
-    return [Job(program, tests=(test,), entry_point=name)]
+    tests = [
+        f"{before}check_answers({name}, _solution[{name!r}], {inputs}, {task.data['atol']!r}, {name!r})\n"
+        for inputs in task.data["inputs"]
+    ]
+    return [Job(program, tests=(test,), entry_point=name) for test in tests]
+
+
+def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
+    """Passed by all inputs; the measure `base` is 100 where the base inputs pass, which EvalPlus reports beside it."""
+    judged = all_pass(task, completion, verdicts)
+    measures = {"base": 100.0 * verdicts[0].passed} if len(task.data["inputs"]) > 1 else {}
+    return Judgement(judged.verdict, judged.passed, judged.reason, judged.cpu_seconds, measures)
 
 
 @cache
@@ -95,6 +103,7 @@ HUMANEVAL_PLUS = Benchmark(
     humaneval.PROMPT_FORM,
     jobs,
     humaneval.STOPS,
+    judge=judge,
     timeout=TIMEOUT,
     chat=function_chat(program_jobs),
 )
@@ -104,6 +113,7 @@ MBPP_PLUS = Benchmark(
     "zero-shot, a docstring with one assert",
     jobs,
     MBPP_STOPS,
+    judge=judge,
     timeout=TIMEOUT,
     chat=script_chat(
         program_jobs,

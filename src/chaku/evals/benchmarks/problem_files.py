@@ -1,4 +1,4 @@
-"""Where benchmarks' files lie, and reading them: JSON lines or one JSON list, gzipped or not."""
+"""Where benchmarks' files lie, and reading them: JSON lines or one JSON list, gzipped or not, or Parquet."""
 
 import gzip
 import json
@@ -12,7 +12,10 @@ from chaku.errors import ChakuError
 
 
 def find_file(given: Path | None, file: str, url: str) -> Path:
-    """The given path, or `file` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get it from, if absent."""
+    """The given path, or `file` under $CHAKU_BENCHMARKS, as JSON lines, gzipped or not, or as Parquet.
+
+    Raises ChakuError, with the URL to get the file from, where it is absent.
+    """
     if given is not None:
         return given
     folder = os.environ.get("CHAKU_BENCHMARKS")
@@ -21,13 +24,28 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
             f"CHAKU_BENCHMARKS is not set; save {url} as SOMEWHERE/{file} and set it to SOMEWHERE, or give --problems"
         )
     found = Path(folder) / file
-    if not found.is_file():
+    stem = found.name.removesuffix(".gz").rpartition(".")[0]
+    others = [found.with_name(f"{stem}{suffix}") for suffix in (".jsonl", ".jsonl.gz", ".parquet")]
+    if here := next((path for path in (found, *others) if path.is_file()), None):
+        return here
+    raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
+
+
+def find_folder(folder: str, url: str) -> Path:
+    """`folder` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get its files from, where it is absent."""
+    benchmarks = os.environ.get("CHAKU_BENCHMARKS")
+    if not benchmarks:
+        raise ChakuError(
+            f"CHAKU_BENCHMARKS is not set; save {url} in SOMEWHERE/{folder} and set it to SOMEWHERE, or give --problems"
+        )
+    found = Path(benchmarks) / folder
+    if not found.is_dir():
         raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
     return found
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of a .json (a list) or .jsonl file, gzipped or not, each with the `required` fields.
+    """The objects of a .json (a list), .jsonl or .parquet file, gzipped or not, each with the `required` fields.
 
     Raises ChakuError, with the number of the line or row, for a missing, damaged or foreign file.
     """
@@ -43,7 +61,10 @@ def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number, value) of each line of JSON that is not blank, or of each item of one JSON list; from 1."""
+    """(number, value) of each line of JSON that is not blank, each item of one JSON list, or each row; from 1."""
+    if path.suffix == ".parquet":
+        yield from enumerate(_read_parquet(path), 1)
+        return
     text = _read_text(path)
     if text.lstrip().startswith("["):
         try:
@@ -58,6 +79,19 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             except ValueError as error:
                 raise ChakuError(f"{path}, line {number} is not valid JSON ({error}); it may be cut off") from error
             yield number, value
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    except FileNotFoundError:
+        raise ChakuError(f"{path} does not exist") from None
+    except (OSError, pyarrow.ArrowException) as error:
+        raise ChakuError(f"{path} cannot be read whole ({error}); get it again") from error
+    return rows
 
 
 def _read_text(path: Path) -> str:
