@@ -38,7 +38,17 @@ def sampling_record(params: "SamplingParams") -> dict[str, Any]:
 
 def weights_sha256(model: "Llama | Decoder") -> str:
     """The hash of a model's weights."""
+    return _decoder(model).weights_sha256()
+
+
+def decoder_record(model: "Llama | Decoder") -> dict[str, str]:
+    """What computed the logits, and how the weights were kept: both change scores a little."""
+    decoder = _decoder(model)
+    return {"decoder": decoder.name, "precision": decoder.precision}
+
+
+def _decoder(model: "Llama | Decoder") -> "Decoder":
     from chaku.inference.torch_decoder import TorchDecoder
     from chaku.model import Llama
 
-    return (TorchDecoder(model) if isinstance(model, Llama) else model).weights_sha256()
+    return TorchDecoder(model) if isinstance(model, Llama) else model
