@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from chaku.commands import chat, instruct, models
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
+from chaku.commands.loading import add_loading, load
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
 
-QUANTIZED = ("int8", "int4")
 MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
 
 
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quantize", choices=QUANTIZED, help="weights in 8 or 4 bits, by torchao")
+    add_loading(parser)
     parser.add_argument("--max-tokens", type=int, default=128)
     parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     parser.add_argument("--top-p", type=float, default=1.0)
@@ -200,16 +200,14 @@ def _corpus_build(options: argparse.Namespace) -> None:
 
 
 def _complete(options: argparse.Namespace) -> None:
-    from chaku.inference.load import load_engine
     from chaku.inference.prompts import complete
 
     prompt = sys.stdin.read() if options.prompt in (None, "-") else options.prompt
-    engine = load_engine(options.model, options.quantize)
+    engine = load(options)
     _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
 
 
 def _infill(options: argparse.Namespace) -> None:
-    from chaku.inference.load import load_engine
     from chaku.inference.prompts import infill, split_fill_me
 
     if options.prefix is not None or options.suffix is not None:
@@ -220,7 +218,7 @@ def _infill(options: argparse.Namespace) -> None:
         prefix, suffix = split_fill_me(sys.stdin.read())
     else:
         prefix, suffix = split_fill_me(_read(Path(options.file)))
-    engine = load_engine(options.model, options.quantize)
+    engine = load(options)
     room = engine.model.config.max_position_embeddings - options.max_tokens
     ids = infill(engine.tokenizer, prefix, suffix, mode=options.mode, max_length=max(room, 8))
     around = (prefix, suffix) if options.whole else ("", "")

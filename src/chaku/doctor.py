@@ -10,14 +10,15 @@ import torch
 from chaku.errors import ChakuError
 from chaku.evals.benchmarks import humaneval
 from chaku.evals.benchmarks.problem_files import find_file
-from chaku.machine import available_memory, free_disk, num_cores
+from chaku.inference.load import openvino_problem
+from chaku.machine import available_memory, computes_bfloat16, free_disk, num_cores
 from chaku.sandbox import languages
 from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
     "duckdb": "asking DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
-    "torchao": "quantised weights, QLoRA: pip install 'chaku[quantization]'",
+    "torchao": "QLoRA, and quantised weights on a GPU: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "Hub data sets: pip install 'chaku[hub]'",
 }
@@ -31,7 +32,7 @@ def examine() -> list[str]:
         f"ok       {device}",
         f"ok       free: memory {_gigabytes(available_memory())}, disk here {_gigabytes(free_disk(Path.cwd()))}",
     ]
-    lines += [_isolation(), *map(_language, languages.LANGUAGES)]
+    lines += [_decoder(), _isolation(), *map(_language, languages.LANGUAGES)]
     for package, use in EXTRAS.items():
         try:
             lines.append(f"ok       {package} {version(package)}")
@@ -44,6 +45,13 @@ def examine() -> list[str]:
     if shutil.which("git") is None:
         lines.append("optional git is not installed; git checkouts are read as plain directories")
     return lines
+
+
+def _decoder() -> str:
+    dtype = "bfloat16" if computes_bfloat16() else "float32: this processor has no products of bfloat16"
+    if problem := openvino_problem():
+        return f"optional models decode in PyTorch ({dtype}), several times slower than with OpenVINO; {problem}"
+    return f"ok       models decode with OpenVINO {version('openvino')} on the processor, and in PyTorch with {dtype}"
 
 
 def _gigabytes(size: int | None) -> str:

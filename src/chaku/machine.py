@@ -1,6 +1,7 @@
 """What this machine has: cores, memory, disk; and what does not run on its system."""
 
 import os
+import re
 import shutil
 import sys
 from contextlib import suppress
@@ -14,6 +15,15 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for products of bfloat16, as Linux tells; elsewhere False."""
+    try:
+        flags = re.search(r"^(?:flags|Features)\s*:(.*)", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags[1].split())
 
 
 def total_memory() -> int | None:

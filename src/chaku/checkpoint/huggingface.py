@@ -1,6 +1,6 @@
 """Hugging Face model directories, in and out: `config.json` and the weights beside it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -37,9 +37,26 @@ def build_model(
     """
     with torch.device("meta"):
         model = Llama(config)
-    missing = {name: parameter.shape for name, parameter in model.named_parameters()}
-    moved = ((name, tensor.to(device, dtype)) for name, tensor in tensors)
+    moved = ((name, tensor.to(device, dtype)) for name, tensor in checked_tensors(config, tensors, source))
     for name, tensor in moved if scheme is None else quantize_tensors(moved, scheme):
+        module, _, leaf = name.rpartition(".")
+        parameter = nn.Parameter(tensor, requires_grad=not is_quantized(tensor))
+        setattr(model.get_submodule(module), leaf, parameter)
+    if config.tie_word_embeddings:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    return model
+
+
+def checked_tensors(
+    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that a configuration asks for, each once and of its shape, and in the end all of them.
+
+    Raises ChakuError, naming tensor and `source`, for any other, or a missing one.
+    """
+    with torch.device("meta"):
+        missing = {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
+    for name, tensor in tensors:
         # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
         if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
             continue
@@ -50,14 +67,9 @@ def build_model(
                 f"{source}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(asked)}; "
                 "weights and configuration do not belong together"
             )
-        module, _, leaf = name.rpartition(".")
-        parameter = nn.Parameter(tensor, requires_grad=not is_quantized(tensor))
-        setattr(model.get_submodule(module), leaf, parameter)
+        yield name, tensor
     if missing:
         raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
-    if config.tie_word_embeddings:
-        model.lm_head.weight = model.model.embed_tokens.weight
-    return model
 
 
 def save_model(model: Llama, directory: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaku.commands.loading import add_loading, load
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # torch takes a second
@@ -34,19 +35,18 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
     chat.add_argument("--temperature", type=float, default=0.2, help="0 is greedy")
     chat.add_argument("--top-p", type=float, default=0.95)
     chat.add_argument("--seed", type=int, default=0)
-    chat.add_argument("--quantize", choices=["int8", "int4"], help="weights in 8 or 4 bits, by torchao")
+    add_loading(chat)
     chat.set_defaults(command=_chat)
 
 
 def _chat(options: argparse.Namespace) -> None:
     from chaku.inference.chat import ChatSession
-    from chaku.inference.load import load_engine
     from chaku.inference.sampling import SamplingParams
 
     params = SamplingParams(
         max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p, seed=options.seed
     )
-    engine = load_engine(options.model, options.quantize)
+    engine = load(options)
     session = ChatSession(engine, params, system=options.system, template=options.template)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if on_terminal:

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from chaku.commands.loading import add_loading, loading, refuse_loading
+
 MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name that it serves"
 
 
@@ -29,7 +31,7 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     run.add_argument("--max-tokens", type=int, help="of a sample (default: the benchmark's)")
     run.add_argument("--max-prompt-tokens", type=int, metavar="N", help="of a longer prompt, ask its end only")
     run.add_argument("--limit", type=int, metavar="N", help="the first N problems only")
-    run.add_argument("--quantize", choices=["int8", "int4"], help="measure a second time with quantised weights")
+    add_loading(run, quantize="measure a second time with quantised weights")
     run.add_argument("--corpus", type=Path, help="a built corpus, for the held-out measures")
     run.add_argument("--training-length", type=int, help="tokens of a training sequence (default: the model's)")
     _add_scoring(run)
@@ -86,6 +88,8 @@ def _run(options: argparse.Namespace) -> None:
     from chaku.evals.command import EvalRun, run_benchmarks
     from chaku.evals.generate import Sampling
 
+    if options.endpoint:
+        refuse_loading(options)
     asked = EvalRun(
         model=options.model,
         benchmarks=tuple(dict.fromkeys(options.benchmark)),
@@ -93,6 +97,7 @@ def _run(options: argparse.Namespace) -> None:
         problems=options.problems,
         limit=options.limit,
         quantize=options.quantize,
+        loading=loading(options),
         corpus=options.corpus,
         training_length=options.training_length,
         chat=options.chat,

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaku.commands.loading import add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
     make.add_argument("--timeout", type=float, default=3.0, metavar="S", help="CPU seconds of a program")
     make.add_argument("--memory", type=int, default=1024, metavar="MB", help="of a program")
     make.add_argument("--workers", type=int, metavar="N", help="programs at a time (default: one a core)")
+    add_loading(make)
     _add_common(make)
     make.set_defaults(command=_synthesize)
 
@@ -119,12 +121,11 @@ def _generator(options: argparse.Namespace) -> "Generator":
     if options.endpoint:
         from chaku.evals.endpoint import Endpoint
 
+        refuse_loading(options)
         return EndpointGenerator(Endpoint(options.endpoint, options.model, options.chat))
     if options.chat:
         raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
-    from chaku.inference.load import load_engine
-
-    return EngineGenerator(load_engine(options.model))
+    return EngineGenerator(load(options))
 
 
 def _benchmarks(names: list[str] | None) -> "Contamination":

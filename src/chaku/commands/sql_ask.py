@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from chaku.commands.loading import add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", help="a model directory (Hugging Face's or Meta's format), or a Hub id")
     model.add_argument("--endpoint", metavar="URL", help="a server with OpenAI's API; see --endpoint-model")
     parser.add_argument("--endpoint-model", default="default", metavar="NAME", help="the name that the server knows")
-    parser.add_argument("--quantize", choices=["int8", "int4"], help="weights in 8 or 4 bits, by torchao")
+    add_loading(parser)
     parser.add_argument(
         "--form", choices=["ddl", "compact"], help="of the prompt, as in training (default: as the model says, or ddl)"
     )
@@ -99,15 +100,15 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
         if options.endpoint:
             from chaku.evals.endpoint import Endpoint
 
+            refuse_loading(options)
             endpoint = Endpoint(options.endpoint, options.endpoint_model, chat=True)
             writer = EndpointWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed)
         else:
             from chaku.checkpoint.find import find_checkpoint
-            from chaku.inference.load import load_engine
             from chaku.sql.example_prompts import trained_prompt
 
             trained = trained_prompt(find_checkpoint(options.model))
-            engine = load_engine(options.model, options.quantize)
+            engine = load(options)
             writer = EngineWriter(
                 engine,
                 form=options.form or (trained.form if trained else "ddl"),

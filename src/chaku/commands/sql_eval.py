@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaku.commands.loading import add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--databases", type=Path, help="a folder with NAME/NAME.sqlite (default: beside the questions)")
     parser.add_argument("--tables", type=Path, help="tables.json: keys that the databases lack (default: beside them)")
     parser.add_argument("--endpoint", metavar="URL", help="ask a server with OpenAI's API; its key is $OPENAI_API_KEY")
-    parser.add_argument("--quantize", choices=["int8", "int4"], help="weights in 8 or 4 bits, by torchao")
+    add_loading(parser)
     parser.add_argument(
         "--form", choices=["ddl", "compact", "db-gpt-hub"], help="of the prompt (default: as the model learnt, or ddl)"
     )
@@ -85,6 +86,7 @@ def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter
     if options.endpoint:
         from chaku.evals.endpoint import Endpoint
 
+        refuse_loading(options)
         writer = EndpointWriter(
             Endpoint(options.endpoint, options.model, chat=True),
             max_prompt_tokens=options.max_prompt_tokens,
@@ -93,11 +95,10 @@ def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter
         trained = None
     else:
         from chaku.checkpoint.find import find_checkpoint
-        from chaku.inference.load import load_engine
 
         trained = trained_prompt(find_checkpoint(options.model))
         writer = EngineWriter(
-            load_engine(options.model, options.quantize),
+            load(options),
             max_prompt_tokens=options.max_prompt_tokens or (trained.max_tokens if trained else None),
             constrained=not options.no_grammar,
             instructed=trained is None and not options.no_instructions,

@@ -1,6 +1,6 @@
 """What `chaku eval run` does: several benchmarks and measures on one model, and again with quantised weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvalRun:
-    """`model` is a checkpoint, or with `endpoint` the name that it serves. See the command's help for the rest."""
+    """`model` is a checkpoint, or with `endpoint` the name that it serves; `loading`: arguments of `load_engine`.
+
+    See the command's help for the rest.
+    """
 
     model: str
     benchmarks: tuple[str, ...]
@@ -31,6 +34,7 @@ class EvalRun:
     problems: Path | None = None
     limit: int | None = None
     quantize: Literal["int8", "int4"] | None = None
+    loading: Mapping[str, Any] = field(default_factory=dict)
     corpus: Path | None = None
     training_length: int | None = None
     chat: bool = False
@@ -47,20 +51,18 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
     """
     _check(asked)
     at = asked.endpoint
-    source = _load(asked.model) if at is None else Endpoint(at, asked.model, chat=asked.chat)
+    source = _load(asked) if at is None else Endpoint(at, asked.model, chat=asked.chat)
     if asked.quantize is None or isinstance(source, Endpoint):
         for name in asked.benchmarks:
             yield _measure(asked, name, source, _directory(asked, name))
         return
-    from chaku.model.quantization import quantize, weights_bytes
-
     before = {name: _measure(asked, name, source, _directory(asked, name)) for name in asked.benchmarks}
-    num_bytes = weights_bytes(source.model)
-    quantize(source.model, asked.quantize)
+    num_bytes = source.decoder.weights_bytes()
+    source = _load(asked, asked.quantize)
     about = {
         "scheme": asked.quantize,
         "weights_bytes_before": num_bytes,
-        "weights_bytes_after": weights_bytes(source.model),
+        "weights_bytes_after": source.decoder.weights_bytes(),
     }
     for name, result in before.items():
         directory = _directory(asked, name)
@@ -84,8 +86,6 @@ def _check(asked: EvalRun) -> None:
             raise ChakuError(f"{name} needs the model itself: an endpoint does not give what it scores")
         elif asked.corpus is None:
             raise ChakuError(f"{name} is measured on held-out documents; give --corpus DIRECTORY")
-    if asked.endpoint is not None and asked.quantize is not None:
-        raise ChakuError("--quantize is for a model that is loaded here; an endpoint serves what it serves")
     if asked.problems is not None and len(asked.benchmarks) > 1:
         raise ChakuError("--problems is one benchmark's file; give it with one --benchmark")
     if asked.limit is not None and asked.limit < 1:
@@ -122,7 +122,7 @@ def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path |
     return result
 
 
-def _load(name: str) -> "Engine":
+def _load(asked: EvalRun, scheme: Literal["int8", "int4"] | None = None) -> "Engine":
     from chaku.inference.load import load_engine
 
-    return load_engine(name)
+    return load_engine(asked.model, **{**asked.loading, "scheme": scheme})

@@ -13,7 +13,7 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Task, tasks_sha256
 from chaku.evals.endpoint import Endpoint
 from chaku.evals.journal import Journal
-from chaku.evals.manifest import sampling_record, versions, weights_sha256
+from chaku.evals.manifest import decoder_record, sampling_record, versions, weights_sha256
 from chaku.evals.samples import Sample
 from chaku.files import read_json, sha256_json, write_json
 
@@ -140,6 +140,7 @@ def source_record(source: "Engine | Endpoint") -> dict[str, Any]:
         "model_sha256": weights_sha256(source.model),
         "tokenizer_sha256": source.tokenizer.sha256,
         "context": source.model.config.max_position_embeddings,
+        **decoder_record(source.model),
     }
 
 

@@ -1,6 +1,5 @@
 """What a number rests on: versions, model, data, prompt form, sampling, seed."""
 
-import hashlib
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import chaku
 
 if TYPE_CHECKING:  # scoring needs no torch, which takes a second to import
-    from torch import nn
-
+    from chaku.inference.decoder import Decoder
     from chaku.inference.sampling import SamplingParams
+    from chaku.model import Llama
 
 
 def versions() -> dict[str, str]:
@@ -37,15 +36,19 @@ def sampling_record(params: "SamplingParams") -> dict[str, Any]:
     }
 
 
-def weights_sha256(model: "nn.Module") -> str:
-    """The hash of a model's weights: names, shapes, types and bytes, whatever file they came from."""
-    import torch
+def weights_sha256(model: "Llama | Decoder") -> str:
+    """The hash of a model's weights."""
+    return _decoder(model).weights_sha256()
 
-    from chaku.model.quantization import stored_tensors
 
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
-        for part in stored_tensors(weight):
-            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def decoder_record(model: "Llama | Decoder") -> dict[str, str]:
+    """What computed the logits, and how the weights were kept: both change scores a little."""
+    decoder = _decoder(model)
+    return {"decoder": decoder.name, "precision": decoder.precision}
+
+
+def _decoder(model: "Llama | Decoder") -> "Decoder":
+    from chaku.inference.torch_decoder import TorchDecoder
+    from chaku.model import Llama
+
+    return TorchDecoder(model) if isinstance(model, Llama) else model

@@ -21,11 +21,15 @@ class Rows(Protocol):
 
 
 class Decoder(Protocol):
-    """A model that gives logits. `name` and `precision` say, in manifests, what computed a result."""
+    """A model that gives logits. `name` says, in manifests, what computed a result."""
 
     config: LlamaConfig
     name: str
-    precision: str
+
+    @property
+    def precision(self) -> str:
+        """How the weights are kept: a dtype, or how they are quantised."""
+        ...
 
     def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, Rows]:
         """Read prompts of any lengths; the logits of what follows, (rows, vocab) float32, and the rows to go on with.
@@ -42,7 +46,7 @@ class Decoder(Protocol):
         ...
 
     def weights_sha256(self) -> str:
-        """The hash of the weights: names, shapes, types and bytes."""
+        """The hash of the weights, or of the files that they were read from."""
         ...
 
     def weights_bytes(self) -> int:

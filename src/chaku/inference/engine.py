@@ -10,14 +10,14 @@ from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
 from chaku.inference.constraints import Constraint
+from chaku.inference.decoder import Decoder
 from chaku.inference.healing import Healer
-from chaku.inference.kv_cache import KVCache
 from chaku.inference.sampling import SamplingParams, choose, row_random
+from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model import Llama
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -37,15 +37,19 @@ class Completion:
 
 
 class Engine:
-    """A model with its tokenizer, ready to write. `batch_size`: rows that are decoded together."""
+    """A model with its tokenizer, ready to write. `batch_size`: rows that are decoded together.
 
-    def __init__(self, model: Llama, tokenizer: Tokenizer, batch_size: int = 64):
+    `model`: in PyTorch, or a decoder that computes its logits otherwise.
+    """
+
+    def __init__(self, model: Llama | Decoder, tokenizer: Tokenizer, batch_size: int = 64):
         if model.config.vocab_size < tokenizer.vocab_size:
             raise ChakuError(
                 f"the model has {model.config.vocab_size} token embeddings and the tokenizer "
                 f"{tokenizer.vocab_size} tokens; they do not belong together"
             )
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.decoder: Decoder = TorchDecoder(model) if isinstance(model, Llama) else model
 
     @cached_property
     def healer(self) -> Healer:
@@ -101,13 +105,11 @@ class Engine:
         if piece := row.new_text():
             yield piece
 
-    @torch.inference_mode()
     def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Log-probability, in nats, of each token after the first, given those before it: float32 (length - 1,).
 
         Sequences may be longer than the context.
         """
-        device = self.model.lm_head.weight.device
         results: list[np.ndarray] = [np.zeros(0, np.float32)] * len(sequences)
         order = sorted((n for n in range(len(sequences)) if len(sequences[n]) > 1), key=lambda n: len(sequences[n]))
         while order:
@@ -116,16 +118,9 @@ class Engine:
             ids = torch.zeros((len(taken), longest), dtype=torch.int64)
             for row, number in enumerate(taken):
                 ids[row, : len(sequences[number])] = torch.as_tensor(sequences[number])
-            ids = ids.to(device)
-            hidden = self.model.forward_hidden(ids[:, :-1])
+            scores = self.decoder.score(ids).numpy()
             for row, number in enumerate(taken):
-                length = len(sequences[number]) - 1
-                parts = []
-                for start in range(0, length, 2048):  # so many rows of scores exist at one time
-                    scores = self.model.lm_head(hidden[row, start : min(start + 2048, length)]).float()
-                    labels = ids[row, start + 1 : start + 1 + len(scores)]
-                    parts.append(-F.cross_entropy(scores, labels, reduction="none"))
-                results[number] = torch.cat(parts).cpu().numpy()
+                results[number] = scores[row, : len(sequences[number]) - 1]
         return results
 
     def _fit(self, prompts: Sequence[Sequence[int]], params: SamplingParams, infilling: bool) -> list[list[int]]:
@@ -155,28 +150,26 @@ class Engine:
         self, rows: list["_Row"], params: SamplingParams, constraint: Constraint | None = None
     ) -> Iterator[None]:
         """Write all rows to their ends; yields after every token."""
-        device, dtype = self.model.lm_head.weight.device, self.model.lm_head.weight.dtype
-        longest = max(len(row.prompt) for row in rows)
-        ids = torch.zeros((len(rows), longest), dtype=torch.int64)
-        num_new = max(row.max_tokens for row in rows)
-        cache = KVCache(self.model.config, len(rows), longest + num_new, dtype, device)
-        for number, row in enumerate(rows):
-            ids[number, longest - len(row.prompt) :] = torch.as_tensor(row.prompt)
-            cache.start[number] = longest - len(row.prompt)
+        # A prompt with several samples is read once; its keys and values are copied for each.
+        prompts = list(dict.fromkeys(tuple(row.prompt) for row in rows))
+        number_of = {prompt: number for number, prompt in enumerate(prompts)}
+        logits, state = self.decoder.prefill(prompts, max(row.max_tokens for row in rows))
+        if len(prompts) < len(rows):
+            read = [number_of[tuple(row.prompt)] for row in rows]
+            state.select(read)
+            logits = logits[read]
         with constraint.start(len(rows)) if constraint else nullcontext() as masks:
-            hidden = self.model.forward_hidden(ids.to(device), cache=cache)[:, -1]
-            held = rows  # the rows that the cache holds, the finished among them
+            held = rows  # the rows of `state`, the finished among them
             while True:
-                scores = self.model.lm_head(hidden).float()[:, : self.tokenizer.vocab_size]  # the model's may be padded
+                scores = logits[:, : self.tokenizer.vocab_size]  # the model's vocabulary may be filled up
                 if masks:
                     scores = masks.apply(scores)
                 for number, row in enumerate(held):
                     if row.owed and row.finish_reason is None:
-                        allowed = torch.tensor(self.healer.allowed(row.owed), device=device)
-                        scores[number] = torch.full_like(scores[number], -torch.inf).index_copy_(
-                            0, allowed, scores[number, allowed]
-                        )
-                chosen = choose(scores, params, [row.random.random() for row in held])
+                        allowed = torch.tensor(self.healer.allowed(row.owed), device=scores.device)
+                        spelling = torch.full_like(scores[number], -torch.inf)
+                        scores[number] = spelling.index_copy_(0, allowed, scores[number, allowed])
+                chosen = choose(scores, params, [row.uniform() for row in held])
                 for row, token in zip(held, chosen, strict=True):
                     row.take(token)
                 yield
@@ -186,20 +179,21 @@ class Engine:
                 if masks:
                     masks.take(chosen)
                 if len(open_rows) <= 0.75 * len(held):  # dropping a row copies the cache, so it is done for several
-                    cache.select(torch.tensor(open_rows, device=device))
+                    state.select(open_rows)
                     held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
                     if masks:
                         masks.select(open_rows)
                 if masks:
                     masks.prepare()
-                hidden = self.model.forward_hidden(torch.tensor(chosen, device=device)[:, None], cache=cache)[:, -1]
+                logits = state.decode(chosen)
 
 
 class _Row:
     """One completion while it is written."""
 
     def __init__(self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool):
-        self.random: random.Random = row_random(params.seed, prompt, sample)
+        self._greedy = params.temperature == 0 or (params.first_greedy and sample == 0)
+        self._random: random.Random = row_random(params.seed, prompt, sample)
         # The bytes at the prompt's end that are still to be written again, in tokens that may go on.
         self.prompt, self.owed = engine.healer.split(prompt) if params.healing else (prompt, b"")
         self.max_tokens = params.max_tokens + len(prompt) - len(self.prompt)
@@ -219,6 +213,10 @@ class _Row:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # Where nothing stands before the completion, it begins with Llama's implicit space.
         self._implicit_space = tokenizer.implicit_space and _begins_text(tokenizer, prompt, infilling)
+
+    def uniform(self) -> float | None:
+        """The number that draws the row's next token; None for a row that is greedy."""
+        return None if self._greedy else self._random.random()
 
     def take(self, token: int) -> None:
         """Add a token, unless the row is finished."""

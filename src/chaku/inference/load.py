@@ -1,13 +1,141 @@
-"""A checkpoint ready to write."""
+"""A checkpoint ready to write: on which device, in which dtype, with what decoder."""
+
+import platform
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
 
 from chaku.checkpoint.find import find_checkpoint
-from chaku.checkpoint.formats import load_model
+from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.huggingface import checked_tensors
+from chaku.checkpoint.memory import check_memory, stored_dtype
+from chaku.errors import ChakuError
+from chaku.gguf_file import is_gguf, read_gguf_file
+from chaku.inference.decoder import Decoder
 from chaku.inference.engine import Engine
+from chaku.machine import computes_bfloat16
+from chaku.model import Llama
+from chaku.model.memory import free_memory, model_memory
 from chaku.model.quantization import Scheme
 from chaku.tokens.tokenizer import Tokenizer
 
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
-def load_engine(name: str, scheme: Scheme | None = None) -> Engine:
-    """The engine of a model directory or a Hub id. Raises ChakuError for a checkpoint that is none, or not whole."""
+
+def load_engine(
+    name: str | Path,
+    scheme: Scheme | None = None,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    decoder: str | None = None,
+) -> Engine:
+    """The engine of a checkpoint: a path, a name of the catalogue, or a Hub id.
+
+    What is not given is chosen: a GPU if there is one; OpenVINO on a processor that it is fast on, where it is
+    installed; weights as they are stored. Weights that a GGUF file has quantised are packed in 8 bits for OpenVINO; for
+    PyTorch they become float32, or bfloat16 where the processor computes it. Raises ChakuError for a checkpoint that is
+    none, or not whole, or larger than the memory, and for what does not go together.
+    """
     path = find_checkpoint(name)
-    return Engine(load_model(path, scheme=scheme).eval(), Tokenizer.load(path))
+    where = find_device(device)
+    if decoder is None:
+        decoder = "openvino" if where.type == "cpu" and scheme != "nf4" and openvino_problem() is None else "torch"
+    model: Llama | Decoder
+    if decoder == "openvino":
+        model = _load_openvino(path, where, scheme, find_dtype(dtype))
+    else:
+        model = load_model(
+            path, dtype=_torch_dtype(path, where, scheme, find_dtype(dtype)), device=where, scheme=scheme
+        )
+        model.eval()
+    return Engine(model, Tokenizer.load(path))
+
+
+def find_device(name: str | None) -> torch.device:
+    """A device by its name; None: the GPU if there is one, else the processor. Raises ChakuError for none."""
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ChakuError(f"--device {name} is not a device; give cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ChakuError(f"--device {name}: PyTorch finds {torch.cuda.device_count() or 'no'} NVIDIA GPUs; give cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ChakuError("--device mps: this is no Mac with an Apple GPU that PyTorch can use; give cpu")
+    return device
+
+
+def find_dtype(name: str | None) -> torch.dtype | None:
+    """A dtype by its name. Raises ChakuError for none that weights can have."""
+    if name is not None and name not in DTYPES:
+        raise ChakuError(f"--dtype {name} is not a dtype; give {', '.join(DTYPES)}")
+    return None if name is None else DTYPES[name]
+
+
+def openvino_problem() -> str | None:
+    """Why models are not decoded by OpenVINO on this machine's processor; None where they are."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return f"it was not tried on {platform.machine()} processors"
+    if find_spec("openvino") is None:
+        return "OpenVINO is not installed: pip install 'chaku[fast]'"
+    return None
+
+
+def _torch_dtype(
+    path: Path, device: torch.device, scheme: Scheme | None, asked: torch.dtype | None
+) -> torch.dtype | None:
+    """What PyTorch's weights become. A processor that has no products of 16 bits computes in float32."""
+    stored = _stored_dtype(path)
+    if device.type != "cpu":
+        return asked or stored or torch.bfloat16
+    if scheme == "int4":  # its kernel takes 25 times as long with float32
+        if asked not in (None, torch.bfloat16):
+            raise ChakuError("--quantize int4 on a processor computes in bfloat16; leave --dtype out")
+        return torch.bfloat16
+    if asked is not None:
+        return asked
+    if stored != torch.float32 and stored != torch.float16 and computes_bfloat16():
+        return torch.bfloat16
+    room = free_memory(device)
+    if stored is not None and room is not None and scheme is None:
+        config = open_checkpoint(path).config
+        if model_memory(config, torch.float32) > room / 2:
+            return stored  # slower, but it does not crowd out the rest
+    return torch.float32
+
+
+def _stored_dtype(path: Path) -> torch.dtype | None:
+    """The dtype of a checkpoint's matrices; None where they are quantised."""
+    if not is_gguf(path):
+        return stored_dtype(path) or torch.bfloat16  # Meta's files are bfloat16 or float16
+    kinds = {tensor.kind.name for tensor in read_gguf_file(path).tensors if len(tensor.shape) == 2}
+    plain = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    return plain[next(iter(kinds))] if len(kinds) == 1 and kinds <= plain.keys() else None
+
+
+def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None) -> Decoder:
+    if device.type != "cpu":
+        raise ChakuError(f"--decoder openvino computes on a processor, not on {device}; leave --device out")
+    if scheme == "nf4":
+        raise ChakuError("nf4 is for training; give int8 or int4")
+    if problem := openvino_problem():
+        raise ChakuError(f"--decoder openvino: {problem}")
+    from chaku.inference.openvino_decoder import OpenVinoDecoder
+    from chaku.inference.packing import pack_weights
+
+    stored = _stored_dtype(path)
+    if scheme is None and dtype is None and stored is None:
+        scheme = "int8"  # of a GGUF file: nearly as exact as its own quantised weights, and a faster product
+    kept = dtype or stored or torch.float32
+    opened = open_checkpoint(path)
+    check_memory(opened.config, path, torch.bfloat16 if scheme else kept, device, scheme)
+    tensors = checked_tensors(opened.config, opened.tensors, path)
+    return OpenVinoDecoder(
+        opened.config,
+        pack_weights(tensors, scheme, kept),
+        precision=scheme or str(kept).removeprefix("torch."),
+        sha256=lambda: sha256_checkpoint(path),
+    )

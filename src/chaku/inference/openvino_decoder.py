@@ -1,7 +1,6 @@
 """The fast decoder for processors: the whole model as one graph that OpenVINO has compiled, with packed weights."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,13 @@ from chaku.inference.openvino_graph import Weight, build_graph
 from chaku.model.config import LlamaConfig
 
 PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call computes must fit into memory
-_NUM_NAMES = 4
 
 
 class OpenVinoDecoder:
     """Implements `Decoder`. `weights`: under Hugging Face's names, packed or not.
 
-    `precision` says how the weights are kept. `exact`: everything is computed in float32; else products of packed
-    weights take activations in 8 bits, and keys and values are kept in 16. `source` gives the checkpoint's tensors
-    again, for `weights_sha256`.
+    Products of packed weights take activations in 8 bits, one scale for 32; all else is computed in float32.
+    `precision` says how the weights are kept. `sha256` computes the checkpoint's hash.
     """
 
     def __init__(
@@ -30,15 +27,17 @@ class OpenVinoDecoder:
         config: LlamaConfig,
         weights: Mapping[str, Weight],
         precision: str,
-        source: Callable[[], Iterable[tuple[str, Tensor]]],
-        *,
-        exact: bool,
+        sha256: Callable[[], str],
     ):
-        self.config, self.precision = config, precision
+        self.config, self._precision = config, precision
         self.name = f"openvino {ov.__version__.split('-')[0]}"
-        self._source = source
+        self._sha256 = sha256
         self._bytes = sum(weight.nbytes for weight in weights.values())
-        self._compiled = ov.Core().compile_model(build_graph(config, weights), "CPU", _settings(exact))
+        self._compiled = ov.Core().compile_model(build_graph(config, weights), "CPU", _settings())
+
+    @property
+    def precision(self) -> str:
+        return self._precision
 
     def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, "OpenVinoRows"]:
         longest = max(map(len, prompts))
@@ -66,11 +65,7 @@ class OpenVinoDecoder:
         return scores
 
     def weights_sha256(self) -> str:
-        digest = hashlib.sha256()
-        for name, weight in sorted(self._source()):
-            digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
-            digest.update(weight.contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return self._sha256()
 
     def weights_bytes(self) -> int:
         return self._bytes
@@ -118,13 +113,13 @@ def _mask(slots: np.ndarray, start: np.ndarray, window: int | None) -> np.ndarra
     return np.where(visible, np.float32(0), np.float32(-np.inf))[:, None]
 
 
-def _settings(exact: bool) -> dict[str, Any]:
-    settings = {
+def _settings() -> dict[str, Any]:
+    return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "ENABLE_CPU_PINNING": False,  # other programs may want the same core
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0 if exact else 32,
-        "KV_CACHE_PRECISION": "f32" if exact else "f16",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32,
+        "KV_CACHE_PRECISION": "f32",
+        "INFERENCE_PRECISION_HINT": "f32",
     }
-    return settings | {"INFERENCE_PRECISION_HINT": "f32"}

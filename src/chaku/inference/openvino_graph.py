@@ -184,15 +184,14 @@ class _Graph:
         return values if num_groups == 1 else op.reshape(values, self._ints([out, width]), False)
 
     def _ints(self, values: int | list[int]) -> Node:
-        return self._small(values, np.int64)
+        return self._small(np.array(values, np.int64))
 
     def _floats(self, values: float | np.ndarray) -> Node:
-        return self._small(values, np.float32)
+        return self._small(np.array(values, np.float32))
 
-    def _small(self, values: Any, dtype: type[np.generic]) -> Node:
+    def _small(self, array: np.ndarray) -> Node:
         """A constant that is made once: a graph with fewer nodes compiles faster."""
-        array = np.asarray(values, dtype)
-        key = (array.tobytes(), array.shape, dtype)
+        key = (array.tobytes(), array.shape, array.dtype)
         if key not in self._constants:
             self._constants[key] = op.constant(array)
         return self._constants[key]

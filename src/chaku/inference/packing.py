@@ -1,9 +1,14 @@
 """Weights in 8 or 4 bits with a scale for every group of weights, as compiled graphs compute with them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+from chaku.errors import ChakuError
+from chaku.model.quantization import is_quantizable
 
 GROUP = 32  # weights of a row that share a scale, as in llama.cpp's Q8_0 and Q4_1
 _CHUNK = 2**19  # weights that are packed at a time: their float32 values stay in the cache
@@ -36,6 +41,31 @@ class Packed:
         return self.codes.nbytes + self.scales.nbytes + (0 if self.zeros is None else self.zeros.nbytes)
 
 
+def pack_weights(
+    tensors: Iterable[tuple[str, Tensor]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
+) -> dict[str, Tensor | Packed]:
+    """A checkpoint's tensors, each packed as it comes; without a `scheme` they become `dtype`.
+
+    int4 packs projections in 4 bits, and the embeddings, which suffer more, in 8. Norms and biases are float32. Raises
+    ChakuError where int4 does not divide a projection's rows into groups.
+    """
+    weights: dict[str, Tensor | Packed] = {}
+    for name, tensor in tensors:
+        if tensor.ndim == 1:
+            weights[name] = tensor.float()
+        elif scheme is None:
+            weights[name] = tensor.to(dtype)
+        elif scheme == "int4" and is_quantizable(name):
+            if tensor.shape[1] % GROUP:
+                raise ChakuError(
+                    f"int4 needs rows of a multiple of {GROUP} weights; {name} has {tuple(tensor.shape)}: use int8"
+                )
+            weights[name] = pack_int4(tensor)
+        else:
+            weights[name] = pack_int8(tensor)
+    return weights
+
+
 def group_size(width: int) -> int:
     """`GROUP`, or the whole row where it does not divide into groups."""
     return GROUP if width % GROUP == 0 else width
@@ -65,25 +95,25 @@ def pack_int4(weight: Tensor) -> Packed:
         values = groups[part].float()
         low, high = torch.aminmax(values, dim=1, keepdim=True)
         low, high = low.clamp(max=0), high.clamp(min=0)  # 0 must have a code
-        best = None
-        for span in _SPANS:
-            scale = ((high - low) * (span / 15)).clamp_(min=torch.finfo(torch.float32).tiny)
-            zero = (-low * span / scale).round_().clamp_(0, 15)
-            code = (values / scale + zero).round_().clamp_(0, 15)
-            error = ((code - zero) * scale - values).square_().sum(1, keepdim=True)
-            if best is None:
-                best = [error, code, scale, zero]
-            else:
-                better = error < best[0]
-                best = [
-                    torch.where(better, new, old) for new, old in zip([error, code, scale, zero], best, strict=True)
-                ]
-        assert best is not None
+        best = _int4(values, low, high, _SPANS[0])
+        for span in _SPANS[1:]:
+            other = _int4(values, low, high, span)
+            better = other[0] < best[0]
+            best = [torch.where(better, new, old) for new, old in zip(other, best, strict=True)]
         _, code, scales[part], zeros[part] = best
         whole = code.to(torch.uint8)
         codes[part] = whole[:, ::2] | whole[:, 1::2] << 4
     shape = (len(weight), -1)
     return Packed(4, codes.view(shape), scales.view(shape), zeros.view(shape))
+
+
+def _int4(values: Tensor, low: Tensor, high: Tensor, span: float) -> list[Tensor]:
+    """The squared error of each group, its codes, scale and zero, where 16 levels span a part of its range."""
+    scale = ((high - low) * (span / 15)).clamp_(min=torch.finfo(torch.float32).tiny)
+    zero = (-low * span / scale).round_().clamp_(0, 15)
+    code = (values / scale + zero).round_().clamp_(0, 15)
+    error = ((code - zero) * scale - values).square_().sum(1, keepdim=True)
+    return [error, code, scale, zero]
 
 
 def unpack(packed: Packed) -> Tensor:

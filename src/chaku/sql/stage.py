@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
-from chaku.evals.manifest import weights_sha256
+from chaku.evals.generate import source_record
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
 from chaku.sql.datasets import read_examples
@@ -63,7 +63,7 @@ def ask_shop(
     results: dict[str, Any] = evaluate(
         engine, shop / "dev.jsonl", shop, settings=settings.prompt, instructed=instructed
     )
-    record = {**results.pop("manifest"), "prompt": results.pop("prompt"), "model_sha256": weights_sha256(engine.model)}
+    record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **source_record(engine)}
     write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
     return True

@@ -113,22 +113,17 @@ class EngineWriter:
     def _generate(self, prompts: list[list[int]], constraint: "Constraint | None", num_samples: int) -> list[list[str]]:
         from chaku.inference.sampling import SamplingParams
 
-        texts: list[list[str]] = [[] for _ in prompts]
-        for temperature, count in ((0.0, 1), (TEMPERATURE, num_samples - 1)):
-            if count:
-                params = SamplingParams(
-                    max_tokens=self.max_tokens,
-                    temperature=temperature,
-                    stop=() if constraint else (";",),  # the grammar ends a query itself, and knows strings
-                    stop_ids=self._ends,
-                    seed=self.seed,
-                    num_samples=count,
-                )
-                for written, completions in zip(
-                    texts, self.engine.generate(prompts, params, constraint=constraint), strict=True
-                ):
-                    written += [completion.text for completion in completions]
-        return texts
+        params = SamplingParams(
+            max_tokens=self.max_tokens,
+            temperature=TEMPERATURE,
+            first_greedy=True,
+            stop=() if constraint else (";",),  # the grammar ends a query itself, and knows strings
+            stop_ids=self._ends,
+            seed=self.seed,
+            num_samples=num_samples,
+        )
+        written = self.engine.generate(prompts, params, constraint=constraint)
+        return [[completion.text for completion in completions] for completions in written]
 
     def _constraint(self, names: Schema) -> "Constraint":
         from chaku.inference.constraints import Constraint

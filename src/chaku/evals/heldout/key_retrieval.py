@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 
 from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
-from chaku.inference.kv_cache import KVCache
 from chaku.tokens.tokenizer import Tokenizer
 
 POSITIONS = (0.0, 0.2, 0.4)  # of the paper's table
@@ -140,22 +138,17 @@ def _digit_ids(tokenizer: Tokenizer) -> list[int]:
     return ids
 
 
-@torch.inference_mode()
 def _ask(engine: Engine, text: str, value: int, digits: Sequence[int]) -> tuple[bool, bool]:
     """(whether the number is what greedy decoding writes, whether it is the likeliest of all two-digit numbers).
 
     One pass over the text, then one step with each first digit beside the others.
     """
-    model, tokenizer = engine.model, engine.tokenizer
-    weight = model.lm_head.weight
-    ids = torch.tensor([[tokenizer.bos_id, *tokenizer.encode(text)]], device=weight.device)
-    cache = KVCache(model.config, 1, ids.shape[1] + 1, dtype=weight.dtype, device=weight.device)
-    hidden = model.forward_hidden(ids, cache=cache)[:, -1]
-    first = F.log_softmax(model.lm_head(hidden).float(), dim=-1)[0]  # (vocab,)
-    cache.select(torch.zeros(9, dtype=torch.int64, device=weight.device))
-    tens = torch.tensor(digits[1:], device=weight.device)
-    second = F.log_softmax(model(tens[:, None], cache=cache)[:, -1].float(), dim=-1)  # (9, vocab)
-    units = torch.tensor(digits, device=weight.device)
+    tokenizer = engine.tokenizer
+    logits, rows = engine.decoder.prefill([[tokenizer.bos_id, *tokenizer.encode(text)]], num_new=1)
+    first = F.log_softmax(logits, dim=-1)[0]  # (vocab,)
+    rows.select([0] * 9)
+    tens, units = list(digits[1:]), list(digits)
+    second = F.log_softmax(rows.decode(tens), dim=-1)  # (9, vocab)
     scores = first[tens][:, None] + second[:, units]  # (9, 10): the number's logarithmic probability
     right_ten, right_unit = divmod(value, 10)
     ranked = int(scores.argmax()) == value - VALUES.start

@@ -6,7 +6,7 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import heldout_sha256
-from chaku.evals.manifest import manifest, sampling_record, weights_sha256
+from chaku.evals.manifest import decoder_record, manifest, sampling_record, weights_sha256
 from chaku.evals.settings import Evals
 from chaku.inference.engine import Engine
 
@@ -58,6 +58,7 @@ def measure(
         model_sha256=weights_sha256(engine.model),
         tokenizer_sha256=engine.tokenizer.sha256,
         data_sha256=heldout_sha256(corpus),
+        **decoder_record(engine.model),
         **about,
     )
     return {"benchmark": name, "results": results, "manifest": record}
