@@ -5,8 +5,12 @@ import pytest
 from chaku.training.metrics import MetricsLog, read_metrics
 
 
-def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path):
+def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path, monkeypatch):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.summary.writer import event_file_writer
+
+    # Files of one second and process are read in the order of a count that is compared as text: 9, then 10, would swap.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
     with MetricsLog(tmp_path, 0) as log:
         for step in (1, 2, 3):
             log.write(step, loss=float(step))

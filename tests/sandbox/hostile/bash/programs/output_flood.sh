@@ -1,2 +1,4 @@
 # output_limit: may hold
-while :; do echo "a line that is printed again and again and again and again and again and again"; done
+line="a line that is printed again and again and again and again and again and again"
+for _ in 1 2 3 4 5 6; do line="$line$line"; done # a loop of short lines may use up its time before the disk
+while :; do echo "$line"; done
