@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from chaku.commands import chat, instruct, models
 from chaku.commands import eval as eval_commands
 from chaku.commands import sandbox as sandbox_commands
-from chaku.commands.loading import add_loading, load
+from chaku.commands.loading import MODEL, add_loading, load
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
-
-MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,12 +1,16 @@
 """A recipe with a shop: made once, learnt from, asked about before and after, shown in the report."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
+from chaku.pipeline import measures
+from chaku.pipeline.steps import Run
 from chaku.recipe import load_recipe
 from chaku.sql.example_prompts import trained_prompt
 from family import write_files
@@ -138,3 +142,11 @@ def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("[stages.base]", "[stages.model]").replace('"base"', '"model"'))
     with pytest.raises(ChakuError, match=r"stages\.model: the name means model\.path"):
         load_recipe(recipe)
+
+
+def test_a_stage_is_measured_on_the_device_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(measures, "load_engine", lambda name, device: asked.append(device))
+    run = Run(SimpleNamespace(), tmp_path, torch.device("cuda", 1))  # type: ignore[arg-type]
+    measures.stage_engine(run, "sql")
+    assert asked == ["cuda:1"]

@@ -72,10 +72,17 @@ def test_a_question_that_is_not_answered_rightly_is_not_shown(run: Run, sample: 
 def test_what_was_tried_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     results(run, RIGHT | {"on_variants": True})
     first = try_it.write_commands(run, {"sql": "1"})
-    monkeypatch.setattr("chaku.sql.writers.EngineWriter", None)
+    monkeypatch.setattr("chaku.sql.writers.EngineWriter", None)  # nobody can write any more
     assert try_it.write_commands(run, {"sql": "1"}) == first
     with pytest.raises(TypeError):
         try_it.write_commands(run, {"sql": "another model"})
+
+
+def test_a_run_without_a_right_answer_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    results(run, RIGHT | {"on_variants": True, "gold": "SELECT count(*) + 1 FROM customers"})
+    assert try_it.write_commands(run, {"sql": "1"}) == []
+    monkeypatch.setattr(try_it, "stage_engine", lambda run, name: pytest.fail("loaded again"))
+    assert try_it.write_commands(run, {"sql": "1"}) == []
 
 
 def test_a_completion_is_shown_where_it_is_right(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,6 @@ def test_other_runs_stand_beside_with_links_to_their_reports(run_dir: Path, tmp_
 
 def test_the_commands_of_a_run_are_shown_to_copy(tmp_path: Path) -> None:
     put(tmp_path / "recipe.json", {"stages": {}})
-    put(tmp_path / "commands.json", [{"command": "chaku sql ask '<1>'", "about": "asks"}])
+    put(tmp_path / "commands.json", {"commands": [{"command": "chaku sql ask '<1>'", "about": "asks"}]})
     page = write_report(tmp_path).read_text()
     assert "chaku sql ask '&lt;1&gt;'" in page

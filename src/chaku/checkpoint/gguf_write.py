@@ -1,6 +1,6 @@
 """A checkpoint as one GGUF file, which llama.cpp and what is built on it open."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,10 @@ from torch import Tensor
 from chaku.checkpoint.gguf_names import ARCHITECTURES, ROPE_FREQS, rotary_heads, to_gguf
 from chaku.checkpoint.gguf_rope import add_rope_scaling
 from chaku.checkpoint.gguf_vocabulary import add_vocabulary
+from chaku.checkpoint.huggingface import checked_tensors, tensor_shapes
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.model import Llama, LlamaConfig
+from chaku.model import LlamaConfig
 from chaku.tokens.tokenizer import Tokenizer
 
 GGUF_TYPES = ("f32", "f16", "q8_0")
@@ -59,7 +60,7 @@ def write_gguf(
     except ChakuError as error:
         raise ChakuError(f"{path}: {error}") from None
 
-    asked = _shapes(config)
+    asked = tensor_shapes(config)
     shapes = asked | {each: tensor.shape for each, tensor in extra}
     names = {name: to_gguf(name) for name in asked} | {ROPE_FREQS: ROPE_FREQS}
     kinds: dict[str, Any] = {}
@@ -83,35 +84,9 @@ def write_gguf(
         start = writer.ggml_pad(temporary.stat().st_size, writer.data_alignment)
         with temporary.open("r+b") as file:
             file.truncate(start + size)
-            for each, tensor in chain(extra, _checked(config, tensors, asked, path)):
+            for each, tensor in chain(extra, checked_tensors(config, tensors, f"{path}: the checkpoint")):
                 file.seek(start + offsets[each])
                 file.write(_convert(config, each, tensor, kinds[each], path).data)
-
-
-def _shapes(config: LlamaConfig) -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        return {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
-
-
-def _checked(
-    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], shapes: dict[str, torch.Size], path: Path
-) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that the configuration asks for, each once and of its shape, and in the end all of them."""
-    missing = dict(shapes)
-    for name, tensor in tensors:
-        # As `build_model`: tables that old checkpoints keep, and a tied output.
-        if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
-            continue
-        if name not in missing:
-            raise ChakuError(f"{path}: the checkpoint has the tensor {name}, which its configuration does not ask for")
-        if (asked := missing.pop(name)) != tensor.shape:
-            raise ChakuError(
-                f"{path}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(asked)}; "
-                "weights and configuration do not belong together"
-            )
-        yield name, tensor
-    if missing:
-        raise ChakuError(f"{path}: the checkpoint lacks the tensor {min(missing)}, which its configuration asks for")
 
 
 def _convert(config: LlamaConfig, name: str, tensor: Tensor, kind: Any, path: Path) -> np.ndarray:

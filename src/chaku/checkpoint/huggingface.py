@@ -48,14 +48,13 @@ def build_model(
 
 
 def checked_tensors(
-    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path
+    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path | str
 ) -> Iterator[tuple[str, Tensor]]:
     """The tensors that a configuration asks for, each once and of its shape, and in the end all of them.
 
     Raises ChakuError, naming tensor and `source`, for any other, or a missing one.
     """
-    with torch.device("meta"):
-        missing = {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
+    missing = tensor_shapes(config)
     for name, tensor in tensors:
         # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
         if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
@@ -70,6 +69,12 @@ def checked_tensors(
         yield name, tensor
     if missing:
         raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
+
+
+def tensor_shapes(config: LlamaConfig) -> dict[str, torch.Size]:
+    """The shape of each tensor that a configuration asks for; a tied output is not among them."""
+    with torch.device("meta"):
+        return {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
 
 
 def save_model(model: Llama, directory: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import add_loading, load
+from chaku.commands.loading import MODEL, add_loading, load
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # torch takes a second
@@ -27,7 +27,7 @@ RUN_SECONDS = 10.0  # of processor time for a reply's code
 def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
     """The verb `chat`."""
     chat = verbs.add_parser("chat", parents=[common], help="talk with a model")
-    chat.add_argument("model", help="a model directory (Hugging Face's or Meta's format), or a Hub id")
+    chat.add_argument("model", help=MODEL)
     chat.add_argument("--system", help="the system prompt")
     chat.add_argument("--template", help="llama2, codellama-70b, chatml or a Jinja file (default: the model's own)")
     chat.add_argument("--run", action="store_true", help="offer to run a reply's Python in the sandbox (pipes: run it)")

@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chaku.commands.loading import add_loading, loading, refuse_loading
-
-MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name that it serves"
+from chaku.commands.loading import SERVED, add_loading, loading, refuse_loading
 
 
 def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
@@ -19,7 +17,7 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     run = evaluating.add_parser(
         "run", parents=[common], help="measure a model: generate and score, or held-out measures"
     )
-    run.add_argument("model", help=MODEL)
+    run.add_argument("model", help=SERVED)
     run.add_argument("--benchmark", action="append", required=True, help="may be given several times")
     run.add_argument("--problems", type=Path, help="a file in the benchmark's format, in place of $CHAKU_BENCHMARKS's")
     run.add_argument("--endpoint", metavar="URL", help="ask an OpenAI-compatible server; its key is $OPENAI_API_KEY")

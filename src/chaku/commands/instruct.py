@@ -6,14 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import add_loading, load, refuse_loading
+from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
     from chaku.instruct.contamination import Contamination
     from chaku.instruct.generators import Generator
-
-MODEL = "a model directory, a GGUF file or a Hub id; with --endpoint, the name that it serves"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
@@ -24,7 +22,7 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
     make = commands.add_parser(
         "synthesize", parents=[common], help="questions, tests, solutions; what passes is kept. Goes on where it was"
     )
-    make.add_argument("model", help=MODEL)
+    make.add_argument("model", help=SERVED)
     make.add_argument("--ledger", type=Path, required=True, help="the SQLite file that all goes into")
     make.add_argument("--endpoint", metavar="URL", help="ask an OpenAI-compatible server; its key is $OPENAI_API_KEY")
     make.add_argument("--chat", action="store_true", help="with --endpoint: its chat API in place of completions")

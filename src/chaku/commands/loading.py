@@ -8,6 +8,8 @@ from chaku.errors import ChakuError
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
 
+MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
+SERVED = f"{MODEL}; with --endpoint, the name that the server knows"
 _OPTIONS = ("dtype", "device", "quantize", "decoder")
 
 

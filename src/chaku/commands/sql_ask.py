@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from chaku.commands.loading import add_loading, load, refuse_loading
+from chaku.commands.loading import MODEL, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
         "--db", required=True, help="a SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
     )
     model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--model", help="a model directory (Hugging Face's or Meta's format), or a Hub id")
+    model.add_argument("--model", help=MODEL)
     model.add_argument("--endpoint", metavar="URL", help="a server with OpenAI's API; see --endpoint-model")
     parser.add_argument("--endpoint-model", default="default", metavar="NAME", help="the name that the server knows")
     add_loading(parser)
@@ -90,7 +90,7 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
     from chaku.sql.ask import Asker
     from chaku.sql.database import Database
-    from chaku.sql.writers import EndpointWriter, EngineWriter, Writer
+    from chaku.sql.writers import EndpointWriter, Writer, writer_as_learnt
 
     for name in ("samples", "max_prompt_tokens"):
         if (given := getattr(options, name)) is not None and given < 1:
@@ -107,14 +107,13 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
             from chaku.checkpoint.find import find_checkpoint
             from chaku.sql.example_prompts import trained_prompt
 
-            trained = trained_prompt(find_checkpoint(options.model))
-            engine = load(options)
-            writer = EngineWriter(
-                engine,
-                form=options.form or (trained.form if trained else "ddl"),
-                max_prompt_tokens=options.max_prompt_tokens or (trained.max_tokens if trained else None),
+            learnt = trained_prompt(find_checkpoint(options.model))
+            writer = writer_as_learnt(
+                load(options),
+                learnt,
+                form=options.form,
+                max_prompt_tokens=options.max_prompt_tokens,
                 constrained=not options.no_grammar,
-                instructed=trained is None,
                 seed=options.seed,
             )
         yield Asker(

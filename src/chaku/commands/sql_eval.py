@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import add_loading, load, refuse_loading
+from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
     """Add `eval` to `chaku sql`."""
     parser = sql.add_parser("eval", parents=[common], help="a model on published questions, by execution accuracy")
-    parser.add_argument(
-        "model", help="a model directory, a .gguf file, or a Hub id; with --endpoint the name that the server knows"
-    )
+    parser.add_argument("model", help=SERVED)
     parser.add_argument(
         "--questions", type=Path, required=True,
         help="Spider's dev.json, Spider-Syn's, BIRD's, plain JSONL; or a folder of $CHAKU_BENCHMARKS: spider",
@@ -80,7 +78,7 @@ def _eval(options: argparse.Namespace) -> None:
 def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
     from chaku.sql.example_prompts import PromptSettings, trained_prompt
-    from chaku.sql.writers import EndpointWriter, EngineWriter
+    from chaku.sql.writers import EndpointWriter, writer_as_learnt
 
     writer: EngineWriter | EndpointWriter
     if options.endpoint:
@@ -97,11 +95,13 @@ def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter
         from chaku.checkpoint.find import find_checkpoint
 
         trained = trained_prompt(find_checkpoint(options.model))
-        writer = EngineWriter(
+        writer = writer_as_learnt(
             load(options),
-            max_prompt_tokens=options.max_prompt_tokens or (trained.max_tokens if trained else None),
+            trained,
+            form=options.form,
+            max_prompt_tokens=options.max_prompt_tokens,
             constrained=not options.no_grammar,
-            instructed=trained is None and not options.no_instructions,
+            instructions=not options.no_instructions,
             seed=options.seed,
         )
     prompt = trained or PromptSettings(link=options.form != "db-gpt-hub")

@@ -27,7 +27,7 @@ def checkpoint(run: Run, name: str) -> str:
 
 def stage_engine(run: Run, name: str) -> Engine:
     """The engine of a stage, with the tokenizer that the stage saved: it may know how to chat."""
-    return load_engine(checkpoint(run, name))
+    return load_engine(checkpoint(run, name), device=str(run.device))
 
 
 def evaluate(run: Run, fingerprints: dict[str, str]) -> None:

@@ -39,17 +39,16 @@ class Command:
 def write_commands(run: Run, fingerprints: dict[str, str]) -> list[Command]:
     """Find commands whose answers are right, write them into the run's commands.json, and return them."""
     path, inputs = run.directory / FILE, sha256_json(fingerprints)
-    if path.exists() and (before := read_json(path)) and before[0].get("inputs") == inputs:
-        return read_commands(run.directory)
-    commands = [*_completions(run), *_questions(run)]
-    write_json(path, [{**asdict(command), "inputs": inputs} for command in commands])
-    return commands
+    if not path.exists() or read_json(path)["inputs"] != inputs:
+        found = [asdict(command) for command in (*_completions(run), *_questions(run))]
+        write_json(path, {"inputs": inputs, "commands": found})
+    return read_commands(run.directory)
 
 
 def read_commands(directory: Path) -> list[Command]:
     """The commands of a run; none where it has none."""
     path = directory / FILE
-    return [Command(row["command"], row["about"]) for row in read_json(path)] if path.exists() else []
+    return [Command(**row) for row in read_json(path)["commands"]] if path.exists() else []
 
 
 def _program() -> str:
@@ -100,13 +99,11 @@ def _answered_rightly(
     from chaku.sql.database import Database
     from chaku.sql.example_prompts import trained_prompt
     from chaku.sql.execution_match import order_matters, same_result
-    from chaku.sql.writers import EngineWriter
+    from chaku.sql.writers import writer_as_learnt
 
     trained = trained_prompt(run.directory / "stages" / name)
-    assert trained
-    writer = EngineWriter(engine, form=trained.form, max_prompt_tokens=trained.max_tokens)
     with Database(str(database)) as opened:
-        asker = Asker(opened, writer)
+        asker = Asker(opened, writer_as_learnt(engine, trained))
         for sample in samples:
             answer, gold = asker.ask(sample["question"]), sample["gold"]
             if not answer.refusal and same_result(

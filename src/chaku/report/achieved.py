@@ -86,7 +86,11 @@ def _exercises(run: Run) -> Iterator[Achievement]:
 
 
 def _text(run: Run) -> Iterator[Achievement]:
-    bits = _of(run, "bits_per_byte", "overall", "bits_per_byte")
+    bits = {
+        stage: share
+        for stage, result in stage_results(run, "bits_per_byte").items()
+        if (share := number(mapping(result.get("overall")).get("bits_per_byte"))) is not None
+    }
     if bits and min(bits.values()) > 0:
         first, best = next(iter(bits)), min(bits, key=lambda stage: bits[stage])
         before = fixed(bits[first]) if best != first else ""
@@ -122,18 +126,6 @@ def _long_context(run: Run) -> Iterator[Achievement]:
     if best is not None and parents and last[parents[0]][0] > last[best][0]:
         text = f"perplexity of {best} at position {whole(last[best][1])} of long files; of {parents[0]} before"
         yield Achievement(fixed(last[best][0], 1), text, fixed(last[parents[0]][0], 1))
-
-
-def _of(run: Run, benchmark: str, *keys: str) -> dict[str, float]:
-    """One number of each stage's results; a stage without it is left out."""
-    found = {}
-    for stage, result in stage_results(run, benchmark).items():
-        value: object = result
-        for key in keys:
-            value = mapping(value).get(key)
-        if (score := number(value)) is not None:
-            found[stage] = score
-    return found
 
 
 def _cards(figures: Sequence[Achievement]) -> Html | None:

@@ -83,7 +83,7 @@ def read_run(directory: Path) -> Run:
         budget=mapping(_read(directory / "budget.json", directory, problems)),
         samples=records(_read(directory / "samples.json", directory, problems)),
         timings=records(_read(directory / "timings.json", directory, problems)),
-        commands=records(_read(directory / "commands.json", directory, problems)),
+        commands=records(mapping(_read(directory / "commands.json", directory, problems)).get("commands")),
         left_out=records(_read(directory / "left_out.json", directory, problems)),
         problems=problems,
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
     from chaku.inference.constraints import Constraint
     from chaku.inference.engine import Engine
+    from chaku.sql.example_prompts import PromptSettings
     from chaku.tokens.chat import Chat
     from chaku.tokens.tokenizer import Tokenizer
 
@@ -135,6 +136,30 @@ class EngineWriter:
                 del self._constraints[next(iter(self._constraints))]
             self._constraints[names] = Constraint(self._vocabulary, sql_grammar(names))
         return self._constraints[names]
+
+
+def writer_as_learnt(
+    engine: "Engine",
+    learnt: "PromptSettings | None",
+    *,
+    form: Form | None = None,
+    max_prompt_tokens: int | None = None,
+    constrained: bool = True,
+    instructions: bool = True,
+    seed: int = 0,
+) -> EngineWriter:
+    """A writer that asks as the model learnt to be asked, unless told otherwise; None: it did not learn to be asked.
+
+    `instructions`: a chat model that did not learn is told what to do.
+    """
+    return EngineWriter(
+        engine,
+        form=form or (learnt.form if learnt else "ddl"),
+        max_prompt_tokens=max_prompt_tokens or (learnt.max_tokens if learnt else None),
+        constrained=constrained,
+        instructed=learnt is None and instructions,
+        seed=seed,
+    )
 
 
 def _names_alone(schema: Schema) -> Schema:
