@@ -120,6 +120,26 @@ def test_infilling_tokens_by_number(tmp_path):
     assert Tokenizer.load(tmp_path / "hf").infilling == tokenizer.infilling
 
 
+def test_bos_and_eos_are_special_whatever_their_type_is(tmp_path):
+    """Old files have no types at all, and some converters take them for ordinary tokens."""
+    for name in ("llama-3", "llama-2"):
+        before = TOKENIZERS[name]
+        path = write(before, tmp_path / "model.gguf", unused=0)
+        types = [1] * before.vocab_size
+        after = Tokenizer.load(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.token_type": types}))
+        assert (after.begin, after.eos_id) == (before.begin, before.eos_id)
+        assert {*after.begin, after.eos_id} <= after.special_ids
+        spelt = after.pieces[after.eos_id]
+        assert after.eos_id not in after.encode(spelt)
+        assert after.decode(after.encode(spelt)) == spelt
+
+
+def test_a_padding_token_that_is_none_changes_nothing(tmp_path):
+    path = write(TOKENIZERS["qwen2.5-coder"], tmp_path / "model.gguf")
+    after = Tokenizer.load(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.padding_token_id": 2**32 - 1}))
+    assert after.pieces == TOKENIZERS["qwen2.5-coder"].pieces
+
+
 def test_a_file_chats(tmp_path):
     template = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}<|im_start|>"
     tokenizer = TOKENIZERS["qwen2.5-coder"].with_chat_template(template)

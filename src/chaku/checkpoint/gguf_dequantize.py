@@ -18,7 +18,7 @@ from chaku.gguf_file import StoredTensor
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _CONVERTED = {"F64": np.float64, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64}
-_CHUNK = 2**17  # weights that a thread writes at a time: their float32 values stay in its cache
+_CHUNK = 2**18  # weights that a thread writes at a time: their float32 values stay in its cache
 _COPIED = 2**15  # weights that PyTorch copies without starting threads of its own
 
 

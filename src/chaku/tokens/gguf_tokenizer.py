@@ -35,9 +35,17 @@ def read_gguf_tokenizer(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if len(vocab) < len(used):
         twice = next(piece for number, piece in used.items() if vocab[piece] != number)
         raise ChakuError(f"{path}: its vocabulary has the token {twice!r} twice; it is damaged or badly converted")
+    rows = next((tensor.shape[0] for tensor in file.tensors if tensor.name == "token_embd.weight"), len(pieces))
+    if max(used, default=0) >= rows:
+        raise ChakuError(f"{path}: it has {max(used) + 1} tokens and {rows} embeddings; they do not belong together")
     config = _config(file, pieces, vocab)
-    special = {piece: number for number, piece in used.items() if types[number] in (_CONTROL, _UNKNOWN)}
-    defined = {piece: number for number, piece in used.items() if types[number] == _USER_DEFINED}
+    ends = (config["bos_token"], config["eos_token"])  # special whatever the file says
+    special = {
+        piece: number for number, piece in used.items() if types[number] in (_CONTROL, _UNKNOWN) or piece in ends
+    }
+    defined = {
+        piece: number for number, piece in used.items() if types[number] == _USER_DEFINED and piece not in special
+    }
     adds_bos = file.get("tokenizer.ggml.add_bos_token", bool, kind == "llama" or _adds_bos(file))
     config["add_bos_token"] = adds_bos
     if adds_bos and config["bos_token"] is None:
@@ -97,10 +105,11 @@ def _sentencepiece(
         raise ChakuError(f"{file.path}: the vocabulary lacks {missing[0]}; chaku needs all 256 bytes")
     if config["bos_token"] is None:
         raise ChakuError(f"{file.path} lacks tokenizer.ggml.bos_token_id, which a vocabulary of this kind has")
-    joined = [number for piece, number in vocab.items() if types[number] == _NORMAL]
+    joined = [number for piece, number in vocab.items() if types[number] == _NORMAL and piece not in special]
     # Pieces found in the text as they are given have spaces here, U+2581 in tokenizer.json.
     defined = {piece.replace(" ", SPACE): number for piece, number in defined.items()}
-    vocab = {piece: number for piece, number in vocab.items() if types[number] != _USER_DEFINED} | defined
+    apart = {*defined.values()}
+    vocab = {piece: number for piece, number in vocab.items() if number not in apart} | defined
     merges = merges_by_score(vocab, {number: scores[number] for number in joined})
     space = file.get("tokenizer.ggml.add_space_prefix", bool, True)
     return llama_definition(vocab, merges, special, defined, config["bos_token"], space)
@@ -112,9 +121,10 @@ def _config(file: GgufFile, pieces: Sequence[str], vocab: dict[str, int]) -> dic
     config: dict[str, Any] = {"bos_token": None}
     for key in ("bos", "eos", "unknown", "padding", *FIM_TOKENS):
         number = file.get(f"tokenizer.ggml.{key}_token_id", int)
-        if number is None:
+        known = number is not None and 0 <= number < len(pieces) and vocab.get(pieces[number]) == number
+        if number is None or (not known and key in ("unknown", "padding")):  # chaku needs neither
             continue
-        if not 0 <= number < len(pieces) or vocab.get(pieces[number]) != number:
+        if not known:
             raise ChakuError(f"{file.path}: tokenizer.ggml.{key}_token_id is {number}, which is no token of its")
         config[{"unknown": "unk", "padding": "pad"}.get(key, key) + "_token"] = pieces[number]
     if template := file.get("tokenizer.chat_template", str):
