@@ -13,6 +13,7 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import torch
+from openvino._offline_transformations import compress_model_transformation
 from openvino.op.util import Variable, VariableInfo
 from torch import Tensor
 
@@ -25,8 +26,6 @@ Node = Any  # OpenVINO's nodes and their outputs have no types
 
 _TYPES = {
     torch.float32: ov.Type.f32,
-    torch.float16: ov.Type.f16,
-    torch.bfloat16: ov.Type.bf16,
     torch.int8: ov.Type.i8,
     torch.uint8: ov.Type.u8,
 }
@@ -168,8 +167,8 @@ class _Graph:
             assert len(packed) == len(parts), names
             return self._unpacked(packed[0] if len(packed) == 1 else concatenate(packed))
         plain = [part for part in parts if isinstance(part, Tensor)]
-        constant = _constant(plain[0] if len(plain) == 1 else torch.cat(plain))
-        return constant if plain[0].dtype == torch.float32 else op.convert(constant, ov.Type.f32)
+        whole = plain[0] if len(plain) == 1 else torch.cat(plain)
+        return _constant(whole) if whole.dtype == torch.float32 else _half(whole)
 
     def _unpacked(self, packed: Packed) -> Node:
         out, width = packed.shape
@@ -201,6 +200,17 @@ def _input(name: str, dtype: Any, rank: int) -> Node:
     parameter = op.parameter([-1, 1, -1, -1] if rank == 4 else [-1] * rank, dtype, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter
+
+
+def _half(values: Tensor) -> Node:
+    """A matrix that stays in 16 bits until a product reads it.
+
+    Without the mark that OpenVINO's own transformation sets, the plugin makes float32 of it. The mark is for float16.
+    """
+    constant = _constant(values.float())
+    holder = ov.Model([op.result(constant)], [], "matrix")
+    compress_model_transformation(holder)
+    return holder.get_results()[0].input_value(0)
 
 
 def _constant(values: Tensor, shape: list[int] | None = None, dtype: Any = None) -> Node:
