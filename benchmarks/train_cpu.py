@@ -27,8 +27,7 @@ import torch
 from torch import Tensor
 
 from chaku.checkpoint.config_json import config_to_json
-from chaku.checkpoint.find import find_checkpoint
-from chaku.checkpoint.huggingface import load_config
+from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
@@ -36,7 +35,7 @@ from chaku.model import PRESETS, Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import choose_precision
 from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
-from train_lora import LORA, SMOLLM2, both, chaku_step, peft_step, questions, uniform
+from train_lora import LORA, SETTINGS, SMOLLM2, both, chaku_step, peft_step, questions, uniform
 
 LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}  # relative, on the first loss, from equal weights
 
@@ -50,6 +49,7 @@ def main() -> None:
     parser.add_argument("--lora", action="store_true", help="LoRA of a model of SmolLM2-135M's shape, beside peft")
     parser.add_argument("--model", type=Path, help="with --lora: a checkpoint, in place of random weights")
     parser.add_argument("--conversations", type=Path, help="with --lora: JSONL in place of questions about the shop")
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), help="with --lora (default: both)")
     parser.add_argument("--examples", type=int, default=32, help="with --lora: conversations a step (default: 32)")
     parser.add_argument("--batch", type=int, help="sequences a step (default: 16, with --lora 4)")
     parser.add_argument("--sequence-length", type=int, default=512, help="tokens a sequence (default: 512)")
@@ -110,20 +110,23 @@ def model_results(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def lora_results(options: argparse.Namespace) -> list[dict[str, Any]]:
     """LoRA, in each precision and setting; without a model there is no tokenizer, so no questions."""
-    shape = load_config(find_checkpoint(options.model)) if options.model else SMOLLM2
+    shape = open_checkpoint(options.model).config if options.model else SMOLLM2
     say(
         f"LoRA of rank {LORA.rank}, {short(shape.num_parameters)} parameters, {options.steps} steps a side, "
         f"{torch.get_num_threads()} threads"
     )
     torch.manual_seed(0)
     num = options.steps + 2
-    settings = {"uniform": uniform(shape.vocab_size, options.batch, options.sequence_length, num)}
-    if options.model:
-        settings["questions"] = questions(
-            options.model, options.conversations, options.examples, options.sequence_length, num
-        )
-    else:
-        say("the setting `questions` is left out: it needs a tokenizer; give --model")
+    settings = {}
+    for setting in options.settings or SETTINGS:
+        if setting == "uniform":
+            settings[setting] = uniform(shape.vocab_size, options.batch, options.sequence_length, num)
+        elif options.model:
+            settings[setting] = questions(
+                options.model, options.conversations, options.examples, options.sequence_length, num
+            )
+        else:
+            say("the setting `questions` is left out: it needs a tokenizer; give --model")
     results = []
     for precision in options.precision or [choose_precision("auto", torch.device("cpu"))]:
         for setting, works in settings.items():
@@ -133,6 +136,7 @@ def lora_results(options: argparse.Namespace) -> list[dict[str, Any]]:
             results.append(compare(setting, precision, sides, [work.num_tokens for work in works]))
             results[-1]["shape"] = asdict(ours.config)
             results[-1]["trained_tokens"] = [work.num_trained for work in works[2:]]
+            say(f"{setting}, {precision}: {results[-1]['ratio']:.2f} times peft's speed")
     return results
 
 

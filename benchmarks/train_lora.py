@@ -31,6 +31,7 @@ from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.config import TrainingConfig
 from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
 
+SETTINGS = ("uniform", "questions")
 LORA = LoraConfig(rank=16, alpha=32)
 PADDED_ROWS = 8  # examples that peft's side pads to one length: transformers' default batch
 SMOLLM2 = LlamaConfig(

@@ -22,6 +22,15 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }
+FACTORS = [1.0, 1.0, 1.2, 1.5, 2.0, 4.5, 9.0, 9.25]
+LONGROPE = {
+    "rope_type": "longrope",
+    "short_factor": FACTORS,
+    "long_factor": FACTORS,
+    "factor": 1.0,
+    "attention_factor": 1.1,
+    "original_max_position_embeddings": 64,
+}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 
 # name -> (class prefix in transformers, what differs from TINY, rotary settings)
@@ -50,6 +59,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "codestral": ("Mistral", {"sliding_window": None, "head_dim": 32}, {"rope_theta": 1e6}),
     "qwen2": ("Qwen2", {}, {"rope_theta": 1e6}),
     "qwen2.5-coder": ("Qwen2", {"tie_word_embeddings": True, "vocab_size": 160}, {"rope_theta": 1e6, **YARN}),
+    "llama-longrope": ("Llama", {}, {"rope_theta": 1e4, **LONGROPE}),
     "llama-yarn": ("Llama", {}, {"rope_theta": 1e4, **YARN, "beta_fast": 16, "attention_factor": 1.2}),
 }
 

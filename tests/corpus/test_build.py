@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 
@@ -233,6 +234,7 @@ def test_the_machine_is_its_trees_with_pieces(tree, tmp_path, monkeypatch):
     assert {(each.source, each.kind) for each in kept} == {("code", "code"), ("code", "piece"), ("words", "code_prose")}
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="NOT tested: git is not installed")
 def test_git_takes_tracked_files_only(tmp_path):
     root = tmp_path / "repo"
     put(root / "kept.py", "# SPDX-License-Identifier: Apache-2.0\n" + CODE.format(1))

@@ -184,7 +184,7 @@ def test_a_stage_that_does_not_fit_the_memory_names_what_would(
     monkeypatch.setattr(room, "free_memory", lambda device: whole - 1)
     lacks = missing(recipe, tmp_path)
     [(name, needed)] = lacks.items()
-    assert name.endswith("GB are free)")
+    assert name.endswith(" MB are free)")
     assert needed.needed_by == (Part("stage", "code"),)
     assert needed.how_to_get.startswith("--set code.training.micro_batch_tokens=128 (")
     left, left_out = leave_out(recipe, [needed])

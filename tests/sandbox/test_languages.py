@@ -1,6 +1,7 @@
 """Every language whose toolchain is here: right and wrong candidates, programs, their verdicts and reasons."""
 
 import shutil
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,8 @@ def test_the_compilers_time_is_not_the_programs(worker: Worker) -> None:
     source = (
         "#include <bits/stdc++.h>\nint main() { auto end = clock() + CLOCKS_PER_SEC / 5; while (clock() < end) {} }"
     )
+    if missing := languages.why_not("cpp"):
+        pytest.skip(f"NOT tested: {missing}")
     verdict = worker.run(Job(source, "cpp"), timeout=0.5)
     assert verdict.passed, verdict
     assert 0.15 < verdict.cpu_seconds < 0.5
@@ -382,12 +385,11 @@ set -e
     assert "noise" in verdict.stderr
 
 
-def test_without_isolation_languages_run_too() -> None:
+@pytest.mark.parametrize("language", ["cpp", "java", "javascript", "bash", "perl", "php", "lua"])
+def test_without_isolation_languages_run_too(language: str) -> None:
     with Worker(None) as worker:
-        for language in ("cpp", "java", "javascript", "bash", "perl", "php", "lua"):
-            if languages.why_not(language) is None:
-                assert worker.run(candidate(language, 0), timeout=20).passed
-                assert not worker.run(candidate(language, 2 if language != "lua" else 1), timeout=20).passed
+        assert run(worker, candidate(language, 0)).passed
+        assert not run(worker, candidate(language, 2 if language != "lua" else 1)).passed
 
 
 # --- toolchains
@@ -432,7 +434,10 @@ def test_of_a_toolchain_in_a_home_nothing_but_itself_is_seen(tmp_path: Path, mon
 
 
 def test_homes_stay_hidden(worker: Worker) -> None:
-    shown = {path.parts[len(Path.home().parts)] for path in languages.prefixes() if path.is_relative_to(Path.home())}
+    home = Path.home()
+    packages = Path(sysconfig.get_paths()["purelib"])  # tests may use numpy; a checkout may lie in the home
+    seen_on_purpose = (path for path in (*languages.prefixes(), packages) if path.is_relative_to(home))
+    shown = {path.parts[len(home.parts)] for path in seen_on_purpose}
     source = f"import os\nprint(os.listdir({str(Path.home())!r}) if os.path.exists({str(Path.home())!r}) else [])"
     seen = set(eval(worker.run(Job(source)).stdout))
     assert seen - shown <= {".pyenv", ".local"}

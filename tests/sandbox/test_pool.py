@@ -1,7 +1,6 @@
 """Many jobs: order, load, time-outs confirmed alone, workers that die, and no sandbox."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from chaku.sandbox import worker
 from chaku.sandbox.pool import Pool, run, run_many, run_stream
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
+from processes import children
 
 
 def test_verdicts_come_in_order_and_do_not_disturb_each_other() -> None:
@@ -72,10 +72,9 @@ def test_a_worker_that_always_dies_is_a_sandbox_error(monkeypatch: pytest.Monkey
 
 
 def test_nothing_is_left_behind() -> None:
-    def count() -> tuple[int, int, int]:
-        processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=False).stdout
-        mine = [line for line in processes.splitlines() if "chaku.sandbox.inside" in line and str(os.getpid()) in line]
-        return len(mine), len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/tmp").iterdir()))
+    def count() -> tuple[int, ...]:
+        here = (len(list(Path(folder).iterdir())) for folder in ("/proc/self/fd", "/tmp"))
+        return len(children(os.getpid())), *here
 
     run_many([Job("pass")], num_workers=2)
     before = count()

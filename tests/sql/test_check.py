@@ -81,3 +81,9 @@ def test_a_misspelt_name_is_put_right_where_one_is_plainly_meant():
 def test_a_name_without_a_plain_neighbour_and_a_text_that_is_no_query_stay():
     for sql in ("SELECT city FROM customers", "SELECT name FROM", "SELECT name FROM customers"):
         assert fix(sql, SCHEMA) == (sql, [])
+
+
+def test_a_table_joined_with_itself_without_an_alias_is_a_problem_and_no_error():
+    [problem] = check("SELECT name FROM customers JOIN customers ON id = id", SCHEMA)
+    assert "customers" in problem.message
+    assert fix("SELECT nane FROM customers JOIN customers ON id = id", SCHEMA)[1] == []

@@ -84,6 +84,11 @@ class LlamaConfig:
                 f"num_attention_heads {self.num_attention_heads} must be a multiple of num_key_value_heads "
                 f"{self.num_key_value_heads}; change one of them in the model's shape"
             )
+        factors = self.rope_scaling.factors if self.rope_scaling else None
+        if factors is not None and len(factors) != self.head_dim // 2:
+            raise ChakuError(
+                f"longrope rotary scaling has {len(factors)} factors, but a head {self.head_dim // 2} pairs"
+            )
 
     @property
     def output_bias(self) -> bool:

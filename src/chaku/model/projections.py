@@ -1,7 +1,7 @@
 """Linear layers that read the same input, as one matrix product, with LoRA or without."""
 
-from collections.abc import Sequence
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,10 @@ from chaku.model.lora import LoraLinear
 from chaku.model.quantization import dense, is_quantized
 
 Layer = nn.Linear | LoraLinear
-# 16-bit copies of frozen weights, by the first of the layers that a copy joins.
-_copies: WeakKeyDictionary[nn.Module, tuple[tuple[object, ...], Tensor]] = WeakKeyDictionary()
+# 16-bit copies of frozen weights, by the first of the layers that a copy joins: what the copy is of, and the copy.
+_copies: WeakKeyDictionary[nn.Module, tuple[list[tuple[Callable[[], Tensor | None], int]], Tensor]] = (
+    WeakKeyDictionary()
+)
 
 
 class Projections:
@@ -27,6 +29,7 @@ class Projections:
         self.widths = [base.out_features for base in self.bases]
         self.weights = [base.weight for base in self.bases]
         self.trains_base = self.weights[0].requires_grad
+        assert all(weight.requires_grad == self.trains_base for weight in self.weights)
         self.has_bias = self.bases[0].bias is not None
         # A layer's update, and which of the joint outputs it adds to.
         self.updates: list[tuple[LoraLinear, slice]] = []
@@ -57,10 +60,14 @@ class Projections:
     def _weight(self, *, changed: bool) -> Tensor:
         """(out, in); the caller's own when it is to be `changed`."""
         frozen = not any(weight.requires_grad or is_quantized(weight) for weight in self.weights)
-        key = (self.dtype, *((id(weight), weight._version) for weight in self.weights))
         keep = frozen and self.dtype.itemsize < 4 and any(weight.dtype != self.dtype for weight in self.weights)
-        if keep and (kept := _copies.get(self.bases[0])) and kept[0] == key:
-            return kept[1]
+        if keep and (kept := _copies.get(self.bases[0])) and kept[1].dtype == self.dtype:
+            same = len(kept[0]) == len(self.weights) and all(
+                of() is weight and version == weight._version
+                for (of, version), weight in zip(kept[0], self.weights, strict=False)
+            )
+            if same:
+                return kept[1]
         if len(self.weights) == 1 and not changed:
             joint = dense(self.weights[0]).to(self.dtype)
         else:
@@ -69,7 +76,7 @@ class Projections:
             for part, weight in zip(joint.split(self.widths), self.weights, strict=True):
                 part.copy_(dense(weight))
         if keep:
-            _copies[self.bases[0]] = (key, joint)
+            _copies[self.bases[0]] = ([(ref(weight), weight._version) for weight in self.weights], joint)
         return joint
 
     def _update(self) -> tuple[Tensor | None, Tensor | None]:

@@ -95,14 +95,13 @@ def _problems(tree: "exp.Expr", schema: Schema) -> "Iterator[tuple[Problem, exp.
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.scope import traverse_scope
 
-    try:
-        scopes = traverse_scope(tree)
+    checker = _Checker(schema)
+    try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
+        found = [pair for scope in traverse_scope(tree) for pair in checker.check(scope)]
     except SqlglotError as error:
         yield Problem(f"its scopes do not fit: {error}"), None
         return
-    checker = _Checker(schema)
-    for scope in scopes:
-        yield from checker.check(scope)
+    yield from found
 
 
 class _Checker:

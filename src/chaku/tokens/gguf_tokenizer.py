@@ -108,6 +108,7 @@ def _sentencepiece(
 
 def _config(file: GgufFile, pieces: Sequence[str], vocab: dict[str, int]) -> dict[str, Any]:
     """BOS, EOS and the others by name, and the chat template."""
+    file.need("tokenizer.ggml.eos_token_id", int)
     config: dict[str, Any] = {"bos_token": None}
     for key in ("bos", "eos", "unknown", "padding", *FIM_TOKENS):
         number = file.get(f"tokenizer.ggml.{key}_token_id", int)

@@ -7,7 +7,7 @@ from chaku.model.lora import LoraConfig
 from chaku.model.memory import model_memory, projection_shapes
 from chaku.model.quantization import Scheme
 from chaku.training.config import TrainingConfig
-from chaku.training.step import SCORES
+from chaku.training.step import score_rows
 
 STATE_BYTES = 12  # of a trained weight beside itself: its gradient and AdamW's two moments, in float32
 
@@ -27,7 +27,7 @@ def training_memory(
     trained = num_trained(config, lora)
     adapter = trained * 4 if lora else 0
     head = 0 if lora else 2 * config.vocab_size * config.hidden_size * 4  # the output's gradient, made and handed on
-    scores = 3 * max(SCORES, 64 * config.vocab_size) * 4
+    scores = 2 * score_rows(config.vocab_size) * config.vocab_size * 4
     peak = model + adapter + trained * STATE_BYTES + head + scores
     peak += activations(config, training, sequence_length, lora)
     return max(peak, model + model_memory(config)) if scheme else peak
@@ -43,17 +43,19 @@ def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:
 def activations(
     config: LlamaConfig, training: TrainingConfig, sequence_length: int, lora: LoraConfig | None = None
 ) -> int:
-    """Bytes that the forward pass keeps for the backward pass, of one micro-batch, in float32.
+    """Bytes that the forward pass keeps for the backward pass, of one micro-batch.
 
-    A token keeps in each layer: the input of both norms, their outputs and the output of attention (5 widths), queries
-    before and after rotation, keys and values likewise, and four tensors of the feed-forward part. With dropout, LoRA
-    keeps the input of each target behind it, and its mask. The backward pass works on two layers' worth more. The
-    allocator's gaps are not counted: a process may take half as much again.
+    A token keeps in each layer, in float32: the input of both norms, queries, keys and values, the output of attention,
+    and gate and up of the feed-forward part (`model/fused.py`). On a GPU the plain decoder keeps about twice as many
+    numbers, of 16 bits. With dropout it is the plain decoder too, and LoRA keeps the input of each target behind it,
+    and its mask. The backward pass works on two layers' worth more. The allocator's gaps are not counted: a process may
+    take half as much again.
     """
     rows = max(1, min(training.micro_batch_tokens, training.batch_tokens) // sequence_length)
     q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    kept = 5 * config.hidden_size + 2 * q + 3 * kv + 4 * config.intermediate_size
+    kept = 2 * config.hidden_size + 2 * q + 2 * kv + 2 * config.intermediate_size
     if lora and lora.dropout:
+        kept = 5 * config.hidden_size + 2 * q + 3 * kv + 4 * config.intermediate_size
         kept += 2 * sum(columns for _, columns in _targets(config, lora))
     return rows * sequence_length * (config.num_hidden_layers + 2) * kept * 4
 
