@@ -17,8 +17,8 @@ from openvino._offline_transformations import compress_model_transformation
 from openvino.op.util import Variable, VariableInfo
 from torch import Tensor
 
-from chaku.inference.packing import Packed, concatenate
 from chaku.model.config import LlamaConfig
+from chaku.model.packing import Packed, concatenate
 from chaku.model.rope import rotary_frequencies
 
 Weight = Tensor | Packed

@@ -45,9 +45,9 @@ class Packed:
 
 
 def pack_weights(
-    tensors: Iterable[tuple[str, Tensor]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
+    tensors: Iterable[tuple[str, Tensor | Packed]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
 ) -> dict[str, Tensor | Packed]:
-    """A checkpoint's tensors, each packed as it comes; without a `scheme` they become `dtype`.
+    """A checkpoint's tensors, each packed as it comes, unless it is; without a `scheme` they become `dtype`.
 
     int4 packs projections in 4 bits, and the embeddings, which suffer more, in 8. Norms and biases are float32. Raises
     ChakuError where int4 does not divide a projection's rows into groups.
@@ -55,7 +55,9 @@ def pack_weights(
     weights: dict[str, Tensor | Packed] = {}
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for name, tensor in tensors:
-            if tensor.ndim == 1:
+            if isinstance(tensor, Packed):
+                weights[name] = tensor
+            elif tensor.ndim == 1:
                 weights[name] = tensor.float()
             elif scheme is None:
                 weights[name] = tensor.to(dtype)
@@ -103,27 +105,26 @@ def pack_int4(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
         values = groups[part].float()
         low, high = torch.aminmax(values, dim=1, keepdim=True)
         low, high = low.clamp(max=0), high.clamp(min=0)  # 0 must have a code
-        best = _int4(values, low, high, _SPANS[0])
-        for span in _SPANS[1:]:
-            other = _int4(values, low, high, span)
-            better = other[0] < best[0]
-            best = [torch.where(better, new, old) for new, old in zip(other, best, strict=True)]
-        _, code, scales[part], zeros[part] = best
-        whole = code.to(torch.uint8)
-        codes[part] = whole[:, ::2] | whole[:, 1::2] << 4
+        least = torch.full_like(low, torch.inf)
+        scale, zero = torch.empty_like(low), torch.empty_like(low)
+        for span in _SPANS:
+            step = ((high - low) * (span / 15)).clamp_(min=_TINY)
+            offset = (-low * span / step).round_().clamp_(0, 15)
+            error = torch.linalg.vector_norm(_codes(values, step, offset).sub_(offset).mul_(step).sub_(values), dim=1)
+            better = error[:, None] < least
+            least = torch.where(better, error[:, None], least)
+            scale, zero = torch.where(better, step, scale), torch.where(better, offset, zero)
+        code = _codes(values, scale, zero).to(torch.uint8)
+        scales[part], zeros[part] = scale, zero
+        codes[part] = code[:, ::2] | code[:, 1::2] << 4
 
     _for_parts(pack, groups, pool)
     shape = (len(weight), -1)
     return Packed(4, codes.view(shape), scales.view(shape), zeros.view(shape))
 
 
-def _int4(values: Tensor, low: Tensor, high: Tensor, span: float) -> list[Tensor]:
-    """The squared error of each group, its codes, scale and zero, where 16 levels span a part of its range."""
-    scale = ((high - low) * (span / 15)).clamp_(min=_TINY)
-    zero = (-low * span / scale).round_().clamp_(0, 15)
-    code = (values / scale + zero).round_().clamp_(0, 15)
-    error = ((code - zero) * scale - values).square_().sum(1, keepdim=True)
-    return [error, code, scale, zero]
+def _codes(values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    return torch.addcmul(zero, values, 1 / scale).round_().clamp_(0, 15)
 
 
 def unpack(packed: Packed) -> Tensor:
