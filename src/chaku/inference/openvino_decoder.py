@@ -37,7 +37,8 @@ class OpenVinoDecoder:
         self.name = f"openvino {ov.__version__.split('-')[0]}"
         self._sha256 = sha256
         self._bytes = sum(weight.nbytes for weight in weights.values())
-        self._compiled = ov.Core().compile_model(build_graph(config, weights), "CPU", _settings(exact))
+        graph, self._memory = build_graph(config, weights)
+        self._compiled = ov.Core().compile_model(graph, "CPU", _settings(exact))
 
     @property
     def precision(self) -> str:

@@ -87,7 +87,7 @@ def pack_int8(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
     def pack(part: slice) -> None:
         values = groups[part].float()
         scale = torch.amax(values.abs(), 1, keepdim=True).div_(127)
-        codes[part] = values.mul_(1 / scale.clamp(min=_TINY)).round_()
+        codes[part] = (values * (1 / scale.clamp(min=_TINY))).round_()
         scales[part] = scale
 
     _for_parts(pack, groups, pool)
