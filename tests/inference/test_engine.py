@@ -7,7 +7,7 @@ import torch
 from chaku import ChakuError
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams
+from chaku.inference.sampling import SamplingParams, choose
 from chaku.model import PRESETS, Llama
 
 TEXTS = ["def", "def add(a, b):\n    return", "x", "for x in range(10):\n", "", "print(x)\n" * 2, "☺"]
@@ -64,6 +64,37 @@ def test_temperature_and_top_p_follow_the_distribution(engine):
     kept = {each.ids[0] for each in engine.generate([prompt], params)[0]}
     assert kept <= set(order[:num_kept].tolist())
     assert len(kept) > num_kept // 2
+
+
+def test_a_prompt_is_read_once_for_all_its_samples(engine, monkeypatch):
+    read = []
+    prefill = engine.decoder.prefill
+    monkeypatch.setattr(
+        engine.decoder, "prefill", lambda prompts, num_new: read.extend(prompts) or prefill(prompts, num_new)
+    )
+    asked = prompts(engine.tokenizer)[:2]
+    params = SamplingParams(max_tokens=8, temperature=0.9, num_samples=3, first_greedy=True)
+    for prompt, completions in zip(asked, engine.generate([*asked, asked[0]], params), strict=False):
+        assert completions[0] == engine.generate([prompt], SamplingParams(max_tokens=8))[0][0]
+        assert completions[1:] == engine.generate([prompt], SamplingParams(8, 0.9, num_samples=3))[0][1:]
+    # Batches of three rows hold the six rows of the first prompt, then the three of the second.
+    assert sorted(map(len, read[:3])) == sorted([len(asked[0]), len(asked[0]), len(asked[1])])
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9, 0.2])
+@pytest.mark.parametrize("temperature", [0.5, 40.0])  # the likeliest tokens hold nearly everything, and little
+def test_a_large_vocabulary_is_sampled_as_if_it_was_sorted(temperature, top_p):
+    scores = torch.randn(50, 3000, generator=torch.Generator().manual_seed(6)) * 8
+    uniforms = torch.rand(50, generator=torch.Generator().manual_seed(7)).tolist()
+    probabilities, order = torch.softmax(scores.double() / temperature, dim=-1).sort(dim=-1, descending=True)
+    expected = []
+    for row, uniform in enumerate(uniforms):
+        kept = probabilities[row][probabilities[row].cumsum(0) - probabilities[row] < top_p].cumsum(0)
+        expected.append(int(order[row][int((kept <= uniform * kept[-1]).sum())]))
+    params = SamplingParams(temperature=temperature, top_p=top_p)
+    assert choose(scores, params, uniforms) == expected
+    greedy = choose(scores, params, [None, *uniforms[1:]])
+    assert greedy == [int(scores[0].argmax()), *expected[1:]]
 
 
 def test_streams_are_the_completion_in_pieces(engine):

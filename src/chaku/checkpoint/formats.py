@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from chaku.checkpoint.find import find_checkpoint
-from chaku.checkpoint.gguf_read import read_gguf
+from chaku.checkpoint.gguf_read import read_gguf, read_packed_gguf
 from chaku.checkpoint.huggingface import build_model, load_config
 from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
@@ -16,6 +16,7 @@ from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
 from chaku.gguf_file import gguf_files, is_gguf
 from chaku.model import Llama, LlamaConfig
+from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme
 
 
@@ -31,6 +32,15 @@ class Checkpoint:
     tensors: Iterable[tuple[str, Tensor]]
 
 
+@dataclass(frozen=True)
+class PackedCheckpoint:
+    """As `Checkpoint`, but some matrices may be packed."""
+
+    path: Path
+    config: LlamaConfig
+    tensors: Iterable[tuple[str, Tensor | Packed]]
+
+
 def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Checkpoint:
     """Look at a checkpoint; no weight is read. Raises ChakuError for what is none, or not whole.
 
@@ -43,6 +53,14 @@ def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Check
         return Checkpoint(path, *read_meta(path))
     config = load_config(path)
     return Checkpoint(path, config, read_tensors(weight_files(path)))
+
+
+def open_packed(path: Path) -> PackedCheckpoint:
+    """As `open_checkpoint`, but matrices of a GGUF file whose type is signed codes of up to 8 bits come as these."""
+    if is_gguf(path):
+        return PackedCheckpoint(path, *read_packed_gguf(path))
+    opened = open_checkpoint(path)
+    return PackedCheckpoint(opened.path, opened.config, opened.tensors)
 
 
 def load_model(

@@ -7,6 +7,7 @@ package does the types that have none here, and tests compare the two, which agr
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from chaku.errors import ChakuError
 from chaku.gguf_file import StoredTensor
+from chaku.model.packing import Packed
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _CONVERTED = {"F64": np.float64, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64}
@@ -33,13 +35,7 @@ def read_stored(
     Raises ChakuError for a type that nothing here dequantises.
     """
     name, count = stored.kind.name, prod(stored.shape)
-    mapped = np.memmap(stored.path, np.uint8, "c", stored.offset, (stored.num_bytes,))
-    rows = mapped.reshape(prod(stored.shape[:-1]), -1)
-    if pairs:
-        rows = mapped.reshape(stored.shape[0], -1)  # of a vector (a bias) as well
-        if len(rows) % (2 * pairs):
-            raise ChakuError(f"{stored.path}: {stored.name} has {len(rows)} rows, which are not {pairs} heads")
-        rows = rows.reshape(pairs, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
+    rows = _rows(stored, pairs)
     if name in _PLAIN:
         plain = torch.from_numpy(np.asarray(rows)).view(_PLAIN[name]).view(stored.shape)
         return plain if dtype is None else plain.to(dtype)
@@ -69,6 +65,45 @@ def read_stored(
     for _ in (pool.map if pool else map)(write_chunk, range(0, len(blocks), step)):
         pass
     return target.view(stored.shape)
+
+
+def read_packed(stored: StoredTensor, pairs: int = 0, pool: ThreadPoolExecutor | None = None) -> Packed | None:
+    """A matrix's own codes and scales, or None for types that are not a scale and signed codes for 32 weights.
+
+    `pairs` and `pool` are as in `read_stored`.
+    """
+    codes_of = _SIGNED.get(stored.kind.name)
+    if codes_of is None or len(stored.shape) != 2:
+        return None
+    from gguf import GGML_QUANT_SIZES
+
+    block_size, block_bytes = GGML_QUANT_SIZES[stored.kind]
+    blocks = _rows(stored, pairs).reshape(-1, block_bytes)
+    codes = torch.empty(stored.shape, dtype=torch.int8)
+    scales = torch.empty(stored.shape[0], stored.shape[1] // block_size)
+    all_codes, all_scales = codes.numpy().reshape(-1, block_size), scales.numpy().reshape(-1, 1)
+    step = _CHUNK // block_size
+
+    def write_chunk(start: int) -> None:
+        chunk = slice(start, start + step)
+        all_codes[chunk] = codes_of(blocks[chunk])
+        all_scales[chunk] = _half(blocks[chunk, :2])
+
+    for _ in (pool.map if pool else map)(write_chunk, range(0, len(blocks), step)):
+        pass
+    return Packed(8, codes, scales)
+
+
+def _rows(stored: StoredTensor, pairs: int) -> np.ndarray:
+    """(rows, bytes) of a mapped tensor, the rows of `pairs` heads in the order of even rows, then odd rows."""
+    mapped = np.memmap(stored.path, np.uint8, "c", stored.offset, (stored.num_bytes,))
+    rows = mapped.reshape(prod(stored.shape[:-1]), -1)
+    if pairs:
+        rows = mapped.reshape(stored.shape[0], -1)  # of a vector (a bias) as well
+        if len(rows) % (2 * pairs):
+            raise ChakuError(f"{stored.path}: {stored.name} has {len(rows)} rows, which are not {pairs} heads")
+        rows = rows.reshape(pairs, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
+    return rows
 
 
 Blocks = np.ndarray  # (blocks, bytes of a block), uint8
@@ -112,9 +147,20 @@ def _fifth_bits(four_bytes: np.ndarray) -> np.ndarray:
 _BIT_AS_16 = ((np.arange(256)[:, None] >> np.arange(8) & 1) * 16).astype(np.uint8).view(np.uint64)[:, 0]
 
 
-def _q4_0(blocks: Blocks, values: Values) -> None:
-    codes = _halves(blocks[:, 2:], np.zeros((len(blocks), 32), np.uint8))
-    np.multiply((codes - np.uint8(8)).view(np.int8), _half(blocks[:, :2]), out=values)
+def _codes_q4_0(blocks: Blocks) -> np.ndarray:
+    return (_halves(blocks[:, 2:], np.zeros((len(blocks), 32), np.uint8)) - np.uint8(8)).view(np.int8)
+
+
+def _codes_q5_0(blocks: Blocks) -> np.ndarray:
+    return (_halves(blocks[:, 6:], _fifth_bits(blocks[:, 2:6])) - np.uint8(16)).view(np.int8)
+
+
+def _codes_q8_0(blocks: Blocks) -> np.ndarray:
+    return blocks[:, 2:].view(np.int8)
+
+
+def _signed(blocks: Blocks, values: Values, codes_of: Callable[[Blocks], np.ndarray]) -> None:
+    np.multiply(codes_of(blocks), _half(blocks[:, :2]), out=values)
 
 
 def _q4_1(blocks: Blocks, values: Values) -> None:
@@ -123,19 +169,10 @@ def _q4_1(blocks: Blocks, values: Values) -> None:
     values += _half(blocks[:, 2:4])
 
 
-def _q5_0(blocks: Blocks, values: Values) -> None:
-    codes = _halves(blocks[:, 6:], _fifth_bits(blocks[:, 2:6]))
-    np.multiply((codes - np.uint8(16)).view(np.int8), _half(blocks[:, :2]), out=values)
-
-
 def _q5_1(blocks: Blocks, values: Values) -> None:
     codes = _halves(blocks[:, 8:], _fifth_bits(blocks[:, 4:8]))
     np.multiply(codes, _half(blocks[:, :2]), out=values)
     values += _half(blocks[:, 2:4])
-
-
-def _q8_0(blocks: Blocks, values: Values) -> None:
-    np.multiply(blocks[:, 2:].view(np.int8), _half(blocks[:, :2]), out=values)
 
 
 def _scales_and_minima(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
@@ -176,12 +213,13 @@ def _q6_k(blocks: Blocks, values: Values) -> None:
     np.multiply(codes.view(np.int8).reshape(-1, 16, 16), scales[:, :, None], out=values.reshape(-1, 16, 16))
 
 
+# Types of blocks that are a scale and 32 signed codes: (blocks, 32) int8.
+_SIGNED: dict[str, Callable[[Blocks], np.ndarray]] = {"Q4_0": _codes_q4_0, "Q5_0": _codes_q5_0, "Q8_0": _codes_q8_0}
+
 _DEQUANTIZE: dict[str, Callable[[Blocks, Values], None]] = {
-    "Q4_0": _q4_0,
+    **{name: partial(_signed, codes_of=codes_of) for name, codes_of in _SIGNED.items()},
     "Q4_1": _q4_1,
-    "Q5_0": _q5_0,
     "Q5_1": _q5_1,
-    "Q8_0": _q8_0,
     "Q4_K": _q4_k,
     "Q5_K": _q5_k,
     "Q6_K": _q6_k,

@@ -1,21 +1,22 @@
 """A GGUF file as a checkpoint: its configuration, and its tensors under Hugging Face's names and in their layout."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.gguf_dequantize import read_stored
+from chaku.checkpoint.gguf_dequantize import read_packed, read_stored
 from chaku.checkpoint.gguf_names import ARCHITECTURES, from_gguf, rotary_heads
 from chaku.checkpoint.gguf_rope import read_rope_scaling
 from chaku.errors import ChakuError
-from chaku.gguf_file import GgufFile, read_gguf_file
+from chaku.gguf_file import GgufFile, StoredTensor, read_gguf_file
 from chaku.model import LlamaConfig
+from chaku.model.packing import Packed
 
 # Metadata that changes what a model computes, and the values that leave it a Llama. Keys without an architecture before
 # them here have it in the file.
@@ -55,16 +56,32 @@ def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig
     """
     file = read_gguf_file(path)
     config = read_gguf_config(file)
-    return config, _tensors(file, config, dtype)
+    return config, _tensors(file, config, lambda stored, heads, pool: read_stored(stored, dtype, heads, pool))
 
 
-def _tensors(file: GgufFile, config: LlamaConfig, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
+def read_packed_gguf(path: Path) -> tuple[LlamaConfig, Iterator[tuple[str, Tensor | Packed]]]:
+    """As `read_gguf`, but a matrix whose type is a scale and signed codes for 32 weights comes as these."""
+    file = read_gguf_file(path)
+    config = read_gguf_config(file)
+
+    def read(stored: StoredTensor, heads: int, pool: ThreadPoolExecutor) -> Tensor | Packed:
+        return read_packed(stored, heads, pool) or read_stored(stored, None, heads, pool)
+
+    return config, _tensors(file, config, read)
+
+
+_Read = TypeVar("_Read")
+
+
+def _tensors(
+    file: GgufFile, config: LlamaConfig, read: Callable[[StoredTensor, int, ThreadPoolExecutor], _Read]
+) -> Iterator[tuple[str, _Read]]:
     architecture = file.metadata["general.architecture"]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for stored in file.tensors:
             if not _TABLE.fullmatch(stored.name):
                 name = from_gguf(stored.name)
-                yield name, read_stored(stored, dtype, rotary_heads(config, architecture, name), pool)
+                yield name, read(stored, rotary_heads(config, architecture, name), pool)
 
 
 def read_gguf_config(file: GgufFile) -> LlamaConfig:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from chaku.checkpoint.weights import MAX_SHARD_BYTES, write_tensors
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.model import Llama, LlamaConfig
+from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
 
@@ -47,9 +49,12 @@ def build_model(
     return model
 
 
+_Weight = TypeVar("_Weight", Tensor, Tensor | Packed)
+
+
 def checked_tensors(
-    config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path | str
-) -> Iterator[tuple[str, Tensor]]:
+    config: LlamaConfig, tensors: Iterable[tuple[str, _Weight]], source: Path | str
+) -> Iterator[tuple[str, _Weight]]:
     """The tensors that a configuration asks for, each once and of its shape, and in the end all of them.
 
     Raises ChakuError, naming tensor and `source`, for any other, or a missing one.

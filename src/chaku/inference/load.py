@@ -1,13 +1,14 @@
 """A checkpoint ready to write: on which device, in which dtype, with what decoder."""
 
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from chaku.checkpoint.find import find_checkpoint
-from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.formats import load_model, open_checkpoint, open_packed, sha256_checkpoint
 from chaku.checkpoint.huggingface import checked_tensors
 from chaku.checkpoint.memory import check_memory, stored_dtype
 from chaku.errors import ChakuError
@@ -40,17 +41,20 @@ def load_engine(
     """
     path = find_checkpoint(name)
     where = find_device(device)
+    with ThreadPoolExecutor(1) as beside:
+        tokenizer = beside.submit(Tokenizer.load, path)  # a large vocabulary takes as long as the weights
+        return Engine(_load(path, where, scheme, find_dtype(dtype), decoder), tokenizer.result())
+
+
+def _load(
+    path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None, decoder: str | None
+) -> Llama | Decoder:
     if decoder is None:
-        decoder = "openvino" if where.type == "cpu" and scheme != "nf4" and openvino_problem() is None else "torch"
-    model: Llama | Decoder
+        decoder = "openvino" if device.type == "cpu" and scheme != "nf4" and openvino_problem() is None else "torch"
     if decoder == "openvino":
-        model = _load_openvino(path, where, scheme, find_dtype(dtype))
-    else:
-        model = load_model(
-            path, dtype=_torch_dtype(path, where, scheme, find_dtype(dtype)), device=where, scheme=scheme
-        )
-        model.eval()
-    return Engine(model, Tokenizer.load(path))
+        return _load_openvino(path, device, scheme, dtype)
+    dtype = _torch_dtype(path, device, scheme, dtype)
+    return load_model(path, dtype=dtype, device=device, scheme=scheme).eval()
 
 
 def find_device(name: str | None) -> torch.device:
@@ -124,18 +128,19 @@ def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtyp
     if problem := openvino_problem():
         raise ChakuError(f"--decoder openvino: {problem}")
     from chaku.inference.openvino_decoder import OpenVinoDecoder
-    from chaku.inference.packing import pack_weights
+    from chaku.model.packing import pack_weights
 
     stored = _stored_dtype(path)
     if scheme is None and dtype is None and stored is None:
         scheme = "int8"  # of a GGUF file: nearly as exact as its own quantised weights, and a faster product
     kept = dtype or stored or torch.float32
-    opened = open_checkpoint(path)
+    opened = open_packed(path) if scheme == "int8" else open_checkpoint(path)
     check_memory(opened.config, path, torch.bfloat16 if scheme else kept, device, scheme)
     tensors = checked_tensors(opened.config, opened.tensors, path)
     return OpenVinoDecoder(
         opened.config,
         pack_weights(tensors, scheme, kept),
         precision=scheme or str(kept).removeprefix("torch."),
+        exact=scheme is None and kept == torch.float32,
         sha256=lambda: sha256_checkpoint(path),
     )

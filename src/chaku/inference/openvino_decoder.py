@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.inference.openvino_graph import Weight, build_graph
+from chaku.machine import computes_bfloat16
 from chaku.model.config import LlamaConfig
 
 PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call computes must fit into memory
@@ -18,8 +19,9 @@ PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call comp
 class OpenVinoDecoder:
     """Implements `Decoder`. `weights`: under Hugging Face's names, packed or not.
 
-    Products of packed weights take activations in 8 bits, one scale for 32; all else is computed in float32.
-    `precision` says how the weights are kept. `sha256` computes the checkpoint's hash.
+    Products of packed weights take activations in 8 bits, one scale for 32; all else is computed in float32, or unless
+    `exact` in bfloat16 where the processor does. `precision` says how the weights are kept. `sha256` computes the
+    checkpoint's hash.
     """
 
     def __init__(
@@ -28,12 +30,15 @@ class OpenVinoDecoder:
         weights: Mapping[str, Weight],
         precision: str,
         sha256: Callable[[], str],
+        *,
+        exact: bool,
     ):
         self.config, self._precision = config, precision
         self.name = f"openvino {ov.__version__.split('-')[0]}"
         self._sha256 = sha256
         self._bytes = sum(weight.nbytes for weight in weights.values())
-        self._compiled = ov.Core().compile_model(build_graph(config, weights), "CPU", _settings())
+        graph, self._memory = build_graph(config, weights)
+        self._compiled = ov.Core().compile_model(graph, "CPU", _settings(exact))
 
     @property
     def precision(self) -> str:
@@ -113,7 +118,7 @@ def _mask(slots: np.ndarray, start: np.ndarray, window: int | None) -> np.ndarra
     return np.where(visible, np.float32(0), np.float32(-np.inf))[:, None]
 
 
-def _settings() -> dict[str, Any]:
+def _settings(exact: bool) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
@@ -121,5 +126,5 @@ def _settings() -> dict[str, Any]:
         "ENABLE_CPU_PINNING": False,  # other programs may want the same core
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32,
         "KV_CACHE_PRECISION": "f32",
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if computes_bfloat16() and not exact else "f32",
     }

@@ -13,11 +13,12 @@ import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 import torch
+from openvino._offline_transformations import compress_model_transformation
 from openvino.op.util import Variable, VariableInfo
 from torch import Tensor
 
-from chaku.inference.packing import Packed, concatenate
 from chaku.model.config import LlamaConfig
+from chaku.model.packing import Packed, concatenate
 from chaku.model.rope import rotary_frequencies
 
 Weight = Tensor | Packed
@@ -25,21 +26,20 @@ Node = Any  # OpenVINO's nodes and their outputs have no types
 
 _TYPES = {
     torch.float32: ov.Type.f32,
-    torch.float16: ov.Type.f16,
-    torch.bfloat16: ov.Type.bf16,
     torch.int8: ov.Type.i8,
     torch.uint8: ov.Type.u8,
 }
 
 
-def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> Any:
-    """An `openvino.Model` of weights under Hugging Face's names.
+def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> tuple[Any, list[Any]]:
+    """An `openvino.Model` of weights under Hugging Face's names, and the memory that must outlive it.
 
     Inputs: `ids` and `positions`, (rows, new) int32; `mask`, (rows, 1, new, old + new) float32, which is added to the
     attention's scores; `rows`, (rows,) int32: which of the cache's rows each row goes on from; `kept`, (n,) int32: of
     which new tokens the logits are wanted. Output: logits, (rows, n, vocab) float32.
     """
-    return _Graph(config, weights).build()
+    graph = _Graph(config, weights)
+    return graph.build(), graph.memory
 
 
 @dataclass
@@ -57,6 +57,7 @@ class _Graph:
     def __init__(self, config: LlamaConfig, weights: Mapping[str, Weight]):
         self.config, self.weights = config, weights
         self.sinks: list[Node] = []
+        self.memory: list[np.ndarray] = []
         self._constants: dict[Any, Node] = {}
 
     def build(self) -> Any:
@@ -85,7 +86,9 @@ class _Graph:
         config = self.config
         frequencies, scale = rotary_frequencies(config)
         twice = torch.cat([frequencies, frequencies]).view(1, 1, 1, -1)
-        angles = op.multiply(op.unsqueeze(op.convert(positions, ov.Type.f32), self._ints([1, 3])), _constant(twice))
+        angles = op.multiply(
+            op.unsqueeze(op.convert(positions, ov.Type.f32), self._ints([1, 3])), self._constant(twice)
+        )
         turns = [op.cos(angles), op.sin(angles)]
         if scale != 1.0:
             turns = [op.multiply(turn, self._floats(scale)) for turn in turns]
@@ -146,7 +149,7 @@ class _Graph:
     def _norm(self, hidden: Node, name: str) -> Node:
         mean = op.reduce_mean(op.power(hidden, self._floats(2.0)), self._ints([-1]), True)
         scale = op.divide(self._floats(1.0), op.sqrt(op.add(mean, self._floats(self.config.rms_norm_eps))))
-        return op.multiply(op.multiply(hidden, scale), _constant(self._float32(name).view(1, 1, -1)))
+        return op.multiply(op.multiply(hidden, scale), self._constant(self._float32(name).view(1, 1, -1)))
 
     def _linear(self, hidden: Node, *names: str) -> Node:
         """The product with matrices of the same width, one under the other, and their biases."""
@@ -154,7 +157,7 @@ class _Graph:
         if f"{names[0]}.bias" not in self.weights:
             return product
         bias = torch.cat([self._float32(f"{name}.bias") for name in names])
-        return op.add(product, _constant(bias.view(1, 1, -1)))
+        return op.add(product, self._constant(bias.view(1, 1, -1)))
 
     def _float32(self, name: str) -> Tensor:
         weight = self.weights[name]
@@ -168,20 +171,36 @@ class _Graph:
             assert len(packed) == len(parts), names
             return self._unpacked(packed[0] if len(packed) == 1 else concatenate(packed))
         plain = [part for part in parts if isinstance(part, Tensor)]
-        constant = _constant(plain[0] if len(plain) == 1 else torch.cat(plain))
-        return constant if plain[0].dtype == torch.float32 else op.convert(constant, ov.Type.f32)
+        whole = plain[0] if len(plain) == 1 else torch.cat(plain)
+        return self._constant(whole) if whole.dtype == torch.float32 else self._half(whole)
 
     def _unpacked(self, packed: Packed) -> Node:
         out, width = packed.shape
         num_groups = packed.scales.shape[1]
         shape = [out, width] if num_groups == 1 else [out, num_groups, width // num_groups]
         column = [out, 1] if num_groups == 1 else [out, num_groups, 1]
-        codes = _constant(packed.codes, shape, ov.Type.u4 if packed.bits == 4 else ov.Type.i8)
+        codes = self._constant(packed.codes, shape, ov.Type.u4 if packed.bits == 4 else ov.Type.i8)
         values = op.convert(codes, ov.Type.f32)
         if packed.zeros is not None:
-            values = op.subtract(values, op.convert(_constant(packed.zeros, column), ov.Type.f32))
-        values = op.multiply(values, _constant(packed.scales, column))
+            values = op.subtract(values, op.convert(self._constant(packed.zeros, column), ov.Type.f32))
+        values = op.multiply(values, self._constant(packed.scales, column))
         return values if num_groups == 1 else op.reshape(values, self._ints([out, width]), False)
+
+    def _half(self, values: Tensor) -> Node:
+        """A matrix that stays in 16 bits until a product reads it.
+
+        Without the mark that OpenVINO's own transformation sets, the plugin makes float32 of it. The mark is for
+        float16.
+        """
+        holder = ov.Model([op.result(op.constant(values.float().numpy()))], [], "matrix")
+        compress_model_transformation(holder)
+        return holder.get_results()[0].input_value(0)
+
+    def _constant(self, values: Tensor, shape: list[int] | None = None, dtype: Any = None) -> Node:
+        """A constant in the memory of `values`."""
+        array = values.detach().contiguous().numpy()
+        self.memory.append(array)
+        return op.constant(ov.Tensor(array, ov.Shape(shape or list(array.shape)), dtype or _TYPES[values.dtype]))
 
     def _ints(self, values: int | list[int]) -> Node:
         return self._small(np.array(values, np.int64))
@@ -201,12 +220,3 @@ def _input(name: str, dtype: Any, rank: int) -> Node:
     parameter = op.parameter([-1, 1, -1, -1] if rank == 4 else [-1] * rank, dtype, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter
-
-
-def _constant(values: Tensor, shape: list[int] | None = None, dtype: Any = None) -> Node:
-    """A constant in memory of OpenVINO's own."""
-    tensor = ov.Tensor(dtype or _TYPES[values.dtype], ov.Shape(shape or list(values.shape)))
-    values = values.contiguous()
-    target = torch.from_numpy(tensor.data.reshape(-1).view(np.uint8))
-    target.copy_(values.view(-1).view(torch.uint8))
-    return op.constant(tensor)

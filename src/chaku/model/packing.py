@@ -1,6 +1,7 @@
 """Weights in 8 or 4 bits with a scale for every group of weights, as compiled graphs compute with them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,9 @@ from chaku.errors import ChakuError
 from chaku.model.quantization import is_quantizable
 
 GROUP = 32  # weights of a row that share a scale, as in llama.cpp's Q8_0 and Q4_1
-_CHUNK = 2**19  # weights that are packed at a time: their float32 values stay in the cache
+_PART = 2**15  # weights that are packed at a time: their float32 values stay in the cache
+_PARTS_A_JOB = 16  # of a thread
+_TINY = torch.finfo(torch.float32).tiny  # a scale for weights that are all 0
 # Parts of a group's range that the 16 levels may span. A few outlying weights are cut off where that makes the squared
 # error of the group smaller.
 _SPANS = (1.0, 0.9, 0.8)
@@ -42,27 +45,30 @@ class Packed:
 
 
 def pack_weights(
-    tensors: Iterable[tuple[str, Tensor]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
+    tensors: Iterable[tuple[str, Tensor | Packed]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
 ) -> dict[str, Tensor | Packed]:
-    """A checkpoint's tensors, each packed as it comes; without a `scheme` they become `dtype`.
+    """A checkpoint's tensors, each packed as it comes, unless it is; without a `scheme` they become `dtype`.
 
     int4 packs projections in 4 bits, and the embeddings, which suffer more, in 8. Norms and biases are float32. Raises
     ChakuError where int4 does not divide a projection's rows into groups.
     """
     weights: dict[str, Tensor | Packed] = {}
-    for name, tensor in tensors:
-        if tensor.ndim == 1:
-            weights[name] = tensor.float()
-        elif scheme is None:
-            weights[name] = tensor.to(dtype)
-        elif scheme == "int4" and is_quantizable(name):
-            if tensor.shape[1] % GROUP:
-                raise ChakuError(
-                    f"int4 needs rows of a multiple of {GROUP} weights; {name} has {tuple(tensor.shape)}: use int8"
-                )
-            weights[name] = pack_int4(tensor)
-        else:
-            weights[name] = pack_int8(tensor)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for name, tensor in tensors:
+            if isinstance(tensor, Packed):
+                weights[name] = tensor
+            elif tensor.ndim == 1:
+                weights[name] = tensor.float()
+            elif scheme is None:
+                weights[name] = tensor.to(dtype)
+            elif scheme == "int4" and is_quantizable(name):
+                if tensor.shape[1] % GROUP:
+                    raise ChakuError(
+                        f"int4 needs rows of a multiple of {GROUP} weights; {name} has {tuple(tensor.shape)}: use int8"
+                    )
+                weights[name] = pack_int4(tensor, pool)
+            else:
+                weights[name] = pack_int8(tensor, pool)
     return weights
 
 
@@ -71,49 +77,54 @@ def group_size(width: int) -> int:
     return GROUP if width % GROUP == 0 else width
 
 
-def pack_int8(weight: Tensor) -> Packed:
+def pack_int8(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
     """(out, in) weights in 8 bits, symmetric: the largest of a group becomes 127 or -127."""
     group = group_size(weight.shape[1])
     groups = weight.reshape(-1, group)
     codes = torch.empty(groups.shape, dtype=torch.int8)
     scales = torch.empty(len(groups), 1)
-    for part in _parts(len(groups), group):
+
+    def pack(part: slice) -> None:
         values = groups[part].float()
-        scale = values.abs().amax(1, keepdim=True).div_(127)
-        codes[part] = (values / scale.clamp(min=torch.finfo(torch.float32).tiny)).round_()
+        scale = torch.amax(values.abs(), 1, keepdim=True).div_(127)
+        codes[part] = (values * (1 / scale.clamp(min=_TINY))).round_()
         scales[part] = scale
+
+    _for_parts(pack, groups, pool)
     return Packed(8, codes.view(weight.shape), scales.view(len(weight), -1))
 
 
-def pack_int4(weight: Tensor) -> Packed:
+def pack_int4(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
     """(out, in) weights in 4 bits with a zero point for every group. `in` must divide into groups."""
     assert weight.shape[1] % GROUP == 0
     groups = weight.reshape(-1, GROUP)
     codes = torch.empty((len(groups), GROUP // 2), dtype=torch.uint8)
     scales, zeros = torch.empty(len(groups), 1), torch.empty((len(groups), 1), dtype=torch.uint8)
-    for part in _parts(len(groups), GROUP):
+
+    def pack(part: slice) -> None:
         values = groups[part].float()
         low, high = torch.aminmax(values, dim=1, keepdim=True)
         low, high = low.clamp(max=0), high.clamp(min=0)  # 0 must have a code
-        best = _int4(values, low, high, _SPANS[0])
-        for span in _SPANS[1:]:
-            other = _int4(values, low, high, span)
-            better = other[0] < best[0]
-            best = [torch.where(better, new, old) for new, old in zip(other, best, strict=True)]
-        _, code, scales[part], zeros[part] = best
-        whole = code.to(torch.uint8)
-        codes[part] = whole[:, ::2] | whole[:, 1::2] << 4
+        least = torch.full_like(low, torch.inf)
+        scale, zero = torch.empty_like(low), torch.empty_like(low)
+        for span in _SPANS:
+            step = ((high - low) * (span / 15)).clamp_(min=_TINY)
+            offset = (-low * span / step).round_().clamp_(0, 15)
+            error = torch.linalg.vector_norm(_codes(values, step, offset).sub_(offset).mul_(step).sub_(values), dim=1)
+            better = error[:, None] < least
+            least = torch.where(better, error[:, None], least)
+            scale, zero = torch.where(better, step, scale), torch.where(better, offset, zero)
+        code = _codes(values, scale, zero).to(torch.uint8)
+        scales[part], zeros[part] = scale, zero
+        codes[part] = code[:, ::2] | code[:, 1::2] << 4
+
+    _for_parts(pack, groups, pool)
     shape = (len(weight), -1)
     return Packed(4, codes.view(shape), scales.view(shape), zeros.view(shape))
 
 
-def _int4(values: Tensor, low: Tensor, high: Tensor, span: float) -> list[Tensor]:
-    """The squared error of each group, its codes, scale and zero, where 16 levels span a part of its range."""
-    scale = ((high - low) * (span / 15)).clamp_(min=torch.finfo(torch.float32).tiny)
-    zero = (-low * span / scale).round_().clamp_(0, 15)
-    code = (values / scale + zero).round_().clamp_(0, 15)
-    error = ((code - zero) * scale - values).square_().sum(1, keepdim=True)
-    return [error, code, scale, zero]
+def _codes(values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+    return torch.addcmul(zero, values, 1 / scale).round_().clamp_(0, 15)
 
 
 def unpack(packed: Packed) -> Tensor:
@@ -135,6 +146,15 @@ def concatenate(parts: list[Packed]) -> Packed:
     return Packed(first.bits, codes, scales, zeros)
 
 
-def _parts(num_groups: int, group: int) -> list[slice]:
-    step = max(1, _CHUNK // group)
-    return [slice(start, start + step) for start in range(0, num_groups, step)]
+def _for_parts(pack: Callable[[slice], None], groups: Tensor, pool: ThreadPoolExecutor | None) -> None:
+    """Call `pack` for all groups, in parts so small that PyTorch starts no threads of its own for them."""
+    step = max(1, _PART // groups.shape[1])
+    starts = range(0, len(groups), step)
+
+    def several(chosen: Sequence[int]) -> None:
+        for start in chosen:
+            pack(slice(start, start + step))
+
+    jobs = [starts[at : at + _PARTS_A_JOB] for at in range(0, len(starts), _PARTS_A_JOB)]
+    for _ in (pool.map if pool else map)(several, jobs):
+        pass

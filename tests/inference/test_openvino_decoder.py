@@ -1,0 +1,121 @@
+"""The compiled graph computes what the PyTorch model computes, for every family, with padding, copies and long rows."""
+
+import pytest
+import torch
+
+import tiny_models
+from chaku.checkpoint.formats import load_model
+from chaku.inference.constraints import Constraint, Vocabulary
+from chaku.inference.engine import Engine
+from chaku.inference.prompts import complete
+from chaku.inference.sampling import SamplingParams
+from chaku.inference.torch_decoder import TorchDecoder
+from chaku.model import Llama
+from chaku.model.packing import Packed, pack_weights, unpack
+
+pytest.importorskip("openvino", reason="without openvino the compiled graph is NOT tested")
+from chaku.inference import openvino_decoder
+from chaku.inference.openvino_decoder import OpenVinoDecoder
+
+
+def compiled(model, scheme=None, dtype=torch.float32):
+    weights = pack_weights(((name, weight.detach()) for name, weight in model.named_parameters()), scheme, dtype)
+    exact = scheme is None and dtype == torch.float32
+    return OpenVinoDecoder(model.config, weights, scheme or str(dtype), lambda: "hash", exact=exact)
+
+
+def random_ids(config, *lengths):
+    generator = torch.Generator().manual_seed(sum(lengths))
+    return [torch.randint(0, config.vocab_size, (length,), generator=generator).tolist() for length in lengths]
+
+
+def logits_of(decoder, prompts, steps):
+    """Those after the prompts and after each step; a step first selects rows, then appends the likeliest tokens."""
+    logits, rows = decoder.prefill(prompts, num_new=len(steps))
+    found = [logits]
+    for selected in steps:
+        if selected is not None:
+            rows.select(selected)
+            logits = logits[selected]
+        logits = rows.decode(logits.argmax(dim=-1).tolist())
+        found.append(logits)
+    return found
+
+
+@pytest.mark.parametrize("name", tiny_models.FAMILIES)
+def test_every_family(name, tmp_path):
+    """Prompts of several lengths, rows that are dropped and copied, and a row beyond the sliding window."""
+    tiny_models.make(name, tmp_path)
+    model = load_model(tmp_path).eval()
+    steps = [None, None, [0, 1, 1, 3, 2, 0], [5, 0], None, [1, 1, 1]]
+    prompts = random_ids(model.config, 5, 30, 1, 17)
+    reference, decoder = TorchDecoder(model), compiled(model)
+    found, expected = logits_of(decoder, prompts, steps), logits_of(reference, prompts, steps)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    ids = torch.tensor(random_ids(model.config, 50, 50, 50))
+    torch.testing.assert_close(decoder.score(ids), reference.score(ids), atol=1e-4, rtol=0)
+
+
+def test_long_prompts_are_read_in_parts(engine, monkeypatch):
+    decoder = compiled(engine.model)
+    prompts = random_ids(engine.model.config, 40, 7)
+    ids = torch.tensor(random_ids(engine.model.config, 40, 40))
+    (at_once, _), scored = decoder.prefill(prompts, 1), decoder.score(ids)
+    monkeypatch.setattr(openvino_decoder, "PREFILL_TOKENS", 24)
+    (in_parts, _), scored_in_parts = decoder.prefill(prompts, 1), decoder.score(ids)
+    torch.testing.assert_close(in_parts, at_once, atol=1e-4, rtol=0)
+    torch.testing.assert_close(scored_in_parts, scored, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("scheme", "error"), [("int8", 0.05), ("int4", 0.05)])
+@pytest.mark.parametrize("name", ["granite-code", "qwen2", "smollm2"])
+def test_packed_weights_are_what_is_computed_with(name, scheme, error, tmp_path):
+    """Against PyTorch with the same weights unpacked; what remains is the rounding of activations to 8 bits."""
+    tiny_models.make(name, tmp_path)
+    model = load_model(tmp_path).eval()
+    if scheme == "int4" and name == "smollm2":
+        pytest.skip("its rows of 48 do not divide into groups of 32")
+    named = [(key, weight.detach()) for key, weight in model.named_parameters()]
+    weights = pack_weights(named, scheme, torch.float32)
+    same = Llama(model.config).eval()
+    same.load_state_dict(
+        {key: unpack(weight) if isinstance(weight, Packed) else weight for key, weight in weights.items()}, strict=False
+    )
+    decoder, prompts = compiled(model, scheme), random_ids(model.config, 9, 20)
+    for ours, theirs in zip(
+        logits_of(decoder, prompts, [None, [1, 0]]), logits_of(TorchDecoder(same), prompts, [None, [1, 0]]), strict=True
+    ):
+        assert (ours - theirs).abs().max() < error * theirs.std()
+    assert decoder.weights_bytes() < compiled(model).weights_bytes() / 2
+
+
+def test_weights_of_16_bits_stay_so(engine):
+    decoder, prompts = compiled(engine.model, dtype=torch.bfloat16), random_ids(engine.model.config, 9, 20)
+    rounded = Llama(engine.model.config).eval()
+    rounded.load_state_dict({key: weight.bfloat16().float() for key, weight in engine.model.state_dict().items()})
+    for ours, theirs in zip(
+        logits_of(decoder, prompts, [None]), logits_of(TorchDecoder(rounded), prompts, [None]), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
+
+
+def test_the_engine_writes_the_same_with_both(engine):
+    """Batches, samples, healing, a grammar, streams and scores go through the same code."""
+    fast, tokenizer = Engine(compiled(engine.model), engine.tokenizer, batch_size=3), engine.tokenizer
+    prompts = [complete(tokenizer, text) for text in ("def", "for x in range(10):\n", "", "x", "print(x)")]
+    for params in (
+        SamplingParams(max_tokens=12),
+        SamplingParams(max_tokens=12, temperature=0.8, top_p=0.9, seed=5, num_samples=3),
+        SamplingParams(max_tokens=12, healing=True, stop=("x",)),
+    ):
+        assert fast.generate(prompts, params) == engine.generate(prompts, params)
+    assert "".join(fast.stream(prompts[0])) == "".join(engine.stream(prompts[0]))
+    pytest.importorskip("llguidance")
+    constraint = Constraint(Vocabulary(tokenizer), 'start: "def " /[a-z]{3,9}/ "\\n"')
+    params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=2)
+    assert fast.generate(prompts, params, constraint=constraint) == engine.generate(
+        prompts, params, constraint=constraint
+    )
+    for ours, theirs in zip(fast.score(prompts), engine.score(prompts), strict=True):
+        assert abs(ours - theirs).max(initial=0) < 1e-4
