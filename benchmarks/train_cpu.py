@@ -157,6 +157,7 @@ def compare(
             losses[side].append(sides[side]())
             seconds[side].append(time.perf_counter() - started)
             processor[side].append(time.process_time() - used)
+        say(f"{setting}, {precision}, step {turn + 1}: {seconds[0][-1]:.2f} s, the other side {seconds[1][-1]:.2f} s")
         # Rounding grows with every step.
         if not math.isclose(losses[0][-1], losses[1][-1], rel_tol=LOSS_TOLERANCE[precision] * (10 if turn else 1)):
             raise ChakuError(
