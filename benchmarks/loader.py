@@ -9,7 +9,6 @@ cuts, and every sequence of the first is compared with the second's.
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
@@ -26,6 +25,7 @@ from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source, machine_sources
 from chaku.errors import ChakuError
 from chaku.files import write_json
+from chaku.machine import processor_name
 from chaku.tokens.infilling import Infilled, Infiller, InfillingConfig, infill_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
 from chaku.tokens.store import encode_corpus
@@ -132,7 +132,7 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         "vocab_size": tokenizer.vocab_size,
         "documents": len(documents.indices),
         "mean_tokens_a_document": float(store.lengths[documents.indices].mean()),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
     }
 
 

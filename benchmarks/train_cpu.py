@@ -31,6 +31,7 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
+from chaku.machine import processor_name
 from chaku.model import PRESETS, Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import choose_precision
@@ -236,15 +237,6 @@ def record(options: argparse.Namespace, results: list[dict[str, Any]]) -> dict[s
         },
         "results": results,
     }
-
-
-def processor_name() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

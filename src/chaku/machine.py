@@ -1,6 +1,7 @@
 """What this machine has: cores, memory, disk; and what does not run on its system."""
 
 import os
+import platform
 import re
 import shutil
 import sys
@@ -15,6 +16,15 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    try:
+        named = re.search(r"^model name\s*:\s*(.*)", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return platform.machine()
+    return named[1] if named else platform.machine()
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

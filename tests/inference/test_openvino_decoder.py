@@ -68,9 +68,9 @@ def test_long_prompts_are_read_in_parts(engine, monkeypatch):
     torch.testing.assert_close(scored_in_parts, scored, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(("scheme", "error"), [("int8", 0.05), ("int4", 0.05)])
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
 @pytest.mark.parametrize("name", ["granite-code", "qwen2", "smollm2"])
-def test_packed_weights_are_what_is_computed_with(name, scheme, error, tmp_path):
+def test_packed_weights_are_what_is_computed_with(name, scheme, tmp_path):
     """Against PyTorch with the same weights unpacked; what remains is the rounding of activations to 8 bits."""
     tiny_models.make(name, tmp_path)
     model = load_model(tmp_path).eval()
@@ -86,7 +86,7 @@ def test_packed_weights_are_what_is_computed_with(name, scheme, error, tmp_path)
     for ours, theirs in zip(
         logits_of(decoder, prompts, [None, [1, 0]]), logits_of(TorchDecoder(same), prompts, [None, [1, 0]]), strict=True
     ):
-        assert (ours - theirs).abs().max() < error * theirs.std()
+        assert (ours - theirs).square().mean().sqrt() < 0.04 * theirs.std()
     assert decoder.weights_bytes() < compiled(model).weights_bytes() / 2
 
 
@@ -110,7 +110,8 @@ def test_the_engine_writes_the_same_with_both(engine):
         SamplingParams(max_tokens=12, healing=True, stop=("x",)),
     ):
         assert fast.generate(prompts, params) == engine.generate(prompts, params)
-    assert "".join(fast.stream(prompts[0])) == "".join(engine.stream(prompts[0]))
+    params = SamplingParams(max_tokens=12)
+    assert "".join(fast.stream(prompts[0], params)) == "".join(engine.stream(prompts[0], params))
     pytest.importorskip("llguidance")
     constraint = Constraint(Vocabulary(tokenizer), 'start: "def " /[a-z]{3,9}/ "\\n"')
     params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=2)

@@ -61,10 +61,13 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
+    tried = []
+    monkeypatch.setattr("chaku.pipeline.run.write_commands", lambda run, fingerprints, learnt: tried.append(learnt))
     assert main(["run", str(recipe), "--out", str(run)]) == 0
+    assert tried == [["sql"]]
     for stage in ("base", "sql"):
         shop = read_json(run / "evals" / stage / "shop.json")
         assert shop["results"]["counts"]["scored"] == 6

@@ -1,5 +1,6 @@
 """The commands that a run tries for its reader: only those whose answers are right are kept."""
 
+import json
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from chaku.files import write_json
+from chaku.files import write_json, write_text
 from chaku.pipeline import try_it
 from chaku.pipeline.steps import Run
 from shop_database import make_shop
 
-RIGHT = {"question": "How many customers are there?", "gold": "SELECT count(*) FROM customers", "right": True}
+QUESTION, GOLD = "How many customers are there?", "SELECT count(*) FROM customers"
+RIGHT = {"index": 0, "ex": True, "test_suite": True}
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A finished run, with a writer that counts customers whatever it is asked."""
     monkeypatch.setattr(try_it, "stage_engine", lambda run, name: SimpleNamespace())
-    monkeypatch.setattr(try_it, "shop_stages", lambda recipe: ["sql"])
     monkeypatch.setattr("chaku.sql.writers.EngineWriter", CountsCustomers)
     monkeypatch.setattr(try_it, "checkpoint", lambda run, name: f"models/{name}")
     (tmp_path / "shop" / "shop").mkdir(parents=True)
@@ -42,47 +43,49 @@ class CountsCustomers:
         return ["SELECT count(*) FROM customers"] * num_samples
 
 
-def results(run: Run, *samples: dict[str, Any]) -> None:
-    write_json(run.directory / "evals" / "sql" / "shop.json", {"results": {"samples": list(samples)}})
+def results(run: Run, row: dict[str, Any] = RIGHT, gold: str = GOLD) -> None:
+    example = {"question": QUESTION, "query": gold, "db_id": "shop"}
+    write_text(run.directory / "shop" / "dev.jsonl", json.dumps(example) + "\n")
+    write_json(run.directory / "evals" / "sql" / "shop.json", {"results": {"rows": [row]}})
 
 
 def test_a_question_that_is_answered_rightly_becomes_a_command(run: Run) -> None:
-    results(run, RIGHT | {"on_variants": True})
-    [command] = try_it.write_commands(run, {"sql": "1"})
+    results(run)
+    [command] = try_it.write_commands(run, {"sql": "1"}, ["sql"])
     program, *words = shlex.split(command.command)
     database = str(run.directory / "shop" / "shop" / "shop.sqlite")
     assert program.endswith("chaku")
-    assert words == ["sql", "ask", "--model", "models/sql", "--db", database, "How many customers are there?"]
+    assert words == ["sql", "ask", "--model", "models/sql", "--db", database, QUESTION]
     assert try_it.read_commands(run.directory) == [command]
 
 
 @pytest.mark.parametrize(
-    "sample",
+    ("row", "gold"),
     [
-        RIGHT | {"on_variants": True, "gold": "SELECT count(*) + 1 FROM customers"},  # asked again, the answer is wrong
-        RIGHT | {"on_variants": False},  # right by luck
-        RIGHT | {"on_variants": True, "right": False},
+        (RIGHT, "SELECT count(*) + 1 FROM customers"),  # asked again, the answer is wrong
+        (RIGHT | {"test_suite": False}, GOLD),  # right by luck
+        (RIGHT | {"ex": False}, GOLD),
     ],
 )
-def test_a_question_that_is_not_answered_rightly_is_not_shown(run: Run, sample: dict[str, Any]) -> None:
-    results(run, sample)
-    assert try_it.write_commands(run, {"sql": "1"}) == []
+def test_a_question_that_is_not_answered_rightly_is_not_shown(run: Run, row: dict[str, Any], gold: str) -> None:
+    results(run, row, gold)
+    assert try_it.write_commands(run, {"sql": "1"}, ["sql"]) == []
 
 
 def test_what_was_tried_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    results(run, RIGHT | {"on_variants": True})
-    first = try_it.write_commands(run, {"sql": "1"})
+    results(run)
+    first = try_it.write_commands(run, {"sql": "1"}, ["sql"])
     monkeypatch.setattr("chaku.sql.writers.EngineWriter", None)  # nobody can write any more
-    assert try_it.write_commands(run, {"sql": "1"}) == first
+    assert try_it.write_commands(run, {"sql": "1"}, ["sql"]) == first
     with pytest.raises(TypeError):
-        try_it.write_commands(run, {"sql": "another model"})
+        try_it.write_commands(run, {"sql": "another model"}, ["sql"])
 
 
 def test_a_run_without_a_right_answer_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    results(run, RIGHT | {"on_variants": True, "gold": "SELECT count(*) + 1 FROM customers"})
-    assert try_it.write_commands(run, {"sql": "1"}) == []
+    results(run, RIGHT, "SELECT count(*) + 1 FROM customers")
+    assert try_it.write_commands(run, {"sql": "1"}, ["sql"]) == []
     monkeypatch.setattr(try_it, "stage_engine", lambda run, name: pytest.fail("loaded again"))
-    assert try_it.write_commands(run, {"sql": "1"}) == []
+    assert try_it.write_commands(run, {"sql": "1"}, ["sql"]) == []
 
 
 def test_a_completion_is_shown_where_it_is_right(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +97,5 @@ def test_a_completion_is_shown_where_it_is_right(run: Run, monkeypatch: pytest.M
         tokenizer=None, generate=lambda prompts, params: [[SimpleNamespace(text=said.get(prompts[0], ""))]]
     )
     monkeypatch.setattr(try_it, "stage_engine", lambda run, name: engine)
-    [command] = try_it.write_commands(run, {"model": "1"})
+    [command] = try_it.write_commands(run, {"model": "1"}, [])
     assert shlex.split(command.command)[1:4] == ["complete", "models/model", "def add(a, b):\n    return"]

@@ -13,8 +13,7 @@ from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset, collate
 from chaku.training.config import TrainingConfig
-from chaku.training.step import training_step_loss
-from chaku.training.trainer import accumulate
+from chaku.training.step import accumulate, training_step_loss
 
 CPU = torch.device("cpu")
 CONFIG = TrainingConfig(micro_batch_tokens=64)

@@ -6,15 +6,19 @@ from typing import Any
 from chaku.console import say, short
 from chaku.files import read_json, write_json
 from chaku.model import LlamaConfig
-from chaku.pipeline.chat_sets import epoch_tokens
+from chaku.pipeline.chat_sets import all_chat_names, chat_names, epoch_tokens
+from chaku.pipeline.stage import make_dataset, stage_seed
 from chaku.pipeline.steps import Run
-from chaku.recipe import Stage, stage_shape
-from chaku.training.speed import measure_training_speed
+from chaku.recipe import Recipe, Stage, stage_shape
+from chaku.tokens.loader import load_batches
+from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.speed import measure_training_speed, random_batches
+from chaku.training.trainer import batch_rows
 
 SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
 
 
-def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
+def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str, int]:
     """Each stage's tokens: as the recipe says, or its share of the time budget at the speed measured here, once."""
     recipe = run.recipe
     budgets = {
@@ -34,7 +38,7 @@ def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
             "shape": dataclasses.asdict(base),
         }
         if not record.exists() or read_json(record)["wanted"] != wanted:
-            write_json(record, {"wanted": wanted, **_measure_budget(run, base, shared, recipe.budget.minutes)})
+            write_json(record, {"wanted": wanted, **_measure_budget(run, base, tokenizer, shared)})
         measured = read_json(record)
         for name, speed in measured["speeds"].items():
             stage_tokens = measured["tokens_by_stage"][name]
@@ -45,14 +49,23 @@ def token_budgets(run: Run, base: LlamaConfig) -> dict[str, int]:
     return {name: budgets[name] for name in recipe.stages}
 
 
-def _measure_budget(run: Run, base: LlamaConfig, shared: dict[str, Stage], minutes: float) -> dict[str, Any]:
+def _measure_budget(run: Run, base: LlamaConfig, tokenizer: Tokenizer, shared: dict[str, Stage]) -> dict[str, Any]:
+    assert run.recipe.budget is not None
+    minutes = run.recipe.budget.minutes
     speeds: dict[str, float] = {}
-    by_form: dict[tuple[int, int], float] = {}
+    by_form: dict[Any, float] = {}
     for name, stage in shared.items():
-        form = (stage.sequence_length, stage.training.micro_batch_tokens)
+        conversations = _ready_conversations(run.recipe, stage)
+        sizes = (stage.sequence_length, stage.training.batch_tokens, stage.training.micro_batch_tokens)
+        form = (*sizes, stage.lora, *conversations)
         if form not in by_form:
-            shape = stage_shape(run.recipe, name, base)
-            by_form[form] = measure_training_speed(shape, stage.training, stage.sequence_length, run.device)
+            shape, rows = stage_shape(run.recipe, name, base), batch_rows(stage.training, stage.sequence_length)
+            if conversations:  # their loss is on a part of the tokens: how large a part, only they tell
+                dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, stage_seed(run.recipe, name))
+                batches = load_batches(dataset, start=0, batch_size=rows)
+            else:
+                batches = random_batches(shape.vocab_size, rows, stage.sequence_length)
+            by_form[form] = measure_training_speed(shape, stage.training, batches, run.device, stage.lora)
         speeds[name] = by_form[form]
     total = sum(stage.training.share or 0 for stage in shared.values())
     tokens = {
@@ -66,3 +79,10 @@ def _measure_budget(run: Run, base: LlamaConfig, shared: dict[str, Stage], minut
         "tokens_per_second": sum(speeds.values()) / len(speeds),
         "tokens": sum(tokens.values()),
     }
+
+
+def _ready_conversations(recipe: Recipe, stage: Stage) -> list[str]:
+    """The stage's sets of conversations, if it has nothing else and none of them is still to be made by the run."""
+    names = chat_names(recipe, stage)
+    ready = stage.dpo is None and len(names) == len(stage.mixture) and {*names} <= {*all_chat_names(recipe)}
+    return names if ready else []

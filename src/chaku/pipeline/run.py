@@ -66,9 +66,10 @@ def run_recipe(
             run.step("shop", shop_inputs, lambda path: make_shop(shop, tokenizer, path, recipe.seed))
         fingerprints = _train_stages(run, recipe, tokenizer, tokens["fingerprint"])
         evaluate(run, fingerprints)
-        ask_about_shop(run, shop_stages(recipe), fingerprints)
+        learnt = shop_stages(recipe)
+        ask_about_shop(run, learnt, fingerprints)
         write_samples(run, tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
-        write_commands(run, fingerprints)
+        write_commands(run, fingerprints, learnt)
         return write_report(directory)
 
 
@@ -79,7 +80,7 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
     """
     conversations = {name: _encode_set(run, name, tokenizer) for name in all_chat_names(recipe)}
     base = base_shape(recipe, tokenizer)
-    budgets = token_budgets(run, base)
+    budgets = token_budgets(run, base, tokenizer)
     fingerprints = {BASE_MODEL: base_fingerprint(recipe)} if recipe.model.path else {}
     for name in stage_order(recipe):
         stage = recipe.stages[name]

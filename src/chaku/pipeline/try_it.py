@@ -3,8 +3,9 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from chaku.console import say
@@ -15,7 +16,8 @@ from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.measures import checkpoint, stage_engine
 from chaku.pipeline.steps import Run
-from chaku.recipe import BASE_MODEL, shop_stages
+from chaku.recipe import BASE_MODEL
+from chaku.sql.datasets import Example, read_examples
 
 FILE = "commands.json"
 NUM_QUESTIONS = 2  # to the shop's database
@@ -36,11 +38,14 @@ class Command:
     about: str
 
 
-def write_commands(run: Run, fingerprints: dict[str, str]) -> list[Command]:
-    """Find commands whose answers are right, write them into the run's commands.json, and return them."""
+def write_commands(run: Run, fingerprints: dict[str, str], learnt: Sequence[str]) -> list[Command]:
+    """Find commands whose answers are right, write them into the run's commands.json, and return them.
+
+    `learnt`: the stages that learnt about the shop.
+    """
     path, inputs = run.directory / FILE, sha256_json(fingerprints)
     if not path.exists() or read_json(path)["inputs"] != inputs:
-        found = [asdict(command) for command in (*_completions(run), *_questions(run))]
+        found = [asdict(command) for command in (*_completions(run), *_questions(run, learnt))]
         write_json(path, {"inputs": inputs, "commands": found})
     return read_commands(run.directory)
 
@@ -72,29 +77,28 @@ def _completions(run: Run) -> Iterator[Command]:
             return
 
 
-def _questions(run: Run) -> Iterator[Command]:
+def _questions(run: Run, learnt: Sequence[str]) -> Iterator[Command]:
     """Questions to the shop's database that the last stage answers as the right query does."""
-    if not (learnt := shop_stages(run.recipe)):
+    if not learnt:
         return
-    name = learnt[-1]
-    results = read_json(run.directory / "evals" / name / "shop.json")["results"]
-    right = [sample for sample in results["samples"] if sample["right"] and sample["on_variants"] is not False]
+    name, shop = learnt[-1], run.directory / "shop"
+    rows = read_json(run.directory / "evals" / name / "shop.json")["results"]["rows"]
+    examples = read_examples(shop / "dev.jsonl")
+    right = [examples[row["index"]] for row in rows if row["ex"] and row["test_suite"] is not False]  # not by luck
     if not right:
         return
-    database = run.directory / "shop" / "shop" / "shop.sqlite"
+    database = shop / "shop" / "shop.sqlite"
     try:
-        found = list(_answered_rightly(stage_engine(run, name), run, name, database, right))
+        found = list(islice(_answered_rightly(stage_engine(run, name), run, name, database, right), NUM_QUESTIONS))
     except ChakuError as error:  # the run is whole without these commands
         say(f"no questions to try: {error}")
         return
-    for question in found[:NUM_QUESTIONS]:
+    for question in found:
         words = [_program(), "sql", "ask", "--model", checkpoint(run, name), "--db", str(database), question]
         yield Command(shlex.join(words), "The fine-tuned model answers a question that it never saw; rightly, here")
 
 
-def _answered_rightly(
-    engine: Engine, run: Run, name: str, database: Path, samples: list[dict[str, str]]
-) -> Iterator[str]:
+def _answered_rightly(engine: Engine, run: Run, name: str, database: Path, examples: list[Example]) -> Iterator[str]:
     from chaku.sql.ask import Asker
     from chaku.sql.database import Database
     from chaku.sql.example_prompts import trained_prompt
@@ -104,9 +108,9 @@ def _answered_rightly(
     trained = trained_prompt(run.directory / "stages" / name)
     with Database(str(database)) as opened:
         asker = Asker(opened, writer_as_learnt(engine, trained))
-        for sample in samples:
-            answer, gold = asker.ask(sample["question"]), sample["gold"]
+        for example in examples:
+            answer = asker.ask(example.question)
             if not answer.refusal and same_result(
-                asker.run(gold).rows, answer.result.rows, ordered=order_matters(gold)
+                asker.run(example.query).rows, answer.result.rows, ordered=order_matters(example.query)
             ):
-                yield sample["question"]
+                yield example.question

@@ -2,13 +2,16 @@
 
 import statistics
 import time
+from collections.abc import Iterator
 from functools import cache
 
 import torch
 
 from chaku.model import Llama, LlamaConfig
+from chaku.model.lora import LoraConfig, add_lora
+from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
-from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
 
 
 @cache
@@ -35,24 +38,37 @@ def choose_precision(precision: str, device: torch.device) -> str:
 
 
 def measure_training_speed(
-    shape: LlamaConfig, config: TrainingConfig, sequence_length: int, device: torch.device, seconds: float = 3.0
+    shape: LlamaConfig,
+    config: TrainingConfig,
+    batches: Iterator[Batch],
+    device: torch.device,
+    lora: LoraConfig | None = None,
+    seconds: float = 3.0,
 ) -> float:
-    """Tokens per second of training on random tokens: the median step of about `seconds`, after one to warm up."""
+    """Tokens per second, those without a loss too, of training on these batches: the median step of about `seconds`,
+    after one to warm up. `lora`: only its adapter is trained."""
     model = Llama(shape).to(device)
+    if lora is not None:
+        add_lora(model, lora, torch.Generator(device))
     optimizer = make_optimizer(model, config)
     precision = choose_precision(config.precision, device)
-    rows = max(1, min(config.micro_batch_tokens, config.batch_tokens) // sequence_length)
-    tokens = torch.randint(shape.vocab_size, (rows, sequence_length + 1), device=device)
     times: list[float] = []
     while len(times) < 2 or sum(times) < seconds:
+        batch = next(batches)
         started = time.perf_counter()
         with autocast(device, precision):
-            loss = training_step_loss(model, tokens)
-        loss.backward()
+            accumulate(training_step_loss, model, batch, config, device)
         optimizer_step(model, optimizer, 1e-5, 1.0)
         _synchronize(device)
         times.append(time.perf_counter() - started)
-    return rows * sequence_length / statistics.median(times[1:])
+    return batch.tokens[:, 1:].numel() / statistics.median(times[1:])
+
+
+def random_batches(vocab_size: int, rows: int, sequence_length: int) -> Iterator[Batch]:
+    """Endless batches of random tokens, the loss on all of them."""
+    while True:
+        tokens = torch.randint(vocab_size, (rows, sequence_length + 1))
+        yield Batch(tokens, torch.zeros_like(tokens), 0, 0)
 
 
 def _synchronize(device: torch.device) -> None:

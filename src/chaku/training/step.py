@@ -1,13 +1,16 @@
 """One optimizer step: loss, gradients, AdamW."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
+from chaku.errors import ChakuError
 from chaku.model import Llama
 from chaku.model.fused import can_fuse, fused_states
 from chaku.model.layout import shared_beginnings, whole_rows
+from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 
 # Scores (tokens x vocabulary) that exist at one time: 8 MB in float32 stay in the cache. But a product of fewer rows
@@ -50,6 +53,28 @@ def training_step_loss(
     else:
         hidden = model.forward_hidden(inputs).flatten(0, 1)  # (batch * seq, hidden)
     return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels.flatten(), valid)
+
+
+def accumulate(
+    forward: Callable[..., Tensor], model: Llama, batch: Batch, config: TrainingConfig, device: torch.device
+) -> float:
+    """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats."""
+    valid = batch.document_ids[:, 1:] >= 0
+    if batch.trained is not None:
+        valid &= batch.trained[:, 1:]
+    num_valid = int(valid.sum())
+    if num_valid == 0:
+        raise ChakuError(f"the batch that begins with sample {batch.first_sample} has no token with a loss")
+    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
+    total = 0.0
+    for part in batch.split(rows):
+        chat = {} if part.trained is None else {"trained": part.trained.to(device)}
+        loss = forward(
+            model, part.tokens.to(device), part.document_ids.to(device), num_valid, config.document_masking, **chat
+        )
+        loss.backward()
+        total += float(loss.detach())
+    return total
 
 
 def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Tensor) -> tuple[Tensor, Tensor]:

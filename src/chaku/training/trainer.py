@@ -14,7 +14,7 @@ from torch import Tensor
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.model import Llama
-from chaku.tokens.loader import Batch, PackedDataset, load_batches
+from chaku.tokens.loader import PackedDataset, load_batches
 from chaku.training.allocator import kept_memory
 from chaku.training.config import TrainingConfig
 from chaku.training.dpo import DpoConfig, accumulate_pairs
@@ -22,7 +22,7 @@ from chaku.training.metrics import MetricsLog
 from chaku.training.schedule import learning_rate
 from chaku.training.speed import choose_precision, peak_flops
 from chaku.training.state import Progress, load_state, save_state
-from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
 
 
 class Interrupted(Exception):
@@ -140,28 +140,6 @@ def train(
                 raise Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
     say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
     return Progress(steps, seconds, precision)
-
-
-def accumulate(
-    forward: Callable[..., Tensor], model: Llama, batch: Batch, config: TrainingConfig, device: torch.device
-) -> float:
-    """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats."""
-    valid = batch.document_ids[:, 1:] >= 0
-    if batch.trained is not None:
-        valid &= batch.trained[:, 1:]
-    num_valid = int(valid.sum())
-    if num_valid == 0:
-        raise ChakuError(f"the batch that begins with sample {batch.first_sample} has no token with a loss")
-    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
-    total = 0.0
-    for part in batch.split(rows):
-        chat = {} if part.trained is None else {"trained": part.trained.to(device)}
-        loss = forward(
-            model, part.tokens.to(device), part.document_ids.to(device), num_valid, config.document_masking, **chat
-        )
-        loss.backward()
-        total += float(loss.detach())
-    return total
 
 
 @torch.no_grad()
