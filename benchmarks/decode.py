@@ -211,8 +211,9 @@ def llama_cpp(path: Path, options: argparse.Namespace) -> Iterator[tuple[float, 
     def one(prompt: list[int], new_tokens: int) -> None:
         asked = {"prompt": prompt, "n_predict": new_tokens, "temperature": 0, "ignore_eos": True, "cache_prompt": False}
         answer = server.handle_completions(asked)
-        if answer["tokens_predicted"] != new_tokens or answer["tokens_evaluated"] != len(prompt):
-            raise SystemExit(f"llama.cpp wrote {answer['tokens_predicted']} of {new_tokens} tokens")
+        used = answer["usage"]
+        if (used["prompt_tokens"], used["completion_tokens"]) != (len(prompt), new_tokens):
+            raise SystemExit(f"llama.cpp read and wrote {used}, not {len(prompt)} and {new_tokens} tokens")
 
     with concurrent.futures.ThreadPoolExecutor(slots) as pool:
 

@@ -1,12 +1,13 @@
 """A GGUF file that is damaged, cut off or none at all: one clear line, at once, whatever is wrong."""
 
+import os
 import random
 import struct
 from contextlib import suppress
 
 import pytest
 
-from chaku import ChakuError
+from chaku import ChakuError, gguf_file
 from chaku.checkpoint.formats import load_model
 from chaku.gguf_file import gguf_files, is_gguf, read_gguf_file
 from chaku.tokens.tokenizer import Tokenizer
@@ -37,6 +38,17 @@ def test_a_whole_file(content, tmp_path):
         file.need("general.nothing", str)
     with pytest.raises(ChakuError, match=r"general.name is 'tiny', which is not the type"):
         file.get("general.name", int)
+
+
+def test_a_file_is_parsed_once_until_it_changes(content, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(content)
+    first = read_gguf_file(path)
+    assert read_gguf_file(path) is first
+    changed = content.replace(b"tiny", b"huge", 1)
+    path.write_bytes(changed)
+    os.utime(path, ns=(1, 1))
+    assert read_gguf_file(path).metadata["general.name"] == "huge"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +104,7 @@ def test_a_file_that_is_damaged_anywhere(content, tmp_path):
         for _ in range(draw.randint(1, 3)):
             damaged[draw.randrange(header)] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
         path.write_bytes(damaged)
+        gguf_file._read_parts.cache_clear()  # the file's time may be the same
         for load in (load_model, Tokenizer.load):
             with suppress(ChakuError):
                 load(path)

@@ -8,8 +8,10 @@ import mmap
 import re
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from chaku.errors import ChakuError
@@ -98,6 +100,16 @@ def read_gguf_file(path: Path) -> GgufFile:
     order, and for a part that is missing.
     """
     paths = gguf_files(path)
+    stamps = [(file.st_mtime_ns, file.st_size, file.st_ino) for file in (part.stat() for part in paths)]
+    with _READING:  # weights and tokenizer are loaded side by side
+        return _read_parts(path, tuple(paths), tuple(stamps))
+
+
+_READING = Lock()
+
+
+@lru_cache(maxsize=1)  # one model's loading asks several times, and a large vocabulary takes half a second
+def _read_parts(path: Path, paths: tuple[Path, ...], stamps: tuple[tuple[int, int, int], ...]) -> GgufFile:
     parts = [_Header(part) for part in paths]
     metadata, count = parts[0].metadata, parts[0].metadata.get("split.count", 1)
     if count != len(paths) and count not in (0, 1):
@@ -110,7 +122,7 @@ def read_gguf_file(path: Path) -> GgufFile:
     tensors = [tensor for part in parts for tensor in part.tensors]
     if len({tensor.name for tensor in tensors}) < len(tensors):
         raise ChakuError(f"{path} has a tensor twice; it is damaged: get it anew")
-    return GgufFile(paths[0], paths, metadata, tensors)
+    return GgufFile(paths[0], list(paths), metadata, tensors)
 
 
 class _Header:

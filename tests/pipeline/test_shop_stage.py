@@ -1,5 +1,6 @@
 """A recipe with a shop: made once, learnt from, asked about before and after, shown in the report."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import torch
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
+from chaku.model.lora import LoraConfig
 from chaku.pipeline import measures
 from chaku.pipeline.steps import Run
 from chaku.recipe import load_recipe
 from chaku.sql.example_prompts import trained_prompt
+from chaku.tokens.loader import Batch
 from family import write_files
 
 RECIPE = """
@@ -97,6 +100,9 @@ FINE_TUNE = """
 name = "fine-tunes"
 num_threads = 1
 
+[budget]
+minutes = 1.0
+
 [model]
 path = "MODEL"
 
@@ -112,7 +118,7 @@ shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
 mixture = { shop = 1.0 }
 sequence_length = 512
 lora = { rank = 4, alpha = 8 }
-training = { tokens = 1024, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
+training = { share = 1.0, batch_tokens = 512, learning_rate = 1e-3, precision = "float32" }
 
 [evals]
 stages = ["model"]
@@ -122,13 +128,22 @@ max_tokens = 4
 
 
 def test_the_model_that_a_run_begins_with_is_measured_too(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    timed = []
+
+    def speed(shape: object, config: object, batches: Iterator[Batch], device: object, lora: LoraConfig) -> float:
+        timed.append((lora.rank, next(batches).trained is not None))
+        return 20.0
+
+    monkeypatch.setattr("chaku.pipeline.budget.measure_training_speed", speed)
     assert main(["run", str(recipe), "--out", str(tmp_path / "made")]) == 0
     fine_tune = tmp_path / "fine-tune.toml"
     fine_tune.write_text(FINE_TUNE.replace("MODEL", str(tmp_path / "made" / "stages" / "base")))
     run = tmp_path / "run"
     assert main(["run", str(fine_tune), "--out", str(run)]) == 0
+    assert timed == [(4, True)]  # as the stage is trained: its adapter, on its own conversations
+    assert read_json(run / "stages" / "sql" / "stage.json")["tokens"] == 1024
     before, after = (read_json(run / "evals" / stage / "shop.json") for stage in ("model", "sql"))
     assert before["manifest"]["model_sha256"] != after["manifest"]["model_sha256"]
     assert [row["stage"] for row in read_json(run / "samples.json")] == ["model", "model", "model"]

@@ -35,7 +35,7 @@ TESTS = {
         "        exit 1;\n        }\n}\n\ntesthumaneval();\n",
     ),
 }
-PRELUDES = {"cpp": "#include <assert.h>\n#include <bits/stdc++.h>\nstd::vector<long> f(long x) {\n"}
+PRELUDES = {"cpp": "#include <assert.h>\n#include <vector>\nstd::vector<long> f(long x) {\n"}
 HONEST = {
     "python": "def f(x):\n    return 2 * x\n",
     "cpp": PRELUDES["cpp"] + "    return {2 * x};\n}\n",

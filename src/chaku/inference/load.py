@@ -22,6 +22,9 @@ from chaku.model.quantization import Scheme
 from chaku.tokens.tokenizer import Tokenizer
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+SMALL = (
+    2**25
+)  # parameters: a model of so few gains nothing from a compiled graph, and reads long rows five times slower
 
 
 def load_engine(
@@ -35,9 +38,10 @@ def load_engine(
     """The engine of a checkpoint: a path, a name of the catalogue, or a Hub id.
 
     What is not given is chosen: a GPU if there is one; OpenVINO on a processor that it is fast on, where it is
-    installed; weights as they are stored. Weights that a GGUF file has quantised are packed in 8 bits for OpenVINO; for
-    PyTorch they become float32, or bfloat16 where the processor computes it. Raises ChakuError for a checkpoint that is
-    none, or not whole, or larger than the memory, and for what does not go together.
+    installed, for all but the smallest models; weights as they are stored. Weights that a GGUF file has quantised are
+    packed in 8 bits for OpenVINO; for PyTorch they become float32, or bfloat16 where the processor computes it. Raises
+    ChakuError for a checkpoint that is none, or not whole, or larger than the memory, and for what does not go
+    together.
     """
     path = find_checkpoint(name)
     where = find_device(device)
@@ -50,7 +54,8 @@ def _load(
     path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None, decoder: str | None
 ) -> Llama | Decoder:
     if decoder is None:
-        decoder = "openvino" if device.type == "cpu" and scheme != "nf4" and openvino_problem() is None else "torch"
+        suits = device.type == "cpu" and scheme != "nf4" and openvino_problem() is None
+        decoder = "openvino" if suits and open_checkpoint(path).config.num_parameters > SMALL else "torch"
     if decoder == "openvino":
         return _load_openvino(path, device, scheme, dtype)
     dtype = _torch_dtype(path, device, scheme, dtype)

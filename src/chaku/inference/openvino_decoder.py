@@ -57,6 +57,11 @@ class OpenVinoDecoder:
         return torch.from_numpy(logits[:, -1]), rows
 
     def score(self, ids: Tensor) -> Tensor:
+        # Few rows at a time: every call copies the keys and values that came before.
+        together = max(1, PREFILL_TOKENS // ids.shape[1])
+        return torch.cat([self._score(part) for part in ids.split(together)])
+
+    def _score(self, ids: Tensor) -> Tensor:
         num_rows, length = ids.shape
         rows = OpenVinoRows(self.config, self._compiled.create_infer_request(), np.zeros(num_rows, np.int64))
         scores = torch.empty(num_rows, length - 1)

@@ -182,7 +182,7 @@ class _Graph:
         codes = self._constant(packed.codes, shape, ov.Type.u4 if packed.bits == 4 else ov.Type.i8)
         values = op.convert(codes, ov.Type.f32)
         if packed.zeros is not None:
-            values = op.subtract(values, op.convert(self._constant(packed.zeros, column), ov.Type.f32))
+            values = op.subtract(values, self._constant(packed.zeros, column))
         values = op.multiply(values, self._constant(packed.scales, column))
         return values if num_groups == 1 else op.reshape(values, self._ints([out, width]), False)
 
