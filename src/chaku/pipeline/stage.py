@@ -82,6 +82,7 @@ def run_stage(
     if stage.lora:
         save_adapter(model, stage.lora, path / "adapter", str(base_model))
         if stage.base_quantization:  # the adapter goes into the base as it was
+            del model  # first: there may be no room for both
             model = load_model(base_model, device=run.device)
             model.config = shape
             load_adapter(model, path / "adapter")
