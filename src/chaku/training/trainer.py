@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +15,6 @@ from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.model import Llama
 from chaku.tokens.loader import PackedDataset, load_batches
-from chaku.training.allocator import kept_memory
 from chaku.training.config import TrainingConfig
 from chaku.training.dpo import DpoConfig, accumulate_pairs
 from chaku.training.metrics import MetricsLog
@@ -85,7 +84,6 @@ def train(
     batch_tokens = rows * sequence_length
     model.train()
     with (
-        kept_memory() if device.type == "cpu" else nullcontext(),
         MetricsLog(directory, reached.step) as log,
         stop_requested() as stop,
         progress(name, steps * batch_tokens, "tokens", initial=reached.step * batch_tokens) as bar,
