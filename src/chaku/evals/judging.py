@@ -162,9 +162,10 @@ def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
             sound[task.task_id] = judgement.passed
             failures.setdefault(task.task_id, f"{task.task_id} ({judgement.verdict}: {judgement.reason})")
     if wrong := [failures[task_id] for task_id, passed in sound.items() if not passed]:
+        slow = any("(timed_out: " in failure for failure in wrong)
         raise ChakuError(
             f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
-            f"{'; '.join(wrong[:5])}"
+            f"{'; '.join(wrong[:5])}{'; on a slow machine give more seconds with --timeout' if slow else ''}"
         )
     return len(sound)
 

@@ -57,6 +57,13 @@ def test_a_problem_whose_references_all_fail_is_named(sandbox, tmp_path):
         check_references(judge(tmp_path), tasks)
 
 
+def test_a_reference_that_takes_too_long_says_what_to_do(sandbox, tmp_path):
+    with pytest.raises(
+        ChakuError, match=r"a \(timed_out: because\); on a slow machine give more seconds with --timeout$"
+    ):
+        check_references(judge(tmp_path), [Task("a", "", references=("timed_out",))])
+
+
 def test_a_wrong_completion_has_to_fail_in_a_test(sandbox, tmp_path):
     tasks = [Task(name, "") for name in "abcde"]
     wrong = replace(WORDS, wrong=lambda task: "failed")
