@@ -14,6 +14,7 @@ import concurrent.futures
 import json
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +23,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 
+from chaku.checkpoint.convert import convert
 from chaku.console import say, show_table
 from chaku.files import write_json
 from chaku.inference.load import load_engine
@@ -84,39 +85,11 @@ def make_forms(model: Path, folder: Path, sides: list[str]) -> dict[str, Path]:
     forms = dict.fromkeys(sides, model.resolve())
     if "llama.cpp Q8_0" in sides:
         forms["llama.cpp Q8_0"] = folder.resolve() / "q8_0.gguf"
-        write_q8_0(model, forms["llama.cpp Q8_0"])
+        convert(model, forms["llama.cpp Q8_0"], "gguf", dtype="q8_0")
     if "transformers float32" in sides:
-        from chaku.checkpoint.formats import load_model
-        from chaku.checkpoint.huggingface import save_model
-
         forms["transformers float32"] = folder.resolve() / "hf"
-        save_model(load_model(model, dtype=torch.float32), forms["transformers float32"])
+        convert(model, forms["transformers float32"], "hf", dtype="float32")
     return forms
-
-
-def write_q8_0(source: Path, target: Path) -> None:
-    """A copy of a GGUF file whose quantised matrices are Q8_0."""
-    import gguf
-
-    reader = gguf.GGUFReader(source)
-    architecture = reader.fields["general.architecture"].contents()
-    writer = gguf.GGUFWriter(target, architecture)
-    for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
-        array = field.types[0] == gguf.GGUFValueType.ARRAY
-        writer.add_key_value(name, field.contents(), field.types[0], field.types[-1] if array else None)
-    for tensor in reader.tensors:
-        values = gguf.dequantize(tensor.data, tensor.tensor_type)
-        if values.ndim == 1:
-            writer.add_tensor(tensor.name, values.astype(np.float32))
-        else:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(tensor.name, gguf.quantize(values, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def run(side: str, path: Path, options: argparse.Namespace, perplexity: bool) -> dict[str, float]:
@@ -188,10 +161,8 @@ def ours(side: str, path: Path) -> Iterator[tuple[float, Generate, Callable[[int
 
 def text_rows(tokenizer: Tokenizer, num_rows: int) -> list[list[int]]:
     """Rows of 512 tokens, each the beginning of one file of the standard library, in the order of their names."""
-    import argparse as anywhere
-
     rows: list[list[int]] = []
-    for path in sorted(Path(anywhere.__file__).parent.glob("*.py")):
+    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
         ids = tokenizer.encode(path.read_text("utf-8")[:20_000])
         if len(ids) >= 512 and len(rows) < num_rows:
             rows.append(ids[:512])

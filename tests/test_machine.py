@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaku import machine
-from chaku.machine import available_memory, free_disk, num_cores, what_does_not_run
+from chaku.machine import available_memory, free_disk, num_cores, processor_name, what_does_not_run
 
 # What another system does not have is hidden before chaku is imported. Other people's packages are imported before
 # that: what they do on another system is not what is tried here.
@@ -93,3 +93,11 @@ def test_the_limits_of_control_groups_count(tmp_path, monkeypatch, version):
     assert available_memory(tmp_path / "meminfo") == 6_500_000
     monkeypatch.setattr(machine, "_group_limits", list)
     assert available_memory(tmp_path / "meminfo") == 12_000 * 1024
+
+
+def test_the_processors_name(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Some Processor @ 2.50GHz\nmodel name\t: another\n")
+    assert processor_name(cpuinfo) == "Some Processor @ 2.50GHz"
+    cpuinfo.write_text("Features\t: fp asimd\n")
+    assert processor_name(cpuinfo) == processor_name(tmp_path / "missing") != ""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from chaku.commands.loading import MODEL, add_loading, load, refuse_loading
+from chaku.commands.loading import MODEL, add_loading
+from chaku.commands.sql_writer import find_writer
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -90,32 +91,12 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
     from chaku.sql.ask import Asker
     from chaku.sql.database import Database
-    from chaku.sql.writers import EndpointWriter, Writer, writer_as_learnt
 
     for name in ("samples", "max_prompt_tokens"):
         if (given := getattr(options, name)) is not None and given < 1:
             raise ChakuError(f"--{name.replace('_', '-')} is {given}; it must be at least 1")
     with Database(options.db) as database:
-        writer: Writer
-        if options.endpoint:
-            from chaku.evals.endpoint import Endpoint
-
-            refuse_loading(options)
-            endpoint = Endpoint(options.endpoint, options.endpoint_model, chat=True)
-            writer = EndpointWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed)
-        else:
-            from chaku.checkpoint.find import find_checkpoint
-            from chaku.sql.example_prompts import trained_prompt
-
-            learnt = trained_prompt(find_checkpoint(options.model))
-            writer = writer_as_learnt(
-                load(options),
-                learnt,
-                form=options.form,
-                max_prompt_tokens=options.max_prompt_tokens,
-                constrained=not options.no_grammar,
-                seed=options.seed,
-            )
+        writer, _ = find_writer(options, options.endpoint_model)
         yield Asker(
             database,
             writer,

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
+from chaku.commands.loading import SERVED, add_loading
+from chaku.commands.sql_writer import find_writer
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -77,33 +78,9 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
-    from chaku.sql.example_prompts import PromptSettings, trained_prompt
-    from chaku.sql.writers import EndpointWriter, writer_as_learnt
+    from chaku.sql.example_prompts import PromptSettings
 
-    writer: EngineWriter | EndpointWriter
-    if options.endpoint:
-        from chaku.evals.endpoint import Endpoint
-
-        refuse_loading(options)
-        writer = EndpointWriter(
-            Endpoint(options.endpoint, options.model, chat=True),
-            max_prompt_tokens=options.max_prompt_tokens,
-            seed=options.seed,
-        )
-        trained = None
-    else:
-        from chaku.checkpoint.find import find_checkpoint
-
-        trained = trained_prompt(find_checkpoint(options.model))
-        writer = writer_as_learnt(
-            load(options),
-            trained,
-            form=options.form,
-            max_prompt_tokens=options.max_prompt_tokens,
-            constrained=not options.no_grammar,
-            instructions=not options.no_instructions,
-            seed=options.seed,
-        )
+    writer, trained = find_writer(options, options.model, instructions=not options.no_instructions)
     prompt = trained or PromptSettings(link=options.form != "db-gpt-hub")
     if options.form and options.form != prompt.form:
         prompt = replace(prompt, form=options.form, link=options.form != "db-gpt-hub")

@@ -152,7 +152,7 @@ def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
     the problems, when none does: no score would be true.
     """
     sound: dict[str, bool] = {task.task_id: False for task in tasks if task.references}
-    failures: dict[str, str] = {}
+    first: dict[str, Judgement] = {}
     for place in range(max((len(task.references) for task in tasks), default=0)):
         asked = [
             (task, task.references[place]) for task in tasks if len(task.references) > place and not sound[task.task_id]
@@ -160,12 +160,13 @@ def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
         judgements = judge.judge(asked, "check reference solutions") if asked else []
         for (task, _), judgement in zip(asked, judgements, strict=True):
             sound[task.task_id] = judgement.passed
-            failures.setdefault(task.task_id, f"{task.task_id} ({judgement.verdict}: {judgement.reason})")
-    if wrong := [failures[task_id] for task_id, passed in sound.items() if not passed]:
-        slow = any("(timed_out: " in failure for failure in wrong)
+            first.setdefault(task.task_id, judgement)
+    if wrong := {task_id: first[task_id] for task_id, passed in sound.items() if not passed}:
+        named = [f"{task_id} ({judgement.verdict}: {judgement.reason})" for task_id, judgement in wrong.items()]
+        slow = any(judgement.verdict == "timed_out" for judgement in wrong.values())
         raise ChakuError(
             f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
-            f"{'; '.join(wrong[:5])}{'; on a slow machine give more seconds with --timeout' if slow else ''}"
+            f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if slow else ''}"
         )
     return len(sound)
 

@@ -22,9 +22,8 @@ from chaku.model.quantization import Scheme
 from chaku.tokens.tokenizer import Tokenizer
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-SMALL = (
-    2**25
-)  # parameters: a model of so few gains nothing from a compiled graph, and reads long rows five times slower
+# Parameters: a model of so few gains nothing from a compiled graph, and reads rows of 8,192 tokens five times slower.
+SMALL = 2**25
 
 
 def load_engine(
