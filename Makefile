@@ -25,10 +25,8 @@ rehearsal-instruct: install
 	done
 	$(BIN)/python benchmarks/instruct_arms.py runs/rehearsal-instruct-*
 
-# Twice a worker was lost without a word near the end of the suite, each time in another test that passes alone. Until the
-# cause is known, what failed runs once more, by itself: what fails again fails.
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto || $(BIN)/pytest --last-failed --last-failed-no-failures none
+	$(BIN)/pytest -n auto
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

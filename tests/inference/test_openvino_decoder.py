@@ -1,5 +1,8 @@
 """The compiled graph computes what the PyTorch model computes, for every family, with padding, copies and long rows."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -120,3 +123,29 @@ def test_the_engine_writes_the_same_with_both(engine):
     )
     for ours, theirs in zip(fast.score(prompts), engine.score(prompts), strict=True):
         assert abs(ours - theirs).max(initial=0) < 1e-4
+
+
+SIGNALLED = """
+import faulthandler, gc, os, signal
+faulthandler.enable()  # it gives the thread a stack of its own for signals, as pytest does
+import torch
+from chaku.inference.openvino_decoder import OpenVinoDecoder
+from chaku.model import PRESETS, Llama
+from chaku.model.packing import pack_weights
+model = Llama(PRESETS["tiny"])
+weights = pack_weights(((name, weight.detach()) for name, weight in model.named_parameters()), None, torch.float32)
+first = OpenVinoDecoder(model.config, weights, "float32", lambda: "hash", exact=True)
+second = OpenVinoDecoder(model.config, weights, "float32", lambda: "hash", exact=True)
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGUSR1, lambda *arguments: print("handled", flush=True))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+def test_a_signal_after_two_decoders_are_gone_is_handled():
+    """A child that ends, or SIGTERM, was a segmentation fault then."""
+    ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "handled\n"), ended.stderr

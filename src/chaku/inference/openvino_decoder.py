@@ -1,6 +1,7 @@
 """The fast decoder for processors: the whole model as one graph that OpenVINO has compiled, with packed weights."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,15 @@ from chaku.machine import computes_bfloat16
 from chaku.model.config import LlamaConfig
 
 PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call computes must fit into memory
+
+
+@lru_cache
+def _core() -> ov.Core:
+    """One for the process, kept to its end. Each Core gives its thread a stack for signals, and as it ends the stack
+    that was there before, even where that was of another Core and is gone: the next signal (a child that ended,
+    SIGTERM) was a segmentation fault then (OpenVINO 2026.4).
+    """
+    return ov.Core()
 
 
 class OpenVinoDecoder:
@@ -38,7 +48,7 @@ class OpenVinoDecoder:
         self._sha256 = sha256
         self._bytes = sum(weight.nbytes for weight in weights.values())
         graph, self._memory = build_graph(config, weights)
-        self._compiled = ov.Core().compile_model(graph, "CPU", _settings(exact))
+        self._compiled = _core().compile_model(graph, "CPU", _settings(exact))
 
     @property
     def precision(self) -> str:
