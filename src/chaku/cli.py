@@ -3,10 +3,13 @@
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from chaku.commands import chat, instruct, models
@@ -21,21 +24,23 @@ if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Exit status: 0 done, 1 a program failed, 2 the user's mistake, 130 stopped and saved."""
+    """Run one command. Exit status: 0 done, 1 a program failed, 2 the user's mistake, 130 or 143 stopped."""
     # By default threads wait for each other awake, for long: up to ten times slower where another program wants a core
     # too. Asleep at once is a quarter slower on an idle machine (docs/log.md). torch's OpenMP reads it as it loads.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     options = _parser().parse_args(arguments)
     set_quiet(options.quiet)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         return options.command(options) or 0
     except ChakuError as error:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("chaku: stopped; what is finished is kept", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stopped, _Terminated) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -54,6 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: as for Ctrl-C, what is open is closed and what was started is ended."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--quiet", action="store_true", help="no progress, only results and errors")
@@ -68,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         "--without-missing",
         action="store_true",
         help="run what can run without what this machine lacks; the report says what was left out",
+    )
+    run.add_argument(
+        "--yes",
+        action="store_true",
+        help="make finished work again where the recipe or its sources changed, without asking first",
     )
     run.add_argument("--open", action="store_true", help="open the report in a browser at the end")
     run.set_defaults(command=_run)
@@ -155,12 +173,20 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     _say_what_does_not_run()
-    from chaku.pipeline import run_recipe
+    from chaku.pipeline import FinishedWork, run_recipe
     from chaku.recipe import load_recipe
 
     recipe = load_recipe(options.recipe, options.overrides)
     directory = options.out or Path("runs") / recipe.name
-    report = run_recipe(recipe, directory, without_missing=options.without_missing)
+    try:
+        report = run_recipe(recipe, directory, without_missing=options.without_missing, make_again=options.yes)
+    except FinishedWork as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        print(f"chaku: {error}", file=sys.stderr)
+        if input("make it again? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise ChakuError("nothing was changed") from None
+        report = run_recipe(recipe, directory, without_missing=options.without_missing, make_again=True)
     _show_report(report, directory, options.open)
 
 

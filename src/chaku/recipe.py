@@ -13,9 +13,11 @@ from chaku.corpus.sources import Source
 from chaku.errors import ChakuError
 from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
+from chaku.files import sha256_json
 from chaku.instruct.step import Instruct
 from chaku.model import PRESETS, LlamaConfig, RopeScaling
 from chaku.model.lora import LoraConfig
+from chaku.settings import check_range, setting
 from chaku.sql.stage import Shop
 from chaku.tokens.infilling import InfillingConfig
 from chaku.training.config import TrainingConfig
@@ -32,7 +34,7 @@ BASE_MODEL = "model"  # in evals.stages: the checkpoint of model.path, before an
 class Budget:
     """Wall-clock minutes for all training stages together; the token budgets follow from the measured speed."""
 
-    minutes: float
+    minutes: float = setting(above=0)
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Corpus:
     """Where documents come from. `max_bytes` caps a kind ("code", "prose", ...) or a language."""
 
     sources: tuple[Source, ...]
-    heldout_fraction: float = 0.02
+    heldout_fraction: float = setting(0.02, at_least=0, below=1)
     max_bytes: dict[str, int] = field(default_factory=dict)
-    num_workers: int = 2
+    num_workers: int = setting(2, at_least=1, changes_results=False)
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class TokenizerConfig:
     With `model.path` it is the model's own unless `path` names another. `vocab_size` None is Code Llama's, 32,016.
     """
 
-    vocab_size: int | None = None
-    train_bytes: int = 20_000_000
+    vocab_size: int | None = setting(None, at_least=1)
+    train_bytes: int = setting(20_000_000, at_least=1)
     path: str | None = None
 
 
@@ -106,12 +108,12 @@ class Stage:
 
     mixture: dict[str, float]
     training: TrainingConfig
-    sequence_length: int
+    sequence_length: int = setting(at_least=2)
     parent: str | None = None
     infilling: InfillingConfig | None = None
     infill_sets: tuple[str, ...] | None = None
-    rope_theta: float | None = None
-    rope_scaling_factor: float | None = None
+    rope_theta: float | None = setting(None, above=0)
+    rope_scaling_factor: float | None = setting(None, above=0)
     lora: LoraConfig | None = None
     dpo: DpoConfig | None = None
     base_quantization: Literal["int8", "nf4"] | None = None
@@ -133,7 +135,7 @@ class Recipe:
     shop: Shop | None = None
     budget: Budget | None = None
     seed: int = 1
-    num_threads: int | None = None
+    num_threads: int | None = setting(None, at_least=1, changes_results=False)
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -220,7 +222,10 @@ def _dataclass_from_fields(kind: type, value: Any, where: str) -> Any:
         required = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
         if required and name not in value:
             raise ChakuError(f"{where}: the key {name!r} is missing")
-    return kind(**{key: from_fields(hints[key], each, f"{where}: {key}") for key, each in value.items()})
+    values = {key: from_fields(hints[key], each, f"{where}: {key}") for key, each in value.items()}
+    for key, each in values.items():
+        check_range(known[key], each, f"{where}: {key}")
+    return kind(**values)
 
 
 def _check(recipe: Recipe, where: str) -> None:
@@ -350,6 +355,12 @@ def stage_order(recipe: Recipe) -> list[str]:
     for name in recipe.stages:
         ordered += [each for each in lineage(recipe, name) if each not in ordered]
     return ordered
+
+
+def stage_seed(recipe: Recipe, name: str) -> int:
+    """A stage's own seed, or one that follows from the recipe's and the stage's name."""
+    seed = recipe.stages[name].seed
+    return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
 
 
 def _scaling(stage: Stage) -> RopeScaling | None:

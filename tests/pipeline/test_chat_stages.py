@@ -15,7 +15,8 @@ from chaku import ChakuError
 from chaku.checkpoint.convert import convert
 from chaku.checkpoint.formats import load_model
 from chaku.files import read_json
-from chaku.pipeline import run_recipe
+from chaku.ownership import MARKER
+from chaku.pipeline import FinishedWork, run_recipe
 from chaku.recipe import load_recipe
 from chaku.tokens.chat import Chat, Message
 from chaku.tokens.tokenizer import Tokenizer
@@ -155,6 +156,7 @@ def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, 
     out = tmp_path / "run"
     for name in ("corpus", "tokenizer", "tokens", "stages/base"):
         shutil.copytree(whole / name, out / name)
+    shutil.copy(whole / MARKER, out)
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(out), function, str(number)]
     killed = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -169,10 +171,13 @@ def test_what_changes_is_trained_again_and_what_does_not_is_not(recipe_path, who
     assert "sft: done before" in capsys.readouterr().err
     pairs = tmp_path / "fewer.jsonl"
     pairs.write_text("".join((recipe_path.parent / "pairs.jsonl").read_text().splitlines(keepends=True)[:20]))
-    run_recipe(load_recipe(recipe_path, [f"sets.pairs.preferences={pairs}"]), out)
+    changed = load_recipe(recipe_path, [f"sets.pairs.preferences={pairs}"])
+    with pytest.raises(FinishedWork, match=r"conversations/pairs .*\n *stages/dpo "):
+        run_recipe(changed, out)
+    run_recipe(changed, out, make_again=True)
     said = capsys.readouterr().err
     assert "sft: done before" in said
-    assert "dpo: trained again, because" in said
+    assert "dpo: trained again, because of" in said
 
 
 @pytest.mark.parametrize("form", ["directory", "gguf"])
@@ -210,10 +215,11 @@ def test_a_conversation_that_the_format_refuses_names_file_and_line(recipe_path,
     out = tmp_path / "run"
     for name in ("corpus", "tokenizer", "tokens"):
         shutil.copytree(whole / name, out / name)
+    shutil.copy(whole / MARKER, out)
     bad = tmp_path / "bad.jsonl"
     bad.write_text(json.dumps({"messages": [*conversation(1)[:1], {"role": "assistant", "content": "[INST]"}]}) + "\n")
     with pytest.raises(ChakuError, match=r"bad\.jsonl, line 1: .* contains \[INST\]"):
-        run_recipe(load_recipe(recipe_path, [f"sets.talks.conversations={bad}"]), out)
+        run_recipe(load_recipe(recipe_path, [f"sets.talks.conversations={bad}"]), out, make_again=True)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,7 @@ def test_a_conversation_that_the_format_refuses_names_file_and_line(recipe_path,
         ("base.training={ epochs = 1, batch_tokens = 512 }", "counts passes over conversations"),
         ("sft.training.tokens=1024", "one of `tokens`, `share` and `epochs`"),
         ("sft.infill_sets=['talks']", "conversations are not infilled"),
-        ("dpo.dpo.beta=-1", "dpo.beta is -1"),
+        ("dpo.dpo.beta=-1", "dpo: beta is -1"),
         ("sets.talks.kinds=['code']", "unknown key 'kinds'"),
         ("corpus.sources=[]", "corpus.sources is empty"),
     ],
@@ -240,5 +246,6 @@ def test_a_template_that_the_vocabulary_cannot_have_names_the_set(recipe_path, w
     out = tmp_path / "run"
     for name in ("corpus", "tokenizer", "tokens"):
         shutil.copytree(whole / name, out / name)
+    shutil.copy(whole / MARKER, out)
     with pytest.raises(ChakuError, match=r"sets\.talks\.template: the chat template chatml needs the token"):
-        run_recipe(load_recipe(recipe_path, ["sets.talks.template=chatml"]), out)
+        run_recipe(load_recipe(recipe_path, ["sets.talks.template=chatml"]), out, make_again=True)

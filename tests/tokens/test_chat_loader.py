@@ -1,6 +1,7 @@
 """Conversations in batches: whole rows, each a document of its own, padding without a loss."""
 
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -122,6 +123,19 @@ def test_pairs_stay_together_with_their_reference(rows, tokenizer, tmp_path):
 def test_no_conversation_at_all_is_an_error(tmp_path):
     with pytest.raises(ChakuError, match="no conversation to train on"):
         write_chat_store(tmp_path / "none", [])
-    assert not (tmp_path / "none").exists()
+    with pytest.raises(ChakuError, match="is not whole"):
+        ChatStore(tmp_path / "none")
+
+
+def test_a_damaged_row_is_noticed_when_it_is_read(tmp_path, chats):
+    directory = chats.store._directory
+    shutil.copytree(directory, tmp_path / "set")
+    content = bytearray((tmp_path / "set" / "trained.bin").read_bytes())
+    content[int(chats.store.lengths[0])] ^= 1  # the first token of row 1
+    (tmp_path / "set" / "trained.bin").write_bytes(content)
+    damaged = ChatStore(tmp_path / "set")
+    assert damaged[0][0].tolist() == chats.store[0][0].tolist()
+    with pytest.raises(ChakuError, match=r"set, row 1, is damaged; remove the directory"):
+        damaged[1]
     with pytest.raises(ChakuError, match="is not whole"):
         ChatStore(tmp_path)

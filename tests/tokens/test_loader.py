@@ -1,5 +1,7 @@
 """The same global batches from any number of ranks and workers, and from any starting point."""
 
+import multiprocessing
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -42,6 +44,18 @@ def global_batches(dataset, count, start=0, world_size=1, num_workers=0):
 def test_ranks_and_workers_change_nothing(dataset, world_size, num_workers):
     expected = global_batches(dataset, 3)
     assert torch.equal(global_batches(dataset, 3, world_size=world_size, num_workers=num_workers), expected)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_may_be_started_in_any_way(dataset, method):
+    """macOS spawns them, Python 3.14 has a server fork them: what they need crosses in a pickle, but no memory map."""
+    assert len(pickle.dumps(dataset.store)) < 1000
+    expected, before = global_batches(dataset, 3), multiprocessing.get_start_method()
+    multiprocessing.set_start_method(method, force=True)
+    try:
+        assert torch.equal(global_batches(dataset, 3, num_workers=1), expected)
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 def test_restart_anywhere(dataset):

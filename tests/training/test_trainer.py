@@ -186,12 +186,28 @@ def test_document_masking_is_a_setting_of_the_stage(tmp_path):
     assert seen[True] != seen[False]
 
 
-def test_damaged_state_is_named(tmp_path):
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def with_another_last_byte(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def one_step_further(path):
+    record = path.with_name("progress.json")
+    record.write_text(record.read_text().replace('"step": 5', '"step": 6'))
+
+
+@pytest.mark.parametrize("damage", [cut_short, with_another_last_byte, one_step_further])
+def test_damaged_state_is_named(tmp_path, damage):
     with pytest.raises(Interrupted):
-        train("cut", fresh(), Random(kill_at=(20, signal.SIGTERM)), CONFIG, tmp_path)
-    [state] = (tmp_path / "state").glob("step-*/state.safetensors")
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(ChakuError, match="is damaged"):
+        train("cut", fresh(), Random(kill_at=(16, signal.SIGTERM)), CONFIG, tmp_path)
+    [state] = (tmp_path / "state").glob("step-00000005/state.safetensors")
+    damage(state)
+    with pytest.raises(ChakuError, match="step-00000005 is damaged"):
         train("cut", fresh(), Random(), CONFIG, tmp_path)
 
 

@@ -1,28 +1,27 @@
 """Build a corpus: read, filter, deduplicate, split, write Parquet; count what was dropped, and why."""
 
 import hashlib
-import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from chaku.console import progress, short, show_table
-from chaku.corpus.documents import SCHEMA
+from chaku.console import progress, say, short, show_table
+from chaku.corpus.admission import Admission
+from chaku.corpus.file_list import list_files, write_file_list
 from chaku.corpus.filters import reason_to_drop
-from chaku.corpus.sources import OVER_CAP, Files, Raw, Source, open_source, read_files
+from chaku.corpus.reached import Reached, forget_reached, read_reached, write_reached
+from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
+from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
+from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError
-from chaku.files import atomic_directory, write_json
+from chaku.files import resumable_directory, sha256_file, write_json
+from chaku.ownership import check_ours, mark_as_ours
+from chaku.settings import result_settings
 
-SHARD_BYTES = 256 * 2**20  # of text in one file
-ROW_GROUP_BYTES = 4 * 2**20  # of text in memory before it is written
+CORPUS = "corpus"  # what the directory is marked as
 WAVE = 16  # pieces between two looks at the caps: fixed, so that the number of workers does not change the corpus
 
 Piece = Files | list[Raw]
@@ -36,50 +35,93 @@ def build_corpus(
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
 ) -> dict[str, Any]:
-    """Write OUT/train-NNNNN.parquet, heldout-NNNNN.parquet and summary.json; returns the summary.
+    """Build a corpus as `out`, whole or not at all, by `fill_corpus`; returns its summary.
+
+    A corpus that chaku built there before is replaced once the new one is whole. Killed and called again, it goes on.
+    Raises ChakuError for a directory with anything else in it, before any work, and as `fill_corpus` does.
+    """
+    check_ours(out, CORPUS)
+    sources, max_bytes = list(sources), max_bytes or {}
+    made_from = {
+        "sources": result_settings(sources),
+        "heldout_fraction": heldout_fraction,
+        "max_bytes": max_bytes,
+    }
+    with resumable_directory(out, made_from) as directory:
+        mark_as_ours(directory, CORPUS)
+        return fill_corpus(
+            sources, directory, heldout_fraction=heldout_fraction, max_bytes=max_bytes, num_workers=num_workers
+        )
+
+
+def fill_corpus(
+    sources: Iterable[Source],
+    directory: Path,
+    *,
+    heldout_fraction: float = 0.02,
+    max_bytes: dict[str, int] | None = None,
+    num_workers: int = 1,
+) -> dict[str, Any]:
+    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
 
     `max_bytes` caps a kind ("code") or a language ("Python"). A document is held out by the hash of its text, so that
-    the same text never stands on both sides, in this corpus or the next. The directory appears whole or not at all.
-    Memory holds 32 bytes a document and one row group. Raises ChakuError for a source that is not there, and when no
-    document is left.
+    the same text never stands on both sides, in this corpus or the next. Shards that an earlier call finished are
+    kept, unless a file of the sources has changed since. Memory holds 32 bytes a document and one row group. Raises
+    ChakuError for a source that is not there, and when no document is left.
     """
     started = time.monotonic()
-    max_bytes = max_bytes or {}
-    sources = list(sources)
-    builder = _Builder(heldout_fraction, max_bytes, {each.name: each.max_bytes for each in sources})
-    with atomic_directory(out) as directory, _worker_map(num_workers) as work:
-        writers = {split: _ShardWriter(directory, split) for split in ("train", "heldout")}
-        for source in sources:
+    sources, max_bytes = list(sources), max_bytes or {}
+    files = list_files(sources)
+    admission = Admission(heldout_fraction, max_bytes, {each.name: each.max_bytes for each in sources})
+    reached, hashes = read_reached(directory, files, admission)
+    if reached != Reached():
+        say("corpus: going on after the shards that are whole")
+    writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
+    with worker_map(num_workers) as work:
+        for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)
-            with progress(f"corpus: {source.name}", total, "files" if total else "rows") as bar:
+            waves = reached.waves if number == reached.source else 0
+            before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
+            with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(_clean, [(each, builder.full()) for each in wave])
-                    for piece, documents in zip(wave, cleaned, strict=True):
+                    cleaned = work(_clean, [(each, admission.full()) for each in wave])
+                    for piece, (documents, read) in zip(wave, cleaned, strict=True):
+                        hashes |= read
                         for raw, digest, split_key in documents:
                             size = len(raw.text.encode())
-                            if split := builder.admit(raw, digest, split_key, size):
+                            if split := admission.admit(raw, digest, split_key, size):
                                 writers[split].write(raw, digest, size)
-                        num_read = len(piece.paths if isinstance(piece, Files) else piece)
-                        bar.advance(num_read, f"{short(sum(builder.source_sizes.values()))}B kept")
+                        bar.advance(_num_read(piece), f"{short(sum(admission.source_sizes.values()))}B kept")
+                    waves += 1
+                    if writers["train"].shard_bytes >= SHARD_BYTES:
+                        for writer in writers.values():
+                            writer.finish_shard()
+                        num_shards = {split: writer.num_shards for split, writer in writers.items()}
+                        write_reached(directory, Reached(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
-        if not builder.kept:
-            reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in builder.drops()[:5])
-            names = ", ".join(each.name for each in sources)
-            raise ChakuError(f"no document is left of the sources {names} (dropped: {reasons or 'nothing was there'})")
-        summary = {
-            "kept": [
-                {"kind": kind, "language": language, "split": split, "documents": count, "bytes": size}
-                for (kind, language, split), (count, size) in sorted(builder.kept.items())
-            ],
-            "dropped": [
-                {"reason": reason, "language": language, "documents": count, "bytes": size}
-                for (reason, language), (count, size) in builder.drops()
-            ],
-            "sources": [each.name for each in sources],
-            "seconds": time.monotonic() - started,
-        }
-        write_json(directory / "summary.json", summary)
+        rows = [path for each in sources if each.type in ("jsonl", "parquet") for path in source_files(each)]
+        hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
+    if not admission.kept:
+        reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in admission.drops()[:5])
+        names = ", ".join(each.name for each in sources)
+        raise ChakuError(f"no document is left of the sources {names} (dropped: {reasons or 'nothing was there'})")
+    write_file_list(directory, files, hashes)
+    summary = {
+        "kept": [
+            {"kind": kind, "language": language, "split": split, "documents": count, "bytes": size}
+            for (kind, language, split), (count, size) in sorted(admission.kept.items())
+        ],
+        "dropped": [
+            {"reason": reason, "language": language, "documents": count, "bytes": size}
+            for (reason, language), (count, size) in admission.drops()
+        ],
+        "sources": [each.name for each in sources],
+        "seconds": time.monotonic() - started,
+        "documents_sha256": documents_sha256(directory),
+    }
+    write_json(directory / "summary.json", summary)
+    forget_reached(directory)
     return summary
 
 
@@ -106,11 +148,19 @@ def show_summary(summary: dict[str, Any]) -> None:
     show_table("dropped", ["reason", "documents"], [[reason, f"{count:,}"] for reason, count in dropped.most_common()])
 
 
-def _clean(task: tuple[Piece, frozenset[str]]) -> list[tuple[Raw, bytes, bytes]]:
-    """In a worker: read a piece, judge each document; returns each with the hash of its text and of what it is from."""
+def _num_read(piece: Piece) -> int:
+    return len(piece.paths if isinstance(piece, Files) else piece)
+
+
+def _clean(task: tuple[Piece, frozenset[str]]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
+    """In a worker: read a piece, judge each document; returns each with the hash of its text and of what it is from.
+
+    And the hashes of the files that were read.
+    """
     piece, full = task
     results = []
-    for raw in piece if isinstance(piece, list) else read_files(piece, full):
+    hashes: dict[str, str] = {}
+    for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes):
         problem = raw.problem or reason_to_drop(raw.text, raw.kind, raw.language)
         if problem:
             size_only = Raw(raw.path, raw.text, raw.kind, raw.language, raw.source, problem=problem)
@@ -118,101 +168,4 @@ def _clean(task: tuple[Piece, frozenset[str]]) -> list[tuple[Raw, bytes, bytes]]
         else:
             digest = hashlib.sha256(raw.text.encode()).digest()
             results.append((raw, digest, hashlib.sha256(raw.origin.encode()).digest() if raw.origin else digest))
-    return results
-
-
-class _Builder:
-    """What was kept and dropped so far, and the decision on the next document."""
-
-    def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
-        if not 0 <= heldout_fraction < 1:
-            raise ChakuError(f"heldout_fraction is {heldout_fraction}; it must be at least 0 and below 1")
-        self.heldout_below = heldout_fraction * 2**64
-        self.max_bytes = max_bytes
-        self.source_caps = source_caps
-        self.kept: dict[tuple[str, str, str], list[int]] = {}
-        self.dropped: dict[tuple[str, str], list[int]] = {}
-        self.sizes: Counter[str] = Counter()
-        self.source_sizes: Counter[str] = Counter()
-        self.seen: set[bytes] = set()
-
-    def full(self) -> frozenset[str]:
-        """The kinds and languages that have reached their cap."""
-        return frozenset(name for name, cap in self.max_bytes.items() if self.sizes[name] >= cap)
-
-    def admit(self, raw: Raw, digest: bytes, split_key: bytes, size: int) -> str | None:
-        """The split of a document, or None when it is dropped."""
-        problem = raw.problem
-        source_cap = self.source_caps.get(raw.source)
-        if problem is None and digest in self.seen:
-            problem = "same text as another"
-        elif problem is None and not self.full().isdisjoint((raw.kind, raw.language)):
-            problem = OVER_CAP
-        elif problem is None and source_cap is not None and self.source_sizes[raw.source] >= source_cap:
-            problem = "over the cap of its source"
-        if problem is not None:
-            _count(self.dropped, (problem, raw.language), size)
-            return None
-        self.seen.add(digest)
-        self.sizes[raw.kind] += size
-        self.sizes[raw.language] += size
-        self.source_sizes[raw.source] += size
-        split = "heldout" if int.from_bytes(split_key[:8], "big") < self.heldout_below else "train"
-        _count(self.kept, (raw.kind, raw.language, split), size)
-        return split
-
-    def drops(self) -> list[tuple[tuple[str, str], list[int]]]:
-        return sorted(self.dropped.items(), key=lambda item: (-item[1][0], item[0]))
-
-
-def _count(table: dict[Any, list[int]], key: tuple[str, ...], size: int) -> None:
-    entry = table.setdefault(key, [0, 0])
-    entry[0] += 1
-    entry[1] += size
-
-
-class _ShardWriter:
-    """DIRECTORY/SPLIT-NNNNN.parquet, a row group at a time; a new file when one is full."""
-
-    def __init__(self, directory: Path, split: str):
-        self.directory, self.split = directory, split
-        self.num_shards = self.shard_bytes = self.waiting_bytes = 0
-        self.waiting: list[dict[str, object]] = []
-        self.file: pq.ParquetWriter | None = None
-
-    def write(self, raw: Raw, digest: bytes, size: int) -> None:
-        fields = {"text": raw.text, "path": raw.path, "language": raw.language, "kind": raw.kind}
-        about = {"license": raw.license, "source": raw.source, "sha256": digest.hex(), "bytes": size}
-        self.waiting.append({**fields, **about})
-        self.waiting_bytes += size
-        if self.waiting_bytes >= ROW_GROUP_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        if self.waiting or self.num_shards == 0:
-            self._flush()
-        if self.file:
-            self.file.close()
-
-    def _flush(self) -> None:
-        if self.file is None or self.shard_bytes >= SHARD_BYTES:
-            if self.file:
-                self.file.close()
-            path = self.directory / f"{self.split}-{self.num_shards:05}.parquet"
-            self.file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
-            self.num_shards += 1
-            self.shard_bytes = 0
-        self.file.write_table(pa.Table.from_pylist(self.waiting, SCHEMA))
-        self.shard_bytes += self.waiting_bytes
-        self.waiting, self.waiting_bytes = [], 0
-
-
-@contextmanager
-def _worker_map(num_workers: int) -> Iterator[Any]:
-    """A `map` that keeps order, over so many processes; in this one when there is one."""
-    if num_workers <= 1:
-        yield map
-        return
-    # Spawned, not forked: the parent may hold threads, whose locks a fork would copy locked.
-    with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
+    return results, hashes

@@ -48,29 +48,34 @@ def read_documents(
 
     Raises ChakuError when the corpus has no such files, or one is damaged.
     """
-    for path in _files(corpus, split):
-        try:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=256):
-                    for row in batch.to_pylist():
-                        del row["bytes"]
-                        if (kinds is None or row["kind"] in kinds) and (
-                            languages is None or row["language"] in languages
-                        ):
-                            yield Document(**row)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error
+    for path in document_files(corpus, split):
+        for document in read_document_file(path):
+            if (kinds is None or document.kind in kinds) and (languages is None or document.language in languages):
+                yield document
+
+
+def read_document_file(path: Path) -> Iterator[Document]:
+    """The documents of one Parquet file, a row group at a time. Raises ChakuError when it is damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256):
+                for row in batch.to_pylist():
+                    del row["bytes"]
+                    yield Document(**row)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error
 
 
 def count_documents(corpus: Path, split: str) -> int:
     """How many documents a split has. Raises ChakuError as `read_documents` does."""
     try:
-        return sum(pq.read_metadata(path).num_rows for path in _files(corpus, split))
+        return sum(pq.read_metadata(path).num_rows for path in document_files(corpus, split))
     except (pa.ArrowInvalid, OSError) as error:
         raise ChakuError(f"{corpus} cannot be read ({error}); build the corpus again") from error
 
 
-def _files(corpus: Path, split: str) -> list[Path]:
+def document_files(corpus: Path, split: str) -> list[Path]:
+    """The Parquet files of a split, in order. Raises ChakuError when there are none."""
     files = sorted(corpus.glob(f"{split}-*.parquet"))
     if not files:
         raise ChakuError(f"{corpus} has no {split}-*.parquet; build a corpus there first (chaku corpus build)")

@@ -24,6 +24,8 @@ from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
 from chaku.errors import ChakuError
+from chaku.files import sha256_file
+from chaku.settings import setting
 
 TASK_SIZE = 64  # files or rows that one worker takes at a time
 OVER_CAP = "over the cap of its kind or language"
@@ -50,8 +52,8 @@ class Source:
     language: str | None = None
     license: str | None = None
     subset: str | None = None
-    max_bytes: int | None = None
-    piece_bytes: int | None = None
+    max_bytes: int | None = setting(None, at_least=1)
+    piece_bytes: int | None = setting(None, at_least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +126,31 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
     if source.type == "hub":
         return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
     files = sorted(_expand(source))
-    if not files:
-        raise ChakuError(f"source {source.name!r}: {source.path} names no file")
     read = jsonl_rows if source.type == "jsonl" else parquet_rows
     return 0, (piece for file in files for piece in _pieces(_rows(source, str(file), read(file))))
 
 
-def read_files(files: Files, full: frozenset[str]) -> Iterator[Raw]:
-    """The documents of some files. What is of a kind or language in `full` is counted, not read any further."""
+def source_files(source: Source) -> Iterator[Path]:
+    """The files that a source reads, in no order; none for a source that is not made of files.
+
+    Raises ChakuError when the source is not there.
+    """
+    if source.type == "machine":
+        for each in machine_sources():
+            yield from source_files(each)
+    elif source.type in ("tree", "git"):
+        yield from (Path(source.path) / path for path in _list_files(source))
+    elif source.type in ("jsonl", "parquet"):
+        yield from _expand(source)
+
+
+def read_files(files: Files, full: frozenset[str], hashes: dict[str, str] | None = None) -> Iterator[Raw]:
+    """The documents of some files. What is of a kind or language in `full` is counted, not read any further.
+
+    `hashes` gets the SHA-256 of each file that is read, by its path.
+    """
     for path in files.paths:
-        yield from _read_file(files.source, Path(files.source.path), path, full)
+        yield from _read_file(files.source, Path(files.source.path), path, full, {} if hashes is None else hashes)
 
 
 def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
@@ -187,9 +204,11 @@ def _list_files(source: Source) -> list[str]:
     return [path for path in paths if not any(fnmatch(path, pattern) for pattern in source.exclude)]
 
 
-def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) -> Iterator[Raw]:
+def _read_file(
+    source: Source, root: Path, relative: str, full: frozenset[str], hashes: dict[str, str]
+) -> Iterator[Raw]:
     path = root / relative
-    shown = _shown(relative)
+    shown = as_utf8(relative)
 
     def dropped(problem: str, language: str = "unknown") -> Raw:
         return Raw(shown, "", "unknown", language, source.name, problem=problem)
@@ -205,6 +224,8 @@ def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) 
         yield dropped(OVER_CAP, by_name[1])
         return
     text, problem = _read_text(path)
+    if (digest := _sha256_of(path)) is not None:
+        hashes[as_utf8(str(path))] = digest
     if problem:
         yield dropped(problem, by_name[1] if by_name else "unknown")
         return
@@ -227,6 +248,14 @@ def _read_file(source: Source, root: Path, relative: str, full: frozenset[str]) 
         docstrings = _docstrings(text)
         if docstrings:
             yield Raw(f"{shown}#docstrings", docstrings, "code_prose", "Docstrings", source.name, licence, origin=text)
+
+
+def _sha256_of(path: Path) -> str | None:
+    """Of a file as it is stored; None where it is too large to be read, or unreadable."""
+    try:
+        return sha256_file(path) if path.stat().st_size <= MAX_BYTES else None
+    except OSError:
+        return None
 
 
 def _read_text(path: Path) -> tuple[str, str | None]:
@@ -294,13 +323,17 @@ def _docstrings(text: str) -> str:
 def _expand(source: Source) -> list[Path]:
     path = Path(source.path)
     if path.is_dir():
-        return [each for each in path.rglob("*") if each.is_file() and row_format(each) == source.type]
-    return [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
+        files = [each for each in path.rglob("*") if each.is_file() and row_format(each) == source.type]
+    else:
+        files = [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
+    if not files:
+        raise ChakuError(f"source {source.name!r}: {source.path} names no file")
+    return files
 
 
 def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
     for number, row in enumerate(rows):
-        path = _shown(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
+        path = as_utf8(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
         field = source.text_field or next((each for each in ("text", "content", "code") if each in row), "text")
         text = row.get(field)
         problem = None
@@ -321,10 +354,10 @@ def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
         kind = source.kind if source.kind != "auto" else found[0] if found else "prose"
         language = row.get("language") or row.get("lang") or source.language or (found[1] if found else "Text")
         licence = row.get("license") or source.license
-        licence = _shown(licence) if isinstance(licence, str) else None
-        yield Raw(path, text, kind, _shown(str(language)), source.name, licence)
+        licence = as_utf8(licence) if isinstance(licence, str) else None
+        yield Raw(path, text, kind, as_utf8(str(language)), source.name, licence)
 
 
-def _shown(name: str) -> str:
+def as_utf8(name: str) -> str:
     """A name from outside as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
     return name.encode("utf-8", "replace").decode()

@@ -1,6 +1,5 @@
 """Work that is written down line by line as it is done, so that a kill at any moment loses nothing."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors
+from chaku.locks import try_lock
 
 
 class Journal:
@@ -21,11 +21,9 @@ class Journal:
         with explain_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(self._file):
             self._file.close()
-            raise ChakuError(f"another chaku writes {path}; wait for it, or give another --out") from None
+            raise ChakuError(f"another chaku writes {path}; wait for it, or give another --out")
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):

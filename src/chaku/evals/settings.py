@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from chaku.settings import setting
+
 
 @dataclass(frozen=True)
 class Evals:
@@ -13,10 +15,10 @@ class Evals:
 
     stages: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
-    max_bytes_per_language: int = 60_000
-    num_examples: int = 64
-    retrieval_examples: int = 16
-    num_long_documents: int = 8
-    perplexity_tokens: int | None = None
-    max_tokens: int | None = None
+    max_bytes_per_language: int = setting(60_000, at_least=1)
+    num_examples: int = setting(64, at_least=1)
+    retrieval_examples: int = setting(16, at_least=1)
+    num_long_documents: int = setting(8, at_least=1)
+    perplexity_tokens: int | None = setting(None, at_least=1)
+    max_tokens: int | None = setting(None, at_least=1)
     chat: bool = False

@@ -1,6 +1,5 @@
 """A recipe's evals on one stage of its run."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,12 @@ def evaluate_stage(
     A benchmark's completions and verdicts are in OUT/BENCHMARK. Returns how many were run. Raises ChakuError for a
     benchmark that this machine cannot run (no sandbox, no problem file): a run leaves it out before.
     """
-    sizes = {key: value for key, value in asdict(settings).items() if key not in ("stages", "benchmarks")}
-    if not settings.chat:
-        del sizes["chat"]  # what was measured before there was a choice stays
-    inputs = sha256_json([fingerprint, sizes, training_length, longest_length])
     done = 0
     for name in settings.benchmarks:
+        if name in BENCHMARKS:
+            inputs = sha256_json([fingerprint, settings.max_tokens, settings.chat])
+        else:
+            inputs = sha256_json([fingerprint, measures.inputs(name, settings, training_length, longest_length)])
         path = out / f"{name}.json"
         if path.exists() and read_json(path).get("inputs") == inputs:
             continue

@@ -51,11 +51,22 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._data.close()
 
+    def begin(self, purpose: str) -> None:
+        """Forget the questions of another purpose, and how they were made; answers and verdicts stay."""
+        if self.settings().get("purpose") != purpose:
+            with self._transaction():
+                for table in ("settings", "total", "question"):
+                    self._data.execute(f"DELETE FROM {table}")
+                self._data.execute("INSERT INTO settings VALUES ('purpose', ?)", (json.dumps(purpose),))
+
     def claim(self, settings: Mapping[str, Any]) -> None:
-        """Say how it is made, or check that it was made so. Raises ChakuError that names what differs."""
-        before = self.settings()
+        """Say how it is made, or check that it was made so. Raises ChakuError that names what differs.
+
+        Versions of libraries may differ: answers and verdicts are found by their content.
+        """
+        before = {name: value for name, value in self.settings().items() if name != "purpose"}
         wanted = json.loads(json.dumps(settings))
-        if before and (differing := [name for name in wanted if before.get(name) != wanted[name]]):
+        if before and (differing := [n for n in wanted if n != "versions" and before.get(n) != wanted[n]]):
             pairs = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(wanted[name])}" for name in differing)
             raise ChakuError(f"{self.path} was made otherwise ({pairs}); give another --ledger")
         self._write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(k, json.dumps(v)) for k, v in wanted.items()])

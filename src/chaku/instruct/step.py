@@ -13,6 +13,7 @@ from chaku.instruct.questions import read_file
 from chaku.instruct.rehearsal import rehearse
 from chaku.instruct.synthesize import Bounds, show_funnel, synthesize
 from chaku.instruct.triples import Settings
+from chaku.settings import setting
 
 
 @dataclass(frozen=True)
@@ -24,24 +25,27 @@ class Instruct:
     """
 
     stage: str
-    exercises: int | None = None
+    exercises: int | None = setting(None, at_least=1)
     full: bool = True
     questions: str | None = None
-    max_questions: int = 1000
-    max_tokens: int | None = None
-    num_solutions: int = 10
+    max_questions: int = setting(1000, at_least=1)
+    max_tokens: int | None = setting(None, at_least=1)
+    num_solutions: int = setting(10, at_least=1)
 
     def __post_init__(self) -> None:
         if self.exercises is not None and self.questions is not None:
             raise ChakuError("instruct needs `exercises` or `questions`, not both")
 
 
-def run_instruct(settings: Instruct, engine: Engine, out: Path, seed: int, fingerprint: str) -> tuple[float, str]:
-    """Write OUT's data sets, from a ledger that belongs to these inputs; a killed step goes on with it."""
-    ledger_path = out / f"ledger-{fingerprint[:12]}.sqlite"
-    for stale in out.glob("ledger-*"):
-        if not stale.name.startswith(ledger_path.name):
-            stale.unlink()
+def run_instruct(
+    settings: Instruct, engine: Engine, out: Path, seed: int, ledger_path: Path, purpose: str
+) -> tuple[float, str]:
+    """Write OUT's data sets. The ledger is kept: what was asked and run before, for any purpose, costs nothing.
+
+    `purpose`: the fingerprint of all that the questions follow from.
+    """
+    with Ledger(ledger_path) as ledger:
+        ledger.begin(purpose)
     generator = EngineGenerator(engine)
     if settings.exercises is not None:
         report = rehearse(

@@ -7,9 +7,9 @@ from chaku.console import say, short
 from chaku.files import read_json, write_json
 from chaku.model import LlamaConfig
 from chaku.pipeline.chat_sets import all_chat_names, chat_names, epoch_tokens
-from chaku.pipeline.stage import make_dataset, stage_seed
+from chaku.pipeline.stage import begun_tokens, make_dataset
 from chaku.pipeline.steps import Run
-from chaku.recipe import Recipe, Stage, stage_shape
+from chaku.recipe import Recipe, Stage, stage_seed, stage_shape
 from chaku.tokens.loader import load_batches
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.speed import measure_training_speed, random_batches
@@ -19,7 +19,10 @@ SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held
 
 
 def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str, int]:
-    """Each stage's tokens: as the recipe says, or its share of the time budget at the speed measured here, once."""
+    """Each stage's tokens: as the recipe says, or its share of the time budget at the speed measured here.
+
+    A stage that is begun, or done, keeps the tokens that it began with while its share and the minutes are the same.
+    """
     recipe = run.recipe
     budgets = {
         name: stage.training.tokens for name, stage in recipe.stages.items() if stage.training.tokens is not None
@@ -31,22 +34,36 @@ def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str
     }
     shared = {name: stage for name, stage in recipe.stages.items() if stage.training.share is not None}
     if recipe.budget is not None and shared:
+        begun = {name: tokens for name in shared if (tokens := _begun(run, name)) is not None}
         record = run.directory / "budget.json"
         wanted = {
             "minutes": recipe.budget.minutes,
             "shares": {name: stage.training.share for name, stage in shared.items()},
             "shape": dataclasses.asdict(base),
         }
-        if not record.exists() or read_json(record)["wanted"] != wanted:
-            write_json(record, {"wanted": wanted, **_measure_budget(run, base, tokenizer, shared)})
-        measured = read_json(record)
-        for name, speed in measured["speeds"].items():
-            stage_tokens = measured["tokens_by_stage"][name]
-            say(f"budget: {name} gets {short(stage_tokens)} tokens (measured {short(speed)} tokens/s)")
+        measured = read_json(record) if record.exists() else None
+        if (measured is None or measured["wanted"] != wanted) and len(begun) < len(shared):
+            measured = {"wanted": wanted, **_measure_budget(run, base, tokenizer, shared)}
+            write_json(record, measured)
+        for name, speed in (measured or {"speeds": {}})["speeds"].items():
+            if name not in begun and measured:
+                budgets[name] = measured["tokens_by_stage"][name]
+                say(f"budget: {name} gets {short(budgets[name])} tokens (measured {short(speed)} tokens/s)")
         minutes = recipe.budget.minutes
         say(f"budget: {minutes:g} minutes of training (--set budget.minutes=N changes it)")
-        budgets.update(measured["tokens_by_stage"])
+        budgets |= begun
     return {name: budgets[name] for name in recipe.stages}
+
+
+def _begun(run: Run, name: str) -> int | None:
+    """The tokens of a stage that is begun with the share and the minutes that the recipe gives now."""
+    recipe, path = run.recipe, run.directory / "stages" / name
+    record = run.record(f"stages/{name}")
+    assert recipe.budget is not None
+    if record is None or record.get("minutes") != recipe.budget.minutes:
+        return None
+    same = record["stage"]["training"]["share"] == recipe.stages[name].training.share
+    return begun_tokens(path) if same else None
 
 
 def _measure_budget(run: Run, base: LlamaConfig, tokenizer: Tokenizer, shared: dict[str, Stage]) -> dict[str, Any]:

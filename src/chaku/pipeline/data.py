@@ -7,14 +7,13 @@ from pathlib import Path
 from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
 from chaku.console import Bar, progress
-from chaku.corpus.build import build_corpus, show_summary
+from chaku.corpus.build import fill_corpus, show_summary
 from chaku.corpus.documents import read_documents
 from chaku.errors import ChakuError
-from chaku.files import remove_directory
 from chaku.model import PRESETS, LlamaConfig
 from chaku.pipeline.steps import Run
 from chaku.recipe import Recipe
-from chaku.tokens.store import encode_corpus
+from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 
@@ -23,7 +22,7 @@ INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabular
 
 def build(run: Run, path: Path) -> tuple[float, str]:
     corpus = run.recipe.corpus
-    summary = build_corpus(
+    summary = fill_corpus(
         corpus.sources,
         path,
         heldout_fraction=corpus.heldout_fraction,
@@ -36,8 +35,6 @@ def build(run: Run, path: Path) -> tuple[float, str]:
 
 def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
     settings = run.recipe.tokenizer
-    remove_directory(path)
-    path.mkdir(parents=True)
     if (tokenizer := given_tokenizer(run.recipe)) is not None:
         if any(stage.infilling for stage in run.recipe.stages.values()):
             tokenizer = extend_for_infilling(tokenizer)
@@ -67,6 +64,7 @@ def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
 
 def encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
     stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
+    forget_parts(path)
     return float(sum(int(store.lengths.sum()) for store in stores)), "tokens"
 
 

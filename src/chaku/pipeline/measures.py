@@ -10,6 +10,7 @@ from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
+from chaku.pipeline.stage import check_weights
 from chaku.pipeline.steps import Run
 from chaku.recipe import BASE_MODEL
 from chaku.sql.stage import ask_shop
@@ -26,7 +27,12 @@ def checkpoint(run: Run, name: str) -> str:
 
 
 def stage_engine(run: Run, name: str) -> Engine:
-    """The engine of a stage, with the tokenizer that the stage saved: it may know how to chat."""
+    """The engine of a stage, with the tokenizer that the stage saved: it may know how to chat.
+
+    Raises ChakuError where the stage's weights are not those that its training wrote.
+    """
+    if name != BASE_MODEL:
+        check_weights(run.directory / "stages" / name)
     return load_engine(checkpoint(run, name), device=str(run.device))
 
 

@@ -15,6 +15,7 @@ from chaku.files import read_json
 from chaku.instruct.conversations import find_files
 from chaku.model import PRESETS, LlamaConfig
 from chaku.pipeline.data import given_tokenizer
+from chaku.pipeline.inputs import corpus_inputs
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.room import disk_needed, memory_needed
 from chaku.pipeline.steps import fingerprinted
@@ -105,7 +106,7 @@ def _library(job: Job) -> None:
 
 def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
     """Where documents come from; a corpus that was made from these sources before needs them no more."""
-    if _is_made(directory / "corpus", {"corpus": dataclasses.asdict(recipe.corpus)}):
+    if _is_made(directory / "corpus", corpus_inputs(recipe)):
         return
     for source in recipe.corpus.sources:
         problem = "" if source.type in ("machine", "hub") else _problem(_look_at, source)

@@ -3,6 +3,7 @@
 import dataclasses
 import platform
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ import chaku
 from chaku.checkpoint.formats import load_model, sha256_checkpoint
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft import load_adapter, save_adapter
+from chaku.checkpoint.weights import weight_files
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.files import read_json, remove_directory, sha256_json, write_json
+from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, restore, set_aside, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
 from chaku.model import Llama, LlamaConfig
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.steps import Run, fingerprinted, what_changed
+from chaku.pipeline.steps import NO_RECORD, Run, fingerprinted, what_changed
 from chaku.recipe import DocumentSet, Recipe, Stage, stage_shape
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore
@@ -31,28 +33,46 @@ from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
 from chaku.training.trainer import batch_rows, num_steps, train
 
+STAGE_FILE = "stage.json"  # of a stage that is done
+BEGUN = "begun.json"  # of a stage that is begun: its tokens, which follow from the speed measured then
 HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
 
 
 def run_stage(
     run: Run, name: str, stage: Stage, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
 ) -> str:
+    """Train a stage, or go on with it, or leave it as it is where it is done; returns the fingerprint of its inputs.
+
+    What was trained from other inputs is kept beside, until this stage is whole; then it is removed. Raises ChakuError
+    for what the user can mend, Interrupted after a signal.
+    """
     path = run.directory / "stages" / name
     inputs = fingerprinted(inputs)
-    record = path / "inputs.json"
-    if record.exists() and (changed := what_changed(read_json(record), inputs)):
-        say(f"{name}: trained again, because {changed} changed")
+    record = run.record(f"stages/{name}")
+    why = what_changed(record, inputs) or problem_of_finished(path) if record else NO_RECORD
+    if why and kept_aside(path, inputs):
+        say(f"{name}: what was trained with these settings before is put back")
         remove_directory(path)
-    if (path / "stage.json").exists():
+        restore(path)
+    elif why and path.exists():
+        run.replace(f"stages/{name}", why)
+        set_aside(path)
+    if (path / STAGE_FILE).exists():
         say(f"{name}: done before")
         shutil.rmtree(path / "state", ignore_errors=True)  # a kill at the very end leaves it
-        return inputs["fingerprint"]
-    write_json(record, inputs)
+        drop_aside(path)
+        return str(inputs["fingerprint"])
+    assert stage.training.tokens is not None
+    write_json(path / BEGUN, {"tokens": stage.training.tokens})
+    write_json(path / RECORD, inputs)
     shape = stage_shape(run.recipe, name, base)
     if chat := stage_chat(run.recipe, name, tokenizer):
         shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
     if stage.parent is not None or run.recipe.model.path is not None:
-        base_model = run.directory / "stages" / stage.parent if stage.parent else Path(run.recipe.model.path or "")
+        base_model = Path(run.recipe.model.path or "")
+        if stage.parent:
+            base_model = run.directory / "stages" / stage.parent
+            check_weights(base_model)
         model = load_model(base_model, device=run.device, scheme=stage.base_quantization)
         if model.config.vocab_size < shape.vocab_size:
             if stage.lora:
@@ -93,7 +113,7 @@ def run_stage(
     tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
     run.record_time(name, reached.seconds, tokens, "tokens")
     write_json(
-        path / "stage.json",
+        path / STAGE_FILE,
         {
             "name": name,
             "parent": stage.parent,
@@ -112,19 +132,46 @@ def run_stage(
         },
     )
     shutil.rmtree(path / "state", ignore_errors=True)
-    return inputs["fingerprint"]
+    drop_aside(path)
+    return str(inputs["fingerprint"])
 
 
-def stage_seed(recipe: Recipe, name: str) -> int:
-    seed = recipe.stages[name].seed
-    return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
+def begun_tokens(stage: Path) -> int | None:
+    """The tokens that a stage began with; None where it did not begin."""
+    return int(read_json(stage / BEGUN)["tokens"]) if (stage / BEGUN).exists() else None
 
 
-def stage_fields(stage: Stage) -> dict[str, Any]:
-    """The stage as plain values, without what it does not use and earlier versions had not: a finished run stays so."""
-    fields = dataclasses.asdict(stage)
-    del fields["training"]["epochs"]  # it has become tokens
-    return {key: value for key, value in fields.items() if key != "dpo" or value is not None}
+def problem_of_finished(path: Path) -> str:
+    """What is wrong with a stage that says that it is done, in words; "" where nothing is, or it is not done.
+
+    Weights are only looked for here: `check_weights` reads them.
+    """
+    if not (path / STAGE_FILE).exists():
+        return ""
+    if read_json(path / STAGE_FILE).get("fingerprint") != read_json(path / RECORD).get("fingerprint"):
+        return "stage.json, which is of other inputs"
+    try:
+        weight_files(path)
+    except ChakuError:
+        return "its weights, which are gone"
+    return ""
+
+
+def kept_aside(path: Path, inputs: dict[str, Any]) -> bool:
+    """Whether a finished stage of these inputs is kept beside `path`, because it was to be replaced."""
+    old = aside(path)
+    record = old / RECORD
+    return (old / STAGE_FILE).exists() and record.exists() and not what_changed(read_json(record), inputs)
+
+
+@lru_cache
+def check_weights(stage: Path) -> None:
+    """Raises ChakuError where the weights of a finished stage are not those that were written. Once a process."""
+    if (stage / STAGE_FILE).exists() and sha256_checkpoint(stage) != read_json(stage / STAGE_FILE)["weights_sha256"]:
+        raise ChakuError(
+            f"the weights of {stage} are not those that its training wrote (their hash differs from that of "
+            f"{STAGE_FILE}): put them back from a copy, or remove {stage} to train it again"
+        )
 
 
 def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:

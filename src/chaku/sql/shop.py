@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chaku.files import atomic_directory, atomic_file
+from chaku.files import atomic_file
 from chaku.sql.shop_questions import ShopExample, make_examples
 
 # A column that ends in _id is the key of the table before it: names alone tell the joins.
@@ -152,15 +152,16 @@ def write_shop(
 ) -> dict[str, Any]:
     """Write DIRECTORY/shop/shop.sqlite, train.jsonl and dev.jsonl (question, query, database); returns the counts.
 
+    Files of these names are replaced.
+
     No query of dev is in train. A third of dev and more has a query structure that train has never; the rest has
     wordings that train has never. `chinese`: some questions are in Chinese.
     """
-    with atomic_directory(directory) as temporary:
-        database = temporary / "shop" / "shop.sqlite"
-        write_database(database, seed)
-        train, dev = make_examples(database, seed=seed, num_train=num_train, num_dev=num_dev, chinese=chinese)
-        _write_examples(temporary / "train.jsonl", train)
-        _write_examples(temporary / "dev.jsonl", dev)
+    database = directory / "shop" / "shop.sqlite"
+    write_database(database, seed)
+    train, dev = make_examples(database, seed=seed, num_train=num_train, num_dev=num_dev, chinese=chinese)
+    _write_examples(directory / "train.jsonl", train)
+    _write_examples(directory / "dev.jsonl", dev)
     return {
         "train": len(train),
         "dev": len(dev),

@@ -8,6 +8,7 @@ from chaku.console import say
 from chaku.evals.generate import source_record
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
+from chaku.settings import setting
 from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS, evaluate
 from chaku.sql.example_prompts import PromptSettings
@@ -27,9 +28,9 @@ class Shop:
     questions are in Chinese, which suits only a model whose pretraining had Chinese.
     """
 
-    num_train: int = 6000
-    num_dev: int = 120
-    max_tokens: int = 256
+    num_train: int = setting(6000, at_least=1)
+    num_dev: int = setting(120, at_least=1)
+    max_tokens: int = setting(256, at_least=1)
     chinese: bool = True
 
     @property

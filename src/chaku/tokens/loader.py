@@ -1,8 +1,9 @@
 """Batches: every one a function of the seed and a global sample index, whatever the ranks, workers and restarts."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -234,8 +235,9 @@ def load_batches(
     loader: DataLoader = DataLoader(
         _Indexed(dataset),
         batch_sampler=order(),
-        collate_fn=lambda items: collate(items, first=items[0][0] - rank * rows),
+        collate_fn=partial(_collate_part, offset=rank * rows),
         num_workers=num_workers,
+        worker_init_fn=_leave_signals_to_the_parent,
     )
     return iter(loader)
 
@@ -252,6 +254,16 @@ def collate(items: Sequence[tuple[int, Sample]], first: int = 0) -> Batch:
         torch.from_numpy(np.stack(trained)) if trained else None,
         torch.nn.utils.rnn.pad_sequence(reference, batch_first=True) if reference else None,
     )
+
+
+def _collate_part(items: Sequence[tuple[int, Sample]], offset: int) -> Batch:
+    return collate(items, first=items[0][0] - offset)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C, and SIGTERM of many a batch system, reach all processes: the one that trains saves, then ends these."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Indexed(torch.utils.data.Dataset):

@@ -1,17 +1,20 @@
 """The token store: documents encoded once, read through a memory map. Megatron's `.bin` and `.idx` files."""
 
+import os
 import struct
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.console import progress, short
-from chaku.corpus.documents import Document, count_documents, read_documents
+from chaku.corpus.documents import Document, count_documents, document_files, read_document_file
 from chaku.errors import ChakuError
-from chaku.files import atomic_file, sha256_file
+from chaku.files import atomic_file, read_json, sha256_file, write_json
 from chaku.tokens.tokenizer import Tokenizer
 
 # Megatron's indexed data set, version 1: magic, version, code of the number type, numbers of sequences and documents;
@@ -20,12 +23,27 @@ _MAGIC = b"MMIDIDX\x00\x00"
 _HEADER = struct.Struct("<9sQBQQ")
 _TYPES: dict[int, type[np.generic]] = {4: np.int32, 8: np.uint16}
 _BATCH = 256  # documents encoded between two looks at the progress bar
+_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("language", pa.string()),
+        ("kind", pa.string()),
+        ("sha256", pa.string()),
+        ("num_tokens", pa.int64()),
+        ("num_chars", pa.int64()),
+        ("crc32", pa.uint32()),  # of the document's ids as they are stored
+    ]
+)
 
 
 class TokenStore:
-    """Documents as arrays of ids, without BOS and EOS. `store[i]` is a view into the file: (length,), read-only."""
+    """Documents as arrays of ids, without BOS and EOS. `store[i]` is a view into the file: (length,), read-only.
+
+    A document is checked against its checksum when it is first read: raises ChakuError for one that is damaged.
+    """
 
     def __init__(self, directory: Path, split: str):
+        self._opened = (directory, split)
         base = directory / split
         self._paths = (base.with_suffix(".bin"), base.with_suffix(".idx"), base.with_suffix(".parquet"))
         for path in self._paths:
@@ -49,9 +67,12 @@ class TokenStore:
             np.memmap(self._paths[0], dtype, "r") if count and self.lengths.any() else np.zeros(0, dtype)
         )
         self._firsts = self._offsets // dtype.itemsize
-        table = pq.read_table(self._paths[2], columns=["kind", "language"])
+        columns = [name for name in ("kind", "language", "crc32") if name in pq.read_schema(self._paths[2]).names]
+        table = pq.read_table(self._paths[2], columns=columns)
         self.kinds = table["kind"].combine_chunks().dictionary_encode()
         self.languages = table["language"].combine_chunks().dictionary_encode()
+        self._checksums = table["crc32"].to_numpy() if "crc32" in columns else None  # an earlier version wrote none
+        self._checked = np.zeros(count, bool)
         if len(self.kinds) != count:
             raise damaged
 
@@ -63,9 +84,20 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the files itself: a pickled memory map would be a copy."""
+        return type(self), self._opened
+
     def __getitem__(self, index: int) -> np.ndarray:
         first = self._firsts[index]
-        return self._tokens[first : first + self.lengths[index]]
+        ids = self._tokens[first : first + self.lengths[index]]
+        if self._checksums is not None and not self._checked[index]:
+            if zlib.crc32(ids.data) != self._checksums[index]:
+                raise ChakuError(
+                    f"document {index} of {self._paths[0]} is damaged, or its index is; encode the corpus again"
+                )
+            self._checked[index] = True
+        return ids
 
     @property
     def sha256(self) -> str:
@@ -85,52 +117,81 @@ class TokenStore:
 def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: str = "train") -> TokenStore:
     """Encode one split of a corpus into a store, document by document: memory does not grow with the text.
 
-    The files appear whole or not at all. Raises ChakuError for a corpus without documents of that split.
+    The index is written last: without it there is no store. Killed and called again, it goes on after the last file of
+    the corpus that was encoded whole. Raises ChakuError for a corpus without documents of that split.
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size < 65_500 else np.int32)
-    lengths: list[int] = []
-    num_tokens = 0
     base = directory / split
-    schema = pa.schema(
-        [
-            ("path", pa.string()),
-            ("language", pa.string()),
-            ("kind", pa.string()),
-            ("sha256", pa.string()),
-            ("num_tokens", pa.int64()),
-            ("num_chars", pa.int64()),
-        ]
-    )
+    shards = document_files(corpus, split)
+    made_from = {
+        "tokenizer": tokenizer.sha256,
+        "corpus": [[shard.name, shard.stat().st_size, pq.read_metadata(shard).num_rows] for shard in shards],
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    parts = [directory / f".{split}-{number:05}.parquet" for number in range(len(shards))]
+    state_path = directory / f".{split}.json"
+    state = read_json(state_path) if state_path.exists() else {}
+    if state.get("made_from") != made_from:
+        base.with_suffix(".idx").unlink(missing_ok=True)
+        state = {"made_from": made_from, "shards": 0, "documents": 0, "bytes": 0}
     with (
-        atomic_file(base.with_suffix(".bin")) as bin_path,
-        atomic_file(base.with_suffix(".parquet")) as table_path,
-        progress(f"encode {split}", count_documents(corpus, split), "documents") as bar,
+        base.with_suffix(".bin").open("r+b" if state["shards"] else "wb") as tokens_file,
+        progress(f"encode {split}", count_documents(corpus, split), "documents", initial=state["documents"]) as bar,
     ):
-        with bin_path.open("wb") as tokens_file, pq.ParquetWriter(table_path, schema, compression="zstd") as table:
-            for documents in _batches(read_documents(corpus, split)):
-                rows: list[dict[str, object]] = []
-                for document in documents:
-                    ids = np.asarray(tokenizer.encode(document.text), dtype=dtype)
-                    tokens_file.write(ids.tobytes())
-                    lengths.append(len(ids))
-                    num_tokens += len(ids)
-                    rows.append(
-                        {
-                            "path": document.path,
-                            "language": document.language,
-                            "kind": document.kind,
-                            "sha256": document.sha256,
-                            "num_tokens": len(ids),
-                            "num_chars": len(document.text),
-                        }
-                    )
-                table.write_table(pa.Table.from_pylist(rows, schema))
-                bar.advance(len(documents), f"{short(num_tokens)} tokens")
-        if not lengths and split == "train":
+        tokens_file.truncate(state["bytes"])
+        tokens_file.seek(state["bytes"])
+        for number in range(state["shards"], len(shards)):
+            with atomic_file(parts[number]) as path, pq.ParquetWriter(path, _SCHEMA, compression="zstd") as table:
+                for documents in _batches(read_document_file(shards[number])):
+                    rows = []
+                    for document in documents:
+                        ids = np.asarray(tokenizer.encode(document.text), dtype=dtype)
+                        tokens_file.write(ids.tobytes())
+                        rows.append(_row(document, ids))
+                    table.write_table(pa.Table.from_pylist(rows, _SCHEMA))
+                    bar.advance(len(documents), f"{short(tokens_file.tell() / dtype.itemsize)} tokens")
+            tokens_file.flush()
+            os.fsync(tokens_file.fileno())
+            state |= {"shards": number + 1, "documents": int(bar.done), "bytes": tokens_file.tell()}
+            write_json(state_path, state)
+    if not base.with_suffix(".idx").exists():
+        lengths = _join(parts, base.with_suffix(".parquet"))
+        if not len(lengths) and split == "train":
             raise ChakuError(f"{corpus} has no {split} documents to encode")
         with atomic_file(base.with_suffix(".idx")) as index_path:
-            _write_index(index_path, np.array(lengths, dtype=np.int32), dtype)
+            _write_index(index_path, lengths, dtype)
     return TokenStore.open(directory, split)
+
+
+def forget_parts(directory: Path) -> None:
+    """Remove what `encode_corpus` would go on from: the store is where it belongs."""
+    for path in directory.glob(".*"):
+        if path.suffix in (".json", ".parquet"):
+            path.unlink()
+
+
+def _row(document: Document, ids: np.ndarray) -> dict[str, object]:
+    return {
+        "path": document.path,
+        "language": document.language,
+        "kind": document.kind,
+        "sha256": document.sha256,
+        "num_tokens": len(ids),
+        "num_chars": len(document.text),
+        "crc32": zlib.crc32(ids.data),
+    }
+
+
+def _join(parts: Sequence[Path], target: Path) -> np.ndarray:
+    """Write the tables of all shards as one; returns the lengths of the documents, int32."""
+    lengths = [np.zeros(0, np.int32)]
+    with atomic_file(target) as path, pq.ParquetWriter(path, _SCHEMA, compression="zstd") as table:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches():
+                    table.write_batch(batch)
+                    lengths.append(batch.column("num_tokens").to_numpy().astype(np.int32))
+    return np.concatenate(lengths)
 
 
 def _write_index(path: Path, lengths: np.ndarray, dtype: np.dtype) -> None:

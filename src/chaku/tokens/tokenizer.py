@@ -64,6 +64,10 @@ class Tokenizer:
             b"" if number in self.special_ids else self._piece_bytes(piece) for number, piece in enumerate(self.pieces)
         ]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process makes its own encoder."""
+        return type(self), (self.definition, self.config)
+
     def _prepare(self) -> None:
         """Make the encoder."""
         definition = self.definition

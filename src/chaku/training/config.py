@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from chaku.settings import setting
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -12,26 +14,28 @@ class TrainingConfig:
     often over the stage's conversations or pairs. `batch_tokens` is the
     global batch of one optimizer step; `micro_batch_tokens` go through the model at once (gradients accumulate).
     `precision` "auto" is bfloat16 where the processor multiplies it faster than float32, found by measuring.
+    `micro_batch_tokens` and `compile` change how sums round, which chaku does not count as another result.
     """
 
-    learning_rate: float = 3e-4  # paper 2.6: code stage of 7B and 13B
-    tokens: int | None = None
-    share: float | None = None
-    epochs: float | None = None
-    batch_tokens: int = 4_000_000  # paper 2.6
-    micro_batch_tokens: int = 16_384
-    warmup_steps: int = 1_000  # paper 2.6
-    min_learning_rate_ratio: float = 1 / 30  # paper 2.6: cosine down to a thirtieth of the peak
-    weight_decay: float = 0.1  # Llama 2, section 2.2
-    beta1: float = 0.9  # paper 2.6
-    beta2: float = 0.95  # paper 2.6
-    eps: float = 1e-5  # Llama 2, section 2.2
-    max_grad_norm: float = 1.0  # Llama 2, section 2.2
+    learning_rate: float = setting(3e-4, above=0)  # paper 2.6: code stage of 7B and 13B
+    tokens: int | None = setting(None, above=0)
+    share: float | None = setting(None, above=0)
+    epochs: float | None = setting(None, above=0)
+    batch_tokens: int = setting(4_000_000, at_least=1)  # paper 2.6
+    micro_batch_tokens: int = setting(16_384, at_least=1, changes_results=False)
+    warmup_steps: int = setting(1_000, at_least=0)  # paper 2.6
+    # Paper 2.6: cosine down to a thirtieth of the peak.
+    min_learning_rate_ratio: float = setting(1 / 30, at_least=0, at_most=1)
+    weight_decay: float = setting(0.1, at_least=0)  # Llama 2, section 2.2
+    beta1: float = setting(0.9, at_least=0, below=1)  # paper 2.6
+    beta2: float = setting(0.95, at_least=0, below=1)  # paper 2.6
+    eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
+    max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     document_masking: bool = False
-    compile: bool = False
-    num_workers: int = 0
-    checkpoint_every: int = 200  # optimizer steps
-    log_every: int = 1
-    heldout_every: int = 100
-    sample_every: int = 0  # 0: no text sampled during training
+    compile: bool = setting(False, changes_results=False)
+    num_workers: int = setting(0, at_least=0, changes_results=False)
+    checkpoint_every: int = setting(200, at_least=1, changes_results=False)  # optimizer steps
+    log_every: int = setting(1, at_least=1, changes_results=False)
+    heldout_every: int = setting(100, at_least=1, changes_results=False)
+    sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.console import progress
-from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.model import Llama
+from chaku.settings import setting
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import choose_precision
@@ -23,11 +23,7 @@ from chaku.training.step import autocast, chat_states, score_rows
 class DpoConfig:
     """`beta` (the paper's, section 4): how dear it is to move away from the model that training began with."""
 
-    beta: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.beta <= 0:
-            raise ChakuError(f"dpo.beta is {self.beta}; it must be above 0")
+    beta: float = setting(0.1, above=0)
 
 
 def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:

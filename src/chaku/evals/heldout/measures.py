@@ -64,6 +64,17 @@ def measure(
     return {"benchmark": name, "results": results, "manifest": record}
 
 
+def inputs(name: str, settings: Evals, training_length: int, longest_length: int) -> list[int | None]:
+    """The settings that a measure follows from: it is measured again when one of these changes."""
+    if name == "bits_per_byte":
+        return [settings.max_bytes_per_language]
+    if name == "infilling":
+        return [settings.num_examples]
+    if name == "perplexity":
+        return [training_length, settings.perplexity_tokens or 4 * longest_length, settings.num_long_documents]
+    return [training_length, longest_length, settings.retrieval_examples]
+
+
 def in_a_line(name: str, results: dict[str, Any]) -> str:
     """The result that matters most, for the terminal."""
     if name == "bits_per_byte":

@@ -1,0 +1,74 @@
+"""Which documents a corpus takes: each text once, within the caps; and what was kept and dropped."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from chaku.corpus.sources import OVER_CAP, Raw
+from chaku.errors import ChakuError
+
+
+class Admission:
+    """What was kept and dropped so far, and the decision on the next document."""
+
+    def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
+        if not 0 <= heldout_fraction < 1:
+            raise ChakuError(f"heldout_fraction is {heldout_fraction}; it must be at least 0 and below 1")
+        self.heldout_below = heldout_fraction * 2**64
+        self.max_bytes = max_bytes
+        self.source_caps = source_caps
+        self.kept: dict[tuple[str, str, str], list[int]] = {}
+        self.dropped: dict[tuple[str, str], list[int]] = {}
+        self.sizes: Counter[str] = Counter()
+        self.source_sizes: Counter[str] = Counter()
+        self.seen: set[bytes] = set()
+
+    def state(self) -> dict[str, Any]:
+        """What was counted so far, for JSON; without `seen`, which the shards tell."""
+        return {
+            "kept": [[*key, *counts] for key, counts in self.kept.items()],
+            "dropped": [[*key, *counts] for key, counts in self.dropped.items()],
+            "sizes": dict(self.sizes),
+            "source_sizes": dict(self.source_sizes),
+        }
+
+    def restore(self, state: dict[str, Any], seen: Iterable[bytes]) -> None:
+        """Go on from a `state`, and from the hashes of the documents that were kept."""
+        self.kept = {(kind, language, split): counts for kind, language, split, *counts in state["kept"]}
+        self.dropped = {(reason, language): counts for reason, language, *counts in state["dropped"]}
+        self.sizes, self.source_sizes = Counter(state["sizes"]), Counter(state["source_sizes"])
+        self.seen = set(seen)
+
+    def full(self) -> frozenset[str]:
+        """The kinds and languages that have reached their cap."""
+        return frozenset(name for name, cap in self.max_bytes.items() if self.sizes[name] >= cap)
+
+    def admit(self, raw: Raw, digest: bytes, split_key: bytes, size: int) -> str | None:
+        """The split of a document, or None when it is dropped."""
+        problem = raw.problem
+        source_cap = self.source_caps.get(raw.source)
+        if problem is None and digest in self.seen:
+            problem = "same text as another"
+        elif problem is None and not self.full().isdisjoint((raw.kind, raw.language)):
+            problem = OVER_CAP
+        elif problem is None and source_cap is not None and self.source_sizes[raw.source] >= source_cap:
+            problem = "over the cap of its source"
+        if problem is not None:
+            _count(self.dropped, (problem, raw.language), size)
+            return None
+        self.seen.add(digest)
+        self.sizes[raw.kind] += size
+        self.sizes[raw.language] += size
+        self.source_sizes[raw.source] += size
+        split = "heldout" if int.from_bytes(split_key[:8], "big") < self.heldout_below else "train"
+        _count(self.kept, (raw.kind, raw.language, split), size)
+        return split
+
+    def drops(self) -> list[tuple[tuple[str, str], list[int]]]:
+        return sorted(self.dropped.items(), key=lambda item: (-item[1][0], item[0]))
+
+
+def _count(table: dict[Any, list[int]], key: tuple[str, ...], size: int) -> None:
+    entry = table.setdefault(key, [0, 0])
+    entry[0] += 1
+    entry[1] += size

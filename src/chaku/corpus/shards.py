@@ -1,0 +1,75 @@
+"""The Parquet files of a corpus, written a row group at a time."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaku.corpus.documents import SCHEMA
+from chaku.corpus.sources import Raw
+
+SHARD_BYTES = 256 * 2**20  # of text in a file that is full
+ROW_GROUP_BYTES = 4 * 2**20  # of text in memory before it is written
+
+
+class ShardWriter:
+    """DIRECTORY/SPLIT-NNNNN.parquet, from `num_shards` on. `shard_bytes`: of text in the file that is open."""
+
+    def __init__(self, directory: Path, split: str, num_shards: int = 0):
+        self.directory, self.split, self.num_shards = directory, split, num_shards
+        self.shard_bytes = self._waiting_bytes = 0
+        self._waiting: list[dict[str, object]] = []
+        self._file: pq.ParquetWriter | None = None
+
+    def write(self, raw: Raw, digest: bytes, size: int) -> None:
+        fields = {"text": raw.text, "path": raw.path, "language": raw.language, "kind": raw.kind}
+        about = {"license": raw.license, "source": raw.source, "sha256": digest.hex(), "bytes": size}
+        self._waiting.append({**fields, **about})
+        self._waiting_bytes += size
+        self.shard_bytes += size
+        if self._waiting_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def finish_shard(self) -> None:
+        """Close the file, if one is begun; the next document begins another."""
+        if self._waiting:
+            self._flush()
+        if self._file:
+            self._file.close()
+            self.num_shards += 1
+        self._file, self.shard_bytes = None, 0
+
+    def close(self) -> None:
+        """Close the last file; a split without documents has one file without rows."""
+        if self.num_shards == 0 and not self._waiting and self._file is None:
+            self._flush()
+        self.finish_shard()
+
+    def _flush(self) -> None:
+        if self._file is None:
+            path = self.directory / f"{self.split}-{self.num_shards:05}.parquet"
+            self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._file.write_table(pa.Table.from_pylist(self._waiting, SCHEMA))
+        self._waiting, self._waiting_bytes = [], 0
+
+
+def document_hashes(directory: Path) -> Iterator[bytes]:
+    """The SHA-256 of each document's text, in the order of the files."""
+    for path in sorted(directory.glob("*-*.parquet")):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["sha256"]):
+                yield from (bytes.fromhex(digest) for digest in batch.column(0).to_pylist())
+
+
+def documents_sha256(directory: Path) -> str:
+    """The hash of a corpus: its texts, their paths, kinds and languages, and which split each is in."""
+    whole = hashlib.sha256()
+    for path in sorted(directory.glob("*-*.parquet")):
+        split = path.name.partition("-")[0]
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["sha256", "path", "kind", "language"]):
+                for row in batch.to_pylist():
+                    whole.update("\0".join((split, *map(str, row.values()), "")).encode())
+    return whole.hexdigest()

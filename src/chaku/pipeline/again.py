@@ -1,0 +1,156 @@
+"""What a run would make again though it is finished: said, with what it cost, before anything is changed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaku.files import read_json
+from chaku.pipeline.chat_sets import FOLDER, all_chat_names, chat_names, set_inputs
+from chaku.pipeline.data import base_fingerprint, base_shape
+from chaku.pipeline.inputs import (
+    Inputs,
+    corpus_fingerprint,
+    corpus_inputs,
+    instruct_inputs,
+    shop_inputs,
+    stage_inputs,
+    stale_sources,
+    tokenizer_inputs,
+    tokens_inputs,
+)
+from chaku.pipeline.stage import kept_aside, problem_of_finished
+from chaku.pipeline.steps import NO_RECORD, FinishedWork, Run, fingerprinted, what_changed
+from chaku.recipe import BASE_MODEL, Recipe, stage_order
+from chaku.tokens.tokenizer import Tokenizer
+
+NOT_YET = "not made yet"  # in place of a fingerprint: what follows from it may come out differently
+
+
+@dataclass(frozen=True)
+class Again:
+    """Something finished that would be made again: a directory of the run, why, and the seconds that it took."""
+
+    name: str
+    why: str
+    seconds: float | None
+
+
+def check_nothing_is_made_again(run: Run, recipe: Recipe) -> None:
+    """Raises FinishedWork, with one table, where a run of `recipe` would make finished work again."""
+    if found := list(made_again(run, recipe)):
+        raise FinishedWork(
+            "finished work would be made again; nothing was changed\n"
+            f"{in_a_table(found)}\n"
+            "add --yes to make it again (each is kept until the new one is whole), or --out to run in another directory"
+        )
+
+
+def made_again(run: Run, recipe: Recipe) -> Iterator[Again]:
+    """What is finished, or begun, in the run's directory, and does not fit `recipe` or the files that it names."""
+    look = _Look(run)
+    corpus: str | None = None
+    if recipe.corpus.sources:
+        stale = stale_sources(recipe, run.directory / "corpus")
+        if look.at("corpus", corpus_inputs(recipe), stale) != NOT_YET:
+            corpus = corpus_fingerprint(run.directory / "corpus")
+        else:  # one that was removed may well come out as it was
+            encoded = run.record("tokens") if not look.again else None
+            corpus = str(encoded["corpus"]) if encoded else NOT_YET
+    tokenizer_made = look.at("tokenizer", tokenizer_inputs(recipe, corpus)) != NOT_YET
+    tokenizer = Tokenizer.load(run.directory / "tokenizer") if tokenizer_made else None
+    tokenizer_hash = tokenizer.sha256 if tokenizer else NOT_YET
+    tokens = look.at("tokens", tokens_inputs(corpus, tokenizer_hash)) if corpus else None
+    if recipe.shop:
+        look.at("shop", shop_inputs(recipe, tokenizer_hash))
+    conversations: dict[str, str] = {}
+
+    def look_at_set(name: str) -> None:
+        inputs = set_inputs(run.recipe, name, tokenizer) if tokenizer and look.may_read(name) else {"set": NOT_YET}
+        conversations[name] = look.at(f"{FOLDER}/{name}", inputs)
+
+    for name in all_chat_names(recipe):
+        look_at_set(name)
+    fingerprints = {BASE_MODEL: base_fingerprint(recipe)} if recipe.model.path else {}
+    for name in stage_order(recipe):
+        stage = recipe.stages[name]
+        for each in chat_names(recipe, stage):
+            if each not in conversations:
+                look_at_set(each)
+        inputs: Inputs = {"tokenizer": NOT_YET}
+        if tokenizer:
+            inputs = stage_inputs(
+                recipe,
+                name,
+                tokens=tokens,
+                parent=fingerprints[stage.parent] if stage.parent else None,
+                base=base_shape(recipe, tokenizer),
+                conversations=conversations,
+            )
+        fingerprints[name] = look.at_stage(name, inputs)
+        if recipe.instruct and recipe.instruct.stage == name:
+            look.at("instruct", instruct_inputs(recipe, fingerprints[name]))
+    yield from look.again
+
+
+class _Look:
+    def __init__(self, run: Run):
+        self.run = run
+        self.again: list[Again] = []
+
+    def at(self, name: str, inputs: Inputs, stale: str = "") -> str:
+        """The fingerprint of a step, if it is made and fits."""
+        record = self.run.record(name)
+        if record is None:
+            if (self.run.directory / name).exists():
+                self.again.append(Again(name, NO_RECORD, self.run.seconds(name)))
+            return NOT_YET
+        if why := what_changed(record, fingerprinted(inputs)) or stale:
+            self.again.append(Again(name, why, self.run.seconds(name)))
+            return NOT_YET
+        return str(record["fingerprint"])
+
+    def at_stage(self, name: str, inputs: Inputs) -> str:
+        made_from = fingerprinted(inputs)
+        path = self.run.directory / "stages" / name
+        record = self.run.record(f"stages/{name}")
+        if kept_aside(path, made_from):
+            return str(made_from["fingerprint"])
+        why = what_changed(record, made_from) or problem_of_finished(path) if record else NO_RECORD
+        if not why:
+            return str(made_from["fingerprint"])
+        if (cost := _seconds_of(path)) is not None:
+            self.again.append(Again(f"stages/{name}", why, cost))
+        return NOT_YET
+
+    def may_read(self, name: str) -> bool:
+        """Whether the files of a set are there: those that a run makes may be still to come, or out of date."""
+        made = {each.name for each in self.again}
+        path = self.run.recipe.sets[name]
+        for step in ("shop", "instruct"):
+            within = str(self.run.directory / step)
+            if any(str(value).startswith(within) for value in vars(path).values()):
+                return step not in made and (self.run.directory / step).is_dir()
+        return True
+
+
+def _seconds_of(stage: Path) -> float | None:
+    """Seconds of training in a stage, finished or not; None where it has not saved anything yet."""
+    if (stage / "stage.json").exists():
+        return float(read_json(stage / "stage.json").get("seconds", 0.0))
+    saved = sorted(stage.glob("state/step-*/progress.json"))
+    return float(read_json(saved[-1]).get("seconds", 0.0)) if saved else None
+
+
+def in_a_table(found: list[Again]) -> str:
+    """What, why and its cost, as plain text."""
+    rows = [("what", "it took", "what changed")]
+    rows += [(each.name, "" if each.seconds is None else _in_words(each.seconds), each.why) for each in found]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in rows)
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,98 @@
+"""What each step of a run follows from: where these are the same, what the step made is kept.
+
+Settings that change no result are not among them (`result_settings`).
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from chaku.corpus.file_list import describe_changes, read_file_list
+from chaku.errors import ChakuError
+from chaku.files import read_json, sha256_file, sha256_json
+from chaku.model import LlamaConfig
+from chaku.pipeline.chat_sets import chat_names
+from chaku.pipeline.data import base_fingerprint, given_tokenizer
+from chaku.recipe import Recipe, stage_seed, stage_shape
+from chaku.settings import result_settings
+
+Inputs = dict[str, Any]
+
+
+def corpus_inputs(recipe: Recipe) -> Inputs:
+    return {"corpus": result_settings(recipe.corpus)}
+
+
+def stale_sources(recipe: Recipe, corpus: Path) -> str:
+    """How the files that a corpus was made from changed since, in words; "" where they did not.
+
+    A source that is not there any more leaves the corpus as it is: it cannot be made again.
+    """
+    files = read_file_list(corpus) if corpus.is_dir() else None
+    if files is None:
+        return ""
+    try:
+        return describe_changes(files, recipe.corpus.sources)
+    except ChakuError:
+        return ""
+
+
+def corpus_fingerprint(corpus: Path) -> str:
+    """The hash of a corpus's documents: what is made from it is kept when it is built again and comes out the same."""
+    summary = read_json(corpus / "summary.json")
+    return str(summary.get("documents_sha256") or sha256_json(summary["kept"]))  # an earlier version had no hash
+
+
+def tokenizer_inputs(recipe: Recipe, corpus: str | None) -> Inputs:
+    """`corpus`: the fingerprint of the documents; what a given tokenizer does not depend on."""
+    given = given_tokenizer(recipe)
+    infilling = any(stage.infilling for stage in recipe.stages.values())
+    settings = {"tokenizer": result_settings(recipe.tokenizer), "infilling": infilling}
+    return settings | ({"corpus": corpus} if given is None else {"sha256": given.sha256})
+
+
+def tokens_inputs(corpus: str, tokenizer: str) -> Inputs:
+    return {"corpus": corpus, "tokenizer": tokenizer}
+
+
+def shop_inputs(recipe: Recipe, tokenizer: str) -> Inputs:
+    return {"shop": result_settings(recipe.shop), "seed": recipe.seed, "tokenizer": tokenizer}
+
+
+def instruct_inputs(recipe: Recipe, stage: str) -> Inputs:
+    """`stage`: the fingerprint of the stage that writes."""
+    assert recipe.instruct is not None
+    inputs = {"instruct": result_settings(recipe.instruct), "stage": stage, "seed": recipe.seed}
+    if recipe.instruct.questions:
+        inputs["questions"] = sha256_file(Path(recipe.instruct.questions))
+    return inputs
+
+
+def stage_inputs(
+    recipe: Recipe,
+    name: str,
+    *,
+    tokens: str | None,
+    parent: str | None,
+    base: LlamaConfig,
+    conversations: dict[str, str],
+) -> Inputs:
+    """`tokens` and `parent` are fingerprints, and so are the values of `conversations`, by the name of the set.
+
+    A stage's tokens are as the recipe gives them: a number, epochs, or a share of the minutes. What a share comes to
+    on this machine is no input: it stays what it was when the stage began.
+    """
+    stage = recipe.stages[name]
+    inputs = {
+        "stage": result_settings(stage),
+        "sets": {key: dataclasses.asdict(recipe.sets[key]) for key in stage.mixture},
+        "tokens": tokens,
+        "model": dataclasses.asdict(stage_shape(recipe, name, base)),
+        "seed": stage_seed(recipe, name),
+        "parent": parent or base_fingerprint(recipe),
+    }
+    if stage.training.share is not None and recipe.budget is not None:
+        inputs["minutes"] = recipe.budget.minutes
+    if chats := chat_names(recipe, stage):
+        inputs["conversations"] = {each: conversations[each] for each in chats}
+    return inputs

@@ -1,0 +1,57 @@
+"""Settings of a recipe that know their range, and whether they change what comes out."""
+
+import dataclasses
+from typing import Any
+
+from chaku.errors import ChakuError
+
+
+def setting(
+    default: Any = dataclasses.MISSING,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    changes_results: bool = True,
+) -> Any:
+    """A dataclass field with a range. `changes_results` False: finished work stays valid when the value changes."""
+    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
+    metadata = {
+        "bounds": {words: bound for words, bound in bounds.items() if bound is not None},
+        "changes_results": changes_results,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_range(field: dataclasses.Field, value: Any, where: str) -> None:
+    """Raises ChakuError for a number outside its field's range, or not finite. None is in any range."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ChakuError(f"{where} is {value}; it must be a finite number")
+    bounds = field.metadata.get("bounds", {})
+    inside = {
+        "above": lambda bound: value > bound,
+        "at least": lambda bound: value >= bound,
+        "below": lambda bound: value < bound,
+        "at most": lambda bound: value <= bound,
+    }
+    if not all(inside[words](bound) for words, bound in bounds.items()):
+        wanted = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items())
+        raise ChakuError(f"{where} is {value}; it must be {wanted}")
+
+
+def result_settings(value: Any) -> Any:
+    """A dataclass as plain values, without the settings that change no result, at any depth."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: result_settings(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if field.metadata.get("changes_results", True)
+        }
+    if isinstance(value, dict):
+        return {key: result_settings(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [result_settings(part) for part in value]
+    return value

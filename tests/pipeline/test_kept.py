@@ -1,0 +1,274 @@
+"""What is finished is never lost: not to a setting that changes no result, and not without being asked."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from chaku import ChakuError
+from chaku.cli import main
+from chaku.files import read_json
+from chaku.pipeline import FinishedWork, run_recipe
+from chaku.recipe import load_recipe
+from chaku.tokens.store import TokenStore
+from family import write_recipe
+
+NO_EVALS = "evals.stages=[]"
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory):
+    return write_recipe(tmp_path_factory.mktemp("little"))
+
+
+@pytest.fixture(scope="module")
+def whole(recipe_path, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
+    return out
+
+
+@pytest.fixture
+def out(whole, tmp_path):
+    """A finished run to do harm to."""
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def times(out: Path) -> dict[str, int]:
+    """When the files of a run were written, but those that every run writes."""
+    always = {"recipe.json", "report.html", ".lock", "samples.json", "commands.json"}
+    return {
+        str(path.relative_to(out)): path.stat().st_mtime_ns
+        for path in out.rglob("*")
+        if path.is_file() and path.name not in always
+    }
+
+
+def weights(out: Path, stage: str) -> bytes:
+    return (out / "stages" / stage / "model.safetensors").read_bytes()
+
+
+def test_settings_that_change_no_result_make_nothing_again(recipe_path, out):
+    before = times(out)
+    overrides = ["corpus.num_workers=1", "num_threads=1"]
+    for setting in ("log_every=7", "checkpoint_every=3", "sample_every=9", "heldout_every=9", "num_workers=1"):
+        overrides += [f"{stage}.training.{setting}" for stage in ("base", "code", "long")]
+    overrides += ["code.training.micro_batch_tokens=256", "code.training.compile=true"]
+    run_recipe(load_recipe(recipe_path, [NO_EVALS, *overrides]), out)
+    assert times(out) == before
+
+
+def test_a_change_of_finished_work_is_said_with_its_cost_before_anything_is_changed(recipe_path, out):
+    before = times(out)
+    recipe = load_recipe(recipe_path, [NO_EVALS, "code.training.learning_rate=5e-4"])
+    with pytest.raises(FinishedWork) as raised:
+        run_recipe(recipe, out)
+    said = str(raised.value)
+    assert "stages/code" in said
+    assert "stage.training.learning_rate" in said
+    assert "stages/long" in said  # which goes on from it
+    assert "stages/base" not in said
+    assert " s  " in said  # what it took
+    assert "add --yes to make it again" in said
+    assert times(out) == before
+
+
+def test_the_command_line_wants_a_yes(recipe_path, out, capsys):
+    words = ["run", str(recipe_path), "--out", str(out), "--set", NO_EVALS, "--set", "long.training.learning_rate=5e-4"]
+    before = weights(out, "long")
+    assert main(words) == 2
+    assert "finished work would be made again; nothing was changed" in capsys.readouterr().err
+    assert weights(out, "long") == before
+    assert main([*words, "--yes"]) == 0
+    assert weights(out, "long") != before
+
+
+def test_what_is_replaced_is_kept_until_the_new_one_is_whole_and_comes_back(recipe_path, out, capsys):
+    before = weights(out, "long")
+    changed = ["--set", "long.training.learning_rate=5e-4", "--set", NO_EVALS, "--yes"]
+    killing = f"""
+        import os, sys
+        import chaku.pipeline.stage as stage
+        stage.save_model = lambda *arguments: os.kill(os.getpid(), 9)
+        from chaku.cli import main
+        main(["run", {str(recipe_path)!r}, "--out", {str(out)!r}, *{changed!r}])
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(killing)], check=False).returncode == -9
+    assert (out / "stages" / ".long.old" / "model.safetensors").read_bytes() == before
+    started = (out / "stages" / ".long.old" / "stage.json").stat().st_mtime_ns
+    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)  # the setting is taken back
+    assert "long: what was trained with these settings before is put back" in capsys.readouterr().err
+    assert weights(out, "long") == before
+    assert (out / "stages" / "long" / "stage.json").stat().st_mtime_ns == started
+    assert not (out / "stages" / ".long.old").exists()
+
+
+def test_files_that_chaku_did_not_make_are_not_touched(recipe_path, tmp_path, monkeypatch):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "mine.txt").write_text("years of work")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ChakuError, match="holds files that chaku did not make"):
+        run_recipe(load_recipe(recipe_path), Path())
+    assert [path.name for path in tmp_path.rglob("*")] == ["corpus", "mine.txt"]
+
+
+def source_files(recipe_path: Path) -> list[Path]:
+    return sorted(path for path in recipe_path.parent.rglob("*.py") if path.is_file())
+
+
+def test_edited_added_and_removed_sources_are_noticed_touched_ones_are_not(tmp_path):
+    recipe_path = write_recipe(tmp_path)
+    recipe = load_recipe(recipe_path, [NO_EVALS])
+    out = tmp_path / "run"
+    run_recipe(recipe, out)
+    before = times(out)
+    first, second, *_ = source_files(recipe_path)
+    os.utime(first, (1, 1))
+    run_recipe(recipe, out)
+    assert times(out) == before
+    first.write_text(first.read_text() + "\n\ndef one_more(first, second):\n    return first - second\n")
+    second.unlink()
+    with pytest.raises(FinishedWork, match=r"corpus .* 1 files edited .*, 1 files gone [\s\S]*stages/base"):
+        run_recipe(recipe, out)
+    run_recipe(recipe, out, make_again=True)
+    assert (
+        read_json(out / "tokens" / "inputs.json")["corpus"]
+        == read_json(out / "corpus" / "summary.json")["documents_sha256"]
+    )
+    assert len(TokenStore.open(out / "tokens")) == sum(
+        row["documents"] for row in read_json(out / "corpus" / "summary.json")["kept"] if row["split"] == "train"
+    )
+
+
+def test_a_corpus_that_comes_out_the_same_keeps_what_was_made_from_it(recipe_path, out, capsys):
+    before = {path: when for path, when in times(out).items() if not path.startswith(("corpus/", "timings"))}
+    shutil.rmtree(out / "corpus")
+    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
+    assert {path: when for path, when in times(out).items() if not path.startswith(("corpus/", "timings"))} == before
+    assert "long: done before" in capsys.readouterr().err
+
+
+def test_a_stage_without_its_inputs_or_its_weights_is_not_done(recipe_path, out):
+    recipe = load_recipe(recipe_path, [NO_EVALS])
+    before = weights(out, "long")
+    (out / "stages" / "long" / "inputs.json").unlink()
+    with pytest.raises(FinishedWork, match=r"stages/long .*inputs.json, which is gone"):
+        run_recipe(recipe, out)
+    run_recipe(recipe, out, make_again=True)
+    assert weights(out, "long") == before
+    (out / "stages" / "long" / "model.safetensors").unlink()
+    with pytest.raises(FinishedWork, match=r"stages/long .*its weights, which are gone"):
+        run_recipe(recipe, out)
+    run_recipe(recipe, out, make_again=True)
+    assert weights(out, "long") == before
+
+
+def test_weights_that_changed_are_not_trained_further(recipe_path, out):
+    path = out / "stages" / "code" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-4000:] = os.urandom(4000)
+    path.write_bytes(content)
+    shutil.rmtree(out / "stages" / "long")
+    with pytest.raises(ChakuError, match=r"the weights of .*stages/code are not those that its training wrote"):
+        run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
+
+
+def test_a_stage_keeps_the_tokens_that_its_share_came_to(recipe_path, out, tmp_path):
+    shared = tmp_path / "shared.toml"
+    text = recipe_path.read_text().replace("training.tokens = 6144", "training.share = 1.0")
+    shared.write_text(text + "\n[budget]\nminutes = 0.02\n")
+    recipe = load_recipe(shared, [NO_EVALS])
+    run_recipe(recipe, out, make_again=True)
+    before = times(out)
+    (out / "budget.json").unlink()
+    run_recipe(recipe, out)
+    del before["budget.json"]
+    assert times(out) == before
+    more = "\n[stages.more]\nparent = 'code'\nmixture = { code = 1.0 }\nsequence_length = 128\n"
+    more += "training = { share = 1.0, batch_tokens = 512, precision = 'float32' }\n"
+    shared.write_text(shared.read_text() + more)
+    run_recipe(load_recipe(shared, [NO_EVALS]), out)
+    assert (out / "stages" / "more" / "stage.json").exists()
+    changed = {path for path, when in times(out).items() if before.get(path) != when}
+    assert all(path.startswith(("stages/more/", "timings", "budget")) for path in changed), changed
+
+
+def test_another_benchmark_leaves_those_that_were_measured(recipe_path, out):
+    overrides = ["evals.stages=['long']"]
+    run_recipe(load_recipe(recipe_path, [*overrides, "evals.benchmarks=['bits_per_byte']"]), out)
+    path = out / "evals" / "long" / "bits_per_byte.json"
+    before = path.stat().st_mtime_ns
+    overrides += ["evals.benchmarks=['bits_per_byte', 'infilling']", "evals.num_examples=3"]
+    run_recipe(load_recipe(recipe_path, overrides), out)
+    assert (out / "evals" / "long" / "infilling.json").exists()
+    assert path.stat().st_mtime_ns == before
+
+
+def test_half_written_files_of_killed_runs_are_removed(recipe_path, out):
+    left = out / "stages" / ".x.json.4242.partial"
+    left.write_text("half")
+    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
+    assert not left.exists()
+
+
+def test_a_killed_stage_with_lora_goes_on_to_the_same_end(recipe_path, out, tmp_path):
+    adapted = tmp_path / "adapted.toml"
+    more = "\n[stages.adapted]\nparent = 'code'\nmixture = { code = 1.0 }\nsequence_length = 128\n"
+    more += "lora = { rank = 4, dropout = 0.1 }\n"
+    more += "training = { tokens = 8192, batch_tokens = 512, precision = 'float32', checkpoint_every = 5 }\n"
+    adapted.write_text(recipe_path.read_text() + more)
+    other = tmp_path / "other"
+    shutil.copytree(out, other)
+    killing = f"""
+        import os
+        import chaku.training.trainer as trainer
+        original, calls = trainer.optimizer_step, []
+        def counted(*arguments):
+            calls.append(1)
+            if len(calls) == 8:
+                os.kill(os.getpid(), 9)
+            return original(*arguments)
+        trainer.optimizer_step = counted
+        from chaku.cli import main
+        main(["run", {str(adapted)!r}, "--out", {str(out)!r}, "--set", {NO_EVALS!r}])
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(killing)], check=False).returncode == -9
+    assert read_json(next((out / "stages" / "adapted" / "state").glob("step-*")) / "progress.json")["step"] == 5
+    for directory in (out, other):
+        run_recipe(load_recipe(adapted, [NO_EVALS]), directory)
+    assert weights(out, "adapted") == weights(other, "adapted")
+
+
+def test_ctrl_c_with_loader_workers_saves_the_state(recipe_path, out, tmp_path):
+    """Ctrl-C reaches every process of the group: the workers leave it to the process that trains."""
+    shutil.rmtree(out / "stages" / "long")
+    slow = f"""
+        import sys, time
+        import chaku.training.trainer as trainer
+        original = trainer.optimizer_step
+        def slow(*arguments):
+            print("step", flush=True)
+            time.sleep(0.3)
+            return original(*arguments)
+        trainer.optimizer_step = slow
+        from chaku.cli import main
+        sys.exit(main(["run", {str(recipe_path)!r}, "--out", {str(out)!r}, "--set", {NO_EVALS!r},
+                       "--set", "long.training.num_workers=2"]))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(slow)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            process.stdout.readline()
+        time.sleep(0.1)
+        os.killpg(process.pid, 2)
+        said = process.communicate()[1].decode()
+    assert process.returncode == 130, said
+    assert "long: stopped and saved at step" in said
+    assert list((out / "stages" / "long" / "state").glob("step-*"))
