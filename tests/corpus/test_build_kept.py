@@ -56,7 +56,7 @@ def test_a_directory_of_somebody_else_is_refused_before_any_work(tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.tex").write_text("years of work")
-    with pytest.raises(ChakuError, match=r"precious holds files that chaku did not make.*name a new or an empty"):
+    with pytest.raises(ChakuError, match=r"precious holds files that chaku did not make.*Name a new or an empty"):
         build_corpus([source], precious)
     assert [path.name for path in precious.iterdir()] == ["thesis.tex"]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

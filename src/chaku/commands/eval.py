@@ -85,7 +85,10 @@ def _list(options: argparse.Namespace) -> None:
 def _run(options: argparse.Namespace) -> None:
     from chaku.evals.command import EvalRun, run_benchmarks
     from chaku.evals.generate import Sampling
+    from chaku.ownership import EVALUATION, make_ours
 
+    if options.out:
+        make_ours(options.out, EVALUATION)
     if options.endpoint:
         refuse_loading(options)
     asked = EvalRun(
@@ -117,6 +120,7 @@ def _run(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> None:
     from chaku.evals.run import score_file
     from chaku.evals.suite import BENCHMARKS, find_benchmark
+    from chaku.ownership import EVALUATION, make_ours
 
     benchmark = find_benchmark(options.benchmark)
     if options.extract:
@@ -124,6 +128,8 @@ def _score(options: argparse.Namespace) -> None:
 
         benchmark = in_chat(benchmark, BENCHMARKS)
     scoring = _scoring(options)
+    if options.out:
+        make_ours(options.out, EVALUATION)
     result = score_file(benchmark, options.samples, options.out, problems=options.problems, scoring=scoring)
     _show(result, options.json)
 

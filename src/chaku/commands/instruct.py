@@ -153,8 +153,10 @@ def _verify(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from chaku.instruct.export import export
     from chaku.instruct.ledger import Ledger
+    from chaku.ownership import make_ours
 
     with Ledger(_existing(options.ledger)) as ledger:
+        make_ours(options.out, "data set")
         counts = export(
             ledger,
             options.out,

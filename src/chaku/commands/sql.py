@@ -92,8 +92,10 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _shop(options: argparse.Namespace) -> None:
+    from chaku.ownership import make_ours
     from chaku.sql.shop import write_shop
 
+    make_ours(options.out, "shop")
     counts = write_shop(options.out, seed=options.seed, num_train=options.train, num_dev=options.dev)
     print(json.dumps(counts))
 

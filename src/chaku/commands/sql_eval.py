@@ -54,12 +54,15 @@ def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _eval(options: argparse.Namespace) -> None:
+    from chaku.ownership import EVALUATION, make_ours
     from chaku.sql.benchmark import results_in_lines, run_benchmark
     from chaku.sql.predict import Asking
     from chaku.sql.question_files import find_questions
 
     if options.max_prompt_tokens is not None and options.max_prompt_tokens < 1:
         raise ChakuError(f"--max-prompt-tokens is {options.max_prompt_tokens}; it must be at least 1")
+    if options.out:
+        make_ours(options.out, EVALUATION)
     questions = find_questions(options.questions, options.databases, options.tables)
     asking = Asking(options.samples, options.repair, options.batch_size, options.timeout)
     writer, prompt = _writer(options)
