@@ -17,7 +17,7 @@ from chaku.ownership import MARKER, check_ours, make_ours
         ["eval", "run", "{here}", "--benchmark", "first_steps", "--out", "{theirs}"],
         ["eval", "score", "--benchmark", "first_steps", "--samples", "{theirs}/samples.jsonl", "--out", "{theirs}"],
         ["sql", "eval", "{here}", "--questions", "{here}/questions.jsonl", "--out", "{theirs}"],
-        ["sql", "shop", "--out", "{theirs}"],
+        ["sql", "shop", "{theirs}"],
         ["instruct", "export", "{here}/ledger.sqlite", "--out", "{theirs}"],
     ],
     ids=lambda command: " ".join(command[:2]),

@@ -118,7 +118,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
     record = result["manifest"]
     assert (record["temperature"], record["num_samples"], record["max_tokens"], record["limit"]) == (0.9, 2, 8, 3)
     assert record["prompt_form"] == "zero-shot, unstripped"
-    names = {"completions.json", "completions.jsonl", "results.json", "samples.jsonl"}
+    names = {".chaku.json", "completions.json", "completions.jsonl", "results.json", "samples.jsonl"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == result

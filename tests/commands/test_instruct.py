@@ -36,6 +36,7 @@ def test_from_questions_to_data(
     assert main(["instruct", "export", ledger, "--out", out]) == 0
     assert "3 conversations" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".chaku.json",
         "card.md",
         "contamination.json",
         "preferences.jsonl",
