@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,10 @@ def tree(tmp_path):
     put(root / "copy/module_0.py", CODE.format(0))
     put(root / "binary.py", b"\x7fELF\0\0\0" * 20)
     put(root / "latin.py", "# caf\xe9 and some more words to be long enough for the filter\n".encode("latin-1"))
+    put(root / "windows.py", b"\xef\xbb\xbf" + CODE.format(1).replace("\n", "\r\n").encode())
+    put(root / "large.py", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n")
+    put(root / "chinese.py", "# 返回总和\n".encode("gbk"))
+    (root / "loop.py").symlink_to("loop.py")
     put(root / "empty.py", "")
     put(root / "blank.py", "\n" * 60)
     put(root / "huge.py", "x = 1\n" * 200_000)
@@ -65,9 +70,11 @@ def reasons(summary):
 def test_what_is_dropped_is_counted_and_never_fatal(tree, tmp_path):
     summary = build_corpus([Source("tree", "tree", str(tree))], tmp_path / "out", heldout_fraction=0)
     assert reasons(summary) == {
-        "same text as another": 1,
+        "same text as another": 2,
+        "Git LFS pointer": 1,
+        "of unknown encoding": 1,
+        "link to itself": 1,
         "binary": 1,
-        "not UTF-8": 1,
         "empty": 2,
         "over 1,000,000 bytes": 1,
         "generated": 1,
@@ -86,9 +93,10 @@ def test_what_is_dropped_is_counted_and_never_fatal(tree, tmp_path):
         ("code_prose", "Markdown"),
         ("prose", "Text"),
     }
-    assert len(kept) == 62
+    assert len(kept) == 63
     assert kept["README.md"].source == "tree"
-    assert sum(row["documents"] for row in summary["kept"]) == 62
+    assert "café" in kept["latin.py"].text
+    assert sum(row["documents"] for row in summary["kept"]) == 63
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
 
 
@@ -184,6 +192,47 @@ def test_rows_of_jsonl_and_parquet_plain_and_packed(tmp_path):
     assert reasons(summary)["the rest of a file, unreadable (EOFError)"] == 1
 
 
+def test_directories_of_any_depth_are_read(tmp_path):
+    """A thousand deep, and a path that the system refuses as too long."""
+    where = os.open(tmp_path, os.O_RDONLY)
+    for depth in range(1100):
+        os.mkdir("deep", dir_fd=where)
+        below = os.open("deep", os.O_RDONLY, dir_fd=where)
+        os.close(where)
+        where = below
+        if depth in (1, 790, 1099):  # the last one's path has over 4,096 characters
+            with os.fdopen(os.open("a.py", os.O_WRONLY | os.O_CREAT, dir_fd=where), "w") as file:
+                file.write(CODE.format(depth))
+    os.close(where)
+    try:
+        summary = build_corpus([Source("tree", "tree", str(tmp_path / "deep"))], tmp_path / "out", heldout_fraction=0)
+    finally:
+        subprocess.run(["rm", "-rf", str(tmp_path / "deep")], check=True)  # Python's and pytest's own give up on it
+    assert len(texts(tmp_path / "out")) == 2
+    assert reasons(summary) == {"unreadable (OSError)": 1}
+
+
+def test_a_truncated_parquet_file_ends_no_build(tmp_path):
+    rows = [{"text": CODE.format(number), "path": f"{number}.py"} for number in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data.parquet")
+    put(tmp_path / "data.cut.parquet", (tmp_path / "data.parquet").read_bytes()[:-20])
+    source = Source("data", "parquet", str(tmp_path / "data*.parquet"))
+    summary = build_corpus([source], tmp_path / "out", heldout_fraction=0)
+    assert reasons(summary) == {"the rest of a file, unreadable (ArrowInvalid)": 1}
+    assert len(texts(tmp_path / "out")) == 3
+
+
+def test_jsonl_with_a_mark_and_arrays_are_read_whole(tmp_path):
+    rows = [{"text": CODE.format(number), "path": f"{number}.py"} for number in range(3)]
+    put(tmp_path / "marked.jsonl", "\ufeff" + "".join(json.dumps(row) + "\n" for row in rows))
+    put(tmp_path / "array.json", json.dumps([*rows, 5], indent=1))
+    put(tmp_path / "nul.jsonl", json.dumps({"text": CODE.format(1) + "\0"}) + "\n" + json.dumps(rows[0]) + "\n")
+    for name, dropped in (("marked.jsonl", {}), ("array.json", {"no object": 1}), ("nul.jsonl", {"binary": 1})):
+        summary = build_corpus([guess_source(tmp_path / name)], tmp_path / f"{name}.out", heldout_fraction=0)
+        assert reasons(summary) == dropped
+        assert len(texts(tmp_path / f"{name}.out")) == (1 if name == "nul.jsonl" else 3)
+
+
 def test_names_that_are_not_utf8_and_endless_nesting_are_never_fatal(tmp_path):
     rows = [{"text": CODE.format(1), "path": "\ud800.py", "license": "\udfff", "language": "Py\ud800"}]
     put(tmp_path / "a.jsonl", json.dumps(rows[0]) + "\n" + "[" * 100_000 + "\n")
@@ -255,11 +304,11 @@ def test_missing_empty_and_damaged_sources_are_named(tmp_path, monkeypatch):
     with pytest.raises(ChakuError, match=r"'gone'.*does not exist"):
         build_corpus([Source("gone", "tree", str(tmp_path / "gone"))], tmp_path / "out")
     put(tmp_path / "bad.parquet", "nothing of the kind")
-    with pytest.raises(ChakuError, match=r"bad.parquet is not a readable Parquet file"):
+    with pytest.raises(ChakuError, match=r"no document is left .* the rest of a file, unreadable .ArrowInvalid."):
         build_corpus([guess_source(tmp_path / "bad.parquet")], tmp_path / "out")
     put(tmp_path / "bad.txt", "x")
     put(tmp_path / "bad.parquet.gz", gzip.compress(b"nothing of the kind" * 9)[:-9])
-    with pytest.raises(ChakuError, match=r"bad.parquet.gz is not a readable Parquet file"):
+    with pytest.raises(ChakuError, match=r"the rest of a file, unreadable .EOFError."):
         build_corpus([guess_source(tmp_path / "bad.parquet.gz")], tmp_path / "out")
     with pytest.raises(ChakuError, match=r"not a directory, .jsonl or .parquet"):
         guess_source(tmp_path / "bad.txt")

@@ -8,7 +8,7 @@ import pytest
 from chaku import ChakuError
 from chaku.inference.chat import ChatSession
 from chaku.inference.sampling import SamplingParams
-from chaku.instruct.conversations import read_conversations
+from chaku.instruct.conversations import read_rows
 from chaku.tokens.chat import Message
 
 
@@ -82,7 +82,7 @@ def test_what_is_saved_trains(tokenizer, tmp_path):
     chat.save(tmp_path / "all.jsonl")
     list(chat.ask("b"))
     chat.save(tmp_path / "all.jsonl")
-    read = [messages for _, messages in read_conversations(str(tmp_path))]
+    read = [row.conversation() for row in read_rows(str(tmp_path))]
     assert read[1] == chat.messages
     assert read[0] == chat.messages[:3]
     assert len(json.loads((tmp_path / "all.jsonl").read_text().splitlines()[0])["messages"]) == 3

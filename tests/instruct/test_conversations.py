@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
-from chaku.instruct.conversations import find_files, read_conversations, read_preferences
+from chaku.instruct.conversations import find_files, read_rows
 from chaku.tokens.chat import Message
 
 TALK = [Message("system", "S"), Message("user", "Q"), Message("assistant", "A")]
@@ -28,14 +28,15 @@ def write(path, *rows):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_is_told_by_its_keys(tmp_path, shape):
-    [(where, messages)] = read_conversations(write(tmp_path / "a.jsonl", SHAPES[shape]))
+    [row] = read_rows(write(tmp_path / "a.jsonl", SHAPES[shape]))
+    where, messages = row.where, row.conversation()
     assert messages == TALK
     assert where == f"{tmp_path}/a.jsonl, line 1"
 
 
 def test_an_alpaca_input_follows_after_a_blank_line(tmp_path):
     name = write(tmp_path / "a.jsonl", {"instruction": "Add.", "input": "1 2", "output": "3"})
-    [(_, messages)] = read_conversations(name)
+    [messages] = [row.conversation() for row in read_rows(name)]
     assert messages == [Message("user", "Add.\n\n1 2"), Message("assistant", "3")]
 
 
@@ -44,14 +45,14 @@ def test_files_of_every_kind_in_a_folder(tmp_path):
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(json.dumps(SHAPES["messages"]).encode()))
     pq.write_table(pa.Table.from_pylist([SHAPES["sharegpt"]]), tmp_path / "c.parquet")
     (tmp_path / "notes.txt").write_text("not read")
-    read = list(read_conversations(str(tmp_path)))
+    read = [(row.where, row.conversation()) for row in read_rows(str(tmp_path))]
     assert [messages for _, messages in read] == [TALK] * 6
     assert [where.removeprefix(f"{tmp_path}/") for where, _ in read][3:] == [
         "a.json, item 3",
         "b.jsonl.gz, line 1",
         "c.parquet, row 0",
     ]
-    assert len(list(read_conversations(f"{tmp_path}/*.jsonl.gz"))) == 1
+    assert len(list(read_rows(f"{tmp_path}/*.jsonl.gz"))) == 1
 
 
 def test_a_hub_data_set_is_read_as_one(tmp_path, monkeypatch):
@@ -61,7 +62,7 @@ def test_a_hub_data_set_is_read_as_one(tmp_path, monkeypatch):
     write(tmp_path / "owner" / "name" / "train.jsonl", {"messages": PLAIN})
     monkeypatch.setattr("chaku.instruct.conversations.find_files", lambda name: [])
     monkeypatch.chdir(tmp_path)
-    assert list(read_conversations("owner/name")) == [("owner/name, row 0", TALK)]
+    assert [(row.where, row.conversation()) for row in read_rows("owner/name")] == [("owner/name, row 0", TALK)]
 
 
 def test_a_name_that_is_no_file_and_could_be_the_hubs():
@@ -88,7 +89,7 @@ def test_mistakes_name_file_and_line(tmp_path, row, message):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(SHAPES["messages"]) + "\n" + row + "\n")
     with pytest.raises(ChakuError) as caught:
-        list(read_conversations(str(path)))
+        [row.conversation() for row in read_rows(str(path))]
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -102,7 +103,7 @@ def test_mistakes_name_file_and_line(tmp_path, row, message):
     ],
 )
 def test_pairs(tmp_path, row):
-    [(_, pair)] = read_preferences(write(tmp_path / "a.jsonl", row))
+    [pair] = [each.preference() for each in read_rows(write(tmp_path / "a.jsonl", row))]
     assert (pair.prompt, pair.chosen, pair.rejected) == (TALK[:2], "A", "B")
 
 
@@ -117,4 +118,4 @@ def test_pairs(tmp_path, row):
 )
 def test_broken_pairs_are_named(tmp_path, row, message):
     with pytest.raises(ChakuError, match=message):
-        list(read_preferences(write(tmp_path / "a.jsonl", row)))
+        [each.preference() for each in read_rows(write(tmp_path / "a.jsonl", row))]

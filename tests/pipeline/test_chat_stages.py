@@ -177,7 +177,7 @@ def test_what_changes_is_trained_again_and_what_does_not_is_not(recipe_path, who
     run_recipe(changed, out, make_again=True)
     said = capsys.readouterr().err
     assert "sft: done before" in said
-    assert "dpo: trained again, because of" in said
+    assert "stages/dpo: made again, because of" in said
 
 
 @pytest.mark.parametrize("form", ["directory", "gguf"])
@@ -218,8 +218,34 @@ def test_a_conversation_that_the_format_refuses_names_file_and_line(recipe_path,
     shutil.copy(whole / MARKER, out)
     bad = tmp_path / "bad.jsonl"
     bad.write_text(json.dumps({"messages": [*conversation(1)[:1], {"role": "assistant", "content": "[INST]"}]}) + "\n")
-    with pytest.raises(ChakuError, match=r"bad\.jsonl, line 1: .* contains \[INST\]"):
+    with pytest.raises(ChakuError, match=r"1 of 1 rows of the set talks .*bad\.jsonl, line 1: .* contains \[INST\]"):
         run_recipe(load_recipe(recipe_path, [f"sets.talks.conversations={bad}"]), out, make_again=True)
+
+
+def test_a_few_bad_conversations_are_left_out_counted_and_shown(recipe_path, whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    good = [json.dumps({"messages": conversation(number)}) for number in range(60)]
+    bad = [
+        "{broken",
+        json.dumps({"messages": [{"role": "user", "content": None}]}),
+        json.dumps({"messages": conversation(1)[:1]}),  # no reply
+        json.dumps({"messages": [*conversation(1)[:1], {"role": "assistant", "content": "[INST]"}]}),
+    ]
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("\n".join([*good[:30], *bad, *good[30:]]) + "\n")
+    recipe = load_recipe(recipe_path, [f"sets.talks.conversations={path}", "evals.stages=[]"])
+    run_recipe(recipe, out, make_again=True)
+    about = read_json(out / "stages" / "sft" / "stage.json")["conversations"]["talks"]
+    assert about["rows"] == 60
+    assert sorted(about["left_out"].values()) == [1, 1, 1, 1]
+    said = capsys.readouterr().err
+    for line, reason in ((31, "not JSON"), (32, "the content is"), (33, "no message of the assistant"), (34, "INST")):
+        assert f"talks: 1 left out; the first: {path}, line {line}" in said
+        assert reason in said
+    path.write_text("\n".join([*good, *bad * 4]) + "\n")
+    with pytest.raises(ChakuError, match=r"11 of 71 rows of the set talks cannot be learnt; the first: .*line 61"):
+        run_recipe(recipe, out, make_again=True)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_stages_learn_from_what_passed(
     run_recipe(load_recipe(path, ["instruct.exercises=11"]), run, make_again=True)
     said = capsys.readouterr().err
     assert "instruct: made again, because of instruct.exercises" in said
-    assert "passed: trained again, because of conversations.passed" in said
+    assert "stages/passed: made again, because of conversations.passed" in said
     assert "base: done before" in said
     assert idle.num_asked == 0  # all of it was asked before
 

@@ -218,7 +218,7 @@ def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_p
     run_recipe(changed, out, make_again=True)
     said = capsys.readouterr().err
     assert "code: done before" in said
-    assert "long: trained again, because of stage.training.learning_rate" in said
+    assert "stages/long: made again, because of stage.training.learning_rate" in said
     assert outcome(out)[1]["code"] == outcome(whole)[1]["code"]
     assert outcome(out)[1]["long"] != outcome(whole)[1]["long"]
 

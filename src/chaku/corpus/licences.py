@@ -48,18 +48,25 @@ def name_licence(text: str) -> str | None:
     return _ALL[min(found)[1]][0] if found else None
 
 
-@lru_cache(maxsize=4096)
 def licence_near(directory: Path, root: Path) -> str | None:
     """The licence that the LICENSE or COPYING files of `directory` name, or else those of the nearest one above it,
     up to `root`. None when they name several."""
-    if directory.name in _SHARED:
-        return None
+    while directory.name not in _SHARED:
+        names = _licences_in(directory)
+        if names is None or names:
+            return next(iter(names)) if names and len(names) == 1 else None
+        if directory == root:
+            break
+        directory = directory.parent
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _licences_in(directory: Path) -> frozenset[str | None] | None:
+    """The licences of a directory's own files; None where it cannot be read."""
     try:
         files = [each for each in sorted(directory.iterdir()) if _FILE.fullmatch(each.name) and each.is_file()]
         texts = [each.read_bytes()[:200_000].decode("utf-8", "replace") for each in files]
     except OSError:
         return None
-    if texts:
-        names = {name_licence(text) for text in texts}
-        return names.pop() if len(names) == 1 else None
-    return None if directory == root else licence_near(directory.parent, root)
+    return frozenset(map(name_licence, texts))

@@ -37,10 +37,16 @@ def open_packed(path: Path) -> IO[bytes]:
 
 
 def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """One object a line. A line that is none is a row with a problem, and so is what a damaged file lacks."""
+    """One object a line, or one array of them in the whole file.
+
+    A line that is no object is a row with a problem, and so is what a damaged file lacks.
+    """
     try:
-        with io.TextIOWrapper(open_packed(path), encoding="utf-8", errors="surrogateescape") as file:
-            for line in filter(str.strip, file):
+        with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number, line in enumerate(filter(str.strip, file)):
+                if number == 0 and line.lstrip().startswith("["):
+                    yield from _array(line + file.read())
+                    return
                 try:
                     row = json.loads(line)
                 except (json.JSONDecodeError, RecursionError):
@@ -51,13 +57,23 @@ def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """A row group at a time. Raises ChakuError for a damaged file."""
+    """A row group at a time. What a damaged file lacks is a row with a problem."""
     try:
         with _seekable(path) as raw, pq.ParquetFile(raw) as file:
             for batch in file.iter_batches(batch_size=256):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        raise ChakuError(f"{path} is not a readable Parquet file: {error}") from error
+        yield {PROBLEM: f"the rest of a file, unreadable ({type(error).__name__})"}
+
+
+def _array(text: str) -> Iterator[dict[str, Any]]:
+    try:
+        rows = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        yield {PROBLEM: "broken line"}
+        return
+    for row in rows:
+        yield row if isinstance(row, dict) else {PROBLEM: "no object"}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
+from chaku.corpus.text import clean_text, decode_text
 from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.settings import setting
@@ -195,13 +196,29 @@ def _list_files(source: Source) -> list[str]:
             raise ChakuError(f"source {source.name!r}: {root} is not a git checkout: {listed.stderr.decode().strip()}")
         paths = [os.fsdecode(each) for each in listed.stdout.split(b"\0") if each]
     else:
-        paths = []
-        for directory, subdirectories, names in os.walk(root):
-            subdirectories[:] = [each for each in subdirectories if each not in (".git", "__pycache__")]
-            paths += [os.path.relpath(os.path.join(directory, name), root) for name in names]  # noqa: PTH118 (speed)
+        paths = list(_walk(root))
     if source.include:
         paths = [path for path in paths if any(fnmatch(path, pattern) for pattern in source.include)]
     return [path for path in paths if not any(fnmatch(path, pattern) for pattern in source.exclude)]
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Every file below a directory, relative to it, however deep; and directories that cannot be read."""
+    waiting = [""]
+    while waiting:
+        within = waiting.pop()
+        try:
+            with os.scandir(root / within) as entries:
+                for entry in entries:
+                    path = f"{within}/{entry.name}" if within else entry.name
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield path
+                    elif entry.name not in (".git", "__pycache__"):
+                        waiting.append(path)
+        except OSError:
+            if not within:
+                raise
+            yield within
 
 
 def _read_file(
@@ -213,11 +230,18 @@ def _read_file(
     def dropped(problem: str, language: str = "unknown") -> Raw:
         return Raw(shown, "", "unknown", language, source.name, problem=problem)
 
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        yield dropped("link that leads outside")
-        return
-    if not path.is_file():
-        yield dropped("not a plain file")
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            yield dropped("link that leads outside")
+            return
+        if path.is_dir():
+            yield dropped("a directory that cannot be read")
+            return
+        if not path.is_file():
+            yield dropped("not a plain file")
+            return
+    except (OSError, RuntimeError) as error:  # a link to itself; a name that is too long
+        yield dropped("link to itself" if isinstance(error, RuntimeError) else f"unreadable ({type(error).__name__})")
         return
     by_name = kind_and_language(path, "") if source.kind == "auto" else None
     if by_name and not full.isdisjoint(by_name):
@@ -226,7 +250,7 @@ def _read_file(
     text, problem = _read_text(path)
     if (digest := _sha256_of(path)) is not None:
         hashes[as_utf8(str(path))] = digest
-    if problem:
+    if problem is not None:
         yield dropped(problem, by_name[1] if by_name else "unknown")
         return
     found = kind_and_language(path, text)
@@ -268,14 +292,7 @@ def _read_text(path: Path) -> tuple[str, str | None]:
         return "", f"unreadable ({type(error).__name__})"
     if len(raw) > MAX_BYTES:
         return "", f"over {MAX_BYTES:,} bytes"
-    if not raw:
-        return "", "empty"
-    if b"\0" in raw[:8192]:
-        return "", "binary"
-    try:
-        return raw.decode("utf-8"), None
-    except UnicodeDecodeError:
-        return "", "not UTF-8"
+    return decode_text(raw)
 
 
 def split_code(text: str, max_bytes: int) -> list[str]:
@@ -323,7 +340,8 @@ def _docstrings(text: str) -> str:
 def _expand(source: Source) -> list[Path]:
     path = Path(source.path)
     if path.is_dir():
-        files = [each for each in path.rglob("*") if each.is_file() and row_format(each) == source.type]
+        found = (path / each for each in _walk(path))
+        files = [each for each in found if row_format(each) == source.type and each.is_file()]
     else:
         files = [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
     if not files:
@@ -345,6 +363,8 @@ def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
             try:
                 if len(text.encode()) > MAX_BYTES:
                     problem = f"over {MAX_BYTES:,} bytes"
+                else:
+                    text, problem = clean_text(text)
             except UnicodeEncodeError:
                 problem = "not UTF-8"
         if problem or not isinstance(text, str):

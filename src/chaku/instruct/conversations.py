@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.rows import hub_rows, open_packed, parquet_rows, row_format
+from chaku.corpus.rows import PROBLEM, hub_rows, open_packed, parquet_rows, row_format
 from chaku.errors import ChakuError
 from chaku.tokens.chat import Message, Role
 
@@ -54,22 +54,34 @@ def find_files(name: str) -> list[Path]:
     return files
 
 
-def read_conversations(name: str, subset: str | None = None) -> Iterator[tuple[str, list[Message]]]:
-    """(where it stands, its messages) of each conversation, the shape found row by row.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a file, and `where` it stands. `value` is what it holds, or the error for which it holds nothing."""
 
-    An Alpaca row's input follows its instruction after a blank line. Raises ChakuError, naming file and line, for a row
-    of no known shape, and as `find_files` does.
-    """
-    for where, row in _rows(name, subset):
-        yield where, _conversation(row, where)
+    where: str
+    value: Any
 
+    def fields(self) -> dict[str, Any]:
+        """Raises ChakuError for a row that is no object."""
+        if isinstance(self.value, ChakuError):
+            raise self.value
+        if not isinstance(self.value, dict):
+            raise ChakuError(f"{self.where}: a conversation is {SHAPES}, not {str(self.value)[:40]!r}")
+        return self.value
 
-def read_preferences(name: str, subset: str | None = None) -> Iterator[tuple[str, Preference]]:
-    """As `read_conversations`, of {"prompt": messages or text, "chosen": ..., "rejected": ...}.
+    def conversation(self) -> list[Message]:
+        """Its messages, of whatever shape it is. Raises ChakuError, naming file and line, for one of no known shape.
 
-    A reply is a text, or messages that end in it (and may begin with the prompt, which may then be left out).
-    """
-    for where, row in _rows(name, subset):
+        An Alpaca row's input follows its instruction after a blank line.
+        """
+        return _conversation(self.fields(), self.where)
+
+    def preference(self) -> Preference:
+        """As `conversation`, of {"prompt": messages or text, "chosen": ..., "rejected": ...}.
+
+        A reply is a text, or messages that end in it (and may begin with the prompt, which may then be left out).
+        """
+        row, where = self.fields(), self.where
         if not {"chosen", "rejected"} <= row.keys():
             raise ChakuError(f'{where}: a pair is {{"prompt": ..., "chosen": ..., "rejected": ...}}, not {_keys(row)}')
         given = row.get("prompt")
@@ -87,44 +99,45 @@ def read_preferences(name: str, subset: str | None = None) -> Iterator[tuple[str
             replies.append(messages[-1].content)
         if not prompt:
             raise ChakuError(f"{where}: the pair has no prompt")
-        yield where, Preference(prompt, *replies)
+        return Preference(prompt, *replies)
 
 
-def _rows(name: str, subset: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_rows(name: str, subset: str | None = None) -> Iterator[Row]:
+    """The rows of the files, or of the Hub data set, that a name stands for.
+
+    A line that is no JSON, and the rest of a file that cannot be read, are rows with an error. Raises ChakuError as
+    `find_files` does.
+    """
     files = find_files(name)
     if not files:
-        yield from ((f"{name}, row {number}", row) for number, row in enumerate(hub_rows(name, subset)))
+        yield from (Row(f"{name}, row {number}", row) for number, row in enumerate(hub_rows(name, subset)))
     for file in files:
         if row_format(file) == "parquet":
-            yield from ((f"{file}, row {number}", row) for number, row in enumerate(parquet_rows(file)))
+            for number, row in enumerate(parquet_rows(file)):
+                where = f"{file}, row {number}"
+                yield Row(where, ChakuError(f"{where}: {row[PROBLEM]}") if PROBLEM in row else row)
         else:
             yield from _json_rows(file)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _json_rows(path: Path) -> Iterator[Row]:
     """One object a line, or one array of them in the whole file."""
     try:
-        with io.TextIOWrapper(open_packed(path), encoding="utf-8") as file:
+        with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
                 if line.lstrip().startswith("["):
                     rows = json.loads(line + file.read())
-                    yield from ((f"{path}, item {index}", _object(row, path)) for index, row in enumerate(rows))
+                    yield from (Row(f"{path}, item {index}", row) for index, row in enumerate(rows))
                     return
+                where = f"{path}, line {number}"
                 try:
-                    row = json.loads(line)
+                    yield Row(where, json.loads(line))
                 except (json.JSONDecodeError, RecursionError) as error:
-                    raise ChakuError(f"{path}, line {number}: not JSON ({error})") from None
-                yield f"{path}, line {number}", _object(row, f"{path}, line {number}")
+                    yield Row(where, ChakuError(f"{where}: not JSON ({error})"))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ChakuError(f"{path} is not readable JSON: {error}") from error
-
-
-def _object(row: Any, where: object) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ChakuError(f"{where}: a conversation is {SHAPES}, not {str(row)[:40]!r}")
-    return row
+        yield Row(str(path), ChakuError(f"{path}: the rest of the file is not readable JSON ({error})"))
 
 
 def _conversation(row: dict[str, Any], where: str) -> list[Message]:

@@ -2,15 +2,16 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
-from chaku.files import sha256_file
-from chaku.instruct.conversations import Preference, find_files, read_conversations, read_preferences
+from chaku.files import read_json, sha256_file, write_json
+from chaku.instruct.conversations import Preference, find_files, read_rows
 from chaku.model import LlamaConfig
 from chaku.recipe import IN_RUN, ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, is_made, lineage, set_path
 from chaku.tokens.chat import Chat, ChatRow
@@ -21,6 +22,9 @@ from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.trainer import batch_rows
 
 FOLDER = "conversations"  # of a run directory
+LEFT_OUT = "left_out.json"  # of an encoded set
+MOST_LEFT_OUT = 0.1  # of a set's rows; with more, the file is not what the recipe takes it for
+MANY_LEFT_OUT = 10  # so many may be left out before the share counts, while the set is being read
 
 
 def chat_names(recipe: Recipe, stage: Stage) -> list[str]:
@@ -75,35 +79,67 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer) -> dict[str, Any
 
 
 def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
-    """Write the rows of a set. Raises ChakuError, naming file and line, for a conversation that cannot be learnt."""
+    """Write the rows of a set, and left_out.json: how many were left out, by reason.
+
+    A conversation that cannot be learnt is left out. Raises ChakuError, naming the file and the line of the first, when
+    more than MOST_LEFT_OUT of the rows (and more than one) cannot be.
+    """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
+    assert not isinstance(chosen, DocumentSet)
     is_pairs = isinstance(chosen, PreferenceSet)
+    left_out = LeftOutRows(name)
     with progress(f"encode {name}", 0, "pairs" if is_pairs else "conversations") as bar:
 
         def rows() -> Iterator[ChatRow]:
-            for where, make in _makers(chat, chosen):
-                try:
-                    made = make()
-                except ChakuError as error:
-                    raise ChakuError(f"{where}: {error}") from None
+            for row in read_rows(_source(chosen), chosen.subset):
                 bar.advance(1)
-                yield from made
+                try:
+                    learnt = _pair_rows(chat, row.preference()) if is_pairs else chat.rows(row.conversation())
+                except ChakuError as error:
+                    left_out.add(row.where, str(error), num_rows=int(bar.done))
+                else:
+                    yield from learnt
+            left_out.check(int(bar.done))
 
         store = write_chat_store(path, rows(), 2 if is_pairs else 1)
+    left_out.show()
+    write_json(path / LEFT_OUT, left_out.counts)
     return float(store.lengths.sum()), "tokens"
-
-
-def _makers(chat: Chat, chosen: object) -> Iterator[tuple[str, Callable[[], list[ChatRow]]]]:
-    if isinstance(chosen, PreferenceSet):
-        for where, pair in read_preferences(chosen.preferences, chosen.subset):
-            yield where, partial(_pair_rows, chat, pair)
-    elif isinstance(chosen, ConversationSet):
-        for where, messages in read_conversations(chosen.conversations, chosen.subset):
-            yield where, partial(chat.rows, messages)
 
 
 def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
     return [chat.reply(pair.prompt, each) for each in (pair.chosen, pair.rejected)]
+
+
+class LeftOutRows:
+    """The rows of a set that cannot be learnt: how many, by reason, and where the first of each stands."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, where: str, problem: str, num_rows: int) -> None:
+        """Raises ChakuError when they are too many of the rows so far."""
+        problem = problem.removeprefix(f"{where}: ")
+        reason = re.sub(r"""'[^']*'|"[^"]*"|\d+""", "...", problem)[:80]  # without what is of this row alone
+        self.counts[reason] += 1
+        self._first.setdefault(reason, f"{where}: {problem}")
+        if self.counts.total() > max(MANY_LEFT_OUT, MOST_LEFT_OUT * num_rows):
+            raise self._too_many(num_rows)
+
+    def check(self, num_rows: int) -> None:
+        """Raises ChakuError when they are too many of all rows."""
+        if self.counts.total() > max(1, MOST_LEFT_OUT * num_rows) or self.counts.total() == num_rows > 0:
+            raise self._too_many(num_rows)
+
+    def _too_many(self, num_rows: int) -> ChakuError:
+        count, first = self.counts.total(), next(iter(self._first.values()))
+        return ChakuError(f"{count} of {num_rows} rows of the set {self.name} cannot be learnt; the first: {first}")
+
+    def show(self) -> None:
+        for reason, count in self.counts.most_common():
+            say(f"{self.name}: {count} left out; the first: {self._first[reason]}")
 
 
 def open_sets(recipe: Recipe, stage: Stage, directory: Path) -> list[ChatSet]:
@@ -123,7 +159,7 @@ def epoch_tokens(recipe: Recipe, stage: Stage, directory: Path) -> int:
     return max(batches, 1) * rows * stage.sequence_length
 
 
-def describe_sets(dataset: PackedDataset) -> dict[str, Any]:
+def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
     """Rows, tokens, and what is left out of each set of conversations or pairs; said where any is."""
     about: dict[str, Any] = {}
     for each in dataset.sets:
@@ -131,6 +167,8 @@ def describe_sets(dataset: PackedDataset) -> dict[str, Any]:
             lengths = each.store.group_lengths
             left_out = int((lengths > dataset.sequence_length + 1).sum())
             about[each.name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
+            if (directory / FOLDER / each.name / LEFT_OUT).exists():
+                about[each.name]["left_out"] = read_json(directory / FOLDER / each.name / LEFT_OUT)
             if left_out:
                 say(
                     f"{each.name}: {left_out} of {len(lengths)} are longer than a sequence of "

@@ -88,7 +88,7 @@ def run_stage(
         torch.manual_seed(inputs["seed"])
         model = Llama(shape).to(run.device)
     dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, inputs["seed"])
-    conversations = describe_sets(dataset)
+    conversations = describe_sets(dataset, run.directory)
     if stage.dpo:
         dataset = with_reference(model, dataset, stage.training, path)
     heldout = _heldout(run.recipe, run.directory, tokenizer, stage)

@@ -1,0 +1,81 @@
+"""Bytes to text: the encodings that can be known, line breaks as \\n, and why anything else is no text."""
+
+import codecs
+import re
+
+BINARY, LFS, UNKNOWN = "binary", "Git LFS pointer", "of unknown encoding"
+_MARKS = (  # byte order marks; UTF-32's begins with UTF-16's
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+_DECLARED = re.compile(rb"coding[:=][ \t]*[\"']?([-\w.]+)")  # PEP 263, Emacs and Vim; XML's and HTML's too
+_ENCODINGS = ["gb18030", "big5", "cp932", "euc_jp", "euc_kr", "cp1251", "koi8_r"]  # whose letters come in runs
+# In Western languages accents stand alone between ASCII letters; elsewhere whole words are of bytes above 127.
+ALONE = 0.6
+
+
+def decode_text(raw: bytes) -> tuple[str, str | None]:
+    """(text, None), or ("", why it has none): empty, binary, a Git LFS pointer, or of an encoding that nothing tells.
+
+    An encoding is known by a byte order mark, by being valid UTF-8, by what the first two lines declare, or by what its
+    bytes are like where only one encoding fits best.
+    """
+    if not raw:
+        return "", "empty"
+    if raw.startswith(_LFS):
+        return "", LFS
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            text = _decode(raw[len(mark) :], encoding)
+            return ("", BINARY) if text is None else clean_text(text)
+    if b"\0" in raw:
+        return "", BINARY
+    for look in (lambda _: "utf-8", _declared, _alike):
+        known = look(raw)
+        if known and (text := _decode(raw, known)) is not None:
+            return clean_text(text)
+    return "", UNKNOWN
+
+
+def clean_text(text: str) -> tuple[str, str | None]:
+    """A text with line breaks of one kind and no byte order mark; ("", why) for one with NUL characters."""
+    if "\0" in text:
+        return "", BINARY
+    if text.startswith(_LFS.decode()):
+        return "", LFS
+    return text.removeprefix("\ufeff").replace("\r\n", "\n"), None
+
+
+def _decode(raw: bytes, encoding: str) -> str | None:
+    try:
+        return raw.decode(encoding)
+    except (UnicodeDecodeError, LookupError, ValueError):
+        return None
+
+
+def _declared(raw: bytes) -> str | None:
+    """The encoding that one of the first two lines names."""
+    found = _DECLARED.search(b"\n".join(raw.split(b"\n", 2)[:2]))
+    name = found[1].decode("ascii", "replace") if found else ""
+    try:
+        is_text = codecs.lookup(name)._is_text_encoding
+    except LookupError:
+        return None
+    return name if is_text else None
+
+
+def _alike(raw: bytes) -> str | None:
+    """The one encoding that the bytes above 127 are most like; None where several fit as well."""
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", raw)]
+    if sum(length == 1 for length in runs) >= ALONE * sum(runs):
+        return "cp1252"
+    from charset_normalizer import from_bytes
+
+    lines = b"\n".join(line for line in raw.split(b"\n") if not line.isascii())
+    found = [(match.chaos, -match.coherence, match.encoding) for match in from_bytes(lines, cp_isolation=_ENCODINGS)]
+    found.sort()
+    return found[0][2] if found and (len(found) == 1 or found[0][:2] < found[1][:2]) else None
