@@ -8,10 +8,10 @@ from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
 from chaku.console import Bar, progress
 from chaku.corpus.build import fill_corpus, show_summary
-from chaku.corpus.documents import read_documents
 from chaku.errors import ChakuError
 from chaku.model import PRESETS, LlamaConfig
 from chaku.pipeline.steps import Run
+from chaku.pipeline.tokenizer_text import tokenizer_texts
 from chaku.recipe import Recipe
 from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
@@ -44,12 +44,10 @@ def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
 
     def texts(bar: Bar) -> Iterator[str]:
         nonlocal used
-        for document in read_documents(run.directory / "corpus", "train"):
-            if used >= settings.train_bytes:
-                return
-            used += len(document.text)
-            bar.advance(len(document.text))
-            yield document.text
+        for text in tokenizer_texts(run.recipe, run.directory / "corpus"):
+            used += len(text)
+            bar.advance(len(text))
+            yield text
 
     with progress("tokenizer", settings.train_bytes, "bytes") as bar:
         train_tokenizer(texts(bar), settings.vocab_size or PRESETS["7b"].vocab_size).save(path)

@@ -41,7 +41,7 @@ def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, prog
     fields = {**asdict(progress), "num_threads": torch.get_num_threads()}
     with atomic_directory(target) as temporary:
         # The progress is in the file of the tensors too, and so in its hash.
-        save_file(tensors, temporary / _TENSORS, {"progress": json.dumps(fields)})
+        save_file(tensors, temporary / _TENSORS, metadata={"progress": json.dumps(fields)})
         write_json(temporary / _PROGRESS, {**fields, "sha256": sha256_file(temporary / _TENSORS)})
     for other in directory.glob("step-*"):
         if other != target:

@@ -1,0 +1,65 @@
+"""The text that a tokenizer is trained on: a sample of all sources, in the proportions that the stages train on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chaku.corpus.documents import document_files
+from chaku.recipe import DocumentSet, Recipe
+
+
+def tokenizer_texts(recipe: Recipe, corpus: Path) -> Iterator[str]:
+    """About `tokenizer.train_bytes` of the corpus's training documents, in their order.
+
+    Each set of documents gives its share of the stages' mixtures (their mean), as far as it has documents; what is left
+    comes from all. Documents are taken in the order of their hashes, so that every source gives its part.
+    """
+    files = document_files(corpus, "train")
+    columns = ["kind", "language", "bytes", "sha256"]
+    table = pa.concat_tables([pq.read_table(path, columns=columns) for path in files])
+    chosen = _choose(recipe, table)
+    start = 0
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=256, columns=["text"]):
+                wanted = chosen[start : start + len(batch)]
+                start += len(batch)
+                yield from batch.column(0).filter(pa.array(wanted)).to_pylist()
+
+
+def _choose(recipe: Recipe, table: pa.Table) -> np.ndarray:
+    """Which documents, (num_documents,) bool."""
+    in_order = np.argsort(table["sha256"].to_numpy())  # any order that no source has a part in
+    sizes = table["bytes"].to_numpy()
+    chosen = np.zeros(len(table), bool)
+
+    def take(candidates: np.ndarray, num_bytes: float) -> None:
+        """The first of these that are not taken, until they have so many bytes."""
+        rows = in_order[candidates[in_order] & ~chosen[in_order]]
+        before = np.cumsum(sizes[rows]) - sizes[rows]
+        chosen[rows[before < num_bytes]] = True
+
+    kinds, languages = (np.asarray(table[name].to_pylist()) for name in ("kind", "language"))
+    for name, share in _shares(recipe).items():
+        selection = recipe.sets[name]
+        assert isinstance(selection, DocumentSet)
+        candidates = np.ones(len(table), bool)
+        for values, wanted in ((kinds, selection.kinds), (languages, selection.languages)):
+            if wanted is not None:
+                candidates &= np.isin(values, wanted)
+        take(candidates, share * recipe.tokenizer.train_bytes)
+    take(np.ones(len(table), bool), recipe.tokenizer.train_bytes - int(sizes[chosen].sum()))
+    return chosen
+
+
+def _shares(recipe: Recipe) -> dict[str, float]:
+    """Each set of documents' share of the tokens of all stages together, taken as equally long."""
+    shares: dict[str, float] = {}
+    for stage in recipe.stages.values():
+        weights = {n: w for n, w in stage.mixture.items() if isinstance(recipe.sets[n], DocumentSet)}
+        for name, weight in weights.items():
+            shares[name] = shares.get(name, 0.0) + weight / sum(weights.values())
+    return {name: share / sum(shares.values()) for name, share in shares.items()}
