@@ -45,13 +45,13 @@ def test_complete_reads_standard_input_and_stops_before_a_text(checkpoint, capsy
     common = ["complete", str(checkpoint), "-", "--max-tokens", "30", "--temperature", "1", "--seed", "4", "--json"]
 
     def run(*more):
-        monkeypatch.setattr("sys.stdin", io.StringIO("def f"))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"def f")))
         assert main([*common, *more]) == 0
         return json.loads(capsys.readouterr().out)
 
     whole = run()
     [stop] = re.findall("[a-zA-Z0-9]{2}", whole["text"])[:1]
-    expected = {"text": whole["text"][: whole["text"].index(stop)], "finish_reason": "stop"}
+    expected = {"text": whole["text"][: whole["text"].index(stop)], "finish_reason": "stop", "prompt_tokens_cut": 0}
     assert run("--stop", stop) == expected
     assert run("--stop", "never written", "--stop", stop) == expected
     assert run("--seed", "5") != whole
@@ -59,8 +59,10 @@ def test_complete_reads_standard_input_and_stops_before_a_text(checkpoint, capsy
 
 def test_a_text_longer_than_the_context_is_cut_and_that_is_said(checkpoint, capsys, tmp_path):
     long = "value = 1\n" * 50
-    assert main(["complete", str(checkpoint), long, "--max-tokens", "8", "--json"]) == 0
-    assert "the beginning is cut" in capsys.readouterr().err
+    assert main(["complete", str(checkpoint), long, "--max-tokens", "8", "--json", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert "the beginning is cut" in shown.err  # quiet or not
+    assert json.loads(shown.out)["prompt_tokens_cut"] > 100
     file = tmp_path / "long.py"
     file.write_text(f"{long}<FILL_ME>\n{long}")
     for mode in ("psm", "spm"):
@@ -68,6 +70,24 @@ def test_a_text_longer_than_the_context_is_cut_and_that_is_said(checkpoint, caps
         shown = capsys.readouterr()
         assert "its ends, furthest from the hole, are left out" in shown.err
         assert json.loads(shown.out)["finish_reason"] in ("stop", "length")
+        assert json.loads(shown.out)["prompt_tokens_cut"] > 100
+
+
+def test_standard_input_that_is_not_utf8_and_an_output_that_is_full(checkpoint, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9")))
+    assert main(["complete", str(checkpoint)]) == 2
+    assert capsys.readouterr().err == (
+        "chaku: standard input is not UTF-8 (byte 4); convert it, as with iconv -f latin1 -t utf-8\n"
+    )
+    command = [sys.executable, "-m", "chaku.cli", "models"]
+    program = "import sys\nfrom chaku.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "models", "--json"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "chaku: cannot read or write the output: No space left on device\n",
+    )
 
 
 @pytest.mark.parametrize("mode", ["psm", "spm"])

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import webbrowser
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from chaku.commands import sandbox as sandbox_commands
 from chaku.commands.loading import MODEL, add_loading, load
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
+from chaku.files import FULL, UNWRITABLE
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
@@ -34,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
     except ChakuError as error:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
@@ -44,6 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in UNWRITABLE | FULL:
+            raise
+        print(f"chaku: cannot read or write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        with suppress(OSError):  # what is left to be written would be tried again at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     except ModuleNotFoundError as error:
         if error.name not in ("fcntl", "resource"):
             raise
@@ -111,6 +122,15 @@ def _parser() -> argparse.ArgumentParser:
     infilling.add_argument("--suffix", help="text after the hole")
     infilling.add_argument("--mode", choices=["psm", "spm"], help="default: psm where the model has it")
     infilling.add_argument("--whole", action="store_true", help="print prefix and suffix too")
+    infilling.add_argument(
+        "--context",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="other files of the repository, which the model reads first (Qwen2.5-Coder, StarCoder2)",
+    )
+    infilling.add_argument("--path", help="of the file with the hole, as --context tells it (default: its name)")
     _add_sampling(infilling)
     infilling.set_defaults(command=_infill)
 
@@ -226,7 +246,7 @@ def _corpus_build(options: argparse.Namespace) -> None:
 def _complete(options: argparse.Namespace) -> None:
     from chaku.inference.prompts import complete
 
-    prompt = sys.stdin.read() if options.prompt in (None, "-") else options.prompt
+    prompt = _read_stdin() if options.prompt in (None, "-") else options.prompt
     engine = load(options)
     _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
 
@@ -239,14 +259,25 @@ def _infill(options: argparse.Namespace) -> None:
             raise ChakuError("give a file, or --prefix and --suffix: not both")
         prefix, suffix = options.prefix or "", options.suffix or ""
     elif options.file in (None, "-"):
-        prefix, suffix = split_fill_me(sys.stdin.read())
+        prefix, suffix = split_fill_me(_read_stdin())
     else:
         prefix, suffix = split_fill_me(_read(Path(options.file)))
+    others = [(str(path), _read(path)) for path in options.context]
     engine = load(options)
+    tokenizer = engine.tokenizer
     room = engine.model.config.max_position_embeddings - options.max_tokens
-    ids = infill(engine.tokenizer, prefix, suffix, mode=options.mode, max_length=max(room, 8))
+    header: list[int] = []
+    if others:
+        from chaku.inference.repository import repository_header
+
+        path = options.path or (options.file if options.file not in (None, "-") else "file")
+        header = repository_header(tokenizer, Path.cwd().name, path, others, max_length=max(room // 2, 1))
+    ids = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max(room - len(header), 8))
+    cut = len(infill(tokenizer, prefix, suffix, mode=options.mode)) - len(ids)
+    begin = len(tokenizer.begin)
     around = (prefix, suffix) if options.whole else ("", "")
-    _generate(options, engine, ids, infilling=True, before=around[0], after=around[1])
+    ids = [*ids[:begin], *header, *ids[begin:]]
+    _generate(options, engine, ids, infilling=True, before=around[0], after=around[1], cut=cut)
 
 
 def _generate(
@@ -256,7 +287,9 @@ def _generate(
     infilling: bool = False,
     before: str = "",
     after: str = "",
+    cut: int = 0,
 ) -> None:
+    """`cut`: tokens that the prompt has lost already."""
     from chaku.inference.sampling import SamplingParams
 
     params = SamplingParams(
@@ -269,13 +302,27 @@ def _generate(
     )
     if options.json or options.num_samples > 1:
         for completion in engine.generate([ids], params, infilling=infilling)[0]:
-            print(json.dumps({"text": completion.text, "finish_reason": completion.finish_reason}, ensure_ascii=False))
+            row = {
+                "text": completion.text,
+                "finish_reason": completion.finish_reason,
+                "prompt_tokens_cut": cut + completion.prompt_tokens_cut,
+            }
+            print(json.dumps(row, ensure_ascii=False))
         return
     sys.stdout.write(before)
     for piece in engine.stream(ids, params, infilling=infilling):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ChakuError(
+            f"standard input is not UTF-8 (byte {error.start + 1}); convert it, as with iconv -f latin1 -t utf-8"
+        ) from None
 
 
 def _read(path: Path) -> str:

@@ -29,6 +29,11 @@ def say(text: str) -> None:
         _console.print(text, markup=False, soft_wrap=True)
 
 
+def warn(text: str) -> None:
+    """Print a line to standard error, `--quiet` or not: a result is not what was asked for."""
+    _console.print(text, markup=False, soft_wrap=True)
+
+
 def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
     """Print a small table to standard error, unless quiet. Columns after the first are right-aligned."""
     if _quiet:

@@ -7,13 +7,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.locks import try_lock
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 RECORD = "inputs.json"  # of a directory that a step makes: what it was made from
 
 
@@ -230,6 +231,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def refuse_lfs_pointer(path: Path) -> None:
+    """Raises ChakuError for what git leaves in place of a large file that was not downloaded."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ChakuError(f"{path} is a Git LFS pointer, not the file itself: run git lfs pull in {path.parent}")
+
+
 def read_json(path: Path) -> Any:
     """Read JSON; a missing or broken file is a ChakuError that names it."""
     try:
@@ -237,6 +245,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise ChakuError(f"{path} does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        refuse_lfs_pointer(path)
         raise ChakuError(f"{path} is not valid JSON ({error}); it may be truncated: remove it and run again") from error
 
 

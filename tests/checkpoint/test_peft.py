@@ -9,7 +9,9 @@ from safetensors.torch import load_file, save_file
 import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint.formats import load_model
-from chaku.checkpoint.peft import load_adapter, save_adapter
+from chaku.checkpoint.huggingface import save_model
+from chaku.checkpoint.peft import save_adapter
+from chaku.checkpoint.peft_read import load_adapter
 from chaku.model.lora import LoraConfig, add_lora, lora_layers, merge_lora
 
 IDS = torch.randint(0, 131, (2, 40), generator=torch.Generator().manual_seed(4))
@@ -87,6 +89,50 @@ def test_we_open_theirs(name, fields, tmp_path):
         torch.testing.assert_close(ours(IDS), theirs(IDS).logits, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "r": 4,
+            "target_modules": ["q_proj", "v_proj"],
+            "rank_pattern": {"q_proj": 8, r"layers\.1\.self_attn\.v_proj": 2},
+        },
+        {"r": 4, "target_modules": ["q_proj", "up_proj"], "alpha_pattern": {"up_proj": 64}, "use_rslora": True},
+        {"r": 4, "target_modules": ["q_proj", "down_proj"], "layers_to_transform": [0, 2]},
+        {"r": 4, "target_modules": ["q_proj"], "layers_to_transform": 1, "layers_pattern": "layers"},
+        {"r": 4, "target_modules": "all-linear", "exclude_modules": ["k_proj", "layers.1.mlp.up_proj"]},
+        {"r": 4, "target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+        {"r": 4, "target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "input_layernorm"]},
+        {"r": 4, "target_modules": ["q_proj", "embed_tokens"]},
+        {"r": 4, "target_modules": ["q_proj", "lm_head"]},
+        {"r": 4, "target_modules": ["q_proj", "down_proj"], "use_dora": True},
+    ],
+    ids=lambda fields: list(fields)[-1] + str(list(fields.values())[-1]),
+)
+@pytest.mark.parametrize("name", ["llama-2", "qwen2", "smollm2"])
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings")
+def test_every_part_that_peft_adapts(name, fields, tmp_path):
+    theirs = theirs_with(name, **fields)
+    with torch.no_grad():
+        for parameter_name, parameter in theirs.named_parameters():
+            if "modules_to_save" in parameter_name or "magnitude" in parameter_name:
+                parameter.mul_(1.5)
+    theirs.save_pretrained(tmp_path / "adapter")
+    tiny_models.make(name, tmp_path / "base")
+    ours = load_model(tmp_path / "base").eval()
+    with torch.no_grad():
+        before = ours(IDS)
+        load_adapter(ours, tmp_path / "adapter")
+        expected = theirs(IDS).logits
+        assert (expected - before).abs().max() > 0.01
+        torch.testing.assert_close(ours(IDS), expected, atol=2e-5, rtol=1e-5)
+        merge_lora(ours)
+        torch.testing.assert_close(ours(IDS), expected, atol=2e-5, rtol=1e-5)
+    save_model(ours, tmp_path / "merged")
+    with torch.no_grad():
+        torch.testing.assert_close(load_model(tmp_path / "merged")(IDS), expected, atol=2e-5, rtol=1e-5)
+
+
 def test_we_open_their_bin_and_their_shorthand(tmp_path):
     theirs = theirs_with("llama-2", target_modules="all-linear")
     theirs.save_pretrained(tmp_path / "adapter", safe_serialization=False)
@@ -105,14 +151,17 @@ def test_we_open_their_bin_and_their_shorthand(tmp_path):
     [
         ({"peft_type": "IA3"}, "adapter_config.json: peft_type is 'IA3'"),
         ({"bias": "all"}, "bias is 'all'"),
-        ({"use_dora": True}, "use_dora is True"),
-        ({"modules_to_save": ["lm_head"]}, r"modules_to_save is \['lm_head'\]"),
-        ({"rank_pattern": {"q_proj": 2}}, "rank_pattern is"),
-        ({"alpha_pattern": {"q_proj": 2}}, "alpha_pattern is"),
-        ({"layers_to_transform": [1]}, r"layers_to_transform is \[1\]"),
+        ({"use_dora": True}, r"lacks the tensor .*lora_magnitude_vector"),
+        ({"modules_to_save": ["lm_head"]}, "lacks the tensor base_model.model.lm_head.weight"),
+        ({"modules_to_save": ["score"]}, "modules_to_save names score, which the model does not have"),
+        (
+            {"rank_pattern": {"q_proj": 2}},
+            r"lora_A\.weight has shape \(4, \d+\), but rank and model ask for \(2, \d+\)",
+        ),
+        ({"layers_to_transform": [1]}, r"has the tensor .*layers\.0\..*, which its configuration does not ask for"),
         ({"some_later_method": {"x": 1}}, "some_later_method is"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
-        ({"target_modules": ["q_proj", "lm_head"]}, "under the name lm_head"),
+        ({"target_modules": ["q_proj", "classifier"]}, "under the name classifier"),
         ({"target_modules": "decoder.*"}, "'decoder.*' matches no projection"),
         ({"target_modules": "("}, "not a regular expression"),
         ({"target_modules": None}, "no targets"),

@@ -17,7 +17,7 @@ from chaku import ChakuError
 from chaku.checkpoint.convert import convert
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.checkpoint.peft import load_adapter
+from chaku.checkpoint.peft_read import load_adapter
 from chaku.files import read_json
 from chaku.model import PRESETS, Llama
 from chaku.model.lora import LoraConfig, merge_lora

@@ -109,10 +109,12 @@ def _scaling_to_json(scaling: RopeScaling | None) -> dict[str, Any] | None:
 
 def _scaling_from_json(rope: dict[str, Any], max_positions: int, where: str) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind == "default":
+    if kind in ("default", "dynamic"):  # "dynamic" changes nothing within max_position_embeddings, chaku's context
         return None
     if kind not in ("linear", "llama3", "yarn", "longrope"):
-        raise ChakuError(f"{where}: rotary scaling {kind!r} is not supported; linear, llama3, yarn and longrope are")
+        raise ChakuError(
+            f"{where}: rotary scaling {kind!r} is not supported; dynamic, linear, llama3, yarn and longrope are"
+        )
     if kind == "longrope":
         return _longrope_from_json(rope, max_positions, where)
     if rope.get("mscale") or rope.get("mscale_all_dim"):

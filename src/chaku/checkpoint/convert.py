@@ -13,7 +13,7 @@ from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.gguf_write import write_gguf
 from chaku.checkpoint.huggingface import build_model, save_config, save_model
 from chaku.checkpoint.meta import write_meta
-from chaku.checkpoint.peft import load_adapter
+from chaku.checkpoint.peft_read import load_adapter
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError

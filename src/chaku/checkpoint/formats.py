@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.gguf_read import read_gguf, read_packed_gguf
-from chaku.checkpoint.huggingface import build_model, load_config
+from chaku.checkpoint.huggingface import build_model, load_config, untie_if_different
 from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
@@ -52,6 +52,8 @@ def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Check
     if is_meta(path):
         return Checkpoint(path, *read_meta(path))
     config = load_config(path)
+    if config.tie_word_embeddings:
+        config = untie_if_different(config, read_tensors(weight_files(path)), path)
     return Checkpoint(path, config, read_tensors(weight_files(path)))
 
 

@@ -1,6 +1,7 @@
 """Hugging Face model directories, in and out: `config.json` and the weights beside it."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,11 +10,14 @@ from torch import Tensor, nn
 
 from chaku.checkpoint.config_json import config_from_json, config_to_json
 from chaku.checkpoint.weights import MAX_SHARD_BYTES, write_tensors
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.model import Llama, LlamaConfig
 from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
+
+EMBEDDING = "embed_tokens.weight"
 
 
 def load_config(directory: Path) -> LlamaConfig:
@@ -22,7 +26,27 @@ def load_config(directory: Path) -> LlamaConfig:
         files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
         advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
         raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; {advice}")
-    return config_from_json(read_json(directory / "config.json"), directory)
+    config = config_from_json(read_json(directory / "config.json"), directory)
+    generation = directory / "generation_config.json"
+    eos = read_json(generation).get("eos_token_id") if generation.is_file() else None
+    if eos is None:
+        return config
+    return replace(config, eos_token_id=tuple(eos) if isinstance(eos, list) else eos)
+
+
+def untie_if_different(config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path) -> LlamaConfig:
+    """The configuration untied, where a checkpoint that says that it is tied has an output unlike its embedding.
+
+    That is said. transformers 5 does the same: what is stored is what was trained.
+    """
+    if not config.tie_word_embeddings:
+        return config
+    both = {name: tensor for name, tensor in tensors if name.removeprefix("model.") in ("lm_head.weight", EMBEDDING)}
+    head = both.pop("lm_head.weight", None)
+    if head is None or not both or torch.equal(head, next(iter(both.values()))):
+        return config
+    say(f"{source}: config.json ties lm_head to the embedding, but another lm_head is stored: the stored one is used")
+    return replace(config, tie_word_embeddings=False)
 
 
 def build_model(
@@ -60,7 +84,9 @@ def checked_tensors(
     Raises ChakuError, naming tensor and `source`, for any other, or a missing one.
     """
     missing = tensor_shapes(config)
-    for name, tensor in tensors:
+    for given, tensor in tensors:
+        # A base model without its output (LlamaModel) was saved under names without "model.".
+        name = f"model.{given}" if given not in missing and f"model.{given}" in missing else given
         # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
         if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
             continue
@@ -72,6 +98,8 @@ def checked_tensors(
                 "weights and configuration do not belong together"
             )
         yield name, tensor
+    if list(missing) == ["lm_head.weight"]:
+        raise ChakuError(f"{source} has no lm_head: it is a model without its output, which can write no text")
     if missing:
         raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from chaku.errors import ChakuError
-from chaku.files import atomic_file, read_json, write_json
+from chaku.files import atomic_file, read_json, refuse_lfs_pointer, write_json
 
 MAX_SHARD_BYTES = 5_000_000_000  # of a weight file: huggingface_hub's default
 REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
@@ -49,6 +49,7 @@ def read_tensors(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
                 mapped += tensor.nbytes
                 yield name, tensor
         except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            refuse_lfs_pointer(path)
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ChakuError(f"{path} cannot be read ({reason}); it is truncated or damaged: copy it again") from error
 

@@ -3,6 +3,8 @@
 import codecs
 import re
 
+from chaku.files import LFS_POINTER
+
 BINARY, LFS, UNKNOWN = "binary", "Git LFS pointer", "of unknown encoding"
 _MARKS = (  # byte order marks; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -11,7 +13,6 @@ _MARKS = (  # byte order marks; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _DECLARED = re.compile(rb"coding[:=][ \t]*[\"']?([-\w.]+)")  # PEP 263, Emacs and Vim; XML's and HTML's too
 _ENCODINGS = ["gb18030", "big5", "cp932", "euc_jp", "euc_kr", "cp1251", "koi8_r"]  # whose letters come in runs
 # In Western languages accents stand alone between ASCII letters; elsewhere whole words are of bytes above 127.
@@ -26,7 +27,7 @@ def decode_text(raw: bytes) -> tuple[str, str | None]:
     """
     if not raw:
         return "", "empty"
-    if raw.startswith(_LFS):
+    if raw.startswith(LFS_POINTER):
         return "", LFS
     for mark, encoding in _MARKS:
         if raw.startswith(mark):
@@ -45,7 +46,7 @@ def clean_text(text: str) -> tuple[str, str | None]:
     """A text with line breaks of one kind and no byte order mark; ("", why) for one with NUL characters."""
     if "\0" in text:
         return "", BINARY
-    if text.startswith(_LFS.decode()):
+    if text.startswith(LFS_POINTER.decode()):
         return "", LFS
     return text.removeprefix("\ufeff").replace("\r\n", "\n"), None
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from chaku.console import progress, say
+from chaku.console import progress, warn
 from chaku.errors import ChakuError
 from chaku.inference.constraints import Constraint
 from chaku.inference.decoder import Decoder
@@ -29,11 +29,13 @@ class Completion:
     """What a model wrote. `ids` include the token that ended it, `text` does not include a stop string.
 
     With `healing`, `ids` follow the shortened prompt and spell its lost end first; `text` continues the whole prompt.
+    `prompt_tokens_cut`: tokens of the prompt's beginning that the context had no room for.
     """
 
     text: str
     ids: tuple[int, ...]
     finish_reason: Literal["stop", "length"]
+    prompt_tokens_cut: int = 0
 
 
 class Engine:
@@ -80,7 +82,11 @@ class Engine:
             )
         fitted = self._fit(prompts, params, infilling)
         rows = [
-            [_Row(prompt, params, sample, self, infilling) for sample in range(params.num_samples)] for prompt in fitted
+            [
+                _Row(prompt, params, sample, self, infilling, cut=len(given) - len(prompt))
+                for sample in range(params.num_samples)
+            ]
+            for given, prompt in zip(prompts, fitted, strict=True)
         ]
         flat = sorted((row for each in rows for row in each), key=lambda row: len(row.prompt))
         with progress(description, len(flat), "completions") if description else nullcontext() as bar:
@@ -138,7 +144,7 @@ class Engine:
             )
         if too_long:
             which = "the prompt is" if len(prompts) == 1 else f"{too_long} of {len(prompts)} prompts are"
-            say(f"{which} longer than the {room} tokens that the context of {context} leaves: the beginning is cut")
+            warn(f"{which} longer than the {room} tokens that the context of {context} leaves: the beginning is cut")
         begin = len(self.tokenizer.begin)
         return [
             list(prompt) if len(prompt) <= room else ([*prompt[:begin], *prompt[len(prompt) - room + begin :]])[:room]
@@ -191,7 +197,10 @@ class Engine:
 class _Row:
     """One completion while it is written."""
 
-    def __init__(self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool):
+    def __init__(
+        self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool, cut: int = 0
+    ):
+        self._cut = cut
         self._greedy = params.temperature == 0 or (params.first_greedy and sample == 0)
         self._random: random.Random = row_random(params.seed, prompt, sample)
         # The bytes at the prompt's end that are still to be written again, in tokens that may go on.
@@ -243,7 +252,7 @@ class _Row:
 
     def completion(self) -> Completion:
         assert self.finish_reason is not None
-        return Completion(self._data.decode("utf-8", "replace"), tuple(self.ids), self.finish_reason)
+        return Completion(self._data.decode("utf-8", "replace"), tuple(self.ids), self.finish_reason, self._cut)
 
     def new_text(self) -> str:
         """What is new and certain: no half character, nothing that may yet become a stop string."""

@@ -1,6 +1,6 @@
 """What the model is given to read: a text to complete, or the two sides of a hole."""
 
-from chaku.console import say
+from chaku.console import warn
 from chaku.errors import ChakuError
 from chaku.tokens.infilling import Mode, layout
 from chaku.tokens.tokenizer import Tokenizer
@@ -34,7 +34,7 @@ def infill(
     around = len(tokenizer.begin) + len(tokens.arrange(mode, before, after)) - 2
     if max_length is not None and (over := len(before) + len(after) + around - max_length) > 0:
         room = max(max_length - around, 2)
-        say(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
+        warn(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
         num_after = min(len(after), max(room // 3, room - len(before)))
         before, after = before[max(len(before) - (room - num_after), 0) :], after[:num_after]
     ids = list(tokenizer.begin)

@@ -14,7 +14,8 @@ from torch import Tensor
 import chaku
 from chaku.checkpoint.formats import load_model, sha256_checkpoint
 from chaku.checkpoint.huggingface import save_model
-from chaku.checkpoint.peft import load_adapter, save_adapter
+from chaku.checkpoint.peft import save_adapter
+from chaku.checkpoint.peft_read import load_adapter
 from chaku.checkpoint.weights import weight_files
 from chaku.console import say
 from chaku.errors import ChakuError
