@@ -1,6 +1,7 @@
 """One format to another and back: the same weights, verified, whole or not at all."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,3 +216,13 @@ def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(scheme
         assert after == pytest.approx(before, rel=0.05 if scheme == "int8" else 0.3)
     assert perplexity["quantized"]["scheme"] == scheme
     assert perplexity["quantized"]["weights_bytes_after"] < perplexity["quantized"]["weights_bytes_before"]
+
+
+def test_what_metas_format_does_not_keep_is_said(checkpoint, tmp_path, capsys):
+    fields = json.loads((checkpoint / "config.json").read_text())
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint, other)
+    (other / "config.json").write_text(json.dumps({**fields, "max_position_embeddings": 777}))
+    convert(other, tmp_path / "meta", "meta")
+    said = capsys.readouterr().err
+    assert "Meta's format does not keep max_position_embeddings 777 (read back as 16384)" in said

@@ -1,5 +1,6 @@
 """One format to another: written beside, verified, then put in place."""
 
+import dataclasses
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.gguf_write import write_gguf
 from chaku.checkpoint.huggingface import build_model, save_config, save_model
-from chaku.checkpoint.meta import write_meta
+from chaku.checkpoint.meta import read_meta, write_meta
 from chaku.checkpoint.peft_read import load_adapter
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say
@@ -65,6 +66,7 @@ def convert(
     with atomic_directory(target) as directory:
         if to == "meta":
             write_meta(opened.config, tensors(), directory, num_shards)
+            _say_what_meta_loses(opened.config, directory)
         else:
             write_tensors(tensors(), directory)
             save_config(opened.config, directory, min(stored, key=str))
@@ -82,6 +84,18 @@ def convert(
             name = str(min(stored, key=str)).removeprefix("torch.")
             result |= _compare(source, written.config, written.tensors, name)
     return result
+
+
+def _say_what_meta_loses(config: LlamaConfig, directory: Path) -> None:
+    """Meta's params.json has no room for some fields: what a reader then takes them to be is not what they were."""
+    back = read_meta(directory)[0]
+    lost = [
+        f"{field.name} {getattr(config, field.name)} (read back as {getattr(back, field.name)})"
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != getattr(back, field.name)
+    ]
+    if lost:
+        say(f"Meta's format does not keep {', '.join(lost)}")
 
 
 def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict[str, Any]:

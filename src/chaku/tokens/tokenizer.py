@@ -102,8 +102,8 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's), or
-        a GGUF file.
+        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's),
+        `vocab.json` with `merges.txt`, or a GGUF file.
 
         What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
         `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
@@ -116,6 +116,12 @@ class Tokenizer:
 
             definition, config = read_gguf_tokenizer(path)
             return (ByteLevelTokenizer if is_byte_level(definition) else cls)(definition, config)
+        if path.is_dir() and not (path / "tokenizer.json").is_file():
+            from chaku.tokens.vocab_files import has_vocab_files, read_vocab_files
+
+            if has_vocab_files(path):
+                config = _read_config(path)
+                return ByteLevelTokenizer(read_vocab_files(path, config), config)
         if path.is_dir():
             files = [path / "tokenizer.json", path / "tokenizer.model"]
             path = next((each for each in files if each.is_file()), files[0])
@@ -233,13 +239,16 @@ class Tokenizer:
 
 def has_tokenizer(path: Path) -> bool:
     """Whether `Tokenizer.load` finds a file to read."""
-    return is_gguf(path) or any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
+    return is_gguf(path) or any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "merges.txt"))
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
     """`tokenizer_config.json`, with the chat template that newer checkpoints keep in a file of its own."""
     path, template = directory / "tokenizer_config.json", directory / "chat_template.jinja"
     config = read_json(path) if path.is_file() else {}
+    names = directory / "special_tokens_map.json"  # which old checkpoints have alone
+    if names.is_file():
+        config = {**read_json(names), **config}
     if template.is_file():
         config["chat_template"] = template.read_text(encoding="utf-8")
     return config
