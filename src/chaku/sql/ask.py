@@ -82,12 +82,6 @@ class Asker:
         """The answer, or a refusal: no exception for what a model wrote, however wrong."""
         question = on_one_line(question)
         matches = self.values.find(question)
-        unknown = unlinked_words(question, self.schema, matches)
-        if unknown is not None and unknown.words and not unknown.linked:
-            return self._refuse(
-                question, matches, f"nothing in {self.schema.name} is called like anything in the question "
-                f"({', '.join(unknown.words)})",
-            )  # fmt: skip
         examples = self._examples(question)
         candidates: list[Candidate] = []
         trouble = ""
@@ -108,7 +102,7 @@ class Asker:
             reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
             return self._refuse(question, matches, reason, dropped, candidates, tables)
         best, share = vote(candidates, self.num_samples)
-        assumptions = [*best.changes, *_value_assumptions(best.sql, matches)]
+        assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples agree on this result")
         if best.result.truncated:
@@ -121,6 +115,13 @@ class Asker:
     def run(self, sql: str) -> Result:
         """A query of the user's own, under the same safety."""
         return self.database.run(sql, timeout=self.timeout, max_rows=self.max_rows)
+
+    def _guesses(self, question: str, matches: Sequence[Match]) -> list[str]:
+        """What is said where no word of the question is a name or a value: a synonym, another language or subject."""
+        unknown = unlinked_words(question, self.schema, matches)
+        if unknown is None or not unknown.words or unknown.linked:
+            return []
+        return [f"a guess: nothing in {self.schema.name} is called like {', '.join(unknown.words)}"]
 
     def _examples(self, question: str) -> list[str]:
         """Approved queries of like questions, each on one line."""

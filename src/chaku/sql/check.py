@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from chaku.sql.normalize import quote_literals
-from chaku.sql.read_only import Refused, import_sqlglot, parse_one
+from chaku.sql.read_only import SQLGLOT_ERRORS, Refused, import_sqlglot, parse_one, write_sql
 from chaku.sql.schema import Schema, quote_name
 from chaku.sql.values import normalize, stem
 
@@ -56,7 +56,10 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
             identifier.set("this", name)
             identifier.set("quoted", quote_name(name, schema.dialect) != name)
             changes[f"{problem.name} was read as {name}"] = None
-        sql = tree.sql(dialect=schema.dialect, comments=False)
+        try:
+            sql = write_sql(tree, schema.dialect)
+        except Refused:
+            break
     return sql, list(changes)
 
 
@@ -92,13 +95,12 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _problems(tree: "exp.Expr", schema: Schema) -> "Iterator[tuple[Problem, exp.Identifier | None]]":
-    from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.scope import traverse_scope
 
     checker = _Checker(schema)
     try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
         found = [pair for scope in traverse_scope(tree) for pair in checker.check(scope)]
-    except SqlglotError as error:
+    except SQLGLOT_ERRORS as error:
         yield Problem(f"its scopes do not fit: {error}"), None
         return
     yield from found

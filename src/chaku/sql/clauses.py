@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaku.sql.read_only import import_sqlglot
+from chaku.sql.read_only import SQLGLOT_ERRORS, import_sqlglot
 
 Names = dict[str, frozenset[str]]  # table -> its columns, all in lower case
 
@@ -79,7 +79,7 @@ def read_clauses(sql: str, tables: Names) -> Clauses:
     sqlglot = import_sqlglot()
     try:
         trees = sqlglot.parse(sql, dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except SQLGLOT_ERRORS as error:
         raise NotComparable(f"does not parse: {str(error).splitlines()[0][:200]}") from None
     trees = [tree for tree in trees if tree is not None]
     if len(trees) != 1:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chaku.sql.clauses import NotComparable
-from chaku.sql.read_only import import_sqlglot
+from chaku.sql.read_only import SQLGLOT_ERRORS, import_sqlglot
 from chaku.sql.schema import Schema
 
 
@@ -29,7 +29,7 @@ def quote_literals(sql: str, schema: Schema) -> str:
 
 def is_resolved(sql: str, schema: Schema) -> str:
     """Why a name of the query belongs to no table of the schema, or "" when all do (sqlglot's `qualify`)."""
-    sqlglot = import_sqlglot()
+    import_sqlglot()
     from sqlglot.optimizer.qualify import qualify
 
     known = {
@@ -41,7 +41,7 @@ def is_resolved(sql: str, schema: Schema) -> str:
         qualify(tree, schema=known, dialect="sqlite")
     except NotComparable as error:
         return str(error)
-    except sqlglot.errors.SqlglotError as error:
+    except SQLGLOT_ERRORS as error:
         return str(error).splitlines()[0]
     return ""
 
@@ -50,7 +50,7 @@ def _parse(sql: str) -> tuple[Any, Any]:
     sqlglot = import_sqlglot()
     try:
         return sqlglot.exp, sqlglot.parse_one(sql, dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except SQLGLOT_ERRORS as error:
         raise NotComparable(f"does not parse: {str(error).splitlines()[0][:200]}") from None
 
 

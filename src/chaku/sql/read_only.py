@@ -13,6 +13,10 @@ LONGEST_STATEMENT = 50_000  # characters
 UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
 CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
 
+# What sqlglot raises on the text of a model: its own errors, and AttributeError, TypeError and others where the text is
+# like nothing that it was written for. Whatever it is, the text is wrong and not the program.
+SQLGLOT_ERRORS = (Exception,)
+
 
 class Refused(ChakuError):
     """A statement that may not run; the message says why."""
@@ -30,7 +34,7 @@ def check_read_only(sql: str, dialect: Dialect) -> str:
         raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
     for node in tree.walk():
         _check_node(node)
-    return tree.sql(dialect=dialect, comments=False)
+    return write_sql(tree, dialect)
 
 
 def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
@@ -38,11 +42,19 @@ def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
     sqlglot = import_sqlglot()
     try:
         trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except SQLGLOT_ERRORS as error:
         raise Refused(f"cannot be parsed: {_first_error(error)}") from error
     if len(trees) != 1:
         raise Refused("there is no statement" if not trees else "only one statement runs at a time")
     return trees[0]
+
+
+def write_sql(tree: "exp.Expr", dialect: Dialect) -> str:
+    """A tree as text, without comments. Raises Refused for one that sqlglot cannot write."""
+    try:
+        return tree.sql(dialect=dialect, comments=False)
+    except SQLGLOT_ERRORS as error:
+        raise Refused(f"cannot be written for {dialect}: {_first_error(error)}") from error
 
 
 def import_sqlglot() -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from chaku.sql.read_only import import_sqlglot
+from chaku.sql.read_only import SQLGLOT_ERRORS, import_sqlglot
 
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*(?:\w+[ \t]*\n)?(.*?)(?:```|~~~|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
@@ -71,6 +71,6 @@ def _parses(query: str) -> bool:
     sqlglot = import_sqlglot()
     try:
         sqlglot.parse_one(query, dialect="sqlite")
-    except (sqlglot.errors.SqlglotError, RecursionError):
+    except SQLGLOT_ERRORS:
         return False
     return True

@@ -20,7 +20,7 @@ from chaku.sql.bird import bird_ex, soft_f1, speed_reward
 from chaku.sql.exact_match import LEVELS, Hardness, Matcher
 from chaku.sql.execute import Result, SQLiteRunner
 from chaku.sql.execution_match import clean, order_matters, plugged, remove_distinct, same_result
-from chaku.sql.read_only import import_sqlglot
+from chaku.sql.read_only import SQLGLOT_ERRORS, import_sqlglot
 from chaku.sql.schema import Schema, database_file, read_spider_tables, read_sqlite
 from chaku.sql.test_suite import NUM_VARIANTS, query_constants, write_variants
 
@@ -253,7 +253,7 @@ def tie_probe(gold: str) -> tuple[str, int] | None:
         return None
     try:
         tree = sqlglot.parse_one(gold, dialect="sqlite")
-    except sqlglot.errors.SqlglotError:
+    except SQLGLOT_ERRORS:
         return None
     order, limit = tree.args.get("order"), tree.args.get("limit")
     if not isinstance(tree, exp.Select) or not order or not limit or not str(limit.expression).isdigit():

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from chaku.sql.read_only import import_sqlglot
+from chaku.sql.read_only import SQLGLOT_ERRORS, import_sqlglot
 from chaku.sql.schema import Schema, Table, open_sqlite, quote_name, read_sqlite
 
 NUM_VARIANTS = 20
@@ -28,7 +28,7 @@ def query_constants(queries: Iterable[str]) -> Constants:
     for query in queries:
         try:
             tree = sqlglot.parse_one(query, dialect="sqlite")
-        except sqlglot.errors.SqlglotError:
+        except SQLGLOT_ERRORS:
             continue
         for condition in tree.find_all(exp.Binary, exp.Between, exp.In):
             column = condition.this
