@@ -84,3 +84,27 @@ def test_without_the_sandbox_only_when_asked_for(tmp_path, capsys):
     assert run(tmp_path, source, "--unsafe-no-sandbox", "--json") == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["isolated"], second["isolated"]) == (True, False)
+
+
+UNITTEST = """
+import unittest
+class Two(unittest.TestCase):
+    def test_two(self):
+        self.assertEqual(1 + 1, {})
+unittest.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [
+        ("import sys\nprint('done')\nsys.exit(0)\n", 0),
+        ("import sys\nsys.exit(3)\n", 1),
+        (UNITTEST.format(2), 0),
+        (UNITTEST.format(3), 1),
+        ("import os\nos._exit(0)\n", 1),  # which ends without what Python does at an end
+    ],
+)
+def test_a_program_of_ones_own_may_end_in_an_exit(tmp_path, program, status):
+    (tmp_path / "program.py").write_text(program)
+    assert main(["sandbox", "run", str(tmp_path / "program.py")]) == status

@@ -1,12 +1,15 @@
 """Many jobs: order, load, time-outs confirmed alone, workers that die, and no sandbox."""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import worker
+from chaku.sandbox.languages import missing_tools
 from chaku.sandbox.pool import Pool, run, run_many, run_stream
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
@@ -130,3 +133,24 @@ def test_a_pool_tries_a_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 20.0))
     with Pool(num_workers=1) as pool:
         assert pool.submit(Job("import time\ntime.sleep(0.8)")).result().passed
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        Job("raise ValueError('\\ud800')"),
+        Job("def f():\n    raise ValueError('\\ud800')", tests=("assert f() == 1",)),
+        Job("def f():\n    return '\\ud800'", tests=("assert f() == 'a'",)),
+        Job("def f():\n    return 'x' * 500_000_000", tests=("assert f() == 1",)),
+        Job(f"public class {'A' * 300} {{ public static void main(String[] a) {{ }} }}", language="java"),
+    ],
+    ids=["half a pair", "half a pair in an answer", "half a pair as an answer", "an endless answer", "a long name"],
+)
+def test_no_sample_stops_the_others(job):
+    """Each fails by itself, and its verdict can be written down."""
+    if missing_tools(job.language):
+        pytest.skip(f"no {job.language} here")
+    first, verdict, last = run_many([Job("x = 1"), job, Job("x = 2")], num_workers=2)
+    assert (first.passed, last.passed) == (True, True)
+    assert verdict.status in ("failed", "out_of_memory", "timed_out"), verdict.reason
+    json.dumps(asdict(verdict), ensure_ascii=False).encode("utf-8")

@@ -36,6 +36,7 @@ def _run(options: argparse.Namespace) -> int:
         _read(options.file),
         language=options.language or language_of(options.file),
         stdin=_read(options.stdin) if options.stdin else "",
+        may_exit=True,
     )
     isolated = not options.unsafe_no_sandbox
     verdict = run(job, timeout=options.timeout, memory_mb=options.memory, isolated=isolated)

@@ -177,7 +177,10 @@ def ask_key(ask: Ask, model: Mapping[str, Any]) -> str:
 
 def run_key(job: Job, limits: Mapping[str, Any]) -> str:
     """What a verdict is found by: the whole job and its limits."""
-    return sha256_json([asdict(job), limits])
+    fields = asdict(job)
+    if not job.may_exit:
+        del fields["may_exit"]  # verdicts of earlier versions, which had no such field, stay
+    return sha256_json([fields, limits])
 
 
 def _verdict(text: str) -> Verdict:

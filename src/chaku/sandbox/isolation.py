@@ -15,17 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages import prefixes
 
 INSIDE = Path(__file__).parent / "inside"
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
 # What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
 SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
-ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
-    "LC_ALL": "C.UTF-8",
-}
 
 
 @dataclass(frozen=True)

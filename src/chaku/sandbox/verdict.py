@@ -17,7 +17,7 @@ class Job:
     """A program, or a candidate with tests.
 
     Without `tests`, a program: it passes when it runs to its end with exit status 0. Leaving early with status 0 is not
-    enough in Python, where the end can be seen.
+    enough in Python, where the end can be seen, unless it `may_exit`: a program of one's own may end in sys.exit(0).
 
     With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
     one namespace, in a process of their own, where what the candidate defines is a proxy and what it answers is plain
@@ -37,6 +37,7 @@ class Job:
     keep_output: int = KEPT_OUTPUT
     stop_at_failure: bool = True
     hash_seed: int = 0
+    may_exit: bool = False
 
 
 @dataclass(frozen=True)

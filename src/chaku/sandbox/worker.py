@@ -107,6 +107,7 @@ class Worker:
             "wall_seconds": wall,
             "compile_wall_seconds": compile_wall,
             "memory_mb": memory_mb,
+            "may_exit": job.may_exit,
             **how.fields(),
         }
         trusted = {
@@ -169,7 +170,7 @@ def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_
         stderr = compiler
     return Verdict(
         status,
-        reason,
+        _as_utf8(reason),
         result.get("code"),
         reply["cpu"],
         reply["wall"],
@@ -178,8 +179,13 @@ def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_
         stderr[0],
         stdout[1],
         stderr[1],
-        tuple(result.get("tests", ())),
+        tuple(map(_as_utf8, result.get("tests", ()))),
     )
+
+
+def _as_utf8(text: str) -> str:
+    """Half of a surrogate pair, which a program may put into its message, cannot be written to a file."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _judge(

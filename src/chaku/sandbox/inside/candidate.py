@@ -1,5 +1,6 @@
 """The untrusted process of a Python job with tests: runs the candidate's text, then answers calls."""
 
+import linecache
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ def main(channel: socket.socket, source: str) -> None:
     module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
     sys.modules["__main__"] = module
     sys.argv[:] = ["program.py"]
+    linecache.cache["program.py"] = (len(source), None, source.splitlines(keepends=True), "program.py")
     try:
         try:
             exec(compile(source, "program.py", "exec"), module.__dict__)

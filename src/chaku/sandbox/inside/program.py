@@ -1,6 +1,8 @@
 """Process 1 of a job that is one program: writes its files, compiles, runs, watches, reports."""
 
 import atexit
+import errno
+import linecache
 import os
 import secrets
 import sys
@@ -24,7 +26,13 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int) -> dict[str, A
     for name, text in job["files"].items():
         if job["mark"]:
             text = text.replace(job["mark"], str(folder / job["mark"]))
-        (folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
+        try:
+            (folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            reason = "its class has a name that is too long for a file"
+            return {"status": "failed", "reason": reason, "code": 1, "peak_kb": 0, "cpu": 0.0}
         (folder / name).chmod(0o644)
     for command in job["compile"]:
         result = watch(start(command, job, walls.compiler))
@@ -66,7 +74,7 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
         try:
             os.chdir(job["folder"])
             walls.program(keep=report_to)
-            _run(job["source"], nonce, report_to)
+            _run(job["source"], nonce, report_to, may_exit=job["may_exit"])
         finally:
             os._exit(70)
     os.close(report_to)
@@ -83,7 +91,7 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     return {**result, "status": "gone" if result["code"] == 0 else "", "reason": ""}
 
 
-def _run(source: str, nonce: str, report_to: int) -> None:
+def _run(source: str, nonce: str, report_to: int, *, may_exit: bool) -> None:
     # Kept under names of our own: the program may replace functions of os and sys.
     write, leave, flushes = os.write, os._exit, (sys.stdout.flush, sys.stderr.flush)
     sys.argv[:] = ["program.py"]
@@ -91,6 +99,8 @@ def _run(source: str, nonce: str, report_to: int) -> None:
     module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
     sys.modules["__main__"] = module
     status, reason, code = "passed", "", 0
+    # `inspect.getsource` finds the program so, which is in no file.
+    linecache.cache["program.py"] = (len(source), None, source.splitlines(keepends=True), "program.py")
     try:
         exec(compile(source, "program.py", "exec"), module.__dict__)
         if "threading" in sys.modules:  # as Python ends: its threads, then what was registered
@@ -100,7 +110,8 @@ def _run(source: str, nonce: str, report_to: int) -> None:
         status, reason, code = "out_of_memory", "MemoryError", 1
     except SystemExit as error:
         left = error.code if isinstance(error.code, int) else int(error.code is not None)
-        status, reason, code = "failed", LEFT.format(left & 255), left & 255
+        if left or not may_exit:
+            status, reason, code = "failed", LEFT.format(left & 255), left & 255
     except BaseException as error:
         status, reason, code = "failed", in_words(error), 1
         _print_traceback(error)

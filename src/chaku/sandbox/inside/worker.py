@@ -36,6 +36,7 @@ def main() -> None:
     for name in PRELOADED.split():
         __import__(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked, whose end ends us
+    sys.set_int_max_str_digits(0)  # long numbers cost time, which is limited
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page of ours
     send(channel, {"ready": True})

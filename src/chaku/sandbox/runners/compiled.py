@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages import library, tool
-from chaku.sandbox.runners.plan import ENVIRONMENT, Command, Plan, close, expect_main, large
+from chaku.sandbox.runners.plan import Command, Plan, close, expect_main, large
 from chaku.sandbox.verdict import Job
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.sandbox.environment import ENVIRONMENT
 
 COMPILE_SECONDS = 60  # of CPU time
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
 
 Command = tuple[str, ...]
 
@@ -30,7 +30,7 @@ class Plan:
     tests: str = ""
     mark: str = ""
     environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
-    processes: int = 64
+    processes: int = 512  # and threads
     virtual: bool = True
     scratch_mb: int = 64
     compile_seconds: int = COMPILE_SECONDS
@@ -43,7 +43,7 @@ class Plan:
 
 def large(needs_proc: bool = False) -> dict[str, Any]:
     """Limits of runtimes that start many threads and reserve address space."""
-    return {"processes": 256, "virtual": False, "scratch_mb": 256, "needs_proc": needs_proc}
+    return {"virtual": False, "scratch_mb": 256, "needs_proc": needs_proc}
 
 
 def close(source: str, tests: str) -> tuple[str, str]:
