@@ -45,7 +45,7 @@ def ask(server, database, tmp_path, capsys):
 
 def test_ask_prints_the_sql_the_rows_and_the_assumptions(ask, server):
     server.reply = "```sql\nSELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id;\n```"
-    status, printed = ask("Who are our uk customers?")
+    status, printed = ask("Who are our UK customers?")
     assert status == 0
     lines = printed.out.splitlines()
     assert lines[0] == "SELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id"

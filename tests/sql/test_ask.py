@@ -71,13 +71,13 @@ def test_the_result_that_most_samples_agree_on_wins_however_they_wrote_it(ask):
 def test_no_rows_weigh_less_than_rows(ask):
     nothing = "SELECT name FROM customers WHERE country = 'UK'"
     something = "SELECT name FROM customers WHERE country = 'United Kingdom'"
-    answer, _ = ask("Names of uk customers?", [nothing, nothing + " ", something, something, nothing])
+    answer, _ = ask("Names of UK customers?", [nothing, nothing + " ", something, something, nothing])
     assert answer.sql == something
     assert answer.confidence == 0.4
 
 
 def test_a_value_that_the_question_means_is_in_the_prompt_and_among_the_assumptions(ask):
-    answer, writer = ask("How many uk customers?", ["SELECT count(*) FROM customers WHERE country = 'United Kingdom'"])
+    answer, writer = ask("How many UK customers?", ["SELECT count(*) FROM customers WHERE country = 'United Kingdom'"])
     assert "uk is customers.country = 'United Kingdom'" in writer.prompts[0]
     assert answer.result.rows == [(2,)]
     assert answer.assumptions == ("\"uk\" is taken as customers.country = 'United Kingdom'",)
@@ -87,7 +87,7 @@ def test_a_value_of_a_table_that_the_query_does_not_read_is_no_assumption(tmp_pa
     more = "CREATE TABLE depots (id INTEGER, country TEXT); INSERT INTO depots VALUES (1, 'United Kingdom');"
     with Database(str(make_shop(tmp_path / "shop.sqlite", more))) as database:
         writer = FakeWriter(["SELECT count(*) FROM customers WHERE country = 'United Kingdom'"])
-        answer = Asker(database, writer, num_samples=1).ask("How many uk customers?")
+        answer = Asker(database, writer, num_samples=1).ask("How many UK customers?")
     assert "uk is depots.country = 'United Kingdom'" in writer.prompts[0]
     assert answer.assumptions == ("\"uk\" is taken as customers.country = 'United Kingdom'",)
 

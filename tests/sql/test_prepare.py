@@ -93,7 +93,7 @@ def test_nothing_left_is_an_error_and_no_file(databases, tmp_path):
 def test_linked_prompts_are_those_of_asking(tmp_path):
     (tmp_path / "shop").mkdir()
     make_shop(tmp_path / "shop" / "shop.sqlite")
-    question, query = "How many uk customers are there?", "SELECT count(*) FROM customers"
+    question, query = "How many UK customers are there?", "SELECT count(*) FROM customers"
     examples = [Example(question, query, "shop"), Example(question, "SELECT count(*) FROM order_items", "shop")]
     settings = PrepareSettings(PromptSettings("compact", 50, link=True))
     counts = prepare(examples, tmp_path, tmp_path / "out.jsonl", count_tokens=thirds, settings=settings)

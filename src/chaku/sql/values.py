@@ -1,7 +1,9 @@
-"""Finds the values that a question means: "uk customers" is about 'United Kingdom'.
+"""Finds the values that a question means: "UK customers" is about 'United Kingdom'.
 
 Distinct values of text columns are indexed once: by their words without case and accents, by their initials, and by
 pairs of letters for near spellings. Chinese has no spaces, so values are looked for inside the question too.
+A wrong value in a prompt is believed, so short ones count only as they are written ("are" is no 'ARE'), and letters are
+initials only where they are written as a code. `benchmarks/value_hints.py` measures how often the values are meant.
 """
 
 import re
@@ -22,6 +24,8 @@ BUILD_SECONDS = 60.0  # of all of them
 LONGEST_VALUE = 60  # characters: longer texts are prose, which nobody names in a question
 WORDS_IN_A_PHRASE = 5
 NEAR = 0.84  # of 1.0: the least likeness of a near spelling
+CODE = 0.9  # the score of a code's value
+SHORT = 3  # letters of a value that counts only as it is written
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
 CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
 _SMALL_WORDS = "a an and by de for from in is of on or the to with how many what which who where when"
@@ -119,11 +123,13 @@ class ValueIndex:
     def find(self, question: str, *, limit: int = 10) -> list[Match]:
         """The best matches of a question's phrases, the best first; a column's value is named once."""
         best: dict[tuple[str, str, str], Match] = {}
+        codes = _codes(question)
         for phrase in _phrases(question, self.longest_cjk):
             said_by_questions = _is_question(phrase)
-            for key, score in self._keys(phrase):
+            for key, score in self._keys(phrase, is_code=phrase in codes):
+                must_be_written = score != CODE and (said_by_questions or _is_short(key))
                 for table, column, value in self.places[key]:
-                    if said_by_questions and value not in question:  # "are" is no 'ARE', "than" no 'Han'
+                    if must_be_written and not _is_written(value, question):  # "has" is no 'Ha', "than" no 'Han'
                         continue
                     match = Match(score, table, column, value, phrase)
                     if (place := (table, column, value)) not in best or best[place].score < score:
@@ -137,23 +143,17 @@ class ValueIndex:
                 kept.append(match)
         return kept[:limit]
 
-    def _keys(self, phrase: str) -> Iterator[tuple[str, float]]:
-        """(indexed key, score) of what a phrase may mean."""
+    def _keys(self, phrase: str, *, is_code: bool) -> Iterator[tuple[str, float]]:
+        """(indexed key, score) of what a phrase may mean. `is_code`: it is written in capitals."""
         if phrase in self.places:
             yield phrase, 1.0
         for alias in {phrase, _plain(phrase)}:
             yield from ((key, 0.97) for key in self.aliases.get(alias, ()))
             if alias != phrase and alias in self.places:
                 yield alias, 0.97
-        is_short = 2 <= len(phrase) <= 6 and phrase.isalpha() and phrase.isascii()
-        if is_short and phrase not in SMALL_WORDS and stem(phrase) not in QUESTION_WORDS:
-            for letters in {phrase, phrase[:-1] if len(phrase) == 3 else phrase}:  # "usa" is 'United States' too
-                yield from ((key, 0.9 if letters == phrase else 0.85) for key in self.initials.get(letters, ()))
-        words = _without_small(phrase)
-        is_name = len(words) > 1 and not any(map(_is_question, words))  # "are the names" is no 'AN'
-        if is_name and (short := "".join(word[0] for word in words)) in self.places:
-            yield short, 0.9  # "united kingdom" where the column has 'UK'
-        if len(phrase) >= 4 or CJK.search(phrase):
+        if is_code and phrase not in self.places:
+            yield from ((key, CODE) for key in self.initials.get(phrase, ()))
+        if (len(phrase) >= 4 or CJK.search(phrase)) and phrase not in self.places:
             yield from self._near(phrase)
 
     def _near(self, phrase: str) -> Iterator[tuple[str, float]]:
@@ -168,6 +168,23 @@ class ValueIndex:
                 likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
                 if NEAR <= likeness < 1:
                     yield key, 0.9 * likeness
+
+
+def _codes(question: str) -> set[str]:
+    """The words in capitals, in small letters; none where the whole question is in capitals."""
+    if question.isupper():
+        return set()
+    return {word.lower() for word in re.findall(r"\b[A-Z]{2,6}\b", question)}
+
+
+def _is_short(key: str) -> bool:
+    """Whether a value is too short to be told from parts of other words by its letters alone."""
+    return len(key) <= SHORT and key.isascii()
+
+
+def _is_written(value: str, question: str) -> bool:
+    """Whether a value, or its plural, stands in the question in its own capitals and small letters."""
+    return re.search(rf"(?<!\w){re.escape(value.strip())}(?:s|es)?(?!\w)", question) is not None
 
 
 def _is_question(phrase: str) -> bool:
