@@ -6,7 +6,7 @@ import torch
 pytest.importorskip("llguidance", reason="needs the sql extra")
 
 from chaku import ChakuError
-from chaku.inference.constraints import Constraint, Vocabulary
+from chaku.inference.constraints import Constraint, Masks, Vocabulary
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
@@ -73,10 +73,26 @@ def test_samples_under_a_grammar_do_not_depend_on_the_batch(any_engine):
     assert together == alone
 
 
+def test_prompts_decoded_together_may_have_grammars_of_their_own(any_engine):
+    vocabulary = Vocabulary(any_engine.tokenizer)
+    constraints = [
+        Constraint(vocabulary, grammar) for grammar in (GRAMMAR, 'start: "x"+', 'start: " "? "(" /[yz]*/ ")"')
+    ]
+    params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=3, seed=4)
+    prompts = [complete(any_engine.tokenizer, text) for text in ("x", "for x in range(10):", "y = ")]
+    together = any_engine.generate(prompts, params, constraint=constraints)
+    alone = [
+        any_engine.generate([prompt], params, constraint=own)[0]
+        for prompt, own in zip(prompts, constraints, strict=True)
+    ]
+    assert together == alone
+    assert all(set(each.text) <= set("x") for each in together[1])
+
+
 def test_no_special_token_is_ever_allowed_but_those_that_end_a_text(any_engine):
     tokenizer = any_engine.tokenizer
     constraint = Constraint(Vocabulary(tokenizer), r"start: /(?s:.)*/")
-    with constraint.start(1) as masks:
+    with Masks([constraint]) as masks:
         allowed = masks.apply(torch.zeros(1, tokenizer.vocab_size))[0].isfinite()
     assert {number for number in tokenizer.special_ids if allowed[number]} == {tokenizer.eos_id}
     assert allowed.sum() > 100
@@ -87,7 +103,7 @@ def test_a_token_that_ends_a_reply_ends_the_text_where_the_grammar_may_end(any_e
     other = next(number for number in tokenizer.special_ids if number not in (tokenizer.eos_id, tokenizer.bos_id))
     vocabulary = Vocabulary(tokenizer, [other])
     assert vocabulary.end_ids == sorted({tokenizer.eos_id, other})
-    with Constraint(vocabulary, 'start: "a"').start(1) as masks:
+    with Masks([Constraint(vocabulary, 'start: "a"')]) as masks:
         assert not masks.apply(torch.zeros(1, tokenizer.vocab_size))[0, other].isfinite()
         masks.take(tokenizer.encode_infilling("a"))
         masks.prepare()

@@ -40,9 +40,9 @@ class Constraint:
         if self._matcher.is_error():
             raise ChakuError(f"the grammar is not one that llguidance takes: {self._matcher.get_error()}")
 
-    def start(self, num_rows: int) -> "Masks":
-        """The state of rows that are decoded together, all at the grammar's beginning."""
-        return Masks(self, [self._matcher.deep_copy() for _ in range(num_rows)])
+    def matcher(self) -> Any:
+        """llguidance's state of a text that is to begin."""
+        return self._matcher.deep_copy()
 
     def accepts(self, ids: Sequence[int]) -> bool:
         """Whether ids, without the one that ends them, are a whole text of the grammar."""
@@ -51,14 +51,15 @@ class Constraint:
 
 
 class Masks:
-    """What the rows of a batch may write next. A context manager.
+    """What the rows of a batch may write next, each under its own grammar of one vocabulary. A context manager.
 
     The next masks are made in a thread while the model computes the next scores, which do not depend on them; a single
     row's at once: it takes less time than handing it over.
     """
 
-    def __init__(self, constraint: Constraint, matchers: list[Any]):
-        self._vocabulary, self._matchers = constraint.vocabulary, matchers
+    def __init__(self, constraints: Sequence[Constraint]):
+        self._vocabulary = constraints[0].vocabulary
+        self._matchers = [constraint.matcher() for constraint in constraints]
         self._thread = ThreadPoolExecutor(1)
         self.prepare()
 

@@ -13,7 +13,7 @@ import torch
 
 from chaku.console import progress, warn
 from chaku.errors import ChakuError
-from chaku.inference.constraints import Constraint
+from chaku.inference.constraints import Constraint, Masks
 from chaku.inference.decoder import Decoder
 from chaku.inference.healing import Healer
 from chaku.inference.sampling import SamplingParams, choose, row_random
@@ -64,16 +64,16 @@ class Engine:
         params: SamplingParams | None = None,
         *,
         infilling: bool = False,
-        constraint: Constraint | None = None,
+        constraint: Constraint | Sequence[Constraint] | None = None,
         description: str | None = None,
     ) -> list[list[Completion]]:
         """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
 
         A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said.
         `infilling`: what ends a middle ends a completion too, and a prompt that is too long is an error, as its parts
-        have places (`prompts.infill` cuts them rightly). Under a `constraint`, a completion that stops is a text of its
-        grammar, and one that does not is the beginning of one. `description` shows a progress bar. Raises ChakuError
-        when `max_tokens` alone fills the context.
+        have places (`prompts.infill` cuts them rightly). Under a `constraint` (one for all prompts, or one a prompt), a
+        completion that stops is a text of its grammar, and one that does not is the beginning of one. `description`
+        shows a progress bar. Raises ChakuError when `max_tokens` alone fills the context.
         """
         params = params or SamplingParams()
         if constraint and params.healing:
@@ -81,18 +81,21 @@ class Engine:
                 "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
             )
         fitted = self._fit(prompts, params, infilling)
+        one_a_prompt = (
+            [constraint] * len(prompts) if constraint is None or isinstance(constraint, Constraint) else constraint
+        )
         rows = [
             [
-                _Row(prompt, params, sample, self, infilling, cut=len(given) - len(prompt))
+                _Row(prompt, params, sample, self, infilling, cut=len(given) - len(prompt), constraint=own)
                 for sample in range(params.num_samples)
             ]
-            for given, prompt in zip(prompts, fitted, strict=True)
+            for given, prompt, own in zip(prompts, fitted, one_a_prompt, strict=True)
         ]
         flat = sorted((row for each in rows for row in each), key=lambda row: len(row.prompt))
         with progress(description, len(flat), "completions") if description else nullcontext() as bar:
             for start in range(0, len(flat), self.batch_size):
                 batch = flat[start : start + self.batch_size]
-                for _ in self._decode(batch, params, constraint):
+                for _ in self._decode(batch, params):
                     pass
                 if bar:
                     bar.advance(len(batch))
@@ -152,9 +155,7 @@ class Engine:
         ]
 
     @torch.inference_mode()
-    def _decode(
-        self, rows: list["_Row"], params: SamplingParams, constraint: Constraint | None = None
-    ) -> Iterator[None]:
+    def _decode(self, rows: list["_Row"], params: SamplingParams) -> Iterator[None]:
         """Write all rows to their ends; yields after every token."""
         # A prompt with several samples is read once; its keys and values are copied for each.
         prompts = list(dict.fromkeys(tuple(row.prompt) for row in rows))
@@ -164,7 +165,8 @@ class Engine:
             read = [number_of[tuple(row.prompt)] for row in rows]
             state.select(read)
             logits = logits[read]
-        with constraint.start(len(rows)) if constraint else nullcontext() as masks:
+        constraints = [row.constraint for row in rows if row.constraint]
+        with Masks(constraints) if constraints else nullcontext() as masks:
             held = rows  # the rows of `state`, the finished among them
             while True:
                 scores = logits[:, : self.tokenizer.vocab_size]  # the model's vocabulary may be filled up
@@ -198,9 +200,16 @@ class _Row:
     """One completion while it is written."""
 
     def __init__(
-        self, prompt: list[int], params: SamplingParams, sample: int, engine: Engine, infilling: bool, cut: int = 0
+        self,
+        prompt: list[int],
+        params: SamplingParams,
+        sample: int,
+        engine: Engine,
+        infilling: bool,
+        cut: int = 0,
+        constraint: Constraint | None = None,
     ):
-        self._cut = cut
+        self._cut, self.constraint = cut, constraint
         self._greedy = params.temperature == 0 or (params.first_greedy and sample == 0)
         self._random: random.Random = row_random(params.seed, prompt, sample)
         # The bytes at the prompt's end that are still to be written again, in tokens that may go on.

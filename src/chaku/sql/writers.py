@@ -95,35 +95,29 @@ class EngineWriter:
         return self.write_all([(prompt, schema)], num_samples)[0]
 
     def write_all(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
-        """The texts of several prompts, in their order: prompts that show the same names are decoded together."""
-        groups: dict[Schema | None, list[int]] = {}
-        for index, (_, schema) in enumerate(asked):
-            groups.setdefault(_names_alone(schema) if self.constrained else None, []).append(index)
-        texts: list[list[str]] = [[] for _ in asked]
-        for names, indices in groups.items():
-            constraint = self._constraint(names) if names else None
-            prompts = [self.ids(asked[index][0]) for index in indices]
-            for index, written in zip(indices, self._generate(prompts, constraint, num_samples), strict=True):
-                texts[index] = written
-        return texts
+        """The texts of several prompts, in their order, decoded together, each under the grammar of its schema."""
+        constraints = [self._constraint(_names_alone(schema)) for _, schema in asked] if self.constrained else None
+        return self._generate([self.ids(prompt) for prompt, _ in asked], constraints, num_samples)
 
     def ids(self, prompt: str) -> list[int]:
         """What the model reads."""
         return prompt_ids(self.engine.tokenizer, self._chat, self.instructions + prompt)
 
-    def _generate(self, prompts: list[list[int]], constraint: "Constraint | None", num_samples: int) -> list[list[str]]:
+    def _generate(
+        self, prompts: list[list[int]], constraints: "list[Constraint] | None", num_samples: int
+    ) -> list[list[str]]:
         from chaku.inference.sampling import SamplingParams
 
         params = SamplingParams(
             max_tokens=self.max_tokens,
             temperature=TEMPERATURE,
             first_greedy=True,
-            stop=() if constraint else (";",),  # the grammar ends a query itself, and knows strings
+            stop=() if constraints else (";",),  # the grammar ends a query itself, and knows strings
             stop_ids=self._ends,
             seed=self.seed,
             num_samples=num_samples,
         )
-        written = self.engine.generate(prompts, params, constraint=constraint)
+        written = self.engine.generate(prompts, params, constraint=constraints)
         return [[completion.text for completion in completions] for completions in written]
 
     def _constraint(self, names: Schema) -> "Constraint":
