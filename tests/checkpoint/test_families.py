@@ -91,7 +91,7 @@ def test_trained_further_it_opens_in_transformers(name, tmp_path):
         ({"model_type": "granite"}, "'granite' is not one that chaku knows"),
         ({"hidden_act": "gelu"}, "hidden_act is 'gelu'"),
         ({"quantization_config": {"quant_method": "gptq"}}, r"quantised \(gptq\)"),
-        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "'dynamic' is not supported"),
+        ({"rope_scaling": {"rope_type": "made-up", "factor": 2.0}}, "'made-up' is not supported"),
         ({"rope_scaling": {"rope_type": "longrope", "factor": 2.0}}, "the same factors for short and long texts"),
         ({"rope_scaling": {**tiny_models.LONGROPE, "long_factor": [2.0] * 8}}, "the same factors for short and long"),
         ({"head_dim": 32, "rope_scaling": tiny_models.LONGROPE}, "has 8 factors, but a head 16 pairs"),

@@ -122,7 +122,10 @@ def test_mistakes_are_named(tmp_path):
     fails("'q4' is not a type to write; choose one of f32", dtype="q4")
     fails("20 tokens back .* set max_position_embeddings to 20", replace(config, sliding_window=20))
     fails("300 token embeddings and the tokenizer 330", replace(config, vocab_size=300))
-    fails("lacks the tensor lm_head.weight", tensors={k: v for k, v in tensors.items() if k != "lm_head.weight"})
+    fails(
+        "has no lm_head: it is a model without its output",
+        tensors={k: v for k, v in tensors.items() if k != "lm_head.weight"},
+    )
     fails("has the tensor x, which its", tensors={"x": torch.ones(2), **tensors})
     fails("belong together", tensors={**tensors, "lm_head.weight": torch.ones(2, 3)})
     fails("norm.weight .* damaged", tensors={**tensors, "model.norm.weight": torch.full((64,), torch.nan)})

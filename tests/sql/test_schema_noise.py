@@ -91,7 +91,7 @@ def test_prompts_are_prepared_with_noise_in_the_form_that_asking_writes(tmp_path
 def test_hints_never_name_a_column_that_noise_left_out(tmp_path):
     make_shop((tmp_path / "shop").mkdir() or tmp_path / "shop" / "shop.sqlite")
     asked = ExamplePrompts(tmp_path, PromptSettings("compact", 500, link=True), len)
-    example = Example("How many uk customers?", QUERIES[0], "shop")
+    example = Example("How many UK customers?", QUERIES[0], "shop")
     assert "customers.country = 'United Kingdom'" in asked.prompt(example).text
     seen = set()
     for seed in range(40):

@@ -15,7 +15,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from chaku import ChakuError
 from chaku.checkpoint.huggingface import save_model
 from chaku.model import PRESETS, Llama
 from chaku.model.lora import LoraConfig, add_lora
@@ -228,7 +227,5 @@ def test_the_reference_is_the_parents_and_computed_once(tmp_path):
     assert (dataset(tmp_path, fresh(seed=9)).sets[0].reference == first).all()
 
 
-def test_mistakes():
-    with pytest.raises(ChakuError, match=r"dpo\.beta is 0"):
-        DpoConfig(beta=0)
+def test_the_papers_beta_is_the_default():
     assert dataclasses.asdict(DpoConfig()) == {"beta": 0.1}
