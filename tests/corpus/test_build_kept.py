@@ -13,7 +13,7 @@ import pytest
 from chaku import ChakuError
 from chaku.corpus import build
 from chaku.corpus.build import build_corpus
-from chaku.corpus.file_list import describe_changes, read_file_list
+from chaku.corpus.file_list import describe_changes, list_files, read_file_list
 from chaku.corpus.sources import Source
 from chaku.ownership import MARKER
 
@@ -148,6 +148,11 @@ def test_changed_files_are_told_from_touched_ones(tmp_path):
         f"1 files edited ({edited}), 1 files added ({tree / 'new.py'}), "
         f"1 files gone ({tree / 'package_2' / 'module_2.py'})"
     )
+
+
+def test_the_files_of_the_machine_itself_may_change():
+    """Every package that is installed would make the demo's corpus again."""
+    assert list_files([Source("this machine", "machine")]) == {}
 
 
 def test_two_builds_into_one_directory_the_second_is_refused(tmp_path):

@@ -28,9 +28,14 @@ FileList = dict[str, ListedFile]  # by absolute path
 
 
 def list_files(sources: Iterable[Source]) -> FileList:
-    """The files of all sources as they are now, without hashes. Raises ChakuError for a source that is not there."""
+    """The files of all sources as they are now, without hashes. Raises ChakuError for a source that is not there.
+
+    "machine" is left out: its files are whatever a computer has, and change with every package that is installed.
+    """
     found: FileList = {}
     for source in sources:
+        if source.type == "machine":
+            continue
         for path in source_files(source):
             try:
                 about = path.stat()
