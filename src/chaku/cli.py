@@ -272,11 +272,10 @@ def _infill(options: argparse.Namespace) -> None:
 
         path = options.path or (options.file if options.file not in (None, "-") else "file")
         header = repository_header(tokenizer, Path.cwd().name, path, others, max_length=max(room // 2, 1))
-    ids = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max(room - len(header), 8))
-    cut = len(infill(tokenizer, prefix, suffix, mode=options.mode)) - len(ids)
-    begin = len(tokenizer.begin)
+    max_length = max(room - len(header), 8)
+    ids = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max_length, header=header)
+    cut = len(infill(tokenizer, prefix, suffix, mode=options.mode, header=header)) - len(ids)
     around = (prefix, suffix) if options.whole else ("", "")
-    ids = [*ids[:begin], *header, *ids[begin:]]
     _generate(options, engine, ids, infilling=True, before=around[0], after=around[1], cut=cut)
 
 

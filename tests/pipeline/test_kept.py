@@ -22,11 +22,6 @@ NO_EVALS = "evals.stages=[]"
 
 
 @pytest.fixture(scope="module")
-def recipe_path(tmp_path_factory):
-    return write_recipe(tmp_path_factory.mktemp("little"))
-
-
-@pytest.fixture(scope="module")
 def whole(recipe_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "run"
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)

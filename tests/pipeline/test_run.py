@@ -27,7 +27,6 @@ from chaku.recipe import load_recipe
 from chaku.tokens.tokenizer import Tokenizer, llama_definition
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
-from family import write_recipe
 
 STAGES = ("base", "code", "long")
 
@@ -51,11 +50,6 @@ KILLED = """
     setattr(sys.modules[module], function, counted)
     chaku.pipeline.run_recipe(load_recipe(Path(recipe)), Path(out), make_again=True)
 """
-
-
-@pytest.fixture(scope="module")
-def recipe_path(tmp_path_factory):
-    return write_recipe(tmp_path_factory.mktemp("little"))
 
 
 @pytest.fixture(scope="module")

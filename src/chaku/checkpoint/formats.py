@@ -51,9 +51,7 @@ def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Check
         return Checkpoint(path, *read_gguf(path, dtype))
     if is_meta(path):
         return Checkpoint(path, *read_meta(path))
-    config = load_config(path)
-    if config.tie_word_embeddings:
-        config = untie_if_different(config, read_tensors(weight_files(path)), path)
+    config = untie_if_different(load_config(path), read_tensors(weight_files(path)), path)
     return Checkpoint(path, config, read_tensors(weight_files(path)))
 
 

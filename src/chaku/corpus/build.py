@@ -84,7 +84,7 @@ def fill_corpus(
             before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
             with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(_clean, [(each, admission.full()) for each in wave])
+                    cleaned = work(_clean, [(each, admission.full(), source.type != "machine") for each in wave])
                     for piece, (documents, read) in zip(wave, cleaned, strict=True):
                         hashes |= read
                         for raw, digest, split_key in documents:
@@ -152,15 +152,15 @@ def _num_read(piece: Piece) -> int:
     return len(piece.paths if isinstance(piece, Files) else piece)
 
 
-def _clean(task: tuple[Piece, frozenset[str]]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
+def _clean(task: tuple[Piece, frozenset[str], bool]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
     """In a worker: read a piece, judge each document; returns each with the hash of its text and of what it is from.
 
-    And the hashes of the files that were read.
+    And, where they are wanted, the hashes of the files that were read.
     """
-    piece, full = task
+    piece, full, wants_hashes = task
     results = []
     hashes: dict[str, str] = {}
-    for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes):
+    for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes if wants_hashes else None):
         problem = raw.problem or reason_to_drop(raw.text, raw.kind, raw.language)
         if problem:
             size_only = Raw(raw.path, raw.text, raw.kind, raw.language, raw.source, problem=problem)

@@ -148,10 +148,10 @@ def source_files(source: Source) -> Iterator[Path]:
 def read_files(files: Files, full: frozenset[str], hashes: dict[str, str] | None = None) -> Iterator[Raw]:
     """The documents of some files. What is of a kind or language in `full` is counted, not read any further.
 
-    `hashes` gets the SHA-256 of each file that is read, by its path.
+    `hashes`, where it is given, gets the SHA-256 of each file that is read, by its path.
     """
     for path in files.paths:
-        yield from _read_file(files.source, Path(files.source.path), path, full, {} if hashes is None else hashes)
+        yield from _read_file(files.source, Path(files.source.path), path, full, hashes)
 
 
 def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
@@ -222,7 +222,7 @@ def _walk(root: Path) -> Iterator[str]:
 
 
 def _read_file(
-    source: Source, root: Path, relative: str, full: frozenset[str], hashes: dict[str, str]
+    source: Source, root: Path, relative: str, full: frozenset[str], hashes: dict[str, str] | None
 ) -> Iterator[Raw]:
     path = root / relative
     shown = as_utf8(relative)
@@ -248,7 +248,7 @@ def _read_file(
         yield dropped(OVER_CAP, by_name[1])
         return
     text, problem = _read_text(path)
-    if (digest := _sha256_of(path)) is not None:
+    if hashes is not None and (digest := _sha256_of(path)) is not None:
         hashes[as_utf8(str(path))] = digest
     if problem is not None:
         yield dropped(problem, by_name[1] if by_name else "unknown")

@@ -217,15 +217,14 @@ def _prompt_ids(
         if max_prompt_tokens is not None and len(ids) - begin > max_prompt_tokens:
             ids = ids[:begin] + ids[len(ids) - max_prompt_tokens :]
         return ids
-    header = []
+    header: list[int] = []
     if benchmark.repository:
         from chaku.inference.repository import repository_header
 
         header = repository_header(engine.tokenizer, benchmark.repository, task.data["path"])
     room = engine.model.config.max_position_embeddings - params.max_tokens - len(header)
-    ids = infill(engine.tokenizer, task.prompt, task.suffix, mode=benchmark.mode, max_length=max(room, 8))
-    begin = len(engine.tokenizer.begin)
-    return [*ids[:begin], *header, *ids[begin:]]
+    sides = (task.prompt, task.suffix)
+    return infill(engine.tokenizer, *sides, mode=benchmark.mode, max_length=max(room, 8), header=header)
 
 
 def _ask_endpoint(missing: Sequence[tuple[Task, int]], endpoint: Endpoint, params: "SamplingParams") -> Iterator[Group]:

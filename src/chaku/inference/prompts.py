@@ -1,5 +1,7 @@
 """What the model is given to read: a text to complete, or the two sides of a hole."""
 
+from collections.abc import Sequence
+
 from chaku.console import warn
 from chaku.errors import ChakuError
 from chaku.tokens.infilling import Mode, layout
@@ -17,13 +19,19 @@ def complete(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def infill(
-    tokenizer: Tokenizer, prefix: str, suffix: str, mode: Mode | None = None, max_length: int | None = None
+    tokenizer: Tokenizer,
+    prefix: str,
+    suffix: str,
+    mode: Mode | None = None,
+    max_length: int | None = None,
+    header: Sequence[int] = (),
 ) -> list[int]:
     """The infilling prompt, in `mode` (default: PSM where the tokenizer's family has it).
 
     Code Llama's (Meta's `infilling_prompt_tokens`), and with their own tokens StarCoder's, Qwen's and DeepSeek-Coder's:
     PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID. SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix).
     Codestral's: BOS SUF enc_inf(suffix) PRE enc(prefix). BOS stands where `complete` has it.
+    `header`: what stands after BOS and before the prompt (`repository_header`), which `max_length` does not count.
     Over `max_length` tokens, the parts furthest from the hole are left out, and that is said: the suffix keeps a third
     of the room, or what the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens, or for a mode
     that its family does not have.
@@ -37,7 +45,7 @@ def infill(
         warn(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
         num_after = min(len(after), max(room // 3, room - len(before)))
         before, after = before[max(len(before) - (room - num_after), 0) :], after[:num_after]
-    ids = list(tokenizer.begin)
+    ids = [*tokenizer.begin, *header]
     for part in tokens.arrange(mode, before, after):
         ids += [part] if isinstance(part, int) else part
     return ids

@@ -82,7 +82,7 @@ def made_again(run: Run, recipe: Recipe) -> Iterator[Again]:
                 recipe,
                 name,
                 tokens=tokens,
-                parent=fingerprints[stage.parent] if stage.parent else None,
+                parent=fingerprints.get(stage.parent or BASE_MODEL),
                 base=base_shape(recipe, tokenizer),
                 conversations=conversations,
             )

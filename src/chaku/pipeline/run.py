@@ -108,7 +108,7 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
             recipe,
             name,
             tokens=tokens,
-            parent=fingerprints[stage.parent] if stage.parent else None,
+            parent=fingerprints.get(stage.parent or BASE_MODEL),
             base=base,
             conversations=conversations,
         )
