@@ -61,7 +61,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         "--k", type=int, nargs="+", metavar="K", help="of pass@k (default: those of 1, 10, 100 possible)"
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="CPU seconds of a program (default: the benchmark's)"
+        "--timeout", type=float, metavar="S", help="least CPU seconds of a program (default: the benchmark's)"
     )
     parser.add_argument("--since", metavar="DAY", help="problems published on YYYY-MM-DD or later (livecodebench)")
     parser.add_argument("--until", metavar="DAY", help="problems published on YYYY-MM-DD or earlier")

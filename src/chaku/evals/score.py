@@ -82,6 +82,9 @@ def score_samples(
     if num_references < len(chosen):
         number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
         say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
+    if judge.longer_timeouts:
+        named = ", ".join(f"{name} {seconds:g} s" for name, seconds in judge.longer_timeouts.items())
+        say(f"{benchmark.name}: more CPU time than {limits.timeout:g} s, as their references are slow here: {named}")
     judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
     record = {
         **versions(),
@@ -90,6 +93,7 @@ def score_samples(
         "samples_sha256": sha256_json([[each.task_id, each.index, each.completion] for each in samples]),
         "data_sha256": tasks_sha256(chosen),
         "timeout": limits.timeout,
+        "longer_timeouts": judge.longer_timeouts,
         "memory_mb": limits.memory_mb,
         "isolation": ISOLATED if limits.isolated else NOT_ISOLATED,
         "languages": {name: languages.version(name) or platform.python_version() for name in benchmark.languages},
