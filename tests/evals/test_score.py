@@ -11,9 +11,10 @@ from chaku import ChakuError
 from chaku.evals import judging
 from chaku.evals.benchmark import Benchmark, Judgement, Task
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
+from chaku.evals.in_words import result_in_lines
 from chaku.evals.run import score_file
 from chaku.evals.samples import Sample
-from chaku.evals.score import Scoring, score_samples
+from chaku.evals.score import Scoring, score_samples, unextracted
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
@@ -279,3 +280,39 @@ def test_all_humaneval_solutions_pass(write_samples):
     assert len(tasks) == 164
     path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
     assert score_file(HUMANEVAL, path)["pass_at_k"] == {"1": 1.0}
+
+
+FENCED = "Here is the function:\n```python\ndef f():\n    return 1\n```\n"
+
+
+@sandboxed
+def test_chat_replies_that_were_not_extracted_are_told_with_what_to_do(problems, write_samples):
+    names = ("Little/add", "Little/times", "Little/plus")
+    results = score_file(HUMANEVAL, write_samples(*((name, FENCED) for name in names)), problems=problems)
+    [note] = results["notes"]
+    assert note.startswith("3 of 3 samples are syntax errors and hold a Markdown fence")
+    assert "--extract" in note
+    assert f"  NOTE: {note}" in result_in_lines(results)
+    half = write_samples(*((name, FENCED) for name in names[:1]), *((name, "    return a - b\n") for name in names[1:]))
+    assert "notes" not in score_file(HUMANEVAL, half, problems=problems)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "noted"),
+    [
+        (Judgement("failed", False, "SyntaxError: invalid syntax"), True),
+        (Judgement("failed", False, "case 1: IndentationError: unexpected indent"), True),
+        (Judgement("compile_error", False, "a.cpp:1: error"), True),
+        (Judgement("failed", False, "PHP Parse error: syntax error"), True),
+        (Judgement("failed", False, "AssertionError"), False),
+        (Judgement("passed", True), False),
+    ],
+)
+def test_only_syntax_errors_look_like_replies(judgement, noted):
+    pairs = [(Sample("t0", 0, FENCED), judgement)]
+    assert bool(unextracted(HUMANEVAL, pairs)) is noted
+    assert unextracted(HUMANEVAL, [(Sample("t0", 0, "no fence"), judgement)]) == ""
+    assert unextracted(replace(HUMANEVAL, opening=""), pairs) == ""
+    if noted:
+        without = unextracted(little()[0], pairs)
+        assert "as little has no --extract" in without

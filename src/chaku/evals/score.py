@@ -19,6 +19,8 @@ from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json, write_json, write_text
 from chaku.sandbox import languages
 
+FENCE = "```"
+SYNTAX_ERRORS = ("syntaxerror", "indentationerror", "taberror", "parseerror")
 DEFAULT_KS = (1, 10, 100)
 JOURNAL = ".verdicts.jsonl"  # of a scoring that has not ended
 ISOLATED = "sandbox"
@@ -107,11 +109,34 @@ def score_samples(
         **summarise(chosen, pairs, ks),
         "manifest": record,
     }
+    if note := unextracted(benchmark, pairs):
+        results["notes"] = [note]
     lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
     write_text(out / "samples.jsonl", "".join(lines))
     write_json(out / "results.json", results)
     (out / JOURNAL).unlink(missing_ok=True)
     return results
+
+
+def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]]) -> str:
+    """What to say where most samples are syntax errors that hold a fence: they are chat replies. Else empty."""
+    if benchmark.opening is not None:
+        return ""
+    number = sum(_is_syntax_error(judgement) and FENCE in sample.completion for sample, judgement in pairs)
+    if 2 * number <= len(pairs):
+        return ""
+    advice = "take the programs out of them with --extract"
+    if benchmark.chat is None:
+        advice = f"take the programs out of them first, as {benchmark.name} has no --extract"
+    return (
+        f"{number} of {len(pairs)} samples are syntax errors and hold a Markdown fence ({FENCE}): they look like a "
+        f"chat model's replies, so this score says nothing of the model; {advice}"
+    )
+
+
+def _is_syntax_error(judgement: Judgement) -> bool:
+    reason = judgement.reason.lower().replace(" ", "")
+    return judgement.verdict == "compile_error" or any(name in reason for name in SYNTAX_ERRORS)
 
 
 def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scoring: Scoring) -> tuple[Judge, int]:

@@ -122,5 +122,6 @@ MBPP_ZERO_SHOT = Benchmark(
     ("[/PYTHON]",),
     timeout=TIMEOUT,
     cut=between_tags,
+    is_program=True,
 )
 MBPP_SANITIZED = replace(MBPP, name="mbpp-sanitized", load=partial(load, three_shot, SANITIZED_FILE))
