@@ -12,6 +12,8 @@ from chaku.evals.benchmarks.humaneval import HUMANEVAL
 from chaku.evals.benchmarks.humaneval_infilling import INFILLING
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
 from chaku.evals.benchmarks.multipl_e import MULTIPL_E
+from chaku.evals.in_words import result_in_lines
+from chaku.evals.judging import Judge
 from chaku.evals.run import score_file
 from chaku.evals.samples import Sample
 from chaku.evals.score import Scoring
@@ -142,5 +144,20 @@ def test_a_whole_program_is_judged_for_what_it_is(problems, tmp_path):
     with pytest.raises(ChakuError, match=r"Little/gone is no problem of this benchmark.*--partial scores the others"):
         score_file(HUMANEVAL, path, problems=problems)
     results = score_file(HUMANEVAL, path, problems=problems, scoring=Scoring(partial=True))
+    assert "  LEFT OUT: samples of 1 problems that this set has not" in result_in_lines(results)
     assert (results["verdicts"], results["num_problems"]) == ({"passed": 2, "failed": 1}, 3)
     assert (results["manifest"]["unknown_problems"], results["manifest"]["partial"]) == (["Little/gone"], False)
+
+
+@sandboxed
+def test_a_verdict_that_was_kept_is_not_taken_for_the_same_text_of_another_kind(problems, tmp_path):
+    """`--out` of a killed scoring keeps verdicts: of a text as what follows the prompt, and as a whole program."""
+    [task, *_] = HUMANEVAL.load(problems)
+    text = "    return a + b\n"
+    of_programs, _, _, _ = judge_whole_programs(HUMANEVAL, [task], [Sample(task.task_id, 0, text, "program")])
+    limits = Scoring().limits(HUMANEVAL)
+    judged = [
+        Judge(benchmark, limits, tmp_path / "verdicts.jsonl").judge([(task, text)], "?")[0].passed
+        for benchmark in (HUMANEVAL, of_programs)
+    ]
+    assert judged == [True, False]

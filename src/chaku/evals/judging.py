@@ -146,7 +146,9 @@ class Judge:
             self._task_hashes[task.task_id] = tasks_sha256([task])
         limits = self._limits
         how = [self.timeout(task), limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
-        return sha256_json([self._benchmark.name, self._task_hashes[task.task_id], completion, how])
+        # The form tells what follows a prompt from a whole program.
+        asked = [self._benchmark.name, self._benchmark.prompt_form, self._task_hashes[task.task_id]]
+        return sha256_json([*asked, completion, how])
 
 
 def _judgement(

@@ -204,7 +204,11 @@ def _folder(path: Path, replies: bool) -> Iterator[RawSample]:
         yield RawSample(task_id, None, None, read_text(file), _kind("program", replies), form, str(file))
     if programs:
         return
-    files = {file.name.removesuffix(".gz").removesuffix(".json"): file for file in sorted(path.glob("*.json*"))}
+    files = {
+        file.name.removesuffix(".gz").removesuffix(".json"): file
+        for pattern in ("*.json", "*.json.gz")
+        for file in path.glob(pattern)
+    }
     rows = {
         name: file
         for name, file in files.items()
@@ -215,7 +219,7 @@ def _folder(path: Path, replies: bool) -> Iterator[RawSample]:
             f"{path} has no samples: a folder of samples has PROBLEM/0.py (EvalPlus) or PROBLEM.json (MultiPL-E); give "
             "a file of another kind itself"
         )
-    for file in rows.values():
+    for file in sorted(rows.values()):
         yield from _file(file, replies)
 
 

@@ -45,7 +45,12 @@ def judge_whole_programs(
         for sample, is_program in zip(samples, whole, strict=True)
     ]
     judged = [replace(task, references=tuple(program(task, each) for each in task.references)) for task in tasks]
-    of_programs = replace(benchmark, jobs=jobs, wrong=(lambda task: program(task, wrong(task))) if wrong else None)
+    of_programs = replace(
+        benchmark,
+        prompt_form="whole programs",
+        jobs=jobs,
+        wrong=(lambda task: program(task, wrong(task))) if wrong else None,
+    )
     return of_programs, judged, programs, sum(whole)
 
 
