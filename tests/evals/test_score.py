@@ -310,9 +310,8 @@ def test_chat_replies_that_were_not_extracted_are_told_with_what_to_do(problems,
 )
 def test_only_syntax_errors_look_like_replies(judgement, noted):
     pairs = [(Sample("t0", 0, FENCED), judgement)]
-    assert bool(unextracted(HUMANEVAL, pairs)) is noted
-    assert unextracted(HUMANEVAL, [(Sample("t0", 0, "no fence"), judgement)]) == ""
-    assert unextracted(replace(HUMANEVAL, opening=""), pairs) == ""
-    if noted:
-        without = unextracted(little()[0], pairs)
-        assert "as little has no --extract" in without
+    assert ("with --extract" in unextracted(HUMANEVAL, pairs, of_others=True)) is noted
+    assert ("with --chat" in unextracted(HUMANEVAL, pairs, of_others=False)) is noted
+    assert ("as little knows no chat" in unextracted(little()[0], pairs, of_others=True)) is noted
+    assert unextracted(HUMANEVAL, [(Sample("t0", 0, "no fence"), judgement)], of_others=True) == ""
+    assert unextracted(replace(HUMANEVAL, opening=""), pairs, of_others=True) == ""

@@ -109,7 +109,7 @@ def score_samples(
         **summarise(chosen, pairs, ks),
         "manifest": record,
     }
-    if note := unextracted(benchmark, pairs):
+    if note := unextracted(benchmark, pairs, of_others=record["prompt_form"] is None):
         results["notes"] = [note]
     lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
     write_text(out / "samples.jsonl", "".join(lines))
@@ -118,16 +118,22 @@ def score_samples(
     return results
 
 
-def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]]) -> str:
-    """What to say where most samples are syntax errors that hold a fence: they are chat replies. Else empty."""
+def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]], *, of_others: bool) -> str:
+    """What to say where most samples are syntax errors that hold a fence: they are chat replies. Else empty.
+
+    `of_others`: they come from a file, not from a model that was asked here.
+    """
     if benchmark.opening is not None:
         return ""
     number = sum(_is_syntax_error(judgement) and FENCE in sample.completion for sample, judgement in pairs)
     if 2 * number <= len(pairs):
         return ""
-    advice = "take the programs out of them with --extract"
     if benchmark.chat is None:
-        advice = f"take the programs out of them first, as {benchmark.name} has no --extract"
+        advice = f"take the programs out of them first, as {benchmark.name} knows no chat"
+    elif of_others:
+        advice = "take the programs out of them with --extract"
+    else:
+        advice = "ask a chat model with --chat"
     return (
         f"{number} of {len(pairs)} samples are syntax errors and hold a Markdown fence ({FENCE}): they look like a "
         f"chat model's replies, so this score says nothing of the model; {advice}"

@@ -112,7 +112,14 @@ CHAT = script_chat(jobs, problem=docstring, extract=extract)
 THREE_SHOT_FORM = "3-shot, problems 2, 3 and 4, [BEGIN] and [DONE]"
 
 MBPP = Benchmark(
-    "mbpp", partial(load, three_shot, FILE), THREE_SHOT_FORM, jobs, ("[DONE]",), timeout=TIMEOUT, chat=CHAT
+    "mbpp",
+    partial(load, three_shot, FILE),
+    THREE_SHOT_FORM,
+    jobs,
+    ("[DONE]",),
+    timeout=TIMEOUT,
+    is_program=True,
+    chat=CHAT,
 )
 MBPP_ZERO_SHOT = Benchmark(
     "mbpp-zero-shot",
