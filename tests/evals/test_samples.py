@@ -1,6 +1,7 @@
 """Which problem a sample is of, which problems are scored, and files of problems."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_a_place_is_of_the_test_split_and_has_to_be_there():
     assert [each.task_id for each in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
     with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has 2 problems"):
         identify_samples(raw(2), tasks, "mbpp")
+
+
+def test_a_list_in_another_order_than_the_benchmarks_is_refused():
+    tasks = [Task("a", "def a():\n"), Task("b", "\ndef b():\n")]
+    given = [RawSample(None, place, None, f"def {name}():\n    pass\n", *ABOUT) for place, name in enumerate("ab")]
+    assert [each.task_id for each in identify_samples(given, tasks, "little")] == ["a", "b"]
+    swapped = [replace(each, place=1 - place) for place, each in enumerate(given)]
+    with pytest.raises(
+        ChakuError, match=r"in the place of b but begins with the prompt of a: .* give each text with its"
+    ):
+        identify_samples(swapped, tasks, "little")
 
 
 def test_samples_of_a_problem_are_numbered_or_keep_their_own_number():

@@ -28,9 +28,9 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
 
     A problem may be named by its number alone, by the benchmark's name and its number (`mbpp/11`), with `_` for `/`, or
     by its place in the test split. What names no problem keeps its id. Raises ChakuError for a place that there is not,
-    and for two samples of a problem with the same index.
+    for a text in the place of another problem, and for two samples of a problem with the same index.
     """
-    split = [task.task_id for task in tasks if task.in_split]
+    split = [task for task in tasks if task.in_split]
     ids = {task.task_id for task in tasks}
     by_number = _by_number(tasks)
     samples: list[Sample] = []
@@ -44,7 +44,12 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
                     f"{each.where} is of problem number {each.place + 1} in the benchmark's order, but {benchmark} has "
                     f"{len(split)} problems; is it the right --benchmark?"
                 )
-            task_id = split[each.place]
+            task_id = split[each.place].task_id
+            if (other := _of_another(each.text, split[each.place], split)) is not None:
+                raise ChakuError(
+                    f"{each.where} is in the place of {task_id} but begins with the prompt of {other}: the file has another "
+                    "order than the benchmark; give each text with its task_id"
+                )
         else:
             task_id = each.task_id if each.task_id in ids else _find(each.task_id, by_number, benchmark)
         index = counts[task_id] if each.index is None else each.index
@@ -54,6 +59,14 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
         seen.add((task_id, index))
         samples.append(Sample(task_id, index, each.text, each.kind))
     return samples
+
+
+def _of_another(text: str, task: Task, tasks: Sequence[Task]) -> str | None:
+    """The problem whose prompt a text begins with, where it is not the one that it should be of."""
+    text = text.lstrip("\r\n")
+    if not task.prompt.strip() or text.startswith(task.prompt.strip()):
+        return None
+    return next((each.task_id for each in tasks if each.prompt.strip() and text.startswith(each.prompt.strip())), None)
 
 
 def _by_number(tasks: Sequence[Task]) -> dict[int, tuple[str, str]]:
