@@ -47,8 +47,8 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
             task_id = split[each.place].task_id
             if (other := _of_another(each.text, split[each.place], split)) is not None:
                 raise ChakuError(
-                    f"{each.where} is in the place of {task_id} but begins with the prompt of {other}: the file has another "
-                    "order than the benchmark; give each text with its task_id"
+                    f"{each.where} is in the place of {task_id} but begins with the prompt of {other}: the file has "
+                    "another order than the benchmark; give each text with its task_id"
                 )
         else:
             task_id = each.task_id if each.task_id in ids else _find(each.task_id, by_number, benchmark)
