@@ -49,6 +49,10 @@ def test_an_index_of_their_own_is_kept(tmp_path):
     [
         ({"task_id": "HumanEval/0", "solution": "p"}, [("HumanEval/0", "p", "program")]),  # EvalPlus
         ({"task_id": "CPP/0", "prompt": "q", "generation": "g"}, [("CPP/0", "g", "either")]),  # CodeGeeX
+        (  # DeepSeek-Coder's, with all of MBPP's row
+            {"task_id": 11, "text": "t", "code": "the reference", "gpt_completion": "r", "generation": "g"},
+            [("11", "g", "either")],
+        ),
         ({"task_id": 0, "completions": ["c", "d"]}, [("0", "c", "completion"), ("0", "d", "completion")]),
         ({"task_id": "a", "completion": ["c", "d"]}, [("a", "c", "completion"), ("a", "d", "completion")]),
         ({"question_id": "1873_A", "output_list": ["r"], "code_list": ["p"]}, [("1873_A", "p", "program")]),
@@ -90,6 +94,7 @@ def test_rows_are_told_by_their_keys(tmp_path, row, samples):
         ({"question_id": "a", "output_list": ["r"], "code_list": ["c"]}, "r"),
         ({"doc": {"task_id": "a"}, "resps": [["r"]], "filtered_resps": [["c"]]}, "r"),
         ({"task_id": "a", "generation": "r"}, "r"),
+        ({"task_id": "a", "text": "t", "code": "the reference", "gpt_completion": "r", "generation": "c"}, "r"),
     ],
 )
 def test_with_extract_the_reply_is_taken(tmp_path, row, text):
@@ -130,6 +135,7 @@ def test_multipl_e_folders_are_read_and_results_stand_for_completions_that_are_n
         (line(task_id="a", completion="x") + '{"task_id": "a", "comp', "line 2 is not valid JSON"),
         (line(task_id="a", completion="x") + "\n" + line(task_id="a"), "line 3 is not a sample"),
         (line(completion="x"), "line 1 is not a sample"),
+        (line(task_id=11, text="t", code="the reference", mine="x"), "line 1 is not a sample"),
         (line(task_id="a", response="x"), "line 1 is not a sample.*'response' looks like a chat model's.*--extract"),
         ('"a"\n', "line 1 is not a sample"),
         (line(task_id="a", completion=None), "line 1: completion must be a text, not null"),

@@ -19,27 +19,19 @@ from chaku.evals.benchmarks.problem_files import read_lines, read_text
 Kind = Literal["completion", "program", "either", "reply"]
 
 ID_FIELDS = ("task_id", "question_id", "problem_id", "name")
+# The first that a row has. Not `code` or `solutions`: many programs copy the problem's row beside what was written, and
+# so MBPP's and APPS's own solutions.
 CODE_FIELDS: dict[str, Kind] = {
     "completion": "completion",
     "completions": "completion",
-    "solution": "program",
-    "solutions": "program",
-    "code_list": "program",
-    "code": "program",
-    "program": "program",
     "generation": "either",  # CodeGeeX completes prompts, DeepSeek-Coder writes whole functions
     "generations": "either",
+    "code_list": "program",
+    "solution": "program",
 }
-# With --extract, where a row has one of them; EvalPlus keeps raw replies under `solution` as well.
+# The first that a row has, with --extract; EvalPlus keeps raw replies under `solution` as well.
 REPLY_FIELDS = (
-    "reply",
-    "raw_solution",
-    "output",
-    "outputs",
-    "output_list",
-    "response",
-    "responses",
-    "text",
+    *("reply", "raw_solution", "gpt_completion", "output", "outputs", "output_list", "response", "responses"),
     "solution",
 )
 
