@@ -19,6 +19,7 @@ from chaku.evals.benchmarks.problem_files import read_lines, read_text
 Kind = Literal["completion", "program", "either", "reply"]
 
 ID_FIELDS = ("task_id", "question_id", "problem_id", "name")
+HARNESS = "lm-evaluation-harness's"
 # The first that a row has. Not `code` or `solutions`: many programs copy the problem's row beside what was written, and
 # so MBPP's and APPS's own solutions.
 CODE_FIELDS: dict[str, Kind] = {
@@ -60,6 +61,12 @@ def read_raw_samples(path: Path, *, replies: bool = False) -> list[RawSample]:
     samples = list(_folder(path, replies) if path.is_dir() else _file(path, replies))
     if not samples:
         raise ChakuError(f"{path} has no samples")
+    filters = dict.fromkeys(sample.form for sample in samples if sample.form.startswith(HARNESS))
+    if len(filters) > 1:
+        raise ChakuError(
+            f"{path} has every sample once a filter ({'; '.join(filters)}); keep the rows of one filter, or each "
+            "would count several times"
+        )
     return samples
 
 
@@ -127,7 +134,7 @@ def _harness_row(row: dict[str, Any], where: str, replies: bool) -> Iterator[Raw
         task_id = _task_id(task_id, "doc.task_id", where)
     elif isinstance(place, bool) or not isinstance(place, int):
         raise _no_sample(row, where)
-    form = f"lm-evaluation-harness's {field}"
+    form = f"{HARNESS} {field}" + (f", filter {row['filter']}" if "filter" in row else "")
     return _samples(task_id, place, _flat(row[field]), _kind("either", replies), form, where)
 
 
