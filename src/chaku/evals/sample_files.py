@@ -70,9 +70,9 @@ def read_raw_samples(path: Path, *, replies: bool = False) -> list[RawSample]:
     return samples
 
 
-def _file(path: Path, replies: bool, name: str = "line") -> Iterator[RawSample]:
+def _file(path: Path, replies: bool) -> Iterator[RawSample]:
     for place, (number, value) in enumerate(read_lines(path)):
-        where = f"{path}, {name} {number}"
+        where = f"{path}, line {number}"
         if isinstance(value, list):
             form = "a list of texts for each problem, as bigcode's generations.json"
             yield from _samples(None, place, value, _kind("either", replies), form, where)
