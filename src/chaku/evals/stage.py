@@ -10,7 +10,6 @@ from chaku.evals.chat import in_chat
 from chaku.evals.generate import Sampling
 from chaku.evals.heldout import measures
 from chaku.evals.run import run_benchmark
-from chaku.evals.samples import read_samples
 from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
@@ -68,7 +67,8 @@ def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, input
     sampling = Sampling(benchmark.temperature, num_samples=benchmark.num_samples, max_tokens=settings.max_tokens)
     results = run_benchmark(benchmark, engine, out, sampling=sampling)
     prompts = {task.task_id: task.prompt for task in benchmark.load(None)}
-    completions = {(each.task_id, each.index): each.completion for each in read_samples(out / "completions.jsonl")}
+    rows = (row for _, row in read_lines(out / "completions.jsonl"))
+    completions = {(row["task_id"], row["index"]): row["completion"] for row in rows}
     verdicts = [verdict for _, verdict in read_lines(out / "samples.jsonl")]
     verdicts.sort(key=lambda verdict: not verdict["passed"])
     shown = [
