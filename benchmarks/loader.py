@@ -26,7 +26,8 @@ from chaku.corpus.sources import Source, machine_sources
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.machine import processor_name
-from chaku.tokens.infilling import Infilled, Infiller, InfillingConfig, infill_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infilled, Infiller, infill_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
 from chaku.tokens.store import encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling

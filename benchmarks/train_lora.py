@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from chaku.checkpoint.formats import load_model
 from chaku.errors import ChakuError
-from chaku.model import Llama, LlamaConfig
-from chaku.model.lora import LoraConfig, add_lora, lora_layers
+from chaku.model.config import LlamaConfig, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora, lora_layers
+from chaku.sql.config import ShopConfig
 from chaku.sql.datasets import read_examples
 from chaku.sql.prepare import PrepareSettings, prepare
 from chaku.sql.shop import write_shop
-from chaku.sql.stage import Shop
+from chaku.sql.stage import shop_prompt
 from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import write_chat_store
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
@@ -78,7 +80,7 @@ def questions(model: Path, file: Path | None, examples: int, sequence_length: in
             write_shop(Path(temporary) / "shop", num_train=2 * examples * num_steps, num_dev=10)
             file = Path(temporary) / "shop.jsonl"
             shop = Path(temporary) / "shop"
-            settings = PrepareSettings(Shop().prompt)
+            settings = PrepareSettings(shop_prompt(ShopConfig()))
             count = lambda text: len(tokenizer.encode(text))  # noqa: E731
             prepare(read_examples(shop / "train.jsonl"), shop, file, count_tokens=count, settings=settings)
         with file.open(encoding="utf-8") as lines:

@@ -14,7 +14,8 @@ from chaku.checkpoint.huggingface import named_tensors
 from chaku.checkpoint.meta import write_meta
 from chaku.cli import main
 from chaku.inference.prompts import complete
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.sentencepiece import write_sentencepiece
 from chaku.tokens.special import CODE_LLAMA_LADDER, CODE_LLAMA_REPEATS

@@ -20,7 +20,8 @@ from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main
 from chaku.corpus.build import build_corpus
 from chaku.corpus.sources import guess_source
-from chaku.model.lora import LoraConfig, add_lora, lora_layers
+from chaku.model.config import LoraConfig
+from chaku.model.lora import add_lora, lora_layers
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files

@@ -11,7 +11,7 @@ from chaku import ChakuError
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
 from chaku.checkpoint.huggingface import load_config
 from chaku.files import sha256_file
-from chaku.model import RopeScaling
+from chaku.model.config import RopeScaling
 from chaku.model.rope import rotary_frequencies
 from chaku.tokens.tokenizer import Tokenizer
 from gguf_files import TOKENIZER, change, export, tiny_config, tiny_model

@@ -10,7 +10,8 @@ from chaku.corpus.build import build_corpus
 from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source
 from chaku.inference.engine import Engine
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
 

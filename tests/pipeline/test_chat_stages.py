@@ -17,7 +17,7 @@ from chaku.checkpoint.formats import load_model
 from chaku.files import read_json
 from chaku.ownership import MARKER
 from chaku.pipeline import FinishedWork, run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.tokens.chat import Chat, Message
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.metrics import read_metrics

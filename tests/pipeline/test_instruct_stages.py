@@ -10,7 +10,7 @@ from chaku.files import read_json
 from chaku.instruct import step
 from chaku.instruct.generators import Ask, Reply
 from chaku.pipeline import run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from instruct.conftest import QUESTIONS, Played
 from instruct.test_rehearsal import Habitual
 
@@ -32,8 +32,8 @@ preset = "tiny"
 
 [sets]
 corpus = { kinds = ["code"] }
-passed = { conversations = "{run}/instruct/first_pass.jsonl", template = "llama2" }
-preferences = { preferences = "{run}/instruct/preferences.jsonl", template = "llama2" }
+passed = { instruct = "first_pass", template = "llama2" }
+preferences = { instruct = "preferences", template = "llama2" }
 
 [instruct]
 stage = "base"

@@ -14,7 +14,7 @@ from chaku import ChakuError
 from chaku.cli import main
 from chaku.files import read_json
 from chaku.pipeline import FinishedWork, run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.tokens.store import TokenStore
 from family import write_recipe
 

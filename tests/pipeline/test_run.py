@@ -19,11 +19,12 @@ from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft_read import load_adapter
 from chaku.files import read_json
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import LoraConfig, merge_lora
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import merge_lora
 from chaku.ownership import MARKER
 from chaku.pipeline import run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.tokens.tokenizer import Tokenizer, llama_definition
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
@@ -37,7 +38,7 @@ KILLED = """
     import torch
     torch.set_num_threads(1)
     import chaku.pipeline
-    from chaku.recipe import load_recipe
+    from chaku.recipe.load import load_recipe
     recipe, out, name, number = sys.argv[1:]
     module, function = name.rsplit(".", 1)
     __import__(module)

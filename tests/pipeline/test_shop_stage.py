@@ -10,10 +10,10 @@ import torch
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model.lora import LoraConfig
+from chaku.model.config import LoraConfig
 from chaku.pipeline import measures
 from chaku.pipeline.steps import Run
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.sql.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
 from family import write_files
@@ -40,7 +40,7 @@ num_dev = 6
 
 [sets]
 code = { kinds = ["code"] }
-shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+shop = { shop = "train", template = "llama2" }
 
 [stages.base]
 mixture = { code = 1.0 }
@@ -112,7 +112,7 @@ num_dev = 6
 chinese = false
 
 [sets]
-shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+shop = { shop = "train", template = "llama2" }
 
 [stages.sql]
 mixture = { shop = 1.0 }

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chaku import ChakuError
 from chaku.tokens.byte_level import ByteLevelTokenizer
-from chaku.tokens.infilling import Infiller, InfillingConfig, infill_text, recover_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller, infill_text, recover_text
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from tokens.families import FAMILIES, TEXT, make

@@ -12,7 +12,8 @@ import torch
 
 from chaku import ChakuError
 from chaku.corpus.documents import SCHEMA
-from chaku.tokens.infilling import InfillingConfig, recover_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import recover_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
 from chaku.tokens.store import TokenStore, encode_corpus
 

@@ -9,7 +9,8 @@ import pytest
 
 from chaku import ChakuError
 from chaku.inference.prompts import infill
-from chaku.tokens.infilling import Infiller, InfillingConfig, infill_text, recover_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller, infill_text, recover_text
 from chaku.tokens.tokenizer import Tokenizer
 from tokens.families import TEXT
 

@@ -19,7 +19,7 @@ from chaku.checkpoint.weights import write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, atomic_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.model.lora import merge_lora
 from chaku.tokens.sentencepiece import write_sentencepiece
 from chaku.tokens.tokenizer import Tokenizer, has_tokenizer

@@ -16,7 +16,7 @@ from chaku.checkpoint.gguf_vocabulary import add_vocabulary
 from chaku.checkpoint.huggingface import checked_tensors, tensor_shapes
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.tokens.tokenizer import Tokenizer
 
 GGUF_TYPES = ("f32", "f16", "q8_0")

@@ -9,7 +9,7 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.checkpoint.meta import is_meta
 from chaku.console import short
 from chaku.gguf_file import is_gguf, read_gguf_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
 
 # Bytes of a weight in the layers' matrices; embeddings and output stay in 16 bits when those are quantised.

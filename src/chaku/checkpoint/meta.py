@@ -11,8 +11,7 @@ from torch import Tensor
 from chaku.checkpoint.weights import REOPEN_BYTES, open_torch
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
-from chaku.model import LlamaConfig, RopeScaling
-from chaku.model.config import ffn_hidden
+from chaku.model.config import LlamaConfig, RopeScaling, ffn_hidden
 
 # Hugging Face's name of a layer's tensor -> Meta's, and the dimension that the ranks of model parallelism share (None:
 # each has all of it). Linear layers are (out, in): "column" parallel ones share out, "row" parallel ones in.

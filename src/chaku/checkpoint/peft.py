@@ -6,8 +6,9 @@ from safetensors.torch import save_file
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, write_json
-from chaku.model import Llama
-from chaku.model.lora import LoraConfig, lora_layers
+from chaku.model.config import LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import lora_layers
 
 PREFIX = "base_model.model."  # PEFT's two wrappers around the model
 

@@ -13,8 +13,9 @@ from chaku.checkpoint.peft import PREFIX
 from chaku.checkpoint.weights import read_tensors
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model import Llama
-from chaku.model.lora import LoraConfig, LoraLinear, lora_layers
+from chaku.model.config import LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import LoraLinear, lora_layers
 from chaku.model.quantization import dense
 
 EMBEDDING, OUTPUT = "model.embed_tokens", "lm_head"

@@ -18,7 +18,7 @@ from chaku.inference.decoder import Decoder
 from chaku.inference.healing import Healer
 from chaku.inference.sampling import SamplingParams, choose, row_random
 from chaku.inference.torch_decoder import TorchDecoder
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer import Tokenizer
 
 SCORE_TOKENS = 8192  # of a batch that is scored, padding included

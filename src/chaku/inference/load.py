@@ -16,7 +16,7 @@ from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.inference.decoder import Decoder
 from chaku.inference.engine import Engine
 from chaku.machine import computes_bfloat16
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.model.memory import free_memory, model_memory
 from chaku.model.quantization import Scheme
 from chaku.tokens.tokenizer import Tokenizer

@@ -9,10 +9,10 @@ from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
 from chaku.console import Bar, progress
 from chaku.corpus.build import fill_corpus, show_summary
 from chaku.errors import ChakuError
-from chaku.model import PRESETS, LlamaConfig
+from chaku.model.config import PRESETS, LlamaConfig
 from chaku.pipeline.steps import Run
 from chaku.pipeline.tokenizer_text import tokenizer_texts
-from chaku.recipe import Recipe
+from chaku.recipe.schema import Recipe
 from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer

@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
-from chaku.recipe import BASE_MODEL, DocumentSet, Recipe, is_made
+from chaku.recipe.schema import BASE_MODEL, DocumentSet, InstructSet, Recipe
 
 FILE = "left_out.json"  # of a run directory
 
@@ -110,9 +110,9 @@ def _builds_on(recipe: Recipe, gone: dict[Part, LeftOut], has_sources: bool) -> 
             continue
         if stage.parent and Part("stage", stage.parent) in gone:
             return part, f"its parent, stage {stage.parent}, is left out"
-        if instruct in gone and any(is_made(recipe.sets[each]) for each in stage.mixture):
+        if instruct in gone and any(isinstance(recipe.sets[used], InstructSet) for used in stage.mixture):
             return part, "it learns from what [instruct] would make"
-        if not has_sources and any(isinstance(recipe.sets[each], DocumentSet) for each in stage.mixture):
+        if not has_sources and any(isinstance(recipe.sets[used], DocumentSet) for used in stage.mixture):
             return part, "no source of documents is left"
     return None
 

@@ -12,7 +12,7 @@ from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.stage import check_weights
 from chaku.pipeline.steps import Run
-from chaku.recipe import BASE_MODEL
+from chaku.recipe.schema import BASE_MODEL
 from chaku.sql.stage import ask_shop
 from chaku.tokens.tokenizer import Tokenizer
 

@@ -14,7 +14,7 @@ from chaku.errors import ChakuError
 from chaku.files import RECORD, read_json, restore, resumable_directory, sha256_json, write_json
 from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
-from chaku.recipe import Recipe
+from chaku.recipe.schema import Recipe
 
 RUN = "run"  # what the directory is marked as
 NO_RECORD = f"{RECORD}, which is gone"

@@ -16,7 +16,7 @@ from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.measures import checkpoint, stage_engine
 from chaku.pipeline.steps import Run
-from chaku.recipe import BASE_MODEL
+from chaku.recipe.schema import BASE_MODEL
 from chaku.sql.datasets import Example, read_examples
 
 FILE = "commands.json"

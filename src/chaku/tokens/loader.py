@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from chaku.errors import ChakuError
 from chaku.tokens.chat_store import ChatStore
-from chaku.tokens.infilling import Infiller, InfillingConfig
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller
 from chaku.tokens.mixture import permute, source_of
 from chaku.tokens.packing import PackingPlan, plan_packing, plan_whole
 from chaku.tokens.store import TokenStore

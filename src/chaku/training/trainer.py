@@ -13,12 +13,12 @@ from torch import Tensor
 
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.tokens.loader import PackedDataset, load_batches
-from chaku.training.config import TrainingConfig
-from chaku.training.dpo import DpoConfig, accumulate_pairs
+from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.dpo import accumulate_pairs
 from chaku.training.metrics import MetricsLog
-from chaku.training.schedule import learning_rate
+from chaku.training.schedule import batch_rows, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
 from chaku.training.state import Progress, load_state, save_state
 from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
@@ -26,25 +26,6 @@ from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_
 
 class Interrupted(Exception):
     """SIGTERM or SIGINT arrived: the state is saved, and the same command goes on from it."""
-
-
-def num_steps(config: TrainingConfig, sequence_length: int) -> int:
-    """Optimizer steps of a stage: its tokens over its batch, rounded up; at least one.
-
-    Raises ChakuError when `batch_tokens` is less than one sequence, or `tokens` is not set.
-    """
-    if config.tokens is None:
-        raise ChakuError("training.tokens is not set; set it, or give `share` and a [budget] in the recipe")
-    if config.batch_tokens < sequence_length:
-        raise ChakuError(
-            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens"
-        )
-    return max(1, math.ceil(config.tokens / (batch_rows(config, sequence_length) * sequence_length)))
-
-
-def batch_rows(config: TrainingConfig, sequence_length: int) -> int:
-    """Sequences in the global batch."""
-    return config.batch_tokens // sequence_length
 
 
 def train(
