@@ -67,11 +67,9 @@ def made_again(run: Run) -> Iterator[Again]:
     conversations: dict[str, str] = {}
 
     def look_at_set(name: str) -> None:
-        inputs = (
-            set_inputs(recipe, name, tokenizer, run.directory)
-            if tokenizer and look.may_read(name)
-            else {"set": NOT_YET}
-        )
+        inputs: Inputs = {"set": NOT_YET}
+        if tokenizer and look.may_read(name):
+            inputs = set_inputs(recipe, name, tokenizer, run.directory)
         conversations[name] = look.at(f"{FOLDER}/{name}", inputs)
 
     for name in given_sets(recipe):
