@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source
+from chaku.documents import read_documents
 from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama

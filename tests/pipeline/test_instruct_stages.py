@@ -7,9 +7,8 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.instruct import step
 from chaku.instruct.generators import Ask, Reply
-from chaku.pipeline import run_recipe
+from chaku.pipeline import run_recipe, self_instruct
 from chaku.recipe.load import load_recipe
 from instruct.conftest import QUESTIONS, Played
 from instruct.test_rehearsal import Habitual
@@ -69,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def play(monkeypatch: pytest.MonkeyPatch, model: Played | Habitual) -> None:
-    monkeypatch.setattr(step, "EngineGenerator", lambda engine: model)
+    monkeypatch.setattr(self_instruct, "EngineGenerator", lambda engine: model)
 
 
 def test_stages_learn_from_what_passed(

@@ -11,8 +11,8 @@ from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
 from chaku.model.config import LoraConfig
-from chaku.pipeline import measures
-from chaku.pipeline.steps import Run
+from chaku.pipeline import measuring
+from chaku.pipeline.run_directory import Run
 from chaku.recipe.load import load_recipe
 from chaku.sql.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
@@ -164,7 +164,7 @@ def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
 
 def test_a_stage_is_measured_on_the_device_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(measures, "load_engine", lambda name, device: asked.append(device))
+    monkeypatch.setattr(measuring, "load_engine", lambda name, device: asked.append(device))
     run = Run(SimpleNamespace(), tmp_path, torch.device("cuda", 1))  # type: ignore[arg-type]
-    measures.stage_engine(run, "sql")
+    measuring.stage_engine(run, "sql")
     assert asked == ["cuda:1"]

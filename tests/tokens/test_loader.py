@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.corpus.documents import SCHEMA
+from chaku.documents import SCHEMA
 from chaku.tokens.config import InfillingConfig
 from chaku.tokens.infilling import recover_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches

@@ -3,8 +3,9 @@
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import SPACE, merge_parts
 from chaku.tokens.sentencepiece import piece_scores
-from chaku.tokens.tokenizer import SPACE, Tokenizer, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.word_splitting import SPLITTINGS, splitting_steps
 
 

@@ -10,7 +10,7 @@ from chaku.checkpoint.meta import is_meta
 from chaku.console import short
 from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.model.config import LlamaConfig
-from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
+from chaku.tokens.load import has_tokenizer, load_tokenizer
 
 # Bytes of a weight in the layers' matrices; embeddings and output stay in 16 bits when those are quantised.
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "4-bit": 0.5}
@@ -84,7 +84,7 @@ def _stored_as(path: Path) -> dict[str, int] | None:
 def _special_tokens(path: Path) -> dict[str, int | None]:
     if not has_tokenizer(path):
         return {}
-    tokenizer = Tokenizer.load(path)
+    tokenizer = load_tokenizer(path)
     ids = {
         "bos": tokenizer.bos_id,
         "eos": tokenizer.eos_id,

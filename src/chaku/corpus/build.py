@@ -10,9 +10,9 @@ from typing import Any
 
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
+from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.file_list import list_files, write_file_list
 from chaku.corpus.filters import reason_to_drop
-from chaku.corpus.reached import Reached, forget_reached, read_reached, write_reached
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
 from chaku.corpus.workers import worker_map
@@ -73,8 +73,8 @@ def fill_corpus(
     sources, max_bytes = list(sources), max_bytes or {}
     files = list_files(sources)
     admission = Admission(heldout_fraction, max_bytes, {each.name: each.max_bytes for each in sources})
-    reached, hashes = read_reached(directory, files, admission)
-    if reached != Reached():
+    reached, hashes = read_progress(directory, files, admission)
+    if reached != BuildProgress():
         say("corpus: going on after the shards that are whole")
     writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
     with worker_map(num_workers) as work:
@@ -97,7 +97,7 @@ def fill_corpus(
                         for writer in writers.values():
                             writer.finish_shard()
                         num_shards = {split: writer.num_shards for split, writer in writers.items()}
-                        write_reached(directory, Reached(number, waves, num_shards), hashes, files, admission)
+                        write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
         rows = [path for each in sources if each.type in ("jsonl", "parquet") for path in source_files(each)]
@@ -121,7 +121,7 @@ def fill_corpus(
         "documents_sha256": documents_sha256(directory),
     }
     write_json(directory / "summary.json", summary)
-    forget_reached(directory)
+    remove_progress(directory)
     return summary
 
 

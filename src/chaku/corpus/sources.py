@@ -17,16 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from chaku.corpus.documents import PIECE
-from chaku.corpus.exercises import documents
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
+from chaku.documents import PIECE
 from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.settings import setting
+from chaku.synthetic.exercises import documents
 
 TASK_SIZE = 64  # files or rows that one worker takes at a time
 OVER_CAP = "over the cap of its kind or language"

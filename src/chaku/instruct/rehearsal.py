@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.instruct.export import preference, write_lines
@@ -27,6 +26,7 @@ from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synt
 from chaku.instruct.triples import KEPT, Settings
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
+from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
 
 NUM_TESTS, NUM_MORE = 5, 12  # trusted asserts of a question, and those that say with them what is true
 GIVEN, WRITTEN = "trusted tests", "the model's tests"

@@ -7,8 +7,8 @@ from chaku.console import say, short
 from chaku.files import read_json, write_json
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.chat_sets import epoch_tokens, given_sets
-from chaku.pipeline.stage import begun_tokens, make_dataset
-from chaku.pipeline.steps import Run
+from chaku.pipeline.run_directory import Run
+from chaku.pipeline.training import begun_tokens, make_dataset
 from chaku.recipe.family import stage_seed, stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.tokens.loader import load_batches

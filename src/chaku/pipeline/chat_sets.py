@@ -13,6 +13,7 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
 from chaku.instruct.conversations import Preference, find_files, read_rows
 from chaku.model.config import LlamaConfig
+from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
 from chaku.recipe.family import lineage
 from chaku.recipe.schema import (
     ConversationSet,
@@ -25,7 +26,6 @@ from chaku.recipe.schema import (
     StageConfig,
     is_pairs,
 )
-from chaku.sql.stage import CONVERSATIONS as SHOP_CONVERSATIONS
 from chaku.tokens.chat import Chat, ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset

@@ -19,7 +19,7 @@ from chaku.pipeline.data import given_tokenizer
 from chaku.pipeline.inputs import corpus_inputs
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.room import disk_needed, memory_needed
-from chaku.pipeline.steps import fingerprinted
+from chaku.pipeline.run_directory import fingerprinted
 from chaku.recipe.schema import ConversationSet, DocumentSet, InstructSet, PreferenceSet, Recipe, ShopSet
 from chaku.sandbox import languages
 from chaku.sandbox.probe import NoSandbox, how_to_isolate

@@ -7,11 +7,10 @@ import torch
 
 from chaku.files import explain_full_disk, remove_partials, sha256_json, write_json
 from chaku.instruct.conversations import find_files
-from chaku.instruct.step import run_instruct
-from chaku.pipeline.again import check_nothing_is_made_again
 from chaku.pipeline.budget import token_budgets
 from chaku.pipeline.chat_sets import FOLDER, encode_set, given_sets, set_inputs, source_of
 from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, make_tokenizer
+from chaku.pipeline.finished_work import check_nothing_is_made_again
 from chaku.pipeline.inputs import (
     corpus_fingerprint,
     corpus_inputs,
@@ -23,16 +22,18 @@ from chaku.pipeline.inputs import (
     tokens_inputs,
 )
 from chaku.pipeline.leave_out import ready, record
-from chaku.pipeline.measures import ask_about_shop, evaluate, stage_engine, write_samples
-from chaku.pipeline.stage import run_stage
-from chaku.pipeline.steps import Run, only_one
+from chaku.pipeline.measuring import ask_about_shop, evaluate, stage_engine, write_samples
+from chaku.pipeline.run_directory import Run, only_one
+from chaku.pipeline.self_instruct import run_instruct
+from chaku.pipeline.shop import make_shop
+from chaku.pipeline.training import run_stage
 from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages, stage_order
 from chaku.recipe.schema import BASE_MODEL, Recipe
 from chaku.report import write_report
 from chaku.sql.example_prompts import TRAINED_PROMPT
 from chaku.sql.prepare import prepared_prompt
-from chaku.sql.stage import make_shop
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 
 LEDGER = "ledger.sqlite"  # of a run: what [instruct] asked and ran
@@ -72,7 +73,7 @@ def run_recipe(
             run.step("corpus", corpus_inputs(recipe), lambda path: build(run, path), stale)
             corpus = corpus_fingerprint(directory / "corpus")
         run.step("tokenizer", tokenizer_inputs(recipe, corpus), lambda path: make_tokenizer(run, path))
-        tokenizer = Tokenizer.load(directory / "tokenizer")
+        tokenizer = load_tokenizer(directory / "tokenizer")
         tokens: str | None = None
         if corpus:
             inputs = tokens_inputs(corpus, tokenizer.sha256)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.corpus.documents import document_files
+from chaku.documents import document_files
 from chaku.recipe.schema import DocumentSet, Recipe
 
 

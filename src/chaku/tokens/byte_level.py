@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import components, merge_parts
 from chaku.tokens.special import begin_template
-from chaku.tokens.tokenizer import Tokenizer, components, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.word_splitting import WordSplitting, byte_level
 
 # Of a byte-pair model and of an added token in `tokenizer.json`.

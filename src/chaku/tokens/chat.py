@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import components
 from chaku.tokens.special import token_name
 from chaku.tokens.templates import BUILTIN, find_template, render
-from chaku.tokens.tokenizer import Tokenizer, components
+from chaku.tokens.tokenizer import Tokenizer
 
 Role = Literal["system", "user", "assistant", "tool"]
 _PRIVATE = range(0xE000, 0xF900)  # characters that Unicode gives to no one

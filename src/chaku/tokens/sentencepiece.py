@@ -6,7 +6,8 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.tokens.tokenizer import Tokenizer, llama_definition, merge_parts
+from chaku.tokens.definition import llama_definition, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 
 # Field numbers and values of sentencepiece_model.proto that the library has no function for.
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3

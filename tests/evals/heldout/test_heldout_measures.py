@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.corpus.documents import read_documents
+from chaku.documents import read_documents
 from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import read_heldout, scoring_windows

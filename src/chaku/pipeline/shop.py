@@ -12,8 +12,8 @@ from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS, evaluate
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare
-from chaku.sql.shop import write_shop
 from chaku.sql.writers import TEMPLATE_TOKENS
+from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
 
 CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: its training questions and their queries

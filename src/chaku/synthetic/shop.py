@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from chaku.files import atomic_file
-from chaku.sql.shop_questions import ShopExample, make_examples
+from chaku.synthetic.shop_questions import ShopExample, make_examples
 
 # A column that ends in _id is the key of the table before it: names alone tell the joins.
 TABLES = """

@@ -7,10 +7,10 @@ import pytest
 from chaku import ChakuError
 from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.config import EvalsConfig
-from chaku.evals.stage import evaluate_stage
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, find_benchmark
 from chaku.files import read_json
 from chaku.inference.engine import Completion
+from chaku.pipeline.evaluation import evaluate_stage
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
 

@@ -27,7 +27,7 @@ from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.steps import NO_RECORD, Run, fingerprinted, what_changed
+from chaku.pipeline.run_directory import NO_RECORD, Run, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet

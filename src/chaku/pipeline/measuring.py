@@ -4,16 +4,16 @@ import time
 
 from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
-from chaku.evals.stage import evaluate_stage
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
-from chaku.pipeline.stage import check_weights
-from chaku.pipeline.steps import Run
+from chaku.pipeline.evaluation import evaluate_stage
+from chaku.pipeline.run_directory import Run
+from chaku.pipeline.shop import ask_shop
+from chaku.pipeline.training import check_weights
 from chaku.recipe.schema import BASE_MODEL
-from chaku.sql.stage import ask_shop
 from chaku.tokens.tokenizer import Tokenizer
 
 SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with

@@ -18,11 +18,11 @@ from chaku.pipeline.inputs import (
     tokenizer_inputs,
     tokens_inputs,
 )
-from chaku.pipeline.stage import kept_aside, problem_of_finished
-from chaku.pipeline.steps import NO_RECORD, FinishedWork, Run, fingerprinted, what_changed
+from chaku.pipeline.run_directory import NO_RECORD, FinishedWork, Run, fingerprinted, what_changed
+from chaku.pipeline.training import kept_aside, problem_of_finished
 from chaku.recipe.family import stage_order
 from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 
 NOT_YET = "not made yet"  # in place of a fingerprint: what follows from it may come out differently
 
@@ -59,7 +59,7 @@ def made_again(run: Run) -> Iterator[Again]:
             encoded = run.record("tokens") if not look.again else None
             corpus = str(encoded["corpus"]) if encoded else NOT_YET
     tokenizer_made = look.at("tokenizer", tokenizer_inputs(recipe, corpus)) != NOT_YET
-    tokenizer = Tokenizer.load(run.directory / "tokenizer") if tokenizer_made else None
+    tokenizer = load_tokenizer(run.directory / "tokenizer") if tokenizer_made else None
     tokenizer_hash = tokenizer.sha256 if tokenizer else NOT_YET
     tokens = look.at("tokens", tokens_inputs(corpus, tokenizer_hash)) if corpus else None
     if recipe.shop:
