@@ -227,7 +227,7 @@ def _corpus_build(options: argparse.Namespace) -> None:
     from chaku.recipe.schema import CorpusConfig
 
     corpus = load_recipe(options.recipe).corpus if options.recipe else CorpusConfig(sources=())
-    named = tuple(guess_source(Path(each)) for each in options.sources)
+    named = tuple(guess_source(Path(source)) for source in options.sources)
     corpus = replace(corpus, sources=named + corpus.sources)
     if not corpus.sources:
         raise ChakuError("no sources: name directories or files, or give --recipe")

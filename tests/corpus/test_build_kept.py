@@ -92,7 +92,6 @@ def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monk
     whole = build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", **SETTINGS)
     killing = f"""
         import os
-        from chaku.corpus import reached
         original, calls = build.write_progress, []
         def counted(*arguments):
             original(*arguments)

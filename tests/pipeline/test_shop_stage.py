@@ -13,6 +13,7 @@ from chaku.files import read_json
 from chaku.model.config import LoraConfig
 from chaku.pipeline import measuring
 from chaku.pipeline.run_directory import Run
+from chaku.pipeline.shop import shop_prompt
 from chaku.recipe.load import load_recipe
 from chaku.sql.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
@@ -76,7 +77,7 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
         assert shop["results"]["counts"]["scored"] == 6
         assert shop["manifest"]["model_sha256"]
     assert read_json(run / "stages" / "sql" / "stage.json")["conversations"]
-    assert trained_prompt(run / "stages" / "sql") == load_recipe(recipe).shop.prompt
+    assert trained_prompt(run / "stages" / "sql") == shop_prompt(load_recipe(recipe).shop)
     assert trained_prompt(run / "stages" / "base") is None
     page = (run / "report.html").read_text()
     assert "Text-to-SQL" in page

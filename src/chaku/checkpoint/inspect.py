@@ -67,7 +67,7 @@ def in_lines(about: dict[str, Any]) -> list[str]:
         elif key == "parameters":
             value = f"{value:,} ({short(value)})"
         elif isinstance(value, dict):
-            value = ", ".join(f"{name} {each}" for name, each in value.items() if each is not None)
+            value = ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
         lines.append(f"{key.replace('_', ' '):24}{'none' if value in (None, '') else value}")
     return lines
 

@@ -44,8 +44,8 @@ def meta_files(directory: Path) -> list[Path]:
     """The shards, in the order of their ranks. Raises ChakuError when one is missing."""
     paths = sorted(directory.glob("consolidated.*.pth"))
     expected = [f"consolidated.{number:02}.pth" for number in range(len(paths))]
-    if not paths or [each.name for each in paths] != expected:
-        found = ", ".join(each.name for each in paths) or "none"
+    if not paths or [path.name for path in paths] != expected:
+        found = ", ".join(path.name for path in paths) or "none"
         raise ChakuError(
             f"{directory}: shards are missing; found {found} of consolidated.00.pth and so on without a gap"
         )

@@ -72,7 +72,7 @@ def fill_corpus(
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
     files = list_files(sources)
-    admission = Admission(heldout_fraction, max_bytes, {each.name: each.max_bytes for each in sources})
+    admission = Admission(heldout_fraction, max_bytes, {source.name: source.max_bytes for source in sources})
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
         say("corpus: going on after the shards that are whole")
@@ -84,7 +84,7 @@ def fill_corpus(
             before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
             with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(_clean, [(each, admission.full(), source.type != "machine") for each in wave])
+                    cleaned = work(_clean, [(piece, admission.full(), source.type != "machine") for piece in wave])
                     for piece, (documents, read) in zip(wave, cleaned, strict=True):
                         hashes |= read
                         for raw, digest, split_key in documents:
@@ -100,11 +100,11 @@ def fill_corpus(
                         write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
-        rows = [path for each in sources if each.type in ("jsonl", "parquet") for path in source_files(each)]
+        rows = [path for source in sources if source.type in ("jsonl", "parquet") for path in source_files(source)]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:
         reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in admission.drops()[:5])
-        names = ", ".join(each.name for each in sources)
+        names = ", ".join(source.name for source in sources)
         raise ChakuError(f"no document is left of the sources {names} (dropped: {reasons or 'nothing was there'})")
     write_file_list(directory, files, hashes)
     summary = {
@@ -116,7 +116,7 @@ def fill_corpus(
             {"reason": reason, "language": language, "documents": count, "bytes": size}
             for (reason, language), (count, size) in admission.drops()
         ],
-        "sources": [each.name for each in sources],
+        "sources": [source.name for source in sources],
         "seconds": time.monotonic() - started,
         "documents_sha256": documents_sha256(directory),
     }
@@ -139,7 +139,7 @@ def show_summary(summary: dict[str, Any]) -> None:
         for (kind, language), (count, size, heldout) in largest[:12]
     ]
     if others := largest[12:]:
-        totals = [sum(each[index] for _, each in others) for index in range(3)]
+        totals = [sum(counts[index] for _, counts in others) for index in range(3)]
         rows.append([f"{len(others)} others", f"{totals[0]:,}", f"{totals[1] / 1e6:.2f}", f"{totals[2] / 1e6:.2f}"])
     show_table("corpus", ["language", "documents", "MB", "held out MB"], rows)
     dropped: Counter[str] = Counter()

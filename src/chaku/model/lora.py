@@ -81,8 +81,8 @@ def find_targets(model: Llama, targets: tuple[str, ...]) -> dict[str, nn.Linear]
         for name, module in model.model.layers.named_modules()
         if isinstance(module, nn.Linear)
     }
-    found = {each: [name for name in linears if f".{name}".endswith(f".{each}")] for each in targets}
-    if unknown := [each for each, names in found.items() if not names]:
+    found = {target: [name for name in linears if f".{name}".endswith(f".{target}")] for target in targets}
+    if unknown := [key for key, names in found.items() if not names]:
         known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linears))
         raise ChakuError(f"LoRA has no layer to target under the name {', '.join(unknown)}; name some of {known}")
     chosen = {name for names in found.values() for name in names}

@@ -44,7 +44,7 @@ def quantize_tensors(tensors: Iterable[tuple[str, Tensor]], scheme: Scheme) -> I
 
 def is_quantizable(name: str) -> bool:
     """Whether a parameter of this name is one of those that are quantised."""
-    return name.endswith(tuple(f".{each}.weight" for each in PROJECTIONS))
+    return name.endswith(tuple(f".{projection}.weight" for projection in PROJECTIONS))
 
 
 def quantize_tensor(name: str, weight: Tensor, scheme: Scheme) -> nn.Parameter:

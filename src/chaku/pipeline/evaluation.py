@@ -68,7 +68,9 @@ def _run(benchmark: Benchmark, engine: Engine, settings: EvalsConfig, out: Path,
     sampling = Sampling(benchmark.temperature, num_samples=benchmark.num_samples, max_tokens=settings.max_tokens)
     results = run_benchmark(benchmark, engine, out, sampling=sampling)
     prompts = {task.task_id: task.prompt for task in benchmark.load(None)}
-    completions = {(each.task_id, each.index): each.completion for each in read_samples(out / "completions.jsonl")}
+    completions = {
+        (sample.task_id, sample.index): sample.completion for sample in read_samples(out / "completions.jsonl")
+    }
     verdicts = [verdict for _, verdict in read_lines(out / "samples.jsonl")]
     verdicts.sort(key=lambda verdict: not verdict["passed"])
     shown = [

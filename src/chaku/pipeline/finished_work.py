@@ -145,7 +145,7 @@ def _seconds_of(stage: Path) -> float | None:
 def in_a_table(found: list[Again]) -> str:
     """What, why and its cost, as plain text."""
     rows = [("what", "it took", "what changed")]
-    rows += [(each.name, "" if each.seconds is None else _in_words(each.seconds), each.why) for each in found]
+    rows += [(work.name, "" if work.seconds is None else _in_words(work.seconds), work.why) for work in found]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in rows)
 

@@ -149,15 +149,15 @@ def _sets(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
 
 def _users_of_sets(recipe: Recipe) -> dict[str, tuple[Part, ...]]:
     return {
-        name: tuple(Part("stage", stage) for stage, each in recipe.stages.items() if name in each.mixture)
+        name: tuple(Part("stage", stage) for stage, config in recipe.stages.items() if name in config.mixture)
         for name in recipe.sets
-        if any(name in each.mixture for each in recipe.stages.values())
+        if any(name in config.mixture for config in recipe.stages.values())
     }
 
 
 def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
     """Optional packages that are used while the recipe runs. A checkpoint's own are named when it is opened."""
-    hub: list[Part] = [Part("source", each.name) for each in recipe.corpus.sources if each.type == "hub"]
+    hub: list[Part] = [Part("source", source.name) for source in recipe.corpus.sources if source.type == "hub"]
     for name, parts in _users_of_sets(recipe).items():
         chosen = recipe.sets[name]
         if isinstance(chosen, ConversationSet | PreferenceSet):

@@ -181,7 +181,7 @@ def check_weights(stage: Path) -> None:
 def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig, seed: int) -> PackedDataset:
     """The batches of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
     chats = open_sets(recipe, stage, directory)
-    names = [name for name in stage.mixture if name not in {each.name for each in chats}]
+    names = [name for name in stage.mixture if name not in {chat.name for chat in chats}]
     store = TokenStore.open(directory / "tokens", "train") if names else None
     sets: list[TokenSet | ChatSet] = list(chats)
     for name in names:
@@ -192,7 +192,7 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
             raise ChakuError(
                 f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents"
             )
-    sets.sort(key=lambda each: list(stage.mixture).index(each.name))
+    sets.sort(key=lambda chosen: list(stage.mixture).index(chosen.name))
     return PackedDataset(
         store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
     )

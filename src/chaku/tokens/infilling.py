@@ -39,7 +39,7 @@ def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: 
 
 def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
     """The document of a training sequence, infilled or not."""
-    ids = [int(each) for each in ids]
+    ids = [int(token) for token in ids]
     assert ids[0] == tokenizer.bos_id
     assert ids[-1] == tokenizer.eos_id
     tokens = tokenizer.infilling

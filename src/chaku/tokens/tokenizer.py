@@ -42,7 +42,7 @@ class Tokenizer:
 
     def __init__(self, definition: dict[str, Any], config: dict[str, Any] | None = None):
         self.config = config or {}
-        added = {each["content"]: each["id"] for each in definition["added_tokens"]}
+        added = {token["content"]: token["id"] for token in definition["added_tokens"]}
         ids = {**definition["model"]["vocab"], **added}
         self.vocab_size = max(ids.values()) + 1
         self.pieces = [""] * self.vocab_size
@@ -72,10 +72,10 @@ class Tokenizer:
         self.implicit_space = _has_implicit_space(definition)
         self.splits_at_line_breaks = not any("\n" in piece and piece != "\n" for piece in self.pieces)
         self._longest_piece = max(map(len, self.pieces))
-        self._space_ids = [vocab[each] for each in _SPACE_BYTES]
+        self._space_ids = [vocab[piece] for piece in _SPACE_BYTES]
         # SentencePiece's user-defined pieces are found in a text before anything else, the longest first.
-        added = [each for each in definition["added_tokens"] if each["id"] not in self.special_ids]
-        self._defined = {each["content"].replace(SPACE, " "): each["id"] for each in added}
+        added = [token for token in definition["added_tokens"] if token["id"] not in self.special_ids]
+        self._defined = {token["content"].replace(SPACE, " "): token["id"] for token in added}
         longest_first = sorted(self._defined, key=len, reverse=True)
         self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
         # The encoder gets no added tokens at all (it would cut the text at their spelling), no special pieces (in Code
@@ -187,10 +187,10 @@ class Tokenizer:
 
 
 def _has_implicit_space(definition: dict[str, Any]) -> bool:
-    if any(each.get("type") == "Prepend" for each in components(definition.get("normalizer"))):
+    if any(part.get("type") == "Prepend" for part in components(definition.get("normalizer"))):
         return True
-    marks = [each for each in components(definition.get("pre_tokenizer")) if each.get("type") == "Metaspace"]
-    return any(each.get("prepend_scheme", "always") != "never" for each in marks)
+    marks = [part for part in components(definition.get("pre_tokenizer")) if part.get("type") == "Metaspace"]
+    return any(mark.get("prepend_scheme", "always") != "never" for mark in marks)
 
 
 def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
@@ -208,7 +208,7 @@ def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
             "stages, or begin with a model whose tokenizer has them"
         )
     first = tokenizer.vocab_size
-    special = {each["content"]: each["id"] for each in tokenizer.definition["added_tokens"]}
+    special = {token["content"]: token["id"] for token in tokenizer.definition["added_tokens"]}
     added = (*CODE_LLAMA_LADDER, *SENTINELS, *CODE_LLAMA_REPEATS)
     special |= {piece: first + index for index, piece in enumerate(added)}
     model = tokenizer.definition["model"]

@@ -58,7 +58,7 @@ def train(
     precision = reached.precision or choose_precision(config.precision, device)
     peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
-    if not all(each.requires_grad for each in model.parameters()):
+    if not all(parameter.requires_grad for parameter in model.parameters()):
         flops_per_token *= 2 / 3  # a frozen weight has no gradient: two products of three are left
     forward = torch.compile(training_step_loss) if config.compile else training_step_loss
     batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
@@ -148,8 +148,8 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
         say("stopping after this step ...")
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+        for key, handler in previous.items():
+            signal.signal(key, handler)
 
     try:
         for number in previous:
