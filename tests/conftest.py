@@ -1,4 +1,4 @@
-"""Tests run side by side, so a test process keeps to one thread. Beside: a little corpus, and an untrained tiny model."""
+"""Tests run side by side, so a test process keeps to one thread. Here too: a little corpus, and an untrained model."""
 
 import os
 from dataclasses import replace

@@ -1,65 +1,77 @@
-"""Files of samples and of problems: what they may hold, and what is said of each mistake."""
+"""Which problem a sample is of, which problems are scored, and files of problems."""
 
-import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmark import Task
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
-from chaku.evals.samples import Sample, choose_tasks, read_samples
+from chaku.evals.sample_files import RawSample
+from chaku.evals.samples import Sample, choose_tasks, identify_samples
 
 
-def line(**fields):
-    return json.dumps(fields) + "\n"
+def raw(*ids, index=None):
+    """One text of each problem, named by its id, or by its place where that is a number."""
+    return [
+        RawSample(None if isinstance(each, int) else each, each if isinstance(each, int) else None, index, "x", *ABOUT)
+        for each in ids
+    ]
 
 
-def test_samples_are_numbered_in_the_order_of_the_file(tmp_path):
-    text = (
-        line(task_id="a", completion="x") + "\n" + line(task_id=7, completion="y") + line(task_id="a", completion="z")
-    )
-    expected = [Sample("a", 0, "x"), Sample("7", 0, "y"), Sample("a", 1, "z")]
-    (tmp_path / "plain.jsonl").write_text(text)
-    assert read_samples(tmp_path / "plain.jsonl") == expected
-    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(text.encode()))
-    assert read_samples(tmp_path / "packed.jsonl.gz") == expected
+ABOUT = ("completion", "rows", "s.jsonl, line 1")
 
 
-def test_an_index_of_their_own_is_kept(tmp_path):
-    (tmp_path / "s.jsonl").write_text(
-        line(task_id="a", index=3, completion="x") + line(task_id="a", index=1, completion="")
-    )
-    assert read_samples(tmp_path / "s.jsonl") == [Sample("a", 3, "x"), Sample("a", 1, "")]
+def identified(benchmark, ids, *given):
+    tasks = [Task(task_id, "") for task_id in ids]
+    return [sample.task_id for sample in identify_samples(raw(*given), tasks, benchmark)]
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("benchmark", "ids", "given", "found"),
     [
-        ("", "has no samples"),
-        ("\n\n", "has no samples"),
-        (line(task_id="a", completion="x") + '{"task_id": "a", "comp', "line 2 is not valid JSON"),
-        (line(task_id="a", completion="x") + "\n" + line(task_id="a"), "line 3 is not a sample"),
-        (line(completion="x"), "line 1 is not a sample"),
-        ('"a"\n', "line 1 is not a sample"),
-        (line(task_id="a", completion=None), "line 1: completion must be a text, not null"),
-        (line(task_id=None, completion="x"), "line 1: task_id must be a text, not null"),
-        (line(task_id="a", completion="x", index="1"), "line 1: index must be a whole number"),
-        (line(task_id="a", completion="x", index=0) * 2, "line 2: a has a second sample with the index 0"),
+        ("humaneval", ["HumanEval/0", "HumanEval/7"], "7", "HumanEval/7"),
+        ("humaneval", ["HumanEval/0", "HumanEval/7"], "HumanEval_7", "HumanEval/7"),
+        ("humaneval", ["HumanEval/0", "HumanEval/7"], 1, "HumanEval/7"),
+        ("humaneval", ["HumanEval/0", "HumanEval/7"], "MBPP/7", "MBPP/7"),
+        ("humaneval", ["HumanEval/0", "HumanEval/7"], "8", "8"),
+        ("mbpp", ["11", "12"], "Mbpp/12", "12"),
+        ("mbpp-plus", ["Mbpp/2", "Mbpp/3"], "3", "Mbpp/3"),
+        ("multipl-e-js", ["HumanEval_0_a_b", "HumanEval_1_c"], "HumanEval/1", "HumanEval_1_c"),
+        ("humaneval-x-cpp", ["CPP/0", "CPP/1"], "1", "CPP/1"),
+        ("humaneval-infilling", ["A/HumanEval/1/L0", "A/HumanEval/1/L1"], "1", "1"),
     ],
 )
-def test_what_is_no_sample_is_named_with_its_line(tmp_path, text, message):
-    (tmp_path / "s.jsonl").write_text(text)
-    with pytest.raises(ChakuError, match=message):
-        read_samples(tmp_path / "s.jsonl")
+def test_a_problem_is_found_by_its_number_or_its_place(benchmark, ids, given, found):
+    assert identified(benchmark, ids, given) == [found]
 
 
-def test_a_file_that_is_not_there_or_not_whole(tmp_path):
-    with pytest.raises(ChakuError, match="does not exist"):
-        read_samples(tmp_path / "none.jsonl")
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(line(task_id="a", completion="x" * 1000).encode())[:-9])
-    with pytest.raises(ChakuError, match="cannot be read whole"):
-        read_samples(tmp_path / "cut.gz")
+def test_a_place_is_of_the_test_split_and_has_to_be_there():
+    tasks = [Task("1", "", in_split=False), Task("11", ""), Task("12", "")]
+    assert [each.task_id for each in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
+    with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has 2 problems"):
+        identify_samples(raw(2), tasks, "mbpp")
+
+
+def test_a_list_in_another_order_than_the_benchmarks_is_refused():
+    tasks = [Task("a", "def a():\n"), Task("b", "\ndef b():\n")]
+    given = [RawSample(None, place, None, f"def {name}():\n    pass\n", *ABOUT) for place, name in enumerate("ab")]
+    assert [each.task_id for each in identify_samples(given, tasks, "little")] == ["a", "b"]
+    swapped = [replace(each, place=1 - place) for place, each in enumerate(given)]
+    with pytest.raises(
+        ChakuError, match=r"in the place of b but begins with the prompt of a: .* give each text with its"
+    ):
+        identify_samples(swapped, tasks, "little")
+
+
+def test_samples_of_a_problem_are_numbered_or_keep_their_own_number():
+    tasks = [Task("a", ""), Task("b", "")]
+    given = identify_samples(raw("a", "b", "a"), tasks, "little")
+    assert given == [Sample("a", 0, "x"), Sample("b", 0, "x"), Sample("a", 1, "x")]
+    assert identify_samples(raw("a", index=3), tasks, "little") == [Sample("a", 3, "x")]
+    with pytest.raises(ChakuError, match="line 1: a has a second sample with the index 0"):
+        identify_samples(raw("a", "a", index=0), tasks, "little")
 
 
 TASKS = [Task("1", "", in_split=False), Task("11", ""), Task("12", "")]

@@ -11,9 +11,10 @@ from chaku import ChakuError
 from chaku.evals import judging
 from chaku.evals.benchmark import Benchmark, Judgement, Task
 from chaku.evals.benchmarks.humaneval import HUMANEVAL
+from chaku.evals.in_words import result_in_lines
 from chaku.evals.run import score_file
 from chaku.evals.samples import Sample
-from chaku.evals.score import Scoring, score_samples
+from chaku.evals.score import Scoring, score_samples, unextracted
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
@@ -28,6 +29,7 @@ class Sandbox:
         self.asked = []
         self.broken = lambda job: False
         self.killed_after = None
+        self.seconds = lambda job: 0.5
         monkeypatch.setattr(judging.pool, "run_stream", self.run_stream)
         monkeypatch.setattr(judging, "check_sandbox", lambda: None)
 
@@ -38,8 +40,10 @@ class Sandbox:
                 raise KeyboardInterrupt
             self.ran[job.source] += 1
             status = "sandbox_error" if self.broken(job) else "passed" if "right" in job.source else "failed"
+            seconds = self.seconds(job)
+            status = "timed_out" if seconds >= limits["timeout"] else status
             reason = "" if status == "passed" else f"{status} of {job.source}"
-            yield number, Verdict(status, reason, 0, 0.5, 0.6, 10.0, "", "")
+            yield number, Verdict(status, reason, 0, seconds, 0.6, 10.0, "", "")
 
 
 @pytest.fixture
@@ -110,6 +114,41 @@ def test_nothing_is_scored_when_a_reference_fails(sandbox, tmp_path):
     assert not (tmp_path / "results.json").exists()
 
 
+def test_a_limit_is_four_times_what_the_reference_takes_here(sandbox, tmp_path):
+    """A slow machine, or a busy one, makes both slow: the verdict is the same."""
+    benchmark, tasks = little(timeout=3.0)
+    taken = {"t0 right": 2.0, "t0 wrong right": 7.0, "t1 right": 2.0, "t1 wrong right": 13.0, "t2 right": 0.5}
+    sandbox.seconds = lambda job: taken[job.source.rpartition(" ")[0]]
+    results = score_samples(benchmark, tasks, samples(["wrong right"], ["wrong right"], ["right"]), tmp_path)
+    assert results["verdicts"] == {"passed": 2, "timed_out": 1}
+    assert results["manifest"]["longer_timeouts"] == {"t0": 12.0, "t1": 12.0}  # 8 s, in doublings of 3 s
+
+
+def test_a_reference_that_times_out_on_a_busy_machine_is_given_more_than_ten_times_as_long(sandbox, tmp_path):
+    benchmark, tasks = little(timeout=3.0)
+    tasks[0] = replace(tasks[0], references=("right", "wrong"))
+    sandbox.seconds = lambda job: 25.0 if job.source.startswith("t0 right") else 0.5
+    results = score_samples(benchmark, tasks, samples(["right"], ["right"], ["right"]), tmp_path)
+    assert results["verdicts"] == {"passed": 3}
+    assert results["manifest"]["longer_timeouts"] == {"t0": 192.0}
+    sandbox.seconds = lambda job: 50.0 if job.source.startswith("t0 right") else 0.5
+    with pytest.raises(ChakuError, match=r"t0 \(timed_out.*on a slow machine give more seconds with --timeout"):
+        score_samples(benchmark, tasks, samples(["right"], ["right"], ["right"]), tmp_path / "slower")
+
+
+def test_a_killed_scoring_keeps_the_limits_that_were_measured(sandbox, tmp_path):
+    benchmark, tasks = little(timeout=3.0)
+    given = samples(["right 2"], ["right 2"], ["right 2"])
+    sandbox.seconds, sandbox.killed_after = lambda job: 2.0, 8
+    with pytest.raises(KeyboardInterrupt):
+        score_samples(benchmark, tasks, given, tmp_path)
+    sandbox.seconds, sandbox.killed_after = lambda job: 2.5, None
+    assert score_samples(benchmark, tasks, given, tmp_path)["manifest"]["longer_timeouts"] == dict.fromkeys(
+        ("t0", "t1", "t2"), 12.0
+    )
+    assert sum(sandbox.ran[f"t{number} right {part}"] for number in range(3) for part in range(2)) == 6
+
+
 def test_a_killed_scoring_goes_on_where_it_was(sandbox, tmp_path):
     benchmark, tasks = little(20)
     given = samples(*[["wrong", f"also wrong {number}", "right"] for number in range(20)])
@@ -167,11 +206,11 @@ def test_the_manifest_says_what_a_score_rests_on(sandbox, tmp_path):
     assert record["languages"] == {"python": f"Python {record['python']}"}  # the tool's own words
     assert {"chaku", "python", "torch", "data_sha256", "samples_sha256"} <= record.keys()
     assert record["prompt_form"] is record["temperature"] is None  # not known of samples that others made
-    scoring = Scoring(timeout=1.5, memory_mb=50, num_workers=3, isolated=False)
+    scoring = Scoring(timeout=2.5, memory_mb=50, num_workers=3, isolated=False)
     other = score_samples(benchmark, tasks, given, tmp_path, scoring, {"prompt_form": "plain"})["manifest"]
-    assert (other["timeout"], other["memory_mb"], other["prompt_form"]) == (1.5, 50, "plain")
+    assert (other["timeout"], other["memory_mb"], other["prompt_form"]) == (2.5, 50, "plain")
     assert other["isolation"] == "none: --unsafe-no-sandbox"
-    assert sandbox.asked[-1] == {"timeout": 1.5, "memory_mb": 50, "num_workers": 3, "isolated": False}
+    assert sandbox.asked[-1] == {"timeout": 2.5, "memory_mb": 50, "num_workers": 3, "isolated": False}
     assert other["data_sha256"] == record["data_sha256"]
     tasks[0] = replace(tasks[0], data={"test": "another"})
     assert score_samples(benchmark, tasks, given, tmp_path)["manifest"]["data_sha256"] != record["data_sha256"]
@@ -241,3 +280,38 @@ def test_all_humaneval_solutions_pass(write_samples):
     assert len(tasks) == 164
     path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
     assert score_file(HUMANEVAL, path)["pass_at_k"] == {"1": 1.0}
+
+
+FENCED = "Here is the function:\n```python\ndef f():\n    return 1\n```\n"
+
+
+@sandboxed
+def test_chat_replies_that_were_not_extracted_are_told_with_what_to_do(problems, write_samples):
+    names = ("Little/add", "Little/times", "Little/plus")
+    results = score_file(HUMANEVAL, write_samples(*((name, FENCED) for name in names)), problems=problems)
+    [note] = results["notes"]
+    assert note.startswith("3 of 3 samples are syntax errors and hold a Markdown fence")
+    assert "--extract" in note
+    assert f"  NOTE: {note}" in result_in_lines(results)
+    half = write_samples(*((name, FENCED) for name in names[:1]), *((name, "    return a - b\n") for name in names[1:]))
+    assert "notes" not in score_file(HUMANEVAL, half, problems=problems)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "noted"),
+    [
+        (Judgement("failed", False, "SyntaxError: invalid syntax"), True),
+        (Judgement("failed", False, "case 1: IndentationError: unexpected indent"), True),
+        (Judgement("compile_error", False, "a.cpp:1: error"), True),
+        (Judgement("failed", False, "PHP Parse error: syntax error"), True),
+        (Judgement("failed", False, "AssertionError"), False),
+        (Judgement("passed", True), False),
+    ],
+)
+def test_only_syntax_errors_look_like_replies(judgement, noted):
+    pairs = [(Sample("t0", 0, FENCED), judgement)]
+    assert ("with --extract" in unextracted(HUMANEVAL, pairs, of_others=True)) is noted
+    assert ("with --chat" in unextracted(HUMANEVAL, pairs, of_others=False)) is noted
+    assert ("as little knows no chat" in unextracted(little()[0], pairs, of_others=True)) is noted
+    assert unextracted(HUMANEVAL, [(Sample("t0", 0, "no fence"), judgement)], of_others=True) == ""
+    assert unextracted(replace(HUMANEVAL, opening=""), pairs, of_others=True) == ""

@@ -35,16 +35,18 @@ def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse
     _add_scoring(run)
     run.set_defaults(command=_run)
 
-    score = evaluating.add_parser("score", parents=[common], help="score a file of samples")
+    score = evaluating.add_parser("score", parents=[common], help="score anybody's samples")
     score.add_argument("--benchmark", required=True)
-    score.add_argument("--samples", type=Path, required=True, help="JSON lines with task_id and completion (.gz)")
+    score.add_argument("--samples", type=Path, required=True, help="a file or folder; see docs/evals.md")
     score.add_argument(
         "--problems", type=Path, help="a file in the benchmark's format, in place of $CHAKU_BENCHMARKS's"
     )
     score.add_argument(
         "--extract", action="store_true", help="the samples are a chat model's replies: take the programs out of them"
     )
-    score.add_argument("--partial", action="store_true", help="leave out problems that have no sample")
+    score.add_argument(
+        "--partial", action="store_true", help="leave out problems without a sample, and samples without a problem"
+    )
     _add_scoring(score)
     score.set_defaults(command=_score)
 
@@ -61,7 +63,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
         "--k", type=int, nargs="+", metavar="K", help="of pass@k (default: those of 1, 10, 100 possible)"
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="CPU seconds of a program (default: the benchmark's)"
+        "--timeout", type=float, metavar="S", help="least CPU seconds of a program (default: the benchmark's)"
     )
     parser.add_argument("--since", metavar="DAY", help="problems published on YYYY-MM-DD or later (livecodebench)")
     parser.add_argument("--until", metavar="DAY", help="problems published on YYYY-MM-DD or earlier")

@@ -103,6 +103,7 @@ class Benchmark:
     name and the file's `path` (in the task's data) stand before a file with a hole: models of repositories read so.
     `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
     `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
+    `is_program`: a completion is the whole program, before which no prompt stands.
     `chat` is how a chat model may be asked; `chat.in_chat` makes a benchmark of it, whose prompts are messages, whose
     `opening` begins the replies (None: the model completes), and whose `cut` takes the program out of a reply.
     """
@@ -124,6 +125,7 @@ class Benchmark:
     languages: tuple[str, ...] = ("python",)
     num_samples: int = 1
     temperature: float = 0.0
+    is_program: bool = False
     chat: ChatForm | None = None
     opening: str | None = None
 

@@ -18,6 +18,9 @@ def result_in_lines(result: Mapping[str, Any]) -> list[str]:
     lines.append(f"  {result['num_samples']} samples: {verdicts}")
     if left_out := result["manifest"].get("left_out"):
         lines.append(f"  LEFT OUT: {len(left_out)} problems that cannot be judged on this machine")
+    if unknown := result["manifest"].get("unknown_problems"):
+        lines.append(f"  LEFT OUT: samples of {len(unknown)} problems that this set has not")
+    lines += [f"  NOTE: {note}" for note in result.get("notes", ())]
     if result["manifest"]["partial"]:
         lines.append("  PARTIAL: not all problems of the benchmark had samples")
     if result["manifest"]["isolation"] != "sandbox":

@@ -17,11 +17,16 @@ from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
 NUM_WRONG = 3  # problems that a wrong completion is tried on
+TIME_FACTOR = 4.0  # times the CPU seconds of a problem's reference; EvalPlus's `gt_time_limit_factor`
+PATIENCE = 10.0  # times the limit, for a reference that timed out: the machine may be slow, or busy
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How programs are run: CPU seconds and megabytes of each, how many at a time, and whether in the sandbox."""
+    """How programs are run: CPU seconds and megabytes of each, how many at a time, and whether in the sandbox.
+
+    `timeout` is the least limit: a problem whose reference takes long here gets more; see `check_references`.
+    """
 
     timeout: float
     memory_mb: int
@@ -38,22 +43,25 @@ class Judge:
     def __init__(self, benchmark: Benchmark, limits: Limits, journal: Path):
         self._benchmark, self._limits, self._path = benchmark, limits, journal
         self._task_hashes: dict[str, str] = {}  # a task's tests may be long, its samples many
+        self._slowest: dict[str, float] = {}  # CPU seconds of a completion's slowest program, by its key
+        self.longer_timeouts: dict[str, float] = {}  # CPU seconds of the problems that get more than the limit, by id
 
     def judge(self, asked: Sequence[tuple[Task, str]], description: str) -> list[Judgement]:
         """A judgement of each completion, in order. Raises ChakuError when the sandbox fails."""
         keys = [self._key(task, completion) for task, completion in asked]
         with Journal(self._path) as journal:
+            self._slowest = {row["key"]: row.pop("slowest") for row in journal.rows}
             known = {row.pop("key"): Judgement(**row) for row in journal.rows}
             missing = {key: pair for key, pair in zip(keys, asked, strict=True) if key not in known}
             with progress(description, len(set(keys)), "programs", initial=len(set(keys)) - len(missing)) as bar:
                 for attempt in (1, 2):
                     broken = ""
-                    for key, judgement in self._run(missing):
+                    for key, judgement, slowest in self._run(missing):
                         if judgement.verdict == "sandbox_error":
                             broken = judgement.reason
                             continue
-                        known[key] = judgement
-                        journal.append([{"key": key, **asdict(judgement)}])
+                        known[key], self._slowest[key] = judgement, slowest
+                        journal.append([{"key": key, "slowest": slowest, **asdict(judgement)}])
                         bar.advance(1)
                     missing = {key: pair for key, pair in missing.items() if key not in known}
                     if not missing:
@@ -65,13 +73,40 @@ class Judge:
                         )
         return [known[key] for key in keys]
 
-    def _run(self, missing: dict[str, tuple[Task, str]]) -> Iterator[tuple[str, Judgement]]:
-        """Judgements as they come."""
+    def timeout(self, task: Task) -> float:
+        """CPU seconds of each of a task's programs."""
+        return self.longer_timeouts.get(task.task_id, self._limits.timeout)
+
+    def allow(self, task: Task, seconds: float) -> None:
+        """Give a task's programs at least these CPU seconds: the limit, doubled as often as it takes."""
+        timeout = self._limits.timeout
+        while timeout < seconds:
+            timeout *= 2
+        if timeout > self._limits.timeout:
+            self.longer_timeouts[task.task_id] = timeout
+        else:
+            self.longer_timeouts.pop(task.task_id, None)
+
+    def slowest(self, task: Task, completion: str) -> float:
+        """CPU seconds of the slowest program of a completion that was judged."""
+        return self._slowest[self._key(task, completion)]
+
+    def _run(self, missing: dict[str, tuple[Task, str]]) -> Iterator[tuple[str, Judgement, float]]:
+        """Judgements as they come, with the CPU seconds of the slowest program; those with one limit together."""
+        by_timeout: dict[float, dict[str, tuple[Task, str]]] = {}
+        for key, (task, completion) in missing.items():
+            if self._benchmark.jobs is None:
+                yield key, self._benchmark.judge(task, completion, []), 0.0
+            else:
+                by_timeout.setdefault(self.timeout(task), {})[key] = (task, completion)
+        for timeout, together in sorted(by_timeout.items()):
+            yield from self._run_programs(together, timeout)
+
+    def _run_programs(
+        self, missing: dict[str, tuple[Task, str]], timeout: float
+    ) -> Iterator[tuple[str, Judgement, float]]:
         benchmark, limits = self._benchmark, self._limits
-        if benchmark.jobs is None:
-            for key, (task, completion) in missing.items():
-                yield key, benchmark.judge(task, completion, [])
-            return
+        assert benchmark.jobs is not None
         make_jobs = benchmark.jobs
         owners: list[tuple[str, int]] = []  # of each job: its completion's key, and its place among its jobs
         waiting: dict[str, list[Verdict | None]] = {}
@@ -90,7 +125,7 @@ class Judge:
 
         stream = pool.run_stream(
             jobs(),
-            timeout=limits.timeout,
+            timeout=timeout,
             memory_mb=limits.memory_mb,
             num_workers=limits.num_workers,
             isolated=limits.isolated,
@@ -103,15 +138,17 @@ class Judge:
             task, completion = missing[key]
             judgement = _judgement(benchmark, task, completion, waiting[key])
             if judgement is not None:
-                del waiting[key]
-                yield key, judgement
+                slowest = max(each.cpu_seconds for each in waiting.pop(key) if each is not None)
+                yield key, judgement, slowest
 
     def _key(self, task: Task, completion: str) -> str:
         if task.task_id not in self._task_hashes:
             self._task_hashes[task.task_id] = tasks_sha256([task])
         limits = self._limits
-        how = [limits.timeout, limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
-        return sha256_json([self._benchmark.name, self._task_hashes[task.task_id], completion, how])
+        how = [self.timeout(task), limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
+        # The form tells what follows a prompt from a whole program.
+        asked = [self._benchmark.name, self._benchmark.prompt_form, self._task_hashes[task.task_id]]
+        return sha256_json([*asked, completion, how])
 
 
 def _judgement(
@@ -148,25 +185,38 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
 def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
     """Run the completions that are known to be right; returns how many problems have some.
 
-    A problem is sound when one of its references passes: APPS's solutions are not all right. Raises ChakuError, naming
-    the problems, when none does: no score would be true.
+    A problem is sound when one of its references passes: APPS's solutions are not all right. One that timed out is run
+    again with `PATIENCE` where no other passes. From then on the problem's programs may take `TIME_FACTOR` times what
+    that reference takes here and now, where it is more than the limit. Raises ChakuError, naming the problems, when no
+    reference passes: no score would be true.
     """
     sound: dict[str, bool] = {task.task_id: False for task in tasks if task.references}
     first: dict[str, Judgement] = {}
-    for place in range(max((len(task.references) for task in tasks), default=0)):
-        asked = [
-            (task, task.references[place]) for task in tasks if len(task.references) > place and not sound[task.task_id]
-        ]
+    slow: dict[str, tuple[Task, str]] = {}
+
+    def run(asked: Sequence[tuple[Task, str]]) -> None:
         judgements = judge.judge(asked, "check reference solutions") if asked else []
-        for (task, _), judgement in zip(asked, judgements, strict=True):
-            sound[task.task_id] = judgement.passed
+        for (task, reference), judgement in zip(asked, judgements, strict=True):
             first.setdefault(task.task_id, judgement)
+            if judgement.passed:
+                sound[task.task_id] = True
+                judge.allow(task, TIME_FACTOR * judge.slowest(task, reference))
+            elif judgement.verdict == "timed_out":
+                slow.setdefault(task.task_id, (task, reference))
+
+    for place in range(max((len(task.references) for task in tasks), default=0)):
+        left = [task for task in tasks if len(task.references) > place and not sound[task.task_id]]
+        run([(task, task.references[place]) for task in left])
+    again = [pair for task_id, pair in slow.items() if not sound[task_id]]
+    for task, _ in again:
+        judge.allow(task, PATIENCE * judge.timeout(task))
+    run(again)
     if wrong := {task_id: first[task_id] for task_id, passed in sound.items() if not passed}:
         named = [f"{task_id} ({judgement.verdict}: {judgement.reason})" for task_id, judgement in wrong.items()]
-        slow = any(judgement.verdict == "timed_out" for judgement in wrong.values())
+        too_slow = any(judgement.verdict == "timed_out" for judgement in wrong.values())
         raise ChakuError(
             f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
-            f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if slow else ''}"
+            f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if too_slow else ''}"
         )
     return len(sound)
 

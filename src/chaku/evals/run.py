@@ -1,17 +1,20 @@
 """A model on a benchmark, from the problems to the score."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from chaku.evals.benchmark import Benchmark
+from chaku.console import say
+from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.generate import GREEDY, Sampling, generate_samples
-from chaku.evals.samples import choose_tasks, read_samples
+from chaku.evals.sample_files import read_raw_samples
+from chaku.evals.samples import Sample, choose_tasks, few, identify_samples
 from chaku.evals.score import AS_IT_IS, UNKNOWN, Scoring, check_benchmark, choose_ks, score_samples
 from chaku.evals.selection import select_tasks
+from chaku.evals.whole_programs import judge_whole_programs
 
 if TYPE_CHECKING:
     from chaku.evals.endpoint import Endpoint
@@ -51,17 +54,42 @@ def score_file(
     problems: Path | None = None,
     scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
-    """Score a file of samples; see `score_samples`. For a benchmark in its chat form, the samples are replies."""
+    """Score a file or folder of samples (see `sample_files`) as `score_samples` does.
+
+    For a benchmark in its chat form, the samples are replies. With `partial`, samples of problems that the set has not
+    (a newer version may have dropped them) are left out and counted.
+    """
     loaded = benchmark.load(problems)
     tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until)
-    given = read_samples(samples, replies=benchmark.opening is not None)
+    given, record = _read(benchmark, samples, loaded, partial=scoring.partial)
     outside = {task.task_id for task in loaded} - {task.task_id for task in tasks}
     given = [sample for sample in given if sample.task_id not in outside]
+    by_id = {task.task_id: task for task in choose_tasks(tasks, given, partial=scoring.partial)}
     if benchmark.opening is not None:
-        by_id = {task.task_id: task for task in choose_tasks(tasks, given, partial=scoring.partial)}
         given = [replace(each, completion=benchmark.cut_text(by_id[each.task_id], each.completion)) for each in given]
+    else:
+        benchmark, tasks, given, record["num_whole_programs"] = judge_whole_programs(benchmark, tasks, given)
+    if num_programs := record.get("num_whole_programs"):
+        say(f"{benchmark.name}: {num_programs} of {len(given)} samples are whole programs ({record['samples_form']})")
     with _directory(out) as directory:
-        return score_samples(benchmark, tasks, given, directory, scoring, {**UNKNOWN, **selection})
+        return score_samples(benchmark, tasks, given, directory, scoring, {**UNKNOWN, **selection, **record})
+
+
+def _read(
+    benchmark: Benchmark, path: Path, tasks: Sequence[Task], *, partial: bool
+) -> tuple[list[Sample], dict[str, Any]]:
+    """The samples under the problems' ids, and how they were read. `partial` leaves out those of no problem."""
+    raw = read_raw_samples(path, replies=benchmark.opening is not None)
+    samples = identify_samples(raw, tasks, benchmark.name)
+    record: dict[str, Any] = {"samples_form": ", ".join(dict.fromkeys(each.form for each in raw))}
+    ids = {task.task_id for task in tasks}
+    known = [sample for sample in samples if sample.task_id in ids]
+    if partial and known and len(known) < len(samples):
+        unknown = sorted({sample.task_id for sample in samples} - ids)
+        say(f"{benchmark.name}: LEFT OUT are samples of {len(unknown)} problems that this set has not: {few(unknown)}")
+        record["unknown_problems"] = unknown
+        samples = known
+    return samples, record
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json, write_json, write_text
 from chaku.sandbox import languages
 
+FENCE = "```"
+SYNTAX_ERRORS = ("syntaxerror", "indentationerror", "taberror", "parseerror")
 DEFAULT_KS = (1, 10, 100)
 JOURNAL = ".verdicts.jsonl"  # of a scoring that has not ended
 ISOLATED = "sandbox"
@@ -82,6 +84,9 @@ def score_samples(
     if num_references < len(chosen):
         number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
         say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
+    if judge.longer_timeouts:
+        named = ", ".join(f"{name} {seconds:g} s" for name, seconds in judge.longer_timeouts.items())
+        say(f"{benchmark.name}: more CPU time than {limits.timeout:g} s, as their references are slow here: {named}")
     judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
     record = {
         **versions(),
@@ -90,6 +95,7 @@ def score_samples(
         "samples_sha256": sha256_json([[each.task_id, each.index, each.completion] for each in samples]),
         "data_sha256": tasks_sha256(chosen),
         "timeout": limits.timeout,
+        "longer_timeouts": judge.longer_timeouts,
         "memory_mb": limits.memory_mb,
         "isolation": ISOLATED if limits.isolated else NOT_ISOLATED,
         "languages": {name: languages.version(name) or platform.python_version() for name in benchmark.languages},
@@ -103,11 +109,40 @@ def score_samples(
         **summarise(chosen, pairs, ks),
         "manifest": record,
     }
+    if note := unextracted(benchmark, pairs, of_others=record["prompt_form"] is None):
+        results["notes"] = [note]
     lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
     write_text(out / "samples.jsonl", "".join(lines))
     write_json(out / "results.json", results)
     (out / JOURNAL).unlink(missing_ok=True)
     return results
+
+
+def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]], *, of_others: bool) -> str:
+    """What to say where most samples are syntax errors that hold a fence: they are chat replies. Else empty.
+
+    `of_others`: they come from a file, not from a model that was asked here.
+    """
+    if benchmark.opening is not None:
+        return ""
+    number = sum(_is_syntax_error(judgement) and FENCE in sample.completion for sample, judgement in pairs)
+    if 2 * number <= len(pairs):
+        return ""
+    if benchmark.chat is None:
+        advice = f"take the programs out of them first, as {benchmark.name} knows no chat"
+    elif of_others:
+        advice = "take the programs out of them with --extract"
+    else:
+        advice = "ask a chat model with --chat"
+    return (
+        f"{number} of {len(pairs)} samples are syntax errors and hold a Markdown fence ({FENCE}): they look like a "
+        f"chat model's replies, so this score says nothing of the model; {advice}"
+    )
+
+
+def _is_syntax_error(judgement: Judgement) -> bool:
+    reason = judgement.reason.lower().replace(" ", "")
+    return judgement.verdict == "compile_error" or any(name in reason for name in SYNTAX_ERRORS)
 
 
 def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scoring: Scoring) -> tuple[Judge, int]:

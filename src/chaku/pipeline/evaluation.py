@@ -11,7 +11,6 @@ from chaku.evals.config import EvalsConfig
 from chaku.evals.generate import Sampling
 from chaku.evals.heldout import measures
 from chaku.evals.run import run_benchmark
-from chaku.evals.samples import read_samples
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
 from chaku.inference.engine import Engine
@@ -68,9 +67,8 @@ def _run(benchmark: Benchmark, engine: Engine, settings: EvalsConfig, out: Path,
     sampling = Sampling(benchmark.temperature, num_samples=benchmark.num_samples, max_tokens=settings.max_tokens)
     results = run_benchmark(benchmark, engine, out, sampling=sampling)
     prompts = {task.task_id: task.prompt for task in benchmark.load(None)}
-    completions = {
-        (sample.task_id, sample.index): sample.completion for sample in read_samples(out / "completions.jsonl")
-    }
+    rows = (row for _, row in read_lines(out / "completions.jsonl"))
+    completions = {(row["task_id"], row["index"]): row["completion"] for row in rows}
     verdicts = [verdict for _, verdict in read_lines(out / "samples.jsonl")]
     verdicts.sort(key=lambda verdict: not verdict["passed"])
     shown = [

@@ -1,4 +1,4 @@
-"""HumanEval+ and MBPP+ in both formats; a checker that is stricter than EvalPlus's where that is wrong."""
+"""HumanEval+ and MBPP+ in both formats; EvalPlus's rule for answers, and the strict one beside it."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from chaku import ChakuError
 from chaku.evals.benchmarks import evalplus, evalplus_check
 from chaku.evals.benchmarks.evalplus_inputs import restore_types
 from chaku.sandbox.probe import check_sandbox
-from evals.running import judge
+from evals.running import benchmark_file, judge
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
 
@@ -77,41 +77,55 @@ def test_an_answer_that_only_passes_the_base_tests_fails(tmp_path):
     assert judged[1].reason == "AssertionError: half(3,) is 1, not 1.5"
     programs = (HUB["code"], HUB["code"].replace("k / 2", "k"))
     judged = judge(evalplus.MBPP_PLUS, [(other, each) for each in programs], tmp_path / "hub")
-    assert [(each.passed, dict(each.measures)) for each in judged] == [(True, {}), (False, {})]
+    assert [(each.passed, dict(each.measures)) for each in judged] == [
+        (True, {"strict": 100.0}),
+        (False, {"strict": 0.0}),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected", "atol", "right"),
-    [
-        (1.0 + 1e-7, 1.0, 0, True),
-        (1.0 + 1e-5, 1.0, 0, False),
-        ([0.1 + 0.2, 1.0], [0.3, 1.0], 0, True),
-        ((0.3, 1.0), [0.3, 1.0], 0, False),
-        ([0.3], [0.3, 1.0], 0, False),
-        (1.05, 1.0, 0.1, True),
-        ([[1.05]], [[1.0]], 0.1, True),
-        (math.inf, math.inf, 0, True),
-        (math.nan, math.nan, 0, True),
-        (1.0, math.inf, 0.1, False),
-        (math.inf, 1e308, 0.1, False),
-        (True, 1, 0, False),
-        (1, True, 0, False),
-        (True, True, 0, True),
-        ([True, False], [1, 0], 0, False),
-        (1, 1.0, 0, True),
-        (3, 3.0000001, 0, True),
-        ("a", "a", 0, True),
-        (None, None, 0, True),
-        (None, 0, 0, False),
-        ({"a": 1}, {"a": 1}, 0, True),
-        ({"a": 1, "b": 2}, {"a": 1}, 0, False),
-        ({1, 2}, {2, 1}, 0, True),
-        ([], [], 0, True),
-        ([], (), 0, False),
-    ],
-)
-def test_an_answer_is_compared_by_value_and_kind(answer, expected, atol, right):
-    assert evalplus_check.same(answer, expected, atol) is right
+CASES = [  # answer, expected, the problem's tolerance, right by EvalPlus's rule, right by the strict one
+    (1.0 + 1e-7, 1.0, 0, True, True),
+    (1.0 + 1e-5, 1.0, 0, False, False),
+    ([0.1 + 0.2, 1.0], [0.3, 1.0], 0, True, True),
+    ((0.3, 1.0), [0.3, 1.0], 0, False, False),
+    ([0.3], [0.3, 1.0], 0, False, False),
+    (1.05, 1.0, 0.1, True, True),
+    ([[1.05]], [[1.0]], 0.1, True, True),
+    (math.inf, math.inf, 0, True, True),
+    (1.0, math.inf, 0.1, False, False),
+    (math.inf, 1e308, 0.1, False, False),
+    (True, 1, 0, True, False),
+    (1, True, 0, True, False),
+    (0, False, 0, True, False),  # HumanEval/147's reference answers False, its prompt asks for a number
+    ([1, 0], [1, False], 0, True, False),  # MBPP 632's
+    ({"a": 1}, {"a": True}, 0, True, False),
+    (True, True, 0, True, True),
+    (2, True, 0, False, False),
+    (1, 1.0, 0, True, True),
+    (3, 3.0000001, 0, False, False),  # a tolerance is for answers of the expected type
+    ("a", "a", 0, True, True),
+    ("a", ["a"], 0, False, False),
+    (None, None, 0, True, True),
+    (None, 0, 0, False, False),
+    ({"a": 1}, {"a": 1}, 0, True, True),
+    ({"a": 1, "b": 2}, {"a": 1}, 0, False, False),
+    ({1, 2}, {2, 1}, 0, True, True),
+    (frozenset({1}), {1}, 0, True, True),
+    ([], [], 0, True, True),
+    ([], (), 0, False, False),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected", "atol", "official", "strict"), CASES)
+def test_an_answer_is_judged_by_evalplus_rule_and_by_the_strict_one(answer, expected, atol, official, strict):
+    def check():
+        return evalplus_check.check_answers(lambda: answer, lambda: expected, [[]], atol, "f")
+
+    if official:
+        assert (check() == "") is strict
+    else:
+        with pytest.raises(AssertionError, match=r"f\(\) is .*, not "):
+            check()
 
 
 class Equal:
@@ -125,14 +139,57 @@ class Equal:
 
 @pytest.mark.parametrize("expected", [1, 1.5, "a", None, True, [1], (1,), {"a": 1}, {1}])
 def test_an_object_that_claims_to_be_equal_is_not(expected):
-    assert not evalplus_check.same(Equal(), expected, 0.1)
+    with pytest.raises(AssertionError):
+        evalplus_check.check_answers(lambda: Equal(), lambda: expected, [[]], 0.1, "f")
 
 
-def test_after_a_float_the_tolerance_is_gone():
-    """EvalPlus's stays: an answer off by 1e-7 would pass where a whole number is expected."""
+def test_a_tolerance_stays_for_the_answers_after_it_but_not_by_the_strict_rule():
     answers = iter([0.5, 1.0000001])
-    with pytest.raises(AssertionError, match=r"is 1\.0000001, not 1"):
-        evalplus_check.check_answers(lambda a: next(answers), lambda a: a, [[0.5], [1]], 0, "f")
+    loose = evalplus_check.check_answers(lambda a: next(answers), lambda a: a, [[0.5], [1.0]], 0, "f")
+    assert loose == ""
+    answers = iter([0.5, [[1.0, 1.0000001]]])
+    with pytest.raises(AssertionError):  # before a tolerance was given
+        evalplus_check.check_answers(lambda a: [[1.0, 1.0000001]], lambda a: [[1, 1]], [[0]], 0, "f")
+    loose = evalplus_check.check_answers(lambda a: next(answers), lambda a: 0.5 if a else [[1, 1]], [[1], [0]], 0, "f")
+    assert loose == "f(0,) is [[1.0, 1.0000001]], not [[1, 1]]"
+
+
+@sandboxed
+def test_zero_where_false_is_due_passes_as_it_does_officially_and_is_told_apart(tmp_path):
+    row = OWN | {"canonical_solution": "    return a > 2 and a\n"}
+    [task] = load(evalplus.load_humaneval_plus, tmp_path, row)
+    completions = ("    return a if a > 2 else 0\n", "    return a > 2 and a\n", "    return a\n")
+    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, each) for each in completions], tmp_path)
+    assert [(each.verdict, each.passed) for each in judged] == [("passed", True)] * 2 + [("failed", False)]
+    assert [dict(each.measures) for each in judged] == [
+        {"base": 100.0, "strict": 0.0},
+        {"base": 100.0, "strict": 100.0},
+        {"base": 0.0, "strict": 0.0},
+    ]
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    ("file", "task_id", "completion"),
+    [
+        (
+            "humaneval",
+            "HumanEval/147",
+            "    z = (n + 1) // 3\n    o = n - z\n    t = lambda k: k*(k-1)*(k-2)//6\n    return t(o) + t(z)\n",
+        ),
+        (
+            "mbpp",
+            "Mbpp/632",
+            "def move_zero(a):\n    return [x for x in a if x != 0] + [x for x in a if x == 0]\n",
+        ),
+    ],
+)
+def test_right_answers_whose_type_is_another_than_the_references_pass(file, task_id, completion, tmp_path):
+    benchmark = {"humaneval": evalplus.HUMANEVAL_PLUS, "mbpp": evalplus.MBPP_PLUS}[file]
+    path = benchmark_file({"humaneval": evalplus.HUMANEVAL_FILE, "mbpp": evalplus.MBPP_FILE}[file])
+    task = next(each for each in benchmark.load(path) if each.task_id == task_id)
+    [judgement] = judge(benchmark, [(task, completion)], tmp_path)
+    assert (judgement.reason, judgement.passed, judgement.measures["strict"]) == ("", True, 0.0)
 
 
 def test_a_candidate_that_changes_its_arguments_changes_nothing_else():
@@ -165,7 +222,7 @@ def test_a_candidate_that_changes_its_arguments_changes_nothing_else():
     ],
 )
 def test_problems_with_several_right_answers(name, answer, expected, arguments, right):
-    assert evalplus_check.ORACLES[name](answer, expected, arguments) is right
+    assert evalplus_check.ORACLES[name](answer, expected, arguments, evalplus_check.equal) is right
 
 
 def test_json_inputs_get_their_types_again():

@@ -10,7 +10,7 @@ from chaku.evals.benchmark import all_pass
 from chaku.evals.benchmarks.mbpp import MBPP, MBPP_SANITIZED, MBPP_ZERO_SHOT, between_tags
 from chaku.evals.generate import Sampling, generate_samples
 from chaku.evals.run import score_file
-from chaku.evals.samples import read_samples
+from chaku.evals.sample_files import read_raw_samples
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
@@ -133,7 +133,7 @@ def test_all_mbpp_solutions_pass(benchmark, num_all, num_split, write_samples, c
     tasks = benchmark.load(None)
     assert (len(tasks), sum(task.in_split for task in tasks)) == (num_all, num_split)
     path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
-    assert len(read_samples(path)) == num_all
+    assert len(read_raw_samples(path)) == num_all
     results = score_file(benchmark, path)
     assert results["pass_at_k"] == {"1": 1.0}
     assert (results["num_problems"], results["manifest"]["num_outside_split"]) == (num_all, num_all - num_split)

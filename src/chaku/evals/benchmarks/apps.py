@@ -153,6 +153,7 @@ def _benchmark(num_shots: int) -> Benchmark:
         max_tokens=1024,
         timeout=4.0,  # of each case, as APPS's own runner has it (by the clock)
         judge=judge,
+        is_program=True,
     )
 
 

@@ -2,11 +2,12 @@
 
 Both of EvalPlus's formats are read: its own, with `base_input` and `plus_input` (there `test` of HumanEval+ is only the
 base one, so it is not used), and that of the Hub, where the inputs stand in the text of `test`. Each answer is compared
-with the reference solution's, by `evalplus_check`.
+with the reference solution's by EvalPlus's own rule, and by a stricter one for the measure `strict`: `evalplus_check`.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ HUMANEVAL_URL = "https://github.com/evalplus/humanevalplus_release/releases/down
 MBPP_FILE = "mbpp/MbppPlus.jsonl.gz"
 MBPP_URL = "https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz"
 TIMEOUT = 60.0  # CPU seconds of all inputs: MBPP 599's own solution takes 15 to 30
+STRICT_TEST = "assert not _loose, _loose\n"
 MBPP_STOPS = ('\n"""', "\nassert", "\nif __name__", "\ndef main(", "\nprint(", "\n```")
 
 
@@ -74,22 +76,30 @@ def jobs(task: Task, completion: str) -> list[Job]:
 
 
 def program_jobs(task: Task, program: str) -> list[Job]:
+    """Each has two tests: EvalPlus's rule, and whether the strict rule accepts the same answers."""
     name = task.data["entry_point"]
     before = (
         f"{_checker()}\n_solution = {{}}\nexec({task.data['reference']!r}, _solution)\ninf, nan = math.inf, math.nan\n"
     )
     tests = [
-        f"{before}check_answers({name}, _solution[{name!r}], {inputs}, {task.data['atol']!r}, {name!r})\n"
+        f"{before}_loose = check_answers({name}, _solution[{name!r}], {inputs}, {task.data['atol']!r}, {name!r})\n"
         for inputs in task.data["inputs"]
     ]
-    return [Job(program, tests=(test,), entry_point=name) for test in tests]
+    return [Job(program, tests=(test, STRICT_TEST), entry_point=name) for test in tests]
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Passed by all inputs; the measure `base` is 100 where the base inputs pass, which EvalPlus reports beside it."""
-    judged = all_pass(task, completion, verdicts)
-    measures = {"base": 100.0 * verdicts[0].passed} if len(task.data["inputs"]) > 1 else {}
+    """Passed by all inputs. Measures are 100 or 0: `base` for the base inputs, `strict` for all by the strict rule."""
+    official = [replace(each, status="passed", reason="") if _only_loose(each) else each for each in verdicts]
+    judged = all_pass(task, completion, official)
+    measures = {"base": 100.0 * official[0].passed} if len(task.data["inputs"]) > 1 else {}
+    measures["strict"] = 100.0 * (judged.passed and all(each.passed for each in verdicts))
     return Judgement(judged.verdict, judged.passed, judged.reason, judged.cpu_seconds, measures)
+
+
+def _only_loose(verdict: Verdict) -> bool:
+    """Whether the first test passed and the second, `STRICT_TEST`, failed."""
+    return verdict.status == "failed" and len(verdict.tests) == 2 and not verdict.tests[0]
 
 
 @cache

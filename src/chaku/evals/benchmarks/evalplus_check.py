@@ -1,32 +1,58 @@
 """How HumanEval+ and MBPP+ judge an answer. The text of this file is a part of each test: it imports nothing of chaku.
 
-An answer is compared with the reference solution's on the same input. Other than EvalPlus's own checker, a tolerance
-holds for one input only, and True is not 1. `ORACLES` are the problems with more than one right answer, as EvalPlus has
-them.
+An answer is compared with the reference solution's on the same input, by EvalPlus's own rule (v0.3.1,
+`evalplus/eval/__init__.py`): values are compared by Python's `==`, for which 0 is False and 1 is 1.0, and a tolerance
+that one answer was given stays for the answers after it. Answers that only this rule accepts are told apart: the
+strict rule wants False where False is due, and a tolerance for floats alone. `ORACLES` are the problems with more than
+one right answer, as EvalPlus has them.
 """
 
 import copy
 import math
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 FLOAT_TOLERANCE = 1e-6  # absolute, for answers that are floats or lists of them; EvalPlus's
 RELATIVE_TOLERANCE = 1e-7
+NUMBERS = (int, float, complex, Decimal, Fraction)  # bool is an int
+
+Same = Callable[[Any, Any], bool]
 
 
 def check_answers(
     candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str
-) -> None:
-    """Raises AssertionError, with the input, at the first answer that is not right."""
-    right = ORACLES.get(name)
+) -> str:
+    """The first answer that EvalPlus's rule accepts and the strict rule does not, in words; empty where there is none.
+
+    Raises AssertionError, with the input, at the first answer that EvalPlus's rule does not accept.
+    """
+    right = ORACLES.get(name, lambda answer, expected, arguments, same: same(answer, expected))
     too_large = TOO_LARGE.get(name)
+    tolerance, loose = atol, ""
+
+    def official(answer: Any, expected: Any) -> bool:
+        return equal(answer, expected) or is_near(answer, expected, tolerance)
+
+    def strict(answer: Any, expected: Any) -> bool:
+        return strictly_equal(answer, expected, atol)
+
     for arguments in inputs:
         if too_large and too_large(*arguments):
             continue
         expected = reference(*copy.deepcopy(arguments))
         answer = candidate(*copy.deepcopy(arguments))
-        accepted = right(answer, expected, arguments) if right else same(answer, expected, atol)
-        assert accepted, f"{name}{cut(tuple(arguments))} is {cut(answer)}, not {cut(expected)}"
+        if tolerance == 0 and has_floats(expected):
+            tolerance = FLOAT_TOLERANCE
+        assert right(answer, expected, arguments, official), difference(name, arguments, answer, expected)
+        if not loose and not right(answer, expected, arguments, strict):
+            loose = difference(name, arguments, answer, expected)
+    return loose
+
+
+def difference(name: str, arguments: Any, answer: Any, expected: Any) -> str:
+    return f"{name}{cut(tuple(arguments))} is {cut(answer)}, not {cut(expected)}"
 
 
 def cut(value: Any) -> str:
@@ -34,76 +60,113 @@ def cut(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "..."
 
 
-def same(answer: Any, expected: Any, atol: float) -> bool:
-    """Whether an answer is the expected one: to a tolerance where one is given, or where floats are expected."""
-    flat = expected if isinstance(expected, (list, tuple)) else [expected]
-    if atol == 0 and flat and all(isinstance(each, float) for each in flat):
+def has_floats(value: Any) -> bool:
+    """Whether a value is a float, or a list or tuple of nothing but floats."""
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return bool(values) and all(isinstance(each, float) for each in values)
+
+
+def equal(answer: Any, expected: Any) -> bool:
+    """`answer == expected`, of plain data; an object of the candidate's own is equal to nothing, whatever it claims."""
+    if isinstance(expected, NUMBERS):
+        both_nan = expected != expected and answer != answer
+        return isinstance(answer, NUMBERS) and (answer == expected or both_nan)
+    for kind in (list, tuple):
+        if isinstance(expected, kind):
+            return (
+                isinstance(answer, kind)
+                and len(answer) == len(expected)
+                and all(equal(one, other) for one, other in zip(answer, expected, strict=True))
+            )
+    if isinstance(expected, dict):
+        return (
+            isinstance(answer, dict)
+            and answer.keys() == expected.keys()
+            and all(equal(answer[key], expected[key]) for key in expected)
+        )
+    if isinstance(expected, (set, frozenset)):
+        return isinstance(answer, (set, frozenset)) and answer == expected
+    return type(answer) is type(expected) and bool(answer == expected)
+
+
+def is_near(answer: Any, expected: Any, tolerance: float) -> bool:
+    """Whether two values of one type are near each other: numbers, or lists of numbers as long as each other."""
+    return bool(tolerance) and type(answer) is type(expected) and all_close(answer, expected, tolerance)
+
+
+def all_close(answer: Any, expected: Any, tolerance: float) -> bool:
+    """As numpy.allclose, but that lists have to be of one shape."""
+    if isinstance(expected, (int, float, complex)) and isinstance(answer, (int, float, complex)):
+        # For numpy, an infinite number is close to none but itself.
+        return answer == expected or abs(answer - expected) <= tolerance + RELATIVE_TOLERANCE * abs(expected) < math.inf
+    return (
+        isinstance(expected, (list, tuple))
+        and isinstance(answer, (list, tuple))
+        and len(answer) == len(expected)
+        and all(all_close(one, other, tolerance) for one, other in zip(answer, expected, strict=True))
+    )
+
+
+def strictly_equal(answer: Any, expected: Any, atol: float) -> bool:
+    """As `equal`, but True is not 1; to a tolerance where the problem has one, or where floats are expected."""
+    if atol == 0 and has_floats(expected):
         atol = FLOAT_TOLERANCE
-    return equal(answer, expected, atol)
-
-
-def equal(answer: Any, expected: Any, atol: float) -> bool:
     if isinstance(expected, bool) or isinstance(answer, bool):
         return type(answer) is type(expected) and answer == expected
-    if isinstance(expected, (int, float)) and isinstance(answer, (int, float)):
-        if answer == expected or (math.isnan(answer) and math.isnan(expected)):
-            return True
-        # As numpy.allclose, for which an infinite number is close to none but itself.
-        return bool(atol) and abs(answer - expected) <= atol + RELATIVE_TOLERANCE * abs(expected) < math.inf
     if isinstance(expected, (list, tuple)):
         return (
             type(answer) is type(expected)
             and len(answer) == len(expected)
-            and all(equal(one, other, atol) for one, other in zip(answer, expected, strict=True))
+            and all(strictly_equal(one, other, atol) for one, other in zip(answer, expected, strict=True))
         )
     if isinstance(expected, dict):
         return (
             isinstance(answer, dict)
             and answer.keys() == expected.keys()
-            and all(equal(answer[key], expected[key], atol) for key in expected)
+            and all(strictly_equal(answer[key], expected[key], atol) for key in expected)
         )
-    return type(answer) is type(expected) and bool(answer == expected)
+    return equal(answer, expected) or (bool(atol) and all_close(answer, expected, atol))
 
 
-def is_root(answer: Any, expected: Any, arguments: Any) -> bool:
+def is_root(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     """HumanEval/32: any zero of the polynomial, to 1e-4."""
     [coefficients] = arguments
     return abs(sum(each * math.pow(answer, power) for power, each in enumerate(coefficients))) <= 1e-4
 
 
-def as_sets(answer: Any, expected: Any, arguments: Any) -> bool:
+def as_sets(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     return isinstance(answer, (list, tuple, set, frozenset)) and set(answer) == set(expected)
 
 
-def found(answer: Any, expected: Any, arguments: Any) -> bool:
+def found(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     """A bool, or anything but None where the reference found something."""
     return bool((answer if isinstance(answer, bool) else answer is not None) == (expected is not None))
 
 
-def or_zero(answer: Any, expected: Any, arguments: Any) -> bool:
-    return same(answer, expected, 0) or same(answer, 0, 0)
+def or_zero(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
+    return same(answer, expected) or same(answer, 0)
 
 
-def surface(answer: Any, expected: Any, arguments: Any) -> bool:
+def surface(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     """MBPP 581: the height may be the slant's or the pyramid's own."""
     edge, height = arguments
     upright = round(edge**2 + 2 * edge * math.sqrt((edge / 2) ** 2 + height**2))
-    return same(answer, expected, 0) or same(answer, upright, 0)
+    return same(answer, expected) or same(answer, upright)
 
 
-def digit_distance(answer: Any, expected: Any, arguments: Any) -> bool:
+def digit_distance(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     """MBPP 558: or with the shorter number filled with zeros."""
     one, other = map(str, arguments)
     width = max(len(one), len(other))
     filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width), strict=True))
-    return same(answer, expected, 0) or same(answer, filled, 0)
+    return same(answer, expected) or same(answer, filled)
 
 
 # MBPP 255 has 5 inputs, of 112, whose answers are of 100 MB to 1 GB: too much for a candidate to hand over.
 TOO_LARGE: dict[str, Callable[..., bool]] = {
     "combinations_colors": lambda colors, number: len(colors) >= 4 and number >= 76,
 }
-ORACLES: dict[str, Callable[[Any, Any, Any], bool]] = {
+ORACLES: dict[str, Callable[[Any, Any, Any, Same], bool]] = {
     "find_zero": is_root,
     "sum_div": or_zero,
     "surface_Area": surface,

@@ -107,6 +107,7 @@ LIVECODEBENCH = Benchmark(
     judge=apps.judge,
     cut=extract,
     wrong=lambda task: "raise ValueError('wrong')\n",
+    is_program=True,
     chat=ChatForm(
         prompt_form="chat: LiveCodeBench's generic question after its system's words, in one message",
         message=lambda task: f"{SYSTEM}\n\n{task.prompt}",

@@ -112,7 +112,14 @@ CHAT = script_chat(jobs, problem=docstring, extract=extract)
 THREE_SHOT_FORM = "3-shot, problems 2, 3 and 4, [BEGIN] and [DONE]"
 
 MBPP = Benchmark(
-    "mbpp", partial(load, three_shot, FILE), THREE_SHOT_FORM, jobs, ("[DONE]",), timeout=TIMEOUT, chat=CHAT
+    "mbpp",
+    partial(load, three_shot, FILE),
+    THREE_SHOT_FORM,
+    jobs,
+    ("[DONE]",),
+    timeout=TIMEOUT,
+    is_program=True,
+    chat=CHAT,
 )
 MBPP_ZERO_SHOT = Benchmark(
     "mbpp-zero-shot",
@@ -122,5 +129,6 @@ MBPP_ZERO_SHOT = Benchmark(
     ("[/PYTHON]",),
     timeout=TIMEOUT,
     cut=between_tags,
+    is_program=True,
 )
 MBPP_SANITIZED = replace(MBPP, name="mbpp-sanitized", load=partial(load, three_shot, SANITIZED_FILE))
