@@ -25,7 +25,8 @@ from chaku.checkpoint.meta import write_meta
 from chaku.checkpoint.weights import write_tensors
 from chaku.console import say, show_table
 from chaku.files import write_json
-from chaku.model import PRESETS, Llama, LlamaConfig
+from chaku.model.config import PRESETS, LlamaConfig
+from chaku.model.llama import Llama
 
 SIDES = ("chaku, as stored", "chaku, to float16", "transformers, as stored")
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from chaku.console import show_table
+from chaku.tokens.load import load_tokenizer
 
 SIDES = ("chaku, to bfloat16", "chaku, as stored (float32)", "the gguf package, to float32")
 
@@ -51,13 +52,12 @@ def measure(side: str, path: Path) -> dict[str, Any]:
 
     from chaku.checkpoint.formats import load_model
     from chaku.tokens.byte_level import ByteLevelTokenizer  # noqa: F401
-    from chaku.tokens.tokenizer import Tokenizer
 
     processor, start = time.process_time(), time.perf_counter()
     if side.startswith("chaku"):
         model = load_model(path, dtype=torch.bfloat16 if "bfloat16" in side else None)
         loaded = time.perf_counter()
-        Tokenizer.load(path)
+        load_tokenizer(path)
         del model
     else:
         read = gguf.GGUFReader(path)  # vocabulary too

@@ -21,12 +21,14 @@ import torch
 
 from chaku.console import say, short, show_table
 from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source, machine_sources
+from chaku.documents import read_documents
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.machine import processor_name
-from chaku.tokens.infilling import Infilled, Infiller, InfillingConfig, infill_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infilled, Infiller, infill_text
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
 from chaku.tokens.store import encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
@@ -85,7 +87,7 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     source = Source("code", "tree", str(options.source)) if options.source else machine_sources()[0]
     build_corpus([source], directory / "corpus", heldout_fraction=0, max_bytes={"code": 24_000_000}, num_workers=2)
     if options.tokenizer:
-        tokenizer = extend_for_infilling(Tokenizer.load(options.tokenizer))
+        tokenizer = extend_for_infilling(load_tokenizer(options.tokenizer))
     else:
         texts = (document.text for document in read_documents(directory / "corpus", "train", kinds=("code",)))
         tokenizer = train_tokenizer(texts, 4096)

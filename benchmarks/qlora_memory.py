@@ -29,9 +29,9 @@ from chaku.checkpoint.weights import read_tensors, weight_files, write_tensors
 from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
-from chaku.model import Llama, LlamaConfig
-from chaku.model.config import ffn_hidden
-from chaku.model.lora import LoraConfig, add_lora, trainable_parameters
+from chaku.model.config import LlamaConfig, LoraConfig, ffn_hidden
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora, trainable_parameters
 from chaku.model.quantization import quantize_tensors, weights_bytes
 from chaku.training.config import TrainingConfig
 from chaku.training.step import make_optimizer, optimizer_step, training_step_loss

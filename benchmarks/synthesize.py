@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from chaku.console import show_table
-from chaku.corpus.exercises import FINE_TUNING_FRAMES, exercises
 from chaku.files import write_json
 from chaku.inference.load import load_engine
 from chaku.instruct.generators import EngineGenerator
@@ -26,6 +25,7 @@ from chaku.instruct.rehearsal import MAX_TOKENS, NUM_TESTS, PROMPTS
 from chaku.instruct.suites import Suite
 from chaku.instruct.synthesize import Bounds, synthesize
 from chaku.instruct.triples import KEPT, Settings
+from chaku.synthetic.exercises import FINE_TUNING_FRAMES, exercises
 
 
 def main() -> None:

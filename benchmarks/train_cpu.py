@@ -32,7 +32,8 @@ from chaku.console import say, short, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.machine import processor_name
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.speed import choose_precision
 from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss

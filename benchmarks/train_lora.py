@@ -18,14 +18,17 @@ from torch import Tensor, nn
 
 from chaku.checkpoint.formats import load_model
 from chaku.errors import ChakuError
-from chaku.model import Llama, LlamaConfig
-from chaku.model.lora import LoraConfig, add_lora, lora_layers
+from chaku.model.config import LlamaConfig, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora, lora_layers
+from chaku.pipeline.shop import shop_prompt
+from chaku.sql.config import ShopConfig
 from chaku.sql.datasets import read_examples
 from chaku.sql.prepare import PrepareSettings, prepare
-from chaku.sql.shop import write_shop
-from chaku.sql.stage import Shop
+from chaku.synthetic.shop import write_shop
 from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import write_chat_store
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.config import TrainingConfig
@@ -71,14 +74,14 @@ def uniform(vocab_size: int, rows: int, sequence_length: int, num_steps: int) ->
 
 def questions(model: Path, file: Path | None, examples: int, sequence_length: int, num_steps: int) -> list[Work]:
     """Steps of conversations, drawn at random: of the file, else about the shop that chaku makes."""
-    tokenizer = Tokenizer.load(model)
+    tokenizer = load_tokenizer(model)
     chat = Chat(tokenizer)
     with tempfile.TemporaryDirectory() as temporary:
         if file is None:
             write_shop(Path(temporary) / "shop", num_train=2 * examples * num_steps, num_dev=10)
             file = Path(temporary) / "shop.jsonl"
             shop = Path(temporary) / "shop"
-            settings = PrepareSettings(Shop().prompt)
+            settings = PrepareSettings(shop_prompt(ShopConfig()))
             count = lambda text: len(tokenizer.encode(text))  # noqa: E731
             prepare(read_examples(shop / "train.jsonl"), shop, file, count_tokens=count, settings=settings)
         with file.open(encoding="utf-8") as lines:

@@ -1,9 +1,39 @@
-"""Tests run side by side, so each keeps to one thread."""
+"""Tests run side by side, so a test process keeps to one thread. Here too: a little corpus, and an untrained model."""
 
 import os
+from dataclasses import replace
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import pytest
 import torch
 
+from chaku.corpus.build import build_corpus
+from chaku.corpus.sources import Source
+from chaku.documents import read_documents
+from chaku.inference.engine import Engine
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
+from chaku.tokens.tokenizer_training import train_tokenizer
+from family import write_files
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("little")
+    write_files(directory / "files")
+    build_corpus([Source("files", "tree", str(directory / "files"))], directory / "corpus", heldout_fraction=0.3)
+    return directory / "corpus"
+
+
+@pytest.fixture(scope="session")
+def tokenizer(corpus):
+    return train_tokenizer((document.text for document in read_documents(corpus, "train")), 340)
+
+
+@pytest.fixture(scope="session")
+def engine(tokenizer):
+    torch.manual_seed(0)
+    return Engine(Llama(replace(PRESETS["tiny"], max_position_embeddings=256)).eval(), tokenizer)

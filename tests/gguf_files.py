@@ -16,7 +16,8 @@ import tiny_models
 from chaku.checkpoint.config_json import config_from_json
 from chaku.checkpoint.gguf_write import write_gguf
 from chaku.checkpoint.huggingface import named_tensors
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer

@@ -13,7 +13,8 @@ import torch
 
 from chaku.checkpoint.huggingface import save_model
 from chaku.cli import main
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files, write_recipe
 

@@ -26,10 +26,12 @@ WRITERS = {
     "weights": """
 import torch
 from chaku.checkpoint.huggingface import save_model
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 save_model(Llama(PRESETS['tiny']), where / 'model')""",
     "state": """
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.state import Progress, save_state
 from chaku.training.step import make_optimizer

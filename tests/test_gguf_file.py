@@ -10,7 +10,7 @@ import pytest
 from chaku import ChakuError, gguf_file
 from chaku.checkpoint.formats import load_model
 from chaku.gguf_file import gguf_files, is_gguf, read_gguf_file
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 from gguf_files import byte_level, export, tiny_config, tiny_model
 
 COUNTS = 8  # where the numbers of tensors and of metadata stand, each in 8 bytes
@@ -77,7 +77,7 @@ def test_a_file_is_parsed_once_until_it_changes(content, tmp_path):
 def test_what_is_no_gguf_file(content, message, tmp_path):
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
-    for load in (load_model, Tokenizer.load):
+    for load in (load_model, load_tokenizer):
         with pytest.raises(ChakuError, match=f"model.gguf .*{message}".replace("lacks general.architecture", "lacks")):
             load(path)
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_damaged_anywhere(content, tmp_path):
             damaged[draw.randrange(header)] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
         path.write_bytes(damaged)
         gguf_file._read_parts.cache_clear()  # the file's time may be the same
-        for load in (load_model, Tokenizer.load):
+        for load in (load_model, load_tokenizer):
             with suppress(ChakuError):
                 load(path)
                 continue

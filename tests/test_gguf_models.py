@@ -25,6 +25,7 @@ from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
 from chaku.tokens.byte_level import BYTE_NAMES
 from chaku.tokens.chat import Chat, Message
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 from tokens.texts import texts
 
@@ -93,7 +94,7 @@ def test_two_thousand_texts_have_the_ids_of_llama_cpp(name, find):
     params = xllamacpp.CommonParams()
     params.model.path, params.n_ctx, params.n_parallel, params.warmup = str(find(name)), 256, 1, False
     server = xllamacpp.Server(params)
-    tokenizer = Tokenizer.load(find(name))
+    tokenizer = load_tokenizer(find(name))
     missing = _missing_bytes(tokenizer)
     asked = [normal(name, text) for text in texts(2000) if not missing & set(text.encode())]
     assert len(asked) > 1900
@@ -112,7 +113,7 @@ def test_two_thousand_texts_have_the_ids_of_the_published_tokenizer(name, find):
     published = find(name).parent / name.split(".Q")[0]
     if not (published / "tokenizer.json").is_file():
         pytest.skip(f"NOT tested against the published tokenizer: {published}/tokenizer.json is not there")
-    ours, theirs = Tokenizer.load(find(name)), Tokenizer.load(published)
+    ours, theirs = load_tokenizer(find(name)), load_tokenizer(published)
     assert [ours.encode(text) for text in texts(2000)] == [theirs.encode(text) for text in texts(2000)]
     assert (ours.pieces, ours.special_ids, ours.infilling) == (theirs.pieces, theirs.special_ids, theirs.infilling)
     assert (ours.bos_id, ours.eos_id, ours.begin) == (theirs.bos_id, theirs.eos_id, theirs.begin)
@@ -126,7 +127,7 @@ def test_two_thousand_texts_have_the_ids_of_the_published_tokenizer(name, find):
 
 @both
 def test_texts_come_back(name, find):
-    tokenizer = Tokenizer.load(find(name))
+    tokenizer = load_tokenizer(find(name))
     missing = _missing_bytes(tokenizer)
     for text in texts(2000):
         if not missing & set(text.encode()):
@@ -134,7 +135,7 @@ def test_texts_come_back(name, find):
 
 
 def test_special_tokens(find):
-    smollm2, coder = Tokenizer.load(find(SMOLLM2)), Tokenizer.load(find(CODER))
+    smollm2, coder = load_tokenizer(find(SMOLLM2)), load_tokenizer(find(CODER))
     assert (smollm2.begin, coder.begin) == ([], [])
     assert [smollm2.pieces[number] for number in (smollm2.bos_id, smollm2.eos_id)] == ["<|im_start|>", "<|im_end|>"]
     assert [coder.pieces[number] for number in (coder.bos_id, coder.eos_id)] == ["<|endoftext|>", "<|im_end|>"]

@@ -14,11 +14,14 @@ from chaku.checkpoint.huggingface import named_tensors
 from chaku.checkpoint.meta import write_meta
 from chaku.cli import main
 from chaku.inference.prompts import complete
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
+from chaku.tokens.definition import llama_definition
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.sentencepiece import write_sentencepiece
 from chaku.tokens.special import CODE_LLAMA_LADDER, CODE_LLAMA_REPEATS
-from chaku.tokens.tokenizer import SENTINELS, Tokenizer, extend_for_infilling, llama_definition
+from chaku.tokens.tokenizer import SENTINELS, Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
 from tokens.families import make
@@ -147,7 +150,7 @@ def test_trained_further_and_opened_in_transformers(name, tmp_path, capsys):
     with torch.no_grad():
         torch.testing.assert_close(theirs(ids).logits, after(ids), atol=1e-5, rtol=1e-5)
         assert (after(ids)[..., :300] - before(ids)[..., :300]).abs().max() > 0.1
-    tokenizer, auto = Tokenizer.load(stage), transformers.AutoTokenizer.from_pretrained(stage)
+    tokenizer, auto = load_tokenizer(stage), transformers.AutoTokenizer.from_pretrained(stage)
     assert len(auto) == tokenizer.vocab_size <= rows
     assert auto(TEXTS[0])["input_ids"] == complete(tokenizer, TEXTS[0])
     capsys.readouterr()

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from chaku import ChakuError
-from chaku.model import PRESETS
-from chaku.recipe import load_recipe, stage_order, stage_shape
-from chaku.training.schedule import learning_rate
-from chaku.training.trainer import num_steps
+from chaku.model.config import PRESETS
+from chaku.recipe.family import stage_order, stage_shape
+from chaku.recipe.load import load_recipe
+from chaku.training.schedule import learning_rate, num_steps
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 CODE = {"code": 0.85, "code_prose": 0.08, "prose": 0.07}

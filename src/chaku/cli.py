@@ -194,7 +194,7 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     _say_what_does_not_run()
     from chaku.pipeline import FinishedWork, run_recipe
-    from chaku.recipe import load_recipe
+    from chaku.recipe.load import load_recipe
 
     recipe = load_recipe(options.recipe, options.overrides)
     directory = options.out or Path("runs") / recipe.name
@@ -223,10 +223,11 @@ def _show_report(report: Path, run: Path, in_browser: bool) -> None:
 def _corpus_build(options: argparse.Namespace) -> None:
     from chaku.corpus.build import build_corpus, show_summary
     from chaku.corpus.sources import guess_source
-    from chaku.recipe import Corpus, load_recipe
+    from chaku.recipe.load import load_recipe
+    from chaku.recipe.schema import CorpusConfig
 
-    corpus = load_recipe(options.recipe).corpus if options.recipe else Corpus(sources=())
-    named = tuple(guess_source(Path(each)) for each in options.sources)
+    corpus = load_recipe(options.recipe).corpus if options.recipe else CorpusConfig(sources=())
+    named = tuple(guess_source(Path(source)) for source in options.sources)
     corpus = replace(corpus, sources=named + corpus.sources)
     if not corpus.sources:
         raise ChakuError("no sources: name directories or files, or give --recipe")

@@ -20,8 +20,9 @@ from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main
 from chaku.corpus.build import build_corpus
 from chaku.corpus.sources import guess_source
-from chaku.model.lora import LoraConfig, add_lora, lora_layers
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.model.config import LoraConfig
+from chaku.model.lora import add_lora, lora_layers
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
 
@@ -50,11 +51,11 @@ def test_hf_to_meta_and_back(checkpoint, tmp_path, shards):
     assert "100.0% of the best tokens are the same" in in_words(result)
     assert (tmp_path / "meta" / "LICENSE").is_file()
     texts = ["def add(a, b):\n    return a  # é 12", "x <PRE> y", " "]
-    ours, theirs = (Tokenizer.load(each) for each in (checkpoint, tmp_path / "meta" / "tokenizer.model"))
+    ours, theirs = (load_tokenizer(each) for each in (checkpoint, tmp_path / "meta" / "tokenizer.model"))
     assert [ours.encode(text) for text in texts] == [theirs.encode(text) for text in texts]
     convert(tmp_path / "meta", tmp_path / "again", "hf", verify=True)
     assert same_weights(checkpoint, tmp_path / "again")
-    assert Tokenizer.load(tmp_path / "again").sha256 == Tokenizer.load(checkpoint).sha256
+    assert load_tokenizer(tmp_path / "again").sha256 == load_tokenizer(checkpoint).sha256
     assert load_model(tmp_path / "again").config.rope_theta == 1e6
 
 
@@ -75,9 +76,9 @@ def test_gguf_to_the_other_formats_and_back(checkpoint, tmp_path):
         assert result["largest_difference"] < 1e-6
         assert same_weights(checkpoint, tmp_path / target)
     texts = ["def add(a, b):\n    return a  # é 12", "x <PRE> y", " ", ""]
-    before = Tokenizer.load(checkpoint)
+    before = load_tokenizer(checkpoint)
     for target in ("hf-again", "again.gguf"):
-        after = Tokenizer.load(tmp_path / target)
+        after = load_tokenizer(tmp_path / target)
         assert [after.encode(text) for text in texts] == [before.encode(text) for text in texts]
         assert after.special_ids == before.special_ids
     assert not (tmp_path / "hf-again" / "LICENSE").exists()
@@ -141,7 +142,7 @@ def test_inspect(checkpoint, capsys):
     assert about["rope_theta"] == 1e6
     assert about["parameters"] == sum(each.numel() for each in load_model(checkpoint).parameters())
     assert about["weights_bytes"]["float32"] == 4 * about["parameters"]
-    assert about["special_tokens"]["prefix"] == Tokenizer.load(checkpoint).prefix_id
+    assert about["special_tokens"]["prefix"] == load_tokenizer(checkpoint).prefix_id
     assert "parameters" in in_lines(about)[3]
     (checkpoint / "README.md").write_text("---\nlanguage: code\nlicense: apache-2.0\n---\n# A model\n")
     (checkpoint / "model.safetensors").write_bytes(b"no weight is read")
@@ -172,7 +173,7 @@ def test_the_commands(checkpoint, tmp_path, capsys):
     assert main(["inspect", gguf, "--json"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert (about["format"], about["family"], about["context"]) == ("gguf", "llama", 64)
-    assert about["special_tokens"]["prefix"] == Tokenizer.load(checkpoint).prefix_id
+    assert about["special_tokens"]["prefix"] == load_tokenizer(checkpoint).prefix_id
     assert about["stored_as"] == {"F32": 30}
     assert main(["convert", str(checkpoint), str(tmp_path / "meta"), "--to", "hf"]) == 2
     assert "exists" in capsys.readouterr().err
@@ -195,7 +196,7 @@ def test_merge(checkpoint, tmp_path, capsys, form):
         torch.testing.assert_close(load_model(tmp_path / "merged")(ids), model(ids), atol=1e-5, rtol=1e-4)
     base_name = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"]
     assert base_name == str(checkpoint)
-    assert Tokenizer.load(tmp_path / "merged").sha256 == Tokenizer.load(checkpoint).sha256
+    assert load_tokenizer(tmp_path / "merged").sha256 == load_tokenizer(checkpoint).sha256
     assert main(["merge", str(checkpoint), str(tmp_path / "adapter"), str(tmp_path / "merged")]) == 2
     assert "exists" in capsys.readouterr().err
 

@@ -10,8 +10,8 @@ import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.inference.kv_cache import KVCache
-from chaku.model import Llama
+from chaku.model.kv_cache import KVCache
+from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
 

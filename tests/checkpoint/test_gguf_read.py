@@ -11,9 +11,9 @@ from chaku import ChakuError
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
 from chaku.checkpoint.huggingface import load_config
 from chaku.files import sha256_file
-from chaku.model import RopeScaling
+from chaku.model.config import RopeScaling
 from chaku.model.rope import rotary_frequencies
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 from gguf_files import TOKENIZER, change, export, tiny_config, tiny_model
 
 IDS = torch.randint(3, 300, (2, 120), generator=torch.Generator().manual_seed(0))
@@ -104,7 +104,7 @@ def test_more_tokens_than_embeddings_are_refused(smollm2, tmp_path):
     path = tmp_path / "changed.gguf"
     change(smollm2, path, tensors=lambda name, values: values[:100] if name == "token_embd.weight" else values)
     with pytest.raises(ChakuError, match="it has 330 tokens and 100 embeddings"):
-        Tokenizer.load(path)
+        load_tokenizer(path)
 
 
 def test_the_window_of_a_mistral(smollm2, tmp_path):

@@ -10,7 +10,7 @@ from chaku.checkpoint import download
 from chaku.checkpoint.catalogue import CatalogueModel, HubRepository
 from chaku.checkpoint.config_json import config_to_json
 from chaku.checkpoint.find import find_checkpoint
-from chaku.model import PRESETS
+from chaku.model.config import PRESETS
 from hub_server import running_hub
 
 CONFIG = json.dumps(config_to_json(PRESETS["tiny"], "torch.float32")).encode()

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from chaku import ChakuError
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 
 
 @pytest.fixture

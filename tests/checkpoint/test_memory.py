@@ -12,8 +12,9 @@ from chaku.checkpoint.config_json import config_to_json
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.memory import check_memory, stays_mapped
-from chaku.model import PRESETS, Llama
 from chaku.model import memory as model_memory
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 
 SEVEN = PRESETS["7b"]
 

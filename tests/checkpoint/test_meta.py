@@ -13,7 +13,8 @@ from chaku import ChakuError
 from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.huggingface import named_tensors, save_model
 from chaku.checkpoint.meta import read_meta, write_meta
-from chaku.model import Llama, LlamaConfig, RopeScaling
+from chaku.model.config import LlamaConfig, RopeScaling
+from chaku.model.llama import Llama
 
 CONFIG = LlamaConfig(96, 64, 192, 2, 8, 8, 16_384, rope_theta=1e6)
 GROUPED = dataclasses.replace(CONFIG, num_key_value_heads=4, intermediate_size=200)

@@ -12,7 +12,8 @@ from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft import save_adapter
 from chaku.checkpoint.peft_read import load_adapter
-from chaku.model.lora import LoraConfig, add_lora, lora_layers, merge_lora
+from chaku.model.config import LoraConfig
+from chaku.model.lora import add_lora, lora_layers, merge_lora
 
 IDS = torch.randint(0, 131, (2, 40), generator=torch.Generator().manual_seed(4))
 CONFIGS = {

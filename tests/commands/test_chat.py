@@ -11,7 +11,8 @@ from chaku.cli import main
 from chaku.commands import chat as command
 from chaku.commands.chat_screen import TerminalScreen
 from chaku.inference.chat import ChatSession
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.sandbox.verdict import Verdict
 from chaku.tokens.tokenizer_training import train_tokenizer
 from inference.test_chat import Scripted

@@ -7,7 +7,8 @@ import torch
 
 from chaku.checkpoint.huggingface import save_model
 from chaku.cli import main
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.sandbox.probe import check_sandbox
 from chaku.tokens.tokenizer_training import train_tokenizer
 

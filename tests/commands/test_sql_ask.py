@@ -154,7 +154,8 @@ def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):
     from dataclasses import replace
 
     from chaku.checkpoint.huggingface import save_model
-    from chaku.model import PRESETS, Llama
+    from chaku.model.config import PRESETS
+    from chaku.model.llama import Llama
     from chaku.tokens.tokenizer_training import train_tokenizer
 
     tokenizer = train_tokenizer([TABLES, "SELECT name FROM customers\n" * 9], 400)

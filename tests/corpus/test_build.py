@@ -14,8 +14,8 @@ import pytest
 from chaku import ChakuError
 from chaku.corpus import filters
 from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source, guess_source, machine_sources, split_code
+from chaku.documents import read_documents
 
 CODE = "def add_{0}(first, second):\n    '''Add two numbers.'''\n    return first + second + {0}\n"
 

@@ -92,14 +92,13 @@ def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monk
     whole = build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", **SETTINGS)
     killing = f"""
         import os
-        from chaku.corpus import reached
-        original, calls = build.write_reached, []
+        original, calls = build.write_progress, []
         def counted(*arguments):
             original(*arguments)
             calls.append(1)
             if len(calls) == {call}:
                 os.kill(os.getpid(), 9)
-        build.write_reached = counted
+        build.write_progress = counted
     """
     out = tmp_path / "out"
     command = [sys.executable, str(program(tmp_path, killing)), str(tree), str(out), "1"]
@@ -120,8 +119,8 @@ def test_a_killed_build_of_files_that_changed_begins_again(tmp_path, monkeypatch
     tree, out = write_tree(tmp_path / "tree"), tmp_path / "out"
     killing = """
         import os
-        original = build.write_reached
-        build.write_reached = lambda *arguments: (original(*arguments), os.kill(os.getpid(), 9))
+        original = build.write_progress
+        build.write_progress = lambda *arguments: (original(*arguments), os.kill(os.getpid(), 9))
     """
     command = [sys.executable, str(program(tmp_path, killing)), str(tree), str(out), "1"]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL

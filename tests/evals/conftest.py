@@ -1,38 +1,8 @@
-"""A little corpus, a tiny model that has not learnt anything, and a file of three problems."""
+"""A file of three problems, and samples of them."""
 
 import json
-from dataclasses import replace
 
 import pytest
-import torch
-
-from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
-from chaku.corpus.sources import Source
-from chaku.inference.engine import Engine
-from chaku.model import PRESETS, Llama
-from chaku.tokens.tokenizer_training import train_tokenizer
-from family import write_files
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("evals")
-    write_files(directory / "files")
-    build_corpus([Source("files", "tree", str(directory / "files"))], directory / "corpus", heldout_fraction=0.3)
-    return directory / "corpus"
-
-
-@pytest.fixture(scope="session")
-def tokenizer(corpus):
-    return train_tokenizer((document.text for document in read_documents(corpus, "train")), 340)
-
-
-@pytest.fixture(scope="session")
-def engine(tokenizer):
-    torch.manual_seed(0)
-    return Engine(Llama(replace(PRESETS["tiny"], max_position_embeddings=256)).eval(), tokenizer)
-
 
 PROBLEMS = [
     {

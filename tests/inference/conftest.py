@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from chaku.inference.engine import Engine
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 

@@ -10,7 +10,8 @@ from chaku.inference.constraints import Constraint, Masks, Vocabulary
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from tokens import families
 

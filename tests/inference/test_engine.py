@@ -8,7 +8,8 @@ from chaku import ChakuError
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams, choose
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 
 TEXTS = ["def", "def add(a, b):\n    return", "x", "for x in range(10):\n", "", "print(x)\n" * 2, "☺"]
 

@@ -12,7 +12,8 @@ from chaku.cli import main
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from tokens.families import FAMILIES, make
 

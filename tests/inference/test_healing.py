@@ -9,7 +9,8 @@ from chaku.inference.engine import Engine
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from tokens.families import make

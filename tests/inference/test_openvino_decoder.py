@@ -13,7 +13,7 @@ from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
 from chaku.inference.torch_decoder import TorchDecoder
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.model.packing import Packed, pack_weights, unpack
 
 pytest.importorskip("openvino", reason="without openvino the compiled graph is NOT tested")
@@ -130,7 +130,8 @@ import faulthandler, gc, os, signal
 faulthandler.enable()  # it gives the thread a stack of its own for signals, as pytest does
 import torch
 from chaku.inference.openvino_decoder import OpenVinoDecoder
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.model.packing import pack_weights
 model = Llama(PRESETS["tiny"])
 weights = pack_weights(((name, weight.detach()) for name, weight in model.named_parameters()), None, torch.float32)

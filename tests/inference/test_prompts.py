@@ -7,7 +7,8 @@ import pytest
 
 from chaku import ChakuError
 from chaku.inference.prompts import complete, infill, split_fill_me
-from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.tokenizer import extend_for_infilling
 
 GOLDEN = (
     "1 32007 822 3349 29918 5464 29918 294 18869 29898 29879 29901 851 29897 1599 851 29901 13 1678 9995 29871 32008 "
@@ -21,7 +22,7 @@ def test_golden_infilling_prompt():
     model = Path(BENCHMARKS or "").parent / "tokenizers" / "llama2" / "tokenizer.model"
     if not model.exists():
         pytest.skip(f"{model} does not exist: the golden infilling ids are NOT tested")
-    tokenizer = extend_for_infilling(Tokenizer.load(model))
+    tokenizer = extend_for_infilling(load_tokenizer(model))
     prefix, suffix = 'def remove_non_ascii(s: str) -> str:\n    """ ', "\n    return result\n"
     assert infill(tokenizer, prefix, suffix) == [int(each) for each in GOLDEN.split()]
 

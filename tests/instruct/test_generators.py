@@ -11,7 +11,8 @@ from chaku.instruct.generators import Ask, EndpointGenerator, EngineGenerator
 from chaku.instruct.questions import Question
 from chaku.instruct.synthesize import synthesize
 from chaku.instruct.triples import KEPT, Settings
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer_training import train_tokenizer
 from endpoint_server import Server
 from evals.test_endpoint import server  # noqa: F401

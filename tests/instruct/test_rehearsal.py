@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chaku.corpus.exercises import FINE_TUNING_FRAMES, Exercise, exercises
 from chaku.instruct.generators import Ask, Reply
 from chaku.instruct.rehearsal import NUM_MORE, NUM_TESTS, rehearse
+from chaku.synthetic.exercises import FINE_TUNING_FRAMES, Exercise, exercises
 
 NUMBER, SEED = 12, 5
 

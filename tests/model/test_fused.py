@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from chaku.model import PRESETS, Llama
 from chaku.model import fused as fused_module
+from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.fused import can_fuse, fused_states
 from chaku.model.layout import shared_beginnings, whole_rows
-from chaku.model.lora import LoraConfig, add_lora, lora_layers, merge_lora
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora, lora_layers, merge_lora
 from chaku.model.quantization import quantize
 
 SHAPE = dataclasses.replace(PRESETS["tiny"], attention_bias=True, mlp_bias=True)

@@ -8,7 +8,8 @@ import torch
 from chaku.checkpoint.config_json import config_to_json
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.model import PRESETS, Llama, LlamaConfig, RopeScaling
+from chaku.model.config import PRESETS, LlamaConfig, RopeScaling
+from chaku.model.llama import Llama
 
 SHAPES = {
     "mha": LlamaConfig(97, 64, 160, 2, 4, 4, 128),

@@ -4,16 +4,9 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import (
-    LoraConfig,
-    LoraLinear,
-    add_lora,
-    lora_layers,
-    merge_lora,
-    trainable_parameters,
-    unmerge_lora,
-)
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import LoraLinear, add_lora, lora_layers, merge_lora, trainable_parameters, unmerge_lora
 from chaku.training.step import training_step_loss
 
 IDS = torch.randint(0, 512, (2, 32), generator=torch.Generator().manual_seed(1))

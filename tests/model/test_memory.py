@@ -3,9 +3,11 @@
 import pytest
 import torch
 
-from chaku.model import PRESETS, Llama, memory
+from chaku.model import memory
+from chaku.model.config import PRESETS, PROJECTIONS
+from chaku.model.llama import Llama
 from chaku.model.memory import model_memory, num_projection_weights
-from chaku.model.quantization import PROJECTIONS, is_quantizable, quantize, weights_bytes
+from chaku.model.quantization import is_quantizable, quantize, weights_bytes
 
 
 @pytest.mark.parametrize("name", ["tiny", "mini", "demo"])

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from chaku import ChakuError
 from chaku.checkpoint.huggingface import build_model, load_config, save_model
 from chaku.checkpoint.weights import read_tensors, weight_files
-from chaku.model import PRESETS, Llama, LlamaConfig
-from chaku.model.lora import LoraConfig, add_lora, lora_layers, merge_lora, trainable_parameters
+from chaku.model.config import PRESETS, PROJECTIONS, LlamaConfig, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora, lora_layers, merge_lora, trainable_parameters
 from chaku.model.quantization import (
-    PROJECTIONS,
     SCHEMES,
     dense,
     is_quantizable,

@@ -17,9 +17,9 @@ from chaku.checkpoint.formats import load_model
 from chaku.files import read_json
 from chaku.ownership import MARKER
 from chaku.pipeline import FinishedWork, run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.tokens.chat import Chat, Message
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 from chaku.training.metrics import read_metrics
 from family import RECIPE, write_files
 from pipeline.test_run import KILLED
@@ -135,7 +135,7 @@ def test_the_checkpoint_says_how_to_chat(whole, name):
     theirs = transformers.AutoTokenizer.from_pretrained(path)
     talk = [{"role": "user", "content": "Add 3."}]
     expected = theirs.apply_chat_template(talk, add_generation_prompt=True)["input_ids"]
-    chat = Chat(Tokenizer.load(path))
+    chat = Chat(load_tokenizer(path))
     assert chat.prompt([Message("user", "Add 3.")]) == expected
     assert chat.end_id in load_model(path).config.eos_token_ids
     assert "chat_template" not in read_json(whole / "stages" / "base" / "tokenizer_config.json")
@@ -146,10 +146,10 @@ def test_the_checkpoint_says_how_to_chat(whole, name):
     [
         ("chaku.tokens.chat_store.ChatStore", 1),  # a set is encoded, and not yet said to be
         ("chaku.training.trainer.optimizer_step", 7),  # within sft
-        ("chaku.pipeline.stage.save_model", 1),  # sft is trained
+        ("chaku.pipeline.training.save_model", 1),  # sft is trained
         ("chaku.training.dpo.atomic_file", 1),  # the reference is computed, not kept
         ("chaku.training.trainer.accumulate_pairs", 3),  # within dpo
-        ("chaku.pipeline.stage.save_model", 2),  # dpo is trained
+        ("chaku.pipeline.training.save_model", 2),  # dpo is trained
     ],
 )
 def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
@@ -208,7 +208,7 @@ def test_a_checkpoint_is_fine_tuned_without_a_corpus_and_with_lora(recipe_path, 
     assert read_json(stage / "adapter" / "adapter_config.json")["base_model_name_or_path"] == str(base)
     before, after = load_model(base), load_model(stage)
     assert torch.equal(before.lm_head.weight, after.lm_head.weight)
-    assert Tokenizer.load(stage).encode("def f(x):") == Tokenizer.load(base).encode("def f(x):")
+    assert load_tokenizer(stage).encode("def f(x):") == load_tokenizer(base).encode("def f(x):")
 
 
 def test_a_conversation_that_the_format_refuses_names_file_and_line(recipe_path, whole, tmp_path):

@@ -7,10 +7,9 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.instruct import step
 from chaku.instruct.generators import Ask, Reply
-from chaku.pipeline import run_recipe
-from chaku.recipe import load_recipe
+from chaku.pipeline import run_recipe, self_instruct
+from chaku.recipe.load import load_recipe
 from instruct.conftest import QUESTIONS, Played
 from instruct.test_rehearsal import Habitual
 
@@ -32,8 +31,8 @@ preset = "tiny"
 
 [sets]
 corpus = { kinds = ["code"] }
-passed = { conversations = "{run}/instruct/first_pass.jsonl", template = "llama2" }
-preferences = { preferences = "{run}/instruct/preferences.jsonl", template = "llama2" }
+passed = { instruct = "first_pass", template = "llama2" }
+preferences = { instruct = "preferences", template = "llama2" }
 
 [instruct]
 stage = "base"
@@ -69,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def play(monkeypatch: pytest.MonkeyPatch, model: Played | Habitual) -> None:
-    monkeypatch.setattr(step, "EngineGenerator", lambda engine: model)
+    monkeypatch.setattr(self_instruct, "EngineGenerator", lambda engine: model)
 
 
 def test_stages_learn_from_what_passed(
@@ -121,7 +120,7 @@ def test_a_killed_step_goes_on_with_its_ledger(path: Path, tmp_path: Path, monke
 def test_questions_of_ones_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
     (tmp_path / "mine.txt").write_text("".join(f"{each}\n" for each in QUESTIONS))
-    text = RECIPE.replace("first_pass.jsonl", "sft.jsonl").replace(
+    text = RECIPE.replace('instruct = "first_pass"', 'instruct = "sft"').replace(
         "exercises = 12\n", f'questions = "{tmp_path}/mine.txt"\n'
     )
     path.write_text(text[: text.index("[stages.dpo]")])

@@ -14,7 +14,7 @@ from chaku import ChakuError
 from chaku.cli import main
 from chaku.files import read_json
 from chaku.pipeline import FinishedWork, run_recipe
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from chaku.tokens.store import TokenStore
 from family import write_recipe
 
@@ -89,8 +89,8 @@ def test_what_is_replaced_is_kept_until_the_new_one_is_whole_and_comes_back(reci
     changed = ["--set", "long.training.learning_rate=5e-4", "--set", NO_EVALS, "--yes"]
     killing = f"""
         import os, sys
-        import chaku.pipeline.stage as stage
-        stage.save_model = lambda *arguments: os.kill(os.getpid(), 9)
+        import chaku.pipeline.training as training
+        training.save_model = lambda *arguments: os.kill(os.getpid(), 9)
         from chaku.cli import main
         main(["run", {str(recipe_path)!r}, "--out", {str(out)!r}, *{changed!r}])
     """

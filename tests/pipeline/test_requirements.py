@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from chaku.errors import ChakuError
-from chaku.model import PRESETS
-from chaku.model.lora import LoraConfig
+from chaku.model.config import PRESETS, LoraConfig
 from chaku.pipeline import requirements as module
 from chaku.pipeline import room
 from chaku.pipeline.leave_out import in_a_table, leave_out, ready
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
-from chaku.recipe import Recipe, load_recipe
+from chaku.recipe.load import load_recipe
+from chaku.recipe.schema import Recipe
 from chaku.sandbox import languages
 from chaku.sandbox.obstacles import Obstacle
 from chaku.sandbox.probe import NoSandbox

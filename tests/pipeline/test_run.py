@@ -19,12 +19,15 @@ from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft_read import load_adapter
 from chaku.files import read_json
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import LoraConfig, merge_lora
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import merge_lora
 from chaku.ownership import MARKER
 from chaku.pipeline import run_recipe
-from chaku.recipe import load_recipe
-from chaku.tokens.tokenizer import Tokenizer, llama_definition
+from chaku.recipe.load import load_recipe
+from chaku.tokens.definition import llama_definition
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
 
@@ -37,7 +40,7 @@ KILLED = """
     import torch
     torch.set_num_threads(1)
     import chaku.pipeline
-    from chaku.recipe import load_recipe
+    from chaku.recipe.load import load_recipe
     recipe, out, name, number = sys.argv[1:]
     module, function = name.rsplit(".", 1)
     __import__(module)
@@ -97,10 +100,10 @@ def test_a_base_in_metas_format_is_trained_further_and_opens_in_transformers(who
     run_recipe(replace(recipe, model=base, tokenizer=own, stages={"more": more}, evals=evals), tmp_path / "run")
     stage = tmp_path / "run" / "stages" / "more"
     theirs = transformers.AutoModelForCausalLM.from_pretrained(stage, dtype=torch.float32).eval()
-    ids = torch.tensor([Tokenizer.load(stage).encode("def total(items):\n    return items\n" * 4)])
+    ids = torch.tensor([load_tokenizer(stage).encode("def total(items):\n    return items\n" * 4)])
     with torch.no_grad():
         torch.testing.assert_close(theirs(ids).logits, load_model(stage)(ids), atol=1e-5, rtol=1e-5)
-    assert transformers.AutoTokenizer.from_pretrained(stage)("x = 1")["input_ids"][1:] == Tokenizer.load(stage).encode(
+    assert transformers.AutoTokenizer.from_pretrained(stage)("x = 1")["input_ids"][1:] == load_tokenizer(stage).encode(
         "x = 1"
     )
 
@@ -152,10 +155,10 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
     [
         ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
         ("chaku.training.trainer.save_state", 3),  # base is trained, its last state is not saved
-        ("chaku.pipeline.stage.save_model", 1),  # between base and code
+        ("chaku.pipeline.training.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
-        ("chaku.pipeline.stage.load_model", 2),  # between code and long
-        ("chaku.evals.stage.write_json", 2),  # within the evaluation
+        ("chaku.pipeline.training.load_model", 2),  # between code and long
+        ("chaku.pipeline.evaluation.write_json", 2),  # within the evaluation
         ("chaku.pipeline.run.write_report", 1),  # at the very end
     ],
 )
@@ -284,7 +287,7 @@ def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
 
 def test_a_base_without_infilling_pieces_gets_them(recipe_path, whole, tmp_path, capsys):
     """As Llama 2 becomes Code Llama: 16 pieces, 16 rows in each embedding; the old rows are where training left off."""
-    tokenizer = Tokenizer.load(whole / "tokenizer")
+    tokenizer = load_tokenizer(whole / "tokenizer")
     special = {"<unk>": 0, "<s>": 1, "</s>": 2}
     model = tokenizer.definition["model"]
     plain = Tokenizer(llama_definition(model["vocab"], model["merges"], special))

@@ -10,10 +10,11 @@ import torch
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model.lora import LoraConfig
-from chaku.pipeline import measures
-from chaku.pipeline.steps import Run
-from chaku.recipe import load_recipe
+from chaku.model.config import LoraConfig
+from chaku.pipeline import measuring
+from chaku.pipeline.run_directory import Run
+from chaku.pipeline.shop import shop_prompt
+from chaku.recipe.load import load_recipe
 from chaku.sql.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
 from family import write_files
@@ -40,7 +41,7 @@ num_dev = 6
 
 [sets]
 code = { kinds = ["code"] }
-shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+shop = { shop = "train", template = "llama2" }
 
 [stages.base]
 mixture = { code = 1.0 }
@@ -76,7 +77,7 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
         assert shop["results"]["counts"]["scored"] == 6
         assert shop["manifest"]["model_sha256"]
     assert read_json(run / "stages" / "sql" / "stage.json")["conversations"]
-    assert trained_prompt(run / "stages" / "sql") == load_recipe(recipe).shop.prompt
+    assert trained_prompt(run / "stages" / "sql") == shop_prompt(load_recipe(recipe).shop)
     assert trained_prompt(run / "stages" / "base") is None
     page = (run / "report.html").read_text()
     assert "Text-to-SQL" in page
@@ -112,7 +113,7 @@ num_dev = 6
 chinese = false
 
 [sets]
-shop = { conversations = "{run}/shop/conversations.jsonl", template = "llama2" }
+shop = { shop = "train", template = "llama2" }
 
 [stages.sql]
 mixture = { shop = 1.0 }
@@ -164,7 +165,7 @@ def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
 
 def test_a_stage_is_measured_on_the_device_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(measures, "load_engine", lambda name, device: asked.append(device))
+    monkeypatch.setattr(measuring, "load_engine", lambda name, device: asked.append(device))
     run = Run(SimpleNamespace(), tmp_path, torch.device("cuda", 1))  # type: ignore[arg-type]
-    measures.stage_engine(run, "sql")
+    measuring.stage_engine(run, "sql")
     assert asked == ["cuda:1"]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
 from chaku.corpus.sources import Source
+from chaku.documents import read_documents
 from chaku.pipeline.tokenizer_text import tokenizer_texts
-from chaku.recipe import load_recipe
+from chaku.recipe.load import load_recipe
 from family import write_recipe
 
 

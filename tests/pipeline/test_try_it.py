@@ -10,7 +10,7 @@ import pytest
 
 from chaku.files import write_json, write_text
 from chaku.pipeline import try_it
-from chaku.pipeline.steps import Run
+from chaku.pipeline.run_directory import Run
 from shop_database import make_shop
 
 QUESTION, GOLD = "How many customers are there?", "SELECT count(*) FROM customers"

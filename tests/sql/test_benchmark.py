@@ -12,7 +12,8 @@ from chaku.checkpoint.huggingface import save_model
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.sql.benchmark import choose, results_in_lines, run_benchmark
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.predict import Asking

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from chaku.inference.engine import Completion, Engine
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.sql.evaluate import evaluate
 from chaku.sql.example_prompts import PromptSettings
-from chaku.sql.shop import write_shop
+from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 SETTINGS = PromptSettings("compact", 800)

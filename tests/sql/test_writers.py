@@ -6,7 +6,8 @@ import torch
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.inference.engine import Engine
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.sql.check import check
 from chaku.sql.schema import read_sqlite
 from chaku.sql.writers import INSTRUCTIONS, EndpointWriter, EngineWriter, without_control

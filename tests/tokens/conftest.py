@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chaku.corpus.documents import SCHEMA
+from chaku.documents import SCHEMA
 from chaku.tokens.store import encode_corpus
 from chaku.tokens.tokenizer_training import train_tokenizer
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from chaku import ChakuError
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.chat import Chat, Message
+from chaku.tokens.definition import llama_definition
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.templates import BUILTIN
-from chaku.tokens.tokenizer import Tokenizer, llama_definition
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from tokens import families
 
@@ -134,7 +136,7 @@ def test_golden_ids_of_llama2s_own_vocabulary():
 
     path = llama2_tokenizer()
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    tokenizer = with_step(Tokenizer.load(path))
+    tokenizer = with_step(load_tokenizer(path))
     chat, larger = Chat(tokenizer, "llama2"), Chat(tokenizer, "codellama-70b")
     golden = (
         "1 518 25580 29962 3532 14816 29903 6778 13 29902 13 29966 829 14816 29903 6778 13 13 10994 518 29914 25580 "

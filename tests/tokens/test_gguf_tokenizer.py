@@ -12,6 +12,7 @@ from chaku import ChakuError
 from chaku.checkpoint.gguf_vocabulary import add_vocabulary
 from chaku.tokens.byte_level import ByteLevelTokenizer, byte_level_definition
 from chaku.tokens.chat import Chat, Message
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.tokens.word_splitting import BY_NAME, SPLITTINGS
@@ -42,7 +43,7 @@ def write(tokenizer: Tokenizer, path, unused: int = 5):
 @pytest.mark.parametrize("name", TOKENIZERS)
 def test_every_family_comes_back(name, tmp_path):
     before = TOKENIZERS[name].with_chat_template("{{ bos_token }}{{ messages[0]['content'] }}")
-    after = Tokenizer.load(write(before, tmp_path / "model.gguf"))
+    after = load_tokenizer(write(before, tmp_path / "model.gguf"))
     assert type(after) is type(before)
     for text in TEXTS:
         ids = before.encode(text)
@@ -59,10 +60,10 @@ def test_every_family_comes_back(name, tmp_path):
 def test_it_is_saved_as_a_tokenizer_that_transformers_opens(name, tmp_path):
     from transformers import AutoTokenizer
 
-    tokenizer = Tokenizer.load(write(TOKENIZERS[name], tmp_path / "model.gguf"))
+    tokenizer = load_tokenizer(write(TOKENIZERS[name], tmp_path / "model.gguf"))
     tokenizer.save(tmp_path / "hf")
     theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
-    again = Tokenizer.load(tmp_path / "hf")
+    again = load_tokenizer(tmp_path / "hf")
     for text in CODE:
         assert theirs.encode(text, add_special_tokens=False) == tokenizer.encode(text) == again.encode(text)
     assert theirs.eos_token_id == tokenizer.eos_id
@@ -86,7 +87,7 @@ def test_every_way_to_split_words(name, tmp_path):
     path = write(before, tmp_path / "model.gguf")
     written = splitting.names[0]
     assert gguf.GGUFReader(path).fields[PRE].contents() == written
-    after = Tokenizer.load(change(path, tmp_path / "named.gguf", {PRE: name}))
+    after = load_tokenizer(change(path, tmp_path / "named.gguf", {PRE: name}))
     assert [after.encode(text) for text in TEXTS] == [before.encode(text) for text in TEXTS]
     if splitting.composes:
         assert after.decode(after.encode("e\u0301")) == "é"
@@ -101,9 +102,9 @@ def test_what_llama_cpp_takes_where_a_file_does_not_say_it(tmp_path, capsys):
     """Llama 3's and Mistral's vocabularies begin a text with BOS; a way to split words is not guessed silently."""
     path = write(TOKENIZERS["llama-3"], tmp_path / "model.gguf")
     without = change(path, tmp_path / "without.gguf", {"tokenizer.ggml.add_bos_token": None})
-    assert Tokenizer.load(without).begin == TOKENIZERS["llama-3"].begin
+    assert load_tokenizer(without).begin == TOKENIZERS["llama-3"].begin
     assert not capsys.readouterr().err
-    Tokenizer.load(change(path, tmp_path / "default.gguf", {PRE: None}))
+    load_tokenizer(change(path, tmp_path / "default.gguf", {PRE: None}))
     assert "does not say how its tokenizer splits words" in capsys.readouterr().err
 
 
@@ -112,12 +113,12 @@ def test_infilling_tokens_by_number(tmp_path):
     path = write(TOKENIZERS["llama-3"], tmp_path / "model.gguf")
     chosen = (100, 101, 102)
     keys = [f"tokenizer.ggml.fim_{key}_token_id" for key in ("pre", "suf", "mid")]
-    tokenizer = Tokenizer.load(change(path, tmp_path / "fim.gguf", dict(zip(keys, chosen, strict=True))))
+    tokenizer = load_tokenizer(change(path, tmp_path / "fim.gguf", dict(zip(keys, chosen, strict=True))))
     assert (tokenizer.prefix_id, tokenizer.suffix_id, tokenizer.middle_id) == chosen
     assert tokenizer.eot_id == tokenizer.eos_id
     assert {*chosen} <= tokenizer.special_ids
     tokenizer.save(tmp_path / "hf")
-    assert Tokenizer.load(tmp_path / "hf").infilling == tokenizer.infilling
+    assert load_tokenizer(tmp_path / "hf").infilling == tokenizer.infilling
 
 
 def test_bos_and_eos_are_special_whatever_their_type_is(tmp_path):
@@ -126,7 +127,7 @@ def test_bos_and_eos_are_special_whatever_their_type_is(tmp_path):
         before = TOKENIZERS[name]
         path = write(before, tmp_path / "model.gguf", unused=0)
         types = [1] * before.vocab_size
-        after = Tokenizer.load(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.token_type": types}))
+        after = load_tokenizer(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.token_type": types}))
         assert (after.begin, after.eos_id) == (before.begin, before.eos_id)
         assert {*after.begin, after.eos_id} <= after.special_ids
         spelt = after.pieces[after.eos_id]
@@ -136,14 +137,14 @@ def test_bos_and_eos_are_special_whatever_their_type_is(tmp_path):
 
 def test_a_padding_token_that_is_none_changes_nothing(tmp_path):
     path = write(TOKENIZERS["qwen2.5-coder"], tmp_path / "model.gguf")
-    after = Tokenizer.load(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.padding_token_id": 2**32 - 1}))
+    after = load_tokenizer(change(path, tmp_path / "changed.gguf", {"tokenizer.ggml.padding_token_id": 2**32 - 1}))
     assert after.pieces == TOKENIZERS["qwen2.5-coder"].pieces
 
 
 def test_a_file_chats(tmp_path):
     template = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}<|im_start|>"
     tokenizer = TOKENIZERS["qwen2.5-coder"].with_chat_template(template)
-    chat = Chat(Tokenizer.load(write(tokenizer, tmp_path / "model.gguf")))
+    chat = Chat(load_tokenizer(write(tokenizer, tmp_path / "model.gguf")))
     ids = chat.prompt([Message("user", "def <|im_end|>")])
     assert ids == Chat(tokenizer).prompt([Message("user", "def <|im_end|>")])
     assert tokenizer.pieces[chat.end_id] == "<|im_end|>"
@@ -167,7 +168,7 @@ def test_a_file_chats(tmp_path):
 def test_damaged_vocabularies_are_named(changes, message, tmp_path):
     path = write(TOKENIZERS["qwen2.5-coder"], tmp_path / "model.gguf")
     with pytest.raises(ChakuError, match=f"changed.gguf.*{message}"):
-        Tokenizer.load(change(path, tmp_path / "changed.gguf", changes))
+        load_tokenizer(change(path, tmp_path / "changed.gguf", changes))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_damaged_sentencepiece_vocabularies_are_named(changes, message, tmp_path
     path = write(TOKENIZERS["llama-2"], tmp_path / "model.gguf")
     changed = change(path, tmp_path / "changed.gguf", changes)
     with pytest.raises(ChakuError, match=f"changed.gguf.*{message}"):
-        Tokenizer.load(changed)
+        load_tokenizer(changed)
 
 
 def test_no_two_ways_to_split_words_are_the_same():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaku.tokens.infilling import Infiller, InfillingConfig, infill_text, recover_text
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller, infill_text, recover_text
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 SAMPLE = "def add(first, second):\n    '''The sum of 12 things.'''\n    return first + second\n\n\nprint(add(1, 2))\n"

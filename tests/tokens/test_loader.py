@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.corpus.documents import SCHEMA
-from chaku.tokens.infilling import InfillingConfig, recover_text
+from chaku.documents import SCHEMA
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import recover_text
 from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
 from chaku.tokens.store import TokenStore, encode_corpus
 

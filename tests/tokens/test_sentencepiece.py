@@ -9,8 +9,9 @@ import pytest
 
 from chaku import ChakuError
 from chaku.inference.prompts import infill
-from chaku.tokens.infilling import Infiller, InfillingConfig, infill_text, recover_text
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller, infill_text, recover_text
+from chaku.tokens.load import load_tokenizer
 from tokens.families import TEXT
 
 sentencepiece = pytest.importorskip("sentencepiece")
@@ -51,7 +52,7 @@ TEXTS = [TEXT, "a", "", " ", "  b", "[PREFIX] <s>", "x<|Human|>y <|Human|>", "\t
 @pytest.mark.parametrize(("changes", "space"), [(CODESTRAL, True), (YI, False)])
 def test_the_same_ids_as_sentencepiece(changes, space, tmp_path):
     theirs, path = train(tmp_path, **changes)
-    tokenizer = Tokenizer.load(path)
+    tokenizer = load_tokenizer(path)
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.implicit_space) == (theirs.bos_id(), theirs.eos_id(), space)
     for text in TEXTS:
         assert tokenizer.encode(text) == theirs.encode(text), text
@@ -59,7 +60,7 @@ def test_the_same_ids_as_sentencepiece(changes, space, tmp_path):
     special = {number for number in range(theirs.get_piece_size()) if theirs.is_control(number)} | {theirs.unk_id()}
     assert tokenizer.special_ids == special
     tokenizer.save(tmp_path)
-    again = Tokenizer.load(tmp_path)  # now the tokenizer.json
+    again = load_tokenizer(tmp_path)  # now the tokenizer.json
     assert [again.encode(text) for text in TEXTS] == [tokenizer.encode(text) for text in TEXTS]
     assert (again.begin, again.infilling, again.special_ids) == ([again.bos_id], tokenizer.infilling, special)
     for start in range(0, sys.maxunicode + 1, 200):
@@ -70,7 +71,7 @@ def test_the_same_ids_as_sentencepiece(changes, space, tmp_path):
 
 def test_codestral_infills_suffix_first(tmp_path):
     _, path = train(tmp_path, **CODESTRAL)
-    tokenizer = Tokenizer.load(path)
+    tokenizer = load_tokenizer(path)
     prefix, suffix = (tokenizer.pieces.index(each) for each in ("[PREFIX]", "[SUFFIX]"))
     enc, inf = tokenizer.encode, tokenizer.encode_infilling
     assert infill(tokenizer, "def f(", "):\n") == [1, suffix, *inf("):\n"), prefix, *enc("def f(")]
@@ -84,7 +85,7 @@ def test_codestral_infills_suffix_first(tmp_path):
 @pytest.mark.parametrize(("changes", "modes"), [(CODESTRAL, ["spm"]), (YI, ["psm", "spm"])])
 def test_splice_equals_full_encoding_at_every_pair_of_cuts(changes, modes, tmp_path):
     _, path = train(tmp_path, **changes)
-    tokenizer = Tokenizer.load(path)
+    tokenizer = load_tokenizer(path)
     assert tokenizer.splits_at_line_breaks
     infiller = Infiller(tokenizer, InfillingConfig(spm_rate=1.0), seed=0)
     for text in (" \n\n x", "a\n\t\t<|Human|>b = 1\n", "é▁🙂\n  return x\n\n"):
@@ -100,4 +101,4 @@ def test_splice_equals_full_encoding_at_every_pair_of_cuts(changes, modes, tmp_p
 def test_other_kinds_are_refused(tmp_path):
     _, path = train(tmp_path, model_type="unigram", vocab_size=330)
     with pytest.raises(ChakuError, match="not byte-pair encoding"):
-        Tokenizer.load(path)
+        load_tokenizer(path)

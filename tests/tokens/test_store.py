@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
-from chaku.corpus.documents import SCHEMA
+from chaku.documents import SCHEMA
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -87,14 +87,14 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from chaku.tokens import store
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 original = store.write_json
 def last(path, state):
     original(path, state)
     if state["shards"] == 2:
         os.kill(os.getpid(), 9)
 store.write_json = last
-store.encode_corpus(Path(sys.argv[1]), Tokenizer.load(Path(sys.argv[2])), Path(sys.argv[3]))
+store.encode_corpus(Path(sys.argv[1]), load_tokenizer(Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
 

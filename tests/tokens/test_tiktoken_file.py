@@ -6,7 +6,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.tokens.byte_level import BYTE_NAMES, ByteLevelTokenizer
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 from tokens.families import TEXT, make
 
 BYTES = {name: byte for byte, name in BYTE_NAMES.items()}
@@ -27,7 +27,7 @@ def ranked(tmp_path):
 
 def test_the_same_ids(ranked):
     original, directory = ranked
-    loaded = Tokenizer.load(directory)
+    loaded = load_tokenizer(directory)
     num_ranked = len(original.definition["model"]["vocab"])
     assert loaded.vocab_size == num_ranked + 256
     for text in (TEXT, "a", " 1234567 ", "é漢🙂\r\n\n  x", "it's WE'LL", "\x00<|begin_of_text|>"):
@@ -37,7 +37,7 @@ def test_the_same_ids(ranked):
     names = {loaded.pieces[num_ranked + offset]: offset for offset in (6, 7, 9)}  # Llama 3's release has these ids
     assert names == {"<|start_header_id|>": 6, "<|end_header_id|>": 7, "<|eot_id|>": 9}
     loaded.save(directory)
-    assert Tokenizer.load(directory).encode(TEXT) == original.encode(TEXT)
+    assert load_tokenizer(directory).encode(TEXT) == original.encode(TEXT)
 
 
 def test_damage_is_named(ranked):
@@ -47,4 +47,4 @@ def test_damage_is_named(ranked):
     for damaged in (whole[:-3], b"\n".join(whole.splitlines()[:100]), whole.replace(b" 300\n", b" 30\n")):
         path.write_bytes(damaged)
         with pytest.raises(ChakuError, match="not a whole list of tokens and ranks"):
-            Tokenizer.load(directory)
+            load_tokenizer(directory)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaku import ChakuError
-from chaku.tokens.tokenizer import SENTINELS, Tokenizer, extend_for_infilling
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.tokenizer import SENTINELS, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 TRAINED = train_tokenizer(
@@ -84,19 +85,19 @@ def test_other_libraries_read_the_same_ids(tmp_path):
         assert theirs.encode(text, add_special_tokens=False).ids == TRAINED.encode(text)
         assert auto(text)["input_ids"] == [1, *TRAINED.encode(text)]
         assert auto.decode(TRAINED.encode(text)) == text
-    again = Tokenizer.load(tmp_path)
+    again = load_tokenizer(tmp_path)
     assert again.sha256 == TRAINED.sha256
 
 
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(ChakuError, match="does not exist"):
-        Tokenizer.load(tmp_path)
+        load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"type": "WordPiece"}}))
     with pytest.raises(ChakuError, match="not a Llama tokenizer"):
-        Tokenizer.load(tmp_path)
+        load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.model").write_bytes(b"garbage")
     with pytest.raises(ChakuError, match="not a SentencePiece model"):
-        Tokenizer.load(tmp_path / "tokenizer.model")
+        load_tokenizer(tmp_path / "tokenizer.model")
     with pytest.raises(ChakuError, match="too small"):
         train_tokenizer(["a"], 100)
     with pytest.raises(ChakuError, match="fill a vocabulary of only"):
@@ -116,7 +117,7 @@ def test_llama2_and_the_golden_infilling_ids(llama2):
     import sentencepiece
 
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(llama2))
-    code = extend_for_infilling(Tokenizer.load(llama2))
+    code = extend_for_infilling(load_tokenizer(llama2))
     assert code.vocab_size == 32016
     assert (code.prefix_id, code.suffix_id, code.middle_id, code.eot_id) == (32007, 32008, 32009, 32010)
     assert [code.pieces[number] for number in (32000, 32006, 32015)] == ["▁<SU", "▁<EOT", "▁<EOT>" + "<EOT>" * 5]
@@ -138,13 +139,13 @@ def test_llama2_and_the_golden_infilling_ids(llama2):
 def test_code_llamas_own_file_is_llama2s_extended(llama2, tmp_path):
     """Meta's tokenizer.model has the 16 pieces as ordinary ones, which a text could spell; here none can."""
     protobuf = pytest.importorskip("sentencepiece.sentencepiece_model_pb2")
-    extended = extend_for_infilling(Tokenizer.load(llama2))
+    extended = extend_for_infilling(load_tokenizer(llama2))
     model = protobuf.ModelProto()
     model.ParseFromString(llama2.read_bytes())
     for number in range(32_000, 32_016):
         model.pieces.add(piece=extended.pieces[number], score=-float(number), type=1)
     (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
-    code = Tokenizer.load(tmp_path)
+    code = load_tokenizer(tmp_path)
     assert (code.prefix_id, code.suffix_id, code.middle_id, code.eot_id) == (32007, 32008, 32009, 32010)
     texts = [Path(__file__).read_text(encoding="utf-8"), *NASTY, "a <PRE> b <SUF>c <MID> <EOT><EOT> <SU", "x <EOT>" * 9]
     for text in texts:
@@ -158,10 +159,10 @@ def test_a_written_sentencepiece_model_has_the_same_ids(llama2, tmp_path):
     from chaku.tokens.sentencepiece import write_sentencepiece
 
     source = Path(__file__).read_text(encoding="utf-8").replace("▁", "")
-    for tokenizer in (TRAINED, extend_for_infilling(Tokenizer.load(llama2))):
+    for tokenizer in (TRAINED, extend_for_infilling(load_tokenizer(llama2))):
         write_sentencepiece(tokenizer, tmp_path / "tokenizer.model")
         theirs = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
         assert theirs.piece_to_id("▁<MID>") == tokenizer.middle_id
         for text in (source, "12 345", "  é漢🙂\n\n\tx"):
             assert theirs.encode(text) == tokenizer.encode(text)
-        assert Tokenizer.load(tmp_path).encode(source) == tokenizer.encode(source)
+        assert load_tokenizer(tmp_path).encode(source) == tokenizer.encode(source)

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from chaku import ChakuError
-from chaku.model import PRESETS, Llama, RopeScaling
+from chaku.model.config import PRESETS, RopeScaling
+from chaku.model.llama import Llama
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset, collate

@@ -16,13 +16,14 @@ import torch
 import torch.nn.functional as F
 
 from chaku.checkpoint.huggingface import save_model
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import LoraConfig, add_lora
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset, collate
-from chaku.training.config import TrainingConfig
-from chaku.training.dpo import DpoConfig, accumulate_pairs, dpo_losses, token_log_probabilities, with_reference
+from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.dpo import accumulate_pairs, dpo_losses, token_log_probabilities, with_reference
 from chaku.training.metrics import read_metrics
 from chaku.training.trainer import train
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaku.model import PRESETS
-from chaku.model.lora import LoraConfig
+from chaku.model.config import PRESETS, LoraConfig
 from chaku.training.config import TrainingConfig
 from chaku.training.memory import num_trained, training_memory
 
@@ -15,8 +14,10 @@ MEASURE = """
 import sys
 from pathlib import Path
 import torch
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import LoraConfig, add_lora
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
+from chaku.model.config import LoraConfig
+from chaku.model.lora import add_lora
 from chaku.training.config import TrainingConfig
 from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
 torch.set_num_threads(1)

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.training import step as step_module
 from chaku.training.config import TrainingConfig
 from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss

@@ -15,13 +15,15 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.model import PRESETS, Llama
-from chaku.model.lora import LoraConfig, add_lora
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora
 from chaku.tokens.loader import Sample
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
+from chaku.training.schedule import num_steps
 from chaku.training.step import optimizer_step, training_step_loss
-from chaku.training.trainer import Interrupted, num_steps, train
+from chaku.training.trainer import Interrupted, train
 
 CONFIG = TrainingConfig(
     learning_rate=1e-3,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.model import LlamaConfig, RopeScaling
+from chaku.model.config import LlamaConfig, RopeScaling
 
 # model_type -> its class in transformers, and the fields whose defaults there differ from Llama's.
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}

@@ -19,10 +19,11 @@ from chaku.checkpoint.weights import write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, atomic_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.model.lora import merge_lora
+from chaku.tokens.load import has_tokenizer, load_tokenizer
 from chaku.tokens.sentencepiece import write_sentencepiece
-from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
+from chaku.tokens.tokenizer import Tokenizer
 
 Format = Literal["hf", "meta", "gguf"]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -128,7 +129,7 @@ def _copy_kept(source: Path, target: Path) -> None:
 
 def _tokenizer(path: Path) -> Tokenizer | None:
     if has_tokenizer(path):
-        return Tokenizer.load(path)
+        return load_tokenizer(path)
     say(f"{path} has no tokenizer.json or tokenizer.model: only weights and configuration are converted")
     return None
 

@@ -47,7 +47,7 @@ def _nearest(text: str, catalogue: Sequence[CatalogueModel]) -> str:
         model.source.repository.lower(): model.name for model in catalogue if isinstance(model.source, HubRepository)
     }
     found = difflib.get_close_matches(text.lower(), [*names, *ids], n=3, cutoff=0.6)
-    near = dict.fromkeys(ids.get(each, each) for each in found)
+    near = dict.fromkeys(ids.get(name, name) for name in found)
     parent = Path(text).parent
     if not near and parent != Path() and parent.is_dir():
         entries = difflib.get_close_matches(Path(text).name, [entry.name for entry in parent.iterdir()], n=3)

@@ -15,7 +15,8 @@ from chaku.checkpoint.meta import is_meta, meta_files, read_meta
 from chaku.checkpoint.weights import read_tensors, weight_files
 from chaku.files import sha256_file, sha256_json
 from chaku.gguf_file import gguf_files, is_gguf
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme
 

@@ -1,6 +1,6 @@
 """GGUF's names of a Llama's tensors, and the order of rows in which its two architectures differ."""
 
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 
 # GGUF's architecture by ours: llama.cpp has Mistral as "llama".
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}

@@ -15,7 +15,7 @@ from chaku.checkpoint.gguf_names import ARCHITECTURES, from_gguf, rotary_heads
 from chaku.checkpoint.gguf_rope import read_rope_scaling
 from chaku.errors import ChakuError
 from chaku.gguf_file import GgufFile, StoredTensor, read_gguf_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.model.packing import Packed
 
 # Metadata that changes what a model computes, and the values that leave it a Llama. Keys without an architecture before

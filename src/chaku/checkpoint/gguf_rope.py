@@ -14,7 +14,7 @@ from chaku.checkpoint.gguf_dequantize import read_stored
 from chaku.checkpoint.gguf_names import ROPE_FREQS
 from chaku.errors import ChakuError
 from chaku.gguf_file import GgufFile
-from chaku.model import LlamaConfig, RopeScaling
+from chaku.model.config import LlamaConfig, RopeScaling
 from chaku.model.rope import rotary_frequencies
 
 # Llama 3.1 divides by 8, Llama 3.2 by 32, within 8,192 positions; other models may have been trained on other lengths.

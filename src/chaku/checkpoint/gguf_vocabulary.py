@@ -3,8 +3,9 @@
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import SPACE, merge_parts
 from chaku.tokens.sentencepiece import piece_scores
-from chaku.tokens.tokenizer import SPACE, Tokenizer, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.word_splitting import SPLITTINGS, splitting_steps
 
 
@@ -17,7 +18,7 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
 
     definition = tokenizer.definition
     model = definition["model"]
-    ids = {**model["vocab"], **{each["content"]: each["id"] for each in definition["added_tokens"]}}
+    ids = {**model["vocab"], **{token["content"]: token["id"] for token in definition["added_tokens"]}}
     if max(ids.values()) >= vocab_size:
         raise ChakuError(
             f"the model has {vocab_size} token embeddings and the tokenizer {max(ids.values()) + 1} tokens; "
@@ -25,7 +26,7 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
         )
     tokens = [f"[PAD{number}]" for number in range(vocab_size)]
     types = [gguf.TokenType.UNUSED] * vocab_size
-    added = {each["id"] for each in definition["added_tokens"]}
+    added = {token["id"] for token in definition["added_tokens"]}
     for piece, number in ids.items():
         tokens[number] = piece
         if piece == model.get("unk_token"):
@@ -47,7 +48,7 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
     else:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(_splitting_name(definition))
-        writer.add_token_merges([" ".join(merge_parts(each)) for each in model["merges"]])
+        writer.add_token_merges([" ".join(merge_parts(merge)) for merge in model["merges"]])
     writer.add_add_space_prefix(tokenizer.implicit_space)
     writer.add_add_bos_token(bool(tokenizer.begin))
     writer.add_add_eos_token(False)

@@ -16,7 +16,7 @@ from chaku.checkpoint.gguf_vocabulary import add_vocabulary
 from chaku.checkpoint.huggingface import checked_tensors, tensor_shapes
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.tokens.tokenizer import Tokenizer
 
 GGUF_TYPES = ("f32", "f16", "q8_0")
@@ -61,18 +61,18 @@ def write_gguf(
         raise ChakuError(f"{path}: {error}") from None
 
     asked = tensor_shapes(config)
-    shapes = asked | {each: tensor.shape for each, tensor in extra}
+    shapes = asked | {name: tensor.shape for name, tensor in extra}
     names = {name: to_gguf(name) for name in asked} | {ROPE_FREQS: ROPE_FREQS}
     kinds: dict[str, Any] = {}
     offsets: dict[str, int] = {}  # bytes, from the first tensor
     size = 0
-    for each, shape in shapes.items():
+    for key, shape in shapes.items():
         blocks = dtype != "q8_0" or shape[-1] % 32 == 0
         kind = gguf.GGMLQuantizationType["F32" if len(shape) == 1 else dtype.upper() if blocks else "F16"]
         block_size, block_bytes = gguf.GGML_QUANT_SIZES[kind]
         num_bytes = shape.numel() // block_size * block_bytes
-        writer.add_tensor_info(names[each], tuple(shape), np.dtype(np.float32), num_bytes, raw_dtype=kind)
-        kinds[each], offsets[each] = kind, size
+        writer.add_tensor_info(names[key], tuple(shape), np.dtype(np.float32), num_bytes, raw_dtype=kind)
+        kinds[key], offsets[key] = kind, size
         size += writer.ggml_pad(num_bytes, writer.data_alignment)
 
     with atomic_file(path) as temporary:
@@ -84,9 +84,9 @@ def write_gguf(
         start = writer.ggml_pad(temporary.stat().st_size, writer.data_alignment)
         with temporary.open("r+b") as file:
             file.truncate(start + size)
-            for each, tensor in chain(extra, checked_tensors(config, tensors, f"{path}: the checkpoint")):
-                file.seek(start + offsets[each])
-                file.write(_convert(config, each, tensor, kinds[each], path).data)
+            for name, tensor in chain(extra, checked_tensors(config, tensors, f"{path}: the checkpoint")):
+                file.seek(start + offsets[name])
+                file.write(_convert(config, name, tensor, kinds[name], path).data)
 
 
 def _convert(config: LlamaConfig, name: str, tensor: Tensor, kind: Any, path: Path) -> np.ndarray:

@@ -13,7 +13,8 @@ from chaku.checkpoint.weights import MAX_SHARD_BYTES, write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 

@@ -9,8 +9,8 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.checkpoint.meta import is_meta
 from chaku.console import short
 from chaku.gguf_file import is_gguf, read_gguf_file
-from chaku.model import LlamaConfig
-from chaku.tokens.tokenizer import Tokenizer, has_tokenizer
+from chaku.model.config import LlamaConfig
+from chaku.tokens.load import has_tokenizer, load_tokenizer
 
 # Bytes of a weight in the layers' matrices; embeddings and output stay in 16 bits when those are quantised.
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "4-bit": 0.5}
@@ -67,7 +67,7 @@ def in_lines(about: dict[str, Any]) -> list[str]:
         elif key == "parameters":
             value = f"{value:,} ({short(value)})"
         elif isinstance(value, dict):
-            value = ", ".join(f"{name} {each}" for name, each in value.items() if each is not None)
+            value = ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
         lines.append(f"{key.replace('_', ' '):24}{'none' if value in (None, '') else value}")
     return lines
 
@@ -84,7 +84,7 @@ def _stored_as(path: Path) -> dict[str, int] | None:
 def _special_tokens(path: Path) -> dict[str, int | None]:
     if not has_tokenizer(path):
         return {}
-    tokenizer = Tokenizer.load(path)
+    tokenizer = load_tokenizer(path)
     ids = {
         "bos": tokenizer.bos_id,
         "eos": tokenizer.eos_id,

@@ -10,7 +10,7 @@ from chaku.console import short
 from chaku.errors import ChakuError
 from chaku.files import read_json
 from chaku.machine import total_memory
-from chaku.model import LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.model.memory import free_memory, gigabytes, model_memory
 from chaku.model.quantization import Scheme
 

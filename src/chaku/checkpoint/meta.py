@@ -11,8 +11,7 @@ from torch import Tensor
 from chaku.checkpoint.weights import REOPEN_BYTES, open_torch
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
-from chaku.model import LlamaConfig, RopeScaling
-from chaku.model.config import ffn_hidden
+from chaku.model.config import LlamaConfig, RopeScaling, ffn_hidden
 
 # Hugging Face's name of a layer's tensor -> Meta's, and the dimension that the ranks of model parallelism share (None:
 # each has all of it). Linear layers are (out, in): "column" parallel ones share out, "row" parallel ones in.
@@ -45,8 +44,8 @@ def meta_files(directory: Path) -> list[Path]:
     """The shards, in the order of their ranks. Raises ChakuError when one is missing."""
     paths = sorted(directory.glob("consolidated.*.pth"))
     expected = [f"consolidated.{number:02}.pth" for number in range(len(paths))]
-    if not paths or [each.name for each in paths] != expected:
-        found = ", ".join(each.name for each in paths) or "none"
+    if not paths or [path.name for path in paths] != expected:
+        found = ", ".join(path.name for path in paths) or "none"
         raise ChakuError(
             f"{directory}: shards are missing; found {found} of consolidated.00.pth and so on without a gap"
         )

@@ -6,8 +6,9 @@ from safetensors.torch import save_file
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, write_json
-from chaku.model import Llama
-from chaku.model.lora import LoraConfig, lora_layers
+from chaku.model.config import LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import lora_layers
 
 PREFIX = "base_model.model."  # PEFT's two wrappers around the model
 
@@ -18,9 +19,9 @@ def save_adapter(model: Llama, config: LoraConfig, directory: Path, base_model_n
     Raises ChakuError for a model without LoRA.
     """
     tensors = {
-        f"{PREFIX}{name}.lora_{each}.weight": matrix.detach().cpu().contiguous()
+        f"{PREFIX}{name}.lora_{half}.weight": matrix.detach().cpu().contiguous()
         for name, layer in lora_layers(model)
-        for each, matrix in (("A", layer.lora_A), ("B", layer.lora_B))
+        for half, matrix in (("A", layer.lora_A), ("B", layer.lora_B))
     }
     if not tensors:
         raise ChakuError("the model has no LoRA to save; merged into the base it is saved as a whole checkpoint")

@@ -13,8 +13,9 @@ from chaku.checkpoint.peft import PREFIX
 from chaku.checkpoint.weights import read_tensors
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model import Llama
-from chaku.model.lora import LoraConfig, LoraLinear, lora_layers
+from chaku.model.config import LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import LoraLinear, lora_layers
 from chaku.model.quantization import dense
 
 EMBEDDING, OUTPUT = "model.embed_tokens", "lm_head"
@@ -79,7 +80,7 @@ def load_adapter(model: Llama, directory: Path) -> LoraConfig:
         model.requires_grad_(False)
     for name, config in adapter.targets.items():
         module = model.get_submodule(name)
-        first, second = (tensors[f"{PREFIX}{name}.{each}"] for each in _lora_names(name))
+        first, second = (tensors[f"{PREFIX}{name}.{half}"] for half in _lora_names(name))
         if name == EMBEDDING:
             assert isinstance(module, nn.Embedding)
             module.weight.add_((second @ first).T.to(module.weight.dtype), alpha=config.scale)
@@ -163,7 +164,7 @@ def _matches(modules: list[str] | str | None, name: str) -> bool:
     if modules == "all-linear":
         return True
     if not isinstance(modules, str):
-        return any(name == each or name.endswith(f".{each}") for each in modules or ())
+        return any(name == module or name.endswith(f".{module}") for module in modules or ())
     try:
         return re.fullmatch(modules, name) is not None
     except re.error as error:
@@ -198,7 +199,7 @@ def _saved(model: Llama, names: list[str]) -> Iterator[str]:
 def _tensors(model: Llama, adapter: _Adapter, directory: Path) -> dict[str, Tensor]:
     """The adapter's tensors under PEFT's names, all of them and of the right shape."""
     candidates = [directory / "adapter_model.safetensors", directory / "adapter_model.bin"]
-    path = next((each for each in candidates if each.is_file()), None)
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         raise ChakuError(f"{directory} has no weights: neither adapter_model.safetensors nor adapter_model.bin")
     shapes: dict[str, tuple[int, ...]] = {}

@@ -24,7 +24,7 @@ def weight_files(directory: Path) -> list[Path]:
             return [single]
         if index.is_file():
             files = [directory / name for name in sorted(set(read_json(index)["weight_map"].values()))]
-            if missing := [each.name for each in files if not each.is_file()]:
+            if missing := [file.name for file in files if not file.is_file()]:
                 raise ChakuError(f"{index} names {', '.join(missing)}, which {directory} lacks: copy the rest")
             return files
     raise ChakuError(f"{directory} has no weights: neither model.safetensors nor pytorch_model.bin, whole or in shards")
@@ -78,7 +78,7 @@ def write_tensors(
     Memory holds one shard. The index, without which shards are not found, is written last.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    before = {each for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for each in directory.glob(pattern)}
+    before = {path for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for path in directory.glob(pattern)}
     parts: list[tuple[Path, dict[str, int]]] = []  # a shard, and the bytes of its tensors
     shard: dict[str, Tensor] = {}
 
@@ -86,11 +86,11 @@ def write_tensors(
         path = directory / f".shard-{len(parts) + 1}.safetensors"
         with atomic_file(path) as temporary:
             save_file(shard, temporary, metadata={"format": "pt"})
-        parts.append((path, {name: each.nbytes for name, each in shard.items()}))
+        parts.append((path, {name: value.nbytes for name, value in shard.items()}))
         shard.clear()
 
     for name, tensor in tensors:
-        if shard and sum(each.nbytes for each in shard.values()) + tensor.nbytes > max_shard_bytes:
+        if shard and sum(other.nbytes for other in shard.values()) + tensor.nbytes > max_shard_bytes:
             flush()
         shard[name] = tensor.detach().cpu().contiguous()
     flush()

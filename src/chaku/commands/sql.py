@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.commands import sql_ask, sql_eval
+from chaku.tokens.load import load_tokenizer
 
 
 def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -64,9 +65,8 @@ def _prepare(options: argparse.Namespace) -> None:
     count_tokens = None
     if options.tokenizer:
         from chaku.checkpoint.find import find_checkpoint
-        from chaku.tokens.tokenizer import Tokenizer
 
-        tokenizer = Tokenizer.load(find_checkpoint(options.tokenizer))
+        tokenizer = load_tokenizer(find_checkpoint(options.tokenizer))
 
         def count_tokens(text: str) -> int:
             return len(tokenizer.encode(text))
@@ -93,7 +93,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
 def _shop(options: argparse.Namespace) -> None:
     from chaku.ownership import make_ours
-    from chaku.sql.shop import write_shop
+    from chaku.synthetic.shop import write_shop
 
     make_ours(options.out, "shop")
     counts = write_shop(options.out, seed=options.seed, num_train=options.train, num_dev=options.dev)

@@ -10,9 +10,9 @@ from typing import Any
 
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
+from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.file_list import list_files, write_file_list
 from chaku.corpus.filters import reason_to_drop
-from chaku.corpus.reached import Reached, forget_reached, read_reached, write_reached
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
 from chaku.corpus.workers import worker_map
@@ -72,9 +72,9 @@ def fill_corpus(
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
     files = list_files(sources)
-    admission = Admission(heldout_fraction, max_bytes, {each.name: each.max_bytes for each in sources})
-    reached, hashes = read_reached(directory, files, admission)
-    if reached != Reached():
+    admission = Admission(heldout_fraction, max_bytes, {source.name: source.max_bytes for source in sources})
+    reached, hashes = read_progress(directory, files, admission)
+    if reached != BuildProgress():
         say("corpus: going on after the shards that are whole")
     writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
     with worker_map(num_workers) as work:
@@ -84,7 +84,7 @@ def fill_corpus(
             before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
             with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(_clean, [(each, admission.full(), source.type != "machine") for each in wave])
+                    cleaned = work(_clean, [(piece, admission.full(), source.type != "machine") for piece in wave])
                     for piece, (documents, read) in zip(wave, cleaned, strict=True):
                         hashes |= read
                         for raw, digest, split_key in documents:
@@ -97,14 +97,14 @@ def fill_corpus(
                         for writer in writers.values():
                             writer.finish_shard()
                         num_shards = {split: writer.num_shards for split, writer in writers.items()}
-                        write_reached(directory, Reached(number, waves, num_shards), hashes, files, admission)
+                        write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
-        rows = [path for each in sources if each.type in ("jsonl", "parquet") for path in source_files(each)]
+        rows = [path for source in sources if source.type in ("jsonl", "parquet") for path in source_files(source)]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:
         reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in admission.drops()[:5])
-        names = ", ".join(each.name for each in sources)
+        names = ", ".join(source.name for source in sources)
         raise ChakuError(f"no document is left of the sources {names} (dropped: {reasons or 'nothing was there'})")
     write_file_list(directory, files, hashes)
     summary = {
@@ -116,12 +116,12 @@ def fill_corpus(
             {"reason": reason, "language": language, "documents": count, "bytes": size}
             for (reason, language), (count, size) in admission.drops()
         ],
-        "sources": [each.name for each in sources],
+        "sources": [source.name for source in sources],
         "seconds": time.monotonic() - started,
         "documents_sha256": documents_sha256(directory),
     }
     write_json(directory / "summary.json", summary)
-    forget_reached(directory)
+    remove_progress(directory)
     return summary
 
 
@@ -139,7 +139,7 @@ def show_summary(summary: dict[str, Any]) -> None:
         for (kind, language), (count, size, heldout) in largest[:12]
     ]
     if others := largest[12:]:
-        totals = [sum(each[index] for _, each in others) for index in range(3)]
+        totals = [sum(counts[index] for _, counts in others) for index in range(3)]
         rows.append([f"{len(others)} others", f"{totals[0]:,}", f"{totals[1] / 1e6:.2f}", f"{totals[2] / 1e6:.2f}"])
     show_table("corpus", ["language", "documents", "MB", "held out MB"], rows)
     dropped: Counter[str] = Counter()

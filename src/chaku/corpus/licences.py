@@ -44,7 +44,7 @@ def licence_tag(text: str) -> str | None:
 def name_licence(text: str) -> str | None:
     """The licence whose text this is; None for a text that is not known."""
     words = " ".join(text.lower().split())
-    found = [(match.start(), place) for place, (_, each) in enumerate(_ALL) if (match := each.search(words))]
+    found = [(match.start(), place) for place, (_, pattern) in enumerate(_ALL) if (match := pattern.search(words))]
     return _ALL[min(found)[1]][0] if found else None
 
 
@@ -65,8 +65,8 @@ def licence_near(directory: Path, root: Path) -> str | None:
 def _licences_in(directory: Path) -> frozenset[str | None] | None:
     """The licences of a directory's own files; None where it cannot be read."""
     try:
-        files = [each for each in sorted(directory.iterdir()) if _FILE.fullmatch(each.name) and each.is_file()]
-        texts = [each.read_bytes()[:200_000].decode("utf-8", "replace") for each in files]
+        files = [path for path in sorted(directory.iterdir()) if _FILE.fullmatch(path.name) and path.is_file()]
+        texts = [file.read_bytes()[:200_000].decode("utf-8", "replace") for file in files]
     except OSError:
         return None
     return frozenset(map(name_licence, texts))

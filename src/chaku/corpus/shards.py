@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.corpus.documents import SCHEMA
 from chaku.corpus.sources import Raw
+from chaku.documents import SCHEMA
 
 SHARD_BYTES = 256 * 2**20  # of text in a file that is full
 ROW_GROUP_BYTES = 4 * 2**20  # of text in memory before it is written

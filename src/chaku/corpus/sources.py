@@ -17,16 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from chaku.corpus.documents import PIECE
-from chaku.corpus.exercises import documents
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
+from chaku.documents import PIECE
 from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.settings import setting
+from chaku.synthetic.exercises import documents
 
 TASK_SIZE = 64  # files or rows that one worker takes at a time
 OVER_CAP = "over the cap of its kind or language"
@@ -104,16 +104,16 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
     if source.type in ("machine", "tree", "git"):
         parts = [source]
         if source.type == "machine":
-            parts = [replace(each, piece_bytes=source.piece_bytes) for each in machine_sources()]
+            parts = [replace(place, piece_bytes=source.piece_bytes) for place in machine_sources()]
         listed = sorted(
             (hashlib.sha256(os.fsencode(path)).digest(), part, path)
-            for part, each in enumerate(parts)
-            for path in _list_files(each)
+            for part, place in enumerate(parts)
+            for path in _list_files(place)
         )
         return len(listed), (
-            Files(each, paths)
+            Files(place, paths)
             for start in range(0, len(listed), TASK_SIZE)
-            for part, each in enumerate(parts)
+            for part, place in enumerate(parts)
             if (paths := [path for _, of, path in listed[start : start + TASK_SIZE] if of == part])
         )
     if source.type == "exercises":
@@ -137,8 +137,8 @@ def source_files(source: Source) -> Iterator[Path]:
     Raises ChakuError when the source is not there.
     """
     if source.type == "machine":
-        for each in machine_sources():
-            yield from source_files(each)
+        for place in machine_sources():
+            yield from source_files(place)
     elif source.type in ("tree", "git"):
         yield from (Path(source.path) / path for path in _list_files(source))
     elif source.type in ("jsonl", "parquet"):
@@ -194,7 +194,7 @@ def _list_files(source: Source) -> list[str]:
         listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False)
         if listed.returncode:
             raise ChakuError(f"source {source.name!r}: {root} is not a git checkout: {listed.stderr.decode().strip()}")
-        paths = [os.fsdecode(each) for each in listed.stdout.split(b"\0") if each]
+        paths = [os.fsdecode(part) for part in listed.stdout.split(b"\0") if part]
     else:
         paths = list(_walk(root))
     if source.include:
@@ -310,7 +310,7 @@ def split_code(text: str, max_bytes: int) -> list[str]:
             piece = ""
         if len(text[start:end].encode()) <= max_bytes:
             piece += text[start:end]
-    return [f"{each.rstrip()}\n" for each in [*pieces, piece] if each.strip()]
+    return [f"{part.rstrip()}\n" for part in [*pieces, piece] if part.strip()]
 
 
 def _plain_manual(text: str) -> str:
@@ -340,10 +340,10 @@ def _docstrings(text: str) -> str:
 def _expand(source: Source) -> list[Path]:
     path = Path(source.path)
     if path.is_dir():
-        found = (path / each for each in _walk(path))
-        files = [each for each in found if row_format(each) == source.type and each.is_file()]
+        found = (path / file for file in _walk(path))
+        files = [file for file in found if row_format(file) == source.type and file.is_file()]
     else:
-        files = [Path(each) for each in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
+        files = [Path(file) for file in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
     if not files:
         raise ChakuError(f"source {source.name!r}: {source.path} names no file")
     return files
@@ -352,7 +352,7 @@ def _expand(source: Source) -> list[Path]:
 def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
     for number, row in enumerate(rows):
         path = as_utf8(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
-        field = source.text_field or next((each for each in ("text", "content", "code") if each in row), "text")
+        field = source.text_field or next((name for name in ("text", "content", "code") if name in row), "text")
         text = row.get(field)
         problem = None
         if PROBLEM in row:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.chat import in_chat
+from chaku.evals.config import EvalsConfig
 from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling
 from chaku.evals.judging import check_machine
 from chaku.evals.run import run_benchmark
 from chaku.evals.score import Scoring
-from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.files import write_json
 
@@ -116,7 +116,7 @@ def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path |
 
     assert not isinstance(source, Endpoint)
     length = asked.training_length or source.model.config.max_position_embeddings
-    result = measure(source, name, Evals(), asked.corpus, length)
+    result = measure(source, name, EvalsConfig(), asked.corpus, length)
     if out is not None:
         write_json(out / "results.json", result)
     return result

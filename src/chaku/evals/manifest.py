@@ -9,7 +9,7 @@ import chaku
 if TYPE_CHECKING:  # scoring needs no torch, which takes a second to import
     from chaku.inference.decoder import Decoder
     from chaku.inference.sampling import SamplingParams
-    from chaku.model import Llama
+    from chaku.model.llama import Llama
 
 
 def versions() -> dict[str, str]:
@@ -49,6 +49,6 @@ def decoder_record(model: "Llama | Decoder") -> dict[str, str]:
 
 def _decoder(model: "Llama | Decoder") -> "Decoder":
     from chaku.inference.torch_decoder import TorchDecoder
-    from chaku.model import Llama
+    from chaku.model.llama import Llama
 
     return TorchDecoder(model) if isinstance(model, Llama) else model

@@ -61,7 +61,7 @@ class ChatSession:
 
     def save(self, path: Path) -> None:
         """Append the conversation as one line of JSON, which a recipe can train on."""
-        line = json.dumps({"messages": [asdict(each) for each in self.messages]}, ensure_ascii=False)
+        line = json.dumps({"messages": [asdict(message) for message in self.messages]}, ensure_ascii=False)
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")

@@ -18,7 +18,7 @@ from chaku.inference.decoder import Decoder
 from chaku.inference.healing import Healer
 from chaku.inference.sampling import SamplingParams, choose, row_random
 from chaku.inference.torch_decoder import TorchDecoder
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.tokens.tokenizer import Tokenizer
 
 SCORE_TOKENS = 8192  # of a batch that is scored, padding included
@@ -91,7 +91,7 @@ class Engine:
             ]
             for given, prompt, own in zip(prompts, fitted, one_a_prompt, strict=True)
         ]
-        flat = sorted((row for each in rows for row in each), key=lambda row: len(row.prompt))
+        flat = sorted((row for of_prompt in rows for row in of_prompt), key=lambda row: len(row.prompt))
         with progress(description, len(flat), "completions") if description else nullcontext() as bar:
             for start in range(0, len(flat), self.batch_size):
                 batch = flat[start : start + self.batch_size]
@@ -99,7 +99,7 @@ class Engine:
                     pass
                 if bar:
                     bar.advance(len(batch))
-        return [[row.completion() for row in each] for each in rows]
+        return [[row.completion() for row in of_prompt] for of_prompt in rows]
 
     def stream(
         self, prompt: Sequence[int], params: SamplingParams | None = None, *, infilling: bool = False
@@ -253,7 +253,7 @@ class _Row:
             if self._data.startswith(b" "):
                 del self._data[0]
         found = [self._data.find(stop, max(before - len(stop) - 1, 0)) for stop in self._stops]
-        if at := [each for each in found if each >= 0]:
+        if at := [place for place in found if place >= 0]:
             del self._data[min(at) :]
             self.finish_reason = "stop"
         elif len(self.ids) == self.max_tokens:

@@ -16,10 +16,10 @@ from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.inference.decoder import Decoder
 from chaku.inference.engine import Engine
 from chaku.machine import computes_bfloat16
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.model.memory import free_memory, model_memory
 from chaku.model.quantization import Scheme
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.tokens.load import load_tokenizer
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 # Parameters: a model of so few gains nothing from a compiled graph, and reads rows of 8,192 tokens five times slower.
@@ -45,7 +45,7 @@ def load_engine(
     path = find_checkpoint(name)
     where = find_device(device)
     with ThreadPoolExecutor(1) as beside:
-        tokenizer = beside.submit(Tokenizer.load, path)  # a large vocabulary takes as long as the weights
+        tokenizer = beside.submit(load_tokenizer, path)  # a large vocabulary takes as long as the weights
         return Engine(_load(path, where, scheme, find_dtype(dtype), decoder), tokenizer.result())
 
 

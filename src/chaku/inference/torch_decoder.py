@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chaku.inference.kv_cache import KVCache
-from chaku.model import Llama
+from chaku.model.kv_cache import KVCache
+from chaku.model.llama import Llama
 from chaku.model.quantization import is_quantized, stored_tensors, weights_bytes
 
 SCORED_POSITIONS = 2048  # of a row whose logits exist at one time

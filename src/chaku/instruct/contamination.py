@@ -45,10 +45,10 @@ class Problem:
 def kinds(arguments: Iterable[Any]) -> tuple[str, ...]:
     """Types of arguments: ("list of int", "str")."""
     return tuple(
-        f"{type(each).__name__} of {type(next(iter(each))).__name__}"
-        if isinstance(each, list | tuple | set) and each
-        else type(each).__name__
-        for each in arguments
+        f"{type(argument).__name__} of {type(next(iter(argument))).__name__}"
+        if isinstance(argument, list | tuple | set) and argument
+        else type(argument).__name__
+        for argument in arguments
     )
 
 
@@ -92,15 +92,15 @@ class Contamination:
     def __init__(self, problems: Sequence[Problem]):
         self.problems = problems
         self._ngrams = {ngram: problem.name for problem in problems for ngram in _ngrams(problem.text)}
-        self._trees = {tree: p.name for p in problems for each in p.solutions for tree in function_trees(each)}
+        self._trees = {tree: p.name for p in problems for solution in p.solutions for tree in function_trees(solution)}
 
     def question(self, text: str) -> str | None:
         """The problem that has a run of NGRAM words with it in common."""
-        return next((self._ngrams[each] for each in _ngrams(text) if each in self._ngrams), None)
+        return next((self._ngrams[ngram] for ngram in _ngrams(text) if ngram in self._ngrams), None)
 
     def solution(self, source: str) -> str | None:
         """The problem one of whose solutions has a function that is the same but for names, types and words."""
-        return next((self._trees[each] for each in function_trees(source) if each in self._trees), None)
+        return next((self._trees[tree] for tree in function_trees(source) if tree in self._trees), None)
 
     def alike(self, arguments: Sequence[Any]) -> list[Problem]:
         """The problems whose tests call with arguments of these types: a solution may behave like theirs."""

@@ -45,9 +45,9 @@ def find_files(name: str) -> list[Path]:
     """
     path = Path(name)
     if path.is_dir():
-        files = sorted(each for each in path.rglob("*") if each.is_file() and row_format(each))
+        files = sorted(file for file in path.rglob("*") if file.is_file() and row_format(file))
     else:
-        files = sorted(Path(each) for each in glob.glob(name, recursive=True) if row_format(Path(each)))  # noqa: PTH207
+        files = sorted(Path(file) for file in glob.glob(name, recursive=True) if row_format(Path(file)))  # noqa: PTH207
     parts = name.split("/")
     if not files and (len(parts) != 2 or not all(parts) or path.exists() or row_format(path) or "*" in name):
         raise ChakuError(f"{name} names no .jsonl, .json or .parquet file (plain, .gz or .zst), and no Hub data set")
@@ -148,7 +148,7 @@ def _conversation(row: dict[str, Any], where: str) -> list[Message]:
         return system + _messages(row["conversations"], where)
     if "instruction" in row and "output" in row:
         instruction, given, output = (row.get(key) or "" for key in ("instruction", "input", "output"))
-        if not all(isinstance(each, str) for each in (instruction, given, output)):
+        if not all(isinstance(text, str) for text in (instruction, given, output)):
             raise ChakuError(f"{where}: instruction, input and output must be texts")
         asked = f"{instruction}\n\n{given}" if given.strip() else instruction
         return [*system, Message("user", asked), Message("assistant", output)]
@@ -160,11 +160,11 @@ def _messages(given: Any, where: str) -> list[Message]:
     if not isinstance(given, list):
         raise ChakuError(f"{where}: the messages are {str(given)[:40]!r}, not a list")
     messages = []
-    for number, each in enumerate(given):
+    for number, message in enumerate(given):
         at = f"{where}, message {number}"
-        if not isinstance(each, dict):
-            raise ChakuError(f"{at}: {str(each)[:40]!r} is no message; it needs a role and a content")
-        role, content = each.get("role", each.get("from")), each.get("content", each.get("value"))
+        if not isinstance(message, dict):
+            raise ChakuError(f"{at}: {str(message)[:40]!r} is no message; it needs a role and a content")
+        role, content = message.get("role", message.get("from")), message.get("content", message.get("value"))
         if role not in _ROLES:
             raise ChakuError(f"{at}: the role {role!r} is none of {', '.join(_ROLES)}")
         if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):

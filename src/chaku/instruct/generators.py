@@ -87,7 +87,7 @@ class EngineGenerator:
             params = SamplingParams(**{**sampling, "stop": tuple(sampling["stop"])})
             prompts = [complete(self._engine.tokenizer, ask.prompt) for ask in group]
             for completions in self._engine.generate(prompts, params):
-                answers.append([Reply(each.text, len(each.ids)) for each in completions])
+                answers.append([Reply(completion.text, len(completion.ids)) for completion in completions])
         return answers
 
 

@@ -95,7 +95,7 @@ class Ledger:
             for key, ask, replies in asked:
                 row = (key, ask.kind, ask.prompt, json.dumps(ask.sampling()), about)
                 self._data.execute("INSERT OR IGNORE INTO asked VALUES (?, ?, ?, ?, ?)", row)
-                rows = [(key, sample, each.text, each.num_tokens) for sample, each in enumerate(replies)]
+                rows = [(key, sample, reply.text, reply.num_tokens) for sample, reply in enumerate(replies)]
                 self._data.executemany("INSERT OR IGNORE INTO reply VALUES (?, ?, ?, ?)", rows)
 
     def asked(self, key: str) -> dict[str, Any]:

@@ -116,8 +116,8 @@ def probe(source: str, entry_point: str, inputs: Iterable[tuple[Any, ...]]) -> s
 def nearby(arguments: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The given inputs and ones beside them: each number one up and down, each list or text cut, doubled, turned."""
     given = list(arguments)
-    found: dict[str, tuple[Any, ...]] = {repr(each): each for each in given}
-    rows = [_around(each) for each in given]
+    found: dict[str, tuple[Any, ...]] = {repr(value): value for value in given}
+    rows = [_around(value) for value in given]
     while rows and len(found) < MAX_INPUTS:  # one of each in turn, so that no input takes all the places
         rows = [row for row in rows if (new := next(row, None)) is not None and (found.setdefault(repr(new), new),)]
     return list(found.values())

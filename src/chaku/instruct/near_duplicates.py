@@ -32,7 +32,7 @@ class NearDuplicates:
         bands: list[tuple[int, bytes]] = []
         if len(ngrams) >= MIN_NGRAMS:
             bands = self._bands(ngrams)
-            for other in dict.fromkeys(each for band in bands for each in self._buckets.get(band, ())):
+            for other in dict.fromkeys(key for band in bands for key in self._buckets.get(band, ())):
                 # A shared band is a hint, not a proof: the sets are small, so they are compared.
                 both = len(ngrams & self._ngrams[other])
                 if both >= self.threshold * (len(ngrams) + len(self._ngrams[other]) - both):

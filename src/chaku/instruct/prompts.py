@@ -83,7 +83,7 @@ def load_prompts(path: Path) -> Prompts:
     for key, value in values.items():
         if key not in allowed or not isinstance(value, str):
             raise ChakuError(
-                f"{path}: {key!r} is no template; there are {', '.join(each.name for each in fields(Prompts))}"
+                f"{path}: {key!r} is no template; there are {', '.join(field.name for field in fields(Prompts))}"
             )
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}

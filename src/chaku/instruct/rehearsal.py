@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.instruct.export import preference, write_lines
@@ -27,6 +26,7 @@ from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synt
 from chaku.instruct.triples import KEPT, Settings
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
+from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
 
 NUM_TESTS, NUM_MORE = 5, 12  # trusted asserts of a question, and those that say with them what is true
 GIVEN, WRITTEN = "trusted tests", "the model's tests"
@@ -57,14 +57,14 @@ def rehearse(
     Not `full`: without mutants, the model's own tests and the arms that need more runs (majority).
     """
     made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
-    by_text = {each.question: each for each in islice(made, num_questions)}
+    by_text = {exercise.question: exercise for exercise in islice(made, num_questions)}
     settings = Settings(PROMPTS, num_solutions, 0.8, 1.0, MAX_TOKENS, seed, check_mutants=full)
     bounds = Bounds(num_questions, timeout=2.0)
     summaries = {}
     for source in (GIVEN, WRITTEN) if full else (GIVEN,):
         questions = [
-            Question(text, source, Suite("f", each.tests[:NUM_TESTS]) if source == GIVEN else None)
-            for text, each in by_text.items()
+            Question(text, source, Suite("f", value.tests[:NUM_TESTS]) if source == GIVEN else None)
+            for text, value in by_text.items()
         ]
         # They differ in a number or a word on purpose: only the same triples of words in another order are alike.
         summaries[source] = synthesize(
@@ -112,11 +112,11 @@ def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Ro
     for _, text, source, outcome, detail in ledger.questions():
         if source == GIVEN and "solutions" in detail and outcome is not None:
             verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
-            found.append((by_text[text], outcome, detail, [each.tests if each else () for each in verdicts]))
+            found.append((by_text[text], outcome, detail, [verdict.tests if verdict else () for verdict in verdicts]))
     right = iter(
         run("truth", [_true_job(exercise, text) for exercise, _, detail, _ in found for text in detail["solutions"]])
     )
-    return [_Row(*each, [next(right).passed for _ in each[2]["solutions"]]) for each in found]
+    return [_Row(*row, [next(right).passed for _ in row[2]["solutions"]]) for row in found]
 
 
 def _true_job(exercise: Exercise, source: str) -> Job:
@@ -130,7 +130,7 @@ def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Ch
     more = exercises("continued", seed, held_out=False, num_tests=NUM_TESTS, frames=FINE_TUNING_FRAMES)
     arms: dict[str, list[Chosen]] = {
         "reference": [(row.exercise, row.exercise.code, True) for row in rows],
-        "continued": [(each, each.usual(draw), None) for each in islice(more, len(rows))],
+        "continued": [(exercise, exercise.usual(draw), None) for exercise in islice(more, len(rows))],
     }
 
     def choose(name: str, accepts: Callable[[_Row, int], bool]) -> None:
@@ -160,7 +160,7 @@ def _fits_chat(text: str) -> bool:
 
 def _no_error(reasons: Sequence[str]) -> bool:
     """Every test was run, and none ended in more than an answer that was not the expected one."""
-    return len(reasons) == NUM_TESTS and all(not each or each.startswith("AssertionError") for each in reasons)
+    return len(reasons) == NUM_TESTS and all(not reason or reason.startswith("AssertionError") for reason in reasons)
 
 
 def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
@@ -172,7 +172,7 @@ def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
     verdicts = iter(run("probe", jobs))
     chosen: dict[str, int | None] = {}
     for row in rows:
-        printed = [each.stdout if each.passed else None for each in islice(verdicts, len(row.right))]
+        printed = [verdict.stdout if verdict.passed else None for verdict in islice(verdicts, len(row.right))]
         counts = Counter(text for text in printed if text is not None)
         chosen[row.exercise.question] = printed.index(counts.most_common(1)[0][0]) if counts else None
     return chosen
@@ -196,9 +196,9 @@ def _written(ledger: Ledger, by_text: Mapping[str, Exercise], rows: Mapping[str,
             at = detail["accepted"]
             kept.append((row.exercise, detail["solutions"][at], row.right[at]))
         verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
-        passes = [tuple(not reason for reason in each.tests) if each else () for each in verdicts]
+        passes = [tuple(not reason for reason in verdict.tests) if verdict else () for verdict in verdicts]
         size = Counter(passes)
-        worth = [size[each] * sum(each) for each in passes]
+        worth = [size[passed] * sum(passed) for passed in passes]
         at = worth.index(max(worth))
         if worth[at] > 0 and _fits_chat(detail["solutions"][at]):
             agreed.append((row.exercise, detail["solutions"][at], row.right[at]))

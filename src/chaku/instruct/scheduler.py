@@ -122,9 +122,9 @@ class Scheduler:
                 self.times.add(time.monotonic() - now, *state)
         finally:
             models.shutdown(wait=True, cancel_futures=True)
-            for each, asked in self._answers.items():  # stopped: what was paid for is kept
-                if not each.cancelled() and each.exception() is None:
-                    self._keep(self._keyed(asked, each.result()))
+            for key, asked in self._answers.items():  # stopped: what was paid for is kept
+                if not key.cancelled() and key.exception() is None:
+                    self._keep(self._keyed(asked, key.result()))
             bar.advance(self._write(everything=True))
 
     def _full(self) -> int:
@@ -210,7 +210,7 @@ class Scheduler:
             question.verdicts[place] = verdict
             question.num_open -= 1
             if not question.num_open:
-                self._go_on(question, [each for each in question.verdicts if each is not None])
+                self._go_on(question, [verdict for verdict in question.verdicts if verdict is not None])
 
     def _write(self, everything: bool) -> int:
         """Put verdicts, then outcomes that rest on them, into the ledger; how many questions came through."""

@@ -104,9 +104,9 @@ def _parse(text: str) -> list[ast.stmt]:
 def _called(node: ast.AST) -> list[str]:
     """Names that are called in it, but Python's own."""
     return [
-        each.func.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and not hasattr(builtins, each.func.id)
+        inner.func.id
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and not hasattr(builtins, inner.func.id)
     ]
 
 

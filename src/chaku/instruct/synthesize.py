@@ -94,7 +94,7 @@ def synthesize(
                     bar.advance(1)
         chosen, num_exact = first_of_each(came)
         chosen = chosen[: bounds.max_questions]
-        ledger.add_questions([(each.key, each.text, each.source) for each in chosen])
+        ledger.add_questions([(question.key, question.text, question.source) for question in chosen])
         ledger.set_total("exact duplicate", num_exact)
         fallen = list(_sieve(chosen, benchmarks, near_duplicates))
         ledger.set_outcomes([(question.key, where, detail) for question, where, detail in fallen if where])

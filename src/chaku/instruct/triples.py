@@ -133,7 +133,7 @@ def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict]
     equal = 0
     inputs = nearby(arguments_of(suite))
     if alive and inputs:
-        probes = [Job(probe(each, suite.entry_point, inputs)) for each in [solution, *alive]]
+        probes = [Job(probe(source, suite.entry_point, inputs)) for source in [solution, *alive]]
         first, *others = yield Runs("probe", probes)
         equal = sum(other.passed and other.stdout == first.stdout for other in others)
     return {"killed": len(changed) - len(alive), "of": len(changed) - equal, "equal": equal}

@@ -6,6 +6,8 @@ from typing import Literal
 
 from chaku.errors import ChakuError
 
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # of every layer
+
 
 @dataclass(frozen=True)
 class RopeScaling:
@@ -178,3 +180,32 @@ PRESETS: dict[str, LlamaConfig] = {
         max_position_embeddings=64,
     ),
 }
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
+
+    By default every projection is a target, as arXiv 2405.09673 advises for code. A target is a module's name or its
+    end. `rslora` divides alpha by the root of the rank, so that a large rank learns as fast as a small one (arXiv
+    2312.03732). `dropout` is of the update's input, in training.
+    """
+
+    rank: int = 16
+    alpha: float = 32
+    dropout: float = 0.0
+    targets: tuple[str, ...] = PROJECTIONS
+    rslora: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ChakuError(f"LoRA's rank is {self.rank}; it must be 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ChakuError(f"LoRA's dropout is {self.dropout}; it must be at least 0 and less than 1")
+        if not self.targets:
+            raise ChakuError("LoRA has no targets; name some of " + ", ".join(PROJECTIONS))
+
+    @property
+    def scale(self) -> float:
+        """What B A is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chaku.model.config import LlamaConfig
+from chaku.model.kv_cache import KVCache
 from chaku.model.rope import rotary_table, rotate
-
-if TYPE_CHECKING:
-    from chaku.inference.kv_cache import KVCache
 
 
 class Llama(nn.Module):

@@ -2,44 +2,15 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chaku.errors import ChakuError
+from chaku.model.config import LoraConfig
 from chaku.model.llama import Llama
-from chaku.model.quantization import PROJECTIONS, dense, is_quantized
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
-
-    By default every projection is a target, as arXiv 2405.09673 advises for code. A target is a module's name or its
-    end. `rslora` divides alpha by the root of the rank, so that a large rank learns as fast as a small one (arXiv
-    2312.03732). `dropout` is of the update's input, in training.
-    """
-
-    rank: int = 16
-    alpha: float = 32
-    dropout: float = 0.0
-    targets: tuple[str, ...] = PROJECTIONS
-    rslora: bool = False
-
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ChakuError(f"LoRA's rank is {self.rank}; it must be 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise ChakuError(f"LoRA's dropout is {self.dropout}; it must be at least 0 and less than 1")
-        if not self.targets:
-            raise ChakuError("LoRA has no targets; name some of " + ", ".join(PROJECTIONS))
-
-    @property
-    def scale(self) -> float:
-        """What B A is multiplied by."""
-        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+from chaku.model.quantization import dense, is_quantized
 
 
 class LoraLinear(nn.Module):
@@ -110,8 +81,8 @@ def find_targets(model: Llama, targets: tuple[str, ...]) -> dict[str, nn.Linear]
         for name, module in model.model.layers.named_modules()
         if isinstance(module, nn.Linear)
     }
-    found = {each: [name for name in linears if f".{name}".endswith(f".{each}")] for each in targets}
-    if unknown := [each for each, names in found.items() if not names]:
+    found = {target: [name for name in linears if f".{name}".endswith(f".{target}")] for target in targets}
+    if unknown := [key for key, names in found.items() if not names]:
         known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linears))
         raise ChakuError(f"LoRA has no layer to target under the name {', '.join(unknown)}; name some of {known}")
     chosen = {name for names in found.values() for name in names}

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from chaku.errors import ChakuError
+from chaku.model.config import PROJECTIONS
 from chaku.model.llama import Llama
 
 Scheme = Literal["int8", "int4", "nf4"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
-PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # of every layer
 INT4_GROUP = 32  # weights that share an int4 scale: the finest that torchao's kernels take, so the smallest error
 NF4_BLOCK = 64  # weights that share an NF4 scale (QLoRA, arXiv 2305.14314, section 3)
 NF4_SCALE_BLOCK = 256  # scales that share a scale of their own: the double quantisation of the same section
@@ -44,7 +44,7 @@ def quantize_tensors(tensors: Iterable[tuple[str, Tensor]], scheme: Scheme) -> I
 
 def is_quantizable(name: str) -> bool:
     """Whether a parameter of this name is one of those that are quantised."""
-    return name.endswith(tuple(f".{each}.weight" for each in PROJECTIONS))
+    return name.endswith(tuple(f".{projection}.weight" for projection in PROJECTIONS))
 
 
 def quantize_tensor(name: str, weight: Tensor, scheme: Scheme) -> nn.Parameter:

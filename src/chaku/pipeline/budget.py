@@ -5,15 +5,16 @@ from typing import Any
 
 from chaku.console import say, short
 from chaku.files import read_json, write_json
-from chaku.model import LlamaConfig
-from chaku.pipeline.chat_sets import all_chat_names, chat_names, epoch_tokens
-from chaku.pipeline.stage import begun_tokens, make_dataset
-from chaku.pipeline.steps import Run
-from chaku.recipe import Recipe, Stage, stage_seed, stage_shape
+from chaku.model.config import LlamaConfig
+from chaku.pipeline.chat_sets import epoch_tokens, given_sets
+from chaku.pipeline.run_directory import Run
+from chaku.pipeline.training import begun_tokens, make_dataset
+from chaku.recipe.family import stage_seed, stage_shape
+from chaku.recipe.schema import Recipe, StageConfig
 from chaku.tokens.loader import load_batches
 from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.schedule import batch_rows
 from chaku.training.speed import measure_training_speed, random_batches
-from chaku.training.trainer import batch_rows
 
 SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
 
@@ -66,7 +67,9 @@ def _begun(run: Run, name: str) -> int | None:
     return begun_tokens(path) if same else None
 
 
-def _measure_budget(run: Run, base: LlamaConfig, tokenizer: Tokenizer, shared: dict[str, Stage]) -> dict[str, Any]:
+def _measure_budget(
+    run: Run, base: LlamaConfig, tokenizer: Tokenizer, shared: dict[str, StageConfig]
+) -> dict[str, Any]:
     assert run.recipe.budget is not None
     minutes = run.recipe.budget.minutes
     speeds: dict[str, float] = {}
@@ -98,8 +101,8 @@ def _measure_budget(run: Run, base: LlamaConfig, tokenizer: Tokenizer, shared: d
     }
 
 
-def _ready_conversations(recipe: Recipe, stage: Stage) -> list[str]:
+def _ready_conversations(recipe: Recipe, stage: StageConfig) -> list[str]:
     """The stage's sets of conversations, if it has nothing else and none of them is still to be made by the run."""
-    names = chat_names(recipe, stage)
-    ready = stage.dpo is None and len(names) == len(stage.mixture) and {*names} <= {*all_chat_names(recipe)}
+    names = list(recipe.reply_sets(stage))
+    ready = stage.dpo is None and len(names) == len(stage.mixture) and {*names} <= {*given_sets(recipe)}
     return names if ready else []

@@ -12,14 +12,26 @@ from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
 from chaku.instruct.conversations import Preference, find_files, read_rows
-from chaku.model import LlamaConfig
-from chaku.recipe import IN_RUN, ConversationSet, DocumentSet, PreferenceSet, Recipe, Stage, is_made, lineage, set_path
+from chaku.model.config import LlamaConfig
+from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
+from chaku.recipe.family import lineage
+from chaku.recipe.schema import (
+    ConversationSet,
+    DocumentSet,
+    InstructSet,
+    PreferenceSet,
+    Recipe,
+    Set,
+    ShopSet,
+    StageConfig,
+    is_pairs,
+)
 from chaku.tokens.chat import Chat, ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
 from chaku.tokens.packing import plan_whole
 from chaku.tokens.tokenizer import Tokenizer
-from chaku.training.trainer import batch_rows
+from chaku.training.schedule import batch_rows
 
 FOLDER = "conversations"  # of a run directory
 LEFT_OUT = "left_out.json"  # of an encoded set
@@ -27,34 +39,31 @@ MOST_LEFT_OUT = 0.1  # of a set's rows; with more, the file is not what the reci
 MANY_LEFT_OUT = 10  # so many may be left out before the share counts, while the set is being read
 
 
-def chat_names(recipe: Recipe, stage: Stage) -> list[str]:
-    """The stage's sets that are conversations or pairs."""
-    return [name for name in stage.mixture if not isinstance(recipe.sets[name], DocumentSet)]
+def given_sets(recipe: Recipe) -> list[str]:
+    """The sets of conversations and pairs of all stages, without those that [instruct] makes between stages."""
+    names = dict.fromkeys(name for stage in recipe.stages.values() for name in recipe.reply_sets(stage))
+    return [name for name in names if not isinstance(recipe.sets[name], InstructSet)]
 
 
-def all_chat_names(recipe: Recipe) -> list[str]:
-    """Those of all stages, each once, but those that the run itself makes."""
-    names = (name for stage in recipe.stages.values() for name in chat_names(recipe, stage))
-    return list(dict.fromkeys(name for name in names if not is_made(recipe.sets[name])))
-
-
-def in_run(recipe: Recipe, directory: Path) -> Recipe:
-    """The recipe with the paths of the sets that the run in `directory` makes."""
-
-    def placed(chosen: DocumentSet | ConversationSet | PreferenceSet) -> DocumentSet | ConversationSet | PreferenceSet:
-        if not set_path(chosen).startswith(IN_RUN):
-            return chosen
-        path = dataclasses.asdict(chosen)
-        field = "preferences" if isinstance(chosen, PreferenceSet) else "conversations"
-        return dataclasses.replace(chosen, **{field: path[field].replace("{run}", str(directory), 1)})
-
-    return dataclasses.replace(recipe, sets={name: placed(chosen) for name, chosen in recipe.sets.items()})
+def source_of(chosen: Set, directory: Path) -> str:
+    """The files of a set of conversations or pairs, or its Hub data set. `directory`: of the run."""
+    match chosen:
+        case ConversationSet(conversations):
+            return conversations
+        case PreferenceSet(preferences):
+            return preferences
+        case InstructSet(name):
+            return str(directory / "instruct" / f"{name}.jsonl")
+        case ShopSet():
+            return str(directory / "shop" / SHOP_CONVERSATIONS)
+        case DocumentSet():
+            raise AssertionError("documents are of the corpus")
 
 
 def stage_chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat | None:
     """The chat format that a stage's checkpoint knows: of its own conversations, or of its nearest ancestor's."""
-    for each in reversed(lineage(recipe, name)):
-        for chat_name in chat_names(recipe, recipe.stages[each]):
+    for ancestor in reversed(lineage(recipe, name)):
+        for chat_name in recipe.reply_sets(recipe.stages[ancestor]):
             return _chat(recipe, chat_name, tokenizer)
     return None
 
@@ -63,52 +72,52 @@ def with_end(shape: LlamaConfig, chat: Chat) -> LlamaConfig:
     """The shape of a model whose replies end in the template's token, beside what ends a text."""
     if shape.eos_token_ids == (chat.end_id,):
         return shape
-    others = tuple(each for each in shape.eos_token_ids if each != chat.end_id)
+    others = tuple(token for token in shape.eos_token_ids if token != chat.end_id)
     return dataclasses.replace(shape, eos_token_id=(chat.end_id, *others))
 
 
-def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer) -> dict[str, Any]:
-    """What the encoded rows of a set follow from."""
+def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path) -> dict[str, Any]:
+    """What the encoded rows of a set follow from. `directory`: of the run."""
     chosen = recipe.sets[name]
     return {
         "set": dataclasses.asdict(chosen),
-        "files": {str(path): sha256_file(path) for path in find_files(_source(chosen))},
+        "files": {str(path): sha256_file(path) for path in find_files(source_of(chosen, directory))},
         "tokenizer": tokenizer.sha256,
         "template": _chat(recipe, name, tokenizer).template,
     }
 
 
-def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
-    """Write the rows of a set, and left_out.json: how many were left out, by reason.
+def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> tuple[float, str]:
+    """Write the rows of a set to `path`, and left_out.json: how many were left out, by reason. `directory`: of the run.
 
     A conversation that cannot be learnt is left out. Raises ChakuError, naming the file and the line of the first, when
     more than MOST_LEFT_OUT of the rows (and more than one) cannot be.
     """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
-    assert not isinstance(chosen, DocumentSet)
-    is_pairs = isinstance(chosen, PreferenceSet)
+    subset = chosen.subset if isinstance(chosen, ConversationSet | PreferenceSet) else None
+    of_pairs = is_pairs(chosen)
     left_out = LeftOutRows(name)
-    with progress(f"encode {name}", 0, "pairs" if is_pairs else "conversations") as bar:
+    with progress(f"encode {name}", 0, "pairs" if of_pairs else "conversations") as bar:
 
         def rows() -> Iterator[ChatRow]:
-            for row in read_rows(_source(chosen), chosen.subset):
+            for row in read_rows(source_of(chosen, directory), subset):
                 bar.advance(1)
                 try:
-                    learnt = _pair_rows(chat, row.preference()) if is_pairs else chat.rows(row.conversation())
+                    learnt = _pair_rows(chat, row.preference()) if of_pairs else chat.rows(row.conversation())
                 except ChakuError as error:
                     left_out.add(row.where, str(error), num_rows=int(bar.done))
                 else:
                     yield from learnt
             left_out.check(int(bar.done))
 
-        store = write_chat_store(path, rows(), 2 if is_pairs else 1)
+        store = write_chat_store(path, rows(), 2 if of_pairs else 1)
     left_out.show()
     write_json(path / LEFT_OUT, left_out.counts)
     return float(store.lengths.sum()), "tokens"
 
 
 def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
-    return [chat.reply(pair.prompt, each) for each in (pair.chosen, pair.rejected)]
+    return [chat.reply(pair.prompt, reply) for reply in (pair.chosen, pair.rejected)]
 
 
 class LeftOutRows:
@@ -142,18 +151,18 @@ class LeftOutRows:
             say(f"{self.name}: {count} left out; the first: {self._first[reason]}")
 
 
-def open_sets(recipe: Recipe, stage: Stage, directory: Path) -> list[ChatSet]:
+def open_sets(recipe: Recipe, stage: StageConfig, directory: Path) -> list[ChatSet]:
     """The stage's sets of conversations or pairs, from a run directory."""
     return [
-        ChatSet(name, ChatStore(directory / FOLDER / name), stage.mixture[name]) for name in chat_names(recipe, stage)
+        ChatSet(name, ChatStore(directory / FOLDER / name), stage.mixture[name]) for name in recipe.reply_sets(stage)
     ]
 
 
-def epoch_tokens(recipe: Recipe, stage: Stage, directory: Path) -> int:
+def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
     """The tokens in which a stage passes `training.epochs` times over its conversations or pairs."""
     sets = open_sets(recipe, stage, directory)
-    sequences = sum(len(plan_whole(each.store.group_lengths, stage.sequence_length)) for each in sets)
-    share = sum(each.weight for each in sets) / sum(stage.mixture.values())
+    sequences = sum(len(plan_whole(chat_set.store.group_lengths, stage.sequence_length)) for chat_set in sets)
+    share = sum(chat_set.weight for chat_set in sets) / sum(stage.mixture.values())
     rows = batch_rows(stage.training, stage.sequence_length)
     batches = math.ceil((stage.training.epochs or 0) * sequences / share / rows - 1e-9)
     return max(batches, 1) * rows * stage.sequence_length
@@ -162,16 +171,16 @@ def epoch_tokens(recipe: Recipe, stage: Stage, directory: Path) -> int:
 def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
     """Rows, tokens, and what is left out of each set of conversations or pairs; said where any is."""
     about: dict[str, Any] = {}
-    for each in dataset.sets:
-        if isinstance(each, ChatSet):
-            lengths = each.store.group_lengths
+    for chat_set in dataset.sets:
+        if isinstance(chat_set, ChatSet):
+            name, lengths = chat_set.name, chat_set.store.group_lengths
             left_out = int((lengths > dataset.sequence_length + 1).sum())
-            about[each.name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
-            if (directory / FOLDER / each.name / LEFT_OUT).exists():
-                about[each.name]["left_out"] = read_json(directory / FOLDER / each.name / LEFT_OUT)
+            about[name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
+            if (directory / FOLDER / name / LEFT_OUT).exists():
+                about[name]["left_out"] = read_json(directory / FOLDER / name / LEFT_OUT)
             if left_out:
                 say(
-                    f"{each.name}: {left_out} of {len(lengths)} are longer than a sequence of "
+                    f"{name}: {left_out} of {len(lengths)} are longer than a sequence of "
                     f"{dataset.sequence_length} tokens and left out, never cut; the longest has {short(lengths.max())}"
                 )
     return about
@@ -184,7 +193,3 @@ def _chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat:
         return Chat(tokenizer, chosen.template)
     except ChakuError as error:
         raise ChakuError(f"sets.{name}.template: {error}") from None
-
-
-def _source(chosen: object) -> str:
-    return chosen.preferences if isinstance(chosen, PreferenceSet) else getattr(chosen, "conversations", "")

@@ -9,10 +9,11 @@ from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
 from chaku.console import Bar, progress
 from chaku.corpus.build import fill_corpus, show_summary
 from chaku.errors import ChakuError
-from chaku.model import PRESETS, LlamaConfig
-from chaku.pipeline.steps import Run
+from chaku.model.config import PRESETS, LlamaConfig
+from chaku.pipeline.run_directory import Run
 from chaku.pipeline.tokenizer_text import tokenizer_texts
-from chaku.recipe import Recipe
+from chaku.recipe.schema import Recipe
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
@@ -57,7 +58,7 @@ def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
 def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
     """The tokenizer that the recipe names, else the base model's own; None where one is to be trained."""
     path = recipe.tokenizer.path or recipe.model.path
-    return None if path is None else Tokenizer.load(find_checkpoint(path))
+    return None if path is None else load_tokenizer(find_checkpoint(path))
 
 
 def encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:

@@ -10,10 +10,10 @@ from typing import Any
 from chaku.corpus.file_list import describe_changes, read_file_list
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, sha256_json
-from chaku.model import LlamaConfig
-from chaku.pipeline.chat_sets import chat_names
+from chaku.model.config import LlamaConfig
 from chaku.pipeline.data import base_fingerprint, given_tokenizer
-from chaku.recipe import Recipe, stage_seed, stage_shape
+from chaku.recipe.family import stage_seed, stage_shape
+from chaku.recipe.schema import Recipe
 from chaku.settings import result_settings
 
 Inputs = dict[str, Any]
@@ -93,6 +93,6 @@ def stage_inputs(
     }
     if stage.training.share is not None and recipe.budget is not None:
         inputs["minutes"] = recipe.budget.minutes
-    if chats := chat_names(recipe, stage):
-        inputs["conversations"] = {each: conversations[each] for each in chats}
+    if chats := recipe.reply_sets(stage):
+        inputs["conversations"] = {chat: conversations[chat] for chat in chats}
     return inputs

@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
-from chaku.recipe import BASE_MODEL, DocumentSet, Recipe, is_made
+from chaku.recipe.schema import BASE_MODEL, DocumentSet, InstructSet, Recipe
 
 FILE = "left_out.json"  # of a run directory
 
@@ -34,9 +34,9 @@ def ready(
     Raises ChakuError, with one table of what is missing, unless all is there or the user goes on without.
     """
     needed = requirements(recipe, directory, device)
-    missing = [each for each in needed if not each.is_there]
+    missing = [requirement for requirement in needed if not requirement.is_there]
     if not missing:
-        say(f"checked: {', '.join(dict.fromkeys(each.name for each in needed))}; nothing is missing")
+        say(f"checked: {', '.join(dict.fromkeys(requirement.name for requirement in needed))}; nothing is missing")
         return recipe, []
     table = in_a_table(missing)
     if not without_missing:
@@ -52,14 +52,17 @@ def ready(
         )
         raise
     say(f"this machine lacks something that the recipe needs\n{table}")
-    say(f"left out: {', '.join(str(each.part) for each in left_out)}")
+    say(f"left out: {', '.join(str(part.part) for part in left_out)}")
     return left, left_out
 
 
 def in_a_table(missing: Sequence[Requirement]) -> str:
     """Three columns as plain text: what is missing, what needs it, how to get it. The last is never cut or wrapped."""
     rows = [("missing", "needed by", "how to get it")]
-    rows += [(each.name, ", ".join(map(str, each.needed_by)) or "everything", each.how_to_get) for each in missing]
+    rows += [
+        (requirement.name, ", ".join(map(str, requirement.needed_by)) or "everything", requirement.how_to_get)
+        for requirement in missing
+    ]
     widths = [min(max(len(row[column]) for row in rows), 60) for column in (0, 1)]
     return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows)
 
@@ -69,14 +72,14 @@ def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, l
 
     Raises ChakuError where nothing is left that could run.
     """
-    for each in missing:
-        if not each.needed_by:
-            raise ChakuError(f"nothing of the recipe can run without {each.name}: {each.how_to_get}")
+    for requirement in missing:
+        if not requirement.needed_by:
+            raise ChakuError(f"nothing of the recipe can run without {requirement.name}: {requirement.how_to_get}")
     gone: dict[Part, LeftOut] = {}
-    for each in missing:
-        for part in each.needed_by:
-            gone.setdefault(part, LeftOut(part, f"{each.name} is missing", each.how_to_get))
-    sources = tuple(each for each in recipe.corpus.sources if Part("source", each.name) not in gone)
+    for requirement in missing:
+        for part in requirement.needed_by:
+            gone.setdefault(part, LeftOut(part, f"{requirement.name} is missing", requirement.how_to_get))
+    sources = tuple(source for source in recipe.corpus.sources if Part("source", source.name) not in gone)
     while (more := _builds_on(recipe, gone, bool(sources))) is not None:
         part, why = more
         gone[part] = LeftOut(part, why, "")
@@ -110,9 +113,9 @@ def _builds_on(recipe: Recipe, gone: dict[Part, LeftOut], has_sources: bool) -> 
             continue
         if stage.parent and Part("stage", stage.parent) in gone:
             return part, f"its parent, stage {stage.parent}, is left out"
-        if instruct in gone and any(is_made(recipe.sets[each]) for each in stage.mixture):
+        if instruct in gone and any(isinstance(recipe.sets[used], InstructSet) for used in stage.mixture):
             return part, "it learns from what [instruct] would make"
-        if not has_sources and any(isinstance(recipe.sets[each], DocumentSet) for each in stage.mixture):
+        if not has_sources and any(isinstance(recipe.sets[used], DocumentSet) for used in stage.mixture):
             return part, "no source of documents is left"
     return None
 
@@ -121,8 +124,8 @@ def record(directory: Path, left_out: Sequence[LeftOut]) -> None:
     """Write what is left out, for the report, and remove what an earlier run measured of it: it may be out of date."""
     (directory / FILE).unlink(missing_ok=True)
     if left_out:
-        write_json(directory / FILE, [{**dataclasses.asdict(each), "part": str(each.part)} for each in left_out])
-    for each in left_out:
-        if each.part.kind == "benchmark":
-            for path in directory.glob(f"evals/*/{each.part.name}.json"):
+        write_json(directory / FILE, [{**dataclasses.asdict(part), "part": str(part.part)} for part in left_out])
+    for part in left_out:
+        if part.part.kind == "benchmark":
+            for path in directory.glob(f"evals/*/{part.part.name}.json"):
                 path.unlink()

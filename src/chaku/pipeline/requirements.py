@@ -13,13 +13,14 @@ from chaku.errors import ChakuError
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json
 from chaku.instruct.conversations import find_files
-from chaku.model import PRESETS, LlamaConfig
+from chaku.model.config import PRESETS, LlamaConfig
+from chaku.pipeline.chat_sets import source_of
 from chaku.pipeline.data import given_tokenizer
 from chaku.pipeline.inputs import corpus_inputs
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.room import disk_needed, memory_needed
-from chaku.pipeline.steps import fingerprinted
-from chaku.recipe import IN_RUN, DocumentSet, Recipe, set_path
+from chaku.pipeline.run_directory import fingerprinted
+from chaku.recipe.schema import ConversationSet, DocumentSet, InstructSet, PreferenceSet, Recipe, ShopSet
 from chaku.sandbox import languages
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
@@ -33,7 +34,12 @@ def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[
 
     A model from the Hub is downloaded here, as every step after the first needs it.
     """
-    found = [*_benchmarks(recipe), *_sources(recipe, directory), *_sets(recipe), *_packages(recipe)]
+    found = [
+        *_benchmarks(recipe),
+        *_sources(recipe, directory),
+        *_sets(recipe, directory),
+        *_packages(recipe, directory),
+    ]
     sandboxed = tuple(Part("benchmark", name) for name in _benchmark_names(recipe) if BENCHMARKS[name].jobs)
     if recipe.instruct:
         sandboxed = (*sandboxed, Part("instruct"))
@@ -125,14 +131,14 @@ def _is_made(path: Path, inputs: dict[str, object]) -> bool:
     return record.exists() and read_json(record) == fingerprinted(inputs)
 
 
-def _sets(recipe: Recipe) -> Iterator[Requirement]:
+def _sets(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
     """Files of conversations and pairs, and of chat templates."""
     for name, parts in _users_of_sets(recipe).items():
         chosen = recipe.sets[name]
         if isinstance(chosen, DocumentSet):
             continue
-        if not set_path(chosen).startswith(IN_RUN):
-            problem = _problem(find_files, set_path(chosen))
+        if not isinstance(chosen, InstructSet | ShopSet):
+            problem = _problem(find_files, source_of(chosen, directory))
             yield Requirement(f"the set {name}", parts, not problem, problem)
         template = chosen.template
         if template and template not in BUILTIN and not Path(template).is_file():
@@ -143,20 +149,21 @@ def _sets(recipe: Recipe) -> Iterator[Requirement]:
 
 def _users_of_sets(recipe: Recipe) -> dict[str, tuple[Part, ...]]:
     return {
-        name: tuple(Part("stage", stage) for stage, each in recipe.stages.items() if name in each.mixture)
+        name: tuple(Part("stage", stage) for stage, config in recipe.stages.items() if name in config.mixture)
         for name in recipe.sets
-        if any(name in each.mixture for each in recipe.stages.values())
+        if any(name in config.mixture for config in recipe.stages.values())
     }
 
 
-def _packages(recipe: Recipe) -> Iterator[Requirement]:
+def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
     """Optional packages that are used while the recipe runs. A checkpoint's own are named when it is opened."""
-    hub: list[Part] = [Part("source", each.name) for each in recipe.corpus.sources if each.type == "hub"]
+    hub: list[Part] = [Part("source", source.name) for source in recipe.corpus.sources if source.type == "hub"]
     for name, parts in _users_of_sets(recipe).items():
-        path = set_path(recipe.sets[name])
-        named = path and not path.startswith(IN_RUN) and not _problem(find_files, path)
-        if named and not find_files(path):  # neither a file nor a mistake: a Hub data set
-            hub += parts
+        chosen = recipe.sets[name]
+        if isinstance(chosen, ConversationSet | PreferenceSet):
+            path = source_of(chosen, directory)
+            if not _problem(find_files, path) and not find_files(path):  # neither a file nor a mistake: a Hub data set
+                hub += parts
     if hub:
         yield _package("datasets", "hub", tuple(hub))
     if quantized := tuple(Part("stage", name) for name, stage in recipe.stages.items() if stage.base_quantization):

@@ -8,11 +8,11 @@ import torch
 
 from chaku.console import short
 from chaku.machine import free_disk
-from chaku.model import LlamaConfig
-from chaku.model.lora import LoraConfig
+from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import free_memory, gigabytes
 from chaku.pipeline.parts import Part, Requirement
-from chaku.recipe import Recipe, Stage, stage_shape
+from chaku.recipe.family import stage_shape
+from chaku.recipe.schema import Recipe, StageConfig
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
 
 BYTES_PER_BYTE = 2.5  # of disk that a byte of the corpus takes: its text, and its tokens in 32 bits
@@ -41,7 +41,7 @@ def stage_memory(recipe: Recipe, name: str, base: LlamaConfig) -> int:
     return _peak(recipe.stages[name], stage_shape(recipe, name, base))
 
 
-def _peak(stage: Stage, shape: LlamaConfig) -> int:
+def _peak(stage: StageConfig, shape: LlamaConfig) -> int:
     return training_memory(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
 
 

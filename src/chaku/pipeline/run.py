@@ -7,11 +7,10 @@ import torch
 
 from chaku.files import explain_full_disk, remove_partials, sha256_json, write_json
 from chaku.instruct.conversations import find_files
-from chaku.instruct.step import run_instruct
-from chaku.pipeline.again import check_nothing_is_made_again
 from chaku.pipeline.budget import token_budgets
-from chaku.pipeline.chat_sets import FOLDER, all_chat_names, chat_names, encode_set, in_run, set_inputs
+from chaku.pipeline.chat_sets import FOLDER, encode_set, given_sets, set_inputs, source_of
 from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, make_tokenizer
+from chaku.pipeline.finished_work import check_nothing_is_made_again
 from chaku.pipeline.inputs import (
     corpus_fingerprint,
     corpus_inputs,
@@ -23,15 +22,18 @@ from chaku.pipeline.inputs import (
     tokens_inputs,
 )
 from chaku.pipeline.leave_out import ready, record
-from chaku.pipeline.measures import ask_about_shop, evaluate, stage_engine, write_samples
-from chaku.pipeline.stage import run_stage
-from chaku.pipeline.steps import Run, only_one
+from chaku.pipeline.measuring import ask_about_shop, evaluate, stage_engine, write_samples
+from chaku.pipeline.run_directory import Run, only_one
+from chaku.pipeline.self_instruct import run_instruct
+from chaku.pipeline.shop import make_shop
+from chaku.pipeline.training import run_stage
 from chaku.pipeline.try_it import write_commands
-from chaku.recipe import BASE_MODEL, Recipe, set_path, shop_stages, stage_order
+from chaku.recipe.family import shop_stages, stage_order
+from chaku.recipe.schema import BASE_MODEL, Recipe
 from chaku.report import write_report
 from chaku.sql.example_prompts import TRAINED_PROMPT
 from chaku.sql.prepare import prepared_prompt
-from chaku.sql.stage import make_shop
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 
 LEDGER = "ledger.sqlite"  # of a run: what [instruct] asked and ran
@@ -58,10 +60,10 @@ def run_recipe(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = dataclasses.asdict(recipe)
     recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
-    run = Run(in_run(recipe, directory), directory, device, make_again)
+    run = Run(recipe, directory, device, make_again)
     with only_one(directory), explain_full_disk(directory):
         if not make_again:
-            check_nothing_is_made_again(run, recipe)
+            check_nothing_is_made_again(run)
         remove_partials(directory)
         write_json(directory / "recipe.json", whole)
         record(directory, left_out)
@@ -71,7 +73,7 @@ def run_recipe(
             run.step("corpus", corpus_inputs(recipe), lambda path: build(run, path), stale)
             corpus = corpus_fingerprint(directory / "corpus")
         run.step("tokenizer", tokenizer_inputs(recipe, corpus), lambda path: make_tokenizer(run, path))
-        tokenizer = Tokenizer.load(directory / "tokenizer")
+        tokenizer = load_tokenizer(directory / "tokenizer")
         tokens: str | None = None
         if corpus:
             inputs = tokens_inputs(corpus, tokenizer.sha256)
@@ -80,7 +82,7 @@ def run_recipe(
             shop = recipe.shop
             inputs = shop_inputs(recipe, tokenizer.sha256)
             run.step("shop", inputs, lambda path: make_shop(shop, tokenizer, path, recipe.seed))
-        fingerprints = _train_stages(run, recipe, tokenizer, tokens)
+        fingerprints = _train_stages(run, tokenizer, tokens)
         evaluate(run, fingerprints)
         learnt = shop_stages(recipe)
         ask_about_shop(run, learnt, fingerprints)
@@ -89,21 +91,20 @@ def run_recipe(
         return write_report(directory)
 
 
-def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | None) -> dict[str, str]:
-    """Every stage in order, with what it needs and what is made of it between; returns the stages' fingerprints.
-
-    `recipe`: as written, so that the fingerprints do not depend on the run's directory; `run.recipe` has its paths.
-    """
-    conversations = {name: _encode_set(run, name, tokenizer) for name in all_chat_names(recipe)}
+def _train_stages(run: Run, tokenizer: Tokenizer, tokens: str | None) -> dict[str, str]:
+    """Every stage in order, with what it needs and what is made of it between; returns the stages' fingerprints."""
+    recipe = run.recipe
+    conversations = {name: _encode_set(run, name, tokenizer) for name in given_sets(recipe)}
     base = base_shape(recipe, tokenizer)
     budgets = token_budgets(run, base, tokenizer)
     fingerprints = {BASE_MODEL: base_fingerprint(recipe)} if recipe.model.path else {}
     for name in stage_order(recipe):
         stage = recipe.stages[name]
         training = dataclasses.replace(stage.training, tokens=budgets[name], share=None, epochs=None)
-        for each in chat_names(recipe, stage):
-            if each not in conversations:  # made by this run
-                conversations[each] = _encode_set(run, each, tokenizer)
+        chats = recipe.reply_sets(stage)
+        for chat_name in chats:
+            if chat_name not in conversations:  # [instruct] made it just now
+                conversations[chat_name] = _encode_set(run, chat_name, tokenizer)
         inputs = stage_inputs(
             recipe,
             name,
@@ -114,7 +115,7 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
         )
         stage = dataclasses.replace(stage, training=training)
         fingerprints[name] = run_stage(run, name, stage, base, tokenizer, inputs)
-        files = [path for each in chat_names(recipe, stage) for path in find_files(set_path(run.recipe.sets[each]))]
+        files = [path for chosen in chats.values() for path in find_files(source_of(chosen, run.directory))]
         if learnt := prepared_prompt(files):
             write_json(run.directory / "stages" / name / TRAINED_PROMPT, dataclasses.asdict(learnt))
         if recipe.instruct and recipe.instruct.stage == name:
@@ -123,8 +124,10 @@ def _train_stages(run: Run, recipe: Recipe, tokenizer: Tokenizer, tokens: str | 
 
 
 def _encode_set(run: Run, name: str, tokenizer: Tokenizer) -> str:
-    inputs = set_inputs(run.recipe, name, tokenizer)
-    return run.step(f"{FOLDER}/{name}", inputs, lambda path: encode_set(run.recipe, name, tokenizer, path))
+    inputs = set_inputs(run.recipe, name, tokenizer, run.directory)
+    return run.step(
+        f"{FOLDER}/{name}", inputs, lambda path: encode_set(run.recipe, name, tokenizer, run.directory, path)
+    )
 
 
 def _write_instructions(run: Run, stage: str) -> None:

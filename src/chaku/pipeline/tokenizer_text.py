@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.corpus.documents import document_files
-from chaku.recipe import DocumentSet, Recipe
+from chaku.documents import document_files
+from chaku.recipe.schema import DocumentSet, Recipe
 
 
 def tokenizer_texts(recipe: Recipe, corpus: Path) -> Iterator[str]:

@@ -14,9 +14,9 @@ from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
-from chaku.pipeline.measures import checkpoint, stage_engine
-from chaku.pipeline.steps import Run
-from chaku.recipe import BASE_MODEL
+from chaku.pipeline.measuring import checkpoint, stage_engine
+from chaku.pipeline.run_directory import Run
+from chaku.recipe.schema import BASE_MODEL
 from chaku.sql.datasets import Example, read_examples
 
 FILE = "commands.json"

@@ -11,12 +11,12 @@ def left_out_box(run: Run) -> Html | None:
         return None
     rows = [
         [
-            str(each.get("part", "")),
-            text_cell(str(each.get("why", ""))),
+            str(part.get("part", "")),
+            text_cell(str(part.get("why", ""))),
             text_cell(element("code", how) if how else "–"),
         ]
-        for each in run.left_out
-        for how in (str(each.get("how_to_get", "")),)
+        for part in run.left_out
+        for how in (str(part.get("how_to_get", "")),)
     ]
     text = "Left out of this run, because this machine lacked something. Run the same command again when it is there:"
     return element("div", text, table(["left out", "<why", "<how to get it"], rows), class_="warning")

@@ -128,7 +128,7 @@ def _key_retrieval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
         rows = tables.setdefault((tuple(positions), whole(result.get("num_examples"))), [])
         for index, length in enumerate(numbers(result.get("lengths"))):
             tables_of = (result.get("accuracy"), result.get("forced_accuracy"))
-            cells = [heat_cell(share) for each in tables_of for share in _row(each, index, len(positions))]
+            cells = [heat_cell(share) for table in tables_of for share in _row(table, index, len(positions))]
             rows.append([stage if index == 0 else "", f"{whole(length)} tokens", *cells])
     parts = []
     for (at_positions, num_examples), rows in tables.items():

@@ -12,12 +12,12 @@ def shop_answers(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     unseen = sorted({name for result in results.values() for name in mapping(result.get("by_unseen"))})
     rows = []
     for name, result in results.items():
-        parts = [mapping(mapping(result.get("by_unseen")).get(each)).get("ex") for each in unseen]
+        parts = [mapping(mapping(result.get("by_unseen")).get(kind)).get("ex") for kind in unseen]
         counts = mapping(result.get("counts"))
         both = [percent(result.get("ex")), percent(result.get("test_suite"))]
         cells = [*both, *map(percent, parts), whole(counts.get("failed"))]
         rows.append([name, *cells, whole(counts.get("scored"))])
-    named = [f"unseen {each}" for each in unseen]
+    named = [f"unseen {kind}" for kind in unseen]
     columns = ["stage", "execution accuracy", "on variants too", *named, "fail to run", "questions"]
     note = (
         "The share of questions whose SQL returns what the right SQL does (Spider's rule), and does so on 20 variants "
@@ -25,7 +25,7 @@ def shop_answers(run: Run, results: dict[str, dict[str, Any]]) -> Html:
         "Spider's own questions."
     )
     last = list(results)[-1]
-    samples = [_sample(each) for each in records(results[last].get("samples"))]
+    samples = [_sample(record) for record in records(results[last].get("samples"))]
     shown = element(
         "details", element("summary", f"{last}: its first right answers, and its first wrong ones"), samples, open=""
     )

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import components, merge_parts
 from chaku.tokens.special import begin_template
-from chaku.tokens.tokenizer import Tokenizer, components, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.word_splitting import WordSplitting, byte_level
 
 # Of a byte-pair model and of an added token in `tokenizer.json`.
@@ -31,7 +32,7 @@ class ByteLevelTokenizer(Tokenizer):
 
         definition, special = self.definition, self.special_ids
         self.implicit_space = self.splits_at_line_breaks = False
-        self._added = {each["content"] for each in definition["added_tokens"]}
+        self._added = {token["content"] for token in definition["added_tokens"]}
         # The vocabulary is given as it is, not as JSON, which takes three times as long.
         model = definition["model"]
         empty = {**definition, "model": {**model, "vocab": {}, "merges": [], "unk_token": None}, "added_tokens": []}
@@ -45,17 +46,19 @@ class ByteLevelTokenizer(Tokenizer):
             **{option: model[option] for option in _OPTIONS if model.get(option)},
         )
         added = [
-            {**each, "content": f"\0{each['id']}\0", "special": True} if each["id"] in special else each
-            for each in definition["added_tokens"]
+            {**token, "content": f"\0{token['id']}\0", "special": True} if token["id"] in special else token
+            for token in definition["added_tokens"]
         ]
         for are_special, group in itertools.groupby(added, key=lambda token: token["special"]):
-            tokens = [tokenizers.AddedToken(each["content"], **{flag: each[flag] for flag in _FLAGS}) for each in group]
+            tokens = [
+                tokenizers.AddedToken(token["content"], **{flag: token[flag] for flag in _FLAGS}) for token in group
+            ]
             add = self._tokenizers.add_special_tokens if are_special else self._tokenizers.add_tokens
             add(tokens)
         self._tokenizers.encode_special_tokens = True
-        for each in added:
-            if self._tokenizers.token_to_id(each["content"]) != each["id"]:
-                raise ChakuError(f"the added token {self.pieces[each['id']]!r} does not follow the ids before it")
+        for token in added:
+            if self._tokenizers.token_to_id(token["content"]) != token["id"]:
+                raise ChakuError(f"the added token {self.pieces[token['id']]!r} does not follow the ids before it")
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without BOS and EOS."""
@@ -71,7 +74,7 @@ class ByteLevelTokenizer(Tokenizer):
 
 def is_byte_level(definition: dict[str, Any]) -> bool:
     """Whether a BPE `tokenizer.json` makes bytes of a text before it merges them."""
-    return any(each.get("type") == "ByteLevel" for each in components(definition.get("pre_tokenizer")))
+    return any(part.get("type") == "ByteLevel" for part in components(definition.get("pre_tokenizer")))
 
 
 def byte_level_definition(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaku.errors import ChakuError
+from chaku.tokens.definition import components
 from chaku.tokens.special import token_name
 from chaku.tokens.templates import BUILTIN, find_template, render
-from chaku.tokens.tokenizer import Tokenizer, components
+from chaku.tokens.tokenizer import Tokenizer
 
 Role = Literal["system", "user", "assistant", "tool"]
 _PRIVATE = range(0xE000, 0xF900)  # characters that Unicode gives to no one
@@ -53,10 +54,10 @@ class Chat:
         longest_first = sorted(self._special, key=len, reverse=True)
         self._names = re.compile("|".join(map(re.escape, longest_first)))
         # transformers lets some special tokens take the white space beside them.
-        stripping = {each["content"]: each for each in tokenizer.definition["added_tokens"]}
+        stripping = {token["content"]: token for token in tokenizer.definition["added_tokens"]}
         self._cuts = re.compile("|".join(_cut(name, stripping.get(name, {})) for name in longest_first))
         marks = components(tokenizer.definition.get("pre_tokenizer"))
-        self._space_once = any(each.get("prepend_scheme") == "first" for each in marks)
+        self._space_once = any(mark.get("prepend_scheme") == "first" for mark in marks)
         self.end_id = self.reply([Message("user", "1")], "2").ids[-1]
 
     def prompt(self, messages: Sequence[Message], opening: str = "") -> list[int]:
@@ -110,12 +111,13 @@ class Chat:
 
         Of what is spelt like one, the first character is another. An open turn leaves the assistant's last message out.
         """
-        used = set(self.template).union(*(each.content for each in messages))
+        used = set(self.template).union(*(message.content for message in messages))
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
         masks = {character: next(free) for character in sorted({name[0] for name in self._special})}
         spelt = re.compile(f"(?s)(?={self._names.pattern}).")
         plain = [
-            {"role": each.role, "content": spelt.sub(lambda found: masks[found[0]], each.content)} for each in messages
+            {"role": message.role, "content": spelt.sub(lambda found: masks[found[0]], message.content)}
+            for message in messages
         ]
         if open_turn and messages and messages[-1].role == "assistant":
             plain.pop()

@@ -8,9 +8,9 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.gguf_file import GgufFile, read_gguf_file
 from chaku.tokens.byte_level import BYTE_NAMES, byte_level_definition
+from chaku.tokens.definition import SPACE, llama_definition
 from chaku.tokens.sentencepiece import merges_by_score
 from chaku.tokens.special import FIM_TOKENS
-from chaku.tokens.tokenizer import SPACE, llama_definition
 from chaku.tokens.word_splitting import BY_NAME
 
 # `tokenizer.ggml.token_type`.

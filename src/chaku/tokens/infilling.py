@@ -5,19 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from chaku.errors import ChakuError
-from chaku.settings import setting
+from chaku.tokens.config import InfillingConfig
 from chaku.tokens.special import MODES, InfillingTokens, Mode
 from chaku.tokens.tokenizer import Tokenizer
 
-__all__ = ["MODES", "Infilled", "Infiller", "InfillingConfig", "Mode", "infill_text", "layout", "recover_text"]
-
-
-@dataclass(frozen=True)
-class InfillingConfig:
-    """`rate` of whole documents are infilled, `spm_rate` of those suffix first. Paper 2.3: 0.9, and half."""
-
-    rate: float = setting(0.9, at_least=0, at_most=1)
-    spm_rate: float = setting(0.5, at_least=0, at_most=1)
+__all__ = ["MODES", "Infilled", "Infiller", "Mode", "infill_text", "layout", "recover_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: 
 
 def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
     """The document of a training sequence, infilled or not."""
-    ids = [int(each) for each in ids]
+    ids = [int(token) for token in ids]
     assert ids[0] == tokenizer.bos_id
     assert ids[-1] == tokenizer.eos_id
     tokens = tokenizer.infilling

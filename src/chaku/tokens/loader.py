@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from chaku.errors import ChakuError
 from chaku.tokens.chat_store import ChatStore
-from chaku.tokens.infilling import Infiller, InfillingConfig
+from chaku.tokens.config import InfillingConfig
+from chaku.tokens.infilling import Infiller
 from chaku.tokens.mixture import permute, source_of
 from chaku.tokens.packing import PackingPlan, plan_packing, plan_whole
 from chaku.tokens.store import TokenStore
@@ -109,15 +110,15 @@ class PackedDataset:
         self.bos_id, self.eos_id = tokenizer.bos_id, tokenizer.eos_id
         self.infiller = Infiller(tokenizer, infilling, seed) if infilling else None
         self.infill_sets = infill_sets
-        self.weights = [each.weight for each in sets]
-        self.plans = [self._plan(each) for each in sets]
-        for each, plan in zip(sets, self.plans, strict=True):
+        self.weights = [part.weight for part in sets]
+        self.plans = [self._plan(part) for part in sets]
+        for part, plan in zip(sets, self.plans, strict=True):
             if len(plan) == 0:
                 raise ChakuError(
-                    f"the set {each.name!r} has no documents"
-                    if isinstance(each, TokenSet)
-                    else f"the set {each.name!r} has nothing that fits a sequence of {sequence_length} tokens; its "
-                    f"shortest has {each.store.group_lengths.min()}: raise sequence_length"
+                    f"the set {part.name!r} has no documents"
+                    if isinstance(part, TokenSet)
+                    else f"the set {part.name!r} has nothing that fits a sequence of {sequence_length} tokens; its "
+                    f"shortest has {part.store.group_lengths.min()}: raise sequence_length"
                 )
 
     def __getitem__(self, index: int) -> Sample:
@@ -163,7 +164,7 @@ class PackedDataset:
 
     @cached_property
     def has_conversations(self) -> bool:
-        return any(isinstance(each, ChatSet) for each in self.sets)
+        return any(isinstance(part, ChatSet) for part in self.sets)
 
     def _plan(self, chosen: TokenSet | ChatSet) -> PackingPlan:
         if isinstance(chosen, ChatSet):

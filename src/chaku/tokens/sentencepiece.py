@@ -6,7 +6,8 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.tokens.tokenizer import Tokenizer, llama_definition, merge_parts
+from chaku.tokens.definition import llama_definition, merge_parts
+from chaku.tokens.tokenizer import Tokenizer
 
 # Field numbers and values of sentencepiece_model.proto that the library has no function for.
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
@@ -64,7 +65,7 @@ def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
     except ImportError:
         raise ChakuError(f"writing {path} needs sentencepiece: pip install 'chaku[sentencepiece]'") from None
     model = protobuf.ModelProto()
-    defined = {each["id"] for each in tokenizer.definition["added_tokens"]} - tokenizer.special_ids
+    defined = {token["id"] for token in tokenizer.definition["added_tokens"]} - tokenizer.special_ids
     for number, (piece, score) in enumerate(zip(tokenizer.pieces, piece_scores(tokenizer), strict=True)):
         kind = _UNKNOWN if piece == "<unk>" else _CONTROL if number in tokenizer.special_ids else _NORMAL
         kind = _BYTE if piece in BYTES else _USER_DEFINED if number in defined else kind
@@ -72,7 +73,7 @@ def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     trainer.model_type, trainer.vocab_size, trainer.byte_fallback = _BPE, tokenizer.vocab_size, True
     trainer.unk_id, trainer.bos_id, trainer.eos_id, trainer.pad_id = 0, tokenizer.bos_id, tokenizer.eos_id, -1
-    trainer.bos_piece, trainer.eos_piece = (tokenizer.pieces[each] for each in (tokenizer.bos_id, tokenizer.eos_id))
+    trainer.bos_piece, trainer.eos_piece = (tokenizer.pieces[token] for token in (tokenizer.bos_id, tokenizer.eos_id))
     trainer.split_digits, trainer.allow_whitespace_only_pieces = True, True
     normalizer.name, normalizer.remove_extra_whitespaces = "identity", False
     normalizer.add_dummy_prefix = tokenizer.implicit_space

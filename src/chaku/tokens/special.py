@@ -132,7 +132,7 @@ def find_special_tokens(
     if not isinstance(adds, bool):
         adds = bool(before) or "bos_token" not in config
     infilling = _find_infilling(ids, eos, config)
-    special = {each["id"] for each in definition["added_tokens"] if each["special"]} | {eos}
+    special = {token["id"] for token in definition["added_tokens"] if token["special"]} | {eos}
     special |= {bos} if bos is not None else set()
     if infilling is not None:
         special |= infilling.stops | {infilling.prefix, infilling.suffix}
@@ -182,17 +182,17 @@ def leave_out_unembedded(
     adds <FILL_ME> (32016) when it saves the tokenizers of the others.
     """
     added, vocab = definition["added_tokens"], definition["model"]["vocab"]
-    names = {each["content"] for each in added if each["id"] >= num_embeddings and each["content"] not in vocab}
+    names = {token["content"] for token in added if token["id"] >= num_embeddings and token["content"] not in vocab}
     if not names:
         return definition, config
     say(f"the model has no embeddings for {', '.join(sorted(names))}: these tokens are left out")
-    definition = {**definition, "added_tokens": [each for each in added if each["content"] not in names]}
+    definition = {**definition, "added_tokens": [token for token in added if token["content"] not in names]}
     kept: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, list):
-            kept[key] = [each for each in value if _content(each) not in names]
+            kept[key] = [token for token in value if _content(token) not in names]
         elif key == "added_tokens_decoder":
-            kept[key] = {number: each for number, each in value.items() if _content(each) not in names}
+            kept[key] = {number: token for number, token in value.items() if _content(token) not in names}
         elif _content(value) not in names:
             kept[key] = value
     return definition, kept
@@ -228,8 +228,8 @@ def begin_template(bos: str, number: int) -> dict[str, Any]:
 def _template_begin(processor: dict[str, Any] | None) -> list[str]:
     """The special tokens that a post-processor puts before a text."""
     names: list[str] = []
-    for each in (processor or {}).get("processors", [processor or {}]):
-        for part in each.get("single", []) if each.get("type") == "TemplateProcessing" else []:
+    for step in (processor or {}).get("processors", [processor or {}]):
+        for part in step.get("single", []) if step.get("type") == "TemplateProcessing" else []:
             if "SpecialToken" not in part:
                 break
             names.append(part["SpecialToken"]["id"])

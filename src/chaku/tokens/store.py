@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.console import progress, short
-from chaku.corpus.documents import Document, count_documents, document_files, read_document_file
+from chaku.documents import Document, count_documents, document_files, read_document_file
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, sha256_file, write_json
 from chaku.tokens.tokenizer import Tokenizer

@@ -94,12 +94,12 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
     if name is None:
         own = tokenizer.config.get("chat_template")
         if isinstance(own, list):  # older checkpoints have several by name
-            own = next((each["template"] for each in own if each.get("name") == "default"), None)
+            own = next((template["template"] for template in own if template.get("name") == "default"), None)
         if not own:
             raise ChakuError(f"the checkpoint has no chat template of its own; name one: {known}, or a Jinja file")
         return own
     if name in BUILTIN:
-        missing = [each for each in BUILTIN[name].tokens if each not in tokenizer.pieces]
+        missing = [token for token in BUILTIN[name].tokens if token not in tokenizer.pieces]
         if missing:
             raise ChakuError(
                 f"the chat template {name} needs the token {missing[0]}, which the vocabulary does not have; llama2 "

@@ -55,7 +55,7 @@ def read_tiktoken_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     pairs = (_last_pair(token, ranks) for token in sorted(ranks, key=ranks.__getitem__))
     merges = [[name(left), name(right)] for left, right in filter(None, pairs)]
-    special = [f"<|{each}|>" for each in _NAMED]
+    special = [f"<|{name}|>" for name in _NAMED]
     special += [f"<|reserved_special_token_{number}|>" for number in range(2, _NUM_SPECIAL - len(special) + 2)]
     bos, eos = special[0], special[1]
     vocab = {name(token): rank for token, rank in ranks.items()}

@@ -13,18 +13,15 @@ import kitoken
 import numpy as np
 
 from chaku.errors import ChakuError
-from chaku.files import read_json, write_json
-from chaku.gguf_file import is_gguf
+from chaku.files import write_json
+from chaku.tokens.definition import SPACE, components, llama_definition, merge_parts
 from chaku.tokens.special import (
     CODE_LLAMA_LADDER,
     CODE_LLAMA_REPEATS,
-    begin_template,
     find_special_tokens,
-    leave_out_unembedded,
     state_begin,
 )
 
-SPACE = "▁"  # U+2581, which stands for a space in pieces
 SENTINELS = ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
 _SPACE_BYTES = ("<0xE2>", "<0x96>", "<0x81>")
 
@@ -45,7 +42,7 @@ class Tokenizer:
 
     def __init__(self, definition: dict[str, Any], config: dict[str, Any] | None = None):
         self.config = config or {}
-        added = {each["content"]: each["id"] for each in definition["added_tokens"]}
+        added = {token["content"]: token["id"] for token in definition["added_tokens"]}
         ids = {**definition["model"]["vocab"], **added}
         self.vocab_size = max(ids.values()) + 1
         self.pieces = [""] * self.vocab_size
@@ -75,10 +72,10 @@ class Tokenizer:
         self.implicit_space = _has_implicit_space(definition)
         self.splits_at_line_breaks = not any("\n" in piece and piece != "\n" for piece in self.pieces)
         self._longest_piece = max(map(len, self.pieces))
-        self._space_ids = [vocab[each] for each in _SPACE_BYTES]
+        self._space_ids = [vocab[piece] for piece in _SPACE_BYTES]
         # SentencePiece's user-defined pieces are found in a text before anything else, the longest first.
-        added = [each for each in definition["added_tokens"] if each["id"] not in self.special_ids]
-        self._defined = {each["content"].replace(SPACE, " "): each["id"] for each in added}
+        added = [token for token in definition["added_tokens"] if token["id"] not in self.special_ids]
+        self._defined = {token["content"].replace(SPACE, " "): token["id"] for token in added}
         longest_first = sorted(self._defined, key=len, reverse=True)
         self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
         # The encoder gets no added tokens at all (it would cut the text at their spelling), no special pieces (in Code
@@ -99,54 +96,6 @@ class Tokenizer:
             "pre_tokenizer": None,
         }
         self._encoder = kitoken.Kitoken.from_tokenizers(json.dumps(plain, ensure_ascii=False).encode())
-
-    @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
-        """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's),
-        `vocab.json` with `merges.txt`, or a GGUF file.
-
-        What the `tokenizer_config.json` beside it says of BOS and EOS holds. A byte-level tokenizer is returned as a
-        `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and that is said.
-        Raises ChakuError for any other kind.
-        """
-        from chaku.tokens.byte_level import ByteLevelTokenizer, is_byte_level  # which imports this file
-
-        if is_gguf(path):
-            from chaku.tokens.gguf_tokenizer import read_gguf_tokenizer
-
-            definition, config = read_gguf_tokenizer(path)
-            return (ByteLevelTokenizer if is_byte_level(definition) else cls)(definition, config)
-        if path.is_dir() and not (path / "tokenizer.json").is_file():
-            from chaku.tokens.vocab_files import has_vocab_files, read_vocab_files
-
-            if has_vocab_files(path):
-                config = _read_config(path)
-                return ByteLevelTokenizer(read_vocab_files(path, config), config)
-        if path.is_dir():
-            files = [path / "tokenizer.json", path / "tokenizer.model"]
-            path = next((each for each in files if each.is_file()), files[0])
-        config = _read_config(path.parent)
-        if path.suffix == ".model":
-            from chaku.tokens.sentencepiece import read_sentencepiece
-            from chaku.tokens.tiktoken_file import is_tiktoken_file, read_tiktoken_file
-
-            if is_tiktoken_file(path):
-                definition, names = read_tiktoken_file(path)
-                return ByteLevelTokenizer(definition, {**names, **config})
-            definition, names = read_sentencepiece(path)
-            return cls(definition, {**names, **config})
-        definition = read_json(path)
-        model = definition.get("model", {}) if isinstance(definition, dict) else {}
-        beside = path.with_name("config.json")
-        if model.get("type") == "BPE" and (num_embeddings := beside.is_file() and read_json(beside).get("vocab_size")):
-            definition, config = leave_out_unembedded(definition, config, num_embeddings)
-        if model.get("type") == "BPE" and model.get("byte_fallback") and "<0x00>" in model.get("vocab", {}):
-            return cls(definition, config)
-        if model.get("type") == "BPE" and is_byte_level(definition):
-            return ByteLevelTokenizer(definition, config)
-        raise ChakuError(
-            f"{path} is not a Llama tokenizer (byte-pair encoding with byte fallback) and not a byte-level one"
-        )
 
     def save(self, directory: Path) -> None:
         """Write `tokenizer.json` and `tokenizer_config.json`, which transformers opens with the same ids.
@@ -237,103 +186,11 @@ class Tokenizer:
         return piece.replace(SPACE, " ").encode()
 
 
-def has_tokenizer(path: Path) -> bool:
-    """Whether `Tokenizer.load` finds a file to read."""
-    return is_gguf(path) or any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "merges.txt"))
-
-
-def _read_config(directory: Path) -> dict[str, Any]:
-    """`tokenizer_config.json`, with the chat template that newer checkpoints keep in a file of its own."""
-    path, template = directory / "tokenizer_config.json", directory / "chat_template.jinja"
-    config = read_json(path) if path.is_file() else {}
-    names = directory / "special_tokens_map.json"  # which old checkpoints have alone
-    if names.is_file():
-        config = {**read_json(names), **config}
-    if template.is_file():
-        config["chat_template"] = template.read_text(encoding="utf-8")
-    return config
-
-
-def merge_parts(merge: str | list[str]) -> list[str]:
-    """The two pieces of a merge in a `tokenizer.json`: a list, or in older files a string with a space between."""
-    return merge.split(" ") if isinstance(merge, str) else merge
-
-
-def components(part: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The members of a `Sequence` of normalizers or pre-tokenizers; one that stands alone; none."""
-    part = part or {}
-    return part.get("normalizers") or part.get("pretokenizers") or [part]
-
-
 def _has_implicit_space(definition: dict[str, Any]) -> bool:
-    if any(each.get("type") == "Prepend" for each in components(definition.get("normalizer"))):
+    if any(part.get("type") == "Prepend" for part in components(definition.get("normalizer"))):
         return True
-    marks = [each for each in components(definition.get("pre_tokenizer")) if each.get("type") == "Metaspace"]
-    return any(each.get("prepend_scheme", "always") != "never" for each in marks)
-
-
-def llama_definition(
-    vocab: dict[str, int],
-    merges: list[list[str]],
-    special: dict[str, int],
-    defined: dict[str, int] | None = None,
-    bos: str = "<s>",
-    implicit_space: bool = True,
-) -> dict[str, Any]:
-    """A `tokenizer.json` in Llama's form: no pre-tokenizer, spaces as U+2581, byte fallback.
-
-    `defined`: pieces that are found in a text before anything else and are not special.
-    """
-    defined = defined or {}
-    prepend = [{"type": "Prepend", "prepend": SPACE}] if implicit_space else []
-    strip = [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] if implicit_space else []
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            {
-                "id": number,
-                "content": piece,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": piece in special,
-            }
-            for piece, number in {**special, **defined}.items()
-        ],
-        "normalizer": {
-            "type": "Sequence",
-            "normalizers": [
-                *prepend,
-                {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
-            ],
-        },
-        "pre_tokenizer": None,
-        "post_processor": begin_template(bos, special[bos]),
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-                *strip,
-            ],
-        },
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": "<unk>",
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": True,
-            "byte_fallback": True,
-            "ignore_merges": False,
-            "vocab": vocab,
-            "merges": merges,
-        },
-    }
+    marks = [part for part in components(definition.get("pre_tokenizer")) if part.get("type") == "Metaspace"]
+    return any(mark.get("prepend_scheme", "always") != "never" for mark in marks)
 
 
 def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
@@ -351,7 +208,7 @@ def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
             "stages, or begin with a model whose tokenizer has them"
         )
     first = tokenizer.vocab_size
-    special = {each["content"]: each["id"] for each in tokenizer.definition["added_tokens"]}
+    special = {token["content"]: token["id"] for token in tokenizer.definition["added_tokens"]}
     added = (*CODE_LLAMA_LADDER, *SENTINELS, *CODE_LLAMA_REPEATS)
     special |= {piece: first + index for index, piece in enumerate(added)}
     model = tokenizer.definition["model"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.tokens.tokenizer import SENTINELS, SPACE, Tokenizer, llama_definition
+from chaku.tokens.definition import SPACE, llama_definition
+from chaku.tokens.tokenizer import SENTINELS, Tokenizer
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 

@@ -7,7 +7,7 @@ serves both directions.
 from dataclasses import dataclass
 from typing import Any
 
-from chaku.tokens.tokenizer import components
+from chaku.tokens.definition import components
 
 # The expression of GPT-4's cl100k, which Llama 3 and Qwen took over; they differ in how many digits stay together.
 _CL100K = (

@@ -39,3 +39,10 @@ class TrainingConfig:
     log_every: int = setting(1, at_least=1, changes_results=False)
     heldout_every: int = setting(100, at_least=1, changes_results=False)
     sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training
+
+
+@dataclass(frozen=True)
+class DpoConfig:
+    """`beta` (the paper's, section 4): how dear it is to move away from the model that training began with."""
+
+    beta: float = setting(0.1, above=0)

@@ -1,6 +1,6 @@
 """Direct preference optimisation: of two replies, the better one gains on the worse (arXiv 2305.18290)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,11 @@ from torch import Tensor
 
 from chaku.console import progress
 from chaku.files import atomic_file
-from chaku.model import Llama
-from chaku.settings import setting
+from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
-from chaku.training.config import TrainingConfig
+from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.speed import choose_precision
 from chaku.training.step import autocast, chat_states, score_rows
-
-
-@dataclass(frozen=True)
-class DpoConfig:
-    """`beta` (the paper's, section 4): how dear it is to move away from the model that training began with."""
-
-    beta: float = setting(0.1, above=0)
 
 
 def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:

@@ -2,8 +2,7 @@
 
 import torch
 
-from chaku.model import LlamaConfig
-from chaku.model.lora import LoraConfig
+from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import model_memory, projection_shapes
 from chaku.model.quantization import Scheme
 from chaku.training.config import TrainingConfig

@@ -36,8 +36,8 @@ class MetricsLog:
             if isinstance(value, int | float):
                 self._writer.add_scalar(name, value, step)
             elif name == "heldout_loss":
-                for each, loss in value.items():
-                    self._writer.add_scalar(f"{name}/{each}", loss, step)
+                for key, loss in value.items():
+                    self._writer.add_scalar(f"{name}/{key}", loss, step)
             elif name == "sample":
                 self._writer.add_text(name, value["text"], step)
 

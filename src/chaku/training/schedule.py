@@ -1,7 +1,8 @@
-"""The learning rate as a function of the step."""
+"""How many steps a stage has, and the learning rate of each."""
 
 import math
 
+from chaku.errors import ChakuError
 from chaku.training.config import TrainingConfig
 
 
@@ -17,3 +18,22 @@ def learning_rate(step: int, num_steps: int, config: TrainingConfig) -> float:
         return peak * (step + 1) / warmup
     progress = (step - warmup) / max(num_steps - 1 - warmup, 1)
     return lowest + (peak - lowest) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def num_steps(config: TrainingConfig, sequence_length: int) -> int:
+    """Optimizer steps of a stage: its tokens over its batch, rounded up; at least one.
+
+    Raises ChakuError when `batch_tokens` is less than one sequence, or `tokens` is not set.
+    """
+    if config.tokens is None:
+        raise ChakuError("training.tokens is not set; set it, or give `share` and a [budget] in the recipe")
+    if config.batch_tokens < sequence_length:
+        raise ChakuError(
+            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens"
+        )
+    return max(1, math.ceil(config.tokens / (batch_rows(config, sequence_length) * sequence_length)))
+
+
+def batch_rows(config: TrainingConfig, sequence_length: int) -> int:
+    """Sequences in the global batch."""
+    return config.batch_tokens // sequence_length

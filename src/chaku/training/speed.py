@@ -7,8 +7,9 @@ from functools import cache
 
 import torch
 
-from chaku.model import Llama, LlamaConfig
-from chaku.model.lora import LoraConfig, add_lora
+from chaku.model.config import LlamaConfig, LoraConfig
+from chaku.model.llama import Llama
+from chaku.model.lora import add_lora
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import atomic_directory, read_json, sha256_file, write_json
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.model.lora import trainable_parameters
 
 _TENSORS, _PROGRESS = "state.safetensors", "progress.json"

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from chaku.errors import ChakuError
-from chaku.model import Llama
 from chaku.model.fused import can_fuse, fused_states
 from chaku.model.layout import shared_beginnings, whole_rows
+from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 

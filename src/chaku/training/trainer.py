@@ -13,12 +13,12 @@ from torch import Tensor
 
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
-from chaku.model import Llama
+from chaku.model.llama import Llama
 from chaku.tokens.loader import PackedDataset, load_batches
-from chaku.training.config import TrainingConfig
-from chaku.training.dpo import DpoConfig, accumulate_pairs
+from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.dpo import accumulate_pairs
 from chaku.training.metrics import MetricsLog
-from chaku.training.schedule import learning_rate
+from chaku.training.schedule import batch_rows, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
 from chaku.training.state import Progress, load_state, save_state
 from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
@@ -26,25 +26,6 @@ from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_
 
 class Interrupted(Exception):
     """SIGTERM or SIGINT arrived: the state is saved, and the same command goes on from it."""
-
-
-def num_steps(config: TrainingConfig, sequence_length: int) -> int:
-    """Optimizer steps of a stage: its tokens over its batch, rounded up; at least one.
-
-    Raises ChakuError when `batch_tokens` is less than one sequence, or `tokens` is not set.
-    """
-    if config.tokens is None:
-        raise ChakuError("training.tokens is not set; set it, or give `share` and a [budget] in the recipe")
-    if config.batch_tokens < sequence_length:
-        raise ChakuError(
-            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens"
-        )
-    return max(1, math.ceil(config.tokens / (batch_rows(config, sequence_length) * sequence_length)))
-
-
-def batch_rows(config: TrainingConfig, sequence_length: int) -> int:
-    """Sequences in the global batch."""
-    return config.batch_tokens // sequence_length
 
 
 def train(
@@ -77,7 +58,7 @@ def train(
     precision = reached.precision or choose_precision(config.precision, device)
     peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
-    if not all(each.requires_grad for each in model.parameters()):
+    if not all(parameter.requires_grad for parameter in model.parameters()):
         flops_per_token *= 2 / 3  # a frozen weight has no gradient: two products of three are left
     forward = torch.compile(training_step_loss) if config.compile else training_step_loss
     batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
@@ -167,8 +148,8 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
         say("stopping after this step ...")
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+        for key, handler in previous.items():
+            signal.signal(key, handler)
 
     try:
         for number in previous:

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.corpus.documents import read_documents
+from chaku.documents import read_documents
+from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import read_heldout, scoring_windows
 from chaku.evals.heldout.measures import in_a_line, measure
 from chaku.evals.manifest import weights_sha256
-from chaku.evals.settings import Evals
 from chaku.inference.engine import Completion
-from chaku.model import PRESETS, Llama
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 
 
 class Uniform:
@@ -132,7 +133,7 @@ def test_key_retrieval_asks_the_model_itself(engine, corpus):
 
 @pytest.mark.parametrize("benchmark", ["bits_per_byte", "infilling", "perplexity", "key_retrieval"])
 def test_every_result_has_its_manifest(engine, corpus, benchmark):
-    settings = Evals(max_bytes_per_language=3000, num_examples=3, retrieval_examples=1, num_long_documents=1)
+    settings = EvalsConfig(max_bytes_per_language=3000, num_examples=3, retrieval_examples=1, num_long_documents=1)
     result = measure(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
     record = result["manifest"]
     assert {"chaku", "torch", "python", "model_sha256", "tokenizer_sha256", "data_sha256"} <= set(record)

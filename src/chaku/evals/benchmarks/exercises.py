@@ -8,10 +8,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from chaku.corpus.exercises import CHAT, FINE_TUNING_FRAMES, exercises
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.sandbox.verdict import Job
+from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, exercises
 
 NUM_PROBLEMS = 300
 NUM_SAMPLED = 100  # the first of them, for pass@10

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from chaku.corpus.documents import KINDS, Document, read_documents
+from chaku.documents import KINDS, Document, read_documents
 from chaku.errors import ChakuError
 from chaku.files import sha256_file, sha256_json
 

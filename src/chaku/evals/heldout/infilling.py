@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.documents import PIECE, read_documents
+from chaku.documents import PIECE, read_documents
 from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete, infill

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import heldout_sha256
 from chaku.evals.manifest import decoder_record, manifest, sampling_record, weights_sha256
-from chaku.evals.settings import Evals
 from chaku.inference.engine import Engine
 
 LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: where keys are hidden
@@ -16,7 +16,7 @@ LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: whe
 def measure(
     engine: Engine,
     name: str,
-    settings: Evals,
+    settings: EvalsConfig,
     corpus: Path | None,
     training_length: int,
     longest_length: int | None = None,
@@ -64,7 +64,7 @@ def measure(
     return {"benchmark": name, "results": results, "manifest": record}
 
 
-def inputs(name: str, settings: Evals, training_length: int, longest_length: int) -> list[int | None]:
+def inputs(name: str, settings: EvalsConfig, training_length: int, longest_length: int) -> list[int | None]:
     """The settings that a measure follows from: it is measured again when one of these changes."""
     if name == "bits_per_byte":
         return [settings.max_bytes_per_language]

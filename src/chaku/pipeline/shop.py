@@ -1,6 +1,5 @@
 """Text-to-SQL in a recipe: a shop is made, a stage learns from questions about it, and answers others."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,52 +7,38 @@ from chaku.console import say
 from chaku.evals.generate import source_record
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
-from chaku.settings import setting
+from chaku.sql.config import ShopConfig
 from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS, evaluate
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare
-from chaku.sql.shop import write_shop
 from chaku.sql.writers import TEMPLATE_TOKENS
+from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
 
-CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: what a set names as {run}/shop/conversations.jsonl
+CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: its training questions and their queries
 
 
-@dataclass(frozen=True)
-class Shop:
-    """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer.
-
-    The default has no room for all twelve tables: a prompt shows those that the question is about. `chinese`: some
-    questions are in Chinese, which suits only a model whose pretraining had Chinese.
-    """
-
-    num_train: int = setting(6000, at_least=1)
-    num_dev: int = setting(120, at_least=1)
-    max_tokens: int = setting(256, at_least=1)
-    chinese: bool = True
-
-    @property
-    def prompt(self) -> PromptSettings:
-        """How its questions are asked: as `chaku sql ask` does, of a small model."""
-        return PromptSettings("compact", self.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
+def shop_prompt(config: ShopConfig) -> PromptSettings:
+    """How questions about the shop are asked: as `chaku sql ask` asks a small model."""
+    return PromptSettings("compact", config.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
 
 
-def make_shop(settings: Shop, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
+def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
     """Write the shop's database, its questions, and conversations to train on, within the tokens of a sequence."""
-    write_shop(out, seed=seed, num_train=settings.num_train, num_dev=settings.num_dev, chinese=settings.chinese)
+    write_shop(out, seed=seed, num_train=config.num_train, num_dev=config.num_dev, chinese=config.chinese)
     counts = prepare(
         read_examples(out / "train.jsonl"),
         out,
         out / CONVERSATIONS,
         count_tokens=lambda text: len(tokenizer.encode(text)),
-        settings=PrepareSettings(settings.prompt),
+        settings=PrepareSettings(shop_prompt(config)),
     )
     return float(counts["written"]), "questions"
 
 
 def ask_shop(
-    settings: Shop, engine: Engine, stage: str, shop: Path, path: Path, inputs: str, *, instructed: bool
+    config: ShopConfig, engine: Engine, stage: str, shop: Path, path: Path, inputs: str, *, instructed: bool
 ) -> bool:
     """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before.
 
@@ -62,7 +47,7 @@ def ask_shop(
     if path.exists() and read_json(path).get("inputs") == inputs:
         return False
     results: dict[str, Any] = evaluate(
-        engine, shop / "dev.jsonl", shop, settings=settings.prompt, instructed=instructed
+        engine, shop / "dev.jsonl", shop, settings=shop_prompt(config), instructed=instructed
     )
     record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **source_record(engine)}
     write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})

@@ -23,16 +23,19 @@ from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, 
 from chaku.inference.engine import Engine
 from chaku.inference.prompts import complete
 from chaku.inference.sampling import SamplingParams
-from chaku.model import Llama, LlamaConfig
+from chaku.model.config import LlamaConfig
+from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.steps import NO_RECORD, Run, fingerprinted, what_changed
-from chaku.recipe import DocumentSet, Recipe, Stage, stage_shape
+from chaku.pipeline.run_directory import NO_RECORD, Run, fingerprinted, what_changed
+from chaku.recipe.family import stage_shape
+from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
-from chaku.training.trainer import batch_rows, num_steps, train
+from chaku.training.schedule import batch_rows, num_steps
+from chaku.training.trainer import train
 
 STAGE_FILE = "stage.json"  # of a stage that is done
 BEGUN = "begun.json"  # of a stage that is begun: its tokens, which follow from the speed measured then
@@ -40,7 +43,7 @@ HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during t
 
 
 def run_stage(
-    run: Run, name: str, stage: Stage, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
+    run: Run, name: str, stage: StageConfig, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
 ) -> str:
     """Train a stage, or go on with it, or leave it as it is where it is done; returns the fingerprint of its inputs.
 
@@ -175,10 +178,10 @@ def check_weights(stage: Path) -> None:
         )
 
 
-def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage, seed: int) -> PackedDataset:
+def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig, seed: int) -> PackedDataset:
     """The batches of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
     chats = open_sets(recipe, stage, directory)
-    names = [name for name in stage.mixture if name not in {each.name for each in chats}]
+    names = [name for name in stage.mixture if name not in {chat.name for chat in chats}]
     store = TokenStore.open(directory / "tokens", "train") if names else None
     sets: list[TokenSet | ChatSet] = list(chats)
     for name in names:
@@ -189,7 +192,7 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
             raise ChakuError(
                 f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents"
             )
-    sets.sort(key=lambda each: list(stage.mixture).index(each.name))
+    sets.sort(key=lambda chosen: list(stage.mixture).index(chosen.name))
     return PackedDataset(
         store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
     )
@@ -201,7 +204,7 @@ def _select(recipe: Recipe, store: TokenStore, name: str) -> np.ndarray:
     return store.select(kinds=selection.kinds, languages=selection.languages)
 
 
-def _heldout(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: Stage) -> dict[str, Tensor]:
+def _heldout(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig) -> dict[str, Tensor]:
     batches: dict[str, Tensor] = {}
     names = [name for name in stage.mixture if isinstance(recipe.sets[name], DocumentSet)]
     if not names:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.files import read_json
-from chaku.pipeline.chat_sets import FOLDER, all_chat_names, chat_names, set_inputs
+from chaku.pipeline.chat_sets import FOLDER, given_sets, set_inputs
 from chaku.pipeline.data import base_fingerprint, base_shape
 from chaku.pipeline.inputs import (
     Inputs,
@@ -18,10 +18,11 @@ from chaku.pipeline.inputs import (
     tokenizer_inputs,
     tokens_inputs,
 )
-from chaku.pipeline.stage import kept_aside, problem_of_finished
-from chaku.pipeline.steps import NO_RECORD, FinishedWork, Run, fingerprinted, what_changed
-from chaku.recipe import BASE_MODEL, Recipe, stage_order
-from chaku.tokens.tokenizer import Tokenizer
+from chaku.pipeline.run_directory import NO_RECORD, FinishedWork, Run, fingerprinted, what_changed
+from chaku.pipeline.training import kept_aside, problem_of_finished
+from chaku.recipe.family import stage_order
+from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
+from chaku.tokens.load import load_tokenizer
 
 NOT_YET = "not made yet"  # in place of a fingerprint: what follows from it may come out differently
 
@@ -35,9 +36,9 @@ class Again:
     seconds: float | None
 
 
-def check_nothing_is_made_again(run: Run, recipe: Recipe) -> None:
-    """Raises FinishedWork, with one table, where a run of `recipe` would make finished work again."""
-    if found := list(made_again(run, recipe)):
+def check_nothing_is_made_again(run: Run) -> None:
+    """Raises FinishedWork, with one table, where the run would make finished work again."""
+    if found := list(made_again(run)):
         raise FinishedWork(
             "finished work would be made again; nothing was changed\n"
             f"{in_a_table(found)}\n"
@@ -45,8 +46,9 @@ def check_nothing_is_made_again(run: Run, recipe: Recipe) -> None:
         )
 
 
-def made_again(run: Run, recipe: Recipe) -> Iterator[Again]:
-    """What is finished, or begun, in the run's directory, and does not fit `recipe` or the files that it names."""
+def made_again(run: Run) -> Iterator[Again]:
+    """What is finished, or begun, in the run's directory, and does not fit the recipe or the files that it names."""
+    recipe = run.recipe
     look = _Look(run)
     corpus: str | None = None
     if recipe.corpus.sources:
@@ -57,7 +59,7 @@ def made_again(run: Run, recipe: Recipe) -> Iterator[Again]:
             encoded = run.record("tokens") if not look.again else None
             corpus = str(encoded["corpus"]) if encoded else NOT_YET
     tokenizer_made = look.at("tokenizer", tokenizer_inputs(recipe, corpus)) != NOT_YET
-    tokenizer = Tokenizer.load(run.directory / "tokenizer") if tokenizer_made else None
+    tokenizer = load_tokenizer(run.directory / "tokenizer") if tokenizer_made else None
     tokenizer_hash = tokenizer.sha256 if tokenizer else NOT_YET
     tokens = look.at("tokens", tokens_inputs(corpus, tokenizer_hash)) if corpus else None
     if recipe.shop:
@@ -65,17 +67,19 @@ def made_again(run: Run, recipe: Recipe) -> Iterator[Again]:
     conversations: dict[str, str] = {}
 
     def look_at_set(name: str) -> None:
-        inputs = set_inputs(run.recipe, name, tokenizer) if tokenizer and look.may_read(name) else {"set": NOT_YET}
+        inputs: Inputs = {"set": NOT_YET}
+        if tokenizer and look.may_read(name):
+            inputs = set_inputs(recipe, name, tokenizer, run.directory)
         conversations[name] = look.at(f"{FOLDER}/{name}", inputs)
 
-    for name in all_chat_names(recipe):
+    for name in given_sets(recipe):
         look_at_set(name)
     fingerprints = {BASE_MODEL: base_fingerprint(recipe)} if recipe.model.path else {}
     for name in stage_order(recipe):
         stage = recipe.stages[name]
-        for each in chat_names(recipe, stage):
-            if each not in conversations:
-                look_at_set(each)
+        for chat_name in recipe.reply_sets(stage):
+            if chat_name not in conversations:
+                look_at_set(chat_name)
         inputs: Inputs = {"tokenizer": NOT_YET}
         if tokenizer:
             inputs = stage_inputs(
@@ -124,13 +128,10 @@ class _Look:
 
     def may_read(self, name: str) -> bool:
         """Whether the files of a set are there: those that a run makes may be still to come, or out of date."""
-        made = {each.name for each in self.again}
-        path = self.run.recipe.sets[name]
-        for step in ("shop", "instruct"):
-            within = str(self.run.directory / step)
-            if any(str(value).startswith(within) for value in vars(path).values()):
-                return step not in made and (self.run.directory / step).is_dir()
-        return True
+        steps: dict[type, str] = {ShopSet: "shop", InstructSet: "instruct"}
+        step = steps.get(type(self.run.recipe.sets[name]))
+        again = {found.name for found in self.again}
+        return step is None or (step not in again and (self.run.directory / step).is_dir())
 
 
 def _seconds_of(stage: Path) -> float | None:
@@ -144,7 +145,7 @@ def _seconds_of(stage: Path) -> float | None:
 def in_a_table(found: list[Again]) -> str:
     """What, why and its cost, as plain text."""
     rows = [("what", "it took", "what changed")]
-    rows += [(each.name, "" if each.seconds is None else _in_words(each.seconds), each.why) for each in found]
+    rows += [(work.name, "" if work.seconds is None else _in_words(work.seconds), work.why) for work in found]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in rows)
 

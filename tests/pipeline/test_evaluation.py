@@ -6,11 +6,11 @@ import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmarks.first_steps import FIRST_STEPS
-from chaku.evals.settings import Evals
-from chaku.evals.stage import evaluate_stage
+from chaku.evals.config import EvalsConfig
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, find_benchmark
 from chaku.files import read_json
 from chaku.inference.engine import Completion
+from chaku.pipeline.evaluation import evaluate_stage
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
 
@@ -42,7 +42,7 @@ def evaluate(engine, settings, corpus, out, fingerprint="f"):
 
 @sandboxed
 def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus, tmp_path):
-    settings = Evals(benchmarks=("first_steps", "bits_per_byte"), max_bytes_per_language=3000)
+    settings = EvalsConfig(benchmarks=("first_steps", "bits_per_byte"), max_bytes_per_language=3000)
     solves = Solves(engine)
     solves.score = engine.score
     assert evaluate(solves, settings, corpus, tmp_path) == 2
@@ -63,7 +63,7 @@ def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus
 
 
 def test_another_benchmark_in_the_list_leaves_what_was_measured(engine, corpus, tmp_path):
-    settings = Evals(benchmarks=("bits_per_byte",), max_bytes_per_language=3000)
+    settings = EvalsConfig(benchmarks=("bits_per_byte",), max_bytes_per_language=3000)
     assert evaluate(engine, settings, corpus, tmp_path) == 1
     more = replace(settings, benchmarks=("bits_per_byte", "infilling"), num_examples=2)
     assert evaluate(engine, replace(more, num_examples=settings.num_examples), corpus, tmp_path) == 1
@@ -73,7 +73,7 @@ def test_another_benchmark_in_the_list_leaves_what_was_measured(engine, corpus, 
 def test_a_benchmark_whose_problems_are_not_here_is_an_error(engine, corpus, tmp_path, monkeypatch):
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
     with pytest.raises(ChakuError, match="CHAKU_BENCHMARKS is not set"):
-        evaluate(engine, Evals(benchmarks=("humaneval",)), corpus, tmp_path)
+        evaluate(engine, EvalsConfig(benchmarks=("humaneval",)), corpus, tmp_path)
 
 
 @sandboxed

@@ -6,10 +6,10 @@ from itertools import islice
 import pytest
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.documents import read_documents
-from chaku.corpus.exercises import HABIT_RATE, OPERATIONS, documents, exercises
 from chaku.corpus.sources import Source
+from chaku.documents import read_documents
 from chaku.errors import ChakuError
+from chaku.synthetic.exercises import HABIT_RATE, OPERATIONS, documents, exercises
 
 
 def passes(code: str, tests: tuple[str, ...]) -> bool:
@@ -65,7 +65,7 @@ def test_a_tenth_of_the_signatures_is_in_nothing_but_the_problems() -> None:
     draws = random.Random(0)
     names = [each.name for each in OPERATIONS]
     signatures = [(*draws.sample(names, 2), "sum") for _ in range(4000)]
-    from chaku.corpus.exercises import Exercise
+    from chaku.synthetic.exercises import Exercise
 
     share = sum(Exercise(each, 0, "", "", ()).held_out for each in signatures) / 4000
     assert 0.08 < share < 0.12

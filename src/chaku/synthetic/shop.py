@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from chaku.files import atomic_file
-from chaku.sql.shop_questions import ShopExample, make_examples
+from chaku.synthetic.shop_questions import ShopExample, make_examples
 
 # A column that ends in _id is the key of the table before it: names alone tell the joins.
 TABLES = """
@@ -126,11 +126,11 @@ def shop_rows(seed: int) -> dict[str, list[tuple[Any, ...]]]:
     ]
     rows["payment"] = [
         (number, purchase[0], draw.choice(_METHODS), purchase[5])
-        for number, purchase in enumerate((each for each in rows["purchase"] if each[4] != "open"), 1)
+        for number, purchase in enumerate((row for row in rows["purchase"] if row[4] != "open"), 1)
     ]
     rows["shipment"] = [
         (number, purchase[0], draw.choice(_CARRIERS), money(2, 60))
-        for number, purchase in enumerate((each for each in rows["purchase"] if each[4] in ("sent", "returned")), 1)
+        for number, purchase in enumerate((row for row in rows["purchase"] if row[4] in ("sent", "returned")), 1)
     ]
     rows["review"] = [
         (number, draw.randint(1, 85), draw.randint(1, 140), draw.randint(1, 5)) for number in range(1, 301)
@@ -165,14 +165,14 @@ def write_shop(
     return {
         "train": len(train),
         "dev": len(dev),
-        "dev_unseen_structure": sum(each.unseen == "structure" for each in dev),
-        "dev_unseen_wording": sum(each.unseen == "wording" for each in dev),
-        "structures": len({each.structure for each in (*train, *dev)}),
-        "structures_held_out": len({each.structure for each in dev if each.unseen == "structure"}),
-        "chinese": sum(not each.question.isascii() for each in (*train, *dev)),
+        "dev_unseen_structure": sum(example.unseen == "structure" for example in dev),
+        "dev_unseen_wording": sum(example.unseen == "wording" for example in dev),
+        "structures": len({example.structure for example in (*train, *dev)}),
+        "structures_held_out": len({example.structure for example in dev if example.unseen == "structure"}),
+        "chinese": sum(not example.question.isascii() for example in (*train, *dev)),
     }
 
 
 def _write_examples(path: Path, examples: Sequence[ShopExample]) -> None:
-    lines = (json.dumps({**asdict(each), "database": "shop"}, ensure_ascii=False) for each in examples)
+    lines = (json.dumps({**asdict(example), "database": "shop"}, ensure_ascii=False) for example in examples)
     path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

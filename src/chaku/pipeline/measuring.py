@@ -4,16 +4,16 @@ import time
 
 from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
-from chaku.evals.stage import evaluate_stage
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.inference.sampling import SamplingParams
-from chaku.pipeline.stage import check_weights
-from chaku.pipeline.steps import Run
-from chaku.recipe import BASE_MODEL
-from chaku.sql.stage import ask_shop
+from chaku.pipeline.evaluation import evaluate_stage
+from chaku.pipeline.run_directory import Run
+from chaku.pipeline.shop import ask_shop
+from chaku.pipeline.training import check_weights
+from chaku.recipe.schema import BASE_MODEL
 from chaku.tokens.tokenizer import Tokenizer
 
 SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with
@@ -79,7 +79,7 @@ def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) ->
 def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
     """A completion and infills by each evaluated stage, into samples.json; the last of each kind is printed."""
     path = run.directory / "samples.json"
-    if path.exists() and {each["stage"]: each["fingerprint"] for each in read_json(path)} == fingerprints:
+    if path.exists() and {entry["stage"]: entry["fingerprint"] for entry in read_json(path)} == fingerprints:
         return
     samples: list[dict[str, str]] = []
     for name in run.recipe.evals.stages:
@@ -97,7 +97,7 @@ def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) 
             infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
             samples.append({**about, "kind": "infill", "mode": mode, **infilled})
     write_json(path, samples)
-    for each in {each["kind"]: each for each in samples}.values():
-        written = each.get("text", each.get("middle", ""))
-        say(f"--- {each['kind']} by {each['stage']}: what the model wrote is between >>> and <<<")
-        say(f"{each['prefix']}>>>{written}<<<{each.get('suffix', '')}")
+    for sample in {sample["kind"]: sample for sample in samples}.values():
+        written = sample.get("text", sample.get("middle", ""))
+        say(f"--- {sample['kind']} by {sample['stage']}: what the model wrote is between >>> and <<<")
+        say(f"{sample['prefix']}>>>{written}<<<{sample.get('suffix', '')}")

@@ -7,10 +7,10 @@ from chaku.console import say
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.evals.chat import in_chat
+from chaku.evals.config import EvalsConfig
 from chaku.evals.generate import Sampling
 from chaku.evals.heldout import measures
 from chaku.evals.run import run_benchmark
-from chaku.evals.settings import Evals
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
 from chaku.inference.engine import Engine
@@ -21,7 +21,7 @@ KEPT_SAMPLES = 4  # in the report
 def evaluate_stage(
     engine: Engine,
     stage: str,
-    settings: Evals,
+    settings: EvalsConfig,
     corpus: Path,
     out: Path,
     *,
@@ -58,7 +58,7 @@ def evaluate_stage(
     return done
 
 
-def _run(benchmark: Benchmark, engine: Engine, settings: Evals, out: Path, inputs: str) -> dict[str, Any]:
+def _run(benchmark: Benchmark, engine: Engine, settings: EvalsConfig, out: Path, inputs: str) -> dict[str, Any]:
     """The results, with a few samples to show: those that passed first. Goes on from what the same inputs left."""
     made_from = out / "inputs.txt"
     if out.exists() and (not made_from.exists() or made_from.read_text() != inputs):

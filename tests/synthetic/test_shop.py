@@ -6,8 +6,8 @@ import pytest
 
 from chaku.sql.ddl import compact_table
 from chaku.sql.schema import read_sqlite
-from chaku.sql.shop import shop_rows, write_shop
-from chaku.sql.shop_questions import structure
+from chaku.synthetic.shop import shop_rows, write_shop
+from chaku.synthetic.shop_questions import structure
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ ENTITIES = (
     Entity("shipment", "shipments", "发货", label="id", numbers={"cost": ("cost", "费用")},
            kinds={"carrier": ("carrier", "承运商")}),
 )  # fmt: skip
-_BY_TABLE = {each.table: each for each in ENTITIES}
+_BY_TABLE = {entity.table: entity for entity in ENTITIES}
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def make_examples(
     `chinese`: some questions are in Chinese.
     """
     draw = Random(f"questions {seed}")
-    held_out = {each for shape in SHAPES if shape.held_out for each in _structures(shape)}
+    held_out = {structure for shape in SHAPES if shape.held_out for structure in _structures(shape)}
     parts: dict[str, str] = {}  # of each query: none is on both sides
     with closing(open_sqlite(database)) as connection:
         asked: set[str] = set()
@@ -306,12 +306,12 @@ def make_examples(
 def _spread(pool: list[ShopExample], number: int, draw: Random) -> list[ShopExample]:
     """`number` examples, as even over the structures as the pool has them."""
     by_structure: dict[str, list[ShopExample]] = {}
-    for each in pool:
-        by_structure.setdefault(each.structure, []).append(each)
+    for example in pool:
+        by_structure.setdefault(example.structure, []).append(example)
     for group in by_structure.values():
         draw.shuffle(group)
     turns = itertools.zip_longest(*by_structure.values())
-    return [each for turn in turns for each in turn if each is not None][:number]
+    return [example for turn in turns for example in turn if example is not None][:number]
 
 
 WORDING_SHARE = 0.12  # of the queries, kept for dev with the wordings that train has never
@@ -384,7 +384,7 @@ def _draws(
     for _ in range(NUM_DRAWS):
         low, high = sorted(draw.sample(range(len(numbers)), 2))
         first, other = draw.sample(kinds, 2)
-        aggregates = [each for each in _AGGREGATES if each != "sum" or places["number"] in _SUMMED]
+        aggregates = [aggregate for aggregate in _AGGREGATES if aggregate != "sum" or places["number"] in _SUMMED]
         aggregate, direction = draw.choice(aggregates), draw.choice(list(_DIRECTIONS))
         yield {
             **places,

@@ -14,7 +14,7 @@ from chaku.errors import ChakuError
 from chaku.files import RECORD, read_json, restore, resumable_directory, sha256_json, write_json
 from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
-from chaku.recipe import Recipe
+from chaku.recipe.schema import Recipe
 
 RUN = "run"  # what the directory is marked as
 NO_RECORD = f"{RECORD}, which is gone"
@@ -72,7 +72,7 @@ class Run:
         say(f"{name}: made again, because of {why}")
 
     def record_time(self, name: str, seconds: float, items: float, unit: str) -> None:
-        timings = [each for each in self._timings() if each["name"] != name]
+        timings = [timing for timing in self._timings() if timing["name"] != name]
         write_json(
             self.directory / "timings.json",
             [*timings, {"name": name, "seconds": seconds, "items": items, "unit": unit}],
@@ -80,7 +80,7 @@ class Run:
 
     def seconds(self, name: str) -> float | None:
         """How long a step took; None where it is not known."""
-        return next((each["seconds"] for each in self._timings() if each["name"] == name), None)
+        return next((timing["seconds"] for timing in self._timings() if timing["name"] == name), None)
 
     def _timings(self) -> list[dict[str, Any]]:
         path = self.directory / "timings.json"
@@ -119,5 +119,5 @@ def what_changed(before: Any, now: Any, at: str = "") -> str:
             for key in {**before, **now}
             if key != "fingerprint"
         ]
-        return ", ".join(each for each in differences if each)
+        return ", ".join(difference for difference in differences if difference)
     return at

@@ -16,7 +16,7 @@ _STATE, _HASHES = "reached.json", "hashes.jsonl"
 
 
 @dataclass(frozen=True)
-class Reached:
+class BuildProgress:
     """The next source, by its place in the list, its waves that are done, and the number of whole shards."""
 
     source: int = 0
@@ -24,8 +24,8 @@ class Reached:
     num_shards: dict[str, int] = field(default_factory=lambda: {"train": 0, "heldout": 0})
 
 
-def write_reached(
-    directory: Path, reached: Reached, hashes: Mapping[str, str], files: FileList, admission: Admission
+def write_progress(
+    directory: Path, reached: BuildProgress, hashes: Mapping[str, str], files: FileList, admission: Admission
 ) -> None:
     """Say that all before `reached` is in shards that are whole. `hashes`: of the files that were read."""
     if not (directory / FILE_LIST).exists():
@@ -41,14 +41,14 @@ def write_reached(
     write_json(directory / _STATE, {**state, "admission": admission.state()})
 
 
-def read_reached(directory: Path, files: FileList, admission: Admission) -> tuple[Reached, dict[str, str]]:
+def read_progress(directory: Path, files: FileList, admission: Admission) -> tuple[BuildProgress, dict[str, str]]:
     """How far an earlier build came, with the hashes of the files that it read; `admission` goes on from there.
 
     A build of other files, or of files that changed since, counts for nothing: it is removed.
     """
     if (directory / _STATE).exists() and read_file_list(directory) == files:
         state = read_json(directory / _STATE)
-        reached = Reached(**state["reached"])
+        reached = BuildProgress(**state["reached"])
         lines = (directory / _HASHES).read_bytes()[: state["hash_bytes"]].splitlines()
         counts = reached.num_shards.items()
         whole = {f"{split}-{number:05}.parquet" for split, count in counts for number in range(count)}
@@ -60,10 +60,10 @@ def read_reached(directory: Path, files: FileList, admission: Admission) -> tupl
     for path in directory.iterdir():
         if path.name not in (RECORD, MARKER):
             path.unlink()
-    return Reached(), {}
+    return BuildProgress(), {}
 
 
-def forget_reached(directory: Path) -> None:
+def remove_progress(directory: Path) -> None:
     """The build is at its end."""
     for name in (_STATE, _HASHES):
         (directory / name).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from chaku.settings import setting
 
 
 @dataclass(frozen=True)
-class Evals:
+class EvalsConfig:
     """`benchmarks` are held-out measures (`measures.py`) and benchmarks (`suite.py`).
 
     `max_tokens` caps a sample of a benchmark (None: the benchmark's own). `perplexity_tokens` is how far perplexity by

@@ -1,0 +1,42 @@
+"""Self-instruct as a step of a recipe: a stage writes, and later stages learn from what was kept."""
+
+from pathlib import Path
+
+from chaku.inference.engine import Engine
+from chaku.instruct.config import InstructConfig
+from chaku.instruct.contamination import available
+from chaku.instruct.export import export
+from chaku.instruct.generators import EngineGenerator
+from chaku.instruct.ledger import Ledger
+from chaku.instruct.questions import read_file
+from chaku.instruct.rehearsal import rehearse
+from chaku.instruct.synthesize import Bounds, show_funnel, synthesize
+from chaku.instruct.triples import Settings
+
+
+def run_instruct(
+    config: InstructConfig, engine: Engine, out: Path, seed: int, ledger_path: Path, purpose: str
+) -> tuple[float, str]:
+    """Write OUT's data sets. The ledger is kept: what was asked and run before, for any purpose, costs nothing.
+
+    `purpose`: the fingerprint of all that the questions follow from.
+    """
+    with Ledger(ledger_path) as ledger:
+        ledger.begin(purpose)
+    generator = EngineGenerator(engine)
+    if config.exercises is not None:
+        report = rehearse(generator, out, seed, config.exercises, ledger_path, config.num_solutions, full=config.full)
+        return float(report["num_samples"]), "samples"
+    benchmarks = available()
+    summary = synthesize(
+        ledger_path,
+        generator,
+        Settings(num_solutions=config.num_solutions, seed=seed),
+        Bounds(config.max_questions, config.max_tokens),
+        questions=read_file(Path(config.questions)) if config.questions else None,
+        benchmarks=benchmarks,
+    )
+    show_funnel(summary.funnel)
+    with Ledger(ledger_path) as ledger:
+        counts = export(ledger, out, benchmarks)
+    return float(counts["triples"]), "triples"

@@ -1,0 +1,55 @@
+"""The family tree of a recipe's stages: who comes of whom, in which order, with which shape."""
+
+import dataclasses
+
+from chaku.errors import ChakuError
+from chaku.files import sha256_json
+from chaku.model.config import LlamaConfig, RopeScaling
+from chaku.recipe.schema import Recipe, ShopSet
+
+
+def lineage(recipe: Recipe, name: str) -> list[str]:
+    """The stages from the root down to `name`. Raises ChakuError on a circle."""
+    chain = [name]
+    while (parent := recipe.stages[chain[0]].parent) is not None:
+        if parent in chain:
+            raise ChakuError(f"stage {name} is its own ancestor: {' -> '.join([parent, *chain])}")
+        chain.insert(0, parent)
+    return chain
+
+
+def stage_order(recipe: Recipe) -> list[str]:
+    """Every stage after its parent, otherwise as the recipe lists them."""
+    ordered: list[str] = []
+    for name in recipe.stages:
+        ordered += [ancestor for ancestor in lineage(recipe, name) if ancestor not in ordered]
+    return ordered
+
+
+def stage_seed(recipe: Recipe, name: str) -> int:
+    """A stage's own seed, or one that follows from the recipe's seed and the stage's name."""
+    seed = recipe.stages[name].seed
+    return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
+
+
+def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
+    """The model's configuration after a stage: `base`, with the changes of every ancestor and of the stage itself."""
+    for ancestor in lineage(recipe, name):
+        stage = recipe.stages[ancestor]
+        factor = stage.rope_scaling_factor
+        base = dataclasses.replace(
+            base,
+            max_position_embeddings=max(base.max_position_embeddings, stage.sequence_length),
+            rope_theta=stage.rope_theta or base.rope_theta,
+            rope_scaling=RopeScaling("linear", factor) if factor else base.rope_scaling,
+        )
+    return base
+
+
+def shop_stages(recipe: Recipe) -> list[str]:
+    """The stages that learn from questions about the shop."""
+    return [
+        name
+        for name, stage in recipe.stages.items()
+        if any(isinstance(recipe.sets[used], ShopSet) for used in stage.mixture)
+    ]

@@ -1,0 +1,50 @@
+"""Read a recipe file, with what the command line overrides."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from chaku.errors import ChakuError
+from chaku.recipe.check import check_recipe
+from chaku.recipe.schema import Recipe
+from chaku.recipe.tables import from_toml
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read and check a recipe. `overrides` are `key.path=value` in TOML's syntax (a bare word is a string).
+
+    A first key that is a stage's name means that stage: `code.training.learning_rate=1e-4`.
+    Raises ChakuError for a missing file, a syntax error, an unknown key (naming the nearest known one), a wrong type,
+    or parts that do not fit together.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ChakuError(f"the recipe {path} does not exist; recipes/ holds examples") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ChakuError(f"{path}: {error}") from None
+    where = f"{path}" + "".join(f" --set {override}" for override in overrides or [])
+    for override in overrides or []:
+        _override(table, override)
+    recipe = from_toml(Recipe, table, where)
+    check_recipe(recipe, where)
+    return recipe
+
+
+def _override(recipe: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ChakuError(f"--set {override!r} is not KEY=VALUE, as in --set code.training.learning_rate=1e-4")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    parts = key.strip().split(".")
+    if parts[0] in recipe.get("stages", {}):
+        parts.insert(0, "stages")
+    table = recipe
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ChakuError(f"--set {override!r}: {part} is a value, not a table")
+    table[parts[-1]] = value

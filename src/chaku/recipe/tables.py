@@ -1,0 +1,67 @@
+"""Tables of TOML as typed dataclasses, with one error message for each mistake. Knows nothing of recipes."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, Literal
+
+from chaku.errors import ChakuError
+from chaku.settings import check_range
+
+
+def from_toml(kind: Any, value: Any, where: str) -> Any:
+    """Turn parsed TOML into the type `kind`: a dataclass, a container or a plain value. `where` names it in errors.
+
+    Of several dataclasses (`A | B`), a table is the one whose first field the table has; else the first of them.
+    Raises ChakuError for an unknown key, a missing key, a wrong type, or a number out of its range.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        first, *others = (choice for choice in arguments if choice is not type(None))
+        matching = (
+            choice for choice in others if isinstance(value, dict) and dataclasses.fields(choice)[0].name in value
+        )
+        return from_toml(next(matching, first), value, where)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return _dataclass_from_table(kind, value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ChakuError(f"{where} must be a list, not {value!r}")
+        return tuple(from_toml(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ChakuError(f"{where} must be a table, not {value!r}")
+        return {key: from_toml(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is Literal:
+        if value not in arguments:
+            raise ChakuError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # 4e6 reads better than 4000000
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ChakuError(f"{where} must be {kind.__name__}, not {value!r}")
+    return value
+
+
+def _dataclass_from_table(kind: type, table: Any, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise ChakuError(f"{where} must be a table, not {table!r}")
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            nearest = difflib.get_close_matches(key, fields, n=1, cutoff=0)
+            raise ChakuError(f"{where}: unknown key {key!r}; the nearest known one is {nearest[0]!r}")
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in table:
+            raise ChakuError(f"{where}: the key {name!r} is missing")
+    values = {key: from_toml(hints[key], item, f"{where}: {key}") for key, item in table.items()}
+    for key, value in values.items():
+        check_range(fields[key], value, f"{where}: {key}")
+    return kind(**values)

@@ -1,0 +1,1 @@
+"""Worlds made for rehearsals: programming exercises, and a shop with its database and questions."""
