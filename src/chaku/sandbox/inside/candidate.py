@@ -12,12 +12,16 @@ NAMESPACE = 0  # the number under which the judge names the candidate's global n
 
 
 def main(channel: socket.socket, source: str) -> None:
-    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns."""
+    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns.
+
+    It runs as an imported module: what it does under `if __name__ == "__main__"` is no part of what is tested.
+    """
     peer = Peer(channel)
     leave = os._exit  # kept: the candidate may replace functions of os
-    module = types.ModuleType("__main__")
+    module = types.ModuleType("program")
     module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
-    sys.modules["__main__"] = module
+    sys.modules["program"] = module
+    sys.modules["__main__"] = types.ModuleType("__main__")
     sys.argv[:] = ["program.py"]
     linecache.cache["program.py"] = (len(source), None, source.splitlines(keepends=True), "program.py")
     try:
