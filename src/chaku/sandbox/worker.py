@@ -51,8 +51,9 @@ class Worker:
         """Raises WorkerDied, with its words, when it does not become ready."""
         ours, theirs = socket.socketpair()
         isolated = self.isolation is not None
-        settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False, "packages": []}
+        settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False}
         line: list[str] = []
+        settings["packages"] = list(isolating.packages())
         if self.isolation is not None:
             settings = self.isolation.settings()
             line = isolating.command(self.isolation, self.hash_seed)

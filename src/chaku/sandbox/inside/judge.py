@@ -33,6 +33,7 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: in
     child = os.fork()
     if child == 0:
         try:
+            os.chdir(job["folder"])
             walls.program(keep=there.fileno())
             run_candidate(there, job["source"])
         finally:

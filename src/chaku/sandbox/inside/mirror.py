@@ -70,7 +70,7 @@ class Remote:
         ask(self, "delete", name)
 
     @property
-    def __dict__(self) -> Any:
+    def __dict__(self) -> Any:  # type: ignore[override]
         return ask(self, "get", "__dict__")
 
     def __str__(self) -> Any:
@@ -138,7 +138,7 @@ def make_mirror(
     home: tuple["Peer", int], name: str, module: str, bases: list[type], special: list[str], hashable: bool
 ) -> Mirror:
     """The mirror of a class. Of the `bases`, mirrors and exceptions count."""
-    kept = [base for base in bases if type(base) is Mirror or issubclass(base, BaseException)]
+    kept: list[Any] = [base for base in bases if type(base) is Mirror or issubclass(base, BaseException)]
     if not any(type(base) is Mirror for base in kept):
         kept.insert(0, Remote)
     names: dict[str, Any] = {"_home": home, "__module__": module}

@@ -27,13 +27,13 @@ def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     os.lseek(words, 0, os.SEEK_SET)
     here, there = socket.socketpair()
     keep = there.fileno()
-    candidate = start(job["candidate"], job, lambda: walls.program(keep), {CHANNEL: keep})
+    candidate = start(job["candidate"], job, lambda: walls.program(keep), {CHANNEL: keep}, apart=walls.isolated)
     there.close()
     given = {CHANNEL: here.fileno(), TESTS: tests}
     judge = start(job["command"], job, lambda: walls.foreign_judge(set(given.values())), given)
     code = os.waitstatus_to_exitcode(os.waitpid(judge, 0)[1])
     gone = _hung_up(here)
-    died = wait(candidate, END_SECONDS) if gone else None
+    died = wait(candidate, END_SECONDS, apart=walls.isolated) if gone else None
     if died is None:
         os.kill(candidate, signal.SIGKILL)
         usage = os.wait4(candidate, 0)[2]

@@ -37,6 +37,9 @@ class Originals:
 def redirected(wanted: dict[str, Any], decode: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
     """While it holds, outputs are kept; at its end the yielded dict has them, and how much of the input was read."""
     seen: dict[str, Any] = {}
+    if not wanted:
+        yield seen
+        return
     before = {name: getattr(sys, name) for name in (*STREAMS, "stdin")}
     functions = {name: getattr(builtins, name) for name in FUNCTIONS}
     streams = {name: io.StringIO() for name in STREAMS if name in wanted}

@@ -67,7 +67,7 @@ def decode(value: Any, resolve: Resolve) -> Any:
     if tag == "constant":
         return {repr(each): each for each in _CONSTANTS.values()}[content]
     if tag == "array":
-        return _decode_array(*content, resolve)
+        return _decode_array(content, resolve)
     return resolve(tag, content)
 
 
@@ -119,9 +119,10 @@ def _encode_array(array: Any, refer: Refer) -> Any:
     return {"array": [name, list(array.shape), data]}
 
 
-def _decode_array(name: str, shape: list[int], data: Any, resolve: Resolve) -> Any:
+def _decode_array(content: Any, resolve: Resolve) -> Any:
     import numpy
 
+    name, shape, data = content
     if not ARRAY_TYPE.fullmatch(name):
         raise ValueError(name)
     if name != "|O":
@@ -133,7 +134,9 @@ def _decode_array(name: str, shape: list[int], data: Any, resolve: Resolve) -> A
 
 
 _CONSTANTS: dict[Any, Any] = {type(each): each for each in (NotImplemented, ...)}
-_KEYS, _VALUES, _ITEMS = (type(view) for view in ({}.keys(), {}.values(), {}.items()))
+_KEYS: Any = type({}.keys())
+_VALUES: Any = type({}.values())
+_ITEMS: Any = type({}.items())
 _SEQUENCES: dict[Any, str] = {
     list: "l",
     tuple: "u",

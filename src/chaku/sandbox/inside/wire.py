@@ -13,7 +13,6 @@ import struct
 import sys
 import types
 from collections.abc import Awaitable
-from contextlib import nullcontext
 from typing import Any
 
 from chaku.sandbox.inside import mirror, values
@@ -148,7 +147,7 @@ class Peer:
                 _check_public(self.objects[number], positional[0])
             keywords = {name: self.decode(each) for name, each in named.items()}
             thing = self.objects[number]
-            with redirected(replaced, self.decode) if replaced else nullcontext({}) as seen:
+            with redirected(replaced, self.decode) as seen:
                 result = self._do(operation, thing, positional, keywords)
             changed = []
             if operation == "__call__":
@@ -301,7 +300,7 @@ class Peer:
 
     def _decode_error(self, kind: Any, number: int | None, text: str, arguments: list[Any]) -> BaseException:
         """The exception that the other side told of."""
-        made = self.decode(kind)
+        made: Any = self.decode(kind)
         if isinstance(made, BaseException):  # one of ours
             return made
         if not _is_exception(made):

@@ -11,6 +11,7 @@ import os
 import select
 import shutil
 import signal
+import site
 import socket
 import struct
 import sys
@@ -32,7 +33,8 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     settings = marshal.loads(bytes.fromhex(sys.argv[2]))
     sys.path[:1] = []  # where these modules lie; a candidate's imports do not look there
-    sys.path.extend(settings["packages"])
+    base = site.getsitepackages()  # a virtual environment does not see them, or behind its own
+    sys.path[:] = [path for path in sys.path if path not in base] + settings["packages"]
     for name in PRELOADED.split():
         __import__(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked, whose end ends us
