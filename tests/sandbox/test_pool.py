@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,10 +33,40 @@ def test_a_busy_machine_changes_no_verdict() -> None:
     assert all(verdict.passed for verdict in run_many([busy] * 8, timeout=2, num_workers=8))
 
 
-def test_a_wait_is_tried_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = iter([0.4, 20.0])
-    monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 20.0))
-    assert run(Job("import time\ntime.sleep(0.8)")).passed
+SLEEPER = Job("import time\ntime.sleep(0.8)")
+SPINNER = Job("import time\nwhile time.process_time() < 0.6:\n    pass")
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The first try of a job is short, and others take the only core from it; later ones have time."""
+    limits = iter([0.9])
+    monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 60.0))
+    core = min(os.sched_getaffinity(0))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    yield
+    os.sched_setaffinity(0, before)
+    for burner in burners:
+        burner.kill()
+        burner.wait()
+
+
+def test_a_program_that_got_no_core_is_tried_again(crowded: None) -> None:
+    assert run(SPINNER, timeout=5).passed
+
+
+def test_in_a_pool_a_program_that_got_no_core_is_tried_again(crowded: None) -> None:
+    with Pool(num_workers=1, timeout=5) as pool:
+        assert pool.submit(SPINNER).result().passed
+
+
+def test_a_program_that_only_waits_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    monkeypatch.setattr(worker, "wall_limit", lambda timeout: limits.append(0.4) or 0.4)
+    assert [each.status for each in run_many([SLEEPER] * 3, num_workers=3)] == ["timed_out"] * 3
+    assert len(limits) == 3
 
 
 def test_jobs_are_taken_as_workers_are_free() -> None:
@@ -126,13 +159,6 @@ def test_at_a_pools_end_what_was_not_begun_is_dropped() -> None:
     with Pool(num_workers=1) as pool:
         waiting = [pool.submit(Job("import time\ntime.sleep(0.3)")) for _ in range(50)]
     assert sum(each.cancelled() for each in waiting) > 40
-
-
-def test_a_pool_tries_a_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = iter([0.4, 20.0])
-    monkeypatch.setattr(worker, "wall_limit", lambda timeout: next(limits, 20.0))
-    with Pool(num_workers=1) as pool:
-        assert pool.submit(Job("import time\ntime.sleep(0.8)")).result().passed
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,32 @@ def test_a_wrong_program_fails_for_the_right_reason(name: str, way: Worker) -> N
     assert reason in verdict.reason
 
 
+TOGETHER = """
+import os, time
+{before}
+for _ in range(4):
+    if os.fork() == 0:
+        {inside}
+        time.sleep(3)
+        os._exit(0)
+for _ in range(4):
+    os.wait()
+"""
+
+
+def test_the_memory_of_all_processes_counts(way: Worker) -> None:
+    each_its_own = "held = bytearray(os.urandom(1 << 20)) * 150"
+    unseen = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)"  # nobody may look into the process
+    for inside in (each_its_own, f"{unseen}; {each_its_own}"):
+        verdict = way.run(Job(TOGETHER.format(before="", inside=inside)), memory_mb=200, timeout=20)
+        assert (verdict.status, verdict.reason) == ("out_of_memory", "its processes together needed more than 200 MB")
+
+
+def test_memory_that_processes_share_counts_once(way: Worker) -> None:
+    shared = TOGETHER.format(before="held = bytearray(os.urandom(1 << 20)) * 150", inside="len(held)")
+    assert way.run(Job(shared), memory_mb=200, timeout=20).passed
+
+
 def test_a_fork_bomb_runs_out_of_processes(worker: Worker) -> None:
     verdict = worker.run(Job("import os, time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(60)"))
     assert verdict.status == "failed"

@@ -45,7 +45,8 @@ class Verdict:
     """`reason` is empty for a pass. `tests`: the reason of each Python test that was run, empty where it passed.
 
     `exit_status` is the program's, minus the number of the signal that ended it, or None where it was ended from
-    outside. `stdout_cut` and `stderr_cut`: there was more than was kept.
+    outside. `stdout_cut` and `stderr_cut`: there was more than was kept. `starved_seconds`: of a program that ran out
+    of time by the clock, for how long it was ready to run while others had the cores.
     """
 
     status: Status
@@ -59,6 +60,7 @@ class Verdict:
     stdout_cut: bool = False
     stderr_cut: bool = False
     tests: tuple[str, ...] = ()
+    starved_seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
