@@ -307,7 +307,7 @@ class Peer:
             raise ValueError(kind)
         given = [self.decode(each) for each in arguments]
         if type(made) is mirror.Mirror and number is not None:
-            error = mirror.place(made.__new__(made), (self, int(number)))
+            error = mirror.place(made.__new__(made), (self, int(number)))  # type: ignore[arg-type, call-arg]
             object.__setattr__(error, "_text", str(text))
         else:
             try:
