@@ -343,6 +343,49 @@ u.add('b')
 assert 'b' not in t and 'b' in u
 """,
     ),
+    "containers that belong to an object": (
+        r"""
+class Node:
+    def __init__(self, value):
+        self.value, self.children, self.names, self.seen = value, [], {}, {3}
+def f(node):
+    return node.value + sum(map(f, node.children))
+def grow(node):
+    node.children.append(7)
+    node.children += [8]
+""",
+        r"""
+root = Node(1)
+root.children.append(Node(2))
+root.children[0].children += [Node(4), Node(5)]
+assert f(root) == 12
+assert len(root.children) == 1
+assert root.children[0].children.pop().value == 5
+assert f(root) == 7
+root.names['a'] = 1
+root.names.update(b=2)
+root.seen.add(4)
+assert root.seen.pop() in (3, 4)
+assert root.names == {'a': 1, 'b': 2}
+assert len(root.seen) == 1
+class Own:
+    children = []
+own = Own()
+grow(own)
+assert own.children == [7, 8]
+""",
+    ),
+    "threads that call the tests' function": (
+        r"""
+from concurrent.futures import ThreadPoolExecutor
+def f(function, values):
+    with ThreadPoolExecutor(4) as threads:
+        return list(threads.map(function, values))
+""",
+        r"""
+assert f(lambda value: value * 2, range(50)) == [value * 2 for value in range(50)]
+""",
+    ),
     "abstract classes": (
         r"""
 from abc import ABC, abstractmethod
@@ -408,10 +451,14 @@ assert f(3) == 3
 import multiprocessing as mp
 def sq(x): return x * x
 def f(x):
-    with mp.get_context('fork').Pool(2) as p: return p.map(sq, x)
+    found = []
+    for method in ('fork', 'spawn'):
+        with mp.get_context(method).Pool(2) as pool:
+            found += pool.map(sq, x)
+    return found
 """,
         r"""
-assert f([1, 2]) == [1, 4]
+assert f([1, 2]) == [1, 4, 1, 4]
 """,
     ),
 }

@@ -92,7 +92,11 @@ class Remote:
         raise TypeError("an object of the other process cannot be pickled")
 
 
-class Held:
+class AtHome:
+    """What has a value here and a home on the other side."""
+
+
+class Held(AtHome):
     """A text, number or tuple of a subclass: its value is here, its other attributes are asked of the owner."""
 
     def __getattr__(self, name: str) -> Any:
@@ -115,7 +119,7 @@ def home_of(thing: Any) -> tuple["Peer", int] | None:
     """Whose object it is and its number there; None for what is no object of the other side's."""
     if type(thing) is Mirror:
         return thing._home
-    if type(type(thing)) is Mirror or isinstance(thing, Held):
+    if type(type(thing)) is Mirror or isinstance(thing, AtHome):
         home: tuple[Peer, int] = object.__getattribute__(thing, "_home")
         return home
     return None

@@ -12,10 +12,11 @@ import socket
 import struct
 import sys
 import types
+from _thread import RLock
 from collections.abc import Awaitable
 from typing import Any
 
-from chaku.sandbox.inside import mirror, values
+from chaku.sandbox.inside import mirror, shared, values
 from chaku.sandbox.inside.operations import AWAITED, OPERATIONS, special_methods
 from chaku.sandbox.inside.redirection import Originals, redirected, replay
 
@@ -53,6 +54,7 @@ class Peer:
         self._stand_ins: dict[int, tuple[Any, int]] = {}  # coroutines and generators that stand for the other side's
         self._originals = Originals() if other_process is not None else None
         self._loop: Any = None
+        self._asking = RLock()
 
     # --- messages
 
@@ -105,7 +107,11 @@ class Peer:
     # --- asking and answering
 
     def ask(self, operation: str, number: int, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Have the other side do something, answering its own questions meanwhile."""
+        """Have the other side do something, answering its own questions meanwhile. One thread asks at a time."""
+        with self._asking:
+            return self._ask(operation, number, arguments, named)
+
+    def _ask(self, operation: str, number: int, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if self.gone:
             raise Gone
         sent = [self.encode(each) for each in arguments]
@@ -154,7 +160,10 @@ class Peer:
                 for place, value in enumerate(positional):
                     if values.is_container(value) and (now := self.encode(value)) != arguments[place]:
                         changed.append([place, now])
-            reply = ["done", self.encode(result), changed, seen]
+            sent = self.encode(result)
+            if operation == "get" and type(result) in shared.SHARED:
+                sent = {"shared": [sent, self.number_of(result)]}
+            reply = ["done", sent, changed, seen]
         except Gone:
             raise
         except BaseException as error:
@@ -172,6 +181,8 @@ class Peer:
                 return True, values.inside(thing)
             except TypeError:
                 return False, None
+        if operation == "change":
+            return shared.change(thing, *positional, **keywords)
         if operation in AWAITED:
             return self._finish(AWAITED[operation](thing, *positional))
         return OPERATIONS[operation](thing, *positional, **keywords)
@@ -252,6 +263,9 @@ class Peer:
         if tag == "held":
             plain, number = self.decode(content[0]), int(content[1])
             return mirror.place(mirror.HELD[type(plain)](plain), (self, number))
+        if tag == "shared":
+            elements, number = self.decode(content[0]), int(content[1])
+            return mirror.place(shared.SHARED[type(elements)](elements), (self, number))
         if tag in ("coroutine", "generator"):
             made = (mirror.coroutine if tag == "coroutine" else mirror.generator)(self, int(content))
             self._stand_ins[id(made)] = made, content
