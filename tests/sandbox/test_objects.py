@@ -540,6 +540,13 @@ class Money:
     assert "Coin derives from a class of the other process" in derived
 
 
+def test_an_object_of_the_tests_may_say_what_it_is_equal_to(worker: Worker) -> None:
+    source = "class P:\n    def __eq__(self, other): return True\n    __hash__ = None\ndef f(x): return P()"
+    test = "from unittest.mock import ANY\nassert f(1) == ANY\nassert ANY == f(1)\nassert not f(1) != ANY"
+    assert worker.run(Job(source, tests=(test,), entry_point="f")).passed
+    assert not worker.run(Job(source, tests=("assert f(1) == object()",), entry_point="f")).passed
+
+
 def test_a_class_that_the_tests_name_beside_the_one_under_test_answers_for_itself(worker: Worker) -> None:
     source = "class Money:\n    def __lt__(self, other): return other == 6\ndef f(x): return Money()"
     assert worker.run(Job(source, tests=("assert Money() < 6 and not Money() < 5",), entry_point="f")).passed

@@ -67,6 +67,9 @@ def test_a_program_that_only_waits_is_not_tried_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(worker, "wall_limit", lambda timeout: limits.append(0.4) or 0.4)
     assert [each.status for each in run_many([SLEEPER] * 3, num_workers=3)] == ["timed_out"] * 3
     assert len(limits) == 3
+    # Without isolation it is not known what kept them, so that they are.
+    assert run(SLEEPER, isolated=False).status == "timed_out"
+    assert len(limits) == 5
 
 
 def test_jobs_are_taken_as_workers_are_free() -> None:

@@ -1,7 +1,8 @@
-"""Process 1 of a Python job with tests: runs the tests, with the candidate's functions as proxies, and reports.
+"""Process 1 of a Python job with tests: runs the tests, with mirrors of the candidate's functions and classes.
 
 The tests never run in the process that runs the candidate: whatever the candidate does to its own interpreter, it can
-only send plain data back. When this process ends, the kernel ends all that the candidate started.
+only answer in plain data, or name an object of its own. When this process ends, the kernel ends all that the candidate
+started.
 """
 
 import contextlib

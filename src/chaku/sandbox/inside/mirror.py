@@ -198,7 +198,7 @@ def _equal(self: Any, other: Any) -> Any:
     if is_plain:
         return value == other
     peer.doubt = f"an object of the candidate's class {type(self).__name__} is never equal to plain data here"
-    return False
+    return NotImplemented  # the tests' own object may know
 
 
 def _unequal(self: Any, other: Any) -> Any:
@@ -206,7 +206,8 @@ def _unequal(self: Any, other: Any) -> Any:
     assert home is not None
     if home[0].other_process is None or home_of(other) is not None:
         return ask(self, "__ne__", other)
-    return not _equal(self, other)
+    equal = _equal(self, other)
+    return equal if equal is NotImplemented else not equal
 
 
 def _contains(self: Any, value: Any) -> Any:

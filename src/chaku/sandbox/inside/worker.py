@@ -7,6 +7,7 @@ length), and the settings (marshal, in hexadecimal digits).
 import gc
 import json
 import marshal
+import math
 import os
 import select
 import shutil
@@ -91,7 +92,9 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
         os.close(report_to)
         report_to = -1
         report, stopped, compiling = _wait(child, report_from, job, settings)
-        waited = watch.starved() if isolated and stopped else 0.0
+        starved = 0.0
+        if stopped:
+            starved = watch.starved() if isolated else math.inf  # without isolation nobody knows
         _kill(child, group=not isolated)  # with process 1 goes all that it started
         usage = os.wait4(child, 0)[2]
         outputs = [_start_of(each, job["keep_output"]) for each in files[1:]]
@@ -109,7 +112,7 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
         "stopped": stopped,
         "cpu": cpu,
         "wall": wall,
-        "starved": waited,
+        "starved": min(starved, wall),
         "outputs": outputs,
     }
 
