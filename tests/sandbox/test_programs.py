@@ -62,6 +62,13 @@ for thread in threads:
     "its own source": "import inspect\ndef f():\n    return 1\nassert inspect.getsource(f).startswith('def f')",
     "long numbers": "assert len(str(10**5000)) == 5001",
     "processes": "import multiprocessing as m\nwith m.Pool(2) as pool:\n    assert pool.map(abs, [-1]) == [1]",
+    "a server of its own": """
+import socket
+server = socket.create_server(('localhost', 0))
+client = socket.create_connection(('localhost', server.getsockname()[1]))
+server.accept()[0].sendall(b'x')
+assert client.recv(1) == b'x'
+""",
     "processes that start anew": """
 import multiprocessing, sys
 def square(x):

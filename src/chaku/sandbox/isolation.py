@@ -19,6 +19,7 @@ from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages import prefixes
 
 INSIDE = Path(__file__).parent / "inside"
+ETC = Path(__file__).parent / "etc"  # a program's own: `localhost` is found without asking anybody
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
 # What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
 SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
@@ -64,6 +65,8 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     for name in SETTINGS:
         for path in sorted(Path("/etc").glob(name)):
             line += ["--ro-bind-try", str(path), str(path)]
+    for path in sorted(ETC.iterdir()):
+        line += ["--ro-bind", str(path), f"/etc/{path.name}"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
         if path.is_symlink():
