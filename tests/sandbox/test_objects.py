@@ -159,8 +159,8 @@ async def main():
     assert [i async for i in g(3)] == [0, 1, 2]
     async with A() as a: assert a == 5
     async with A(): raise ValueError
-    async def own(x): await asyncio.sleep(0); return x * 2
-    assert await h(own, 4) == 8
+    async def own(x): return await f(x) * 2
+    assert await h(own, 4) == 10
     try: await f(-1)
     except ValueError as e: assert str(e) == 'neg'
     else: assert 0

@@ -15,10 +15,11 @@ def holds_more(limit: int, user: int | None) -> bool:
     `user`: whose processes they are, if not this one's own. What each holds is quickly added up, pages that several
     share (after a fork) counted several times; only a sum above the limit is looked at closely.
     """
-    return sum(map(_resident, members())) > limit and _exact(user) > limit
+    job = members()
+    return sum(map(_resident, job)) > limit and _exact(job, user) > limit
 
 
-def _exact(user: int | None) -> int:
+def _exact(job: list[Path], user: int | None) -> int:
     """Bytes that the job's processes hold, each shared page counted once. Only their user may look: a process as it."""
     read_from, write_to = os.pipe()
     child = os.fork()
@@ -27,7 +28,7 @@ def _exact(user: int | None) -> int:
             if user is not None:
                 os.setresgid(user, user, user)
                 os.setresuid(user, user, user)
-            os.write(write_to, str(sum(map(_proportional, members()))).encode())
+            os.write(write_to, str(sum(map(_proportional, job))).encode())
         finally:
             os._exit(0)
     os.close(write_to)

@@ -194,11 +194,14 @@ class Peer:
         around = asyncio._get_running_loop()
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        loop = asyncio.new_event_loop() if self._loop.is_running() else self._loop
+        within = self._loop.is_running()
+        loop = asyncio.new_event_loop() if within else self._loop
         asyncio._set_running_loop(None)
         try:
             return loop.run_until_complete(awaitable)
         finally:
+            if within:
+                loop.close()
             asyncio._set_running_loop(around)
 
     # --- what is not plain data
