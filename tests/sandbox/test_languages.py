@@ -371,15 +371,6 @@ exit 1 if $count != 3;
     assert verdict.passed, verdict
 
 
-def test_bash_has_what_its_programs_calculate_with(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(worker, Job("[[ $(echo 'scale=1; 3 / 2' | bc) = 1.5 ]]", "bash")).passed
-    which = shutil.which
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == "bc" else which(name))
-    assert languages.why_not("bash") == (
-        "bash needs bc: apt-get install bash bc (elsewhere: bash and bc, which its programs calculate with)"
-    )
-
-
 def test_output_of_bash_crosses_whole(worker: Worker) -> None:
     tests = r"""
 set -e

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaku.sandbox import isolation
+from chaku.sandbox import isolation, languages
 from chaku.sandbox import worker as working
 from chaku.sandbox.bubblewrap import packaged_bwrap
 from chaku.sandbox.isolation import Isolation
@@ -319,6 +319,17 @@ def test_packages_are_found_as_outside_wherever_they_lie(monkeypatch: pytest.Mon
                 assert verdict.passed, verdict
     finally:
         shutil.rmtree(inside)
+
+
+def test_bash_has_what_its_programs_calculate_with(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (problem := languages.why_not("bash")) is not None:
+        pytest.skip(f"NOT tested: {problem}")
+    assert worker.run(Job("[[ $(echo 'scale=1; 3 / 2' | bc) = 1.5 ]]", "bash")).passed
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "bc" else which(name))
+    assert languages.why_not("bash") == (
+        "bash needs bc: apt-get install bash bc (elsewhere: bash and bc, which its programs calculate with)"
+    )
 
 
 def test_what_one_program_leaves_the_next_does_not_find(worker: Worker) -> None:

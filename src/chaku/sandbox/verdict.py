@@ -20,10 +20,9 @@ class Job:
     enough in Python, where the end can be seen, unless it `may_exit`: a program of one's own may end in sys.exit(0).
 
     With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
-    one namespace, in a process of their own, where what the candidate defines is mirrored (`inside/mirror.py`); the
-    candidate is an imported module, not `__main__`. `entry_point` is always the candidate's; other names that neither
-    the tests nor the prelude define are, too. Other languages: the tests are appended to the source, and their end must
-    be reached (`languages.py`).
+    one namespace, in a process of their own, where what the candidate defines is mirrored, and its answers are plain
+    data. `entry_point` is always the candidate's; other names that neither the tests nor the prelude define are, too.
+    Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
 
     `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
     after the first that fails are not run. `hash_seed` is Python's own: with another, sets of text iterate otherwise.
