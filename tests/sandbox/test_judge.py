@@ -574,13 +574,20 @@ def test_tests_that_cannot_run_say_so(judge: Judge) -> None:
 
 def test_the_candidate_cannot_reach_the_expected_values_through_what_it_is_given(judge: Judge) -> None:
     source = """
-def f(g):
-    for name in ('gi_frame', '__globals__', '_hidden', 'f_back'):
-        if hasattr(g, name):
-            return name
-    return list(g)
+import gc
+from chaku.sandbox.inside.wire import Peer
+def f(hidden, generator):
+    [peer] = [each for each in gc.get_objects() if type(each) is Peer]
+    for number in range(10):
+        for name in ('gi_frame', '__globals__', '_hidden', 'f_back', '__class__', '__init__', '__dict__'):
+            try:
+                return peer.ask('get', number, (name,), {})
+            except (AttributeError, IndexError):
+                pass
+    return list(generator)
 """
-    verdict = judge(source, "class Hidden:\n    _hidden = 5\nassert f(n for n in range(3)) == [0, 1, 2]")
+    test = "class Hidden:\n    _hidden = 5\nassert f(Hidden(), (n for n in range(3))) == [0, 1, 2]"
+    verdict = judge(source, test)
     assert verdict.passed, verdict
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from chaku.sandbox import isolation, languages
 from chaku.sandbox import worker as working
 from chaku.sandbox.bubblewrap import packaged_bwrap
 from chaku.sandbox.isolation import Isolation
+from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.verdict import KEPT_OUTPUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
 from processes import command_lines
@@ -60,6 +62,23 @@ for thread in threads:
     "its own source": "import inspect\ndef f():\n    return 1\nassert inspect.getsource(f).startswith('def f')",
     "long numbers": "assert len(str(10**5000)) == 5001",
     "processes": "import multiprocessing as m\nwith m.Pool(2) as pool:\n    assert pool.map(abs, [-1]) == [1]",
+    "a server of its own": """
+import socket
+server = socket.create_server(('localhost', 0))
+client = socket.create_connection(('localhost', server.getsockname()[1]))
+server.accept()[0].sendall(b'x')
+assert client.recv(1) == b'x'
+""",
+    "processes that start anew": """
+import multiprocessing, sys
+def square(x):
+    return x * x
+if __name__ == '__main__':
+    for method in ('spawn', 'forkserver'):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            assert pool.map(square, [2, 3]) == [4, 9]
+""",
+    "its own file": "assert 'its' in open(__file__).read()",
     "thread": "import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()",
     "surrogate": "s = '\\ud800'\nassert len(s) == 1",
     "null device": "open('/dev/null', 'w').write('x')",
@@ -105,8 +124,26 @@ FAILING = {
         "No space left",
     ),
     "many files": ("for i in range(10**6):\n    open(f'/tmp/{i}', 'w').close()", "failed", "No space left"),
-    "home": ("import os\nassert not os.listdir(os.environ['HOME'])\nopen('/etc/passwd')", "failed", "No such"),
+    "home": (
+        "import os\nassert os.listdir(os.environ['HOME']) == ['program.py']\nopen('/etc/passwd')",
+        "failed",
+        "No such",
+    ),
     "reads standard input": ("input()", "failed", "EOFError"),
+    "a socket to the machine around": ("import socket\nsocket.socket(socket.AF_VSOCK)", "failed", "not supported"),
+    "a socket to the kernel": (
+        "import socket\nsocket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+        "failed",
+        "not supp",
+    ),
+    "a pair of another family": ("import socket\nsocket.socketpair(socket.AF_VSOCK)", "failed", "not supported"),
+    "memory in files of no folder": ("import os\nos.memfd_create('x')", "failed", "not implemented"),
+    "memory of no process": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\n"
+        "assert max(libc.shmget(0, 4096, 0o1600), libc.msgget(0, 0o1600), libc.semget(0, 1, 0o1600)) >= 0",
+        "failed",
+        "AssertionError",
+    ),
     "traces": (
         "import ctypes\nassert ctypes.CDLL(None, use_errno=True).ptrace(16, 1, 0, 0) == 0, ctypes.get_errno()",
         "failed",
@@ -133,6 +170,32 @@ def test_a_wrong_program_fails_for_the_right_reason(name: str, way: Worker) -> N
     verdict = way.run(Job(program))
     assert verdict.status == status, verdict
     assert reason in verdict.reason
+
+
+TOGETHER = """
+import os, time
+{before}
+for _ in range(4):
+    if os.fork() == 0:
+        {inside}
+        time.sleep(3)
+        os._exit(0)
+for _ in range(4):
+    os.wait()
+"""
+
+
+def test_the_memory_of_all_processes_counts(way: Worker) -> None:
+    each_its_own = "held = bytearray(os.urandom(1 << 20)) * 150"
+    unseen = "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)"  # nobody may look into the process
+    for inside in (each_its_own, f"{unseen}; {each_its_own}"):
+        verdict = way.run(Job(TOGETHER.format(before="", inside=inside)), memory_mb=200, timeout=20)
+        assert (verdict.status, verdict.reason) == ("out_of_memory", "its processes together needed more than 200 MB")
+
+
+def test_memory_that_processes_share_counts_once(way: Worker) -> None:
+    shared = TOGETHER.format(before="held = bytearray(os.urandom(1 << 20)) * 150", inside="len(held)")
+    assert way.run(Job(shared), memory_mb=200, timeout=20).passed
 
 
 def test_a_fork_bomb_runs_out_of_processes(worker: Worker) -> None:
@@ -242,12 +305,41 @@ time.sleep(0.2)
     assert not any(mark in line.replace(program, "") for line in command_lines())
 
 
+def test_packages_are_found_as_outside_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment under /tmp; its packages before those of the Python that it was made from."""
+    inside = Path("/tmp") / f"chaku-test-{os.getpid()}"
+    inside.mkdir()
+    try:
+        (inside / "mine.py").write_text("value = 1")
+        (inside / "pip.py").write_text("value = 2")
+        monkeypatch.setattr(isolation, "packages", lambda: (str(inside),))
+        for way in (how_to_isolate(), None):
+            with Worker(way) as worker:
+                verdict = worker.run(Job("import mine, pip\nassert (mine.value, pip.value) == (1, 2)"))
+                assert verdict.passed, verdict
+    finally:
+        shutil.rmtree(inside)
+
+
+def test_bash_has_what_its_programs_calculate_with(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    if (problem := languages.why_not("bash")) is not None:
+        pytest.skip(f"NOT tested: {problem}")
+    assert worker.run(Job("[[ $(echo 'scale=1; 3 / 2' | bc) = 1.5 ]]", "bash")).passed
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "bc" else which(name))
+    assert languages.why_not("bash") == (
+        "bash needs bc: apt-get install bash bc (elsewhere: bash and bc, which its programs calculate with)"
+    )
+
+
 def test_what_one_program_leaves_the_next_does_not_find(worker: Worker) -> None:
     leave = "import os\nfor path in ('/tmp/left', '/dev/shm/left'):\n    open(path, 'w').close()\nos.mkfifo('/tmp/f')"
     assert worker.run(Job(leave)).passed
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
-        assert worker.run(Job("import os\nassert not os.listdir('/tmp') and not os.listdir('/dev/shm')")).passed
+        assert worker.run(
+            Job("import os\nassert [*os.listdir('/tmp'), *os.listdir('/dev/shm')] == ['program.py']")
+        ).passed
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaku.sandbox.inside.wire import Broken, Gone, Peer, Remote
+from chaku.sandbox.inside.mirror import Remote
+from chaku.sandbox.inside.wire import Broken, Gone, Peer
 
 SCALARS = (
     st.none()
@@ -77,18 +78,64 @@ def test_special_types_come_back(ends: tuple[Peer, Peer]) -> None:
         -(2**63),
         int,
         ValueError,
+        NotImplemented,
+        ...,
+        {"a": 1}.keys(),
+        {"a": 1}.items(),
     ):
-        assert there.decode(here.encode(value)) == value
+        back = there.decode(here.encode(value))
+        assert back == value
+        assert type(back) is type(value)
+    assert list(there.decode(here.encode({"a": 1}.values()))) == [1]
+    error = there.decode(here.encode(KeyError("a", 2)))
+    assert (type(error), error.args) == (KeyError, ("a", 2))
 
 
-def test_objects_stay_at_home_and_come_back_as_themselves(ends: tuple[Peer, Peer]) -> None:
-    here, there = ends
-    thing = object()
-    remote = there.decode(here.encode(thing))
-    assert isinstance(remote, Remote)
-    assert remote != 5
-    assert remote == there.decode(here.encode(thing))
-    assert here.decode(there.encode(remote)) is thing
+@contextlib.contextmanager
+def answering(peer: Peer) -> Iterator[None]:
+    """The other end, which answers as long as this one asks."""
+
+    def serve() -> None:
+        with contextlib.suppress(Gone):
+            while True:
+                peer.answer(peer.receive())
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        peer.channel.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+class Named:
+    def __init__(self, name: str):
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Named) and other.name == self.name
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_objects_stay_at_home_and_come_back_as_themselves() -> None:
+    first, second = socket.socketpair()
+    with first, second:
+        here, there = Peer(first), Peer(second)
+        thing, like_it = Named("a"), Named("a")
+        with answering(there):
+            remote, other = here.decode(there.encode(thing)), here.decode(there.encode(like_it))
+            assert isinstance(remote, Remote)
+            assert type(remote).__name__ == "Named"
+            assert remote.name == "a"
+            assert remote == other
+            assert remote is not other
+            assert remote is here.decode(there.encode(thing))
+            with pytest.raises(TypeError, match="unhashable"):
+                hash(remote)
+            back = here.encode(remote)
+        assert there.decode(back) is thing
 
 
 @given(data=st.binary(max_size=200))
@@ -100,22 +147,36 @@ def test_garbage_is_never_more_than_garbage(data: bytes) -> None:
         second.shutdown(socket.SHUT_WR)
         peer = Peer(first)
         with contextlib.suppress(Gone):
-            peer.ask("call", 0, (1,), {})
+            peer.ask("__call__", 0, (1,), {})
             raise AssertionError("garbage was taken for an answer")
 
 
 @pytest.mark.parametrize(
     "reply",
-    [b"[]", b"5", b'["done"]', b'["done",{"x":1},[]]', b'["done",{"back":7},[]]', b'["done",1,[[9,1]]]', b'["raise"]',
-     b'["done",{"type":"__import__"},[]]', b'["done",{"t":["Decimal","x"]},[]]', b"[" * 5000],
-)  # fmt: skip
+    [
+        b"[]",
+        b"5",
+        b'["done"]',
+        b'["done",{"x":1},[],{}]',
+        b'["done",{"back":7},[],{}]',
+        b'["done",1,[[9,1]],{}]',
+        b'["done",1,[],7]',
+        b'["done",{"type":"__import__"},[],{}]',
+        b'["done",{"t":["Decimal","x"]},[],{}]',
+        b'["done",{"array":["|V8",[1],""]},[],{}]',
+        b'["done",{"held":[[],1]},[],{}]',
+        b'["raise"]',
+        b'["raise",[{"type":"int"},0,"",[]],[],{}]',
+        b"[" * 5000,
+    ],
+)
 def test_a_malformed_answer_is_an_error(reply: bytes) -> None:
     first, second = socket.socketpair()
     with first, second:
         second.sendall(struct.pack("I", len(reply)) + reply)
         second.shutdown(socket.SHUT_WR)
         with pytest.raises((Broken, TypeError, ArithmeticError)):
-            Peer(first).ask("call", 0, (1,), {})
+            Peer(first).ask("__call__", 0, (1,), {})
 
 
 def test_calls_go_both_ways() -> None:
@@ -123,18 +184,10 @@ def test_calls_go_both_ways() -> None:
     with first, second:
         here, there = Peer(first), Peer(second)
         there.number_of({"apply": lambda function, values: [function(value) for value in values]})
-
-        def serve() -> None:
-            with contextlib.suppress(Gone):
-                while True:
-                    there.answer(there.receive())
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        assert Remote(here, 0)["apply"](lambda value: value * 2, [1, 2]) == [2, 4]
-        with pytest.raises(ZeroDivisionError, match="division"):
-            Remote(here, 0)["apply"](lambda value: 1 / value, [0])
-        with pytest.raises(KeyError):
-            Remote(here, 0)["missing"]
-        first.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        with answering(there):
+            apply = here.ask("__getitem__", 0, ("apply",), {})
+            assert apply(lambda value: value * 2, [1, 2]) == [2, 4]
+            with pytest.raises(ZeroDivisionError, match="division"):
+                apply(lambda value: 1 / value, [0])
+            with pytest.raises(KeyError):
+                here.ask("__getitem__", 0, ("missing",), {})

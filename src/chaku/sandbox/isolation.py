@@ -9,8 +9,8 @@ import functools
 import os
 import platform
 import secrets
+import site
 import sys
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages import prefixes
 
 INSIDE = Path(__file__).parent / "inside"
+ETC = Path(__file__).parent / "etc"  # a program's own: `localhost` is found without asking anybody
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
 # What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
 SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
@@ -37,7 +38,7 @@ class Isolation:
             "isolated": True,
             "user": FIRST_USER + secrets.randbelow(100_000_000) if self.own_user else None,
             "count_processes": self.own_user or _counts_by_namespace(),
-            "packages": _packages(),
+            "packages": list(_packages().values()),
         }
 
 
@@ -64,29 +65,24 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     for name in SETTINGS:
         for path in sorted(Path("/etc").glob(name)):
             line += ["--ro-bind-try", str(path), str(path)]
+    for path in sorted(ETC.iterdir()):
+        line += ["--ro-bind", str(path), f"/etc/{path.name}"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
         if path.is_symlink():
             line += ["--symlink", str(path.readlink()), name]
         elif path.is_dir():
             line += ["--ro-bind", name, name]
-    own = (Path(sys.base_prefix), Path(sys.base_prefix).resolve(), interpreter().parent, *map(Path, _packages()))
+    own = (Path(sys.base_prefix), Path(sys.base_prefix).resolve(), interpreter().parent)
     for path in dict.fromkeys((*own, *prefixes())):
         if not path.is_relative_to("/usr") and not path.is_relative_to("/bin"):
             for parent in reversed(path.parents[:-1]):  # bwrap would make them as closed as /root is outside
                 line += ["--perms", "0755", "--dir", str(parent)]
             line += ["--ro-bind", str(path), str(path)]
-    line += [
-        "--ro-bind",
-        str(INSIDE),
-        "/sandbox/chaku/sandbox/inside",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--perms",
-        "1777",
-    ]
+    line += ["--perms", "0755", "--dir", "/sandbox", "--perms", "0755", "--dir", "/sandbox/packages"]
+    for outside, inside in ((str(INSIDE), "/sandbox/chaku/sandbox/inside"), *_packages().items()):
+        line += ["--ro-bind", outside, inside]
+    line += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777"]
     line += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]
     line += ["--chdir", "/tmp", "--clearenv"]
     for name, value in environment(hash_seed).items():
@@ -95,9 +91,14 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
 
 
 @functools.cache
-def _packages() -> list[str]:
-    """The installed packages, so that tests may use numpy; at the end of the path, and read-only."""
-    return [sysconfig.get_paths()["purelib"]]
+def packages() -> tuple[str, ...]:
+    """Folders of installed packages, so that tests may use numpy, as this Python finds them: an environment's first."""
+    return tuple(path for path in site.getsitepackages() if Path(path).is_dir())
+
+
+def _packages() -> dict[str, str]:
+    """Where each folder of packages is seen inside: in a place of its own, as /tmp is empty there."""
+    return {path: f"/sandbox/packages/{number}" for number, path in enumerate(packages())}
 
 
 @functools.cache

@@ -83,7 +83,12 @@ LANGUAGES = {
             real=("-p", "process.execPath"),
         ),
         Language("php", (".php",), (("php",),), ("php-cli", "PHP from php.net")),
-        Language("bash", (".sh", ".bash"), (("bash",),), ("bash", "bash")),
+        Language(
+            "bash",
+            (".sh", ".bash"),
+            (("bc",), ("bash",)),
+            ("bash bc", "bash and bc, which its programs calculate with"),
+        ),
         Language("go", (".go",), (("go",),), ("golang-go", "Go from go.dev"), ("version",), ("env", "GOROOT"), TESTIFY),
         Language("rust", (".rs",), (("rustc",),), ("rustc", "Rust from rustup.rs"), real=("--print", "sysroot")),
         Language("csharp", (".cs",), (("mono",), ("mcs",)), ("mono-mcs mono-runtime", "Mono from mono-project.com")),

@@ -15,11 +15,12 @@ from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
 
+STARVED = 0.1  # of its time by the clock without a core: more is the machine's fault
 ATTEMPTS = 3  # at a job whose worker dies under it; the verdict is then "sandbox_error", which nobody scores
 
 
 def run(job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB, isolated: bool = True) -> Verdict:
-    """The verdict of one job. `timeout`: CPU seconds; a wait may last three times that and 10 s by the clock, twice.
+    """The verdict of one job. `timeout`: CPU seconds; by the clock a program may take three times that and 10 s.
 
     Raises ChakuError where programs cannot be isolated, unless `isolated` is False: then the program runs as the user
     that calls, with nothing but its limits around it.
@@ -57,7 +58,8 @@ def run_stream(
 ) -> Iterator[tuple[int, Verdict]]:
     """(index of the job, its verdict) as jobs end. Jobs are taken as workers are free, so they may be generated late.
 
-    A job that ran out of time by the clock is run again, alone, when all others are done, before its verdict stands.
+    A job that ran out of time by the clock because others had the cores is run again, alone, when all others are done,
+    before its verdict stands.
     """
     isolation = how_to_isolate() if isolated else None
     num_workers = num_workers or num_cores()
@@ -93,7 +95,7 @@ def run_stream(
                 running -= 1
             elif isinstance(item, BaseException):
                 raise item
-            elif item[2].status == "timed_out" and item[2].cpu_seconds < timeout:
+            elif _starved(item[2], timeout):
                 again.append((item[0], item[1]))
             else:
                 yield item[0], item[2]
@@ -112,8 +114,8 @@ def run_stream(
 class Pool:
     """Warm workers that take jobs one by one, from any thread; for work whose next jobs follow from verdicts.
 
-    A context manager: at its end jobs that were not begun are dropped. A job that ran out of time by the clock is run a
-    second time, but not alone, as there is no end of the others to wait for.
+    A context manager: at its end jobs that were not begun are dropped. A job that ran out of time by the clock because
+    others had the cores is run a second time, but not alone, as there is no end of the others to wait for.
     """
 
     def __init__(
@@ -148,9 +150,15 @@ class Pool:
             self._own.workers = _Workers(self._isolation)
             self._all.append(self._own.workers)
         verdict: Verdict = self._own.workers.verdict(job, *self._limits)
-        if verdict.status == "timed_out" and verdict.cpu_seconds < self._limits[0]:
+        if _starved(verdict, self._limits[0]):
             verdict = self._own.workers.verdict(job, *self._limits)
         return verdict
+
+
+def _starved(verdict: Verdict, timeout: float) -> bool:
+    """Whether a program might have ended in time on an idle machine: one that only waited would wait there, too."""
+    share = verdict.starved_seconds / max(verdict.wall_seconds, 1e-9)
+    return verdict.status == "timed_out" and verdict.cpu_seconds < timeout and share > STARVED
 
 
 class _Workers:

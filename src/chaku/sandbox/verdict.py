@@ -20,7 +20,7 @@ class Job:
     enough in Python, where the end can be seen, unless it `may_exit`: a program of one's own may end in sys.exit(0).
 
     With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
-    one namespace, in a process of their own, where what the candidate defines is a proxy and what it answers is plain
+    one namespace, in a process of their own, where what the candidate defines is mirrored, and its answers are plain
     data. `entry_point` is always the candidate's; other names that neither the tests nor the prelude define are, too.
     Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
 
@@ -45,7 +45,8 @@ class Verdict:
     """`reason` is empty for a pass. `tests`: the reason of each Python test that was run, empty where it passed.
 
     `exit_status` is the program's, minus the number of the signal that ended it, or None where it was ended from
-    outside. `stdout_cut` and `stderr_cut`: there was more than was kept.
+    outside. `stdout_cut` and `stderr_cut`: there was more than was kept. `starved_seconds`: of a program that ran out
+    of time by the clock, for how long it was ready to run while others had the cores.
     """
 
     status: Status
@@ -59,6 +60,7 @@ class Verdict:
     stdout_cut: bool = False
     stderr_cut: bool = False
     tests: tuple[str, ...] = ()
+    starved_seconds: float = 0.0
 
     @property
     def passed(self) -> bool:

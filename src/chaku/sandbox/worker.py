@@ -51,8 +51,9 @@ class Worker:
         """Raises WorkerDied, with its words, when it does not become ready."""
         ours, theirs = socket.socketpair()
         isolated = self.isolation is not None
-        settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False, "packages": []}
+        settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False}
         line: list[str] = []
+        settings["packages"] = list(isolating.packages())
         if self.isolation is not None:
             settings = self.isolation.settings()
             line = isolating.command(self.isolation, self.hash_seed)
@@ -180,6 +181,7 @@ def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_
         stdout[1],
         stderr[1],
         tuple(map(_as_utf8, result.get("tests", ()))),
+        reply["starved"],
     )
 
 
@@ -192,8 +194,10 @@ def _judge(
     how: Plan, reply: dict[str, Any], timeout: float, memory_mb: int, stdout: str, stderr: str, compiler: str
 ) -> tuple[Status, str]:
     result, cpu = reply["result"], reply["cpu"]
-    if not reply["ended"]:
+    if reply["stopped"] == "time":
         return "timed_out", f"was still running or waiting after {reply['wall']:.0f} s by the clock"
+    if reply["stopped"] == "memory":
+        return "out_of_memory", f"its processes together needed more than {memory_mb} MB"
     if result is None:
         return ("failed", "the tests ended their own process") if how.judged else ("sandbox_error", "no report")
     status, reason, code = result["status"], result["reason"], result["code"]

@@ -1,28 +1,28 @@
 """The untrusted process of a Python job with tests: runs the candidate's text, then answers calls."""
 
-import linecache
 import os
 import socket
 import sys
 import types
 
+from chaku.sandbox.inside.source import FILE, make_module
 from chaku.sandbox.inside.wire import Gone, Peer, describe
 
 NAMESPACE = 0  # the number under which the judge names the candidate's global names
 
 
 def main(channel: socket.socket, source: str) -> None:
-    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns."""
+    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns.
+
+    It runs as an imported module: what it does under `if __name__ == "__main__"` is no part of what is tested.
+    """
     peer = Peer(channel)
     leave = os._exit  # kept: the candidate may replace functions of os
-    module = types.ModuleType("__main__")
-    module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
-    sys.modules["__main__"] = module
-    sys.argv[:] = ["program.py"]
-    linecache.cache["program.py"] = (len(source), None, source.splitlines(keepends=True), "program.py")
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    module = make_module("program", source)
     try:
         try:
-            exec(compile(source, "program.py", "exec"), module.__dict__)
+            exec(compile(source, FILE, "exec"), module.__dict__)
         except BaseException as error:
             peer.send(["raise", *describe(error)])
             leave(1)

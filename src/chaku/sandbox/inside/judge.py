@@ -1,9 +1,11 @@
-"""Process 1 of a Python job with tests: runs the tests, with the candidate's functions as proxies, and reports.
+"""Process 1 of a Python job with tests: runs the tests, with mirrors of the candidate's functions and classes.
 
 The tests never run in the process that runs the candidate: whatever the candidate does to its own interpreter, it can
-only send plain data back. When this process ends, the kernel ends all that the candidate started.
+only answer in plain data, or name an object of its own. When this process ends, the kernel ends all that the candidate
+started.
 """
 
+import contextlib
 import importlib
 import marshal
 import os
@@ -17,9 +19,11 @@ from chaku.sandbox.inside import kernel
 from chaku.sandbox.inside.candidate import NAMESPACE
 from chaku.sandbox.inside.candidate import main as run_candidate
 from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside.mirror import Mirror, believe
 from chaku.sandbox.inside.processes import wait
-from chaku.sandbox.inside.wire import Gone, Peer, Remote, in_words
+from chaku.sandbox.inside.wire import Gone, Peer, in_words
 
+MODULES = {"np": "numpy", "pd": "pandas"}  # names that everybody gives them
 END_SECONDS = 1.0  # that a candidate which hung up has to end
 
 
@@ -30,6 +34,7 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: in
     child = os.fork()
     if child == 0:
         try:
+            os.chdir(job["folder"])
             walls.program(keep=there.fileno())
             run_candidate(there, job["source"])
         finally:
@@ -81,13 +86,13 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
         return "failed", f"the tests cannot run: {in_words(error)}", results
     status, reason = "passed", ""
     for number, code in enumerate(codes):
-        failure, kind = "", ""
+        failure, kind, peer.doubt = "", "", ""
         try:
             exec(code, namespace)
         except Gone:
             return "gone", "", results
         except BaseException as error:
-            failure = _explain(error, trusted["tests"][number], f"test {number}")
+            failure = _explain(error, trusted["tests"][number], f"test {number}", peer.doubt)
             kind = "out_of_memory" if isinstance(error, MemoryError) else "failed"
         if peer.gone:  # a test that catches everything does not hide it
             return "gone", "", results
@@ -106,10 +111,12 @@ def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used:
         if name not in offered or (name != entry_point and (name in namespace or name in builtin)):
             continue
         if offered[name]:
-            if name in sys.stdlib_module_names:  # the judge's own module, whatever the candidate calls by its name
-                namespace[name] = importlib.import_module(name)
+            with contextlib.suppress(ImportError):  # the judge's own module, whatever the candidate calls by its name
+                namespace[name] = importlib.import_module(MODULES.get(name, name))
         else:
-            namespace[name] = Remote(peer, NAMESPACE)[name]
+            namespace[name] = bound = peer.ask("__getitem__", NAMESPACE, (name,), {})
+            if type(bound) is Mirror and name != entry_point:
+                believe(bound)
     if entry_point and entry_point not in offered:
         namespace.pop(entry_point, None)  # the prelude's stub must not answer for it
 
@@ -119,8 +126,8 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def _explain(error: BaseException, test: str, file: str) -> str:
-    """The exception, and for a bare assertion its text."""
+def _explain(error: BaseException, test: str, file: str, doubt: str) -> str:
+    """The exception, and for a bare assertion its text, with what made a comparison false that may look true."""
     words = in_words(error)
     if words != "AssertionError":
         return words
@@ -130,4 +137,6 @@ def _explain(error: BaseException, test: str, file: str) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     lines = test.splitlines()
-    return f"{words}: {lines[line - 1].strip()[:300]}" if line and line <= len(lines) else words
+    if line and line <= len(lines):
+        words += f": {lines[line - 1].strip()[:300]}"
+    return f"{words} ({doubt})" if doubt else words

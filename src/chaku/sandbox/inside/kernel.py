@@ -4,6 +4,7 @@ Runs inside the sandbox, so it imports nothing of chaku. The calls that Python 3
 """
 
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -63,6 +64,16 @@ REFUSED = {
     "clock_settime": (227, 112),
     "quotactl": (179, 60),
 }
+# System calls that hold memory outside of any process's limit. They fail as unknown ones, so that libraries do without.
+MISSING = {
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+}
+SOCKET, SOCKETPAIR = (41, 198), (53, 199)
+FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6: others, as AF_VSOCK, are not within a network namespace
 CLONE, CLONE3, CAPSET = (56, 220), (435, 435), (126, 91)
 AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 X32 = 0x40000000  # x86-64's second table of system calls would be a way around the first
@@ -222,8 +233,8 @@ def _instruction(code: int, true: int, false: int, value: int) -> bytes:
 
 def _filter(column: int) -> bytes:
     load, equal, any_bit, give = 0x20, 0x15, 0x45, 0x06
-    deny, no_such, allow = 0x00050000 | 1, 0x00050000 | 38, 0x7FFF0000  # EPERM, ENOSYS, allow
-    numbers = [both[column] for both in REFUSED.values()]
+    deny, no_such, no_family = (0x00050000 | error for error in (errno.EPERM, errno.ENOSYS, errno.EAFNOSUPPORT))
+    allow = 0x7FFF0000
     lines = [
         _instruction(load, 0, 0, 4),  # the architecture
         _instruction(equal, 1, 0, AUDIT_ARCH[column]),
@@ -231,11 +242,16 @@ def _filter(column: int) -> bytes:
         _instruction(load, 0, 0, 0),  # the number
         _instruction(0x35, 0, 1, X32),  # at least
         _instruction(give, 0, 0, deny),
-        _instruction(equal, 0, 1, CLONE3[column]),
-        _instruction(give, 0, 0, no_such),  # its flags cannot be seen here; libc then takes clone
     ]
-    for number in numbers:
-        lines += [_instruction(equal, 0, 1, number), _instruction(give, 0, 0, deny)]
+    answers = {both[column]: deny for both in REFUSED.values()}
+    answers |= {both[column]: no_such for both in MISSING.values()}
+    answers[CLONE3[column]] = no_such  # its flags cannot be seen here; libc then takes clone
+    for number, answer in answers.items():
+        lines += [_instruction(equal, 0, 1, number), _instruction(give, 0, 0, answer)]
+    for each in (SOCKET, SOCKETPAIR):
+        lines += [_instruction(equal, 0, len(FAMILIES) + 3, each[column]), _instruction(load, 0, 0, 16)]
+        lines += [_instruction(equal, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
+        lines += [_instruction(give, 0, 0, no_family), _instruction(give, 0, 0, allow)]
     lines += [
         _instruction(equal, 0, 3, CLONE[column]),
         _instruction(load, 0, 0, 16),  # its first argument: the flags
@@ -247,7 +263,10 @@ def _filter(column: int) -> bytes:
 
 
 def refuse_system_calls() -> bool:
-    """Seccomp: the calls of REFUSED fail from now on, here and in all that this process starts. False without it."""
+    """Seccomp: calls of REFUSED and MISSING, and sockets of other FAMILIES, fail from now on, here and in all children.
+
+    False where the processor is not known.
+    """
     column = machine()
     if column is None:
         return False

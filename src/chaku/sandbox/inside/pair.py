@@ -1,13 +1,12 @@
 """Process 1 of a job whose tests judge from a process of their own, in a language other than Python."""
 
 import os
-import signal
 import socket
 from pathlib import Path
 from typing import Any
 
 from chaku.sandbox.inside.confinement import Confinement
-from chaku.sandbox.inside.processes import start, wait
+from chaku.sandbox.inside.processes import end, start, wait
 
 CHANNEL, TESTS = 3, 4  # the descriptors that both find, and that the judge alone finds
 END_SECONDS = 1.0  # that a candidate which hung up has to end
@@ -27,18 +26,14 @@ def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     os.lseek(words, 0, os.SEEK_SET)
     here, there = socket.socketpair()
     keep = there.fileno()
-    candidate = start(job["candidate"], job, lambda: walls.program(keep), {CHANNEL: keep})
+    candidate = start(job["candidate"], job, lambda: walls.program(keep), {CHANNEL: keep}, apart=walls.isolated)
     there.close()
     given = {CHANNEL: here.fileno(), TESTS: tests}
     judge = start(job["command"], job, lambda: walls.foreign_judge(set(given.values())), given)
     code = os.waitstatus_to_exitcode(os.waitpid(judge, 0)[1])
     gone = _hung_up(here)
-    died = wait(candidate, END_SECONDS) if gone else None
-    if died is None:
-        os.kill(candidate, signal.SIGKILL)
-        usage = os.wait4(candidate, 0)[2]
-    else:
-        usage = died[1]
+    died = wait(candidate, END_SECONDS, apart=walls.isolated) if gone else None
+    usage = died[1] if died is not None else end(candidate, END_SECONDS, apart=walls.isolated)
     result = {"code": None, "peak_kb": usage.ru_maxrss}
     if gone:  # whatever the tests made of that
         return result | {"status": "gone", "reason": "", "code": died[0] if died else None}

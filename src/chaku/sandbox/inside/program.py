@@ -2,18 +2,17 @@
 
 import atexit
 import errno
-import linecache
 import os
 import secrets
 import sys
 import traceback
-import types
 from pathlib import Path
 from typing import Any
 
 from chaku.sandbox.inside import pair
 from chaku.sandbox.inside.confinement import Confinement
 from chaku.sandbox.inside.processes import spent, start, watch
+from chaku.sandbox.inside.source import FILE, make_module
 from chaku.sandbox.inside.wire import in_words
 
 COMPILED = b"compiled "  # and the CPU seconds: a line before the report, at which the program's own time begins
@@ -94,15 +93,10 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
 def _run(source: str, nonce: str, report_to: int, *, may_exit: bool) -> None:
     # Kept under names of our own: the program may replace functions of os and sys.
     write, leave, flushes = os.write, os._exit, (sys.stdout.flush, sys.stderr.flush)
-    sys.argv[:] = ["program.py"]
-    module = types.ModuleType("__main__")
-    module.__dict__.update(__builtins__=__builtins__, __file__="program.py")
-    sys.modules["__main__"] = module
+    module = make_module("__main__", source)
     status, reason, code = "passed", "", 0
-    # `inspect.getsource` finds the program so, which is in no file.
-    linecache.cache["program.py"] = (len(source), None, source.splitlines(keepends=True), "program.py")
     try:
-        exec(compile(source, "program.py", "exec"), module.__dict__)
+        exec(compile(source, FILE, "exec"), module.__dict__)
         if "threading" in sys.modules:  # as Python ends: its threads, then what was registered
             sys.modules["threading"]._shutdown()
         atexit._run_exitfuncs()

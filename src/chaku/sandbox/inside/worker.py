@@ -7,10 +7,12 @@ length), and the settings (marshal, in hexadecimal digits).
 import gc
 import json
 import marshal
+import math
 import os
 import select
 import shutil
 import signal
+import site
 import socket
 import struct
 import sys
@@ -18,10 +20,12 @@ import tempfile
 import time
 from typing import Any
 
-from chaku.sandbox.inside import judge, kernel, program
-from chaku.sandbox.inside.confinement import Confinement
+from chaku.sandbox.inside import judge, kernel, program, watch
+from chaku.sandbox.inside.confinement import COMPILE_MEMORY_MB, Confinement
 from chaku.sandbox.inside.wire import in_words
 
+WATCH_SECONDS = 0.1  # between looks at a running job's memory
+EXTRA_MB = 256  # that a job's processes may hold together beyond the limit of each: the judge, and what runtimes add
 PRELOADED = """
     typing math collections itertools functools re heapq json string random bisect operator copy hashlib datetime
     statistics dataclasses abc enum fractions decimal cmath textwrap traceback
@@ -32,7 +36,8 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     settings = marshal.loads(bytes.fromhex(sys.argv[2]))
     sys.path[:1] = []  # where these modules lie; a candidate's imports do not look there
-    sys.path.extend(settings["packages"])
+    base = site.getsitepackages()  # a virtual environment does not see them, or behind its own
+    sys.path[:] = [path for path in sys.path if path not in base] + settings["packages"]
     for name in PRELOADED.split():
         __import__(name)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked, whose end ends us
@@ -86,7 +91,10 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
             _first_process(job, Confinement(job, settings, files), report_to, tests_from)
         os.close(report_to)
         report_to = -1
-        report, ended, compiling = _wait(child, report_from, job["wall_seconds"], job["compile_wall_seconds"])
+        report, stopped, compiling = _wait(child, report_from, job, settings)
+        starved = 0.0
+        if stopped:
+            starved = watch.starved() if isolated else math.inf  # without isolation nobody knows
         _kill(child, group=not isolated)  # with process 1 goes all that it started
         usage = os.wait4(child, 0)[2]
         outputs = [_start_of(each, job["keep_output"]) for each in files[1:]]
@@ -96,9 +104,17 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
                 os.close(each)
         if not isolated:
             shutil.rmtree(job["folder"], ignore_errors=True)
-    result = _read_report(report) if ended else None
+    result = None if stopped else _read_report(report)
     cpu = max(result["cpu"] if result else 0.0, usage.ru_utime + usage.ru_stime - compiling)
-    return {"result": result, "ended": ended, "cpu": cpu, "wall": time.monotonic() - started, "outputs": outputs}
+    wall = time.monotonic() - started
+    return {
+        "result": result,
+        "stopped": stopped,
+        "cpu": cpu,
+        "wall": wall,
+        "starved": min(starved, wall),
+        "outputs": outputs,
+    }
 
 
 def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> None:
@@ -114,25 +130,27 @@ def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, test
         os._exit(0)
 
 
-def _wait(child: int, report_from: int, wall_seconds: float, compile_seconds: float) -> tuple[bytes, bool, float]:
-    """(the report, whether process 1 ended in time, CPU seconds of compilers).
+def _wait(child: int, report_from: int, job: dict[str, Any], settings: dict[str, Any]) -> tuple[bytes, str, float]:
+    """(the report, why process 1 was not left to end: "time", "memory" or "", CPU seconds of compilers).
 
-    A program's own time begins when it is compiled, which process 1 tells in a line before the report.
+    A program's own time begins when it is compiled, which process 1 tells in a line before the report. Its memory is
+    looked at from time to time: each process has its limit, but no limit of Linux's without cgroups holds for all.
     """
     report = bytearray()
     pidfd = os.pidfd_open(child)
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     poll.register(report_from, select.POLLIN)
-    deadline = time.monotonic() + (compile_seconds or wall_seconds)
-    compiling, ended = 0.0, False
+    deadline = time.monotonic() + (job["compile_wall_seconds"] or job["wall_seconds"])
+    memory_mb = max(job["memory_mb"], COMPILE_MEMORY_MB if job["compile"] else 0)
+    compiling = 0.0
     try:
-        while not ended and (left := deadline - time.monotonic()) > 0:
-            for descriptor, _ in poll.poll(left * 1000):
+        while (left := deadline - time.monotonic()) > 0:
+            ready = poll.poll(min(left, WATCH_SECONDS) * 1000)
+            for descriptor, _ in ready:
                 if descriptor == pidfd:
                     while part := os.read(report_from, 1 << 16):
                         report += part
-                    ended = True
                 elif part := os.read(report_from, 1 << 16):
                     report += part
                 else:
@@ -140,8 +158,14 @@ def _wait(child: int, report_from: int, wall_seconds: float, compile_seconds: fl
             if report.startswith(program.COMPILED) and b"\n" in report:
                 said, _, report = report.partition(b"\n")
                 compiling = float(said.removeprefix(program.COMPILED))
-                deadline = time.monotonic() + wall_seconds
-        return bytes(report), ended, compiling
+                deadline = time.monotonic() + job["wall_seconds"]
+                memory_mb = job["memory_mb"]
+            if any(descriptor == pidfd for descriptor, _ in ready):
+                return bytes(report), "", compiling
+            most = (memory_mb + EXTRA_MB) * kernel.MEGABYTE
+            if settings["isolated"] and not ready and watch.holds_more(most, settings["user"]):
+                return bytes(report), "memory", compiling
+        return bytes(report), "time", compiling
     finally:
         os.close(pidfd)
 

@@ -1,0 +1,265 @@
+"""Objects of the other side: each an instance of a class that mirrors its own, so that Python's rules hold for it.
+
+A mirror has the name, the bases and the special methods of the class that it mirrors, and none of its code: every
+operation is asked of the owner. `isinstance` and `except` work by the mirrors' bases.
+
+For the judge, a candidate's object is never equal to plain data, whatever it says of itself. Operators between such an
+object and the tests' own data are asked only of classes that the tests name, other than the one under test.
+"""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from chaku.sandbox.inside.operations import AWAITED, SPECIAL, WITH_DATA
+
+if TYPE_CHECKING:
+    from chaku.sandbox.inside.wire import Peer
+
+SHOWN = ("__name__", "__qualname__", "__wrapped__", "__annotations__", "__match_args__")  # of special attributes
+
+
+class Mirror(type):
+    """The class of mirrors. What is done with a class (called, asked for a member of an enumeration) its owner does."""
+
+    _home: tuple["Peer", int]
+    _believed: bool
+
+    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> "Mirror":
+        if "_home" not in names:
+            raise TypeError(f"{name} derives from a class of the other process, which cannot be done here")
+        return super().__new__(cls, name, bases, names)
+
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        return ask(cls, "__call__", *arguments, **named)
+
+    def __getattr__(cls, name: str) -> Any:
+        return _get(cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name.startswith("__"):
+            type.__setattr__(cls, name, value)
+        else:
+            ask(cls, "set", name, value)
+
+    def __getitem__(cls, key: Any) -> Any:
+        return ask(cls, "__getitem__", key)
+
+    def __iter__(cls) -> Any:
+        return ask(cls, "__iter__")
+
+    def __len__(cls) -> Any:
+        return ask(cls, "__len__")
+
+    def __bool__(cls) -> bool:
+        return True
+
+
+class Remote:
+    """An object of the other side: the base of all mirrors. Its home is (the peer, its number there)."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _get(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("__"):  # Python's own, of an exception
+            object.__setattr__(self, name, value)
+        else:
+            ask(self, "set", name, value)
+
+    def __delattr__(self, name: str) -> None:
+        ask(self, "delete", name)
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return ask(self, "get", "__dict__")
+
+    def __str__(self) -> Any:
+        return ask(self, "__str__")
+
+    def __repr__(self) -> Any:
+        return ask(self, "__repr__")
+
+    def __format__(self, how: str) -> Any:
+        return ask(self, "__format__", how)
+
+    def __copy__(self) -> Any:
+        return ask(self, "copy")
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return ask(self, "deepcopy")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("an object of the other process cannot be pickled")
+
+
+class AtHome:
+    """What has a value here and a home on the other side."""
+
+
+class Held(AtHome):
+    """A text, number or tuple of a subclass: its value is here, its other attributes are asked of the owner."""
+
+    def __getattr__(self, name: str) -> Any:
+        return _get(self, name)
+
+    def __str__(self) -> Any:
+        return ask(self, "__str__")
+
+    def __repr__(self) -> Any:
+        return ask(self, "__repr__")
+
+    def __format__(self, how: str) -> Any:
+        return ask(self, "__format__", how)
+
+
+HELD: dict[type, Any] = {base: type(base.__name__, (Held, base), {}) for base in (str, int, float, tuple)}
+
+
+def home_of(thing: Any) -> tuple["Peer", int] | None:
+    """Whose object it is and its number there; None for what is no object of the other side's."""
+    if type(thing) is Mirror:
+        return thing._home
+    if type(type(thing)) is Mirror or isinstance(thing, AtHome):
+        home: tuple[Peer, int] = object.__getattribute__(thing, "_home")
+        return home
+    return None
+
+
+def ask(thing: Any, operation: str, *arguments: Any, **named: Any) -> Any:
+    """Have the owner of an object do something with it."""
+    home = home_of(thing)
+    assert home is not None
+    return home[0].ask(operation, home[1], arguments, named)
+
+
+def place(thing: Any, home: tuple["Peer", int]) -> Any:
+    """Give a new object its home."""
+    object.__setattr__(thing, "_home", home)
+    return thing
+
+
+def make_mirror(
+    home: tuple["Peer", int], name: str, module: str, bases: list[type], special: list[str], hashable: bool
+) -> Mirror:
+    """The mirror of a class. Of the `bases`, mirrors and exceptions count."""
+    kept: list[Any] = [base for base in bases if type(base) is Mirror or issubclass(base, BaseException)]
+    if not any(type(base) is Mirror for base in kept):
+        kept.insert(0, Remote)
+    names: dict[str, Any] = {"_home": home, "__module__": module}
+    names |= {each: _METHODS[each] for each in special if each in _METHODS}
+    if not hashable:
+        names["__hash__"] = None
+    elif "__hash__" not in names and "__eq__" in names:
+        names["__hash__"] = object.__hash__
+    if any(issubclass(base, BaseException) for base in kept):
+        names["__str__"] = lambda error: object.__getattribute__(error, "_text")
+    return Mirror(name.replace("\0", ""), tuple(kept), names)
+
+
+def believe(mirror: Mirror) -> None:
+    """Let the class, and those that derive from it, answer operators that are given the tests' own data."""
+    type.__setattr__(mirror, "_believed", True)
+
+
+def _get(thing: Any, name: str) -> Any:
+    if (name.startswith("__") and name not in SHOWN) or name == "_home":
+        raise AttributeError(name)
+    return ask(thing, "get", name)
+
+
+def _doubted(thing: Any, values: tuple[Any, ...]) -> bool:
+    """Whether an answer could only repeat what the tests told: the judge's question, with the tests' own data in it."""
+    home = home_of(thing)
+    assert home is not None
+    believed = type.__getattribute__(type(thing), "__mro__")
+    if home[0].other_process is None or any(vars(each).get("_believed") for each in believed):
+        return False
+    return any(home_of(value) is None for value in values)
+
+
+def _method(name: str) -> Any:
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        if name in WITH_DATA and _doubted(self, arguments):
+            words = f"{name} of an object of the candidate's class {type(self).__name__} with the tests' own data"
+            raise TypeError(f"{words} cannot be judged: only the candidate could say what it gives")
+        return ask(self, name, *arguments, **named)
+
+    return method
+
+
+def _equal(self: Any, other: Any) -> Any:
+    home = home_of(self)
+    assert home is not None
+    peer = home[0]
+    if peer.other_process is None or home_of(other) is not None:
+        return ask(self, "__eq__", other)
+    # Without showing it what it should be equal to.
+    is_plain, value = ask(self, "inside")
+    if is_plain:
+        return value == other
+    peer.doubt = f"an object of the candidate's class {type(self).__name__} is never equal to plain data here"
+    return NotImplemented  # the tests' own object may know
+
+
+def _unequal(self: Any, other: Any) -> Any:
+    home = home_of(self)
+    assert home is not None
+    if home[0].other_process is None or home_of(other) is not None:
+        return ask(self, "__ne__", other)
+    equal = _equal(self, other)
+    return equal if equal is NotImplemented else not equal
+
+
+def _contains(self: Any, value: Any) -> Any:
+    if _doubted(self, (value,)):  # the judge compares
+        return any(each == value for each in self)
+    return ask(self, "__contains__", value)
+
+
+def _awaited(name: str) -> Any:
+    async def method(self: Any, *arguments: Any) -> Any:
+        return ask(self, name, *arguments)
+
+    return method
+
+
+def _await(self: Any) -> Any:
+    async def wait() -> Any:
+        return ask(self, "__await__")
+
+    return wait().__await__()
+
+
+def coroutine(peer: "Peer", number: int) -> Any:
+    """A coroutine here that stands for one of the other side's, which runs to its end when this one is awaited."""
+
+    async def wait() -> Any:
+        return peer.ask("__await__", number, (), {})
+
+    return wait()
+
+
+def generator(peer: "Peer", number: int) -> Generator[Any, Any, Any]:
+    """A generator here that stands for one of the other side's."""
+    step, given = "send", None
+    while True:
+        try:
+            value = peer.ask(step, number, (given,), {})
+        except StopIteration as end:
+            return end.value
+        try:
+            step, given = "send", (yield value)
+        except GeneratorExit:  # not asked for: the collector may end this one amid another question
+            raise
+        except BaseException as error:
+            step, given = "throw", error
+
+
+_METHODS: dict[str, Any] = {
+    **{name: _method(name) for name in (*SPECIAL, "__aiter__")},
+    **{name: _awaited(name) for name in AWAITED},
+    "__await__": _await,
+    "__eq__": _equal,
+    "__ne__": _unequal,
+    "__contains__": _contains,
+}
