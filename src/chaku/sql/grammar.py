@@ -9,7 +9,7 @@ do not fit, `check` finds.
 import json
 import re
 
-from chaku.sql.schema import Dialect, Schema, quote_name
+from chaku.sql.schema import Dialect, Schema, Table, quote_name, quote_table
 
 # Aliases of tables (T1, t2, c, oi), and names of results: `total`, `avg_price`, `num_orders`, ...
 TABLE_ALIAS = r"[Tt][1-9][0-9]?|[a-z][a-z]?[1-9]?"
@@ -133,7 +133,7 @@ def _names(schema: Schema) -> str:
     tables = {table.name for table in schema.tables}
     bare = _alternatives(columns, dialect)
     own = " | ".join(
-        f'({_alternatives({table.name}, dialect)}) "." ({_alternatives({c.name for c in table.columns}, dialect)})'
+        f'({_table(table, dialect)}) "." ({_alternatives({c.name for c in table.columns}, dialect)})'
         for table in schema.tables
         if table.columns
     )
@@ -142,7 +142,7 @@ def _names(schema: Schema) -> str:
     backslash = r"\\" if dialect == "mysql" else ""  # which would begin an escape there
     return f"""
 limit: LIMIT NUMBER (OFFSET NUMBER)?
-TABLE: {_alternatives(tables, dialect)}
+TABLE: {" | ".join(sorted(_table(table, dialect) for table in schema.tables))}
 BARE: {bare}
 QUALIFIED: {own} | ALIAS "." ({bare} | NAME)
 ALIAS: /{TABLE_ALIAS}/ & ~/{"|".join(SHORT_KEYWORDS.split())}/
@@ -156,10 +156,12 @@ CAST_TYPE: /{"|".join(CAST_TYPES[dialect].split())}/i
 
 def _alternatives(names: set[str], dialect: Dialect) -> str:
     """Names as the dialect takes them: without regard to case, but in PostgreSQL where quotes keep a name as it is."""
-    parts = []
-    for name in sorted(names):
-        written = quote_name(name, dialect)
-        parts.append(
-            json.dumps(written, ensure_ascii=False) + ("i" if dialect != "postgres" or written == name else "")
-        )
-    return " | ".join(parts)
+    return " | ".join(_written(name, quote_name(name, dialect), dialect) for name in sorted(names))
+
+
+def _table(table: Table, dialect: Dialect) -> str:
+    return _written(table.name, quote_table(table.name, table.namespace, dialect), dialect)
+
+
+def _written(name: str, text: str, dialect: Dialect) -> str:
+    return json.dumps(text, ensure_ascii=False) + ("i" if dialect != "postgres" or text == name else "")

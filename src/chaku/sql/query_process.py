@@ -167,7 +167,8 @@ def _connect(url: str) -> Any:
     import sqlalchemy
 
     if url not in _engines:
-        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+        settings = {"conv": _mysql_conversions()} if url.startswith("mysql") else {}
+        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, connect_args=settings)
     return _engines[url].raw_connection()
 
 
@@ -186,6 +187,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         ):
             driver.execute(f"SET {setting}")
         driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        _read_as_written(driver)
         # A cursor on the server takes one query and nothing else (no COPY, no SHOW), and its rows come when asked for.
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
@@ -197,6 +199,14 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         raise
     finally:
         connection.invalidate()  # closes it: whatever the query left open is rolled back
+
+
+def _read_as_written(driver: Any) -> None:
+    """Read as the server writes them what Python has no type for: JSON, months in an interval, the year infinity."""
+    from psycopg.types.string import TextLoader
+
+    for name in ("json", "jsonb", "interval", "date", "time", "timetz", "timestamp", "timestamptz"):
+        driver.adapters.register_loader(name, TextLoader)
 
 
 def _mysql(request: dict[str, Any]) -> dict[str, Any]:
@@ -234,6 +244,15 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
         connection.invalidate()
 
 
+def _mysql_conversions() -> dict[Any, Any]:
+    """Times are read as the server writes them: Python has no day 0 and no time of 25 hours."""
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import conversions
+
+    as_written = (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME)
+    return {key: convert for key, convert in conversions.items() if key not in as_written}
+
+
 def _unbuffered() -> Any:
     from pymysql.cursors import SSCursor
 
@@ -268,9 +287,24 @@ def _cell(value: Any, longest: int) -> tuple[Any, bool, int]:
     if isinstance(value, bytes | bytearray | memoryview):
         data = bytes(value)
         return {"bytes": data[:longest].hex()}, len(data) > longest, 2 * len(data)
-    text = str(value)
-    kind = "decimal" if type(value).__name__ == "Decimal" else "text"
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        text, kind = json.dumps(_nested(value), ensure_ascii=False), "text"
+    else:
+        text, kind = str(value), "decimal" if type(value).__name__ == "Decimal" else "text"
     return {kind: text[:longest]}, len(text) > longest, len(text)
+
+
+def _nested(value: Any) -> Any:
+    """An array, a struct or a map as JSON has it. A number that JSON's readers would round is a text."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _nested(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_nested(inner) for inner in value]
+    if type(value).__name__ == "Decimal":
+        return float(value) if type(value)(repr(float(value))) == value else str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _ok(columns: list[str], rows: list[list[Any]], truncated: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LONGEST_STATEMENT = 50_000  # characters
 UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
 CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
+OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # how their names begin
 
 # What sqlglot raises on the text of a model: its own errors, and AttributeError, TypeError and others where the text is
 # like nothing that it was written for. Whatever it is, the text is wrong and not the program.
@@ -25,7 +26,8 @@ class Refused(ChakuError):
 def check_read_only(sql: str, dialect: Dialect) -> str:
     """The statement written anew from its tree, without comments, so that what was checked is what runs.
 
-    Raises Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
+    PostgreSQL's functions are written as pg_catalog.name. Raises Refused unless it is one query that reads tables and
+    calls functions of FUNCTIONS.
     """
     if len(sql) > LONGEST_STATEMENT:
         raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
@@ -34,7 +36,9 @@ def check_read_only(sql: str, dialect: Dialect) -> str:
         raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
     for node in tree.walk():
         _check_node(node)
-    return write_sql(tree, dialect)
+        if dialect == "postgres":
+            _check_dot(node)
+    return write_sql(tree, dialect, built_in=dialect == "postgres")
 
 
 def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
@@ -49,10 +53,14 @@ def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
     return trees[0]
 
 
-def write_sql(tree: "exp.Expr", dialect: Dialect) -> str:
-    """A tree as text, without comments. Raises Refused for one that sqlglot cannot write."""
+def write_sql(tree: "exp.Expr", dialect: Dialect, *, built_in: bool = False) -> str:
+    """A tree as text, without comments; see `render`. Raises Refused for one that cannot be written."""
+    from chaku.sql.render import NotBuiltIn, render
+
     try:
-        return tree.sql(dialect=dialect, comments=False)
+        return render(tree, dialect, built_in=built_in)
+    except NotBuiltIn as error:
+        raise Refused(f"the function {error} is not called as one of PostgreSQL's own") from error
     except SQLGLOT_ERRORS as error:
         raise Refused(f"cannot be written for {dialect}: {_first_error(error)}") from error
 
@@ -89,13 +97,21 @@ def _check_node(node: "exp.Expr") -> None:
             raise Refused(f"the function {node.sql()} of a schema of its own is not on the list")
     elif isinstance(node, exp.Table):
         schema, name = node.db.lower(), node.name.lower()
-        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(("pg_", "duckdb_", "sqlite_")):
+        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(OWN_TABLES):
             raise Refused(f"the table {node.sql(comments=False)} belongs to the server itself")
     elif isinstance(node, exp.Binary | exp.Unary | exp.Connector):
         if kind in UNSAFE_BINARY:
             raise Refused(f"{_words(node)} is not allowed in a query")
     elif kind not in NODES:
         raise Refused(f"{_words(node)} is not allowed in a query")
+
+
+def _check_dot(node: "exp.Expr") -> None:
+    """PostgreSQL calls the function f where it reads `(value).f` and the value has no field f."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
+        raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
 
 
 def _words(node: "exp.Expr") -> str:
