@@ -204,6 +204,14 @@ def test_what_duckdb_says_of_itself_is_not_asked_for(duck, statement):
     assert "not allowed" in duck[0].run(statement).reason
 
 
+@pytest.mark.parametrize(
+    "statement", ["SELECT length(repeat(repeat('x', 1000000), 1500))", "SELECT list_sum(range(300000000))"]
+)
+def test_what_duckdb_does_not_count_is_limited_too(duck, statement):
+    result = duck[0].run_unchecked(statement, timeout=30)
+    assert (result.status, result.reason) == ("failed", "needed more memory than a query may have")
+
+
 OUTSIDE = [
     "SELECT * FROM read_text('/etc/passwd')",
     "COPY t TO '{outside}'",
@@ -330,6 +338,23 @@ ANSWERED = {
 def test_postgres_own_functions_are_found_in_spite_of_others_of_their_names(leaking, statement):
     result = leaking[0].run(statement)
     assert result.rows == [ANSWERED[statement]], result.reason
+
+
+def test_functions_of_extensions_are_found_and_never_one_of_the_users_own_of_their_name(postgres):
+    database, owner = postgres
+    if not owner.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchall():
+        pytest.skip("needs pg_trgm: apt install postgresql-contrib")
+    owner.execute('CREATE SCHEMA "Ext"')
+    owner.execute('CREATE EXTENSION pg_trgm SCHEMA "Ext"')
+    url, query = database.location.replace("+psycopg", ""), "SELECT similarity(b, 'x1') FROM t WHERE a = 1"
+    with Database(url) as fresh:
+        assert fresh.run(query).rows == [(1.0,)]
+        assert "similarity" not in {table.name for table in fresh.schema.tables}
+    owner.execute(f"SET search_path = public; {LEAKS[0].format(name='similarity')}")
+    owner.execute('CREATE FUNCTION "Ext".similarity(t) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$')
+    with Database(url) as fresh:
+        assert "pg_catalog.similarity" in fresh.run(query).reason
+        assert "pg_catalog.similarity" in fresh.run("SELECT similarity(t) FROM t").reason
 
 
 def test_postgres_tells_types_partitions_and_other_schemas(postgres):

@@ -43,6 +43,16 @@ NEEDS = {
 }
 
 
+_EXTENSION_FUNCTIONS = """
+SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog'
+    AND NOT EXISTS (SELECT FROM pg_proc b WHERE b.proname = p.proname AND b.pronamespace = 'pg_catalog'::regnamespace)
+GROUP BY p.proname, n.nspname
+HAVING bool_and(EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+"""
+
+
 class Database:
     """One database, asked through a child process. A context manager; one query runs at a time.
 
@@ -60,8 +70,9 @@ class Database:
         if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
             raise ChakuError(f"{self.location} is not a database file")
         self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
-        # These reserve far more address space than they use; DuckDB is told its real limit, servers have their own.
-        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES)]
+        # These reserve far more address space than they use, so what they write to is limited on its own. DuckDB's own
+        # limit of 1 GB does not count all: one function on one long value took three times that.
+        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
         environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
 
@@ -102,7 +113,7 @@ class Database:
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
         }  # fmt: skip
         try:
-            checked = sql if self._sqlite else check_read_only(sql, self.dialect)
+            checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
         except Refused as error:
             return Result("failed", f"not allowed: {error}")
         if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
@@ -115,6 +126,16 @@ class Database:
         if schema is not None and (problems := check(sql, schema)):
             return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
         return self.run_unchecked(checked, **limits)
+
+    @cached_property
+    def _extensions(self) -> dict[str, str]:
+        """PostgreSQL's functions that extensions brought (similarity, unaccent), with their schemas, by name.
+
+        A name that a function of the user's own has too, in the same schema, is left out.
+        """
+        if self.dialect != "postgres":
+            return {}
+        return dict(self.run_unchecked(_EXTENSION_FUNCTIONS, max_rows=100_000).rows)
 
     @cached_property
     def _own_functions(self) -> tuple[str, ...]:

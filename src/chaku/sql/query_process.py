@@ -31,7 +31,7 @@ def main() -> None:
     """Answer requests until the input ends."""
     replies = os.dup(1)
     os.dup2(2, 1)
-    _limit(int(sys.argv[1]))
+    _limit(*map(int, sys.argv[1:]))
     _send(replies, {"ready": True})
     while (request := _receive()) is not None:
         started = time.perf_counter()
@@ -48,8 +48,10 @@ def main() -> None:
         _send(replies, reply)
 
 
-def _limit(memory_bytes: int) -> None:
-    for which, value in (("AS", memory_bytes), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
+def _limit(address_bytes: int, memory_bytes: int | None = None) -> None:
+    """`memory_bytes` of what can be written (default: all of the address space)."""
+    memory = memory_bytes or address_bytes
+    for which, value in (("AS", address_bytes), ("DATA", memory), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{which}"), (value, value))
         except (ValueError, OSError):  # a system that does not know this limit; the clock and the caps still hold

@@ -1,5 +1,6 @@
 """What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
@@ -23,11 +24,11 @@ class Refused(ChakuError):
     """A statement that may not run; the message says why."""
 
 
-def check_read_only(sql: str, dialect: Dialect) -> str:
+def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | None = None) -> str:
     """The statement written anew from its tree, without comments, so that what was checked is what runs.
 
-    PostgreSQL's functions are written as pg_catalog.name. Raises Refused unless it is one query that reads tables and
-    calls functions of FUNCTIONS.
+    PostgreSQL's functions are written as pg_catalog.name; `extensions` are others by name, with their schemas. Raises
+    Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
     """
     if len(sql) > LONGEST_STATEMENT:
         raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
@@ -38,7 +39,7 @@ def check_read_only(sql: str, dialect: Dialect) -> str:
         _check_node(node)
         if dialect == "postgres":
             _check_dot(node)
-    return write_sql(tree, dialect, built_in=dialect == "postgres")
+    return write_sql(tree, dialect, extensions=(extensions or {}) if dialect == "postgres" else None)
 
 
 def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
@@ -53,12 +54,12 @@ def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
     return trees[0]
 
 
-def write_sql(tree: "exp.Expr", dialect: Dialect, *, built_in: bool = False) -> str:
+def write_sql(tree: "exp.Expr", dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
     """A tree as text, without comments; see `render`. Raises Refused for one that cannot be written."""
     from chaku.sql.render import NotBuiltIn, render
 
     try:
-        return render(tree, dialect, built_in=built_in)
+        return render(tree, dialect, extensions=extensions)
     except NotBuiltIn as error:
         raise Refused(f"the function {error} is not called as one of PostgreSQL's own") from error
     except SQLGLOT_ERRORS as error:

@@ -6,6 +6,7 @@ are written in the forms that MariaDB has too. And PostgreSQL's functions can be
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from sqlglot import Dialect as SqlglotDialect
 from sqlglot import exp, parse_one
 
 from chaku.sql.reserved_words import RESERVED_WORDS
-from chaku.sql.schema import Dialect
+from chaku.sql.schema import Dialect, quote_name
 
 # What looks like a call and is PostgreSQL's own syntax, which no function of the user's can take the place of
 # (func_expr_common_subexpr of its grammar, and what is no function at all).
@@ -29,16 +30,19 @@ class NotBuiltIn(Exception):
     """A call that cannot be written so that only PostgreSQL's own function answers it."""
 
 
-def render(tree: exp.Expr, dialect: Dialect, *, built_in: bool = False) -> str:
+def render(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
     """The text of a tree, without comments.
 
-    `built_in`, for PostgreSQL: every function is written as pg_catalog.name. Raises NotBuiltIn where one is not, and
-    what sqlglot raises for a tree that it cannot write.
+    `extensions`, for PostgreSQL: every function is written with its schema, the one that stands here by the function's
+    name, else pg_catalog. Raises NotBuiltIn where one cannot be, and what sqlglot raises for a tree that it cannot
+    write.
     """
-    if not built_in:
-        return _generator(dialect, False)(dialect=dialect, comments=False).generate(tree)
-    text = _generator(dialect, True)(dialect=dialect, comments=False).generate(_without_prefixes(tree))
-    _check_calls(text)
+    generator = _generator(dialect, extensions is not None)(dialect=dialect, comments=False)
+    if extensions is None:
+        return str(generator.generate(tree))
+    generator.extensions = extensions
+    text = str(generator.generate(_without_prefixes(tree)))
+    _check_calls(text, extensions)
     return text
 
 
@@ -73,7 +77,8 @@ def _folded_identifier(self: Any, node: exp.Identifier) -> str:
 
 
 def _full_name(self: Any, name: str, *arguments: Any, **settings: Any) -> str:
-    prefix = "" if name.lower() in POSTGRES_SYNTAX else f"{BUILT_IN}."
+    owner = quote_name(self.extensions.get(name.lower(), BUILT_IN), "postgres")
+    prefix = "" if name.lower() in POSTGRES_SYNTAX else f"{owner}."
     return prefix + str(super(type(self), self).func(name, *arguments, **settings))
 
 
@@ -92,7 +97,7 @@ def _without_prefixes(tree: exp.Expr) -> exp.Expr:
     """`pg_catalog.lower(a)` as `lower(a)`: the prefix is written again."""
     tree = tree.copy()
     for call in list(tree.find_all(exp.Func)):
-        if _is_built_in(call) and (owner := call.find_ancestor(exp.Dot, exp.Column, exp.Table)) is not None:
+        if _is_in(call, BUILT_IN) and (owner := call.find_ancestor(exp.Dot, exp.Column, exp.Table)) is not None:
             if isinstance(owner, exp.Table):
                 owner.set("db", None)
             else:
@@ -100,11 +105,13 @@ def _without_prefixes(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
-def _check_calls(text: str) -> None:
-    """Reads the text again. Raises NotBuiltIn unless all that it calls is in pg_catalog or PostgreSQL's own syntax."""
+def _check_calls(text: str, extensions: Mapping[str, str]) -> None:
+    """Reads the text again. Raises NotBuiltIn for a call of a function that is not where it should be."""
     for call in parse_one(text, dialect="postgres").find_all(exp.Func):
         written = re.match(r"\s*\"?(\w+)\"?\s*\(", call.sql(dialect="postgres", comments=False))
-        if written and not _is_built_in(call) and not (written[1].lower() in POSTGRES_SYNTAX and _is_syntax(call)):
+        if not written or (written[1].lower() in POSTGRES_SYNTAX and _is_syntax(call)):
+            continue
+        if not _is_in(call, extensions.get(written[1].lower(), BUILT_IN)):
             raise NotBuiltIn(written[1].lower())
 
 
@@ -113,15 +120,15 @@ def _is_syntax(call: exp.Func) -> bool:
     return not isinstance(call, exp.Substring) or any(call.args.get(part) for part in ("start", "length"))
 
 
-def _is_built_in(call: exp.Func) -> bool:
-    """Whether a function stands behind pg_catalog and a dot, alone or as a table of FROM."""
+def _is_in(call: exp.Func, schema: str) -> bool:
+    """Whether a function stands behind the name of a schema and a dot, alone or as a table of FROM."""
     node: exp.Expr = call
     while isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.Window) and node.parent.this is node:
         node = node.parent
     parent = node.parent
     if isinstance(parent, exp.Dot):
         owner = parent.this
-        return parent.expression is node and isinstance(owner, exp.Identifier | exp.Var) and owner.name == BUILT_IN
+        return parent.expression is node and isinstance(owner, exp.Identifier | exp.Var) and owner.name == schema
     if isinstance(parent, exp.Column):  # so sqlglot reads a FILTER or WITHIN GROUP behind such a call
-        return parent.this is node and parent.table == BUILT_IN and not parent.db
-    return isinstance(parent, exp.Table) and parent.this is node and parent.db == BUILT_IN and not parent.catalog
+        return parent.this is node and parent.table == schema and not parent.db
+    return isinstance(parent, exp.Table) and parent.this is node and parent.db == schema and not parent.catalog
