@@ -123,7 +123,7 @@ class Database:
                 schema = self.schema
             except ChakuError as error:
                 return Result("failed", str(error))
-        if schema is not None and (problems := check(sql, schema)):
+        if schema is not None and (problems := check(checked, schema)):
             return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
         return self.run_unchecked(checked, **limits)
 

@@ -217,7 +217,10 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with driver.cursor() as cursor:
             cursor.execute("SELECT @@version")
-            mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            version = cursor.fetchone()[0].lower()
+            mariadb = "mariadb" in version
+            if not mariadb and not version.startswith("5."):
+                cursor.execute("SET SESSION information_schema_stats_expiry = 0")  # when a table was changed, as of now
             limit = request["timeout"]
             cursor.execute(
                 f"SET SESSION max_statement_time = {limit}"
