@@ -86,7 +86,7 @@ FORMS = {
         "SELECT CAST(price AS INTEGER), max(price, 3), iif(price > 3, 'dear', 'cheap'), printf('%.2f', price)"
         " FROM products",
         "SELECT name FROM customers WHERE name GLOB 'A*' LIMIT 5, 3",
-        "SELECT count(*) AS \"Number of customers\" FROM customers",
+        "SELECT country, count(*) AS \"How many\" FROM customers GROUP BY country ORDER BY \"How many\"",
         "SELECT name FROM customers FULL JOIN orders ON customers.id = orders.customer_id",
         "SELECT max(num_orders) FROM (SELECT count(*) AS num_orders FROM orders GROUP BY customer_id)",
     ],
@@ -106,7 +106,7 @@ FORMS = {
         "SELECT \"name\" FROM \"customers\" WHERE id > ALL (SELECT customer_id FROM orders)",
         "SELECT max(num_orders) FROM (SELECT count(*) AS num_orders FROM orders GROUP BY customer_id)",
         "(SELECT name FROM customers LIMIT 1) UNION ALL (SELECT name FROM products LIMIT 1)",
-        "SELECT count(*) AS \"Number of customers\" FROM customers",
+        "SELECT country, count(*) AS \"How many\" FROM customers GROUP BY country ORDER BY \"How many\"",
     ],
     "postgres": [
         "SELECT stddev(price), variance(price), percentile_cont(0.5) WITHIN GROUP (ORDER BY price) FROM products",
@@ -126,7 +126,7 @@ FORMS = {
         "SELECT \"name\" FROM \"customers\" WHERE id > ALL (SELECT customer_id FROM orders)",
         "(SELECT name FROM customers LIMIT 1) UNION ALL (SELECT name FROM products LIMIT 1)",
         "SELECT initcap(name), split_part(name, ' ', 1), concat(name, '-', country), greatest(id, 2) FROM customers",
-        "SELECT count(*) AS \"Number of customers\" FROM customers",
+        "SELECT country, count(*) AS \"How many\" FROM customers GROUP BY country ORDER BY \"How many\"",
     ],
     "mysql": [
         "SELECT stddev(price), variance(price), std(price) FROM products",
@@ -142,7 +142,7 @@ FORMS = {
         "SELECT country, count(*) AS busy FROM customers GROUP BY country HAVING busy > 1",
         "(SELECT name FROM customers LIMIT 1) UNION ALL (SELECT name FROM products LIMIT 1)",
         "SELECT count(DISTINCT name, country), substring_index(min(name), ' ', 1) FROM customers",
-        "SELECT count(*) AS `Number of customers` FROM customers",
+        "SELECT country, count(*) AS `How many` FROM customers GROUP BY country ORDER BY `How many`",
     ],
 }  # fmt: skip
 

@@ -53,8 +53,8 @@ derived: derived_items FROM (made | source joined* (joined_made)) (joined_w)* wh
 begin: SELECT DISTINCT?
 items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
 item: value_a | STAR
-named_items: (items COMMA value_a | begin value_a | SELECT DISTINCT_OPEN value_a CLOSE) AS RESULT_NAME
-    (COMMA named_item)*
+named_items: first_named (COMMA named_item)*
+first_named: (items COMMA value_a | begin value_a | SELECT DISTINCT_OPEN value_a CLOSE) AS RESULT_NAME
 named_item: value_a (AS RESULT_NAME)? | STAR
 derived_items: begin derived_item (COMMA derived_item)*
 derived_item: named_item | (LIKELY_RESULT | (AGGREGATE | COUNT) CALL DISTINCT? LIKELY_RESULT CLOSE) (AS RESULT_NAME)?
@@ -86,5 +86,5 @@ source_w: (TABLE | NAME) (AS NAME | SPACE_NAME)? | OPEN query_w CLOSE (AS NAME |
 joined_w: JOIN source_w (ON value_w | USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE)? | COMMA source_w
 where_w: WHERE value_w
 group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
-ordered_w: value_wa DIRECTION? {nulls}
+ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
 """
