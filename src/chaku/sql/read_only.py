@@ -36,7 +36,7 @@ def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | 
     if not _is_query(tree):
         raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
     for node in tree.walk():
-        _check_node(node)
+        _check_node(node, dialect)
         if dialect == "postgres":
             _check_dot(node)
     return write_sql(tree, dialect, extensions=(extensions or {}) if dialect == "postgres" else None)
@@ -84,14 +84,14 @@ def _is_query(tree: "exp.Expr") -> bool:
     return isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
 
 
-def _check_node(node: "exp.Expr") -> None:
+def _check_node(node: "exp.Expr", dialect: Dialect) -> None:
     from sqlglot import exp
 
     kind = type(node).__name__
     if isinstance(node, exp.Func):
         names = {node.name.lower()} if isinstance(node, exp.Anonymous) else {n.lower() for n in type(node).sql_names()}
         if not names & FUNCTIONS:
-            raise Refused(f"the function {min(names)} is not on the list of functions that may be called")
+            raise Refused(f"the function {_name(node, dialect)} is not on the list of functions that may be called")
     elif isinstance(node, exp.Dot):
         owner = node.this.name.lower() if isinstance(node.this, exp.Identifier | exp.Column) else ""
         if isinstance(node.expression, exp.Func) and owner != "pg_catalog":
@@ -113,6 +113,16 @@ def _check_dot(node: "exp.Expr") -> None:
 
     if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
         raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
+
+
+def _name(call: "exp.Func", dialect: Dialect) -> str:
+    """A function's name as the dialect writes it: sqlglot's own names say nothing to a reader."""
+    try:
+        written = call.name if call.key == "anonymous" else call.sql(dialect=dialect, comments=False)
+    except SQLGLOT_ERRORS:
+        written = ""
+    name = written.partition("(")[0].strip().lower()
+    return name if name.isidentifier() else call.sql_name().lower()
 
 
 def _words(node: "exp.Expr") -> str:
