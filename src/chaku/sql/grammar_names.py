@@ -5,6 +5,7 @@ import re
 
 from chaku.sql.schema import Dialect, Schema, Table, quote_name
 
+MOST_QUOTED = 500  # columns of a schema whose names may be quoted needlessly: a larger grammar would be too large
 COMMON_ALIASES = "source src dest dst target origin start end first second prev previous curr current parent child sub"
 LIKELY_WORDS = (
     "num number count counted cnt total sum avg average mean min minimum max maximum ratio rate percent share"
@@ -41,9 +42,11 @@ def names(schema: Schema) -> str:
     dialect = schema.dialect
     columns = {column.name for table in schema.tables for column in table.columns}
     tables = {table.name for table in schema.tables}
-    bare = _alternatives(columns, dialect)
+    quoted = sum(len(table.columns) for table in schema.tables) <= MOST_QUOTED
+    bare = _alternatives(columns, dialect, quoted=quoted)
     own = " | ".join(
-        f'({_alternatives({table.name}, dialect)}) "." ({_alternatives({c.name for c in table.columns}, dialect)})'
+        f'({_alternatives({table.name}, dialect, quoted=quoted)}) "."'
+        f" ({_alternatives({column.name for column in table.columns}, dialect, quoted=quoted)})"
         for table in schema.tables
         if table.columns
     )
@@ -51,7 +54,7 @@ def names(schema: Schema) -> str:
     reserved = "|".join((RESERVED + (RESERVED_IN_MYSQL if dialect == "mysql" else "")).split())
     likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
     return f"""
-TABLE: {_alternatives(tables, dialect)}
+TABLE: {_alternatives(tables, dialect, quoted=quoted)}
 TABLE_IN_ANY_CASE: {" | ".join(f"{json.dumps(name, ensure_ascii=False)}i" for name in sorted(tables))}
 BARE: {bare}
 QUALIFIED: {own} | ALIAS "." ({bare} | LIKELY_RESULT)
@@ -79,13 +82,18 @@ def _aliases(tables: tuple[Table, ...]) -> str:
     return f"t[1-9][0-9]?|([a-z][a-z]?|{'|'.join(found)})[1-9]?"
 
 
-def _alternatives(names: set[str], dialect: Dialect) -> str:
-    """Names as the dialect takes them: without regard to case, but in PostgreSQL where quotes keep a name as it is."""
+def _alternatives(names: set[str], dialect: Dialect, *, quoted: bool) -> str:
+    """Names as the dialect takes them: without regard to case, but in PostgreSQL where quotes keep a name as it is.
+
+    `quoted`: also in quotes that they do not need.
+    """
     parts = []
     for name in sorted(names):
-        written = {quote_name(name, dialect), quote_name(name, dialect, always=True)}
-        if dialect == "sqlite":
-            written.add(quote_name(name, "mysql", always=True))
+        written = {quote_name(name, dialect)}
+        if quoted:
+            written.add(quote_name(name, dialect, always=True))
+            if dialect == "sqlite":
+                written.add(quote_name(name, "mysql", always=True))
         for each in sorted(written):
             folds = dialect != "postgres" or each == name
             parts.append(json.dumps(each, ensure_ascii=False) + ("i" if folds else ""))
