@@ -199,8 +199,12 @@ INVENTED = [
 
 
 @pytest.fixture(scope="module")
-def accepts():
-    vocabulary = Vocabulary(train_tokenizer(["SELECT name FROM customers\n", "总数"], 300))
+def vocabulary():
+    return Vocabulary(train_tokenizer(["SELECT name FROM customers\n", "总数"], 300))
+
+
+@pytest.fixture(scope="module")
+def accepts(vocabulary):
     tables = tuple(Table(name, tuple(map(Column, columns))) for name, columns in TABLES.items())
     constraints = {d: Constraint(vocabulary, sql_grammar(Schema("shop", tables, d))) for d in DIALECTS}
     # as bytes: the vocabulary's first pieces after the three special ones
@@ -239,6 +243,21 @@ def calls(dialect):
     for shape, names in AGGREGATES[dialect].items():
         for name in names.split():
             yield shapes[shape].format(name)
+
+
+@pytest.mark.parametrize(("tables", "quoted"), [(20, True), (1000, False)])
+def test_names_in_needless_quotes_are_taken_and_a_large_schema_still_has_a_grammar(vocabulary, tables, quoted):
+    schema = Schema(
+        "large", tuple(Table(f"t{i}", tuple(Column(f"c{i}_{j}") for j in range(12))) for i in range(tables))
+    )
+    constraint = Constraint(vocabulary, sql_grammar(schema))
+
+    def accepts(sql):
+        return constraint.accepts([3 + byte for byte in sql.encode()])
+
+    assert accepts("SELECT c7_3 FROM t7 WHERE t7.c7_11 > 1")
+    assert accepts('SELECT "c7_3" FROM `t7`') == quoted
+    assert not accepts("SELECT c7_12 FROM t7")
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -3,8 +3,9 @@
 import json
 import re
 
-from chaku.sql.schema import Dialect, Schema, Table, quote_name, quote_table
+from chaku.sql.schema import Dialect, Schema, Table, quote_table
 
+MOST_QUOTED = 500  # columns of a schema whose names may be quoted needlessly: a larger grammar would be too large
 COMMON_ALIASES = "source src dest dst target origin start end first second prev previous curr current parent child sub"
 LIKELY_WORDS = (
     "num number count counted cnt total sum avg average mean min minimum max maximum ratio rate percent share"
@@ -41,9 +42,11 @@ def names(schema: Schema) -> str:
     dialect = schema.dialect
     columns = {column.name for table in schema.tables for column in table.columns}
     tables = {table.name for table in schema.tables}
-    bare = _alternatives(columns, dialect)
+    quoted = sum(len(table.columns) for table in schema.tables) <= MOST_QUOTED
+    bare = _alternatives(columns, dialect, quoted=quoted)
     own = " | ".join(
-        f'({_table(table, dialect)}) "." ({_alternatives({c.name for c in table.columns}, dialect)})'
+        f'({_spellings(table.name, table.namespace, dialect, quoted=quoted)}) "."'
+        f" ({_alternatives({column.name for column in table.columns}, dialect, quoted=quoted)})"
         for table in schema.tables
         if table.columns
     )
@@ -51,7 +54,7 @@ def names(schema: Schema) -> str:
     reserved = "|".join((RESERVED + (RESERVED_IN_MYSQL if dialect == "mysql" else "")).split())
     likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
     return f"""
-TABLE: {" | ".join(_table(table, dialect) for table in schema.tables)}
+TABLE: {" | ".join(_spellings(table.name, table.namespace, dialect, quoted=quoted) for table in schema.tables)}
 TABLE_IN_ANY_CASE: {" | ".join(f"{json.dumps(name, ensure_ascii=False)}i" for name in sorted(tables))}
 BARE: {bare}
 QUALIFIED: {own} | ALIAS "." ({bare} | LIKELY_RESULT)
@@ -79,26 +82,20 @@ def _aliases(tables: tuple[Table, ...]) -> str:
     return f"t[1-9][0-9]?|([a-z][a-z]?|{'|'.join(found)})[1-9]?"
 
 
-def _alternatives(names: set[str], dialect: Dialect) -> str:
-    """Names as the dialect takes them: without regard to case, but in PostgreSQL where quotes keep a name as it is."""
-    parts = []
-    for name in sorted(names):
-        written = {quote_name(name, dialect), quote_name(name, dialect, always=True)}
+def _alternatives(names: set[str], dialect: Dialect, *, quoted: bool) -> str:
+    return " | ".join(_spellings(name, "", dialect, quoted=quoted) for name in sorted(names))
+
+
+def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> str:
+    """A name as the dialect takes it: without regard to case, but in PostgreSQL where quotes keep a name as it is.
+
+    `namespace`: the schema in front of a table's name, as of a `Table`. `quoted`: also in quotes that are not needed.
+    """
+    written = {quote_table(name, namespace, dialect)}
+    if quoted:
+        written.add(quote_table(name, namespace, dialect, always=True))
         if dialect == "sqlite":
-            written.add(quote_name(name, "mysql", always=True))
-        parts.append(_spellings(name, written, dialect))
-    return " | ".join(parts)
-
-
-def _table(table: Table, dialect: Dialect) -> str:
-    """A table's name, with its schema in front where the name has it."""
-    written = {quote_table(table.name, table.namespace, dialect, always=always) for always in (False, True)}
-    if dialect == "sqlite":
-        written.add(quote_name(table.name, "mysql", always=True))
-    return _spellings(table.name, written, dialect)
-
-
-def _spellings(name: str, written: set[str], dialect: Dialect) -> str:
+            written.add(quote_table(name, namespace, "mysql", always=True))
     return " | ".join(
         json.dumps(each, ensure_ascii=False) + ("i" if dialect != "postgres" or each == name else "")
         for each in sorted(written)
