@@ -184,7 +184,8 @@ RENAMED = {
 
 @pytest.mark.parametrize(("dialect", "call"), [(dialect, call) for dialect, many in RENAMED.items() for call in many])
 def test_functions_that_sqlglot_knows_by_other_names_may_be_called(dialect, call):
-    assert check_read_only(f"SELECT {call} FROM t", dialect).lower() == f"select {call} from t".lower()
+    called = f"pg_catalog.{call}" if dialect == "postgres" else call
+    assert check_read_only(f"SELECT {call} FROM t", dialect).lower() == f"select {called} from t".lower()
 
 
 @pytest.mark.parametrize(
@@ -209,3 +210,19 @@ def test_strings_come_back_as_they_were():
         "SELECT 'it''s -- not /* a comment', 'a\\b'"
     )
     assert check_read_only(r"SELECT 'it\'s', 'a\\b'", "mysql") == r"SELECT 'it''s', 'a\\b'"
+
+
+def test_reserved_words_that_are_names_are_written_as_names():
+    assert check_read_only("SELECT User, t.user FROM t", "postgres") == 'SELECT "user", t."user" FROM t'
+    assert check_read_only("SELECT rank, `key` FROM t", "mysql") == "SELECT `rank`, `key` FROM t"
+
+
+def test_an_extensions_function_is_written_with_its_schema_and_no_other():
+    extensions = {"similarity": "My ext"}
+    written = check_read_only("SELECT similarity(a, lower(b)) FROM t", "postgres", extensions)
+    assert written == 'SELECT "My ext".SIMILARITY(a, pg_catalog.LOWER(b)) FROM t'
+    for call in ("other.similarity(a, b)", '"My ext".lower(a)', "other.sum(a) FILTER (WHERE b)"):
+        with pytest.raises(Refused):
+            check_read_only(f"SELECT {call} FROM t", "postgres", extensions)
+    with pytest.raises(Refused):
+        check_read_only("SELECT * FROM other.generate_series(1, 2)", "postgres")

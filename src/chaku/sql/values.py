@@ -31,6 +31,7 @@ NEAR = 0.84  # of 1.0: the least likeness of a near spelling
 CODE = 0.9  # the score of a code's value
 SHORT = 3  # letters of a value that counts only as it is written
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
+NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
 CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
 _SMALL_WORDS = "a an and by de for from in is of on or the to with how many what which who where when"
 SMALL_WORDS = frozenset(_SMALL_WORDS.split())
@@ -78,7 +79,9 @@ QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
 
 def text_columns(table: Table) -> list[Column]:
     """The columns whose values a question may name."""
-    return [column for column in table.columns if TEXT_TYPES.search(column.type)]
+    return [
+        column for column in table.columns if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type)
+    ]
 
 
 def distinct_values(
