@@ -95,9 +95,18 @@ def test_a_broken_cache_is_written_again(tmp_path, text, reads):
 def test_what_the_time_does_not_suffice_for_is_read_by_the_next_command(tmp_path, monkeypatch, capsys):
     path, cache = str(make_shop(tmp_path / "shop.sqlite")), tmp_path / "shop.json"
     with Database(path) as database:
-        monkeypatch.setattr(module, "BUILD_SECONDS", 0)
+        monkeypatch.setattr(module, "READ_SECONDS", 0)
         assert found(Knowledge(database, cache=cache), "orders from france") == []
         assert "values of 4 tables are not read this time" in capsys.readouterr().err
+        monkeypatch.undo()
+        assert found(Knowledge(database, cache=cache), "orders from france") == ["France"]
+
+
+def test_what_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
+    path, cache = str(make_shop(tmp_path / "shop.sqlite")), tmp_path / "shop.json"
+    with Database(path) as database:
+        monkeypatch.setattr(module, "distinct_values", lambda *arguments: None)
+        assert found(Knowledge(database, cache=cache), "orders from france") == []
         monkeypatch.undo()
         assert found(Knowledge(database, cache=cache), "orders from france") == ["France"]
 

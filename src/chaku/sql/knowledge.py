@@ -14,9 +14,10 @@ from chaku.sql.database import Database
 from chaku.sql.introspect import introspect, with_values
 from chaku.sql.memory import file_name
 from chaku.sql.schema import NUM_VALUES, Schema, Table
-from chaku.sql.values import BUILD_SECONDS, ValueIndex, distinct_values, text_columns
+from chaku.sql.values import ValueIndex, distinct_values, text_columns
 
 VERSION = 1  # of the file's form
+READ_SECONDS = 60.0  # that reading values may take, of all tables
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Knowledge:
             columns = [f"{column.name} {column.type}" for column in table.columns]
             if kept and kept.stamp is not None and (kept.stamp, kept.columns) == (stamps[table.name], columns):
                 known[table.name] = kept
-            elif time.monotonic() - started < BUILD_SECONDS:
+            elif time.monotonic() - started < READ_SECONDS:
                 known[table.name] = self._read(table, stamps[table.name], columns)
             else:
                 left.append(table.name)
@@ -86,7 +87,8 @@ class Knowledge:
         if self.database.dialect != "sqlite":
             samples = {column.name: [*column.values] for column in with_values(self.database, table).columns}
         distinct = {column.name: distinct_values(self.database, table, column) for column in text_columns(table)}
-        return TableValues(stamp, columns, samples, distinct)
+        read = {name: values for name, values in distinct.items() if values is not None}
+        return TableValues(stamp if len(read) == len(distinct) else None, columns, samples, read)
 
 
 def cache_path(name: str, location: str) -> Path:

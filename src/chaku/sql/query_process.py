@@ -93,10 +93,11 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:
-    """A connection that cannot write. A database in WAL mode that nobody has open is read as it lies."""
+    """A connection that cannot write. A database in WAL mode with nothing in its WAL is read as it lies."""
     with Path(path).open("rb") as file:
         wal = file.read(20)[18:20] == b"\x02\x02"
-    still = "&immutable=1" if wal and not Path(path + "-wal").exists() else ""
+    log = Path(path + "-wal")
+    still = "&immutable=1" if wal and not (log.exists() and log.stat().st_size) else ""
     return sqlite3.connect(f"file:{quote(path)}?mode=ro{still}", uri=True, isolation_level=None, cached_statements=0)
 
 

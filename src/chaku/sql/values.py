@@ -86,13 +86,15 @@ def text_columns(table: Table) -> list[Column]:
 
 def distinct_values(
     database: "Database", table: Table, column: Column, limit: int = VALUES_PER_COLUMN, seconds: float = COLUMN_SECONDS
-) -> list[str]:
-    """A column's values, as far as a question may name them; none where they cannot be read in time."""
+) -> list[str] | None:
+    """A column's values, as far as a question may name them; None where they cannot be read in time."""
     name = quote_name(column.name, database.dialect, always=True)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
-    rows = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds).rows
-    return [value for (value,) in rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]
+    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds)
+    if not result.ok:
+        return None
+    return [value for (value,) in result.rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]
 
 
 @dataclass
@@ -119,7 +121,7 @@ class ValueIndex:
                 left = ", ".join(f"{table.name}.{each.name}" for table, each in columns[number : number + 5])
                 say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
                 break
-            for value in distinct_values(database, table, column, per_column):
+            for value in distinct_values(database, table, column, per_column) or ():
                 index.add(table.name, column.name, value)
         return index
 
