@@ -29,7 +29,10 @@ TABLES = {
     "orders": {"id": "integer", "customer_id": "integer", "placed_at": "timestamp", "status": "varchar(80)"},
     "products": {"id": "integer", "name": "varchar(80)", "category": "varchar(80)", "price": "numeric(10, 2)"},
     "staff": {"id": "integer", "name": "varchar(80)", "manager_id": "integer"},
-    "events": {"date": "date", "count": "integer", "year": "integer"},
+    "events": {
+        name: "date" if name == "date" else "integer"
+        for name in ["date", "count", "year", "month", "first", "total", "position"]
+    },
 }
 
 EVERYWHERE = [
@@ -67,6 +70,7 @@ EVERYWHERE = [
     "SELECT name FROM products WHERE (category, price) IN (SELECT category, max(price) FROM products GROUP BY"
     " category)",
     "SELECT date , count FROM events WHERE date > '2020-01-01' AND year BETWEEN 2000 AND 2010 ORDER BY count DESC",
+    "SELECT month , total FROM events WHERE first = 1 AND position > 2 ORDER BY total , first",
     "SELECT name FROM customers WHERE name LIKE '%' AND id IN (1, 2)\n                          ORDER BY name",
     "SELECT avg(price), max(price) - min(price) AS spread FROM products WHERE price * -1 < -0.5",
     "SELECT (SELECT count(*) FROM orders) > 5",
@@ -165,6 +169,7 @@ NOT_THERE = {
         "SELECT year(joined) FROM customers",
         "SELECT country, count(*) AS busy FROM customers GROUP BY country HAVING busy > 1",
         "SELECT name FROM customers LIMIT 5, 3",
+        "SELECT max(num_orders) FROM (SELECT count(*) AS num_orders FROM orders GROUP BY customer_id)",
         "SELECT `name` FROM customers",
     ],
     "mysql": [

@@ -11,8 +11,8 @@ from torch import Tensor
 from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import Tokenizer
 
-# llguidance gives up on a grammar or a mask past these. Its own limits, 1,000,000 and 200,000, are too low for the names
-# of a database with a thousand tables. It does about 50,000 a ms of the first, 14,000 of the second.
+# llguidance gives up on a grammar or a mask past these. Its own limits, 1,000,000 and 200,000, are too low for a
+# database with a thousand tables. It does about 50,000 a ms of the first, 14,000 of the second.
 LEXER_WORK = 20_000_000
 STEP_WORK = 2_000_000
 

@@ -40,7 +40,7 @@ columns: CALL NAME (COMMA NAME)* CLOSE
 def _queries(dialect: Dialect) -> str:
     """Rules of a query outside a WITH: `named` has names for its results, `derived` reads what it names itself."""
     parentheses = "" if dialect == "sqlite" else "| OPEN query CLOSE"  # around a part of a UNION
-    unnamed = "" if dialect == "mysql" else "?"  # MySQL wants an alias for every subquery
+    unnamed = _unnamed(dialect)
     having = "value_a" if dialect == "postgres" else "value_wa"  # which knows no results' names there
     nulls = "" if dialect == "mysql" else "NULLS?"
     return f"""
@@ -48,7 +48,7 @@ query: plain (SET_OPERATOR plain)* (ORDER_BY ordered (COMMA ordered)*)? limit?
     | (plain SET_OPERATOR)* (named | derived) (SET_OPERATOR (plain | named | derived))* order_w? limit?
 plain: items from? {parentheses}
 named: named_items (FROM source joined* where? named_group?)?
-derived: derived_items FROM (made | source joined* (joined_made)) (joined_w)* where_w? group_w?
+derived: derived_items FROM (made | source joined* joined_made) joined_w* where_w? group_w?
 
 begin: SELECT DISTINCT?
 items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
@@ -74,7 +74,7 @@ ordered: value_a DIRECTION? {nulls}
 
 def _queries_behind_with(dialect: Dialect) -> str:
     parentheses = "" if dialect == "sqlite" else "| OPEN query_w CLOSE"
-    unnamed = "" if dialect == "mysql" else "?"
+    unnamed = _unnamed(dialect)
     nulls = "" if dialect == "mysql" else "NULLS?"
     return f"""
 query_w: select_w (SET_OPERATOR select_w)* order_w? limit?
@@ -88,3 +88,8 @@ where_w: WHERE value_w
 group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
 ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
 """
+
+
+def _unnamed(dialect: Dialect) -> str:
+    """Behind the alias of a subquery in FROM: MySQL, and PostgreSQL before 16, want one for each."""
+    return "?" if dialect in ("sqlite", "duckdb") else ""
