@@ -32,6 +32,11 @@ def database(tmp_path):
     return str(make_shop(tmp_path / "shop.sqlite"))
 
 
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def ask(server, database, tmp_path, capsys):
     def one(*arguments, command="ask"):
@@ -124,7 +129,7 @@ def test_chat_corrects_remembers_and_exports(ask, server, monkeypatch, tmp_path)
         "/quit",
         "never reached",
     )  # fmt: skip
-    assert "not remembered, as the query does not run: not allowed" in out
+    assert "not remembered, as the query does not run: not a query: only one SELECT runs" in out
     assert "1. Read orders" in out
     assert "Novel" in out
     assert "/unknown is not a command" in out
@@ -134,6 +139,72 @@ def test_chat_corrects_remembers_and_exports(ask, server, monkeypatch, tmp_path)
     assert [pair["query"] for pair in pairs] == ["SELECT count(*) FROM customers", "SELECT count(*) FROM orders"]
     ask("How many customers are there now?")
     assert "like How many customers are there?: SELECT count(*) FROM customers;" in server.prompts[-1]
+
+
+def test_a_command_of_the_chat_that_cannot_be_done_ends_nothing(ask, server, monkeypatch, tmp_path):
+    server.reply = "SELECT id FROM orders"
+    out = chat(
+        ask, monkeypatch,
+        "How many orders are there?", "/csv", f"/csv {tmp_path}", "/csv /proc/none/rows.csv",
+        f"/csv {tmp_path}/{'x' * 300}", "/right", "/export", f"/export {tmp_path}",
+        "/export /proc/none/pairs.jsonl", "/sql", "/fix",
+        f"/csv {tmp_path}/new/rows.csv", "/sql SELECT 'still here'",
+    )  # fmt: skip
+    for said in (
+        "/csv needs a file", "/export needs a file", f"{tmp_path} is a directory", "/sql needs a query",
+        "there is no query to remember", "File name too long", "3 rows written to", "still here",
+    ):  # fmt: skip
+        assert said in out
+    assert (tmp_path / "new" / "rows.csv").read_text() == "id\n1\n2\n3\n"
+    server.reply = "NO ANSWER: none"
+    out = chat(ask, monkeypatch, "How old are customers?", f"/csv {tmp_path}/none.csv", "/sql SELECT 'still here'")
+    assert "there are no rows to write" in out
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_queries_of_the_users_own_are_checked_like_a_models(ask, monkeypatch, database, capsys):
+    out = chat(
+        ask, monkeypatch, "How many orders are there?", "/sql SELECT nothing FROM orders", "/fix SELECT x FROM y"
+    )
+    assert "no table of this query has a column nothing" in out
+    assert "not remembered, as the query does not run: there is no table y" in out
+    assert main(["sql", "remember", "--db", database, "How many?", "SELECT orders.leak FROM orders"]) == 2
+    assert "orders has no column leak" in capsys.readouterr().err
+
+
+def test_a_change_during_a_chat_is_known_to_the_next_question(ask, server, monkeypatch, database):
+    import sqlite3
+
+    def answer(request):
+        server.prompts.append(request["messages"][0]["content"])
+        with sqlite3.connect(database) as connection:
+            connection.execute("INSERT INTO customers (name, country) VALUES ('Liv', 'Norway')")
+        connection.close()
+        return {"choices": [{"message": {"content": "SELECT 1"}}]}
+
+    server.answer = answer
+    chat(ask, monkeypatch, "Orders from Norway?", "Orders from Norway?")
+    assert "norway is customers.country = 'Norway'" not in server.prompts[0]
+    assert "norway is customers.country = 'Norway'" in server.prompts[-1]
+
+
+def test_a_database_that_is_away_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("chaku.commands.sql_ask.find_writer", lambda *a, **k: pytest.fail("the model was loaded"))
+    path = tmp_path / "notes.sqlite"
+    path.write_text("no database " * 100)
+    assert main(["sql", "ask", "--db", str(path), "--model", "any", "How many?"]) == 2
+    assert "cannot read the database" in capsys.readouterr().err
+    pytest.importorskip("psycopg", reason="needs the sql extra")
+    assert main(["sql", "ask", "--db", f"postgresql://u@/x?host={tmp_path}", "--model", "any", "How many?"]) == 2
+    assert "cannot read the schema of x" in capsys.readouterr().err
+
+
+def test_no_cache_keeps_no_value_on_disk(ask, tmp_path):
+    ask("How many customers?", "--no-cache")
+    assert not (tmp_path / "cache").exists()
+    ask("How many customers?")
+    [kept] = (tmp_path / "cache").rglob("*.json")
+    assert "France" in kept.read_text()
 
 
 def test_chat_before_a_question_and_at_the_end_of_input(ask, monkeypatch):
@@ -147,7 +218,7 @@ def test_pairs_are_remembered_and_exported_without_a_model(database, tmp_path, m
     assert main(["sql", "export", "--db", database, "--out", str(tmp_path / "pairs.jsonl")]) == 0
     [line] = (tmp_path / "pairs.jsonl").read_text().splitlines()
     assert json.loads(line) == {"question": "How many?", "query": "SELECT count(*) FROM customers", "db_id": "shop"}
-    assert "no such table: nowhere" in capsys.readouterr().err
+    assert "there is no table nowhere" in capsys.readouterr().err
 
 
 def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):

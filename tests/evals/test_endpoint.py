@@ -1,5 +1,8 @@
 """An OpenAI-compatible server: what it is asked, how its troubles are borne, and what is said when it refuses."""
 
+import socket
+import time
+
 import pytest
 
 from chaku import ChakuError
@@ -100,3 +103,33 @@ def test_the_address_may_be_given_short_or_long(url, address):
 def test_what_is_no_url_is_refused():
     with pytest.raises(ChakuError, match="is not a URL like http"):
         _ = Endpoint("localhost:8000", "m").address
+
+
+def complete(url, **settings):
+    endpoint = Endpoint(url, "m", **settings)
+    return endpoint.complete("x", None, max_tokens=1, temperature=0.0, top_p=1.0, stop=(), seed=0)
+
+
+def test_where_somebody_waits_a_server_that_is_not_there_is_given_up_soon(monkeypatch):
+    monkeypatch.setattr(module, "AWAY_SECONDS", 0.5)
+    started = time.monotonic()
+    with pytest.raises(ChakuError, match=r"did not answer in \d s: .*refused"):
+        complete("http://127.0.0.1:9/v1", patience=60.0)
+    assert time.monotonic() - started < 10
+
+
+def test_where_somebody_waits_a_server_that_takes_requests_and_answers_none_is_given_up_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(ChakuError, match=r"did not answer in 1 s: timed out"):
+            complete(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", patience=1.0)
+        assert time.monotonic() - started < 10
+
+
+def test_where_somebody_waits_a_busy_server_is_asked_no_longer_than_that(server):
+    server.troubles = [503] * 8
+    with pytest.raises(ChakuError, match=r"did not answer in \d s: 503"):
+        complete(server.url, patience=0.001)
+    assert len(server.requests) < 8
+    server.troubles = [503]
+    assert complete(server.url, patience=60.0).startswith("x/0")

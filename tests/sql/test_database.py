@@ -119,6 +119,37 @@ def test_duckdb_answers_queries(duck):
     assert "Table with name missing does not exist" in database.run("SELECT * FROM missing").reason
 
 
+def test_duckdb_tells_types_other_schemas_and_what_is_nested(duck, tmp_path):
+    import duckdb
+
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        for statement in (
+            "CREATE TABLE t (m ENUM('sad', 'ok'), n INTEGER[], s STRUCT(a INT, b VARCHAR), k MAP(VARCHAR, INTEGER))",
+            "INSERT INTO t VALUES ('ok', [1, NULL], {'a': 1, 'b': 'x'}, MAP {'y': 2})",
+            "CREATE SCHEMA shop",
+            "CREATE TABLE shop.items (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE shop.t (item INTEGER REFERENCES shop.items (id))",
+            "INSERT INTO shop.items VALUES (7)",
+            "CREATE TABLE gone (a INTEGER)",
+            "CREATE VIEW stale AS SELECT a FROM gone",
+            "DROP TABLE gone",
+        ):
+            connection.execute(statement)
+    with Database(str(path)) as database:
+        schema = introspect(database)
+        tables = {table.name: table for table in schema.tables}
+        assert [column.type for column in tables["t"].columns] == [
+            "ENUM('sad', 'ok')", "INTEGER[]", "STRUCT(a INTEGER, b VARCHAR)", "MAP(VARCHAR, INTEGER)",
+        ]  # fmt: skip
+        assert {"t", "shop.items", "shop.t"} <= set(tables)
+        assert tables["shop.items"].columns[0].values == ("7",)
+        assert tables["shop.t"].foreign_keys[0].table == "shop.items"
+        assert database.run("SELECT * FROM t").rows == [("ok", "[1, null]", '{"a": 1, "b": "x"}', '{"y": 2}')]
+        query = "SELECT items.id, s.a, main.t.s.b FROM shop.items, t"
+        assert database.run(query, schema=schema).rows == [(7, 1, "x")]
+
+
 DUCKDB_CHANGES = [
     "DROP TABLE t",
     "INSERT INTO t VALUES (1, 'x')",
@@ -154,6 +185,31 @@ def test_duckdb_changes_nothing_and_stops_in_time_with_and_without_the_parse_tre
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert database.run("SELECT count(*) FROM t").rows == [(2000,)]
+
+
+DUCKDBS_OWN = [
+    "SELECT * FROM pragma_database_list",
+    "SELECT * FROM pragma_table_info('t')",
+    "SELECT * FROM pragma_storage_info('t')",
+    "SELECT * FROM pragma_database_size()",
+    "SELECT * FROM pragma_version()",
+    "SELECT * FROM pragma_platform()",
+    "SELECT * FROM sqlite_master",
+    "SELECT * FROM duckdb_tables",
+]
+
+
+@pytest.mark.parametrize("statement", DUCKDBS_OWN)
+def test_what_duckdb_says_of_itself_is_not_asked_for(duck, statement):
+    assert "not allowed" in duck[0].run(statement).reason
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT length(repeat(repeat('x', 1000000), 1500))", "SELECT list_sum(range(300000000))"]
+)
+def test_what_duckdb_does_not_count_is_limited_too(duck, statement):
+    result = duck[0].run_unchecked(statement, timeout=30)
+    assert (result.status, result.reason) == ("failed", "needed more memory than a query may have")
 
 
 OUTSIDE = [
@@ -210,6 +266,154 @@ def test_postgres_answers_queries(postgres):
 
 def test_postgres_is_introspected(postgres):
     assert described(postgres[0], "Buyers", "sales") == BUYERS
+
+
+LEAKS = [
+    "CREATE FUNCTION {name}(t) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'LEAKED'; END $$",
+    "CREATE FUNCTION {name}(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'LEAKED'; END $$",
+]
+
+
+@pytest.fixture(scope="module")
+def leaking(postgres):
+    """Functions of the user's own, some called like PostgreSQL's, that say LEAKED where they run."""
+    database, owner = postgres
+    owner.execute("CREATE SCHEMA own")
+    for name in ("leak", "lower", "public.substring", "own.lower", "own.unnest"):
+        for leak in LEAKS:
+            owner.execute(leak.format(name=name))
+    owner.execute("CREATE FUNCTION leak(anyarray) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'LEAKED'; END $$")
+    return database, owner
+
+
+# PostgreSQL itself runs a function of the user's own, or reads a file, in each.
+OWN_FUNCTIONS = [
+    "SELECT t.leak FROM t",
+    "SELECT x.leak FROM t AS x",
+    "SELECT (x).leak FROM t AS x",
+    "SELECT lower(t) FROM t",
+    "SELECT substring(t) FROM t",
+    "SELECT own.lower(b) FROM t",
+    "SELECT own.lower('x') FROM t",
+    "SELECT a FROM t WHERE t.leak = 'x'",
+    "SELECT a FROM t ORDER BY t.leak",
+    "SELECT sum(a) FILTER (WHERE t.leak = 'x') FROM t",
+    "SELECT count(*) FROM t AS x JOIN t AS y ON x.leak = y.leak",
+    "SELECT (b).leak FROM t",
+    "SELECT ('x').leak",
+    "SELECT ('/etc/hostname'::text).pg_read_file",
+    "SELECT (ARRAY['/etc/hostname'])[1].pg_read_file",
+    "SELECT f.pg_read_file FROM unnest(ARRAY['/etc/hostname']) AS f",
+    "SELECT f.leak FROM t, LATERAL unnest(ARRAY[b]) AS f",
+    "SELECT f.leak FROM own.unnest('x') AS f",
+    "SELECT (SELECT t).leak FROM t",
+    "SELECT x.leak FROM (SELECT ARRAY[1] AS a) AS y, LATERAL (SELECT y.a) AS x",
+]
+
+
+@pytest.mark.parametrize("statement", OWN_FUNCTIONS)
+def test_postgres_runs_no_function_but_its_own(leaking, statement):
+    result = leaking[0].run(statement, timeout=TIMEOUT)
+    assert result.status == "failed"
+    assert "LEAKED" not in result.reason
+
+
+ANSWERED = {
+    "SELECT lower(b), upper(b), length(b), substring(b, 1, 1) FROM t WHERE a = 1": ("x1", "X1", 2, "x"),
+    "SELECT pg_catalog.lower(b), pg_catalog.count(*) FILTER (WHERE a > 0) FROM t WHERE a = 1 GROUP BY b": ("x1", 1),
+    "SELECT count(*) FILTER (WHERE a > 1999), min(a), string_agg(b, ',') FILTER (WHERE a < 3) FROM t": (1, 1, "x1,x2"),
+    "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t": (1000.5,),
+    "SELECT row_number() OVER (ORDER BY a), lag(a, 1, 0) OVER (ORDER BY a) FROM t LIMIT 1": (1, 0),
+    "SELECT extract(year FROM day)::int, date_trunc('year', day)::date FROM sales": (2024, "2024-01-01"),
+    "SELECT trim('  x '), position('x' IN 'ax'), coalesce(NULL, 'c'), greatest(1, 2), nullif(1, 1)": (
+        "x", 2, "c", 2, None,
+    ),
+    "SELECT g.g, u.x FROM generate_series(1, 2) AS g, unnest(ARRAY['a']) AS u (x) LIMIT 1": (1, "a"),
+    "SELECT e.key, e.value FROM jsonb_each('{\"a\": {\"b\": 1}}'::jsonb) AS e": ("a", '{"b": 1}'),
+    "SELECT z.n FROM sales, LATERAL (SELECT count(*) AS n FROM t WHERE t.a = sales.buyer) AS z": (1,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", ANSWERED)
+def test_postgres_own_functions_are_found_in_spite_of_others_of_their_names(leaking, statement):
+    result = leaking[0].run(statement)
+    assert result.rows == [ANSWERED[statement]], result.reason
+
+
+def test_functions_of_extensions_are_found_and_never_one_of_the_users_own_of_their_name(postgres):
+    database, owner = postgres
+    if not owner.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'").fetchall():
+        pytest.skip("needs pg_trgm: apt install postgresql-contrib")
+    owner.execute('CREATE SCHEMA "Ext"')
+    owner.execute('CREATE EXTENSION pg_trgm SCHEMA "Ext"')
+    url, query = database.location.replace("+psycopg", ""), "SELECT similarity(b, 'x1') FROM t WHERE a = 1"
+    with Database(url) as fresh:
+        assert fresh.run(query).rows == [(1.0,)]
+        assert "similarity" not in {table.name for table in fresh.schema.tables}
+    owner.execute(f"SET search_path = public; {LEAKS[0].format(name='similarity')}")
+    owner.execute('CREATE FUNCTION "Ext".similarity(t) RETURNS text LANGUAGE sql AS $$ SELECT 1 / 0 $$')
+    with Database(url) as fresh:
+        assert "pg_catalog.similarity" in fresh.run(query).reason
+        assert "pg_catalog.similarity" in fresh.run("SELECT similarity(t) FROM t").reason
+
+
+def test_postgres_tells_types_partitions_and_other_schemas(postgres):
+    database, owner = postgres
+    for statement in (
+        "CREATE TYPE mood AS ENUM ('sad', 'it''s ok')",
+        "CREATE TABLE typed (m mood, ms mood[], n int[], s varchar(9)[], at timestamptz, f double precision)",
+        "CREATE TABLE visits (day date, n int) PARTITION BY RANGE (day)",
+        "CREATE TABLE visits_2024 PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')",
+        "CREATE SCHEMA shop",
+        "CREATE TABLE shop.items (id int PRIMARY KEY)",
+        'CREATE TABLE shop.t (item int REFERENCES shop.items (id), buyer int REFERENCES public."Buyers" (id))',
+        "INSERT INTO shop.items VALUES (7)",
+        "CREATE VIEW seen AS SELECT a FROM t",
+    ):
+        owner.execute(statement)
+    tables = {table.name: table for table in introspect(database).tables}
+    assert [column.type for column in tables["typed"].columns] == [
+        "ENUM('sad', 'it''s ok')", "ENUM('sad', 'it''s ok')[]", "INT[]", "VARCHAR(9)[]", "TIMESTAMPTZ", "DOUBLE",
+    ]  # fmt: skip
+    assert {"visits", "seen", "shop.items", "shop.t"} <= set(tables)
+    assert "visits_2024" not in tables
+    assert tables["shop.items"].columns[0].values == ("7",)
+    keys = [(key.columns, key.table, key.references, key.namespace) for key in tables["shop.t"].foreign_keys]
+    assert sorted(keys) == [(("buyer",), "Buyers", ("id",), ""), (("item",), "shop.items", ("id",), "shop")]
+    with Database(database.location.replace("+psycopg", "")) as fresh:
+        assert fresh.run("SELECT i.id, public.t.a FROM shop.items AS i, t LIMIT 1").rows == [(7, 1)]
+        assert "there is no table items" in fresh.run("SELECT id FROM items").reason
+    with Database(f"{database.location.replace('+psycopg', '')}&options=-csearch_path%3Dshop,public") as other:
+        tables = {table.name: table for table in introspect(other).tables}
+        assert {"items", "t", "public.t", "Buyers"} <= set(tables)
+        assert other.run("SELECT items.id, u.a FROM items, public.t AS u LIMIT 1").rows == [(7, 1)]
+
+
+WRITTEN = {
+    """SELECT '{"a": [1, true, null], "b": "x"}'::jsonb, '{"b":1,  "a":0.10}'::json""": (
+        '{"a": [1, true, null], "b": "x"}', '{"b":1,  "a":0.10}',
+    ),
+    "SELECT ARRAY['a', NULL], ARRAY[[1, 2], [3, 4]], ARRAY[0.5, 1.10], ARRAY[true]": (
+        '["a", null]', "[[1, 2], [3, 4]]", "[0.5, 1.1]", "[true]",
+    ),
+    "SELECT INTERVAL '1 month 2 days', DATE 'infinity', ARRAY[DATE '2024-02-29'], TIME '24:00'": (
+        "1 mon 2 days", "infinity", '["2024-02-29"]', "24:00:00",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", WRITTEN)
+def test_values_that_python_has_no_type_for_are_as_postgres_writes_them(postgres, statement):
+    assert postgres[0].run(statement).rows == [WRITTEN[statement]]
+
+
+def test_a_column_called_user_is_the_column(postgres):
+    database, owner = postgres
+    owner.execute('CREATE TABLE posts ("user" text, "Order" int)')
+    owner.execute("INSERT INTO posts VALUES ('ann', 1)")
+    with Database(database.location.replace("+psycopg", "")) as fresh:
+        assert fresh.run("SELECT user, posts.user, USER FROM posts WHERE user = 'ann'").rows == [("ann", "ann", "ann")]
+        assert "user is a column of posts, which this query does not read" in fresh.run("SELECT user").reason
 
 
 # What a session that is read-only stops by itself, even as the superuser.
@@ -316,6 +520,49 @@ def test_mysql_answers_queries(mysql):
 
 def test_mysql_is_introspected(mysql):
     assert described(mysql[0], "Buyers", "sales") == BUYERS
+
+
+def test_mariadb_takes_what_is_written_for_mysql_8(mysql):
+    database, _ = mysql
+    ask = "SELECT b FROM t WHERE {} ORDER BY a LIMIT 1"
+    assert database.run(ask.format("b REGEXP '^x1.$' AND b NOT RLIKE 'x10'")).rows == [("x11",)]
+    assert database.run(ask.format("regexp_like(b, '9$')")).rows == [("x9",)]
+    taken = "SELECT j ->> '$.a.b', j -> '$.a', json_extract(j, '$.a.b') FROM"
+    extract = f"""{taken} (SELECT '{{"a": {{"b": "c"}}}}' AS j) AS s"""
+    assert database.run(extract).rows == [("c", '{"b": "c"}', '"c"')]
+
+
+def test_mysql_tells_types_and_leaves_out_views_of_tables_that_are_gone(mysql):
+    database, cursor = mysql
+    for statement in (
+        "CREATE TABLE typed (m ENUM('Sad', 'it''s ok'), s SET('A', 'b'), at DATETIME, late TIME, n INT UNSIGNED)",
+        "INSERT INTO typed VALUES ('Sad', 'A,b', '2024-02-29 10:00:00', '25:00:00', 1)",
+        "CREATE TABLE gone (a INT)",
+        "CREATE VIEW stale AS SELECT a FROM gone",
+        "CREATE VIEW seen AS SELECT a FROM t",
+        "DROP TABLE gone",
+    ):
+        cursor.execute(statement)
+    tables = {table.name: table for table in introspect(database).tables}
+    types = [column.type for column in tables["typed"].columns]
+    assert types[:4] == ["ENUM('Sad','it''s ok')", "SET('A','b')", "DATETIME", "TIME"]
+    assert types[4].endswith("UNSIGNED")
+    assert "seen" in tables
+    assert "stale" not in tables
+    assert database.run("SELECT m, s, at, late FROM typed").rows == [("Sad", "A,b", "2024-02-29 10:00:00", "25:00:00")]
+    schema = introspect(database)
+    assert (
+        "there is no table buyers; the nearest is Buyers" in database.run("SELECT id FROM buyers", schema=schema).reason
+    )
+    assert database.run("SELECT test.Buyers.ID FROM test.Buyers", schema=schema).ok
+
+
+def test_a_stored_function_of_the_users_own_does_not_run(mysql):
+    database, cursor = mysql
+    cursor.execute("CREATE FUNCTION initcap(x TEXT) RETURNS TEXT DETERMINISTIC RETURN 'LEAKED'")
+    for call in ("initcap(b)", "`initcap` (b)", "InitCap(b)"):
+        with Database(database.location.replace("+pymysql", "")) as fresh:
+            assert "not allowed" in fresh.run(f"SELECT {call} FROM t LIMIT 1").reason
 
 
 MYSQL_SESSION = [

@@ -172,6 +172,19 @@ def test_a_database_in_wal_mode_is_read_where_nothing_may_be_written(runner, tmp
     assert [each.name for each in tmp_path.iterdir()] == ["wal.sqlite"]
 
 
+def test_a_database_in_wal_mode_is_read_where_another_reader_made_its_files(runner, tmp_path):
+    path = tmp_path / "wal.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE t (a)")
+        writer.execute("INSERT INTO t VALUES (1)")
+        writer.execute("PRAGMA journal_mode = WAL")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+            assert reader.execute("SELECT a FROM t").fetchall() == [(1,)]
+        assert runner.run(path, "SELECT a FROM t").rows == [(1,)]
+        writer.execute("UPDATE t SET a = 2")
+        assert runner.run(path, "SELECT a FROM t").rows == [(2,)]
+
+
 def test_many_queries_run_on_several_processes_in_order(database):
     with SQLiteRunner(2) as runner:
         jobs = [(database, f"SELECT {n}") for n in range(50)]

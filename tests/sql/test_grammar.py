@@ -122,6 +122,20 @@ def test_what_does_not_exist_or_is_not_one_select(accepts, dialect, sql):
     assert not accepts(sql, dialect)
 
 
+def test_a_table_of_another_schema_is_written_with_it(vocabulary):
+    items = Table("my shop.items", columns("id"), namespace="my shop")
+    grammar = sql_grammar(Schema("shop", (items, Table("items", columns("name"))), "postgres"))
+    accepts = Constraint(vocabulary, grammar).accepts
+    for sql, is_right in {
+        'SELECT id FROM "my shop".items': True,
+        'SELECT "my shop".items.id FROM "my shop".items': True,
+        "SELECT name FROM items": True,
+        'SELECT id FROM "my shop.items"': False,
+        "SELECT id FROM other.items": False,
+    }.items():
+        assert accepts([3 + byte for byte in sql.encode()]) == is_right, sql
+
+
 def test_spiders_gold_queries_are_texts_of_their_databases_grammars(vocabulary):
     benchmarks = os.environ.get("CHAKU_BENCHMARKS")
     if not benchmarks:

@@ -168,6 +168,38 @@ def test_what_changes_reads_outside_or_waits_is_refused(dialect, sql):
         check_read_only(sql, dialect)
 
 
+RENAMED = {
+    "sqlite": ["julianday(a)", "unixepoch(a)", "json_group_array(a)", "a COLLATE NOCASE"],
+    "postgres": ["json_agg(a)", "json_object_agg(a, b)", "sha256(a)", "make_time(a, b, c)"],
+    "mysql": [
+        "convert_tz(a, b, c)",
+        "format(a, 2)",
+        "maketime(a, b, c)",
+        "json_objectagg(a, b)",
+        "time_format(a, '%H')",
+    ],
+    "duckdb": ["jaro_winkler_similarity(a, b)", "make_time(a, b, c)", "make_timestamp(a, b, c, d, e, f)"],
+}
+
+
+@pytest.mark.parametrize(("dialect", "call"), [(dialect, call) for dialect, many in RENAMED.items() for call in many])
+def test_functions_that_sqlglot_knows_by_other_names_may_be_called(dialect, call):
+    called = f"pg_catalog.{call}" if dialect == "postgres" else call
+    assert check_read_only(f"SELECT {call} FROM t", dialect).lower() == f"select {called} from t".lower()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql", "name"),
+    [
+        ("postgres", "SELECT version()", "version"),
+        ("postgres", "SELECT pg_sleep(9)", "pg_sleep"),
+    ],
+)
+def test_a_refused_function_is_named_as_the_engine_calls_it(dialect, sql, name):
+    with pytest.raises(Refused, match=f"the function {name} is not on the list"):
+        check_read_only(sql, dialect)
+
+
 def test_a_comment_that_mysql_would_execute_does_not_reach_it():
     assert "sleep" not in check_read_only("SELECT 1 /*!50000 , sleep(9) */", "mysql").lower()
     assert "sleep" not in check_read_only("SELECT 1 /*M!100100 , sleep(9) */", "mysql").lower()
@@ -178,3 +210,19 @@ def test_strings_come_back_as_they_were():
         "SELECT 'it''s -- not /* a comment', 'a\\b'"
     )
     assert check_read_only(r"SELECT 'it\'s', 'a\\b'", "mysql") == r"SELECT 'it''s', 'a\\b'"
+
+
+def test_reserved_words_that_are_names_are_written_as_names():
+    assert check_read_only("SELECT User, t.user FROM t", "postgres") == 'SELECT "user", t."user" FROM t'
+    assert check_read_only("SELECT rank, `key` FROM t", "mysql") == "SELECT `rank`, `key` FROM t"
+
+
+def test_an_extensions_function_is_written_with_its_schema_and_no_other():
+    extensions = {"similarity": "My ext"}
+    written = check_read_only("SELECT similarity(a, lower(b)) FROM t", "postgres", extensions)
+    assert written == 'SELECT "My ext".SIMILARITY(a, pg_catalog.LOWER(b)) FROM t'
+    for call in ("other.similarity(a, b)", '"My ext".lower(a)', "other.sum(a) FILTER (WHERE b)"):
+        with pytest.raises(Refused):
+            check_read_only(f"SELECT {call} FROM t", "postgres", extensions)
+    with pytest.raises(Refused):
+        check_read_only("SELECT * FROM other.generate_series(1, 2)", "postgres")

@@ -47,6 +47,40 @@ def test_reading_a_schema_changes_nothing_and_a_missing_file_is_named(tmp_path):
         read_sqlite(tmp_path / "text.sqlite")
 
 
+def test_what_sqlite_cannot_read_is_left_out_and_said(tmp_path, capsys):
+    path = write(
+        tmp_path / "a.sqlite",
+        "CREATE TABLE gone (a); CREATE VIEW stale AS SELECT a FROM gone; CREATE TABLE kept (b TEXT); "
+        "INSERT INTO kept VALUES ('x'); DROP TABLE gone;",
+    )
+    [table] = read_sqlite(path).tables
+    assert (table.name, table.columns[0].values) == ("kept", ("'x'",))
+    assert "stale is left out, as SQLite cannot read it: no such table: main.gone" in capsys.readouterr().err
+
+
+def test_tables_of_indices_are_none_of_the_users_and_computed_columns_are(tmp_path):
+    path = write(
+        tmp_path / "a.sqlite",
+        "CREATE VIRTUAL TABLE notes USING fts5 (body); CREATE VIRTUAL TABLE old USING fts4 (body); "
+        "CREATE VIRTUAL TABLE places USING rtree (id, x1, x2); CREATE TABLE notes_author (name TEXT); "
+        "CREATE TABLE boxes (a INT, b INT, area INT AS (a * b), twice INT AS (2 * a) STORED);",
+    )
+    tables = read_sqlite(path).tables
+    assert [table.name for table in tables] == ["notes", "old", "places", "notes_author", "boxes"]
+    assert [column.name for column in tables[0].columns] == ["body"]
+    assert [column.name for column in tables[-1].columns] == ["a", "b", "area", "twice"]
+
+
+def test_a_table_of_another_schema_is_written_with_it():
+    key = ForeignKey(("item",), "my shop.items", ("id",), "my shop")
+    item = Table("my shop.items", (Column("id"),), namespace="my shop")
+    schema = Schema("s", (item, Table("t", (Column("item"),), foreign_keys=(key,))), "postgres")
+    text, _ = to_ddl(schema, count_tokens=words, max_tokens=1000)
+    assert 'CREATE TABLE "my shop".items (' in text
+    assert 'REFERENCES "my shop".items (id)' in text
+    assert compact_table(schema, item) == '"my shop".items(id)'
+
+
 def test_spiders_tables_give_keys_and_names_that_say_more(tmp_path):
     entry = {
         "db_id": "shop",

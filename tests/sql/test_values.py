@@ -2,7 +2,8 @@ import pytest
 
 from chaku.sql.database import Database
 from chaku.sql.introspect import introspect
-from chaku.sql.values import ValueIndex, normalize, stem
+from chaku.sql.schema import Column, Table
+from chaku.sql.values import ValueIndex, normalize, stem, text_columns
 from shop_database import make_shop
 
 VALUES = [
@@ -91,6 +92,13 @@ def test_words_are_compared_without_case_accents_and_plurals():
     assert [stem(word) for word in ("countries", "boxes", "classes", "customers", "glass", "is")] == [
         "country", "box", "class", "customer", "glass", "is",
     ]  # fmt: skip
+
+
+def test_columns_of_text_are_looked_up_and_what_holds_several_values_is_not():
+    types = ["TEXT", "VARCHAR(9)", "ENUM('a')", ""]
+    types += ["TEXT[]", "ENUM('a')[]", "STRUCT(a VARCHAR)", "MAP(VARCHAR, INT)", "INT"]
+    table = Table("t", tuple(Column(str(number), kind) for number, kind in enumerate(types)))
+    assert [column.type for column in text_columns(table)] == types[:4]
 
 
 def test_an_index_reads_the_text_columns_of_a_database(tmp_path):

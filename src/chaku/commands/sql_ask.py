@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from chaku.commands.loading import MODEL, add_loading
 from chaku.commands.sql_writer import find_writer
 from chaku.errors import ChakuError
+from chaku.files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from chaku.sql.execute import Result
     from chaku.sql.memory import Memory
 
+ENDPOINT_TIMEOUT = 120.0  # seconds: somebody waits
 SHOWN_ROWS = 50  # on a terminal; --json and --csv print all
 HELP = """\
 /sql QUERY     run a query of your own, read-only
@@ -84,6 +86,13 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds of one query (default: 10)")
     parser.add_argument("--max-rows", type=int, default=10_000)
+    parser.add_argument(
+        "--endpoint-timeout", type=float, default=ENDPOINT_TIMEOUT, metavar="SECONDS",
+        help=f"of one answer of --endpoint, all attempts included (default: {ENDPOINT_TIMEOUT:g})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-cache", action="store_true", help="keep no values of the database on disk; read them for every command"
+    )
     parser.add_argument("--memory", type=Path, help="file of remembered pairs (default: one a database, in your home)")
 
 
@@ -91,15 +100,20 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
     from chaku.sql.ask import Asker
     from chaku.sql.database import Database
+    from chaku.sql.knowledge import Knowledge, cache_path
 
     for name in ("samples", "max_prompt_tokens"):
         if (given := getattr(options, name)) is not None and given < 1:
             raise ChakuError(f"--{name.replace('_', '-')} is {given}; it must be at least 1")
     with Database(options.db) as database:
-        writer, _ = find_writer(options, options.endpoint_model)
+        # Before a model is loaded: a database that is away, or not there, is said at once.
+        cache = None if options.no_cache else cache_path(database.name, database.location)
+        knowledge = Knowledge(database, cache=cache)
+        writer, _ = find_writer(options, options.endpoint_model, endpoint_timeout=options.endpoint_timeout)
         yield Asker(
             database,
             writer,
+            knowledge=knowledge,
             memory=_memory(options, database),
             num_samples=options.samples,
             timeout=options.timeout,
@@ -133,6 +147,10 @@ def _chat(options: argparse.Namespace) -> None:
                 last = respond(line, asker, last)
             except ChakuError as error:
                 print(error)
+            except OSError as error:  # of a file that was named
+                print(f"{error.filename or line}: {error.strerror or error}")
+            except KeyboardInterrupt:
+                print("stopped")
 
 
 def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None":
@@ -144,10 +162,13 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
     if command == "/help":
         print(HELP)
     elif command == "/sql":
+        if not rest:
+            raise ChakuError("/sql needs a query, as in /sql SELECT 1")
         _show_result(asker.run(rest))
     elif command == "/export":
         assert asker.memory
-        print(f"{asker.memory.export(Path(rest))} pairs written to {rest}")
+        path = _file(command, rest)
+        print(f"{asker.memory.export(path)} pairs written to {path}")
     elif not command.startswith("/"):
         last = asker.ask(line)
         show(last)
@@ -158,8 +179,12 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
     elif command == "/explain":
         show_explanation(last, asker, sys.stdout)
     elif command == "/csv":
-        with Path(rest).open("w", encoding="utf-8", newline="") as file:
+        path = _file(command, rest)
+        if not last.result.ok:
+            raise ChakuError("the last question has no answer, so there are no rows to write")
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             write_csv(last.result, file)
+        print(f"{len(last.result.rows)} rows written to {path}")
     else:
         query = last.sql if command == "/right" else rest
         if not query:
@@ -168,6 +193,16 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
         remember(asker.memory, last.question, query, asker.run(query), asker.schema.name)
         print("remembered")
     return last
+
+
+def _file(command: str, name: str) -> Path:
+    """The file that a command of the chat names. Raises ChakuError where it names none."""
+    if not name:
+        raise ChakuError(f"{command} needs a file, as in {command} NAME")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise ChakuError(f"{path} is a directory; name a file in it, as in {command} {path / 'NAME'}")
+    return path
 
 
 def remember(memory: "Memory", question: str, query: str, result: "Result", name: str) -> None:
@@ -182,7 +217,9 @@ def _remember(options: argparse.Namespace) -> None:
 
     with Database(options.db) as database:
         memory = _memory(options, database)
-        remember(memory, options.question, options.query, database.run(options.query), database.name)
+        remember(
+            memory, options.question, options.query, database.run(options.query, schema=database.schema), database.name
+        )
         print(memory.path)
 
 

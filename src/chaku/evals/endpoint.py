@@ -18,6 +18,7 @@ MAX_STOPS = 4  # that OpenAI's API takes; texts are cut at all of them here
 ATTEMPTS = 8
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts; doubled each time
 TIMEOUT = 600.0  # seconds of one request: a loaded server queues
+AWAY_SECONDS = 5.0  # that somebody waits for a server that refuses connections, or that nobody knows
 TRY_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 
 
@@ -25,12 +26,14 @@ TRY_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 class Endpoint:
     """`url` with or without `/v1`; `model` is the name that the server knows it by. The key is $OPENAI_API_KEY.
 
-    `chat`: the prompt is sent as a user's message to the chat API, for servers that have no other.
+    `chat`: the prompt is sent as a user's message to the chat API, for servers that have no other. `patience`: seconds
+    of one answer, all attempts included, where somebody waits for it; a server that is not there has AWAY_SECONDS.
     """
 
     url: str
     model: str
     chat: bool = False
+    patience: float | None = None
 
     def complete(self, prompt: str, suffix: str | None, **sampling: Any) -> str:
         """One completion's text; see `answer`."""
@@ -66,10 +69,12 @@ class Endpoint:
             request["stop"] = list(stop[:MAX_STOPS])
         if suffix is not None:
             request["suffix"] = suffix
-        wait = FIRST_WAIT
+        wait, started = FIRST_WAIT, time.monotonic()
         for attempt in range(1, ATTEMPTS + 1):
+            ends = started + (self.patience or ATTEMPTS * TIMEOUT)
             try:
-                return _text_of(self._post(request), self.address, self.chat)
+                seconds = min(TIMEOUT, max(ends - time.monotonic(), 0.1))
+                return _text_of(self._post(request, seconds), self.address, self.chat)
             except urllib.error.HTTPError as error:
                 words = f"{error.code} {error.reason}: {error.read(500).decode('utf-8', 'replace').strip()}"
                 asked_to_wait = error.headers.get("Retry-After", "")
@@ -77,11 +82,16 @@ class Endpoint:
                     raise ChakuError(f"{self.address} refuses: {words}{_hint(error.code)}") from None
             except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
                 words, asked_to_wait = str(getattr(error, "reason", error)), ""
+                if self.patience and not isinstance(getattr(error, "reason", error), TimeoutError):
+                    ends = min(ends, started + AWAY_SECONDS)
             if attempt == 1:
                 say(f"{self.address}: {words}; asking again")
             if attempt < ATTEMPTS:
                 seconds = float(asked_to_wait) if asked_to_wait.isdigit() else wait * (1 + random.random())
-                time.sleep(min(seconds, LONGEST_WAIT))
+                seconds = min(seconds, LONGEST_WAIT)
+                if time.monotonic() + seconds >= ends:
+                    raise ChakuError(f"{self.address} did not answer in {time.monotonic() - started:.0f} s: {words}")
+                time.sleep(seconds)
                 wait = min(2 * wait, LONGEST_WAIT)
         raise ChakuError(
             f"{self.address} did not answer {ATTEMPTS} times ({words}); what came is kept: the same command goes on"
@@ -97,12 +107,12 @@ class Endpoint:
         verb = "chat/completions" if self.chat else "completions"
         return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}/{verb}"
 
-    def _post(self, request: dict[str, Any]) -> bytes:
+    def _post(self, request: dict[str, Any], seconds: float) -> bytes:
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
         message = urllib.request.Request(self.address, json.dumps(request).encode(), headers, method="POST")
-        with urllib.request.urlopen(message, timeout=TIMEOUT) as response:
+        with urllib.request.urlopen(message, timeout=seconds) as response:
             return bytes(response.read())
 
 

@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from chaku.sql.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.database import Database
 from chaku.sql.execute import MAX_ROWS, TIMEOUT, Result
-from chaku.sql.introspect import introspect, one_line
+from chaku.sql.introspect import one_line
+from chaku.sql.knowledge import Knowledge
 from chaku.sql.lexer import tokenize
 from chaku.sql.linking import unlinked_words
 from chaku.sql.memory import Memory
 from chaku.sql.prompt import linked_prompt
 from chaku.sql.schema import Schema, literal, on_one_line
-from chaku.sql.values import Match, ValueIndex
+from chaku.sql.values import Match
 from chaku.sql.writers import NO_ANSWER, Writer
 
 NUM_SAMPLES = 5
@@ -72,16 +73,22 @@ class Asker:
         num_samples: int = NUM_SAMPLES,
         timeout: float = TIMEOUT,
         max_rows: int = MAX_ROWS,
+        knowledge: Knowledge | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows = num_samples, timeout, max_rows
-        self.schema, self.unreadable = _readable(introspect(database))
-        self.values = ValueIndex.build(database, self.schema)
+        self.knowledge = knowledge or Knowledge(database)
+
+    @property
+    def schema(self) -> Schema:
+        """What the last question saw."""
+        return self.knowledge.schema
 
     def ask(self, question: str) -> Answer:
         """The answer, or a refusal: no exception for what a model wrote, however wrong."""
         question = on_one_line(question)
-        matches = self.values.find(question)
+        self.knowledge.refresh()
+        matches = self.knowledge.values.find(question)
         examples = self._examples(question)
         candidates: list[Candidate] = []
         trouble = ""
@@ -96,7 +103,7 @@ class Asker:
             candidates = [*candidates, *try_texts(texts, self.schema, self.run)]
             if not (trouble := trouble_with(candidates)):
                 break
-        dropped = (*self.unreadable, *prompt.dropped)
+        dropped = (*self.knowledge.unreadable, *prompt.dropped)
         tables = tuple(table.name for table in shown.tables)
         if all(not each.result.ok for each in candidates):
             reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
@@ -113,8 +120,8 @@ class Asker:
         )  # fmt: skip
 
     def run(self, sql: str) -> Result:
-        """A query of the user's own, under the same safety."""
-        return self.database.run(sql, timeout=self.timeout, max_rows=self.max_rows)
+        """The rows of a query, a model's or the user's own: both are checked, and run, in the same way."""
+        return self.database.run(sql, schema=self.schema, timeout=self.timeout, max_rows=self.max_rows)
 
     def _guesses(self, question: str, matches: Sequence[Match]) -> list[str]:
         """What is said where no word of the question is a name or a value: a synonym, another language or subject."""
@@ -143,17 +150,6 @@ class Asker:
         )
 
 
-def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
-    """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
-    dropped = [f"table {each.name!r}" for each in schema.tables if not each.name.isprintable()]
-    tables = []
-    for table in schema.tables:
-        if table.name.isprintable():
-            dropped += [f"column {table.name}.{each.name!r}" for each in table.columns if not each.name.isprintable()]
-            tables.append(replace(table, columns=tuple(each for each in table.columns if each.name.isprintable())))
-    return replace(schema, tables=tuple(each for each in tables if each.columns)), tuple(dropped)
-
-
 def _no_answer(texts: Sequence[str]) -> str:
     """What a writer says that most of its samples refuse with."""
     said = [text.strip() for text in texts if text.strip().upper().startswith(NO_ANSWER)]
@@ -166,7 +162,7 @@ def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
     return [
         f'"{each.phrase}" is taken as {each.table}.{each.column} = {literal(each.value)}'
         for each in matches
-        if literal(each.value) in sql and each.phrase != each.value and each.table.lower() in named
+        if literal(each.value) in sql and each.phrase != each.value and each.table.lower().rsplit(".", 1)[-1] in named
     ]
 
 

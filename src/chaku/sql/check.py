@@ -7,16 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from chaku.sql.normalize import quote_literals
 from chaku.sql.read_only import SQLGLOT_ERRORS, Refused, import_sqlglot, parse_one, write_sql
-from chaku.sql.schema import Schema, quote_name
+from chaku.sql.schema import Dialect, Schema, Table, quote_name
 from chaku.sql.values import normalize, stem
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 NEAR = 0.6  # of 1.0: the least likeness of names that a message offers
-SAME = 0.8  # from here on, a single nearest name is taken for the one that was meant
 OFFERED = 3  # names in a message
 FIXES = 3  # rounds of putting names right
+# Columns that tables have beside their own.
+SYSTEM_COLUMNS: dict[Dialect, tuple[str, ...]] = {
+    "sqlite": ("rowid", "oid", "_rowid_"),
+    "duckdb": ("rowid",),
+    "postgres": ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),
+    "mysql": (),
+}
+# What PostgreSQL's functions in FROM call their columns; "" is the name of the function's alias.
+FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"), ("",)),
+    **dict.fromkeys(("string_to_table", "json_object_keys", "jsonb_object_keys"), ("",)),
+    **dict.fromkeys(("json_array_elements", "json_array_elements_text"), ("value",)),
+    **dict.fromkeys(("jsonb_array_elements", "jsonb_array_elements_text"), ("value",)),
+    **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
+}
+Columns = dict[str, str | None]  # as the engine compares a column's name: as the schema spells it; None: the engine's
+Found = tuple["Problem", "exp.Identifier | None"]  # and the name in the tree that may be put right
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class Problem:
     message: str
     name: str = ""
     nearest: tuple[str, ...] = ()
+    is_table: bool = False
 
 
 def check(sql: str, schema: Schema) -> list[Problem]:
@@ -38,11 +55,13 @@ def check(sql: str, schema: Schema) -> list[Problem]:
 
 
 def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
-    """The query with misspelt names put right where one existing name is plainly meant, and what was put right.
+    """The query with names put right that differ from an existing one in no letter, and what was put right.
 
-    Names that have no such neighbour stay, for `check` to report.
+    Letters apart, names are the same whatever their capitals, signs, quotes and plurals. What differs more may mean
+    something else (contact_id is no contract_id): it stays, for `check` to report.
     """
     changes: dict[str, None] = {}
+    tables = {table.name: table for table in schema.tables}
     for _ in range(FIXES):  # a name that was read as another may have been a result's name elsewhere in the query
         try:
             tree = parse(sql, schema)
@@ -53,9 +72,12 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
         if not known:
             break
         for problem, identifier, name in known:
-            identifier.set("this", name)
-            identifier.set("quoted", quote_name(name, schema.dialect) != name)
-            changes[f"{problem.name} was read as {name}"] = None
+            if problem.name.lower() != name.lower():
+                changes[f"{problem.name} was read as {name}"] = None
+            if problem.is_table:
+                _name_table(identifier.parent, tables[name], schema.dialect)
+            else:
+                identifier.replace(_identifier(name, schema.dialect))
         try:
             sql = write_sql(tree, schema.dialect)
         except Refused:
@@ -65,8 +87,27 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
 
 def _plainly_meant(problem: Problem) -> str:
     """The one name that is as good as the same, or nothing."""
-    near = [name for name in problem.nearest if likeness(problem.name, name) >= SAME]
-    return near[0] if len(near) == 1 else ""
+    same = [name for name in problem.nearest if _is_same(problem.name, name) or name.endswith(f".{problem.name}")]
+    return same[0] if len(same) == 1 else ""
+
+
+def _is_same(one: str, other: str) -> bool:
+    return _letters(one) == _letters(other)
+
+
+def _letters(name: str) -> str:
+    return "".join(map(stem, normalize(name).split()))
+
+
+def _name_table(node: Any, table: Table, dialect: Dialect) -> None:
+    node.set("this", _identifier(table.bare_name, dialect))
+    node.set("db", _identifier(table.namespace, dialect) if table.namespace else None)
+
+
+def _identifier(name: str, dialect: Dialect) -> "exp.Identifier":
+    from sqlglot import exp
+
+    return exp.to_identifier(name, quoted=quote_name(name, dialect) != name)
 
 
 def parse(sql: str, schema: Schema) -> "exp.Expr":
@@ -94,12 +135,20 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(each for score, each in scored[:OFFERED] if score >= NEAR)
 
 
-def _problems(tree: "exp.Expr", schema: Schema) -> "Iterator[tuple[Problem, exp.Identifier | None]]":
+def _problems(tree: "exp.Expr", schema: Schema) -> Iterator[Found]:
+    from sqlglot import exp
+    from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
     from sqlglot.optimizer.scope import traverse_scope
 
-    checker = _Checker(schema)
+    compared = tree.copy()  # with names as the engine compares them
+    pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
+    written = {id(copy): identifier for copy, identifier in pairs}
+    checker = _Checker(schema, written)
     try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
-        found = [pair for scope in traverse_scope(tree) for pair in checker.check(scope)]
+        compared = normalize_identifiers(compared, dialect=schema.dialect)
+        found = [pair for scope in traverse_scope(compared) for pair in checker.check(scope)]
+        if schema.dialect == "postgres" and not found:
+            found = list(checker.calls(compared))
     except SQLGLOT_ERRORS as error:
         yield Problem(f"its scopes do not fit: {error}"), None
         return
@@ -107,102 +156,218 @@ def _problems(tree: "exp.Expr", schema: Schema) -> "Iterator[tuple[Problem, exp.
 
 
 class _Checker:
-    """Looks names up, scope by scope. Columns of a source are None where they cannot be known."""
+    """Looks names up, scope by scope. Columns of a source are None where they cannot be known.
 
-    def __init__(self, schema: Schema):
-        self.tables = {table.name.casefold(): {each.name for each in table.columns} for table in schema.tables}
+    PostgreSQL compares a name in quotes as it is and any other in small letters; MySQL minds the case of tables and
+    aliases, and of no columns; SQLite and DuckDB mind none.
+    """
+
+    def __init__(self, schema: Schema, written: "dict[int, exp.Identifier]"):
+        self.dialect, self.search_path, self.written = schema.dialect, schema.search_path, written
         self.names = [table.name for table in schema.tables]
+        self.tables: dict[tuple[str, str], Columns] = {}  # by schema, "" on the search path, and name
+        self.columns_of: dict[str, Columns] = {}
+        for table in schema.tables:
+            columns = self.keyed(column.name for column in table.columns)
+            self.columns_of[table.name] = columns
+            self.tables[self.table_key(table.namespace), self.table_key(table.bare_name)] = columns
+        self.proven: set[int] = set()  # columns with a table's name in front that exist
 
-    def check(self, scope: Any) -> "Iterator[tuple[Problem, exp.Identifier | None]]":
+    def table_key(self, name: str) -> str:
+        return name.lower() if self.dialect in ("sqlite", "duckdb") else name
+
+    def key(self, column: str) -> str:
+        return column if self.dialect == "postgres" else column.lower()
+
+    def keyed(self, columns: Iterable[str]) -> Columns:
+        return {self.key(name): name for name in columns}
+
+    def spelt(self, identifier: "exp.Identifier") -> str:
+        """A name as the query has it."""
+        return str(self.written[id(identifier)].name)
+
+    def find_table(self, node: "exp.Table") -> Columns | None:
+        db = node.db
+        if found := self.tables.get((db, node.name)):
+            return found
+        return self.tables.get(("", node.name)) if db in map(self.table_key, self.search_path) else None
+
+    def check(self, scope: Any) -> Iterator[Found]:
         from sqlglot import exp
 
         for node, source in scope.selected_sources.values():
-            if isinstance(source, exp.Table) and source.name and source.name.casefold() not in self.tables:
-                near = nearest(source.name, self.names)
-                message = f"there is no table {source.name}{_offer(near, self.names)}"
-                yield Problem(message, source.name, near), node.this
+            if isinstance(source, exp.Table) and source.name and self.find_table(source) is None:
+                yield self.no_table(node)
         here, outer = self.sources(scope), self.outer(scope)
         # A result may be named in ORDER BY, but one that is a bare column has to be a column first.
         bare = (exp.Column,) if isinstance(scope.expression, exp.Select) else ()
         results = (each for each in scope.expression.selects if not (isinstance(each, bare) and not each.table))
-        outputs = {each.alias_or_name.casefold() for each in results}
+        outputs = {self.key(each.alias_or_name) for each in results}
         for column in scope.columns:
-            if isinstance(column.this, exp.Star) or column.find_ancestor(exp.Query) is not scope.expression:
+            if not isinstance(column.this, exp.Identifier) or column.find_ancestor(exp.Query) is not scope.expression:
                 continue
             if column.table:
                 yield from self.qualified(column, {**outer, **here})
-            elif column.name.casefold() not in outputs or not _may_name_results(column):
+            elif self.key(column.name) not in outputs or not _may_name_results(column):
                 yield from self.bare(column, here, outer)
 
-    def qualified(
-        self, column: "exp.Column", reach: dict[str, set[str] | None]
-    ) -> "Iterator[tuple[Problem, exp.Identifier | None]]":
-        table, name = column.table, column.name
-        if table.casefold() not in reach:
-            yield Problem(f"{table} in {table}.{name} is no table of this query{_offer((), sorted(reach))}"), None
+    def no_table(self, node: "exp.Table") -> Found:
+        name = self.spelt(node.this)
+        elsewhere = [each for each in self.names if each.endswith(f".{name}")]
+        near = (*elsewhere[:OFFERED],) or nearest(name, self.names)
+        shown = f"{node.db}.{name}" if node.db else name
+        message = f"there is no table {shown}{_offer(near, self.names)}"
+        return Problem(message, name, near, is_table=True), self.written[id(node.this)]
+
+    def qualified(self, column: "exp.Column", reach: dict[str, Columns | None]) -> Iterator[Found]:
+        table, name = column.table, self.spelt(column.this)
+        if self.dialect == "duckdb" and table not in reach and self.is_struct(column, reach):
             return
-        columns = reach[table.casefold()]
-        if columns is not None and not _has(columns, name):
-            near = nearest(name, columns)
-            yield Problem(f"{table} has no column {name}{_offer(near, sorted(columns))}", name, near), column.this
+        if table not in reach:
+            identifier = column.args["table"]
+            written, others = self.spelt(identifier), sorted(reach)
+            near = tuple(each for each in others if each.lower() == written.lower())
+            message = f"{written} in {written}.{name} is no table of this query{_offer(near, others)}"
+            yield Problem(message, written, near), self.written[id(identifier)] if near else None
+            return
+        columns = reach[table]
+        if columns is None:
+            return
+        if self.key(column.name) in columns or (not column.db and self.is_system(column, reach)):
+            self.proven.add(id(column))
+            return
+        known = [each for each in columns.values() if each]
+        near = nearest(name, known)
+        message = f"{self.spelt(column.args['table'])} has no column {name}{_offer(near, sorted(known))}"
+        yield Problem(message, name, near), self.written[id(column.this)]
+
+    def is_struct(self, column: "exp.Column", reach: dict[str, Columns | None]) -> bool:
+        """Whether a.b, or t.a.b, is the field b of a column a."""
+        if column.db:
+            return column.db in reach
+        return any(columns is None or column.table in columns for columns in reach.values())
 
     def bare(
-        self, column: "exp.Column", here: dict[str, set[str] | None], outer: dict[str, set[str] | None]
-    ) -> "Iterator[tuple[Problem, exp.Identifier | None]]":
-        name = column.name
-        owners = [alias for alias, columns in here.items() if columns is not None and _has(columns, name)]
+        self, column: "exp.Column", here: dict[str, Columns | None], outer: dict[str, Columns | None]
+    ) -> Iterator[Found]:
+        name, key = self.spelt(column.this), self.key(column.name)
+        owners = [alias for alias, columns in here.items() if columns is not None and key in columns]
         if len(owners) > 1 and not _is_merged(column):
             yield Problem(f"{name} is ambiguous: {' or '.join(f'{each}.{name}' for each in owners)}", name), None
-        reach = [*here.values(), *outer.values()]
-        if owners or any(columns is None or _has(columns, name) for columns in reach):
+        reach = {**outer, **here}
+        if owners or any(columns is None or key in columns for columns in reach.values()):
             return
-        known = {each for columns in reach if columns for each in columns}
+        if key in SYSTEM_COLUMNS[self.dialect] or (self.dialect == "postgres" and key in reach):  # a whole row
+            return
+        known = {each for columns in reach.values() if columns for each in columns.values() if each}
         near = nearest(name, known)
-        elsewhere = [table for table in self.names if _has(self.tables[table.casefold()], name)]
-        if elsewhere and not (near and likeness(name, near[0]) >= SAME):
+        elsewhere = [table for table in self.names if key in self.columns_of[table]]
+        if elsewhere and not (near and _is_same(name, near[0])):
             said = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
             yield Problem(said, name), None
         else:
             said = f"no table of this query has a column {name}{_offer(near, sorted(known))}"
-            yield Problem(said, name, near), column.this
+            yield Problem(said, name, near), self.written[id(column.this)]
 
-    def sources(self, scope: Any) -> dict[str, set[str] | None]:
+    def calls(self, tree: "exp.Expr") -> Iterator[Found]:
+        """PostgreSQL calls the function f where it reads c.f and c has no column f: every such name must be known."""
+        from sqlglot import exp
+
+        for column in tree.find_all(exp.Column):
+            if column.table and isinstance(column.this, exp.Identifier) and id(column) not in self.proven:
+                name = f"{column.table}.{column.name}"
+                said = f"{name} may call a function: name the columns of {column.table}, as in AS {column.table} (a, b)"
+                yield Problem(said, name), None
+
+    def is_system(self, column: "exp.Column", reach: dict[str, Columns | None]) -> bool:
+        """Whether a table's own column of the engine is meant."""
+        columns = reach[column.table]
+        return column.name.lower() in SYSTEM_COLUMNS[self.dialect] and any(
+            columns is each for each in self.tables.values()
+        )
+
+    def sources(self, scope: Any) -> dict[str, Columns | None]:
         """A scope's own tables and subqueries by alias, with their columns."""
-        return {alias.casefold(): self.columns(source) for alias, (_, source) in scope.selected_sources.items()}
+        return {alias: self.columns(node, source) for alias, (node, source) in scope.selected_sources.items()}
 
-    def outer(self, scope: Any) -> dict[str, set[str] | None]:
+    def outer(self, scope: Any) -> dict[str, Columns | None]:
         """What a subquery can reach of the queries around it."""
-        found: dict[str, set[str] | None] = {}
-        while scope is not None and not (scope.is_derived_table or scope.is_cte):
+        found: dict[str, Columns | None] = {}
+        while scope is not None and not scope.is_cte and (not scope.is_derived_table or _is_lateral(scope)):
             scope = scope.parent
             if scope is not None:
                 found = {**self.sources(scope), **found}
         return found
 
-    def columns(self, source: Any) -> set[str] | None:
+    def columns(self, node: Any, source: Any) -> Columns | None:
         from sqlglot import exp
 
-        if isinstance(source, exp.Table):
-            near = nearest(source.name, self.names) or (source.name,)
-            name = source.name.casefold()
-            return self.tables.get(name) if name in self.tables else self.tables.get(near[0].casefold())
+        if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
+            near = nearest(source.name, self.names)
+            found = self.find_table(source)
+            columns = found if found is not None else self.columns_of.get(near[0]) if near else None
+            return self.renamed(columns, node)
         expression = getattr(source, "expression", None)
-        if not isinstance(expression, exp.Query):  # a function that returns rows
+        if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
+            return self.renamed(self.results(source, expression.this.unnest()), expression)
+        if not isinstance(expression, exp.Query):
+            return self.of_function(node)
+        if (columns := self.results(source, expression)) is None:
             return None
-        if any(isinstance(each, exp.Star) or each.find(exp.Star) for each in expression.selects if each.name == "*"):
-            inner = list(self.sources(source).values())
-            if any(columns is None for columns in inner) or isinstance(expression, exp.SetOperation):
-                return None
-            return {name for columns in inner if columns for name in columns} | set(expression.named_selects) - {"*"}
         while isinstance(expression.parent, exp.SetOperation):
             expression = expression.parent
-        holder = expression.parent  # WITH t (a, b) AS ..., or (...) AS t (a, b)
-        named = holder.alias_column_names if isinstance(holder, exp.CTE | exp.Subquery) else []
-        return set(named or expression.named_selects)
+        return self.renamed(columns, expression.parent)  # WITH t (a, b) AS ..., or (...) AS t (a, b)
+
+    def results(self, source: Any, expression: Any) -> Columns | None:
+        """The columns that a query returns."""
+        from sqlglot import exp
+
+        while isinstance(expression, exp.SetOperation):  # whose results have the names of the first query
+            expression = expression.left.unnest()
+        source = next((scope for scope in source.traverse() if scope.expression is expression), None)
+        found: Columns = {}
+        for each in expression.selects:
+            if not each.is_star:
+                found |= self.keyed([each.alias_or_name])
+                continue
+            inner = self.sources(source) if source is not None else {"": None}
+            owners = [inner.get(each.table)] if isinstance(each, exp.Column) else [*inner.values()]
+            for columns in owners:
+                if columns is None:
+                    return None
+                found |= columns
+        return found
+
+    def renamed(self, columns: Columns | None, holder: Any) -> Columns | None:
+        """The columns as an alias with names in parentheses calls them."""
+        from sqlglot import exp
+
+        may_rename = isinstance(holder, exp.CTE | exp.Subquery | exp.Table | exp.Lateral)
+        named = holder.alias_column_names if may_rename else []
+        if not named or columns is None:
+            return columns
+        return self.keyed(named) | dict([*columns.items()][len(named) :])
+
+    def of_function(self, node: Any) -> Columns | None:
+        """The columns of a function that returns rows, where its alias or PostgreSQL says them."""
+        from sqlglot import exp
+
+        alias = node.args.get("alias")
+        if alias is not None and alias.columns:
+            return self.keyed(column.name for column in alias.columns)
+        call = node if isinstance(node, exp.Unnest) else node.find(exp.Func)
+        if self.dialect != "postgres" or call is None:
+            return None
+        called = call.sql(dialect="postgres").split("(")[0].lower()
+        known = FUNCTION_COLUMNS.get(called)
+        return None if known is None else self.keyed(name or node.alias_or_name or called for name in known)
 
 
-def _has(columns: set[str], name: str) -> bool:
-    return name.casefold() in {each.casefold() for each in columns} or name.casefold() in ("rowid", "oid", "ctid")
+def _is_lateral(scope: Any) -> bool:
+    from sqlglot import exp
+
+    holder = scope.expression.parent
+    return isinstance(holder, exp.Lateral) or isinstance(getattr(holder, "parent", None), exp.Lateral)
 
 
 def _may_name_results(column: "exp.Column") -> bool:

@@ -1,13 +1,16 @@
 """A database by its URL: SQLite, DuckDB, PostgreSQL or MySQL, each read-only behind every layer that it has."""
 
 import importlib.util
+import re
 import sys
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
 from chaku.errors import ChakuError
+from chaku.sql.check import check
 from chaku.sql.execute import (
     MAX_BYTES,
     MAX_CELL,
@@ -19,8 +22,9 @@ from chaku.sql.execute import (
     Result,
     SQLiteRunner,
 )
+from chaku.sql.introspect import introspect
 from chaku.sql.read_only import Refused, check_read_only
-from chaku.sql.schema import Dialect
+from chaku.sql.schema import Dialect, Schema
 
 SCHEMES: dict[str, Dialect] = {
     "sqlite": "sqlite",
@@ -31,11 +35,22 @@ SCHEMES: dict[str, Dialect] = {
     "mariadb": "mysql",
 }
 DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+SAID_PROBLEMS = 3  # of a query's names
 NEEDS = {
     "duckdb": ("sqlglot", "duckdb"),
     "postgres": ("sqlglot", "sqlalchemy", "psycopg"),
     "mysql": ("sqlglot", "sqlalchemy", "pymysql"),
 }
+
+
+_EXTENSION_FUNCTIONS = """
+SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog'
+    AND NOT EXISTS (SELECT FROM pg_proc b WHERE b.proname = p.proname AND b.pronamespace = 'pg_catalog'::regnamespace)
+GROUP BY p.proname, n.nspname
+HAVING bool_and(EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+"""
 
 
 class Database:
@@ -55,8 +70,9 @@ class Database:
         if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
             raise ChakuError(f"{self.location} is not a database file")
         self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
-        # These reserve far more address space than they use; DuckDB is told its real limit, servers have their own.
-        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES)]
+        # These reserve far more address space than they use, so what they write to is limited on its own. DuckDB's own
+        # limit of 1 GB does not count all: one function on one long value took three times that.
+        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
         environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
 
@@ -82,22 +98,57 @@ class Database:
         self,
         sql: str,
         *,
+        schema: Schema | None = None,
         timeout: float = TIMEOUT,
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
         max_cell: int = MAX_CELL,
     ) -> Result:
-        """The rows of one query, or why it failed or was refused."""
+        """The rows of one query, or why it failed or was refused.
+
+        `schema`: a query that names other tables or columns does not run. PostgreSQL, which calls a function where it
+        finds no column, is always held to one: its own where none is given.
+        """
         limits: dict[str, Any] = {
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
         }  # fmt: skip
-        if self._sqlite:
-            return self._sqlite.run(Path(self.location), sql, **limits)
         try:
-            checked = check_read_only(sql, self.dialect)
+            checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
         except Refused as error:
             return Result("failed", f"not allowed: {error}")
+        if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
+            return Result("failed", f"not allowed: {own} is a function of this database, and may do anything")
+        if schema is None and self.dialect == "postgres":
+            try:
+                schema = self.schema
+            except ChakuError as error:
+                return Result("failed", str(error))
+        if schema is not None and (problems := check(checked, schema)):
+            return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
         return self.run_unchecked(checked, **limits)
+
+    @cached_property
+    def _extensions(self) -> dict[str, str]:
+        """PostgreSQL's functions that extensions brought (similarity, unaccent), with their schemas, by name.
+
+        A name that a function of the user's own has too, in the same schema, is left out.
+        """
+        if self.dialect != "postgres":
+            return {}
+        return dict(self.run_unchecked(_EXTENSION_FUNCTIONS, max_rows=100_000).rows)
+
+    @cached_property
+    def _own_functions(self) -> tuple[str, ...]:
+        """The stored functions of a MySQL database: one may be called like a function that other engines have."""
+        if self.dialect != "mysql":
+            return ()
+        query = "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
+        return tuple(re.escape(name) for (name,) in self.run_unchecked(query).rows)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The tables, without values, read once. Raises ChakuError when the database is away."""
+        return introspect(self, num_values=0)
 
     def run_unchecked(self, sql: str, **limits: Any) -> Result:
         """Run our own statement (of the catalogue, say) under all the layers but the parse tree's."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from chaku.errors import ChakuError
-from chaku.sql.schema import Schema, Table, quote_name
+from chaku.sql.schema import Schema, Table, quote_name, quote_table
 
 Render = Callable[[Schema, Table], str]
 
@@ -113,14 +113,16 @@ def ddl_table(schema: Schema, table: Table) -> str:
     if len(key) > 1:
         lines.append((f"PRIMARY KEY ({quoted(key)})", ""))
     for each in table.foreign_keys:
-        lines.append((f"FOREIGN KEY ({quoted(each.columns)}) REFERENCES {quoted([each.table])}", ""))
+        target = quote_table(each.table, each.namespace, schema.dialect)
+        lines.append((f"FOREIGN KEY ({quoted(each.columns)}) REFERENCES {target}", ""))
         if each.references:
             lines[-1] = (f"{lines[-1][0]} ({quoted(each.references)})", "")
     body = "".join(
         f"  {line}{',' if index < len(lines) - 1 else ''}{comment}\n" for index, (line, comment) in enumerate(lines)
     )
     comment = f" -- {_one_line(table.comment)}" if table.comment else ""
-    return f"CREATE TABLE {quoted([table.name])} ({comment}\n{body});"
+    name = quote_table(table.name, table.namespace, schema.dialect)
+    return f"CREATE TABLE {name} ({comment}\n{body});"
 
 
 def compact_table(schema: Schema, table: Table) -> str:
@@ -132,7 +134,7 @@ def compact_table(schema: Schema, table: Table) -> str:
         if column.lower() != f"{key.table}_{reference}".lower()
     }
     columns = (quote_name(each.name, schema.dialect) + targets.get(each.name, "") for each in table.columns)
-    return f"{quote_name(table.name, schema.dialect)}({', '.join(columns)})"
+    return f"{quote_table(table.name, table.namespace, schema.dialect)}({', '.join(columns)})"
 
 
 def _one_line(text: str) -> str:

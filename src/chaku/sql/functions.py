@@ -9,36 +9,39 @@ first_value group_concat histogram kurtosis lag last last_value lead list listag
 median min min_by mode nth_value ntile percent_rank percentile_cont percentile_disc product quantile quantile_cont
 quantile_disc rank regr_intercept regr_r2 regr_slope row_number skewness std stddev stddev_pop stddev_samp string_agg
 sum total var_pop var_samp variance variance_pop bitwise_and_agg bitwise_or_agg bitwise_xor_agg json_agg jsonb_agg
-json_object_agg json_arrayagg json_objectagg grouping
+json_object_agg json_arrayagg json_objectagg json_group_array json_group_object j_s_o_n_array_agg j_s_o_n_object_agg
+grouping
 """
 _NUMBERS = """
 abs acos asin atan atan2 cbrt ceil ceiling cos cosh cot degrees div exp factorial floor gcd greatest lcm least ln log
 log10 log2 mod nullif pi pow power radians rand random round safe_divide sign sin sinh sqrt tan tanh trunc truncate
-width_bucket is_nan isnan is_inf isinf to_number bit_length bitwise_count int64 float64 crc32 conv
+width_bucket is_nan isnan is_inf isinf to_number number_to_str bit_length bitwise_count int64 float64 crc32 conv
 """
 _TEXT = """
-ascii btrim char char_length character_length chr concat concat_ws contains convert_to_charset damerau_levenshtein elt
-ends_with endswith field find_in_set format initcap insert instr jaccard jaro_similarity jaro_winkler_similarity lcase
-left length len levenshtein like locate lower lpad ltrim md5 mid octet_length overlay pad position quote regexp_count
-regexp_extract regexp_extract_all regexp_full_match regexp_i_like regexp_instr regexp_like regexp_match regexp_matches
-regexp_replace regexp_split regexp_split_to_array regexp_substr repeat replace reverse right rpad rtrim sha sha1 sha2
-sha256 soundex space split split_part starts_with startswith str_position strcmp string string_split string_to_array
-strip_accents strpos substr substring substring_index to_char to_hex translate trim ucase unaccent unicode upper hex
-unhex lower_hex similarity word_similarity normalize to_base64 from_base64 md5_digest printf text
+ascii btrim char char_length character_length chr collate concat concat_ws contains convert_to_charset
+damerau_levenshtein elt ends_with endswith field find_in_set format initcap insert instr jaccard jaro_similarity
+jaro_winkler_similarity jarowinkler_similarity lcase left length len levenshtein like locate lower lpad ltrim md5 mid
+octet_length overlay pad position quote regexp_count regexp_extract regexp_extract_all regexp_full_match regexp_i_like
+regexp_instr regexp_like regexp_match regexp_matches regexp_replace regexp_split regexp_split_to_array regexp_substr
+repeat replace reverse right rpad rtrim sha sha1 sha2 sha256 s_h_a2_digest soundex space split split_part starts_with
+startswith str_position strcmp string string_split string_to_array strip_accents strpos substr substring
+substring_index to_char to_hex translate trim ucase unaccent unicode upper hex unhex lower_hex similarity
+word_similarity normalize to_base64 from_base64 md5_digest printf text
 """
 _TIMES = """
-adddate addtime age convert_tz curdate current_date current_datetime current_time current_timestamp curtime date
-date_add date_bin date_diff date_format date_from_parts date_part date_sub date_to_date_str date_trunc datediff
-datetime day day_of_month day_of_week day_of_year dayname dayofmonth dayofweek dayofweek_iso dayofyear epoch epoch_ms
-extract from_days from_unixtime hour isodow julian justify_days justify_hours justify_interval last_day localtime
-localtimestamp make_date make_interval make_time make_timestamp makedate maketime microsecond minute month monthname
-now period_add period_diff quarter sec_to_time second str_to_date str_to_time str_to_unix strftime strptime subdate
-subtime sysdate time time_add time_bucket time_diff time_str_to_date time_str_to_time time_str_to_unix time_sub
-time_to_sec time_to_str time_to_time_str time_to_unix time_trunc timediff timestamp timestamp_add timestamp_diff
-timestamp_sub timestamp_trunc timestampadd timestampdiff to_date to_days to_seconds to_timestamp today ts_or_di_to_di
-ts_or_ds_add ts_or_ds_diff ts_or_ds_to_date ts_or_ds_to_date_str ts_or_ds_to_datetime ts_or_ds_to_time
-ts_or_ds_to_timestamp unix_date unix_seconds unix_to_str unix_to_time unix_timestamp utc_date utc_time utc_timestamp
-week week_of_year weekday weekofyear year year_of_week yearweek
+adddate addtime age convert_tz convert_timezone curdate current_date current_datetime current_time current_timestamp
+curtime date date_add date_bin date_diff date_format date_from_parts date_part date_sub date_to_date_str date_trunc
+datediff datetime day day_of_month day_of_week day_of_year dayname dayofmonth dayofweek dayofweek_iso dayofyear epoch
+epoch_ms extract from_days from_unixtime hour isodow julian julianday justify_days justify_hours justify_interval
+last_day localtime localtimestamp make_date make_interval make_time make_timestamp makedate maketime microsecond
+minute month monthname now period_add period_diff quarter sec_to_time second str_to_date str_to_time str_to_unix
+strftime strptime subdate subtime sysdate time time_add time_bucket time_diff time_format time_from_parts
+time_str_to_date time_str_to_time time_str_to_unix time_sub time_to_sec time_to_str time_to_time_str time_to_unix
+time_trunc timediff timestamp timestamp_add timestamp_diff timestamp_from_parts timestamp_sub timestamp_trunc
+timestampadd timestampdiff to_date to_days to_seconds to_timestamp today ts_or_di_to_di ts_or_ds_add ts_or_ds_diff
+ts_or_ds_to_date ts_or_ds_to_date_str ts_or_ds_to_datetime ts_or_ds_to_time ts_or_ds_to_timestamp unix_date
+unix_seconds unixepoch unix_to_str unix_to_time unix_timestamp utc_date utc_time utc_timestamp week week_of_year
+weekday weekofyear year year_of_week yearweek
 """
 _OTHERS = """
 and or xor not case if ifnull iif nvl nvl2 coalesce isnull cast try_cast try convert exists is_null_value typeof array

@@ -65,13 +65,13 @@ class Memory:
 def memory_path(name: str, location: str) -> Path:
     """Where a database's pairs are kept: by its name and a hash of its location, which may hold a password."""
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "chaku" / "sql" / f"{file_name(name, location)}.jsonl"
+
+
+def file_name(name: str, location: str) -> str:
+    """A database's name for files that are kept about it: no password is in it."""
     plain = "".join(each if each.isalnum() else "-" for each in name)
-    return (
-        Path(home).expanduser()
-        / "chaku"
-        / "sql"
-        / f"{plain}-{hashlib.sha256(location.encode()).hexdigest()[:12]}.jsonl"
-    )
+    return f"{plain}-{hashlib.sha256(location.encode()).hexdigest()[:12]}"
 
 
 def _likeness(one: Counter[str], other: Counter[str]) -> float:

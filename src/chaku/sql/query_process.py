@@ -31,7 +31,7 @@ def main() -> None:
     """Answer requests until the input ends."""
     replies = os.dup(1)
     os.dup2(2, 1)
-    _limit(int(sys.argv[1]))
+    _limit(*map(int, sys.argv[1:]))
     _send(replies, {"ready": True})
     while (request := _receive()) is not None:
         started = time.perf_counter()
@@ -48,8 +48,10 @@ def main() -> None:
         _send(replies, reply)
 
 
-def _limit(memory_bytes: int) -> None:
-    for which, value in (("AS", memory_bytes), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
+def _limit(address_bytes: int, memory_bytes: int | None = None) -> None:
+    """`memory_bytes` of what can be written (default: all of the address space)."""
+    memory = memory_bytes or address_bytes
+    for which, value in (("AS", address_bytes), ("DATA", memory), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{which}"), (value, value))
         except (ValueError, OSError):  # a system that does not know this limit; the clock and the caps still hold
@@ -91,10 +93,11 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:
-    """A connection that cannot write. A database in WAL mode that nobody has open is read as it lies."""
+    """A connection that cannot write. A database in WAL mode with nothing in its WAL is read as it lies."""
     with Path(path).open("rb") as file:
         wal = file.read(20)[18:20] == b"\x02\x02"
-    still = "&immutable=1" if wal and not Path(path + "-wal").exists() else ""
+    log = Path(path + "-wal")
+    still = "&immutable=1" if wal and not (log.exists() and log.stat().st_size) else ""
     return sqlite3.connect(f"file:{quote(path)}?mode=ro{still}", uri=True, isolation_level=None, cached_statements=0)
 
 
@@ -167,7 +170,8 @@ def _connect(url: str) -> Any:
     import sqlalchemy
 
     if url not in _engines:
-        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+        settings = {"conv": _mysql_conversions()} if url.startswith("mysql") else {}
+        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, connect_args=settings)
     return _engines[url].raw_connection()
 
 
@@ -186,6 +190,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         ):
             driver.execute(f"SET {setting}")
         driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        _read_as_written(driver)
         # A cursor on the server takes one query and nothing else (no COPY, no SHOW), and its rows come when asked for.
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
@@ -199,13 +204,24 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         connection.invalidate()  # closes it: whatever the query left open is rolled back
 
 
+def _read_as_written(driver: Any) -> None:
+    """Read as the server writes them what Python has no type for: JSON, months in an interval, the year infinity."""
+    from psycopg.types.string import TextLoader
+
+    for name in ("json", "jsonb", "interval", "date", "time", "timetz", "timestamp", "timestamptz"):
+        driver.adapters.register_loader(name, TextLoader)
+
+
 def _mysql(request: dict[str, Any]) -> dict[str, Any]:
     connection = _connect(request["path"])
     driver = connection.driver_connection
     try:
         with driver.cursor() as cursor:
             cursor.execute("SELECT @@version")
-            mariadb = "mariadb" in cursor.fetchone()[0].lower()
+            version = cursor.fetchone()[0].lower()
+            mariadb = "mariadb" in version
+            if not mariadb and not version.startswith("5."):
+                cursor.execute("SET SESSION information_schema_stats_expiry = 0")  # when a table was changed, as of now
             limit = request["timeout"]
             cursor.execute(
                 f"SET SESSION max_statement_time = {limit}"
@@ -232,6 +248,15 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
         raise
     finally:
         connection.invalidate()
+
+
+def _mysql_conversions() -> dict[Any, Any]:
+    """Times are read as the server writes them: Python has no day 0 and no time of 25 hours."""
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import conversions
+
+    as_written = (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME)
+    return {key: convert for key, convert in conversions.items() if key not in as_written}
 
 
 def _unbuffered() -> Any:
@@ -268,9 +293,24 @@ def _cell(value: Any, longest: int) -> tuple[Any, bool, int]:
     if isinstance(value, bytes | bytearray | memoryview):
         data = bytes(value)
         return {"bytes": data[:longest].hex()}, len(data) > longest, 2 * len(data)
-    text = str(value)
-    kind = "decimal" if type(value).__name__ == "Decimal" else "text"
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        text, kind = json.dumps(_nested(value), ensure_ascii=False), "text"
+    else:
+        text, kind = str(value), "decimal" if type(value).__name__ == "Decimal" else "text"
     return {kind: text[:longest]}, len(text) > longest, len(text)
+
+
+def _nested(value: Any) -> Any:
+    """An array, a struct or a map as JSON has it. A number that JSON's readers would round is a text."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _nested(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_nested(inner) for inner in value]
+    if type(value).__name__ == "Decimal":
+        return float(value) if type(value)(repr(float(value))) == value else str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def _ok(columns: list[str], rows: list[list[Any]], truncated: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 LONGEST_STATEMENT = 50_000  # characters
 UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
 CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
+OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # how their names begin
 
 # What sqlglot raises on the text of a model: its own errors, and AttributeError, TypeError and others where the text is
 # like nothing that it was written for. Whatever it is, the text is wrong and not the program.
@@ -22,10 +24,11 @@ class Refused(ChakuError):
     """A statement that may not run; the message says why."""
 
 
-def check_read_only(sql: str, dialect: Dialect) -> str:
+def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | None = None) -> str:
     """The statement written anew from its tree, without comments, so that what was checked is what runs.
 
-    Raises Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
+    PostgreSQL's functions are written as pg_catalog.name; `extensions` are others by name, with their schemas. Raises
+    Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
     """
     if len(sql) > LONGEST_STATEMENT:
         raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
@@ -33,8 +36,10 @@ def check_read_only(sql: str, dialect: Dialect) -> str:
     if not _is_query(tree):
         raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
     for node in tree.walk():
-        _check_node(node)
-    return write_sql(tree, dialect)
+        _check_node(node, dialect)
+        if dialect == "postgres":
+            _check_dot(node)
+    return write_sql(tree, dialect, extensions=(extensions or {}) if dialect == "postgres" else None)
 
 
 def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
@@ -49,10 +54,14 @@ def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
     return trees[0]
 
 
-def write_sql(tree: "exp.Expr", dialect: Dialect) -> str:
-    """A tree as text, without comments. Raises Refused for one that sqlglot cannot write."""
+def write_sql(tree: "exp.Expr", dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
+    """A tree as text, without comments; see `render`. Raises Refused for one that cannot be written."""
+    from chaku.sql.render import NotBuiltIn, render
+
     try:
-        return tree.sql(dialect=dialect, comments=False)
+        return render(tree, dialect, extensions=extensions)
+    except NotBuiltIn as error:
+        raise Refused(f"the function {error} is not called as one of PostgreSQL's own") from error
     except SQLGLOT_ERRORS as error:
         raise Refused(f"cannot be written for {dialect}: {_first_error(error)}") from error
 
@@ -75,27 +84,45 @@ def _is_query(tree: "exp.Expr") -> bool:
     return isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
 
 
-def _check_node(node: "exp.Expr") -> None:
+def _check_node(node: "exp.Expr", dialect: Dialect) -> None:
     from sqlglot import exp
 
     kind = type(node).__name__
     if isinstance(node, exp.Func):
         names = {node.name.lower()} if isinstance(node, exp.Anonymous) else {n.lower() for n in type(node).sql_names()}
         if not names & FUNCTIONS:
-            raise Refused(f"the function {min(names)} is not on the list of functions that may be called")
+            raise Refused(f"the function {_name(node, dialect)} is not on the list of functions that may be called")
     elif isinstance(node, exp.Dot):
         owner = node.this.name.lower() if isinstance(node.this, exp.Identifier | exp.Column) else ""
         if isinstance(node.expression, exp.Func) and owner != "pg_catalog":
             raise Refused(f"the function {node.sql()} of a schema of its own is not on the list")
     elif isinstance(node, exp.Table):
         schema, name = node.db.lower(), node.name.lower()
-        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(("pg_", "duckdb_", "sqlite_")):
+        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(OWN_TABLES):
             raise Refused(f"the table {node.sql(comments=False)} belongs to the server itself")
     elif isinstance(node, exp.Binary | exp.Unary | exp.Connector):
         if kind in UNSAFE_BINARY:
             raise Refused(f"{_words(node)} is not allowed in a query")
     elif kind not in NODES:
         raise Refused(f"{_words(node)} is not allowed in a query")
+
+
+def _check_dot(node: "exp.Expr") -> None:
+    """PostgreSQL calls the function f where it reads `(value).f` and the value has no field f."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
+        raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
+
+
+def _name(call: "exp.Func", dialect: Dialect) -> str:
+    """A function's name as the dialect writes it: sqlglot's own names say nothing to a reader."""
+    try:
+        written = call.name if call.key == "anonymous" else call.sql(dialect=dialect, comments=False)
+    except SQLGLOT_ERRORS:
+        written = ""
+    name = written.partition("(")[0].strip().lower()
+    return name if name.isidentifier() else call.sql_name().lower()
 
 
 def _words(node: "exp.Expr") -> str:

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json
+from chaku.sql.reserved_words import RESERVED_WORDS
 
 Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
 
+SHADOW_ENDINGS = (  # of FTS3 to FTS5, and R*Tree
+    "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
+)  # fmt: skip
 NUM_VALUES = 3  # sampled values a column: enough to show its form
 VALUE_CHARS = 40  # a longer text value says little more about its column
 
@@ -30,28 +35,44 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """`columns` of a table are `references` of `table`, one for one."""
+    """`columns` of a table are `references` of `table`, one for one. `table` and `namespace` as of a `Table`."""
 
     columns: tuple[str, ...]
     table: str
     references: tuple[str, ...]
+    namespace: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
+    """`name` is how a query calls the table: "orders", or "sales.orders" where it must say in which schema that is.
+
+    `namespace`: that schema, "sales"; empty where a query need not say it.
+    """
+
     name: str
     columns: tuple[Column, ...]
     comment: str = ""
     foreign_keys: tuple[ForeignKey, ...] = ()
+    namespace: str = ""
+
+    @property
+    def bare_name(self) -> str:
+        """The name without its schema."""
+        return self.name.removeprefix(f"{self.namespace}.") if self.namespace else self.name
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A database's tables, in the order in which a prompt shows them: what does not fit is dropped from the end."""
+    """A database's tables, in the order in which a prompt shows them: what does not fit is dropped from the end.
+
+    `search_path`: the schemas (in the database's sense) whose tables a query need not qualify, but may.
+    """
 
     name: str
     tables: tuple[Table, ...]
     dialect: Dialect = "sqlite"
+    search_path: tuple[str, ...] = ()
 
 
 def database_file(databases: Path, name: str) -> Path:
@@ -75,20 +96,36 @@ def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
     """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError when it is none."""
     try:
         with closing(open_sqlite(path)) as connection:
-            names = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'"
-                " ORDER BY rowid"
+            rows = connection.execute(
+                "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type IN ('table', 'view') "
+                "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid"
             ).fetchall()
-            tables = tuple(_read_table(connection, name, num_values) for (name,) in names)
+            shadows = _shadow_tables(rows)
+            names = [name for name, _ in rows if name not in shadows]
+            tables = [_read_table(connection, name, num_values) for name in names]
     except sqlite3.DatabaseError as error:
         raise ChakuError(f"cannot read the database {path}: {error}") from error
-    return Schema(path.stem, tables)
+    return Schema(path.stem, tuple(table for table in tables if table), search_path=("main",))
 
 
-def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> Table:
+def _shadow_tables(rows: list[tuple[str, str]]) -> set[str]:
+    """The tables in which full-text and R*Tree indices keep their data: no table of the user's."""
+    virtual = [name for name, sql in rows if re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE\b", sql, re.IGNORECASE)]
+    return {f"{name}_{ending}" for name in virtual for ending in SHADOW_ENDINGS}
+
+
+def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> Table | None:
+    """None, after saying so, for what SQLite itself cannot read: a view of a table that is gone, say."""
     quoted = quote_name(table, always=True)
     columns = []
-    for _, name, kind, not_null, _, key in connection.execute(f"PRAGMA table_info({quoted})").fetchall():
+    try:
+        described = connection.execute(f"PRAGMA table_xinfo({quoted})").fetchall()
+    except sqlite3.OperationalError as error:
+        say(f"{table} is left out, as SQLite cannot read it: {error}")
+        return None
+    for _, name, kind, not_null, _, key, hidden in described:
+        if hidden == 1:  # of a virtual table; 2 and 3 are computed columns
+            continue
         values = _sample(connection, quoted, quote_name(name, always=True), num_values) if num_values else ()
         columns.append(Column(name, kind.upper(), values=values, primary_key=key > 0, not_null=bool(not_null)))
     keys: dict[int, list[tuple[Any, ...]]] = {}
@@ -175,20 +212,18 @@ def _letters(text: str) -> str:
 
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = frozenset(
-    """
-    add all alter and as asc between by case check collate column create cross current_date current_time default
-    delete desc distinct drop else end escape except exists for foreign from full group having if in index inner
-    insert intersect into is join key left like limit natural not null offset on or order outer primary references
-    right row rows select set table then to union unique update using values when where with
-    """.split()  # noqa: SIM905
-)
 
 
 def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
     """An identifier as the dialect writes it: in quotes where it must be."""
     folded = dialect == "postgres" and name != name.lower()  # which reads a name without quotes in lower case
-    if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in _RESERVED:
+    if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in RESERVED_WORDS[dialect]:
         return name
     mark = "`" if dialect == "mysql" else '"'
     return mark + name.replace(mark, mark * 2) + mark
+
+
+def quote_table(name: str, namespace: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
+    """A table's name as the dialect writes it, with its schema in front where `namespace` says one; see `Table`."""
+    bare = quote_name(name.removeprefix(f"{namespace}.") if namespace else name, dialect, always=always)
+    return f"{quote_name(namespace, dialect, always=always)}.{bare}" if namespace else bare

@@ -13,10 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from chaku.console import say
-from chaku.sql.database import Database
-from chaku.sql.schema import Schema, quote_name
+from chaku.sql.schema import Column, Schema, Table, quote_name, quote_table
+
+if TYPE_CHECKING:
+    from chaku.sql.database import Database
 
 VALUES_PER_COLUMN = 2_000
 COLUMN_SECONDS = 5.0  # of one column's query
@@ -27,9 +31,11 @@ NEAR = 0.84  # of 1.0: the least likeness of a near spelling
 CODE = 0.9  # the score of a code's value
 SHORT = 3  # letters of a value that counts only as it is written
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
+NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
 CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
 _SMALL_WORDS = "a an and by de for from in is of on or the to with how many what which who where when"
 SMALL_WORDS = frozenset(_SMALL_WORDS.split())
+_SIGNS = re.compile(r"[\W_]+")
 CHINESE_SUFFIXES = "市省县區区国國"  # of a city, province, county, district, country; often left out
 
 
@@ -46,11 +52,14 @@ class Match:
 
 def normalize(text: str) -> str:
     """Lower-case words without accents, full-width letters as plain ones, signs as spaces."""
+    if text.isascii():
+        return " ".join(_SIGNS.sub(" ", text.lower()).split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(each for each in decomposed if not unicodedata.combining(each))
-    return " ".join(re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", plain)).split())
+    return " ".join(_SIGNS.sub(" ", unicodedata.normalize("NFKC", plain)).split())
 
 
+@lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
     """A plural's singular, near enough to compare words of names."""
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
@@ -68,6 +77,26 @@ this those top total under up was we were whose will with without worth would ye
 QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
 
 
+def text_columns(table: Table) -> list[Column]:
+    """The columns whose values a question may name."""
+    return [
+        column for column in table.columns if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type)
+    ]
+
+
+def distinct_values(
+    database: "Database", table: Table, column: Column, limit: int = VALUES_PER_COLUMN, seconds: float = COLUMN_SECONDS
+) -> list[str] | None:
+    """A column's values, as far as a question may name them; None where they cannot be read in time."""
+    name = quote_name(column.name, database.dialect, always=True)
+    source = quote_table(table.name, table.namespace, database.dialect, always=True)
+    query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
+    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds)
+    if not result.ok:
+        return None
+    return [value for (value,) in result.rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]
+
+
 @dataclass
 class ValueIndex:
     """Values by what a question may call them."""
@@ -79,23 +108,20 @@ class ValueIndex:
     longest_cjk: int = 0
 
     @classmethod
-    def build(cls, database: Database, schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
+    def build(cls, database: "Database", schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
         """Read the distinct values of every text column: a query each, read-only, capped; what is left out is said.
 
         A column that cannot be read in its time (no rights, a slow view) has no values.
         """
         index = cls()
-        columns = [(table, each) for table in schema.tables for each in table.columns if TEXT_TYPES.search(each.type)]
+        columns = [(table, each) for table in schema.tables for each in text_columns(table)]
         started = time.monotonic()
         for number, (table, column) in enumerate(columns):
             if time.monotonic() - started > BUILD_SECONDS:
                 left = ", ".join(f"{table.name}.{each.name}" for table, each in columns[number : number + 5])
                 say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
                 break
-            name = quote_name(column.name, schema.dialect, always=True)
-            source = quote_name(table.name, schema.dialect, always=True)
-            query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {per_column}"
-            for (value,) in database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=COLUMN_SECONDS).rows:
+            for value in distinct_values(database, table, column, per_column) or ():
                 index.add(table.name, column.name, value)
         return index
 

@@ -161,7 +161,8 @@ def _names_alone(schema: Schema) -> Schema:
     return replace(
         schema,
         tables=tuple(
-            Table(table.name, tuple(Column(column.name) for column in table.columns)) for table in schema.tables
+            Table(table.name, tuple(Column(column.name) for column in table.columns), namespace=table.namespace)
+            for table in schema.tables
         ),
     )
 
