@@ -20,7 +20,8 @@ from chaku.sql.database import Database
 from chaku.sql.datasets import read_examples
 from chaku.sql.lexer import tokenize
 from chaku.sql.schema import database_file, read_sqlite
-from chaku.sql.values import CODE, Match, ValueIndex, normalize
+from chaku.sql.values import CODE, Match, ValueIndex
+from chaku.sql.words import normalize
 
 
 def main() -> None:

@@ -33,12 +33,19 @@ HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino")
 
 
 def imports() -> dict[str, set[str]]:
-    """The modules of chaku that each module names, also within its functions."""
+    """The modules of chaku that each module imports, also within its functions; not what only a type checker reads."""
     files = {module_name(path): path for path in SOURCE.rglob("*.py")}
     found: dict[str, set[str]] = {}
     for module, path in files.items():
         found[module] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        unread = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in set(ast.walk(tree)) - unread:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "chaku":
                 for alias in node.names:
                     inner = f"{node.module}.{alias.name}"

@@ -3,7 +3,8 @@ import pytest
 from chaku.sql.database import Database
 from chaku.sql.introspect import introspect
 from chaku.sql.schema import Column, Table
-from chaku.sql.values import ValueIndex, normalize, stem, text_columns
+from chaku.sql.values import ValueIndex, text_columns
+from chaku.sql.words import normalize, stem
 from shop_database import make_shop
 
 VALUES = [

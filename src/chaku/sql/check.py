@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chaku.sql.normalize import quote_literals
 from chaku.sql.read_only import SQLGLOT_ERRORS, Refused, import_sqlglot, parse_one, write_sql
 from chaku.sql.schema import Dialect, Schema, Table, quote_name
-from chaku.sql.values import normalize, stem
+from chaku.sql.words import normalize, stem
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from chaku.sql.ddl import ddl_table
 from chaku.sql.schema import Column, Schema, Table, literal
-from chaku.sql.values import CJK, QUESTION_WORDS, SMALL_WORDS, Match, normalize, stem
+from chaku.sql.values import Match
+from chaku.sql.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
 
 CANDIDATES = 60  # tables that are looked at closely
 WIDE = 12  # columns of a table that stay in any case

@@ -8,16 +8,15 @@ initials only where they are written as a code. `benchmarks/value_hints.py` meas
 
 import re
 import time
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from chaku.console import say
 from chaku.sql.schema import Column, Schema, Table, quote_name, quote_table
+from chaku.sql.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
 
 if TYPE_CHECKING:
     from chaku.sql.database import Database
@@ -32,10 +31,6 @@ CODE = 0.9  # the score of a code's value
 SHORT = 3  # letters of a value that counts only as it is written
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
 NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
-CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
-_SMALL_WORDS = "a an and by de for from in is of on or the to with how many what which who where when"
-SMALL_WORDS = frozenset(_SMALL_WORDS.split())
-_SIGNS = re.compile(r"[\W_]+")
 CHINESE_SUFFIXES = "市省县區区国國"  # of a city, province, county, district, country; often left out
 
 
@@ -48,33 +43,6 @@ class Match:
     column: str
     value: str
     phrase: str
-
-
-def normalize(text: str) -> str:
-    """Lower-case words without accents, full-width letters as plain ones, signs as spaces."""
-    if text.isascii():
-        return " ".join(_SIGNS.sub(" ", text.lower()).split())
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(each for each in decomposed if not unicodedata.combining(each))
-    return " ".join(_SIGNS.sub(" ", unicodedata.normalize("NFKC", plain)).split())
-
-
-@lru_cache(maxsize=1 << 16)
-def stem(word: str) -> str:
-    """A plural's singular, near enough to compare words of names."""
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
-        if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 2:
-            return word[: len(word) - len(ending)] + instead
-    return word
-
-
-# Words of questions that are about SQL, not about the data.
-_QUESTION_WORDS = """about after all also any are as at average be before below best between both but can could count
-did do does during each every few fewest find first get give had has have highest i it its largest last least less list
-longest low lowest many maximum mean me minimum more most much name new no not number old one only order other our out
-over per please same select sell show shortest smallest so some sort sum tell than that their them then there these they
-this those top total under up was we were whose will with without worth would year you"""
-QUESTION_WORDS = frozenset(map(stem, _QUESTION_WORDS.split()))
 
 
 def text_columns(table: Table) -> list[Column]:
