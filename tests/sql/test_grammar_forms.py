@@ -195,6 +195,8 @@ INVENTED = [
     "SELECT C.surname FROM customers AS C",
     "SELECT clients.name FROM customers AS clients",
     "SELECT max(order_count) FROM orders",
+    "SELECT max(parcel_count) FROM (SELECT count(*) AS parcel_count FROM orders GROUP BY customer_id) AS per_customer",
+    "SELECT name FROM customers clientele",
     "SELECT name AS n FROM clients",
     "SELECT customers.* FROM clients",
     "SELECT name FROM customers JOIN orders USING (order_number)",

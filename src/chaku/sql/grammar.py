@@ -61,7 +61,7 @@ derived_item: named_item | (LIKELY_RESULT | (AGGREGATE | COUNT) CALL DISTINCT? L
 
 from: FROM source joined* where? group?
 source: TABLE (AS ALIAS | SPACE_ALIAS)?
-made: TABLE (AS LONG_ALIAS | SPACE_LONG_ALIAS) | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
+made: TABLE AS LONG_ALIAS | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
 joined: JOIN source (ON value | using)? | COMMA source
 joined_made: JOIN made (ON value_w | using)? | COMMA made
 using: USING BARE (COMMA BARE)* CLOSE

@@ -53,6 +53,8 @@ def names(schema: Schema) -> str:
     quote = "`" if dialect == "mysql" else '"'
     reserved = "|".join((RESERVED + (RESERVED_IN_MYSQL if dialect == "mysql" else "")).split())
     likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
+    found = {word for name in columns | tables for word in re.findall(r"[a-z]+", name.lower())}
+    known = "|".join(sorted(found | {word.removesuffix("s") for word in found if len(word) > 2} | {"of", "per"}))
     return f"""
 TABLE: {" | ".join(_spellings(table.name, table.namespace, dialect, quoted=quoted) for table in schema.tables)}
 TABLE_IN_ANY_CASE: {" | ".join(f"{json.dumps(name, ensure_ascii=False)}i" for name in sorted(tables))}
@@ -66,9 +68,8 @@ NAME_STAR: NAME ".*"
 NAME_QUALIFIED: NAME "." ({bare} | NAME)
 ALIAS: /{_aliases(schema.tables)}/i & ~/{reserved}/i & ~TABLE_IN_ANY_CASE
 LONG_ALIAS: NAME & ~/{_aliases(schema.tables)}/i & ~TABLE_IN_ANY_CASE
-LIKELY_RESULT: /[a-z_]*({likely})[a-z0-9_]*|{exact}/i
+LIKELY_RESULT: /(({known})_?){{0,2}}({likely})(_?({known}|{likely})){{0,3}}|{exact}/i
 SPACE_ALIAS: SPACE ALIAS
-SPACE_LONG_ALIAS: SPACE LONG_ALIAS
 SPACE_NAME: SPACE NAME
 """
 
