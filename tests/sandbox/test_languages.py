@@ -335,6 +335,13 @@ def test_a_go_candidate_does_not_choose_which_tests_run(worker: Worker) -> None:
         assert verdict.status == "failed", verdict
 
 
+def test_typescript_is_compiled_without_strict_checks(worker: Worker) -> None:
+    source = "function f(x: number): number {\n  const all: number[] = [x];\n  return all.pop() + x\n}\n"
+    source += "let nothing: number = undefined;\nfunction g(y) { return y }\n"
+    verdict = run(worker, Job(source, "typescript", (CANDIDATES["typescript"][1],)))
+    assert verdict.passed, verdict
+
+
 def test_javascript_console_assert_fails_in_tests(worker: Worker) -> None:
     tests = "const testF = () => {\n  console.assert(f(2) === 4)\n}\n\ntestF()\n"
     assert run(worker, Job("const f = (x) => {\n  return 2 * x;\n}\n", "javascript", (tests,))).passed
