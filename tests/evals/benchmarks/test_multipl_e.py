@@ -21,15 +21,27 @@ JAVASCRIPT = {
     "prompt": "//Add two numbers\nfunction add(x, y){\n",
     "tests": "const assert = require('node:assert');\nassert.deepEqual(add(2, 3), 5);\n",
 }
+D = {
+    "name": "HumanEval_53_add",
+    "language": "d",
+    "prompt": "import std.math;\n/*\nAdd two numbers\n*/\nlong add(long x, long y) \n",
+    "tests": "unittest\n{\n    alias candidate = add;\n\n    assert(candidate(2L, 3L) == 5L);\n}\nvoid main(){}",
+}
 # For HumanEval_53_add of the real files.
 RIGHT = {
     "cpp": "\n    return x + y;",
     "cs": "\n        return x + y;",
+    "d": "\n{\n    return x + y;\n}",
     "go": "\n\treturn x + y\n}",
     "java": "\n        return x + y;",
     "js": "\n  return x + y;\n}",
+    "lua": "\n    return x + y\nend",
     "php": "\n    return $x + $y;\n}",
+    "pl": "\n    return $x + $y;\n}",
+    "r": "\n    return(x + y)\n}",
+    "rb": "\n  x + y\nend",
     "rs": "\n    x + y",
+    "scala": "\n        x + y",
     "sh": "\n  echo $(($1 + $2))",
     "ts": "\n  return x + y;\n}",
 }
@@ -56,6 +68,12 @@ def test_a_rows_own_stops_come_before_the_languages(tmp_path):
     text = "\n  return x + y\n}\n\n// next\nEND\nmore"
     assert BY_NAME["multipl-e-js"].cut_text(own, text) == "\n  return x + y\n}\n\n// next"
     assert BY_NAME["multipl-e-js"].cut_text(none, text) == "\n  return x + y\n}\n"
+
+
+def test_the_completion_that_raises_an_error_closes_what_it_opens(tmp_path):
+    [task] = load(tmp_path, "d", D)
+    [job] = BY_NAME["multipl-e-d"].jobs(task, BY_NAME["multipl-e-d"].wrong(task))
+    assert job.source.endswith("long add(long x, long y)\n{\n    assert(false);\n}")
 
 
 @pytest.mark.parametrize(("short", "row"), [("cpp", CPP), ("js", JAVASCRIPT)])

@@ -31,7 +31,7 @@ class Language:
 LANGUAGES = (
     Language("cpp", "cpp", ("\n}",), "\n    throw 1;"),
     Language("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
-    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n    assert(false);\n}"),
+    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n{\n    assert(false);\n}"),  # the prompt ends in `)`
     Language("go", "go", ("\nfunc", "struct", "\n// "), '\n    panic("wrong")\n}'),
     Language("java", "java", ("\n    }\n",), "\n        throw new RuntimeException();"),
     Language("js", "javascript", ("\nfunction ", "\n/*", "\n//", "\nconsole.log"), "\n  throw new Error();\n}"),
