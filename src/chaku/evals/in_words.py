@@ -18,6 +18,8 @@ def result_in_lines(result: Mapping[str, Any]) -> list[str]:
     lines.append(f"  {result['num_samples']} samples: {verdicts}")
     if left_out := result["manifest"].get("left_out"):
         lines.append(f"  LEFT OUT: {len(left_out)} problems that cannot be judged on this machine")
+    if excluded := result["manifest"].get("excluded"):
+        lines.append(f"  EXCLUDED: {', '.join(excluded)}")
     if result["manifest"]["partial"]:
         lines.append("  PARTIAL: not all problems of the benchmark had samples")
     if result["manifest"]["isolation"] != "sandbox":

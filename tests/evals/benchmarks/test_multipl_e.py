@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from chaku import ChakuError
 from chaku.evals.benchmarks.multipl_e import LANGUAGES, MULTIPL_E
 from evals.running import benchmark_file, judge
 
@@ -90,6 +91,17 @@ def test_right_and_wrong_completions(short, row, tmp_path):
     assert not wrong.passed
     assert not broken.passed
     assert wrong.reason != broken.reason
+
+
+def test_mbpps_translations_have_names_and_files_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "multipl-e").mkdir()
+    row = {**CPP, "name": "mbpp_2_similar_elements"}
+    (tmp_path / "multipl-e" / "mbpp-cpp.jsonl").write_text(json.dumps(row) + "\n")
+    monkeypatch.setenv("CHAKU_BENCHMARKS", str(tmp_path))
+    [task] = BY_NAME["multipl-e-mbpp-cpp"].load(None)
+    assert task.task_id == "mbpp_2_similar_elements"
+    with pytest.raises(ChakuError, match=r"humaneval-cpp\.jsonl does not exist"):
+        BY_NAME["multipl-e-cpp"].load(None)
 
 
 @pytest.mark.parametrize("short", REAL)
