@@ -7,11 +7,17 @@ local({
     cat("\n", substr(words, 1L, 500L), "\n", sep = "", file = stderr())
     quit("no", 1L)
   }
+  plain <- function(value) {
+    own <- setdiff(oldClass(value), c("factor", "Date", "data.frame"))
+    if (length(own)) stop("an answer has a class of its own: ", own[1L], call. = FALSE)
+    if (is.list(value)) for (item in unclass(value)) plain(item)
+    value
+  }
   ask <- function(name, values) {
     wire$send(list(name = name, values = values))
     answer <- wire$receive()
     if (!identical(answer[[1L]], "done")) stop(as.character(answer[[2L]]), call. = FALSE)
-    answer[[2L]]
+    plain(answer[[2L]])
   }
   tryCatch({
     source <- pipe("cat <&4; echo")  # R would not read a last line without its end

@@ -13,6 +13,8 @@ end
 
 tests = IO.for_fd(4).read.force_encoding("UTF-8")
 if tests.include?("test/unit")
+  # No library of a home, where the program writes.
+  Gem.paths = {"GEM_PATH" => Gem.default_path.reject { |path| path.start_with?(Dir.home) }.join(":")}
   require "test/unit"
   require "test/unit/testresult"
   require "test/unit/collector/descendant"

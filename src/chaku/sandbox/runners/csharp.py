@@ -5,13 +5,14 @@ import re
 from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages import tool
 from chaku.sandbox.runners.declarations import declared, without_comments
-from chaku.sandbox.runners.plan import Plan, close, harness, large
+from chaku.sandbox.runners.plan import Command, Plan, close, harness, large
 from chaku.sandbox.verdict import Job
 
 
 def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     """MultiPL-E's tests, which go on inside the candidate's class. They get our assertions: Mono's only print."""
-    files, options = {"program.cs": job.source}, ("-r:System.Numerics.dll", "-out:program.exe")
+    files = {"program.cs": job.source}
+    options: Command = ("-r:System.Numerics.dll", "-out:program.exe")
     if tests:
         own = f"Tests_{mark[:8]}"
         source, tests = close(job.source, tests)
