@@ -434,6 +434,34 @@ def test_plain_data_crosses_whole(language: str, worker: Worker) -> None:
     assert verdict.passed, verdict
 
 
+NAMED = {
+    "r": ("solve <- function(x) {\n  x + 1\n}\n", "candidate <- solve\nif (candidate(2) != 3) quit('no', 1)", "solve"),
+    "ruby": (
+        "def select(x)\n  x + 1\nend\n",
+        "candidate = method(:select)\nraise 'wrong' unless candidate.call(2) == 3\n",
+        "select",
+    ),
+    "lua": (
+        "local function select(x)\n  return x + 1\nend\n",
+        "local candidate = select\nassert(candidate(2) == 3)",
+        "select",
+    ),
+    "bash": (
+        "sort() {\n  echo $(($1 + 1))\n",
+        '}\ncandidate() {\n    sort "$@"\n}\nset -e\n[[ $(candidate 2) = 3 ]]\n',
+        "sort",
+    ),
+    "perl": ("sub reverse {\n    my ($x) = @_;\n    return $x + 1;\n}\n", "exit 1 if &reverse(2) != 3;", "reverse"),
+}
+
+
+@pytest.mark.parametrize("language", NAMED)
+def test_what_the_tests_are_about_may_have_a_name_of_the_language(language: str, worker: Worker) -> None:
+    source, tests, entry_point = NAMED[language]
+    verdict = run(worker, Job(source, language, (tests,), entry_point=entry_point))
+    assert verdict.passed, verdict
+
+
 def test_output_of_bash_crosses_whole(worker: Worker) -> None:
     tests = r"""
 set -e

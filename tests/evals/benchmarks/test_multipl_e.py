@@ -61,6 +61,7 @@ def test_the_prompt_is_stripped_at_the_end_and_the_tests_follow(tmp_path):
     assert task.references == ()
     [job] = BY_NAME["multipl-e-cpp"].jobs(task, "\n    return x + y;")
     assert (job.source, job.language, job.tests) == (task.prompt + "\n    return x + y;", "cpp", (CPP["tests"],))
+    assert (job.prelude, job.entry_point) == (task.prompt, "add")
 
 
 def test_a_rows_own_stops_come_before_the_languages(tmp_path):

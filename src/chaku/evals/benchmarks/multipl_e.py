@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
 from chaku.evals.benchmarks.evalplus_chat import evalplus_chat
-from chaku.evals.benchmarks.multipl_e_chat import program_of_reply
+from chaku.evals.benchmarks.multipl_e_chat import function_name, program_of_reply
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
@@ -76,7 +76,8 @@ def load_multipl_e(origin: str, language: Language, path: Path | None = None) ->
 
 def _benchmark(origin: str, language: Language) -> Benchmark:
     def program_jobs(task: Task, program: str) -> list[Job]:
-        return [Job(program, language=language.name, tests=(task.data["tests"],), prelude=task.data["prompt"])]
+        prompt, tests = task.data["prompt"], (task.data["tests"],)
+        return [Job(program, language.name, tests, prelude=prompt, entry_point=function_name(prompt))]
 
     return Benchmark(
         name=f"multipl-e-{'mbpp-' if origin == 'mbpp' else ''}{language.short}",

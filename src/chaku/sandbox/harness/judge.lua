@@ -1,14 +1,16 @@
 -- The tests' process: the candidate's functions are calls on the wire; the tests come from descriptor 4.
 package.path = package.path:gsub("%f[^;\0]%./[^;]*", "")  -- no module of the working directory, where the program writes
 package.cpath = package.cpath:gsub("%f[^;\0]%./[^;]*", "")
+local select = select
 local reader = io.popen("cat <&4", "r")
 local tests = reader:read("a")
 reader:close()
 local words, seen = {}, {}
 local keywords = " and break do else elseif end false for function goto if in local nil not or repeat return then true until while "
 for word in tests:gmatch("[%a_][%w_]*") do
-  -- What Lua itself means by a name stays so.
-  if not seen[word] and _G[word] == nil and not keywords:find(" " .. word .. " ", 1, true) then
+  -- What Lua itself means by a name stays so, unless the tests are about it.
+  local new = _G[word] == nil or word == "ENTRY_POINT"
+  if not seen[word] and new and not keywords:find(" " .. word .. " ", 1, true) then
     words[#words + 1], seen[word] = word, true
   end
 end
@@ -31,7 +33,7 @@ chaku.send(words)
 local fine, names = pcall(answer)
 if not fine then fail(names) end
 for _, name in ipairs(type(names) == "table" and names or {}) do
-  if seen[name] and _G[name] == nil then
+  if seen[name] then
     _G[name] = function(...)
       chaku.send({name = name, values = {...}, count = select("#", ...)})
       return answer()

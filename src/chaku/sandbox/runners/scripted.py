@@ -1,5 +1,6 @@
 """Languages without a compiler of machine code: the tests judge from a process of their own (`inside/pair.py`)."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,12 @@ def _pair(
     before = ("/bin/sh", "-c", 'exec "$@" <&3 >&3 3<&-', "sh") if on_standard_streams else ()
     # Lua takes no argument that begins with a dash, as its comments do.
     ours = {part: "\n" + harness(f"wire{extension}", f"{part}{extension}") for part in ("candidate", "judge")}
+    entry_point = job.entry_point if re.fullmatch(r"[A-Za-z_][\w.]*", job.entry_point) else ""
     return Plan(
         files={program: job.source, f"tests{extension}": tests},
         tests=f"tests{extension}",
         candidate=(*before, *command, code, ours["candidate"]),
-        command=(*before, *command, code, ours["judge"]),
+        command=(*before, *command, code, ours["judge"].replace("ENTRY_POINT", entry_point)),
         **limits,
     )
 
