@@ -27,7 +27,8 @@ final class ChakuWire
         $size = unpack('V', self::read(4))[1];
         if ($size > self::LARGEST) throw new Exception('a message is too large');
         $message = unserialize(self::read($size), ['allowed_classes' => false]);
-        return is_array($message) ? $message : throw new Exception('the other process does not answer');
+        if (!is_array($message)) throw new Exception('the other process does not answer');
+        return $message;
     }
 
     private static function read(int $size): string
