@@ -99,7 +99,7 @@ def test_a_library_that_programs_use_is_needed_too(
     (folder / "multipl-e" / "humaneval-pl.jsonl").write_text(row)
     monkeypatch.setenv("CHAKU_BENCHMARKS", str(folder))
     monkeypatch.setattr(languages, "missing_tools", lambda name: [])
-    monkeypatch.setattr(languages, "_place", lambda name: None)
+    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
     wants = replace(recipe, evals=replace(recipe.evals, benchmarks=("multipl-e-pl",)))
     assert "libtest-deep-perl" in missing(wants, tmp_path)["a library of multipl-e-pl"].how_to_get
 

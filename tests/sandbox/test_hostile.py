@@ -34,6 +34,22 @@ TESTS = {
         '        if(eq_deeply($candidate->(2),[4])) {\n        print "ok!" }else{\n        print "not ok!\\n";\n'
         "        exit 1;\n        }\n}\n\ntesthumaneval();\n",
     ),
+    "php": (
+        "function candidate(...$args) {\n    return f(...$args);\n}\n\nfunction test(): void {\n"
+        '    if (candidate(2) !== [4]) { throw new Exception("Test failed!"); }\n}\n\ntest();',
+    ),
+    "ruby": (
+        "require 'test/unit'\nclass TestHumanEval < Test::Unit::TestCase\n  def test_f\n    candidate = method(:f)\n"
+        "    assert_equal([4], candidate.call(2))\n  end\nend\n",
+    ),
+    "lua": (
+        "lu = require('luaunit')\n\nfunction test_humaneval()\nlocal candidate = f\n"
+        "    lu.assertEquals(candidate(2), {4})\nend\n\nos.exit(lu.LuaUnit.run())",
+    ),
+    "r": (
+        "test_humaneval <- function() {\ncandidate <- f\n"
+        "    stopifnot(isTRUE(all.equal(candidate(2), list(4))))\n}\ntest_humaneval()",
+    ),
 }
 PRELUDES = {"cpp": "#include <assert.h>\n#include <vector>\nstd::vector<long> f(long x) {\n"}
 HONEST = {
@@ -42,6 +58,10 @@ HONEST = {
     "javascript": "function f(x) {\n  return [2 * x];\n}\n",
     "bash": "f() {\n    echo $((2 * $1))\n}\n",
     "perl": "sub f {\n    my ($x) = @_;\n    return [2 * $x];\n}\n",
+    "php": "<?php\nfunction f($x) {\n    return [2 * $x];\n}\n",
+    "ruby": "def f(x)\n  [2 * x]\nend\n",
+    "lua": "local function f(x)\n  return {2 * x}\nend\n",
+    "r": "f <- function(x) {\n  list(2 * x)\n}\n",
 }
 
 
@@ -76,7 +96,7 @@ def test_a_hostile_program_gets_its_verdict_and_leaves_nothing(
         pytest.skip(f"NOT tested: {missing}")
     if "by the clock" in path.read_text():
         monkeypatch.setattr(working, "wall_limit", lambda timeout: 1.0)
-    status, _, reason = path.read_text().splitlines()[0].lstrip("#/ ").partition(":")
+    status, _, reason = path.read_text().splitlines()[0].removeprefix("<?php").lstrip("#/- ").partition(":")
     worker.run(honest)
     before = left_behind(worker)
     verdict = worker.run(hostile, timeout=2.0, memory_mb=512)

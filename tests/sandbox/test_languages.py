@@ -183,7 +183,13 @@ def candidate(language: str, body: int) -> Job:
     source, tests, *bodies = CANDIDATES[language]
     if not bodies[body]:
         pytest.skip("the tests' own framework sees to it")
-    return Job(source.format(bodies[body]), language, (tests,), prelude=CPP if language == "cpp" else "")
+    return Job(source.format(bodies[body]), language, (tests,), prelude=prompt(language))
+
+
+def prompt(language: str) -> str:
+    """What a candidate begins with, as a benchmark's prompt: up to the function's open bracket, in D before it."""
+    before = CANDIDATES[language][0].partition("{}")[0].replace("{{", "{")
+    return before.rstrip("{\n") if language == "d" else before
 
 
 @pytest.mark.parametrize("language", CANDIDATES)
@@ -298,12 +304,12 @@ def test_the_compilers_time_is_not_the_programs(worker: Worker) -> None:
     assert 0.15 < verdict.cpu_seconds < 0.5
 
 
-def test_cplusplus_without_a_prelude_has_its_macros_taken_away(worker: Worker) -> None:
-    source, tests, _, wrong, *_ = CANDIDATES["cpp"]
-    cheat = source.format(wrong) + "\n}\n#define NDEBUG\n#undef assert\n#define assert(x)\nvoid g() {\n"
-    verdict = run(worker, Job(cheat, "cpp", (tests,)))
-    assert verdict.status == "failed", verdict
-    assert "Assertion" in verdict.reason
+@pytest.mark.parametrize("language", ["cpp", "rust", "java", "go", "csharp", "d", "scala"])
+def test_tests_in_a_compiled_language_need_the_declaration(language: str, worker: Worker) -> None:
+    if problem := languages.why_not(language):
+        pytest.skip(f"NOT tested: {problem}")
+    with pytest.raises(ChakuError, match=f"the tests of a {language} candidate need the declaration of its function"):
+        plan(Job("", language, (CANDIDATES[language][1],)))
 
 
 def test_a_candidate_that_clears_what_reports_failed_assertions_fails(worker: Worker) -> None:
@@ -314,9 +320,8 @@ def test_a_candidate_that_clears_what_reports_failed_assertions_fails(worker: Wo
 
 def test_a_macro_of_the_candidates_does_not_stand_for_rusts_own(worker: Worker) -> None:
     source, tests, _, wrong, *_ = CANDIDATES["rust"]
-    verdict = run(
-        worker, Job("macro_rules! assert_eq { ($($x:tt)*) => {} }\n" + source.format(wrong), "rust", (tests,))
-    )
+    cheat = "macro_rules! assert_eq { ($($x:tt)*) => {} }\n" + source.format(wrong)
+    verdict = run(worker, Job(cheat, "rust", (tests,), prelude=prompt("rust")))
     assert verdict.status == "failed", verdict
 
 
@@ -324,7 +329,8 @@ def test_rusts_test_functions_are_run(worker: Worker) -> None:
     test = "#[cfg(test)]\nmod tests {\n    use super::*;\n    #[test]\n    fn test_f() { assert_eq!(f(2), 4); }\n}"
     for body, passes in (("2 * x", True), ("x", False), ("std::process::exit(0)", False)):
         source = f"fn main() {{}}\nfn f(x: i64) -> i64 {{ {body} }}\n"
-        assert run(worker, Job(source, "rust", (test,))).passed == passes
+        prelude = source[: source.index("{ " + body)] + "{"
+        assert run(worker, Job(source, "rust", (test,), prelude=prelude)).passed == passes
 
 
 def test_a_go_candidate_does_not_choose_which_tests_run(worker: Worker) -> None:
@@ -333,6 +339,13 @@ def test_a_go_candidate_does_not_choose_which_tests_run(worker: Worker) -> None:
     for init in ('flag.Set("test.run", "none")', 'os.Args = append(os.Args, "-test.run=none", "-test.skip=.")'):
         verdict = run(worker, Job(f"{cheat}\nfunc init() {{ {init} }}\nvar _, _ = flag.Set, os.Args\n", "go", (tests,)))
         assert verdict.status == "failed", verdict
+
+
+def test_typescript_is_compiled_without_strict_checks(worker: Worker) -> None:
+    source = "function f(x: number): number {\n  const all: number[] = [x];\n  return all.pop() + x\n}\n"
+    source += "let nothing: number = undefined;\nfunction g(y) { return y }\n"
+    verdict = run(worker, Job(source, "typescript", (CANDIDATES["typescript"][1],)))
+    assert verdict.passed, verdict
 
 
 def test_javascript_console_assert_fails_in_tests(worker: Worker) -> None:
@@ -368,6 +381,84 @@ exit 1 if $count != 3;
 """
     source = "sub f { return wantarray ? @_ : $_[0]; }\nsub g { return scalar(@_); }\n"
     verdict = run(worker, Job(source, "perl", (tests,)))
+    assert verdict.passed, verdict
+
+
+CROSSING = {
+    "php": (
+        "<?php\nfunction f($x) {\n    return $x;\n}\necho 'at the start';\n",
+        r"""
+foreach ([null, true, false, 0, -7, 1.5, 0.1 + 0.2, -0.0, '', "a\nb", 'é☺', "\xff\0", [1, [2, null]],
+          ['a' => ['b' => []]], [3 => 1, 'x' => 2]] as $each) {
+    if (f($each) !== $each) { throw new Exception(json_encode($each)); }
+}
+""",
+    ),
+    "ruby": (
+        "def f(x)\n  puts 'printed'\n  x\nend\n",
+        r"""
+[nil, true, false, 0, -7, 10**40, 1.5, 0.1 + 0.2, 1.0 / 0, '', "a\nb", 'é☺', "\xff".b, :a, [1, [2, nil]],
+ {'a' => {b: []}, 1 => 2}].each { |each| raise each.inspect unless f(each) == each && f(each).eql?(each) }
+""",
+    ),
+    "lua": (
+        "local function f(x)\n  print('printed')\n  io.write('written')\n  return x\nend\n",
+        r"""
+lu = require('luaunit')
+local all = {true, false, 0, -7, 1.5, 0.1 + 0.2, 1e300, 1 / 0, '', 'a\nb', 'é☺', '\255\0',
+             {1, {2}}, {a = {b = {}}, [3] = 1}, {}}
+function test_all()
+    lu.assertEquals(f(nil), nil)
+    for _, each in ipairs(all) do
+        lu.assertEquals(f(each), each)
+        lu.assertEquals(math.type(f(each)), math.type(each))
+    end
+end
+os.exit(lu.LuaUnit.run())""",
+    ),
+    "r": (
+        "f <- function(x) {\n  print('printed')\n  x\n}\n",
+        r"""
+all <- list(NULL, TRUE, NA, 0L, -7L, 1:3, 1.5, 0.1 + 0.2, Inf, NaN, '', 'a\nb', 'é☺', c(a = 1, b = 2), list(),
+            list(1, list(2, NULL)), list(a = list(b = list())), c('x', NA), 1e300, -1.5, factor(c('u', 'v')),
+            character(0), matrix(1:4, 2))
+for (each in all) if (!identical(f(each), each)) stop(deparse(each))""",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", CROSSING)
+def test_plain_data_crosses_whole(language: str, worker: Worker) -> None:
+    source, tests = CROSSING[language]
+    verdict = run(worker, Job(source, language, (tests,)))
+    assert verdict.passed, verdict
+
+
+NAMED = {
+    "r": ("solve <- function(x) {\n  x + 1\n}\n", "candidate <- solve\nif (candidate(2) != 3) quit('no', 1)", "solve"),
+    "ruby": (
+        "def select(x)\n  x + 1\nend\n",
+        "candidate = method(:select)\nraise 'wrong' unless candidate.call(2) == 3\n",
+        "select",
+    ),
+    "lua": (
+        "local function select(x)\n  return x + 1\nend\n",
+        "local candidate = select\nassert(candidate(2) == 3)",
+        "select",
+    ),
+    "bash": (
+        "sort() {\n  echo $(($1 + 1))\n",
+        '}\ncandidate() {\n    sort "$@"\n}\nset -e\n[[ $(candidate 2) = 3 ]]\n',
+        "sort",
+    ),
+    "perl": ("sub reverse {\n    my ($x) = @_;\n    return $x + 1;\n}\n", "exit 1 if &reverse(2) != 3;", "reverse"),
+}
+
+
+@pytest.mark.parametrize("language", NAMED)
+def test_what_the_tests_are_about_may_have_a_name_of_the_language(language: str, worker: Worker) -> None:
+    source, tests, entry_point = NAMED[language]
+    verdict = run(worker, Job(source, language, (tests,), entry_point=entry_point))
     assert verdict.passed, verdict
 
 
@@ -411,9 +502,17 @@ def test_an_unknown_language_is_refused() -> None:
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     if languages.why_not("java") is not None:
         pytest.skip("NOT tested: no Java")
-    monkeypatch.setattr(languages, "_place", lambda language: None)
+    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
     with pytest.raises(ChakuError, match="libjavatuples-java"):
-        plan(Job("import org.javatuples.*;", "java", ("class A {}",)))
+        plan(Job("", "java", ("class A {}",), prelude="import org.javatuples.*;\n"))
+
+
+def test_a_library_that_only_a_candidate_asks_for_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    if languages.why_not("java") is not None:
+        pytest.skip("NOT tested: no Java")
+    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
+    source, tests, right, *_ = CANDIDATES["java"]
+    plan(Job("import org.javatuples.*;" + source.format(right), "java", (tests,), prelude=prompt("java")))
 
 
 def test_a_language_is_known_by_its_files(tmp_path: Path) -> None:

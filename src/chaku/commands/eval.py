@@ -67,6 +67,7 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--since", metavar="DAY", help="problems published on YYYY-MM-DD or later (livecodebench)")
     parser.add_argument("--until", metavar="DAY", help="problems published on YYYY-MM-DD or earlier")
+    parser.add_argument("--exclude", nargs="+", default=[], metavar="ID", help="problems to leave out; recorded")
     parser.add_argument("--memory", type=int, metavar="MB", help="of a program (default: the benchmark's)")
     parser.add_argument("--workers", type=int, metavar="N", help="programs at a time (default: one a core)")
     parser.add_argument("--unsafe-no-sandbox", action="store_true", help="run programs with your rights; recorded")
@@ -148,6 +149,7 @@ def _scoring(options: argparse.Namespace) -> Any:
         partial=getattr(options, "partial", False),
         since=options.since,
         until=options.until,
+        exclude=tuple(options.exclude),
     )
 
 

@@ -21,6 +21,8 @@ def result_in_lines(result: Mapping[str, Any]) -> list[str]:
     if unknown := result["manifest"].get("unknown_problems"):
         lines.append(f"  LEFT OUT: samples of {len(unknown)} problems that this set has not")
     lines += [f"  NOTE: {note}" for note in result.get("notes", ())]
+    if excluded := result["manifest"].get("excluded"):
+        lines.append(f"  EXCLUDED: {', '.join(excluded)}")
     if result["manifest"]["partial"]:
         lines.append("  PARTIAL: not all problems of the benchmark had samples")
     if result["manifest"]["isolation"] != "sandbox":

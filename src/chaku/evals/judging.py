@@ -216,7 +216,8 @@ def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
         too_slow = any(judgement.verdict == "timed_out" for judgement in wrong.values())
         raise ChakuError(
             f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
-            f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if too_slow else ''}"
+            f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if too_slow else ''}; "
+            f"to score the others alone, give --exclude {' '.join(wrong)}"
         )
     return len(sound)
 

@@ -37,7 +37,7 @@ def run_benchmark(
     samples from being scored is said before any is generated.
     """
     loaded = [task for task in benchmark.load(problems) if task.in_split]
-    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until)
+    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until, scoring.exclude)
     tasks = tasks[:limit]
     choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
     with _directory(out) as directory:
@@ -60,7 +60,7 @@ def score_file(
     (a newer version may have dropped them) are left out and counted.
     """
     loaded = benchmark.load(problems)
-    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until)
+    tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until, scoring.exclude)
     given, record = _read(benchmark, samples, loaded, partial=scoring.partial)
     outside = {task.task_id for task in loaded} - {task.task_id for task in tasks}
     given = [sample for sample in given if sample.task_id not in outside]

@@ -36,7 +36,8 @@ UNKNOWN = dict.fromkeys(
 class Scoring:
     """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out.
 
-    `since` and `until`: the days, YYYY-MM-DD, between which the problems were published.
+    `since` and `until`: the days, YYYY-MM-DD, between which the problems were published. `exclude`: the ids of problems
+    that are neither asked nor scored.
     """
 
     ks: tuple[int, ...] | None = None
@@ -47,6 +48,7 @@ class Scoring:
     partial: bool = False
     since: str | None = None
     until: str | None = None
+    exclude: tuple[str, ...] = ()
 
     def limits(self, benchmark: Benchmark) -> Limits:
         timeout = benchmark.timeout if self.timeout is None else self.timeout

@@ -27,7 +27,7 @@ FAMILIES: tuple[tuple[str, tuple[Benchmark, ...]], ...] = (
     ),
     ("Python programs from a sentence and asserts", (MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS)),
     ("HumanEval written by hand in other languages", HUMANEVAL_X),
-    ("HumanEval translated into other languages", MULTIPL_E),
+    ("HumanEval and MBPP translated into other languages", MULTIPL_E),
     ("Python programs for problems of contests", (*APPS, LIVECODEBENCH)),
     ("Python functions that call many libraries", BIGCODEBENCH),
     ("what a Python function returns (o), or an input for what it returns (i)", CRUXEVAL),

@@ -96,7 +96,8 @@ def _benchmarks(recipe: Recipe) -> Iterator[Requirement]:
             users.setdefault(language, []).append(part)
         if any(languages.missing_tools(language) for language in benchmark.languages):
             continue
-        jobs = [job for task in tasks[:NUM_TASKS] for job in benchmark.jobs(task, "")]
+        here = [task for task in tasks if not task.lacks][:NUM_TASKS]
+        jobs = [job for task in here for job in benchmark.jobs(task, "")]
         problems = (_problem(_library, job) for job in jobs)
         if problem := next(filter(None, problems), ""):
             yield Requirement(f"a library of {name}", (part,), False, problem)

@@ -36,7 +36,7 @@ class Language:
     install: tuple[str, str]
     version: tuple[str, ...] = ("--version",)
     real: tuple[str, ...] = ()
-    library: Library | None = None
+    libraries: tuple[Library, ...] = ()
 
 
 JAVATUPLES = Library(
@@ -49,6 +49,8 @@ TESTIFY = Library(
     "golang-github-stretchr-testify-dev",
     places=("/usr/share/gocode/src/github.com/stretchr/testify",),
 )
+BOOST = Library("<boost/", "libboost-dev", ("/usr/include/boost/any.hpp", "/usr/local/include/boost/any.hpp"))
+OPENSSL = Library("<openssl/", "libssl-dev", ("/usr/include/openssl/md5.h", "/usr/local/include/openssl/md5.h"))
 TEST_DEEP = Library("Test::Deep", "libtest-deep-perl, or cpan Test::Deep", check=("-MTest::Deep", "-e", "1"))
 TEST_UNIT = Library(
     "test/unit", "ruby-test-unit, or gem install test-unit", check=("-e", "require 'test/unit/version'")
@@ -59,14 +61,20 @@ LANGUAGES = {
     each.name: each
     for each in (
         Language("python", (".py",), (), ("", "")),
-        Language("cpp", (".cpp", ".cc", ".cxx"), (("g++", "c++"),), ("g++", "GCC from gcc.gnu.org")),
+        Language(
+            "cpp",
+            (".cpp", ".cc", ".cxx"),
+            (("g++", "c++"),),
+            ("g++", "GCC from gcc.gnu.org"),
+            libraries=(BOOST, OPENSSL),
+        ),
         Language(
             "java",
             (".java",),
             (("java",), ("javac",)),
             ("default-jdk-headless", "a JDK from adoptium.net"),
             ("-version",),
-            library=JAVATUPLES,
+            libraries=(JAVATUPLES,),
         ),
         Language(
             "javascript",
@@ -89,20 +97,22 @@ LANGUAGES = {
             (("bc",), ("bash",)),
             ("bash bc", "bash and bc, which its programs calculate with"),
         ),
-        Language("go", (".go",), (("go",),), ("golang-go", "Go from go.dev"), ("version",), ("env", "GOROOT"), TESTIFY),
+        Language(
+            "go", (".go",), (("go",),), ("golang-go", "Go from go.dev"), ("version",), ("env", "GOROOT"), (TESTIFY,)
+        ),
         Language("rust", (".rs",), (("rustc",),), ("rustc", "Rust from rustup.rs"), real=("--print", "sysroot")),
         Language("csharp", (".cs",), (("mono",), ("mcs",)), ("mono-mcs mono-runtime", "Mono from mono-project.com")),
         Language(
-            "perl", (".pl",), (("perl",),), ("perl", "Perl from perl.org"), ("-e", "print $^V"), library=TEST_DEEP
+            "perl", (".pl",), (("perl",),), ("perl", "Perl from perl.org"), ("-e", "print $^V"), libraries=(TEST_DEEP,)
         ),
-        Language("ruby", (".rb",), (("ruby",),), ("ruby", "Ruby from ruby-lang.org"), library=TEST_UNIT),
+        Language("ruby", (".rb",), (("ruby",),), ("ruby", "Ruby from ruby-lang.org"), libraries=(TEST_UNIT,)),
         Language(
             "lua",
             (".lua",),
             (("lua5.4", "lua5.3", "lua"),),
             ("lua5.4", "Lua from lua.org"),
             ("-v",),
-            library=LUAUNIT,
+            libraries=(LUAUNIT,),
         ),
         Language("r", (".r", ".R"), (("Rscript",),), ("r-base-core", "R from r-project.org")),
         Language("d", (".d",), (("gdc", "ldc2", "dmd"),), ("gdc", "D from dlang.org")),
@@ -156,13 +166,18 @@ def tool(name: str) -> str:
 
 def library(language: str, source: str) -> str:
     """Where the library lies that a source asks for by name, if that matters. Raises ChakuError if it is missing."""
-    needed = find(language).library
-    if needed is None or needed.word not in source:
-        return ""
-    place = _place(language)
-    if place is None:
-        raise ChakuError(f"{language} needs {needed.word}: apt-get install {needed.install}")
-    return place
+    if problem := missing_library(language, source):
+        raise ChakuError(f"{language} {problem}")
+    needed = (each for each in find(language).libraries if each.word in source)
+    return next((place for each in needed if (place := _place(language, each))), "")
+
+
+def missing_library(language: str, source: str) -> str:
+    """Which library a source asks for that is not here, and how to install it; empty where none is missing."""
+    for each in find(language).libraries:
+        if each.word in source and _place(language, each) is None:
+            return f"needs {each.word.strip('</')}: apt-get install {each.install}"
+    return ""
 
 
 @functools.cache
@@ -215,15 +230,14 @@ def _real(names: tuple[str, ...], ask: tuple[str, ...] = ()) -> Path | None:
 
 
 @functools.cache
-def _place(language: str) -> str | None:
+def _place(language: str, needed: Library) -> str | None:
     """The path of a language's library; "" where it is found by itself, None where it is missing."""
-    about = find(language)
-    assert about.library is not None
-    for pattern in about.library.places:
+    for pattern in needed.places:
         for path in sorted(Path("/").glob(pattern.lstrip("/"))):
             return str(path)
-    if about.library.check:
-        done = subprocess.run([str(_real(about.tools[0])), *about.library.check], capture_output=True, check=False)
+    if needed.check:
+        tool_path = _real(find(language).tools[0])
+        done = subprocess.run([str(tool_path), *needed.check], capture_output=True, check=False)
         return "" if done.returncode == 0 else None
     return None
 

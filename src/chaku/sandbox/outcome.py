@@ -10,7 +10,7 @@ REASON_CHARACTERS = 500
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|OutOfMemory|heap out of memory|Out of memory|out of memory|not enough memory|NoMemoryError"
     r"|Allowed memory size|os::commit_memory|memory allocation of \d+ bytes failed|[Cc]annot allocate"
-    r"|insufficient memory"
+    r"|insufficient memory|could not allocate \d+ bytes"
 )
 # How they say what was wrong; the first of these that matches gives the reason.
 _FAILURES = [

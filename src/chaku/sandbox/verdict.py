@@ -22,7 +22,8 @@ class Job:
     With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
     one namespace, in a process of their own, where what the candidate defines is mirrored, and its answers are plain
     data. `entry_point` is always the candidate's; other names that neither the tests nor the prelude define are, too.
-    Other languages: the tests are appended to the source, and their end must be reached (`languages.py`).
+    Other languages: the tests are one text, and their end must be reached (`runners`). In compiled languages `prelude`
+    is the prompt, up to the bracket that opens the function: it declares what the tests may call.
 
     `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
     after the first that fails are not run. `hash_seed` is Python's own: with another, sets of text iterate otherwise.

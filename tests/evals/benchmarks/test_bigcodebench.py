@@ -110,7 +110,9 @@ def test_problems_with_missing_imports_are_left_out_by_name(path, capsys):
     assert [task.task_id for task in kept] == ["BigCodeBench/900"]
     assert record == {"left_out": {"BigCodeBench/901": "needs no_such_library"}}
     assert "1 of 2 problems cannot be judged here and are LEFT OUT: BigCodeBench/901 needs" in capsys.readouterr().err
-    with pytest.raises(ChakuError, match="no problem can be judged here: BigCodeBench/901 needs no_such_library; pip"):
+    with pytest.raises(
+        ChakuError, match="no problem can be judged here: BigCodeBench/901 needs no_such_library; install"
+    ):
         select_tasks(benchmark, tasks[1:])
     with pytest.raises(ChakuError, match="have no dates; leave out --since"):
         select_tasks(benchmark, tasks, since="2024-01-01")

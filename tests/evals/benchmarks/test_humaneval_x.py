@@ -5,6 +5,8 @@ import json
 import pytest
 
 from chaku.evals.benchmarks.humaneval_x import HUMANEVAL_X
+from chaku.evals.judging import why_not_here
+from chaku.evals.run import score_file
 from evals.running import benchmark_file, judge
 
 BY_NAME = {each.name.removeprefix("humaneval-x-"): each for each in HUMANEVAL_X}
@@ -108,6 +110,7 @@ def test_go_imports_what_is_used_and_nothing_else(tmp_path):
     source = program("go", task, "    return int(math.Abs(float64(sort.SearchInts(nil, x))))\n}\n").source
     assert 'import ("math"; "sort")' in source
     assert source.startswith("package main\n")
+    assert 'import (\n    "testing"' in program("go", task, "").prelude
 
 
 def test_rusts_crates_are_asked_for_only_where_used(tmp_path):
@@ -129,14 +132,31 @@ def test_rusts_other_file_has_the_declaration_in_its_prompt(tmp_path):
     assert second.prompt == first.prompt
 
 
-def test_what_cannot_be_tested_is_not_asked_and_what_cannot_pass_is_no_reference(tmp_path):
-    assert load(tmp_path, "rust").in_split
-    assert not load(tmp_path, "rust", test=f"/*{RUST['test']}*/").in_split
+def test_what_cannot_be_judged_says_what_it_lacks_and_what_cannot_pass_is_no_reference(tmp_path, monkeypatch):
+    assert load(tmp_path, "rust").lacks == ""
+    assert load(tmp_path, "rust", test=f"/*{RUST['test']}*/").lacks == "has no test"
     with_crate = RUST["test"].replace("add(2, 3)", "add(2, rand::random::<i32>() * 0 + 3)")
-    assert not load(tmp_path, "rust", test=with_crate).in_split
+    assert load(tmp_path, "rust", test=with_crate).lacks == "needs the crate rand"
     needy = load(tmp_path, "rust", canonical_solution='    Regex::new("x"); x + y\n}\n')
-    assert (needy.in_split, needy.references) == (True, ())
+    assert (needy.in_split, needy.lacks, needy.references) == (True, "", ())
     assert load(tmp_path, "js", task_id="JavaScript/155").references == ()  # its solution is wrong
+    monkeypatch.setattr("chaku.sandbox.languages._place", lambda language, library: None)
+    assert load(tmp_path, "cpp").lacks == ""
+    boost = load(tmp_path, "cpp", prompt="#include<boost/any.hpp>\n" + CPP["prompt"])
+    assert boost.lacks == "needs boost: apt-get install libboost-dev"
+
+
+def test_a_complete_file_of_samples_is_scored_without_the_problems_that_cannot_be_judged(tmp_path):
+    rows = [RUST, {**RUST, "task_id": "Rust/32", "test": f"/*{RUST['test']}*/"}]
+    problems, samples = tmp_path / "rows.jsonl", tmp_path / "samples.jsonl"
+    problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = [{"task_id": row["task_id"], "completion": row["canonical_solution"]} for row in rows]
+    samples.write_text("".join(json.dumps(sample) + "\n" for sample in given))
+    if problem := why_not_here(BY_NAME["rust"]):
+        pytest.skip(f"NOT run: {problem}")
+    result = score_file(BY_NAME["rust"], samples, problems=problems)
+    assert (result["num_problems"], result["num_passed"]) == (1, 1)
+    assert result["manifest"]["left_out"] == {"Rust/32": "has no test"}
 
 
 def test_a_function_ends_with_its_bracket(tmp_path):
@@ -151,11 +171,11 @@ def test_a_function_ends_with_its_bracket(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("language", "number"), [("python", 164), ("js", 161), ("java", 164), ("rust", 158), ("go", 163)]
+    ("language", "number"), [("python", 164), ("js", 161), ("java", 164), ("rust", 158), ("go", 163), ("cpp", 164)]
 )
 def test_the_real_references_pass(language, number, tmp_path):
     path = benchmark_file(f"humaneval-x/humaneval_{language}.jsonl.gz")
-    tasks = [task for task in BY_NAME[language].load(path) if task.in_split and task.references]
+    tasks = [task for task in BY_NAME[language].load(path) if not task.lacks and task.references]
     assert len(tasks) == number
     judgements = judge(BY_NAME[language], [(task, task.references[0]) for task in tasks], tmp_path)
     assert [task.task_id for task, each in zip(tasks, judgements, strict=True) if not each.passed] == []

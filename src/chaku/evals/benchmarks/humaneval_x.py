@@ -2,9 +2,9 @@
 
 Programs are put together as CodeGeeX's `evaluate_humaneval_x.py` does, with two differences that no right solution
 feels: Go's assertions come with the program, so that no module is fetched, and crates that a Rust program does not use
-are not asked for, so that rustc alone builds it. Four of Rust's problems are not asked (`in_split`): three tests need a
-crate, and one problem has no test. Some solutions of the files cannot pass, though the tests are right: those are not
-references.
+are not asked for, so that rustc alone builds it. Four of Rust's problems are left out (`lacks`): three tests need a
+crate, and one problem has no test. So are those of C++ whose libraries are not here. Some solutions of the files cannot
+pass, though the tests are right: those are not references.
 """
 
 import re
@@ -15,6 +15,7 @@ from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
+from chaku.sandbox import languages
 from chaku.sandbox.verdict import Job
 
 URL = "https://github.com/THUDM/CodeGeeX/raw/main/codegeex/benchmark/humaneval-x/{0}/data/humaneval_{0}.jsonl.gz"
@@ -56,7 +57,7 @@ def load_humaneval_x(language: str, path: Path | None = None) -> list[Task]:
             prompt=_prompt(language, row),
             references=(row["canonical_solution"],) if _is_reference(language, row) else (),
             data={name: row.get(name, "") for name in ("test", "import", "test_setup")},
-            in_split=language != "rust" or _is_tested(row),
+            lacks=_lacks(language, row),
         )
         for row in read_rows(path, fields)
     ]
@@ -94,7 +95,7 @@ def cpp(task: Task, completion: str) -> Job:
 
 def java(task: Task, completion: str) -> Job:
     """Class Solution, then class Main with the tests."""
-    return Job(task.prompt + completion, language="java", tests=(task.data["test"],))
+    return Job(task.prompt + completion, language="java", tests=(task.data["test"],), prelude=task.prompt)
 
 
 def javascript(task: Task, completion: str) -> Job:
@@ -103,26 +104,29 @@ def javascript(task: Task, completion: str) -> Job:
 
 
 def go(task: Task, completion: str) -> Job:
-    """One test file. An import that is not used is an error in Go, so only those that are stand in it."""
-    code = task.prompt.replace(task.data["import"], "", 1) + completion
-    used = re.sub(r"//.*|/\*[\s\S]*?\*/", "", code)
+    """An import that is not used is an error in Go, so only those that are stand in the program."""
+    prompt = task.prompt.replace(task.data["import"], "", 1)
+    used = re.sub(r"//.*|/\*[\s\S]*?\*/", "", prompt + completion)
     wanted = dict.fromkeys([*re.findall(r'"([\w./]+)"', task.data["import"]), *GO_PACKAGES])
+    names = [name for name in wanted if re.search(rf"(?<![\w.]){name.split('/')[-1]}\.", used)]
+    imports = f"import ({'; '.join(f'{name!r}' for name in names)})".replace("'", '"') if names else ""
     setup = task.data["test_setup"].replace(TESTIFY, '"reflect"')
-    more = [
-        name for name in wanted if f'"{name}"' not in setup and re.search(rf"(?<![\w.]){name.split('/')[-1]}\.", used)
-    ]
-    imports = f"import ({'; '.join(f'{name!r}' for name in more)})".replace("'", '"') if more else ""
-    return Job(f"{setup}\n{imports}\n{code}\n", language="go", tests=(GO_ASSERT + task.data["test"],))
+    return Job(
+        f"package main\n{imports}\n{prompt}{completion}\n",
+        language="go",
+        tests=(GO_ASSERT + task.data["test"],),
+        prelude=f"{setup}\n{task.data['import']}\n{prompt}",
+    )
 
 
 def rust(task: Task, completion: str) -> Job:
     """Without the crates that are not used, so that rustc alone can build it."""
-    code, test = task.prompt + completion, task.data["test"]
+    prompt, test = task.prompt, task.data["test"]
     for crate in RUST_CRATES:
         line = re.compile(rf"^use {crate}\b.*;\n", re.MULTILINE)
-        if not _mentions(line.sub("", code) + test, crate):
-            code = line.sub("", code)
-    return Job(code, language="rust", tests=(test,))
+        if not _mentions(line.sub("", prompt) + completion + test, crate):
+            prompt = line.sub("", prompt)
+    return Job(prompt + completion, language="rust", tests=(test,), prelude=prompt)
 
 
 def _is_reference(language: str, row: Mapping[str, Any]) -> bool:
@@ -131,10 +135,14 @@ def _is_reference(language: str, row: Mapping[str, Any]) -> bool:
     return not needs_crate and row["task_id"] not in NOT_REFERENCES
 
 
-def _is_tested(row: Mapping[str, Any]) -> bool:
-    """Whether a Rust test calls anything, and rustc alone can build it."""
-    test = _uncommented(row["test"])
-    return "#[test]" in test and not any(_mentions(test, name) for name in RUST_CRATES)
+def _lacks(language: str, row: Mapping[str, Any]) -> str:
+    """What keeps a problem from being judged: a Rust test that there is not, or that a crate is missing for, or C++'s
+    libraries where they are not installed."""
+    if language == "rust":
+        test = _uncommented(row["test"])
+        crates = [name for name in RUST_CRATES if _mentions(test, name)]
+        return f"needs the crate {crates[0]}" if crates else "" if "#[test]" in test else "has no test"
+    return languages.missing_library(language, row["prompt"] + row["test"]) if language == "cpp" else ""
 
 
 def _mentions(code: str, crate: str) -> bool:
@@ -164,15 +172,10 @@ def cut(language: str, text: str) -> str:
 def _benchmark(language: str) -> Benchmark:
     program = PROGRAMS[language]
     stops = PYTHON_STOPS if language == "python" else ("\n```",)
-    left_out = (
-        "; four of the 164 problems have no test, or one that needs a crate, and are not asked"
-        if language == "rust"
-        else ""
-    )
     return Benchmark(
         name=f"humaneval-x-{language}",
         load=partial(load_humaneval_x, language),
-        prompt_form=f"zero-shot, unstripped{left_out}",
+        prompt_form="zero-shot, unstripped",
         jobs=lambda task, completion: [program(task, completion)],
         stops=stops,
         cut=lambda task, text: cut(language, cut_at(text, stops)),

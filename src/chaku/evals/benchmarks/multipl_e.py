@@ -1,8 +1,8 @@
-"""MultiPL-E: HumanEval in other languages, prompts and tests written by translators (Cassano et al. 2022, 2208.08227).
+"""MultiPL-E: HumanEval and MBPP in other languages (Cassano et al. 2022, 2208.08227).
 
-Program: the prompt without white space at its end, the completion, the tests. The set has no solutions, so none can be
-run before a model is scored. In their place a completion that is sure to fail, as its body raises an error, is run: did
-it pass, or not even compile, the tests would not be reached.
+Translators wrote prompts and tests. Program: the prompt without white space at its end, the completion, the tests. The
+set has no solutions, so none can be run before a model is scored. In their place a completion that is sure to fail, as
+its body raises an error, is run: did it pass, or not even compile, the tests would not be reached.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
 from chaku.evals.benchmarks.evalplus_chat import evalplus_chat
-from chaku.evals.benchmarks.multipl_e_chat import program_of_reply
+from chaku.evals.benchmarks.multipl_e_chat import function_name, program_of_reply
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
 from chaku.sandbox.verdict import Job
 
@@ -31,7 +31,7 @@ class Language:
 LANGUAGES = (
     Language("cpp", "cpp", ("\n}",), "\n    throw 1;"),
     Language("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
-    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n    assert(false);\n}"),
+    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n{\n    assert(false);\n}"),  # the prompt ends in `)`
     Language("go", "go", ("\nfunc", "struct", "\n// "), '\n    panic("wrong")\n}'),
     Language("java", "java", ("\n    }\n",), "\n        throw new RuntimeException();"),
     Language("js", "javascript", ("\nfunction ", "\n/*", "\n//", "\nconsole.log"), "\n  throw new Error();\n}"),
@@ -55,10 +55,10 @@ LANGUAGES = (
 TITLES = {"cpp": "C++", "csharp": "C#", "javascript": "JavaScript", "php": "PHP", "typescript": "TypeScript"}
 
 
-def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
-    """The problems of one language, in the file's order."""
-    url = f"https://huggingface.co/datasets/nuprl/MultiPL-E (humaneval-{language.short}, as JSON lines)"
-    path = find_file(path, f"multipl-e/humaneval-{language.short}.jsonl", url)
+def load_multipl_e(origin: str, language: Language, path: Path | None = None) -> list[Task]:
+    """The problems of one language, in the file's order. `origin`: the set that was translated, humaneval or mbpp."""
+    url = f"https://huggingface.co/datasets/nuprl/MultiPL-E ({origin}-{language.short}, as JSON lines)"
+    path = find_file(path, f"multipl-e/{origin}-{language.short}.jsonl", url)
     tasks = [
         Task(
             task_id=row["name"],
@@ -74,14 +74,14 @@ def load_multipl_e(language: Language, path: Path | None = None) -> list[Task]:
     return unique_tasks(tasks, str(path))
 
 
-def _benchmark(language: Language) -> Benchmark:
+def _benchmark(origin: str, language: Language) -> Benchmark:
     def program_jobs(task: Task, program: str) -> list[Job]:
-        prelude = task.data["prompt"] if language.short == "cpp" else ""
-        return [Job(program, language=language.name, tests=(task.data["tests"],), prelude=prelude)]
+        prompt, tests = task.data["prompt"], (task.data["tests"],)
+        return [Job(program, language.name, tests, prelude=prompt, entry_point=function_name(prompt))]
 
     return Benchmark(
-        name=f"multipl-e-{language.short}",
-        load=partial(load_multipl_e, language),
+        name=f"multipl-e-{'mbpp-' if origin == 'mbpp' else ''}{language.short}",
+        load=partial(load_multipl_e, origin, language),
         prompt_form="zero-shot, stripped at the end",
         jobs=lambda task, completion: program_jobs(task, task.prompt + completion),
         stops=language.stops,
@@ -101,4 +101,4 @@ def _benchmark(language: Language) -> Benchmark:
     )
 
 
-MULTIPL_E = tuple(map(_benchmark, LANGUAGES))
+MULTIPL_E = tuple(_benchmark(origin, language) for origin in ("humaneval", "mbpp") for language in LANGUAGES)

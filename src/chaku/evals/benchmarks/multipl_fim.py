@@ -20,6 +20,7 @@ URL = "https://huggingface.co/datasets/bigcode/santacoder-fim-task (the rows of 
 FIELDS = ("name", "language", "prompt", "suffix", "canonical_solution", "tests")
 REPOSITORY = "humaneval-{}"
 MAX_TOKENS = 64  # Qwen2.5-Coder's `gen_length`
+_HEAD = re.compile(r"^[ \t]*public static [^\n]*\{", re.MULTILINE)  # of Java's function
 _CLOSING = re.compile(r"\}\s*\}\s*$")
 
 
@@ -65,7 +66,8 @@ def jobs(language: Language, task: Task, line: str) -> list[Job]:
     source = f"{task.prompt}\n{line}\n{task.suffix}"
     if language.short == "java":
         source = _CLOSING.sub("", source)
-    return [Job(source, language=language.name, tests=(task.data["tests"],))]
+    prelude = source[: head.end()] if (head := _HEAD.search(source)) else ""
+    return [Job(source, language=language.name, tests=(task.data["tests"],), prelude=prelude)]
 
 
 def judge(task: Task, line: str, verdicts: Sequence[Verdict]) -> Judgement:

@@ -4,6 +4,8 @@ chaku_call() {
   printf '%d\n' $# >&3
   printf '%s\0' "$@" >&3
   read -r -u 3 status size || exit 70
+  # Digits alone: Bash runs the commands that stand in a text which it takes for a number, as in 'a[$(date)]'.
+  [[ $status =~ ^[0-9]{1,3}$ && $size =~ ^(0|[1-9][0-9]{0,9})$ ]] || exit 70
   if ((size > 0)); then
     IFS= LC_ALL=C read -r -N "$size" -u 3 answer || exit 70
   fi
@@ -24,4 +26,4 @@ done
 exec 4<&-
 set -E
 trap 'printf "\nAssertionError: %s\n" "$(chaku_line "$BASH_COMMAND")" >&2' ERR
-eval "$chaku_tests"
+eval "unset chaku_tests"$'\n'"$chaku_tests"

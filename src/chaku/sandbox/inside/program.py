@@ -26,6 +26,7 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int) -> dict[str, A
         if job["mark"]:
             text = text.replace(job["mark"], str(folder / job["mark"]))
         try:
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="surrogatepass")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:

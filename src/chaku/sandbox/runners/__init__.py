@@ -1,15 +1,16 @@
 """How a job's files are laid out, compiled and run, and how it is shown that its tests reached their end.
 
-The tests judge from a process of their own, and the candidate answers their calls in plain data, in Python (`inside/`),
-JavaScript, TypeScript, Bash and Perl (`harness/`): nothing that a candidate does to its own process makes a pass.
+Scripted languages, and Python (`inside/`): the tests judge from a process of their own, and the candidate answers their
+calls in plain data (`harness/`). Nothing that a candidate does to its own process makes a pass.
 
-In C++, where the prompt is given as the prelude, the tests are a program of their own and the candidate a shared
-library behind it in the linker's order: no macro, overload or symbol of the candidate's reaches the tests. In the other
-languages, and in C++ without a prelude, both are one program. In all of these the end of the tests is shown by a file
-with a random name, which is made after the last test; sources are gone before the program runs. So leaving early never
-passes, in whatever way. But tests and candidate share memory there: a program that was written against this very
-sandbox could search its own memory for that name, and where both are one text it could redefine what the tests use (a
-class of its own called `Arrays`, a changed operator).
+Compiled languages: tests and candidate are one process, but not one text. The candidate is compiled by itself (a
+shared library in C++, a package, a module); the tests are compiled against the declarations of the prompt, in a file
+whose name is drawn for each job, so that the candidate cannot include it. What the candidate defines (a macro, a
+type, a `main`, an operator, a comment that does not end) reaches no test, and what it returns is checked against the
+prompt's types, or copied into the language's own. The end of the tests is shown by a file with a random name, which
+is made after the last test; sources are gone before the program runs. So leaving early never passes, in whatever way.
+But tests and candidate share memory there: a program that was written against this very sandbox could search it for
+that name.
 """
 
 import secrets
@@ -17,19 +18,26 @@ from collections.abc import Callable
 
 from chaku.errors import ChakuError
 from chaku.sandbox.languages import find, why_not
-from chaku.sandbox.runners import compiled, scripted
+from chaku.sandbox.runners import scripted
+from chaku.sandbox.runners.cpp import cpp
+from chaku.sandbox.runners.csharp import csharp
+from chaku.sandbox.runners.d import d
+from chaku.sandbox.runners.go import go
+from chaku.sandbox.runners.java import java
 from chaku.sandbox.runners.plan import Plan
+from chaku.sandbox.runners.rust import rust
+from chaku.sandbox.runners.scala import scala
 from chaku.sandbox.verdict import MEMORY_MB, Job
 
-# (job, its tests as one text, a random name, megabytes of memory) -> how to run it
+# (job, its tests as one text, a random name for a mark of their end, megabytes of memory) -> how to run it
 _PLANS: dict[str, Callable[[Job, str, str, int], Plan]] = {
-    "cpp": compiled.cpp,
-    "java": compiled.java,
-    "go": compiled.go,
-    "rust": compiled.rust,
-    "csharp": compiled.csharp,
-    "d": compiled.d,
-    "scala": compiled.scala,
+    "cpp": cpp,
+    "java": java,
+    "go": go,
+    "rust": rust,
+    "csharp": csharp,
+    "d": d,
+    "scala": scala,
     "javascript": scripted.javascript,
     "typescript": scripted.typescript,
     "bash": scripted.bash,

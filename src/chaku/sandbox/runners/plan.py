@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.sandbox.environment import ENVIRONMENT
 
 COMPILE_SECONDS = 60  # of CPU time
+HARNESS = Path(__file__).parents[1] / "harness"
 
 Command = tuple[str, ...]
 
@@ -18,7 +21,8 @@ class Plan:
 
     With a `candidate`, that command is the untrusted process, and `command` the judge's, which reads the file
     `tests` (removed before) from descriptor 4; both have the other on descriptor 3.
-    `mark`: the name of the file that the tests make at their end; in the texts of `files` it becomes the whole path.
+    `files` may lie in a folder of the job's own. `mark`: the name of the file that the tests make at their end; in the
+    texts of `files` it becomes the whole path.
     `virtual`: memory is limited as address space, else as data, for runtimes that reserve far more than they use.
     """
 
@@ -56,3 +60,9 @@ def close(source: str, tests: str) -> tuple[str, str]:
 def expect_main(count: int, what: str) -> None:
     if count != 1:
         raise ChakuError(f"the tests have no `{what}`, which shows that they reach their end")
+
+
+@cache
+def harness(*names: str) -> str:
+    """Programs of ours, one after the other; scripts are handed over as an argument, so that no file has to be seen."""
+    return "\n".join((HARNESS / name).read_text(encoding="utf-8") for name in names)

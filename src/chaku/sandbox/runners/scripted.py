@@ -1,14 +1,12 @@
-"""Languages without a compiler of machine code: the tests apart from the candidate, or after it by a launcher."""
+"""Languages without a compiler of machine code: the tests judge from a process of their own (`inside/pair.py`)."""
 
-from functools import cache
+import re
 from pathlib import Path
 from typing import Any
 
 from chaku.sandbox.languages import library, tool
-from chaku.sandbox.runners.plan import Command, Plan, close, large
+from chaku.sandbox.runners.plan import Command, Plan, close, harness, large
 from chaku.sandbox.verdict import Job
-
-HARNESS = Path(__file__).parents[1] / "harness"
 
 
 def javascript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
@@ -18,8 +16,8 @@ def javascript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     return Plan(
         files={"program.js": job.source, "tests.js": tests},
         tests="tests.js",
-        candidate=(*node, "-e", _scoped(_harness("wire.js", "candidate.js"))),
-        command=(*node, "-e", _scoped(_harness("wire.js", "judge.js")), job.entry_point or "-"),
+        candidate=(*node, "-e", _scoped(harness("wire.js", "candidate.js"))),
+        command=(*node, "-e", _scoped(harness("wire.js", "judge.js")), job.entry_point or "-"),
         **large(),
     )
 
@@ -28,7 +26,9 @@ def typescript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     """Two scripts share the global scope, so the compiler checks the tests' calls, too; then as JavaScript."""
     how = javascript(job, tests, mark, memory_mb)
     files = {name.replace(".js", ".ts"): text for name, text in how.files.items()}
-    compiler = (tool("node"), str(Path(tool("tsc")).resolve()), "--target", "esnext", "--noErrorTruncation")
+    # As MultiPL-E compiles: without strict checks, which newer compilers make where they are not told.
+    options = ("--target", "esnext", "--noErrorTruncation", "--strict", "false")
+    compiler = (tool("node"), str(Path(tool("tsc")).resolve()), *options)
     return Plan(
         files=files,
         compile=((*compiler, *files),),
@@ -49,8 +49,8 @@ def bash(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         files={"program.sh": source, "tests.sh": tests},
         compile=check,
         tests="tests.sh",
-        candidate=(bash, "-c", _harness("candidate.sh")),
-        command=(bash, "-c", _harness("judge.sh"), "judge", job.entry_point),
+        candidate=(bash, "-c", harness("candidate.sh")),
+        command=(bash, "-c", harness("judge.sh"), "judge", job.entry_point),
     )
 
 
@@ -62,47 +62,55 @@ def perl(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     return Plan(
         files={"program.pl": job.source, "tests.pl": tests},
         tests="tests.pl",
-        candidate=(perl, "-e", _harness("wire.pl", "candidate.pl")),
-        command=(perl, "-e", _harness("wire.pl", "judge.pl"), job.entry_point),
+        candidate=(perl, "-e", harness("wire.pl", "candidate.pl")),
+        command=(perl, "-e", harness("wire.pl", "judge.pl"), job.entry_point),
     )
 
 
 def php(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     settings = ("display_errors=stderr", "log_errors=0", f"memory_limit={memory_mb}M", "zend.assertions=1")
-    command = (tool("php"), *(word for each in settings for word in ("-d", each)))
-    return _scripted(job, tests, mark, ".php", command, "-r")
+    command = (tool("php"), *(word for setting in settings for word in ("-d", setting)))
+    return _pair(job, tests, ".php", command, "-r")
 
 
 def ruby(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     library("ruby", tests)
-    return _scripted(job, tests, mark, ".rb", (tool("ruby"),), "-e", **large())
+    return _pair(job, tests, ".rb", (tool("ruby"),), "-e", **large())
 
 
 def lua(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     library("lua", tests)
-    return _scripted(job, tests, mark, ".lua", (tool("lua5.4"),), "-e")
+    return _pair(job, tests, ".lua", (tool("lua5.4"),), "-e", on_standard_streams=True)
 
 
 def r(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    rscript = (tool("Rscript"), "--vanilla")
-    return _scripted(job, tests, mark, ".R", rscript, "-e", **large())
+    return _pair(job, tests, ".R", (tool("Rscript"), "--vanilla"), "-e", on_standard_streams=True, **large())
 
 
-def _scripted(job: Job, tests: str, mark: str, extension: str, command: Command, code: str, **limits: Any) -> Plan:
-    """A launcher, given as the argument of `code`, takes the tests away, runs the source, then the tests."""
-    name = f"program{extension}"
+def _pair(
+    job: Job, tests: str, extension: str, command: Command, code: str, on_standard_streams: bool = False, **limits: Any
+) -> Plan:
+    """Candidate and judge run our scripts, given as the argument of `code`.
+
+    `on_standard_streams`: for a language that cannot use a descriptor which it did not open, descriptor 3 becomes
+    standard input and output.
+    """
+    program = f"program{extension}"
     if not tests:
-        return Plan(files={name: job.source}, command=(*command, name), **limits)
-    files = {name: job.source, f"tests{extension}": tests, "mark": mark}
-    return Plan(files=files, command=(*command, code, _harness(f"launcher{extension}")), mark=mark, **limits)
+        return Plan(files={program: job.source}, command=(*command, program), **limits)
+    before = ("/bin/sh", "-c", 'exec "$@" <&3 >&3 3<&-', "sh") if on_standard_streams else ()
+    # Lua takes no argument that begins with a dash, as its comments do.
+    ours = {part: "\n" + harness(f"wire{extension}", f"{part}{extension}") for part in ("candidate", "judge")}
+    entry_point = job.entry_point if re.fullmatch(r"[A-Za-z_][\w.]*", job.entry_point) else ""
+    return Plan(
+        files={program: job.source, f"tests{extension}": tests},
+        tests=f"tests{extension}",
+        candidate=(*before, *command, code, ours["candidate"]),
+        command=(*before, *command, code, ours["judge"].replace("ENTRY_POINT", entry_point)),
+        **limits,
+    )
 
 
 def _scoped(script: str) -> str:
     """Names of ours that the program, which shares JavaScript's global scope, does not see."""
     return f"(() => {{\n{script}\n}})();"
-
-
-@cache
-def _harness(*names: str) -> str:
-    """Scripts of ours, one after the other: they are handed over as an argument, so that no file has to be seen."""
-    return "\n".join((HARNESS / name).read_text(encoding="utf-8") for name in names)

@@ -1,0 +1,29 @@
+// What a candidate returned, made of the language's own classes alone: an `equals` of its own decides nothing.
+final class Plain {
+    static Object of(Object value) {
+        if (value instanceof java.util.List) {
+            java.util.List<Object> copy = new java.util.ArrayList<>();
+            for (Object item : (java.util.List<?>) value) copy.add(of(item));
+            return copy;
+        }
+        if (value instanceof java.util.Set) {
+            java.util.Set<Object> copy = new java.util.HashSet<>();
+            for (Object item : (java.util.Set<?>) value) copy.add(of(item));
+            return copy;
+        }
+        if (value instanceof java.util.Map) {
+            java.util.Map<Object, Object> copy = new java.util.HashMap<>();
+            for (java.util.Map.Entry<?, ?> entry : ((java.util.Map<?, ?>) value).entrySet())
+                copy.put(of(entry.getKey()), of(entry.getValue()));
+            return copy;
+        }
+        if (value instanceof java.util.Optional) return ((java.util.Optional<?>) value).map(Plain::of);
+        if (value instanceof Object[]) for (Object item : (Object[]) value) of(item);
+        if (value == null || value.getClass().isArray()) return value;
+        String name = value.getClass().getName();
+        if (!name.startsWith("java.") && !name.startsWith("org.javatuples."))
+            throw new IllegalArgumentException("returned a " + name + ", which is no plain value");
+        if (value instanceof Iterable) for (Object item : (Iterable<?>) value) of(item);
+        return value;
+    }
+}

@@ -1,0 +1,45 @@
+"""C#: the tests stand in a namespace of their own, whose imports come before what the candidate defines outside it."""
+
+import re
+
+from chaku.sandbox.environment import ENVIRONMENT
+from chaku.sandbox.languages import tool
+from chaku.sandbox.runners.declarations import declared, without_comments
+from chaku.sandbox.runners.plan import Command, Plan, close, harness, large
+from chaku.sandbox.verdict import Job
+
+
+def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
+    """MultiPL-E's tests, which go on inside the candidate's class. They get our assertions: Mono's only print."""
+    files = {"program.cs": job.source}
+    options: Command = ("-r:System.Numerics.dll", "-out:program.exe")
+    if tests:
+        own = f"Tests_{mark[:8]}"
+        source, tests = close(job.source, tests)
+        prompt = without_comments(job.prelude)
+        imports = "\n".join(re.findall(r"^using\b[^;=(]*;", prompt, re.MULTILINE))
+        types = re.findall(r"\bclass\s+(\w+)", prompt)
+        candidate = types[0] if types else "Problem"
+        calls = "\n".join(
+            f"{each.head} {{ return Plain.Of(global::{candidate}.{each.name}({each.arguments})); }}"
+            for each in declared(job)
+        )
+        start = (
+            "public static class Start {\npublic static void Main(string[] arguments) {\n"
+            f"{candidate}.Main(arguments);\n"
+            f'System.IO.File.Create("{mark}").Close();\n}}\n}}\n'
+        )
+        files = {
+            "program.cs": f"{source}}}\n",
+            f"{own}.cs": f"namespace {own} {{\n{imports}\n{harness('Plain.cs')}\n"
+            f"class {candidate} {{\n{calls}\n{tests}\n{start}}}\n",
+        }
+        options = (*options, f"-main:{own}.Start")
+    return Plan(
+        files=files,
+        compile=((tool("mcs"), "-nowarn:0219,0168", "-d:DEBUG", *options, *files),),
+        command=(tool("mono"), "--debug", "program.exe"),
+        mark=mark if tests else "",
+        environment={**ENVIRONMENT, "MONO_TRACE_LISTENER": "Console.Error"},
+        **large(needs_proc=True),
+    )

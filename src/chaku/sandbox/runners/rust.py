@@ -1,0 +1,69 @@
+"""Rust: candidate and tests are modules of their own, in files of their own.
+
+So nothing at a candidate's end reaches the tests (an attribute, an open comment), and its macros and types are none of
+theirs. The tests' module lies below the candidate's, which alone lets it call functions that are not public.
+"""
+
+import re
+
+from chaku.sandbox.languages import tool
+from chaku.sandbox.runners.declarations import declared, without_comments
+from chaku.sandbox.runners.plan import Plan, close, expect_main, large
+from chaku.sandbox.verdict import Job
+
+_OWN_ATTRIBUTES = re.compile(r"(?:\s*#!\[[^\n]*\n)*")  # of the file as a whole: they have to stay its first lines
+# Types of the language and of its prelude; others come from the prompt's imports, or are the candidate's to define.
+_KNOWN_TYPES = {"Box", "Err", "Fn", "FnMut", "FnOnce", "None", "Ok", "Option", "Result", "Some", "String", "Vec"}
+_KEYWORDS = {"for", "if", "in", "match", "return", "while"}
+
+
+def rust(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
+    """Tests are MultiPL-E's `fn main`, or functions under `#[test]`, which are called in their order."""
+    options = ("--edition", "2021", "-O", "-A", "warnings", "--error-format", "short", "-o", "program")
+    files = {"program.rs": job.source}
+    root = "program.rs"
+    if tests:
+        root, own = "main.rs", f"tests_{mark[:8]}"
+        source, tests = close(job.source, tests)
+        attributes = _OWN_ATTRIBUTES.match(source)
+        assert attributes is not None
+        at = attributes.end()
+        body = re.sub(r"(?<!\$)\bcrate::", "crate::program::", source[at:])
+        files = {
+            "main.rs": f"mod program;\nfn main() {{ program::{own}::run(); }}\n",
+            "program.rs": f'{source[:at]}#[path = "{own}.rs"] pub mod {own}; {body}',
+            f"{own}.rs": _tests(job, tests, mark),
+        }
+    return Plan(
+        files=files,
+        compile=((tool("rustc"), *options, root),),
+        command=("./program",),
+        mark=mark if tests else "",
+        **large(needs_proc=True),
+    )
+
+
+def _tests(job: Job, tests: str, mark: str) -> str:
+    """The prompt's imports and functions, the tests, and `run`, which calls these and makes the mark."""
+    functions = declared(job)
+    prompt = without_comments(job.prelude)
+    imports = re.findall(r"^use\b[^;]*;", prompt, re.MULTILINE)
+    # What a problem leaves to the candidate: a type that its function returns, another function that is tested.
+    heads = " ".join(each.head.partition("(")[2] for each in functions)
+    types = set(re.findall(r"\b[A-Z]\w*[a-z]\w*(?!\w*\s*:(?!:))", heads)) - _KNOWN_TYPES
+    called = (
+        set(re.findall(r"(?<![\w.:!])[a-z_]\w*(?=\()", re.sub(r"#\[[^\]]*\]", "", without_comments(tests)))) - _KEYWORDS
+    )
+    called -= {each.name for each in functions} | set(re.findall(r"\b(?:let|fn)\s+(?:mut\s+)?(\w+)", tests))
+    foreign = sorted((types | called) - set(re.findall(r"\w+", " ".join(imports))))
+    lines = [*imports, *(f"use super::{name};" for name in foreign)]
+    lines += [f"{each.head} {{ super::{each.name}({each.arguments}) }}" for each in functions]
+    if "#[test]" in tests:
+        module = re.search(r"\bmod\s+(\w+)\s*\{", tests)
+        names = re.findall(r"#\[test\]\s*(?:pub\s+)?fn\s+(\w+)", tests)
+        tests = re.sub(r"#\[test\]\s*(?:pub\s+)?fn\b", "pub fn", tests.replace("#[cfg(test)]", ""))
+        calls = " ".join(f"{f'{module[1]}::' if module else ''}{name}();" for name in names)
+    else:
+        expect_main(len(re.findall(r"\bfn\s+main\(\)", tests)), "fn main()")
+        calls = "main();"
+    return "\n".join([*lines, tests, f'pub fn run() {{ {calls} ::std::fs::File::create("{mark}").unwrap(); }}\n'])

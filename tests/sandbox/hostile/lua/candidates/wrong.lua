@@ -1,0 +1,4 @@
+-- failed: expected: {4} actual: {2}
+local function f(x)
+  return {x}
+end

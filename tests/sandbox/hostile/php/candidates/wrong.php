@@ -1,0 +1,4 @@
+<?php // failed: Exception: Test failed!
+function f($x) {
+    return [$x];
+}

@@ -1,0 +1,4 @@
+# failed: is not TRUE
+f <- function(x) {
+  list(x)
+}

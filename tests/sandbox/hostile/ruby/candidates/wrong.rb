@@ -1,0 +1,4 @@
+# failed: expected but was
+def f(x)
+  [x]
+end
