@@ -510,16 +510,6 @@ raise ValueError('at the end')
         "failed",
         "ValueError: at the end",
     ),
-    "a fork bomb": (
-        """\
-import os
-def f(x):
-    while True:
-        os.fork()
-""",
-        "failed",
-        "BlockingIOError",
-    ),
 }
 
 
@@ -530,6 +520,14 @@ def test_a_wrong_candidate_never_passes(name: str, judge: Judge) -> None:
     verdict = judge(source, test, prelude="def f(x):\n    return 2", timeout=2.0)
     assert verdict.status == status, verdict
     assert reason in verdict.reason
+
+
+def test_a_fork_bomb_never_passes(judge: Judge) -> None:
+    """It meets the limit of processes, or with all of them that of CPU time, whichever comes first."""
+    source = "import os\ndef f(x):\n    while True:\n        os.fork()\n"
+    verdict = judge(source, "assert f(1) == 2", prelude="def f(x):\n    return 2", timeout=2.0)
+    assert verdict.status in ("failed", "timed_out"), verdict
+    assert "BlockingIOError" in verdict.reason or "CPU time" in verdict.reason
 
 
 def test_time_is_the_candidates_cpu_time(judge: Judge) -> None:

@@ -204,5 +204,5 @@ def test_the_real_problems_solutions_pass(tmp_path):
         if not judgement.passed
     ]
     # Three solutions of 2287 return outside of any function: they are no programs.
-    assert all(name == "2287" and "'return' outside function" in reason for name, reason in failed)
+    assert [pair for pair in failed if pair[0] != "2287" or "'return' outside function" not in pair[1]] == []
     assert len(failed) <= 3
