@@ -199,6 +199,8 @@ INVENTED = [
     "SELECT name FROM customers clientele",
     "SELECT name AS n FROM clients",
     "SELECT customers.* FROM clients",
+    "SELECT count(*) FROM (SELECT name FROM customers) AS c JOIN clients ON c.name = clients.name",
+    "SELECT count(*) FROM (SELECT name FROM customers) AS c, clients",
     "SELECT name FROM customers JOIN orders USING (order_number)",
     "SELECT name AS select FROM customers",
     "SELECT name FROM customers AS where",

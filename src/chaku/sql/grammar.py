@@ -48,7 +48,7 @@ query: plain (SET_OPERATOR plain)* (ORDER_BY ordered (COMMA ordered)*)? limit?
     | (plain SET_OPERATOR)* (named | derived) (SET_OPERATOR (plain | named | derived))* order_w? limit?
 plain: items from? {parentheses}
 named: named_items (FROM source joined* where? named_group?)?
-derived: derived_items FROM (made | source joined* joined_made) joined_w* where_w? group_w?
+derived: derived_items FROM (made | source joined* joined_made) joined_derived* where_w? group_w?
 
 begin: SELECT DISTINCT?
 items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
@@ -64,6 +64,8 @@ source: TABLE (AS ALIAS | SPACE_ALIAS)?
 made: TABLE AS LONG_ALIAS | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
 joined: JOIN source (ON value | using)? | COMMA source
 joined_made: JOIN made (ON value_w | using)? | COMMA made
+joined_derived: JOIN source_derived (ON value_w | using_w)? | COMMA source_derived
+source_derived: TABLE (AS NAME | SPACE_NAME)? | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
 using: USING BARE (COMMA BARE)* CLOSE
 where: WHERE value
 group: GROUP_BY value (COMMA value)* (HAVING value_a)?
@@ -83,7 +85,8 @@ select_w: (begin item_w | SELECT DISTINCT_OPEN value_wa CLOSE (AS RESULT_NAME)?)
 item_w: value_wa (AS RESULT_NAME)? | STAR | NAME_STAR
 from_w: FROM source_w joined_w* where_w? group_w?
 source_w: (TABLE | NAME) (AS NAME | SPACE_NAME)? | OPEN query_w CLOSE (AS NAME | SPACE_NAME){unnamed}
-joined_w: JOIN source_w (ON value_w | USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE)? | COMMA source_w
+joined_w: JOIN source_w (ON value_w | using_w)? | COMMA source_w
+using_w: USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE
 where_w: WHERE value_w
 group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
 ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
