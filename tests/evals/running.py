@@ -10,11 +10,14 @@ from chaku.evals.judging import Judge, Limits, why_not_here
 BENCHMARKS = os.environ.get("CHAKU_BENCHMARKS")
 
 
-def judge(benchmark, pairs, tmp_path, num_workers=2):
-    """Judgements of (task, completion) pairs. Skips, loudly, where the benchmark's programs cannot be run."""
+def judge(benchmark, pairs, tmp_path, num_workers=2, patience=1):
+    """Judgements of (task, completion) pairs. Skips, loudly, where the benchmark's programs cannot be run.
+
+    `patience`: a multiple of the benchmark's time limit, for right programs that come near it on a busy machine.
+    """
     if problem := why_not_here(benchmark):
         pytest.skip(f"programs of {benchmark.name} are NOT run: {problem}")
-    limits = Limits(benchmark.timeout, benchmark.memory_mb, num_workers)
+    limits = Limits(patience * benchmark.timeout, benchmark.memory_mb, num_workers)
     return Judge(benchmark, limits, tmp_path / "verdicts.jsonl").judge(pairs, benchmark.name)
 
 
