@@ -3,6 +3,7 @@
 import json
 import re
 
+from chaku.sql.reserved_words import RESERVED_WORDS
 from chaku.sql.schema import Dialect, Schema, Table, quote_table
 
 MOST_QUOTED = 500  # columns of a schema whose names may be quoted needlessly: a larger grammar would be too large
@@ -13,7 +14,7 @@ LIKELY_WORDS = (
 LIKELY_NAMES = "rank rn row_num row_number previous prev next result value frequency"
 
 # What no query may make a name of: words that an engine keeps for itself. SQLite, DuckDB and PostgreSQL 15 were asked
-# with `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`; MySQL's are of its manual.
+# with `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`.
 RESERVED = """
 add all alter analyse analyze and anti any array as asc asof asymmetric at authorization autoincrement between binary
 both by case cast check collate collation column commit concurrently constraint create cross current_catalog
@@ -25,16 +26,7 @@ pivot_longer pivot_wider placing positional primary qualify raise recursive refe
 session_user set show similar some summarize symmetric table tablesample then to trailing transaction true union
 unique unpack unpivot update user using values variadic verbose when where window with
 """
-RESERVED_IN_MYSQL = """
-before bigint blob call cascade change char character condition continue convert cube cume_dist cursor database
-databases date day_hour decimal declare delayed dense_rank deterministic div double dual each elseif empty exit
-explain first_value float force fulltext function generated grouping groups if ignore inout int integer interval
-iterate key keys kill lag last_value lead leave linear lines load lock long loop match merge minus mod nocheck
-nth_value ntile numeric of optimize option out outfile over partition percent_rank precision procedure purge range
-rank read reads real regexp release rename repeat replace require restrict return revoke rlike row row_number rows
-schema schemas sensitive separator signal smallint sql ssl starting straight_join system trigger unlock unsigned usage
-use utc_date utc_time utc_timestamp varbinary varchar varying while write xor zerofill
-"""
+MORE_IN_MYSQL = ("date", "merge", "minus", "nocheck")  # beside its RESERVED_WORDS
 
 
 def names(schema: Schema) -> str:
@@ -51,7 +43,8 @@ def names(schema: Schema) -> str:
         if table.columns
     )
     quote = "`" if dialect == "mysql" else '"'
-    reserved = "|".join((RESERVED + (RESERVED_IN_MYSQL if dialect == "mysql" else "")).split())
+    more = {*RESERVED_WORDS["mysql"], *MORE_IN_MYSQL} if dialect == "mysql" else set()
+    reserved = "|".join(sorted({*RESERVED.split(), *more}))
     likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
     found = {word for name in columns | tables for word in re.findall(r"[a-z]+", name.lower())}
     known = "|".join(sorted(found | {word.removesuffix("s") for word in found if len(word) > 2} | {"of", "per"}))
