@@ -1,4 +1,5 @@
-# failed: BlockingIOError
+# failed or timed_out:
+# (the children fork too: either the limit of processes or that of CPU time comes first)
 import os
 
 
