@@ -68,7 +68,7 @@ def compare(
             pair.append(read_json(path)["results"])
         results.append(pair)
     if benchmark != "perplexity":
-        found = [tuple(_at(each, keys) for each in pair) for pair in results]
+        found = [tuple(_at(side, keys) for side in pair) for pair in results]
         return [_row(claim, stage, control, found, less)]
     edges = results[0][0]["edges"]
     return [
@@ -76,7 +76,7 @@ def compare(
             claim.format(f"{edges[bin_] + 1:,}-{edges[bin_ + 1]:,}"),
             stage,
             control,
-            [tuple(each["perplexity"][bin_] for each in pair) for pair in results],
+            [tuple(side["perplexity"][bin_] for side in pair) for pair in results],
             less,
         )
         for bin_ in range(len(edges) - 1)

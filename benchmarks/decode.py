@@ -71,7 +71,7 @@ def main() -> None:
                     rounds[side].append(run(side, forms[side], options, perplexity=number == 0))
                     say(f"{model.name}, round {number + 1}: {side} {rounds[side][-1]}")
         found = {
-            side: {key: median(each[key] for each in taken if key in each) for key in taken[0]}
+            side: {key: median(seconds[key] for seconds in taken if key in seconds) for key in taken[0]}
             for side, taken in rounds.items()
         }
         show(model.name, found, options.rows)
@@ -223,12 +223,12 @@ def show(model: str, found: dict[str, dict[str, float]], rows: list[int]) -> Non
     table: list[list[object]] = []
     exact = found.get(EXACT, {}).get("perplexity")
     for side, values in found.items():
-        speeds = [f"{values[f'{kind} {each}']:.1f}" for each in rows for kind in ("read", "write")]
+        speeds = [f"{values[f'{kind} {row}']:.1f}" for row in rows for kind in ("read", "write")]
         perplexity = "" if "perplexity" not in values else f"{values['perplexity']:.3f}"
         if perplexity and exact:
             perplexity += f" ({values['perplexity'] / exact - 1:+.2%})"
         table.append([side, *speeds, f"{values['load s']:.2f}", f"{values['peak GB']:.2f}", perplexity])
-    heads = [f"{kind} tokens/s, {each} row{'s' * (each > 1)}" for each in rows for kind in ("read", "write")]
+    heads = [f"{kind} tokens/s, {row} row{'s' * (row > 1)}" for row in rows for kind in ("read", "write")]
     show_table(model, ["", *heads, "load s", "peak GB", "perplexity"], table)
 
 

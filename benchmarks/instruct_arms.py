@@ -81,8 +81,8 @@ def compare(runs: Sequence[Path], control: str, reports: Sequence[dict[str, Any]
             )
             low, high = np.percentile(resampled_means(gains.tolist()), [2.5, 97.5])
             row[name] = {
-                "mean": fmean(fmean(each) for each in values),
-                "seeds": [fmean(each) for each in values],
+                "mean": fmean(fmean(value) for value in values),
+                "seeds": [fmean(value) for value in values],
                 "gain": float(gains.mean()),
                 "gain_interval_95": [float(low), float(high)],
             }

@@ -61,13 +61,13 @@ def main() -> None:
             results.append({"side": side, **json.loads(answer.splitlines()[-1])})
     shown: list[list[object]] = [
         [
-            each["side"],
-            f"{each['load_seconds']:.1f}",
-            f"{each['loaded_bytes'] / 1e9:.2f}",
-            f"{each['peak_bytes'] / 1e9:.2f}",
-            f"{each['peak_bytes'] / weights:.3f}",
+            result["side"],
+            f"{result['load_seconds']:.1f}",
+            f"{result['loaded_bytes'] / 1e9:.2f}",
+            f"{result['peak_bytes'] / 1e9:.2f}",
+            f"{result['peak_bytes'] / weights:.3f}",
         ]
-        for each in results
+        for result in results
     ]
     columns = ["side", "seconds", "loaded GB", "peak GB, touched", "of the weights"]
     show_table(f"Loading {weights / 1e9:.2f} GB", columns, shown)

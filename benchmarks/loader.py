@@ -73,8 +73,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         results = measure(options, Path(directory))
     rows: list[list[object]] = [
-        [way, short(each["tokens_per_second"]), f"{results['chaku'] / each['tokens_per_second']:.1f}"]
-        for way, each in results["ways"].items()
+        [way, short(value["tokens_per_second"]), f"{results['chaku'] / value['tokens_per_second']:.1f}"]
+        for way, value in results["ways"].items()
     ]
     show_table("Packed, infilled tokens/s on one core", ["way", "tokens/s", "chaku is faster by"], rows)
     say(f"{results['sequences_compared']:,} sequences compared with a full encoding: all equal")
@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         ours, theirs = ways["chaku"][index], ways["encode again"][index]
         if not np.array_equal(ours.tokens, theirs.tokens):
             raise ChakuError(f"sequence {index} differs from a full encoding")
-    medians = {way: {"tokens_per_second": statistics.median(each), "rounds": each} for way, each in speeds.items()}
+    medians = {way: {"tokens_per_second": statistics.median(value), "rounds": value} for way, value in speeds.items()}
     return {
         "chaku": medians["chaku"]["tokens_per_second"],
         "ways": medians,

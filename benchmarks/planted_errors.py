@@ -211,7 +211,7 @@ def _equal_column(tree: Tree, _: Any) -> Tree | None:
         on = join.args.get("on")
         if not isinstance(on, exp.EQ) or not isinstance(on.expression, exp.Column):
             continue
-        for column in [each for item in select.expressions for each in item.find_all(exp.Column)]:
+        for column in [node for item in select.expressions for node in item.find_all(exp.Column)]:
             for here, there in ((on.this, on.expression), (on.expression, on.this)):
                 if column == here:
                     column.replace(there.copy())
@@ -319,7 +319,7 @@ def _swap_parts(tree: Tree, _: Any) -> Tree | None:
 
 def _in_subquery(change: Callable[[Tree, Any], Tree | None]) -> Callable[[Tree, Any], Tree | None]:
     def changed(tree: Tree, columns: Any) -> Tree | None:
-        found = next((each for each in tree.find_all(exp.Select) if each.parent_select is not None), None)
+        found = next((node for node in tree.find_all(exp.Select) if node.parent_select is not None), None)
         return tree if found is not None and change(found, columns) is not None else None
 
     return changed

@@ -73,12 +73,12 @@ def main() -> None:
     keys = ("weights_bytes", "loaded_bytes", "peak_loading_bytes", "steady_bytes", "peak_bytes")
     rows: list[list[object]] = [
         [
-            KINDS[each["kind"]],
-            short(each["num_trained"]),
-            *(f"{each[key] / 1e6:,.0f} MB" for key in keys),
-            f"{each['seconds']:.1f}",
+            KINDS[result["kind"]],
+            short(result["num_trained"]),
+            *(f"{result[key] / 1e6:,.0f} MB" for key in keys),
+            f"{result['seconds']:.1f}",
         ]
-        for each in results
+        for result in results
     ]
     show_table("Memory beyond the program's own", headings, rows)
     if options.out:

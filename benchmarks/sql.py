@@ -67,21 +67,24 @@ def measure_speed(spider: Path, gold: Path) -> dict[str, Any]:
     """Seconds to score all gold queries against themselves, and against the queries of other questions."""
     questions = read_questions(gold, gold)
     figures = {}
-    shifted = [Question(each.index, each.database, each.gold, _other(questions, each.index).gold) for each in questions]
+    shifted = [
+        Question(question.index, question.database, question.gold, _other(questions, question.index).gold)
+        for question in questions
+    ]
     for name, pairs in (("gold against itself", questions), ("gold against another question's", shifted)):
         started = time.perf_counter()
         found = score(pairs, spider / "database", tables=spider / "tables.json")
         seconds = time.perf_counter() - started
         figures[name] = {"seconds": seconds, **{key: found[key] for key in ("ex", "em", "test_suite", "counts")}}
-    rows: list[list[object]] = [[name, each["seconds"], each["ex"], each["em"]] for name, each in figures.items()]
+    rows: list[list[object]] = [[name, value["seconds"], value["ex"], value["em"]] for name, value in figures.items()]
     show_table("Scoring", ["", "seconds", "ex", "em"], rows)
     return figures
 
 
 def _other(questions: list[Question], index: int) -> Question:
     """The next question of the same database, from the first again after the last."""
-    same = [each for each in questions if each.database == questions[index].database]
-    return same[(next(place for place, each in enumerate(same) if each.index == index) + 1) % len(same)]
+    same = [question for question in questions if question.database == questions[index].database]
+    return same[(next(place for place, question in enumerate(same) if question.index == index) + 1) % len(same)]
 
 
 def planted(spider: Path, gold: Path, every: int) -> tuple[list[str], list[Question]]:
@@ -110,9 +113,9 @@ def measure_agreement(spider: Path, gold: Path, official: Path, every: int) -> d
     ours = score(questions, spider / "database", tables=spider / "tables.json", settings=settings)["rows"]
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        for name in sorted({each.database for each in questions}):
+        for name in sorted({question.database for question in questions}):
             shutil.copytree(spider / "database" / name, Path(directory) / name)
-        jobs = [(each, Path(directory), official, spider / "tables.json") for each in questions]
+        jobs = [(question, Path(directory), official, spider / "tables.json") for question in questions]
         with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             theirs = list(pool.map(official_verdict, jobs, chunksize=50))
     say(f"the official evaluator took {time.perf_counter() - started:.0f} s")
@@ -124,8 +127,8 @@ def measure_agreement(spider: Path, gold: Path, official: Path, every: int) -> d
             for kind, question, mine, his in zip(kinds, questions, ours, theirs, strict=True)
             if his[measure] is not None
         ]
-        apart = [each for each in pairs if each[2] != each[3]]
-        causes = Counter(_cause(measure, *each) for each in apart)
+        apart = [pair for pair in pairs if pair[2] != pair[3]]
+        causes = Counter(_cause(measure, *difference) for difference in apart)
         figures[measure] = {
             "compared": len(pairs),
             "agree": (len(pairs) - len(apart)) / len(pairs),

@@ -40,7 +40,7 @@ def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: i
     texts = ExamplePrompts(
         shop, trained_prompt(model) or PromptSettings("compact"), lambda text: len(engine.tokenizer.encode(text))
     )
-    prompts = [chat.prompt([Message("user", texts.prompt(each).text)]) for each in examples]
+    prompts = [chat.prompt([Message("user", texts.prompt(example).text)]) for example in examples]
     constraint = Constraint(
         Vocabulary(engine.tokenizer, (chat.end_id,)), sql_grammar(read_sqlite(database, num_values=0))
     )
@@ -48,7 +48,9 @@ def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: i
     shares = [
         {"temperature": temperature, "free": free, "grammar": grammar}
         for temperature in (0.0, 0.8)
-        for free, grammar in [[_share(engine, each, prompts, database, temperature) for each in (None, constraint)]]
+        for free, grammar in [
+            [_share(engine, grammar, prompts, database, temperature) for grammar in (None, constraint)]
+        ]
     ]
     show_table(
         "decoding under the grammar",
@@ -58,7 +60,7 @@ def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: i
     show_table(
         "executable queries",
         ["temperature", "free", "under the grammar"],
-        [[str(each["temperature"]), each["free"], each["grammar"]] for each in shares],
+        [[str(share["temperature"]), share["free"], share["grammar"]] for share in shares],
     )
     return {"costs": costs, "executable": shares, "questions": len(prompts), "model": str(model)}
 
@@ -79,9 +81,11 @@ def _cost(engine: Engine, constraint: Constraint, prompt: list[int], rows: int, 
 
         with patch.object(engine_module, "choose", record):
             engine.generate([prompt], params, constraint=constraint)
-        runs = [[_replay(engine, prompt, params, each, recorded) for each in (constraint, None)] for _ in range(3)]
-        times.append((min(each[0] for each in runs), min(each[1] for each in runs)))
-    with_grammar, without = (statistics.median(each[side] for each in times) for side in (0, 1))
+        runs = [
+            [_replay(engine, prompt, params, grammar, recorded) for grammar in (constraint, None)] for _ in range(3)
+        ]
+        times.append((min(run[0] for run in runs), min(run[1] for run in runs)))
+    with_grammar, without = (statistics.median(seconds[side] for seconds in times) for side in (0, 1))
     ratio = statistics.median(a / b for a, b in times)
     return {"samples": rows, "constrained_ms": with_grammar, "free_ms": without, "ratio": ratio}
 
@@ -109,6 +113,6 @@ def _share(
     params = SamplingParams(max_tokens=MAX_TOKENS, temperature=temperature, seed=1)
     answers = [row[0] for row in engine.generate(prompts, params, constraint=constraint)]
     with SQLiteRunner(2) as runner:
-        results = runner.run_many([(database, extract_sql(each.text)) for each in answers], timeout=2.0)
-    ran = [result.ok and each.finish_reason == "stop" for result, each in zip(results, answers, strict=True)]
+        results = runner.run_many([(database, extract_sql(answer.text)) for answer in answers], timeout=2.0)
+    ran = [result.ok and answer.finish_reason == "stop" for result, answer in zip(results, answers, strict=True)]
     return sum(ran) / len(prompts)

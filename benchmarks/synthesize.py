@@ -43,7 +43,9 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     generator = EngineGenerator(load_engine(options.model))
     made = exercises("questions", 1, held_out=False, num_tests=NUM_TESTS, frames=FINE_TUNING_FRAMES)
-    questions = [Question(each.question, "made", Suite("f", each.tests)) for each in islice(made, options.questions)]
+    questions = [
+        Question(question.question, "made", Suite("f", question.tests)) for question in islice(made, options.questions)
+    ]
     settings = Settings(PROMPTS, options.solutions, 0.8, 1.0, MAX_TOKENS, check_mutants=options.mutants)
     rows = [measure(generator, settings, questions) for _ in range(options.rounds)]
     show_table(

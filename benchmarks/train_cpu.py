@@ -68,15 +68,15 @@ def main() -> None:
     results = lora_results(options) if options.lora else model_results(options)
     rows: list[list[object]] = [
         [
-            each["setting"],
-            each["precision"],
-            short(each["chaku_tokens_per_second"]),
-            short(each["transformers_tokens_per_second"]),
-            f"{each['ratio']:.2f}",
-            f"{each['ratio_quartiles'][0]:.2f} to {each['ratio_quartiles'][1]:.2f}",
-            f"{each['processor_time_ratio']:.2f}",
+            result["setting"],
+            result["precision"],
+            short(result["chaku_tokens_per_second"]),
+            short(result["transformers_tokens_per_second"]),
+            f"{result['ratio']:.2f}",
+            f"{result['ratio_quartiles'][0]:.2f} to {result['ratio_quartiles'][1]:.2f}",
+            f"{result['processor_time_ratio']:.2f}",
         ]
-        for each in results
+        for result in results
     ]
     other = "peft" if options.lora else "transformers"
     heads = ["setting", "precision", "chaku", other, "ratio", "middle half", "of processor time"]

@@ -85,7 +85,7 @@ def questions(model: Path, file: Path | None, examples: int, sequence_length: in
             count = lambda text: len(tokenizer.encode(text))  # noqa: E731
             prepare(read_examples(shop / "train.jsonl"), shop, file, count_tokens=count, settings=settings)
         with file.open(encoding="utf-8") as lines:
-            told = [[Message(**each) for each in json.loads(line)["messages"]] for line in lines]
+            told = [[Message(**message) for message in json.loads(line)["messages"]] for line in lines]
     order = torch.randperm(len(told)).tolist()
     works: list[Work] = []
     while len(works) < num_steps:

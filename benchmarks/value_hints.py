@@ -42,7 +42,7 @@ def main() -> None:
 def measure(spider: Path) -> dict[str, Any]:
     databases = spider / "database"
     examples = read_examples(spider / "dev.json")
-    examples = [each for each in examples if database_file(databases, each.database).is_file()]
+    examples = [question for question in examples if database_file(databases, question.database).is_file()]
     indices: dict[str, ValueIndex] = {}
     counts: dict[str, Counter[bool]] = defaultdict(Counter)
     found_literals = all_literals = 0

@@ -45,7 +45,7 @@ def byte_level(name: str) -> Tokenizer:
     """A tokenizer that splits words in one of the ways that llama.cpp has a name for."""
 
     def split(*patterns):
-        return [pre_tokenizers.Split(Regex(each), "isolated") for each in patterns]
+        return [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in patterns]
 
     steps = {
         "llama-bpe": split(LLAMA3),

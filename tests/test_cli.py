@@ -127,7 +127,7 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
 def test_mistakes_are_one_line_and_status_2(checkpoint, tmp_path, capsys, arguments, message):
     (tmp_path / "plain.py").write_text("no mark\n")
     places = {"CHECKPOINT": str(checkpoint), "OUT": str(tmp_path / "out"), "NO_MARK": str(tmp_path / "plain.py")}
-    assert main([places.get(each, each) for each in arguments]) == 2
+    assert main([places.get(argument, argument) for argument in arguments]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("chaku: ")
     assert message in errors

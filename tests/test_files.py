@@ -93,7 +93,7 @@ def test_what_fails_half_way_leaves_what_was(tmp_path):
         (path / "a").write_text("half", newline=3)
     assert (tmp_path / "d" / "a").read_text() == "whole"
     remove_directory(tmp_path / "d")
-    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_broken_json_is_named(tmp_path):

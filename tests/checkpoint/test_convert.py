@@ -51,7 +51,7 @@ def test_hf_to_meta_and_back(checkpoint, tmp_path, shards):
     assert "100.0% of the best tokens are the same" in in_words(result)
     assert (tmp_path / "meta" / "LICENSE").is_file()
     texts = ["def add(a, b):\n    return a  # é 12", "x <PRE> y", " "]
-    ours, theirs = (load_tokenizer(each) for each in (checkpoint, tmp_path / "meta" / "tokenizer.model"))
+    ours, theirs = (load_tokenizer(path) for path in (checkpoint, tmp_path / "meta" / "tokenizer.model"))
     assert [ours.encode(text) for text in texts] == [theirs.encode(text) for text in texts]
     convert(tmp_path / "meta", tmp_path / "again", "hf", verify=True)
     assert same_weights(checkpoint, tmp_path / "again")
@@ -140,7 +140,7 @@ def test_inspect(checkpoint, capsys):
     about = inspect(checkpoint)
     assert (about["family"], about["format"], about["licence"]) == ("llama", "hf", "llama2")
     assert about["rope_theta"] == 1e6
-    assert about["parameters"] == sum(each.numel() for each in load_model(checkpoint).parameters())
+    assert about["parameters"] == sum(parameter.numel() for parameter in load_model(checkpoint).parameters())
     assert about["weights_bytes"]["float32"] == 4 * about["parameters"]
     assert about["special_tokens"]["prefix"] == load_tokenizer(checkpoint).prefix_id
     assert "parameters" in in_lines(about)[3]
@@ -212,7 +212,7 @@ def test_quantised_weights_complete_and_are_measured_beside_the_full_ones(scheme
     assert main([*command, "--corpus", str(tmp_path / "corpus"), "--quantize", scheme]) == 0
     perplexity, bits = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     for before, after in ((result["results"], result["quantized"]["results"]) for result in (perplexity, bits)):
-        before, after = (each.get("perplexity") or [each["overall"]["bits_per_byte"]] for each in (before, after))
+        before, after = (path.get("perplexity") or [path["overall"]["bits_per_byte"]] for path in (before, after))
         assert before != after
         assert after == pytest.approx(before, rel=0.05 if scheme == "int8" else 0.3)
     assert perplexity["quantized"]["scheme"] == scheme

@@ -60,7 +60,7 @@ def test_logits_and_greedy_tokens_equal_there_and_back(name, tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(back.eval()(ids).logits, expected, atol=1e-5, rtol=1e-5)
     assert load_model(tmp_path / "ours").config == ours.config
-    assert ours.config.num_parameters == sum(each.numel() for each in ours.parameters())
+    assert ours.config.num_parameters == sum(parameter.numel() for parameter in ours.parameters())
 
 
 @pytest.mark.parametrize("name", tiny_models.FAMILIES)
@@ -171,7 +171,7 @@ def test_shards_out_and_in(tmp_path):
     with pytest.raises(ChakuError, match="lacks: copy the rest"):
         load_model(tmp_path)
     save_model(model, tmp_path)
-    assert [each.name for each in tmp_path.glob("model*")] == ["model.safetensors"]
+    assert [path.name for path in tmp_path.glob("model*")] == ["model.safetensors"]
 
 
 def test_dtype_is_kept_or_changed(tmp_path):

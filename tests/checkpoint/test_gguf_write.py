@@ -55,7 +55,7 @@ def test_metadata(tmp_path):
     assert {key: fields[key] for key in expected} == expected
     assert fields["llama.attention.layer_norm_rms_epsilon"] == pytest.approx(1e-5)
     assert fields["tokenizer.ggml.tokens"] == [*TOKENIZER.pieces, *(f"[PAD{number}]" for number in range(330, ROWS))]
-    kinds = [gguf.TokenType(each).name for each in fields["tokenizer.ggml.token_type"]]
+    kinds = [gguf.TokenType(part).name for part in fields["tokenizer.ggml.token_type"]]
     assert kinds[:3] == ["UNKNOWN", "CONTROL", "CONTROL"]
     assert set(kinds[3:259]) == {"BYTE"}
     assert set(kinds[259:326]) == {"NORMAL"}
@@ -72,7 +72,7 @@ def test_metadata(tmp_path):
 def test_weights_come_back(name, dtype, tmp_path):
     model = tiny_model(tiny_config(name))
     path = export(model, tmp_path / "model.gguf", dtype)
-    stored = {each.name: each for each in gguf.GGUFReader(path).tensors}
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
     back = dict(read_gguf(path)[1])
     assert back.keys() == dict(named_tensors(model)).keys()
     assert ("output.weight" in stored) is not model.config.tie_word_embeddings
@@ -98,7 +98,7 @@ def test_tensors_are_streamed_in_any_order(tmp_path):
     def tensors():
         yield "model.layers.0.self_attn.rotary_emb.inv_freq", torch.ones(8)  # old checkpoints have it
         for name, tensor in reversed(list(named_tensors(model))):
-            assert sum(each() is not None for each in alive) <= 1
+            assert sum(name() is not None for name in alive) <= 1
             copy = tensor.to(torch.bfloat16)
             alive.append(weakref.ref(copy))
             yield name, copy
@@ -230,7 +230,7 @@ def test_llama_cpp_tokenizes_bytes_the_same(name, llama_cpp, tmp_path):
     fields = metadata(path)
     assert (fields["tokenizer.ggml.model"], fields["tokenizer.ggml.pre"]) == ("gpt2", name)
     assert fields["tokenizer.ggml.fim_mid_token_id"] == tokenizer.middle_id
-    kinds = [gguf.TokenType(each).name for each in fields["tokenizer.ggml.token_type"]]
+    kinds = [gguf.TokenType(part).name for part in fields["tokenizer.ggml.token_type"]]
     assert kinds[-9:] == ["NORMAL", *["CONTROL"] * 4, "USER_DEFINED", *["UNUSED"] * 3]
     there = open_there(llama_cpp, path, vocab_only=True)
     for text in [*CODE, "é漢☺ 12345 I'll", "<|bos|>a<|fim_prefix|>", "a <tool> b"]:

@@ -37,7 +37,7 @@ def meta_forward(weights: dict[str, Tensor], params: dict, ids: Tensor) -> Tenso
 
     x = weights["tok_embeddings.weight"][ids]
     for layer in range(params["n_layers"]):
-        w = {name.split(".", 2)[2]: each for name, each in weights.items() if name.startswith(f"layers.{layer}.")}
+        w = {name.split(".", 2)[2]: value for name, value in weights.items() if name.startswith(f"layers.{layer}.")}
         h = norm(x, w["attention_norm.weight"])
         q = turn((h @ w["attention.wq.weight"].T).view(*ids.shape, heads, width))
         k = turn((h @ w["attention.wk.weight"].T).view(*ids.shape, kv, width)).repeat_interleave(heads // kv, 2)
@@ -84,7 +84,7 @@ def test_there_and_back(config, num_shards, tmp_path):
 def test_shards_are_cut_as_model_parallelism_does(tmp_path):
     write_meta(CONFIG, named_tensors(random_model(CONFIG)), tmp_path, 2)
     shard = torch.load(tmp_path / "consolidated.01.pth", weights_only=True)
-    shapes = {name.removeprefix("layers.1."): each.shape for name, each in shard.items()}
+    shapes = {name.removeprefix("layers.1."): value.shape for name, value in shard.items()}
     assert shapes["tok_embeddings.weight"] == (96, 32)
     assert shapes["output.weight"] == (48, 64)
     assert shapes["attention.wq.weight"] == (32, 64)

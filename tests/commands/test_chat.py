@@ -71,7 +71,7 @@ def test_what_cannot_be_answered_is_said_and_the_talk_goes_on(talk, capsys):
     session = talk(["[INST]", "/save /proc/none/x", "fine"], ["yes"])
     said = capsys.readouterr().err
     assert "chaku: the chat template does not take the conversation" in said
-    assert [each.content for each in session.messages] == ["fine", "yes"]
+    assert [message.content for message in session.messages] == ["fine", "yes"]
 
 
 def test_an_interrupted_reply_is_kept(talk, capsys):
@@ -80,7 +80,7 @@ def test_an_interrupted_reply_is_kept(talk, capsys):
         raise KeyboardInterrupt
 
     session = talk(["a", "b"], interrupted(), ["whole"])
-    assert [each.content for each in session.messages] == ["a", "half", "b", "whole"]
+    assert [message.content for message in session.messages] == ["a", "half", "b", "whole"]
     assert "stopped" in capsys.readouterr().err
 
 

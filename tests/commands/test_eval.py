@@ -147,7 +147,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
     ],
 )
 def test_mistakes_are_one_line_and_status_2(checkpoint, capsys, arguments, message):
-    assert main(["eval", *(checkpoint if each == "CHECKPOINT" else each for each in arguments)]) == 2
+    assert main(["eval", *(checkpoint if argument == "CHECKPOINT" else argument for argument in arguments)]) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("chaku: ")
     assert message in errors

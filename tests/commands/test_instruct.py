@@ -13,7 +13,7 @@ from instruct.conftest import QUESTIONS, Played
 @pytest.fixture
 def questions(tmp_path: Path) -> Path:
     path = tmp_path / "questions.txt"
-    path.write_text("".join(f"{each}\n" for each in QUESTIONS))
+    path.write_text("".join(f"{question}\n" for question in QUESTIONS))
     return path
 
 

@@ -238,4 +238,4 @@ def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):
     assert main([*arguments, "How many customers?"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["candidates"]
-    assert {each["sql"].split()[0].upper() for each in record["candidates"]} <= {"SELECT", "WITH"}
+    assert {candidate["sql"].split()[0].upper() for candidate in record["candidates"]} <= {"SELECT", "WITH"}

@@ -88,7 +88,7 @@ def test_what_is_dropped_is_counted_and_never_fatal(tree, tmp_path):
         "not a plain file": 1,
     }
     kept = texts(tmp_path / "out")
-    assert {(each.kind, each.language) for each in kept.values()} == {
+    assert {(document.kind, document.language) for document in kept.values()} == {
         ("code", "Python"),
         ("code_prose", "Markdown"),
         ("prose", "Text"),
@@ -109,7 +109,7 @@ def test_workers_change_nothing(tree, tmp_path):
 def test_held_out_by_hash_of_the_text(tree, tmp_path):
     build_corpus([Source("tree", "tree", str(tree))], tmp_path / "out", heldout_fraction=0.3)
     train, heldout = texts(tmp_path / "out"), texts(tmp_path / "out", "heldout")
-    assert not {each.sha256 for each in train.values()} & {each.sha256 for each in heldout.values()}
+    assert not {document.sha256 for document in train.values()} & {document.sha256 for document in heldout.values()}
     assert 8 <= len(heldout) <= 32
     put(tree / "one_more.py", CODE.format(12345))
     build_corpus([Source("tree", "tree", str(tree))], tmp_path / "again", heldout_fraction=0.3)
@@ -136,7 +136,7 @@ def test_pieces_are_parts_of_files_on_the_same_side(tmp_path):
     build_corpus([source], tmp_path / "out", heldout_fraction=0.4)
     for split in ("train", "heldout"):
         kept = texts(tmp_path / "out", split)
-        pieces = [path for path, each in kept.items() if each.kind == "piece"]
+        pieces = [path for path, value in kept.items() if value.kind == "piece"]
         assert len(pieces) > 50
         for path in pieces:
             assert kept[path].text.rstrip() in kept[path.split("#")[0]].text  # its file is on this side
@@ -157,14 +157,14 @@ def test_splitting_code():
     first, second = split_code(text, 75)
     assert first == text[: text.index("\n\n\ny")] + "\n"
     assert second == "w = 2\n"
-    assert [len(each) for each in split_code(text, 20)] == [10, 9, 6]  # the function does not fit
+    assert [len(part) for part in split_code(text, 20)] == [10, 9, 6]  # the function does not fit
 
 
 def test_caps_on_kind_language_and_source(tree, tmp_path):
     for name, source_cap, caps in (("a", None, {"Python": 1000}), ("b", None, {"code": 1000}), ("c", 1000, {})):
         source = Source("tree", "tree", str(tree), max_bytes=source_cap)
         build_corpus([source], tmp_path / name, max_bytes=caps, heldout_fraction=0)
-        size = sum(len(each.text) for each in texts(tmp_path / name).values() if each.kind == "code")
+        size = sum(len(document.text) for document in texts(tmp_path / name).values() if document.kind == "code")
         assert size <= 1100
 
 
@@ -238,7 +238,7 @@ def test_names_that_are_not_utf8_and_endless_nesting_are_never_fatal(tmp_path):
     put(tmp_path / "a.jsonl", json.dumps(rows[0]) + "\n" + "[" * 100_000 + "\n")
     summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
     assert reasons(summary) == {"broken line": 1}
-    assert [(each.path, each.language, each.license) for each in texts(tmp_path / "out").values()] == [
+    assert [(document.path, document.language, document.license) for document in texts(tmp_path / "out").values()] == [
         ("?.py", "Py?", "?")
     ]
 
@@ -257,7 +257,7 @@ def test_a_hub_data_set_is_streamed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", Datasets)
     build_corpus([Source("hub", "hub", "owner/name", subset="small")], tmp_path / "out", heldout_fraction=0)
     assert calls == [("owner/name", "small", "train", True)]
-    assert {each.language for each in texts(tmp_path / "out").values()} == {"Python"}
+    assert {document.language for document in texts(tmp_path / "out").values()} == {"Python"}
     assert len(texts(tmp_path / "out")) == 70
     with pytest.raises(ChakuError, match=r"the Hub data set owner/gone cannot be read: .*doesn't exist"):
         build_corpus([Source("hub", "hub", "owner/gone")], tmp_path / "out")
@@ -271,7 +271,7 @@ def test_a_data_set_as_the_hub_library_reads_it(tmp_path):
 
 
 def test_the_machine_is_its_trees_with_pieces(tree, tmp_path, monkeypatch):
-    assert {"python-library", "python-packages"} <= {each.name for each in machine_sources()}
+    assert {"python-library", "python-packages"} <= {source.name for source in machine_sources()}
     put(tree / "long.py", "\n\n".join(CODE.format(2000 + number) for number in range(9)))
     trees = [
         Source("code", "tree", str(tree), include=("*.py",)),
@@ -280,7 +280,11 @@ def test_the_machine_is_its_trees_with_pieces(tree, tmp_path, monkeypatch):
     monkeypatch.setattr("chaku.corpus.sources.machine_sources", lambda: trees)
     build_corpus([Source("machine", "machine", piece_bytes=200)], tmp_path / "out", heldout_fraction=0)
     kept = texts(tmp_path / "out").values()
-    assert {(each.source, each.kind) for each in kept} == {("code", "code"), ("code", "piece"), ("words", "code_prose")}
+    assert {(document.source, document.kind) for document in kept} == {
+        ("code", "code"),
+        ("code", "piece"),
+        ("words", "code_prose"),
+    }
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="NOT tested: git is not installed")
@@ -293,7 +297,7 @@ def test_git_takes_tracked_files_only(tmp_path):
     source = guess_source(root)
     assert source.type == "git"
     build_corpus([source], tmp_path / "out", heldout_fraction=0)
-    assert {path: each.license for path, each in texts(tmp_path / "out").items()} == {"kept.py": "Apache-2.0"}
+    assert {path: value.license for path, value in texts(tmp_path / "out").items()} == {"kept.py": "Apache-2.0"}
 
 
 def test_missing_empty_and_damaged_sources_are_named(tmp_path, monkeypatch):

@@ -15,9 +15,9 @@ def write(directory, passed, **manifest):
     """A result of tasks named by number; `passed` has a text of 0 and 1 a task, one a sample."""
     directory.mkdir()
     lines = [
-        {"task_id": f"t{number}", "index": index, "passed": each == "1", "measures": {"bleu": 10.0 * int(each)}}
+        {"task_id": f"t{number}", "index": index, "passed": sample == "1", "measures": {"bleu": 10.0 * int(sample)}}
         for number, samples in passed.items()
-        for index, each in enumerate(samples)
+        for index, sample in enumerate(samples)
     ]
     (directory / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     ks = {str(k): 0.0 for k in (1, 2) if k <= min(map(len, passed.values()))}

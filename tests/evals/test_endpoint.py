@@ -29,7 +29,7 @@ SAMPLING = Sampling(temperature=0.8, top_p=0.95, num_samples=2, seed=70)
 def test_each_sample_is_one_request_with_a_seed_of_its_own(server, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     samples, record = generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), SAMPLING, tmp_path)
-    assert [(each.task_id, each.index, each.completion) for each in samples] == [
+    assert [(sample.task_id, sample.index, sample.completion) for sample in samples] == [
         (task.task_id, index, f"{task.prompt}/7{index}".split("1")[0]) for task in TASKS for index in range(2)
     ]  # cut at the fifth stop too, which the server is not given
     asked = sorted(server.requests, key=lambda request: (request["prompt"], request["seed"]))

@@ -40,7 +40,7 @@ def test_the_fences_of_a_docstring_close_nothing():
 
 def test_a_fence_that_leaves_the_code_unfinished_is_passed_over():
     code = 'text = """\n```\nnot the end\n```\n"""\n'
-    assert code_blocks(f"```\n{code}```", lambda each: each.count('"""') == 2) == [Block("", code)]
+    assert code_blocks(f"```\n{code}```", lambda code: code.count('"""') == 2) == [Block("", code)]
 
 
 def test_a_text_without_fences_has_no_blocks():

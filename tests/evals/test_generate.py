@@ -43,13 +43,15 @@ def test_samples_are_what_the_engine_writes(engine, tmp_path):
     benchmark, tasks = little()
     recorder = Recorder(engine)
     samples, record = generate_samples(benchmark, tasks, recorder, SAMPLING, tmp_path)
-    assert [(each.task_id, each.index) for each in samples] == [(f"t{n}", i) for n in range(5) for i in range(2)]
+    assert [(sample.task_id, sample.index) for sample in samples] == [(f"t{n}", i) for n in range(5) for i in range(2)]
     params = recorder.calls[0].params
     assert (params.temperature, params.top_p, params.num_samples, params.seed) == (1.0, 0.95, 2, 5)
     assert (params.stop, params.max_tokens) == (("\n",), 12)
     for number, prompt in enumerate(PROMPTS):
         alone = engine.generate([complete(engine.tokenizer, prompt)], params)[0]
-        assert [each.completion for each in samples[2 * number : 2 * number + 2]] == [each.text for each in alone]
+        assert [sample.completion for sample in samples[2 * number : 2 * number + 2]] == [
+            sample.text for sample in alone
+        ]
     assert record["prompt_form"] == "plain"
     assert (record["stops"], record["seed"], record["num_samples"], record["max_tokens"]) == (["\n"], 5, 2, 12)
     assert {"model_sha256", "tokenizer_sha256"} <= record.keys()

@@ -12,7 +12,7 @@ from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling, generate_samples
 from chaku.inference.prompts import complete, infill
 
-BY_NAME = {each.name: each for each in INFILLING}
+BY_NAME = {name.name: name for name in INFILLING}
 HOLE = Task("1", "def value(total):\n    ret", suffix=" total\n")
 
 

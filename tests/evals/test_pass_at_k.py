@@ -13,7 +13,7 @@ def test_it_is_the_share_of_subsets(num_samples):
     for num_correct in range(num_samples + 1):
         for k in range(1, num_samples + 1):
             subsets = list(combinations(range(num_samples), k))
-            share = sum(any(each < num_correct for each in subset) for subset in subsets) / len(subsets)
+            share = sum(any(index < num_correct for index in subset) for subset in subsets) / len(subsets)
             assert pass_at_k(num_samples, num_correct, k) == pytest.approx(share)
 
 

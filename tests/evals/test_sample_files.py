@@ -22,7 +22,9 @@ def read(tmp_path, content, name="s.jsonl", **options):
 
 def texts(path, **options):
     samples = read_raw_samples(path, **options)
-    return [(each.place if each.task_id is None else each.task_id, each.text, each.kind) for each in samples]
+    return [
+        (sample.place if sample.task_id is None else sample.task_id, sample.text, sample.kind) for sample in samples
+    ]
 
 
 COMPLETION = [("a", "x", "completion"), ("7", "y", "completion"), ("a", "z", "completion")]
@@ -41,7 +43,7 @@ def test_human_evals_lines_are_read_in_any_encoding_that_says_itself(tmp_path, e
 
 def test_an_index_of_their_own_is_kept(tmp_path):
     (tmp_path / "s.jsonl").write_text(line(task_id="a", index=3, completion="x"))
-    assert [each.index for each in read_raw_samples(tmp_path / "s.jsonl")] == [3]
+    assert [sample.index for sample in read_raw_samples(tmp_path / "s.jsonl")] == [3]
 
 
 @pytest.mark.parametrize(

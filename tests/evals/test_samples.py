@@ -15,8 +15,8 @@ from chaku.evals.samples import Sample, choose_tasks, identify_samples
 def raw(*ids, index=None):
     """One text of each problem, named by its id, or by its place where that is a number."""
     return [
-        RawSample(None if isinstance(each, int) else each, each if isinstance(each, int) else None, index, "x", *ABOUT)
-        for each in ids
+        RawSample(None if isinstance(name, int) else name, name if isinstance(name, int) else None, index, "x", *ABOUT)
+        for name in ids
     ]
 
 
@@ -49,7 +49,7 @@ def test_a_problem_is_found_by_its_number_or_its_place(benchmark, ids, given, fo
 
 def test_a_place_is_of_the_test_split_and_has_to_be_there():
     tasks = [Task("1", "", in_split=False), Task("11", ""), Task("12", "")]
-    assert [each.task_id for each in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
+    assert [sample.task_id for sample in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
     with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has 2 problems"):
         identify_samples(raw(2), tasks, "mbpp")
 
@@ -57,8 +57,8 @@ def test_a_place_is_of_the_test_split_and_has_to_be_there():
 def test_a_list_in_another_order_than_the_benchmarks_is_refused():
     tasks = [Task("a", "def a():\n"), Task("b", "\ndef b():\n")]
     given = [RawSample(None, place, None, f"def {name}():\n    pass\n", *ABOUT) for place, name in enumerate("ab")]
-    assert [each.task_id for each in identify_samples(given, tasks, "little")] == ["a", "b"]
-    swapped = [replace(each, place=1 - place) for place, each in enumerate(given)]
+    assert [sample.task_id for sample in identify_samples(given, tasks, "little")] == ["a", "b"]
+    swapped = [replace(name, place=1 - place) for place, name in enumerate(given)]
     with pytest.raises(
         ChakuError, match=r"in the place of b but begins with the prompt of a: .* give each text with its"
     ):
@@ -85,7 +85,7 @@ def test_all_problems_of_the_split_are_to_be_sampled():
 
 
 def test_problems_outside_the_split_are_scored_where_they_are_sampled():
-    assert choose_tasks(TASKS, [Sample(each, 0, "") for each in ("12", "1", "11")]) == TASKS
+    assert choose_tasks(TASKS, [Sample(number, 0, "") for number in ("12", "1", "11")]) == TASKS
 
 
 def test_samples_of_unknown_problems_are_refused():

@@ -81,7 +81,7 @@ def test_scores_by_problem_and_by_group(sandbox, tmp_path):
     assert results["by_group"]["e"] == {"num_problems": 2, "pass_at_k": {"1": 0.75, "2": 1.0}}
     assert results["by_group"]["o"]["pass_at_k"] == {"1": 0.0, "2": 0.0}
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
-    assert [(each["task_id"], each["index"], each["passed"]) for each in lines] == [
+    assert [(line["task_id"], line["index"], line["passed"]) for line in lines] == [
         *(("t0", 0, True), ("t0", 1, False), ("t1", 0, False), ("t1", 1, False), ("t2", 0, True), ("t2", 1, True)),
     ]
     assert lines[0] == {
@@ -266,7 +266,7 @@ def test_a_file_in_human_evals_form_is_scored_for_real(problems, write_samples, 
     results = score_file(HUMANEVAL, path, tmp_path / "out", problems=problems, scoring=Scoring(timeout=1, ks=(1, 2)))
     assert results["pass_at_k"] == {"1": pytest.approx(1 / 6), "2": pytest.approx(1 / 3)}
     lines = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_text().splitlines()]
-    assert [each["verdict"] for each in lines] == ["passed", "failed", "failed", "timed_out", "failed", "failed"]
+    assert [line["verdict"] for line in lines] == ["passed", "failed", "failed", "timed_out", "failed", "failed"]
     assert lines[1]["reason"] == "AssertionError: assert candidate(6, 3) == 9"
     assert lines[5]["reason"].startswith("NameError")
 

@@ -65,7 +65,11 @@ def test_a_benchmark_of_completions_judges_what_follows_the_prompt():
         for index, text in enumerate(("\nconst f = (a) => {\n  return a\n}", "const f = (a) => {\nreturn a\n}"))
     ]
     same, _, samples, number = judge_whole_programs(benchmark, [task], given)
-    assert (same, [each.completion for each in samples], number) == (benchmark, ["  return a\n}", "\nreturn a\n}"], 2)
+    assert (same, [sample.completion for sample in samples], number) == (
+        benchmark,
+        ["  return a\n}", "\nreturn a\n}"],
+        2,
+    )
     with pytest.raises(ChakuError, match="humaneval-x-js: the sample of a is a whole program that does not begin with"):
         judge_whole_programs(benchmark, [task], [Sample("a", 0, "function f(a) {}", "program")])
 

@@ -38,16 +38,16 @@ def test_what_stops_is_a_text_of_the_grammar_and_what_does_not_is_its_beginning(
     constraint = Constraint(Vocabulary(any_engine.tokenizer), GRAMMAR)
     params = SamplingParams(max_tokens=40, temperature=1.0, num_samples=12, seed=1)
     prompts = [complete(any_engine.tokenizer, text) for text in ("x", "print(")]
-    done = [each for row in any_engine.generate(prompts, params, constraint=constraint) for each in row]
-    stopped = [each for each in done if each.finish_reason == "stop"]
+    done = [score for row in any_engine.generate(prompts, params, constraint=constraint) for score in row]
+    stopped = [completion for completion in done if completion.finish_reason == "stop"]
     assert stopped
-    assert len({each.text for each in done}) > 1
-    for each in stopped:
-        assert is_text_of_grammar(each.text), each.text
-        assert each.ids[-1] == any_engine.tokenizer.eos_id
-        assert constraint.accepts(each.ids[:-1])
-    for each in done:
-        assert set(each.text) <= set(" [],ab☺�")
+    assert len({completion.text for completion in done}) > 1
+    for completion in stopped:
+        assert is_text_of_grammar(completion.text), completion.text
+        assert completion.ids[-1] == any_engine.tokenizer.eos_id
+        assert constraint.accepts(completion.ids[:-1])
+    for completion in done:
+        assert set(completion.text) <= set(" [],ab☺�")
 
 
 def test_greedy_takes_the_likeliest_token_that_the_grammar_allows(any_engine):
@@ -87,7 +87,7 @@ def test_prompts_decoded_together_may_have_grammars_of_their_own(any_engine):
         for prompt, own in zip(prompts, constraints, strict=True)
     ]
     assert together == alone
-    assert all(set(each.text) <= set("x") for each in together[1])
+    assert all(set(completion.text) <= set("x") for completion in together[1])
 
 
 def test_no_special_token_is_ever_allowed_but_those_that_end_a_text(any_engine):

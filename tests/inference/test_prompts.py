@@ -24,7 +24,7 @@ def test_golden_infilling_prompt():
         pytest.skip(f"{model} does not exist: the golden infilling ids are NOT tested")
     tokenizer = extend_for_infilling(load_tokenizer(model))
     prefix, suffix = 'def remove_non_ascii(s: str) -> str:\n    """ ', "\n    return result\n"
-    assert infill(tokenizer, prefix, suffix) == [int(each) for each in GOLDEN.split()]
+    assert infill(tokenizer, prefix, suffix) == [int(part) for part in GOLDEN.split()]
 
 
 def test_layouts(tokenizer):
@@ -40,7 +40,7 @@ def test_a_sentinel_spelt_out_stays_text(tokenizer):
     special = {tokenizer.prefix_id, tokenizer.middle_id, tokenizer.eot_id, tokenizer.eos_id}
     assert not special & set(complete(tokenizer, text))
     ids = infill(tokenizer, text, text)
-    assert [ids.count(each) for each in (tokenizer.prefix_id, tokenizer.middle_id, tokenizer.eot_id)] == [1, 1, 0]
+    assert [ids.count(token) for token in (tokenizer.prefix_id, tokenizer.middle_id, tokenizer.eot_id)] == [1, 1, 0]
 
 
 @pytest.mark.parametrize(("num_prefix", "num_suffix"), [(100, 100), (100, 3), (2, 100), (300, 0)])

@@ -37,7 +37,7 @@ class Played:
         if ask.kind == "questions":
             lines = [f"{number}. {question}" for number, question in enumerate(QUESTIONS, 1)]
             return Reply("\n".join([*lines, "9. Cut"]), 30)
-        question = next(each for each in QUESTIONS if each in ask.prompt.split("Question: ")[-1])
+        question = next(question for question in QUESTIONS if question in ask.prompt.split("Question: ")[-1])
         name, body, tests = QUESTIONS[question]
         if ask.kind == "tests":
             asserts = "\n".join(f"# Test case {n}:\nassert {test}" for n, test in enumerate(tests, 1))

@@ -70,7 +70,7 @@ def test_what_passes_a_problems_tests_behaves_like_its_solution() -> None:
 def test_the_sieve_says_what_fails_and_not_what_it_did_not_reach() -> None:
     below = "def g(a, b):\n    return sum(x < b for x in a)\n"
     above = below.replace("<", ">")
-    verdicts = run_many([sieve_job([PROBLEM, SAME, LOOPS, SAME], each, "g") for each in (above, below)], timeout=1.0)
+    verdicts = run_many([sieve_job([PROBLEM, SAME, LOOPS, SAME], text, "g") for text in (above, below)], timeout=1.0)
     assert [not reason for reason in verdicts[0].tests] == [True, True, True, True]
     assert [not reason for reason in verdicts[1].tests][:2] == [False, False]
     assert len(verdicts[1].tests) <= 3
@@ -93,6 +93,6 @@ def test_the_problems_of_a_benchmark_come_with_their_tests() -> None:
     assert len(problems) == len(BENCHMARKS["first_steps"].load(None))
     assert sum(problem.argument_kinds is not None for problem in problems) > 20
     found = Contamination(problems)
-    assert any(found.solution(each.solutions[0]) == each.name for each in problems)
+    assert any(found.solution(problem.solutions[0]) == problem.name for problem in problems)
     jobs = [problem.job for problem in problems if problem.job]
     assert all(verdict.passed for verdict in run_many(jobs))

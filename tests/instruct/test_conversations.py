@@ -12,10 +12,12 @@ from chaku.instruct.conversations import find_files, read_rows
 from chaku.tokens.chat import Message
 
 TALK = [Message("system", "S"), Message("user", "Q"), Message("assistant", "A")]
-PLAIN = [{"role": each.role, "content": each.content} for each in TALK]
+PLAIN = [{"role": message.role, "content": message.content} for message in TALK]
 SHAPES = {
     "messages": {"messages": PLAIN, "seed": 3, "verdicts": ["passed"]},
-    "parts": {"messages": [{**each, "content": [{"type": "text", "text": each["content"]}]} for each in PLAIN]},
+    "parts": {
+        "messages": [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in PLAIN]
+    },
     "sharegpt": {"system": "S", "conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]},
     "alpaca": {"system": "S", "instruction": "Q", "input": "", "output": "A"},
 }
@@ -103,7 +105,7 @@ def test_mistakes_name_file_and_line(tmp_path, row, message):
     ],
 )
 def test_pairs(tmp_path, row):
-    [pair] = [each.preference() for each in read_rows(write(tmp_path / "a.jsonl", row))]
+    [pair] = [found.preference() for found in read_rows(write(tmp_path / "a.jsonl", row))]
     assert (pair.prompt, pair.chosen, pair.rejected) == (TALK[:2], "A", "B")
 
 
@@ -118,4 +120,4 @@ def test_pairs(tmp_path, row):
 )
 def test_broken_pairs_are_named(tmp_path, row, message):
     with pytest.raises(ChakuError, match=message):
-        [each.preference() for each in read_rows(write(tmp_path / "a.jsonl", row))]
+        [found.preference() for found in read_rows(write(tmp_path / "a.jsonl", row))]

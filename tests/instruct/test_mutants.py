@@ -46,14 +46,14 @@ def test_many_mutants_are_a_sample_that_is_always_the_same() -> None:
 def test_inputs_near_the_tests_tell_a_boundary_apart_that_the_tests_do_not() -> None:
     right, mutant = ("def f(a):\n    return a > 3\n", "def f(a):\n    return a >= 3\n")
     for inputs, alike in (([(2,), (9,)], True), (nearby([(2,), (9,)]), False)):
-        first, second = run_many([Job(probe(each, "f", inputs)) for each in (right, mutant)])
+        first, second = run_many([Job(probe(program, "f", inputs)) for program in (right, mutant)])
         assert first.passed
         assert (first.stdout == second.stdout) == alike
 
 
 def test_inputs_near_are_of_the_same_types_and_bounded() -> None:
     found = nearby([([1, 2, 3], "ab", True), (list(range(50)), "", False)])
-    assert len(found) == len({repr(each) for each in found}) == MAX_INPUTS
+    assert len(found) == len({repr(mutant) for mutant in found}) == MAX_INPUTS
     assert all((type(a), type(b), type(c)) == (list, str, bool) for a, b, c in found)
     assert nearby([]) == []
 

@@ -22,7 +22,7 @@ def test_a_word_changed_is_near_and_the_first_stays() -> None:
 def test_short_texts_are_alike_only_when_they_are_the_same() -> None:
     seen = NearDuplicates()
     short = ["add two", "add three", "sort", "sort it now", "sort it then", "it", "?", "!"]
-    assert [seen.add(each, each) for each in short] == [None] * 7 + ["?"]
+    assert [seen.add(text, text) for text in short] == [None] * 7 + ["?"]
     assert seen.add("again", "Sort!") == "sort"
 
 

@@ -22,7 +22,7 @@ class Habitual:
 
     def __init__(self) -> None:
         made = exercises("questions", SEED, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
-        self.by_question = {each.question: each for each in islice(made, NUMBER)}
+        self.by_question = {question.question: question for question in islice(made, NUMBER)}
         self.num_asked = 0
 
     def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
@@ -64,7 +64,7 @@ def passes(code: str, tests: Sequence[str]) -> bool:
 def test_arms_are_what_their_names_say(run: tuple[Path, dict, Habitual]) -> None:
     out, _, model = run
     by = model.by_question
-    trusted = {question: each.tests[:NUM_TESTS] for question, each in by.items()}
+    trusted = {question: value.tests[:NUM_TESTS] for question, value in by.items()}
     assert all(passes(code, trusted[question]) for question, code in arm(out, "first_pass").items())
     assert not any(passes(code, trusted[question]) for question, code in arm(out, "failures").items())
     assert all(passes(code, trusted[question][:1]) for question, code in arm(out, "one_test").items())

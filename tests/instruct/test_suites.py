@@ -61,12 +61,12 @@ def test_a_suite_needs_three_asserts_and_two_values(tests: list[str], weakness: 
 )
 def test_a_vacuous_suite_passes_some_stub(vacuous: list[str]) -> None:
     suite = read_suite("\n".join(f"assert {test}" for test in vacuous), "f")
-    assert any(each.passed for each in run_many(_jobs(suite)))
+    assert any(verdict.passed for verdict in run_many(_jobs(suite)))
 
 
 def test_a_suite_that_means_something_passes_no_stub() -> None:
     suite = read_suite("assert f(1) == 2\nassert f(2) == 3\nassert f(0) == 1", "f")
-    assert not any(each.passed for each in run_many(_jobs(suite)))
+    assert not any(verdict.passed for verdict in run_many(_jobs(suite)))
 
 
 def _jobs(suite: Suite) -> list[Job]:

@@ -78,7 +78,11 @@ def test_the_questions_may_be_the_models_own(path: Path, played: Played) -> None
 def test_seeds_are_in_the_prompts_in_turn(path: Path, played: Played) -> None:
     synthesize(path, played, SETTINGS, Bounds(max_questions=50), seeds=["ropes", "boats"])
     prompts = [ask.prompt for ask in played.asked if ask.kind == "questions"]
-    assert [("ropes" in each, "boats" in each) for each in prompts[:3]] == [(True, False), (False, True), (True, False)]
+    assert [("ropes" in prompt, "boats" in prompt) for prompt in prompts[:3]] == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +289,7 @@ def test_pairs_are_of_matched_length_and_what_behaves_like_a_benchmark_is_left_o
         counts = export(ledger, tmp_path / "out", Contamination([Problem("bench 7", "", (), job)]))
     assert counts["left_out"] == 1
     pairs = [json.loads(line) for line in (tmp_path / "out" / "preferences.jsonl").read_text().splitlines()]
-    [pair] = [each for each in pairs if each["prompt"][0]["content"] == ADD]
+    [pair] = [pair for pair in pairs if pair["prompt"][0]["content"] == ADD]
     assert "return a + b" in pair["chosen"]
     assert pair["rejected"] == f"```python\n{short}```"
     assert TURN not in (tmp_path / "out" / "sft.jsonl").read_text()
@@ -299,7 +303,7 @@ def test_pairs_are_of_matched_length_and_what_behaves_like_a_benchmark_is_left_o
 def test_questions_from_files(tmp_path: Path) -> None:
     lines = tmp_path / "questions.txt"
     lines.write_text("One?\n\n Two? \n")
-    assert [(each.text, each.source) for each in read_file(lines)] == [
+    assert [(row.text, row.source) for row in read_file(lines)] == [
         ("One?", "questions.txt:1"),
         ("Two?", "questions.txt:3"),
     ]

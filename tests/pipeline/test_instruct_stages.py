@@ -119,7 +119,7 @@ def test_a_killed_step_goes_on_with_its_ledger(path: Path, tmp_path: Path, monke
 
 def test_questions_of_ones_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
-    (tmp_path / "mine.txt").write_text("".join(f"{each}\n" for each in QUESTIONS))
+    (tmp_path / "mine.txt").write_text("".join(f"{question}\n" for question in QUESTIONS))
     text = RECIPE.replace('instruct = "first_pass"', 'instruct = "sft"').replace(
         "exercises = 12\n", f'questions = "{tmp_path}/mine.txt"\n'
     )

@@ -35,7 +35,11 @@ def demo() -> Recipe:
 
 
 def missing(recipe: Recipe, tmp_path: Path) -> dict[str, Requirement]:
-    return {each.name: each for each in requirements(recipe, tmp_path / "run", CPU) if not each.is_there}
+    return {
+        requirement.name: requirement
+        for requirement in requirements(recipe, tmp_path / "run", CPU)
+        if not requirement.is_there
+    }
 
 
 def without_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +89,7 @@ def test_a_benchmark_without_its_toolchain_is_left_out_alone(
     assert lacks.how_to_get.startswith("apt-get install rustc")
     left, left_out = leave_out(wants, [lacks])
     assert left == replace(wants, evals=replace(wants.evals, benchmarks=("bits_per_byte",)))
-    assert [(str(each.part), each.why) for each in left_out] == [
+    assert [(str(part.part), part.why) for part in left_out] == [
         ("benchmark multipl-e-rs", "rustc for rust is missing")
     ]
 
@@ -116,7 +120,7 @@ def test_instructions_that_cannot_be_judged_take_what_learns_from_them_along(
     assert left.evals.stages == ("base",)
     assert left.evals.benchmarks == ()
     parts = ["benchmark exercises", "[instruct]", "stage passed", "stage unfiltered"]
-    assert [str(each.part) for each in left_out] == parts
+    assert [str(part.part) for part in left_out] == parts
     assert left_out[-1].why == "it learns from what [instruct] would make"
     assert f"left out: {', '.join(parts)}" in capsys.readouterr().err
 
@@ -149,7 +153,7 @@ training = {{ tokens = 1e4, batch_tokens = 1024 }}
 """)
     recipe = load_recipe(path)
     lacks = missing(recipe, tmp_path)
-    assert {name: tuple(map(str, each.needed_by)) for name, each in lacks.items()} == {
+    assert {name: tuple(map(str, value.needed_by)) for name, value in lacks.items()} == {
         "the set talks": ("stage lora",),
         "the chat template odd.jinja": ("stage lora",),
         "the package datasets": ("stage more",),
@@ -189,7 +193,7 @@ def test_a_stage_that_does_not_fit_the_memory_names_what_would(
     assert needed.how_to_get.startswith("--set code.training.micro_batch_tokens=128 (")
     left, left_out = leave_out(recipe, [needed])
     assert list(left.stages) == ["base"]
-    assert [str(each.part) for each in left_out] == ["stage code", "stage long"]
+    assert [str(part.part) for part in left_out] == ["stage code", "stage long"]
     monkeypatch.setattr(room, "free_memory", lambda device: 1000)
     needed = next(iter(missing(recipe, tmp_path).values()))
     assert needed.how_to_get.startswith("a smaller model (whole, at most 62.5 parameters can be trained)")

@@ -137,9 +137,9 @@ def test_a_run_leaves_everything(whole):
     result = read_json(whole / "evals" / "long" / "bits_per_byte.json")
     assert result["manifest"]["data_sha256"]
     assert 0 < result["results"]["overall"]["bits_per_byte"] < 8
-    assert {each["kind"] for each in read_json(whole / "samples.json")} == {"complete"}
+    assert {sample["kind"] for sample in read_json(whole / "samples.json")} == {"complete"}
     assert "<html" in (whole / "report.html").read_text(encoding="utf-8")
-    assert len({each["name"] for each in read_json(whole / "timings.json")}) == 3 + 3 + 2
+    assert len({timing["name"] for timing in read_json(whole / "timings.json")}) == 3 + 3 + 2
 
 
 def test_training_passes_over_the_corpus_more_than_once(whole):
@@ -196,7 +196,7 @@ def test_killed_while_it_removes_what_changed_nothing_half_is_taken_for_whole(re
     changed.write_text(recipe_path.read_text().replace("learning_rate = 1e-3", "learning_rate = 5e-4"))
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(changed), str(out), "os.unlink", "4"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
-    left = {each.name for each in (out / "stages").iterdir()}
+    left = {path.name for path in (out / "stages").iterdir()}
     assert {"long", ".long.old"} & left
     run_recipe(load_recipe(recipe_path, changes), out, make_again=True)
     assert read_json(out / "stages" / "long" / "stage.json")["config"]["training"]["learning_rate"] == 5e-4
@@ -281,7 +281,7 @@ def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
     path = tmp_path / "other.toml"
     path.write_text(text)
     run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
-    first, before = (outcome(each)[0]["base"][0] for each in (tmp_path / "run", whole))
+    first, before = (outcome(folder)[0]["base"][0] for folder in (tmp_path / "run", whole))
     assert first < 0.8 * before  # it goes on from what base had learnt
 
 

@@ -181,11 +181,11 @@ def test_hostile_text_stays_text(run_dir: Path) -> None:
             # the keys that the report reads stay; names of languages, verdicts and sets are keys as well
             kept = {"by_language", "verdicts", "heldout_loss"}
             return {
-                key: {evil: poison(next(iter(each.values())))} if key in kept else poison(each)
-                for key, each in value.items()
+                key: {evil: poison(next(iter(item.values())))} if key in kept else poison(item)
+                for key, item in value.items()
             }
         if isinstance(value, list):
-            return [poison(each) for each in value]
+            return [poison(item) for item in value]
         return evil if isinstance(value, str) and value not in ("infill", "train", "code") else value
 
     for path in [*run_dir.rglob("*.json"), *run_dir.rglob("metrics.jsonl")]:
@@ -248,9 +248,9 @@ WRONG: list[object] = [None, "text", -1, 1e308, [], {}, [[]], [None, "x"], True]
 def places(value: object) -> Iterator[tuple[object, ...]]:
     """The way to every value inside a JSON value, as keys and indices."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inside:
+    for key, item in inside:
         yield (key,)
-        yield from ((key, *rest) for rest in places(each))
+        yield from ((key, *rest) for rest in places(item))
 
 
 @pytest.mark.parametrize("shift", range(3))

@@ -79,8 +79,8 @@ def left_behind(worker: Worker) -> tuple[set[str], int]:
     new = {str(worker._process.pid)}
     while new:
         found |= new
-        new = {child for each in new for child in Path(f"/proc/{each}/task/{each}/children").read_text().split()}
-    descriptors = sum(len(list(Path(f"/proc/{each}/fd").iterdir())) for each in found)
+        new = {child for pid in new for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    descriptors = sum(len(list(Path(f"/proc/{mutant}/fd").iterdir())) for mutant in found)
     return found, descriptors
 
 

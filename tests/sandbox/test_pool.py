@@ -21,7 +21,7 @@ from processes import children
 
 def test_verdicts_come_in_order_and_do_not_disturb_each_other() -> None:
     programs = ["assert True", "import os; os.abort()", "assert False", "x = [0] * 10**9", "assert True"] * 3
-    statuses = [verdict.status for verdict in run_many([Job(each) for each in programs], num_workers=4)]
+    statuses = [verdict.status for verdict in run_many([Job(program) for program in programs], num_workers=4)]
     assert statuses == ["passed", "crashed", "failed", "out_of_memory", "passed"] * 3
     assert run_many([]) == []
 
@@ -66,7 +66,7 @@ def test_a_program_that_only_waits_is_not_tried_again(monkeypatch: pytest.Monkey
     limits: list[float] = []
     monkeypatch.setattr(worker, "wall_limit", lambda timeout: limits.append(1.0) or 1.0)
     monkeypatch.setattr(pool, "STARVED", 0.9)  # on a busy machine it also waits before it sleeps
-    assert [each.status for each in run_many([SLEEPER] * 3, num_workers=3)] == ["timed_out"] * 3
+    assert [verdict.status for verdict in run_many([SLEEPER] * 3, num_workers=3)] == ["timed_out"] * 3
     assert len(limits) == 3
     # Without isolation it is not known what kept them, so that they are.
     assert run(SLEEPER, isolated=False).status == "timed_out"
@@ -137,7 +137,7 @@ def test_without_isolation_verdicts_are_the_same_and_folders_go(tmp_path: Path) 
     ]
     before = set(Path("/tmp").glob("chaku-????????"))
     verdicts = run_many(jobs, isolated=False, timeout=0.5, num_workers=2)
-    assert [each.status for each in verdicts] == ["passed", "failed", "passed", "failed", "timed_out"]
+    assert [verdict.status for verdict in verdicts] == ["passed", "failed", "passed", "failed", "timed_out"]
     assert set(Path("/tmp").glob("chaku-????????")) <= before
 
 
@@ -147,7 +147,7 @@ ORDER = "print(''.join({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}))"
 @pytest.mark.parametrize("isolated", [True, False])
 def test_a_job_may_choose_the_hash_seed(isolated: bool) -> None:
     seeds = [0, 1, 2, 3, 0, 1, 2, 3]
-    orders = [each.stdout for each in run_many([Job(ORDER, hash_seed=seed) for seed in seeds], isolated=isolated)]
+    orders = [verdict.stdout for verdict in run_many([Job(ORDER, hash_seed=seed) for seed in seeds], isolated=isolated)]
     assert orders[:4] == orders[4:]
     assert len(set(orders)) > 1
 
@@ -157,13 +157,13 @@ def test_a_pool_takes_jobs_as_they_come() -> None:
         first = warm.submit(Job("print(6 * 7)")).result()
         later = [warm.submit(Job(f"assert {number} % 2 == 0")) for number in range(6)]
         assert first.stdout == "42\n"
-        assert [each.result().passed for each in later] == [True, False] * 3
+        assert [job.result().passed for job in later] == [True, False] * 3
 
 
 def test_at_a_pools_end_what_was_not_begun_is_dropped() -> None:
     with Pool(num_workers=1) as warm:
         waiting = [warm.submit(Job("import time\ntime.sleep(0.3)")) for _ in range(50)]
-    assert sum(each.cancelled() for each in waiting) > 40
+    assert sum(job.cancelled() for job in waiting) > 40
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_the_result_that_most_samples_agree_on_wins_however_they_wrote_it(ask):
     assert answer.confidence == 0.75
     assert answer.sql == "SELECT count(*) FROM customers"
     assert answer.refusal == ""
-    assert sorted(each.votes for each in answer.candidates) == [1, 1, 1, 1]
+    assert sorted(candidate.votes for candidate in answer.candidates) == [1, 1, 1, 1]
 
 
 def test_no_rows_weigh_less_than_rows(ask):
@@ -117,7 +117,7 @@ def test_a_wrong_query_is_repaired_with_its_error_and_the_nearest_names(ask):
     assert "This query is wrong: SELECT city FROM customers." in writer.prompts[1]
     assert "no table of this query has a column city; there is country, id, joined, name" in writer.prompts[1]
     assert answer.result.rows == [("France",)]
-    assert [each.result.ok for each in answer.candidates] == [False, True]
+    assert [candidate.result.ok for candidate in answer.candidates] == [False, True]
 
 
 def test_when_nothing_that_was_written_runs_the_answer_is_a_refusal_with_its_reason(ask):
@@ -135,7 +135,9 @@ def test_synonyms_and_other_languages_are_asked_and_said_to_be_guesses(ask, ques
     assert len(writer.prompts) == 1
     assert answer.refusal == ""
     if question.isascii():
-        assert any(each.startswith("a guess: nothing in shop is called like") for each in answer.assumptions)
+        assert any(
+            assumption.startswith("a guess: nothing in shop is called like") for assumption in answer.assumptions
+        )
 
 
 # What sqlglot raises on each is of another kind: OptimizeError, AttributeError, TypeError.
@@ -199,7 +201,7 @@ def test_a_capped_result_and_disagreement_are_said(ask):
     answer, _ = ask("customers?", texts, max_rows=2)
     assert len(answer.result.rows) == 2
     assert "the result is cut after 2 rows" in answer.assumptions
-    assert any(each.startswith("unsure: only 25%") for each in answer.assumptions)
+    assert any(assumption.startswith("unsure: only 25%") for assumption in answer.assumptions)
 
 
 def test_remembered_pairs_are_examples_for_like_questions(ask, tmp_path):

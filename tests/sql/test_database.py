@@ -68,7 +68,7 @@ def described(database, *names):
         table.name: (
             table.comment,
             [(c.name, c.comment, c.values, c.primary_key, c.not_null) for c in table.columns],
-            [(each.columns, each.table, each.references) for each in table.foreign_keys],
+            [(key.columns, key.table, key.references) for key in table.foreign_keys],
         )
         for table in schema.tables
         if table.name in names
@@ -183,7 +183,7 @@ def test_duckdb_changes_nothing_and_stops_in_time_with_and_without_the_parse_tre
     for run in (database.run, database.run_unchecked):
         refused_in_time(run, statement.format(outside=path.parent / "outside"))
     assert path.read_bytes() == before
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert database.run("SELECT count(*) FROM t").rows == [(2000,)]
 
 
@@ -231,7 +231,7 @@ def test_duckdbs_own_settings_alone_stop_what_changes_or_looks_outside(duck, sta
     _, path = duck
     with duckdb.connect(str(path), read_only=True, config=DUCKDB_CONFIG) as connection, pytest.raises(duckdb.Error):
         connection.execute(statement.format(outside=path.parent / "outside"))
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ def test_a_database_in_wal_mode_is_read_where_nothing_may_be_written(runner, tmp
     assert runner.run(path, "SELECT a FROM t").rows == [(1,)], "while another process has it open"
     writer.close()
     assert runner.run(path, "SELECT a FROM t").rows == [(1,)]
-    assert [each.name for each in tmp_path.iterdir()] == ["wal.sqlite"]
+    assert [file.name for file in tmp_path.iterdir()] == ["wal.sqlite"]
 
 
 def test_a_database_in_wal_mode_is_read_where_another_reader_made_its_files(runner, tmp_path):

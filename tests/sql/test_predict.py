@@ -42,7 +42,7 @@ def test_questions_are_asked_in_batches_sorted_by_database(ask):
     writer = ScriptedWriter(a=[["SELECT 1"]], b=[["SELECT 2"]], c=[["```sql\nSELECT 3;\n```"]], d=[["SELECT 4"]])
     made = ask(writer, ("a", "music"), ("b", "other"), ("c", "music"), ("d", "music"), batch_size=3)
     assert [len(batch) for batch in writer.batches] == [3, 1]
-    assert [(each.index, each.sql) for each in made] == [
+    assert [(example.index, example.sql) for example in made] == [
         (0, "SELECT 1"), (2, "SELECT 3"), (3, "SELECT 4"), (1, "SELECT 2")
     ]  # fmt: skip
     assert made[1].reply == "```sql\nSELECT 3;\n```"
@@ -67,11 +67,11 @@ def test_repair_puts_names_right_and_asks_once_more_with_the_error(ask):
         hopeless=[["SELECT city FROM singer"], ["SELECT town FROM singer"]],
     )
     made = ask(writer, ("plural", "music"), ("wrong", "music"), ("hopeless", "music"), repair=True)
-    assert [each.sql for each in made] == [
+    assert [example.sql for example in made] == [
         "SELECT name FROM singer", "SELECT country FROM singer", "SELECT city FROM singer"
     ]  # fmt: skip
-    assert [each.asked_again for each in made] == [False, True, True]
-    assert [each.share for each in made] == [1.0, 1.0, 0.0]
+    assert [example.asked_again for example in made] == [False, True, True]
+    assert [example.share for example in made] == [1.0, 1.0, 0.0]
     assert len(writer.batches[1]) == 2
     assert "This query is wrong: SELECT city FROM singer." in writer.batches[1][0]
 

@@ -65,8 +65,8 @@ def test_comments_and_values_go_at_random_too():
     schema = Schema("wide", (Table("t", listed),))
     noisy = with_noise(schema, Example("Who?", "SELECT * FROM t", "wide"), "SELECT * FROM t", 3)
     assert num_columns(noisy) == 400
-    for kept in (sum(bool(each.comment) for each in noisy.tables[0].columns),
-                 sum(bool(each.values) for each in noisy.tables[0].columns)):  # fmt: skip
+    for kept in (sum(bool(column.comment) for column in noisy.tables[0].columns),
+                 sum(bool(column.values) for column in noisy.tables[0].columns)):  # fmt: skip
         assert 150 < kept < 250
 
 

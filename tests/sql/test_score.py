@@ -136,12 +136,12 @@ def test_files_pair_line_by_line(tmp_path):
     gold, pred = tmp_path / "gold.sql", tmp_path / "pred.sql"
     gold.write_text("SELECT 1\tmusic\n\nSELECT 2\tmusic\n")
     pred.write_text("SELECT 1\n\n")
-    assert [each.predicted for each in read_questions(gold, pred)] == ["SELECT 1", ""]
+    assert [question.predicted for question in read_questions(gold, pred)] == ["SELECT 1", ""]
     pred.write_text("SELECT 1\tmusic\n\nSELECT 3\tmusic\n")
-    assert [each.predicted for each in read_questions(gold, pred)] == ["SELECT 1", "SELECT 3"]
+    assert [question.predicted for question in read_questions(gold, pred)] == ["SELECT 1", "SELECT 3"]
     bird = tmp_path / "pred.json"
     bird.write_text(json.dumps({"0": "SELECT 1\t----- bird -----\tmusic", "1": "SELECT 2\t----- bird -----\tmusic"}))
-    assert [each.predicted for each in read_questions(gold, bird)] == ["SELECT 1", "SELECT 2"]
+    assert [question.predicted for question in read_questions(gold, bird)] == ["SELECT 1", "SELECT 2"]
     pred.write_text("SELECT 1\n")
     with pytest.raises(ChakuError, match="1 predictions for the 2 questions"):
         read_questions(gold, pred)

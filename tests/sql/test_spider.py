@@ -22,7 +22,7 @@ def test_dev_gold_against_itself_is_right_and_counted():
     scores = score(read_questions(gold, gold), SPIDER / "database", tables=SPIDER / "tables.json", settings=settings)
     measures = ("ex", "ex_keep_distinct", "ex_plug_value", "test_suite", "em", "bird_ex", "soft_f1")
     assert [scores[measure] for measure in measures] == [1.0] * len(measures)
-    assert {level: each["count"] for level, each in scores["by_hardness"].items()} == {
+    assert {level: value["count"] for level, value in scores["by_hardness"].items()} == {
         "easy": 248,
         "medium": 446,
         "hard": 174,

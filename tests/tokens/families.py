@@ -42,7 +42,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "pre_tokenizer": cut(split(GPT4 % "{1,3}"), BYTES),
         "ignore_merges": True,
         "added": [
-            *((f"<|{each}|>", True) for each in ("begin_of_text", "end_of_text", "eot_id", "reserved_special_token_0"))
+            *((f"<|{name}|>", True) for name in ("begin_of_text", "end_of_text", "eot_id", "reserved_special_token_0"))
         ],
         "config": {
             "bos_token": "<|begin_of_text|>",
@@ -95,7 +95,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "specials_first": True,
         "added": [
             *(("<|endoftext|>", True), ("<fim_prefix>", True), ("<fim_middle>", True), ("<fim_suffix>", True)),
-            *((f"<{each}>", True) for each in ("fim_pad", "filename", "gh_stars", "reponame")),
+            *((f"<{name}>", True) for name in ("fim_pad", "filename", "gh_stars", "reponame")),
         ],
         "config": {
             "add_bos_token": False,

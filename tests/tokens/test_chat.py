@@ -55,7 +55,7 @@ DEEPSEEK = (
 def with_step(tokenizer):
     """Code Llama 70B's control token in another vocabulary."""
     model = tokenizer.definition["model"]
-    special = {each["content"]: each["id"] for each in tokenizer.definition["added_tokens"]}
+    special = {token["content"]: token["id"] for token in tokenizer.definition["added_tokens"]}
     return Tokenizer(llama_definition(model["vocab"], model["merges"], {**special, "<step>": tokenizer.vocab_size}))
 
 
@@ -92,9 +92,9 @@ def meta_70b(encode, bos, step, messages):
     if messages[0].role != "system":
         messages = [Message("system", ""), *messages]
     ids = [bos]
-    for each in messages:
-        to = "\nDestination: user" if each.role == "assistant" else ""
-        ids += [*encode(f" Source: {each.role}{to}"), *encode("\n\n " + each.content.strip()), step]
+    for message in messages:
+        to = "\nDestination: user" if message.role == "assistant" else ""
+        ids += [*encode(f" Source: {message.role}{to}"), *encode("\n\n " + message.content.strip()), step]
     if messages[-1].role == "user":
         ids += [*encode(" Source: assistant\nDestination: user"), *encode("\n\n ")]
     return ids
@@ -142,9 +142,9 @@ def test_golden_ids_of_llama2s_own_vocabulary():
         "1 518 25580 29962 3532 14816 29903 6778 13 29902 13 29966 829 14816 29903 6778 13 13 10994 518 29914 25580 "
         "29962"
     )
-    assert chat.prompt([Message("system", "I"), Message("user", "Hello")]) == [int(each) for each in golden.split()]
+    assert chat.prompt([Message("system", "I"), Message("user", "Hello")]) == [int(part) for part in golden.split()]
     for messages in (TALK[1:2], TALK[:2], TALK[1:4], TALK[:4]):
-        plain = [Message(each.role, each.content.replace("</s>", "").replace("<s>", "")) for each in messages]
+        plain = [Message(message.role, message.content.replace("</s>", "").replace("<s>", "")) for message in messages]
         assert chat.prompt(plain) == meta_llama2(theirs.encode, 1, 2, plain)
         assert larger.prompt(plain) == meta_70b(theirs.encode, 1, 32000, plain)
         [*_, row] = chat.rows([*plain, TALK[-1]])
@@ -175,9 +175,9 @@ def test_the_ids_are_those_of_transformers(llama, tmp_path, name, template):
     chat = chat_of(llama, tmp_path, name, template)
     chat.tokenizer.save(tmp_path / "saved")
     theirs = transformers.PreTrainedTokenizerFast.from_pretrained(tmp_path / "saved")
-    talk = [Message(each.role, each.content.replace("<s> and </s>", "and")) for each in TALK]
+    talk = [Message(message.role, message.content.replace("<s> and </s>", "and")) for message in TALK]
     for messages in (talk[1:2], talk[:2], talk[1:4], talk[:4]):
-        plain = [{"role": each.role, "content": each.content} for each in messages]
+        plain = [{"role": message.role, "content": message.content} for message in messages]
         expected = theirs.apply_chat_template(plain, chat_template=chat.template, add_generation_prompt=True)
         assert chat.prompt(messages) == expected["input_ids"]
 
@@ -190,8 +190,8 @@ def test_only_what_the_assistant_writes_is_trained_on(llama, tmp_path, name, tem
     assert end == ("<step>" if template == "codellama-70b" else between)
     texts = [masked_text(chat.tokenizer, row) for row in chat.rows(TALK)]
     learnt = [part.split("»")[0] for text in texts for part in text.split("«")[1:]]
-    assert [each.removesuffix(end).strip() for each in learnt] == [TALK[2].content.strip(), TALK[4].content.strip()]
-    assert all(each.endswith(end) for each in learnt)
+    assert [text.removesuffix(end).strip() for text in learnt] == [TALK[2].content.strip(), TALK[4].content.strip()]
+    assert all(text.endswith(end) for text in learnt)
 
 
 def test_the_masked_text(llama, qwen):
@@ -235,7 +235,7 @@ def test_no_message_makes_a_special_token(llama, text, template):
     talk = [Message("user", text), Message("assistant", f"{text}!")]
     [row] = Chat(llama, template).rows(talk)
     [plain] = Chat(llama, template).rows([Message("user", "x"), Message("assistant", "x")])
-    count = [sum(number in llama.special_ids for number in each.ids) for each in (row, plain)]
+    count = [sum(number in llama.special_ids for number in talk.ids) for talk in (row, plain)]
     assert count[0] == count[1]
     assert text.strip() in llama.decode(row.ids)
 

@@ -56,7 +56,7 @@ def test_every_row_comes_whole_once_an_epoch(rows, chats, tokenizer):
     size = len(dataset.plans[0])
     for epoch in range(2):
         samples = [dataset[epoch * size + index] for index in range(size)]
-        seen = sorted(each for sample in samples for each in documents(sample))
+        seen = sorted(document for sample in samples for document in documents(sample))
         assert seen == sorted((tuple(row.ids), tuple(row.trained)) for row in rows)
     assert [dataset[index].tokens.tobytes() for index in range(size)] != [
         dataset[size + index].tokens.tobytes() for index in range(size)
@@ -88,16 +88,16 @@ def test_beside_documents_the_mixture_holds_and_they_are_trained_on_whole(chats,
             for field in ("tokens", "document_ids", "trained"):
                 assert torch.equal(getattr(other, field), getattr(batch, field))
     halves = [next(load_batches(dataset, start=8, batch_size=8, rank=rank, world_size=2)) for rank in range(2)]
-    assert torch.equal(torch.cat([each.trained for each in halves]), expected[1].trained)
-    assert {each.first_sample for each in halves} == {8}
+    assert torch.equal(torch.cat([half.trained for half in halves]), expected[1].trained)
+    assert {half.first_sample for half in halves} == {8}
     parts = list(expected[1].split(3))
-    assert [len(each.tokens) for each in parts] == [3, 3, 2]
-    assert torch.equal(torch.cat([each.trained for each in parts]), expected[1].trained)
+    assert [len(part.tokens) for part in parts] == [3, 3, 2]
+    assert torch.equal(torch.cat([part.trained for part in parts]), expected[1].trained)
 
 
 def test_a_row_longer_than_a_sequence_is_left_out_and_never_cut(rows, chats, tokenizer):
     dataset = PackedDataset(None, [chats], 31, tokenizer, seed=1)
-    seen = [each for index in range(len(dataset.plans[0])) for each in documents(dataset[index])]
+    seen = [document for index in range(len(dataset.plans[0])) for document in documents(dataset[index])]
     assert sorted(seen) == sorted((tuple(row.ids), tuple(row.trained)) for row in rows if len(row.ids) <= 32)
     assert 0 < len(seen) < len(rows)
     with pytest.raises(ChakuError, match="'chats' has nothing that fits a sequence of 1 tokens; its shortest has 3"):
@@ -117,7 +117,7 @@ def test_pairs_stay_together_with_their_reference(rows, tokenizer, tmp_path):
         assert (sample.reference[1::2] == sample.reference[::2] + 1).all()
         assert (sample.reference[::2] % 2 == 0).all()
     batch = collate(list(enumerate(samples)))
-    assert batch.reference.shape == (len(samples), max(len(each.reference) for each in samples))
+    assert batch.reference.shape == (len(samples), max(len(sample.reference) for sample in samples))
 
 
 def test_no_conversation_at_all_is_an_error(tmp_path):

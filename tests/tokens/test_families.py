@@ -22,7 +22,7 @@ from tokens.families import FAMILIES, TEXT, make
 TOKENIZERS = {name: ByteLevelTokenizer(*make(name)) for name in FAMILIES} | {
     "llama-2": train_tokenizer([TEXT] * 2, 360)
 }
-INFILLING = [(name, mode) for name, each in TOKENIZERS.items() if each.infilling for mode in each.infilling.modes]
+INFILLING = [(name, mode) for name, value in TOKENIZERS.items() if value.infilling for mode in value.infilling.modes]
 every_family = pytest.mark.parametrize("name", TOKENIZERS)
 
 
@@ -56,7 +56,7 @@ def test_ten_thousand_strings_have_the_ids_of_transformers(name, tmp_path):
     theirs = AutoTokenizer.from_pretrained(tmp_path, split_special_tokens=True)
     texts = list(strings(10_000))
     special = [tokenizer.pieces[number] for number in tokenizer.special_ids]
-    unmarked = {each["content"] for each in tokenizer.definition["added_tokens"] if not each["special"]}
+    unmarked = {token["content"] for token in tokenizer.definition["added_tokens"] if not token["special"]}
     # Where chaku differs by intent: infilling tokens that the file does not mark as special, and a U+2581 in Llama's.
     apart = sorted(unmarked & set(special)) + (["▁"] if name == "llama-2" else [])
     texts = [_without(text, apart) for text in texts]
@@ -68,8 +68,8 @@ def test_ten_thousand_strings_have_the_ids_of_transformers(name, tmp_path):
 
 
 def _without(text, spelt):
-    for each in spelt:
-        text = text.replace(each, "")
+    for word in spelt:
+        text = text.replace(word, "")
     return text
 
 
@@ -124,11 +124,14 @@ def test_what_begins_and_ends_a_text():
         "llama-2": (["<s>"], "<s>", "</s>"),
     }
     for name, (begin, bos, eos) in expected.items():
-        each = TOKENIZERS[name]
-        assert ([each.pieces[number] for number in each.begin], each.pieces[each.bos_id]) == (begin, bos)
-        assert each.pieces[each.eos_id] == eos
-        alone = type(each)(each.definition)  # without its tokenizer_config.json
-        assert (alone.bos_id, alone.eos_id) == (each.bos_id, each.eos_id)
+        tokenizer = TOKENIZERS[name]
+        assert ([tokenizer.pieces[number] for number in tokenizer.begin], tokenizer.pieces[tokenizer.bos_id]) == (
+            begin,
+            bos,
+        )
+        assert tokenizer.pieces[tokenizer.eos_id] == eos
+        alone = type(tokenizer)(tokenizer.definition)  # without its tokenizer_config.json
+        assert (alone.bos_id, alone.eos_id) == (tokenizer.bos_id, tokenizer.eos_id)
 
 
 def test_saved_and_loaded(tmp_path):

@@ -75,4 +75,4 @@ def test_draws_depend_on_seed_document_and_epoch_alone():
 
     assert make(1, 2, 3) == make(1, 2, 3)
     variants = [make(1, 2, 3), make(2, 2, 3), make(1, 3, 3), make(1, 2, 4)]
-    assert len({tuple(each) for each in variants}) > 2
+    assert len({tuple(variant) for variant in variants}) > 2

@@ -14,7 +14,7 @@ def test_every_token_once_and_nothing_overfull(sequence_length):
     seen = [np.zeros(length + 2, dtype=int) for length in lengths]
     for document, start, stop in plan.items:
         seen[document][start:stop] += 1
-    assert all((each == 1).all() for each in seen)
+    assert all((window == 1).all() for window in seen)
     whole = 0
     for sequence in range(len(plan)):
         items = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1]]

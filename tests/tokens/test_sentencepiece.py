@@ -72,7 +72,7 @@ def test_the_same_ids_as_sentencepiece(changes, space, tmp_path):
 def test_codestral_infills_suffix_first(tmp_path):
     _, path = train(tmp_path, **CODESTRAL)
     tokenizer = load_tokenizer(path)
-    prefix, suffix = (tokenizer.pieces.index(each) for each in ("[PREFIX]", "[SUFFIX]"))
+    prefix, suffix = (tokenizer.pieces.index(name) for name in ("[PREFIX]", "[SUFFIX]"))
     enc, inf = tokenizer.encode, tokenizer.encode_infilling
     assert infill(tokenizer, "def f(", "):\n") == [1, suffix, *inf("):\n"), prefix, *enc("def f(")]
     with pytest.raises(ChakuError, match="use spm"):

@@ -133,7 +133,7 @@ def test_llama2_and_the_golden_infilling_ids(llama2):
         "32008 13 1678 736 1121 13 32009"
     )
     ids = [1, 32007, *code.encode(prefix), 32008, *code.encode_infilling(suffix), 32009]
-    assert ids == [int(each) for each in golden.split()]
+    assert ids == [int(part) for part in golden.split()]
 
 
 def test_code_llamas_own_file_is_llama2s_extended(llama2, tmp_path):

@@ -27,8 +27,8 @@ class Ids:
 def made(tmp_path, lengths=((3, 5), (7, 2), (4, 9), (1, 6), (10, 12)), length=31):
     source = random.Random(4)
     rows = [
-        ChatRow([source.randrange(512) for _ in range(sum(each))], [False] * each[0] + [True] * each[1])
-        for each in lengths
+        ChatRow([source.randrange(512) for _ in range(sum(length))], [False] * length[0] + [True] * length[1])
+        for length in lengths
     ]
     store = write_chat_store(tmp_path / "set", rows)
     dataset = PackedDataset(None, [ChatSet("set", store, 1.0)], length, Ids, seed=1)
@@ -40,8 +40,8 @@ def model(**changes):
     torch.manual_seed(3)
     made = Llama(dataclasses.replace(PRESETS["tiny"], **changes))
     with torch.no_grad():
-        for each in made.parameters():
-            each.add_(torch.randn_like(each) * 0.05)
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
     return made
 
 

@@ -59,8 +59,8 @@ def fresh(seed=3, noise=0.0):
     torch.manual_seed(seed)
     model = Llama(PRESETS["tiny"])
     with torch.no_grad():
-        for each in model.parameters():
-            each.add_(torch.randn_like(each) * noise)
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * noise)
     return model
 
 
@@ -137,7 +137,7 @@ def test_trl_computes_the_same_loss(tmp_path):
     save_model(parent, tmp_path / "parent")
     train_tokenizer(["def add(a, b):\n    return a + b\n"], 285).save(tmp_path / "policy")
     theirs, before = (
-        AutoModelForCausalLM.from_pretrained(tmp_path / each, dtype=torch.float32) for each in ("policy", "parent")
+        AutoModelForCausalLM.from_pretrained(tmp_path / name, dtype=torch.float32) for name in ("policy", "parent")
     )
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "policy", pad_token="</s>")
     trainer = DPOTrainer(
@@ -152,12 +152,12 @@ def test_trl_computes_the_same_loss(tmp_path):
     ordered = [*rows[::2], *rows[1::2]]  # all chosen, then all rejected
 
     def padded(values):
-        return torch.nn.utils.rnn.pad_sequence([torch.tensor(each) for each in values], batch_first=True)
+        return torch.nn.utils.rnn.pad_sequence([torch.tensor(value) for value in values], batch_first=True)
 
     inputs = {
         "input_ids": padded([row.ids for row in ordered]),
         "attention_mask": padded([[1] * len(row.ids) for row in ordered]),
-        "completion_mask": padded([[int(each) for each in row.trained] for row in ordered]),
+        "completion_mask": padded([[int(flag) for flag in row.trained] for row in ordered]),
     }
     expected = trainer.compute_loss(trainer.model, inputs)
     expected.backward()
@@ -165,7 +165,7 @@ def test_trl_computes_the_same_loss(tmp_path):
     batch = collate([(index, packed[index]) for index in range(len(packed.plans[0]))])
     loss, _ = accumulate_pairs(model, batch, DPO, CONFIG, CPU)
     assert loss == pytest.approx(float(expected), rel=1e-4)
-    theirs_grads = {name: each.grad for name, each in theirs.named_parameters()}
+    theirs_grads = {name: parameter.grad for name, parameter in theirs.named_parameters()}
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, theirs_grads[name], atol=1e-5, rtol=1e-3)
 

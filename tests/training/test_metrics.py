@@ -22,8 +22,8 @@ def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path, monkeypatch):
     assert [(line["step"], line["loss"]) for line in lines if "loss" in line] == [(1, 1.0), (2, 2.0), (3, 30.0)]
     events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(each.step, each.value) for each in events.Scalars("loss")] == [(1, 1.0), (2, 2.0), (3, 30.0)]
-    assert [each.value for each in events.Scalars("heldout_loss/code")] == [2.5]
+    assert [(scalar.step, scalar.value) for scalar in events.Scalars("loss")] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    assert [scalar.value for scalar in events.Scalars("heldout_loss/code")] == [2.5]
     assert events.Tags()["tensors"] == ["sample/text_summary"]
 
 

@@ -251,8 +251,8 @@ def show(answer: "Answer") -> None:
         print(_printable(answer.sql))
     _show_result(answer.result)
     print(f"confidence {answer.confidence:.0%}")
-    for each in answer.assumptions:
-        print(_printable(f"assumed: {each}"))
+    for assumption in answer.assumptions:
+        print(_printable(f"assumed: {assumption}"))
     if answer.dropped:
         print(f"left out of the prompt: {_some(answer.dropped)}")
 
@@ -267,9 +267,9 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
     print(f"tables shown to the model: {', '.join(answer.tables) or 'none'}", file=file)
     if answer.dropped:
         print(f"left out: {', '.join(answer.dropped)}", file=file)
-    for each in answer.candidates:
-        outcome = f"{len(each.result.rows)} rows" if each.result.ok else each.result.reason
-        print(_printable(f"{each.votes} x {' '.join(each.sql.split())} -> {outcome}"), file=file)
+    for candidate in answer.candidates:
+        outcome = f"{len(candidate.result.rows)} rows" if candidate.result.ok else candidate.result.reason
+        print(_printable(f"{candidate.votes} x {' '.join(candidate.sql.split())} -> {outcome}"), file=file)
 
 
 def write_csv(result: "Result", file: TextIO) -> None:
@@ -301,7 +301,7 @@ def _show_result(result: "Result") -> None:
 
 def _printable(value: object) -> str:
     """A cell without what would move a terminal's cursor or colour it."""
-    return "".join(each if each.isprintable() or each == "\n" else "�" for each in str(value))
+    return "".join(character if character.isprintable() or character == "\n" else "�" for character in str(value))
 
 
 def _read_line() -> str | None:

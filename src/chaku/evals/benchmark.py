@@ -56,10 +56,10 @@ class Judgement:
 
 def all_pass(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
     """Passed when every program passed; else the first that did not speaks for all."""
-    seconds = math.fsum(each.cpu_seconds for each in verdicts)
-    for each in verdicts:
-        if not each.passed:
-            return Judgement(each.status, False, each.reason, seconds)
+    seconds = math.fsum(verdict.cpu_seconds for verdict in verdicts)
+    for verdict in verdicts:
+        if not verdict.passed:
+            return Judgement(verdict.status, False, verdict.reason, seconds)
     return Judgement("passed", True, "", seconds)
 
 

@@ -15,7 +15,7 @@ def in_chat(benchmark: Benchmark, all_benchmarks: Mapping[str, Benchmark], *, en
     """
     form = benchmark.chat
     if form is None:
-        names = ", ".join(name for name, each in all_benchmarks.items() if each.chat is not None)
+        names = ", ".join(name for name, value in all_benchmarks.items() if value.chat is not None)
         raise ChakuError(f"{benchmark.name} is not asked in a chat; these are: {names}")
     opened = bool(form.opening) and not endpoint
     not_opened = ", the reply not opened: an endpoint's cannot be" if form.opening and endpoint else ""
@@ -40,5 +40,5 @@ def in_chat(benchmark: Benchmark, all_benchmarks: Mapping[str, Benchmark], *, en
 def _task(form: ChatForm, task: Task, endpoint: bool) -> Task:
     message = form.endpoint_message if endpoint and form.endpoint_message else form.message
     told = replace(task, data={**task.data, "prompt": task.prompt})
-    references = (form.extract(told, form.program(told, each)) for each in task.references)
+    references = (form.extract(told, form.program(told, reference)) for reference in task.references)
     return replace(told, prompt=message(task), references=tuple(references))

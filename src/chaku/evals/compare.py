@@ -46,7 +46,7 @@ def read_scored(path: Path) -> Scored:
         counts[line["task_id"]] = (number + 1, correct + line["passed"])
         for name, value in line.get("measures", {}).items():
             values.setdefault(name, {}).setdefault(line["task_id"], []).append(value)
-    measures = {name: {task: fmean(each) for task, each in of.items()} for name, of in values.items()}
+    measures = {name: {task: fmean(rate) for task, rate in of.items()} for name, of in values.items()}
     return Scored(file, results, counts, measures)
 
 
@@ -74,9 +74,9 @@ def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, An
         raise ChakuError(f"{one.path} and {other.path} have no problem in common")
     rows = {}
     for k in sorted(int(k) for k in one.results["pass_at_k"] if k in other.results["pass_at_k"]):
-        first, second = ([pass_at_k(*each.counts[task], k) for task in common] for each in (one, other))
+        first, second = ([pass_at_k(*result.counts[task], k) for task in common] for result in (one, other))
         rows[f"pass@{k}"] = _row(first, second)
-    if all(each.counts[task][0] == 1 for each in (one, other) for task in common):
+    if all(result.counts[task][0] == 1 for result in (one, other) for task in common):
         only_one = sum(one.counts[task][1] > other.counts[task][1] for task in common)
         only_other = sum(one.counts[task][1] < other.counts[task][1] for task in common)
         rows["pass@1"] |= {"p": mcnemar(only_one, only_other), "only_a": only_one, "only_b": only_other}

@@ -61,7 +61,7 @@ def _python_program(text: str, entry_point: str, prompt: str, wanted: set[str]) 
     session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # of the interpreter, with its prompts
     if session and entry_point and _defines(_statements(session), entry_point):
         return _source(_program(_statements(session), [], entry_point, wanted))
-    return _source(_kept([each for block in blocks or [whole] for each in block], entry_point)) or text
+    return _source(_kept([statement for block in blocks or [whole] for statement in block], entry_point)) or text
 
 
 def last_block(reply: str, name: str = "") -> str:
@@ -144,23 +144,23 @@ def _split(code: str) -> list[Statement]:
 
 
 def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
 
 
 def _names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
     """The names that a statement binds in its module, and the names that stand in it."""
-    reads = frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+    reads = frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
     if isinstance(node, _DEFINITIONS):
         return frozenset({node.name}), reads
-    reads -= {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}  # of a lambda
+    reads -= {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}  # of a lambda
     binds: set[str] = set()
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-            binds.add(each.id)
-        elif isinstance(each, _DEFINITIONS):  # in an `if` or a `try`
-            binds.add(each.name)
-        elif isinstance(each, _IMPORTS):
-            binds |= {(name.asname or name.name).split(".")[0] for name in each.names}
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            binds.add(inner.id)
+        elif isinstance(inner, _DEFINITIONS):  # in an `if` or a `try`
+            binds.add(inner.name)
+        elif isinstance(inner, _IMPORTS):
+            binds |= {(name.asname or name.name).split(".")[0] for name in inner.names}
     return frozenset(binds), reads
 
 
@@ -168,15 +168,15 @@ def _is_stub(statement: Statement) -> bool:
     """A function without a body, as a prompt shows it: a docstring, `pass`, `...` or `raise NotImplementedError`."""
     node = statement.node
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and all(
-        isinstance(each, ast.Pass)
-        or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-        or (isinstance(each, ast.Raise) and "NotImplementedError" in ast.unparse(each))
-        for each in node.body
+        isinstance(statement, ast.Pass)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        or (isinstance(statement, ast.Raise) and "NotImplementedError" in ast.unparse(statement))
+        for statement in node.body
     )
 
 
 def _defines(block: Iterable[Statement], name: str) -> bool:
-    return any(name in each.binds and not _is_stub(each) for each in block)
+    return any(name in statement.binds and not _is_stub(statement) for statement in block)
 
 
 def _program(
@@ -184,13 +184,23 @@ def _program(
 ) -> list[Statement]:
     """What the wanted names need of the entry point's block, after what that needs of the other blocks."""
     own = _kept(block, entry_point, wanted)
-    bound = _BUILTINS.union(*(each.binds for each in own))
-    missing = set().union(*(each.reads for each in own)) - bound
-    elsewhere = [each for other in others for each in other if each.binds and not each.binds & bound]
-    needed = [each for each in _kept(elsewhere, entry_point, missing) if each.binds & _closure(missing, elsewhere)]
-    future = [each for each in [*needed, *own] if isinstance(each.node, ast.ImportFrom) and each.node.level == 0]
-    first = [each for each in future if each.node.module == "__future__"]  # type: ignore[attr-defined]
-    return [*first, *(each for each in [*needed, *own] if each not in first)]
+    bound = _BUILTINS.union(*(statement.binds for statement in own))
+    missing = set().union(*(statement.reads for statement in own)) - bound
+    elsewhere = [
+        statement for other in others for statement in other if statement.binds and not statement.binds & bound
+    ]
+    needed = [
+        statement
+        for statement in _kept(elsewhere, entry_point, missing)
+        if statement.binds & _closure(missing, elsewhere)
+    ]
+    future = [
+        statement
+        for statement in [*needed, *own]
+        if isinstance(statement.node, ast.ImportFrom) and statement.node.level == 0
+    ]
+    first = [statement for statement in future if statement.node.module == "__future__"]  # type: ignore[attr-defined]
+    return [*first, *(statement for statement in [*needed, *own] if statement not in first)]
 
 
 def _kept(statements: Sequence[Statement], entry_point: str, wanted: set[str] | None = None) -> list[Statement]:
@@ -199,22 +209,32 @@ def _kept(statements: Sequence[Statement], entry_point: str, wanted: set[str] | 
     A statement that binds nothing (`sys.setrecursionlimit(10**6)`, `table[0] = 1`, `fill()`) stays where what it uses
     is there and neither calls the entry point nor prints.
     """
-    statements = [each for each in _first_definitions(statements) if not _is_example(each, entry_point)]
-    bound = _BUILTINS.union(*(each.binds for each in statements))
-    acting = [each for each in statements if not each.binds and _acts(each, statements, bound, entry_point)]
-    needed = bound if wanted is None else _closure(wanted.union(*(each.reads for each in acting)), statements)
-    return [each for each in statements if each in acting or isinstance(each.node, _IMPORTS) or each.binds & needed]
+    statements = [
+        definition for definition in _first_definitions(statements) if not _is_example(definition, entry_point)
+    ]
+    bound = _BUILTINS.union(*(statement.binds for statement in statements))
+    acting = [
+        statement
+        for statement in statements
+        if not statement.binds and _acts(statement, statements, bound, entry_point)
+    ]
+    needed = bound if wanted is None else _closure(wanted.union(*(statement.reads for statement in acting)), statements)
+    return [
+        statement
+        for statement in statements
+        if statement in acting or isinstance(statement.node, _IMPORTS) or statement.binds & needed
+    ]
 
 
 def _first_definitions(statements: Sequence[Statement]) -> list[Statement]:
     found: dict[str, Statement] = {}
-    for each in statements:
-        if isinstance(each.node, _DEFINITIONS) and not _is_stub(each):
-            found.setdefault(each.node.name, each)
+    for statement in statements:
+        if isinstance(statement.node, _DEFINITIONS) and not _is_stub(statement):
+            found.setdefault(statement.node.name, statement)
     return [
-        each
-        for each in statements
-        if not isinstance(each.node, _DEFINITIONS) or found.get(each.node.name, each) is each
+        statement
+        for statement in statements
+        if not isinstance(statement.node, _DEFINITIONS) or found.get(statement.node.name, statement) is statement
     ]
 
 
@@ -243,7 +263,7 @@ def _closure(names: Iterable[str], statements: Sequence[Statement]) -> set[str]:
     new = set(names)
     while new:
         found |= new
-        new = set().union(*(each.reads for each in statements if each.binds & found)) - found
+        new = set().union(*(statement.reads for statement in statements if statement.binds & found)) - found
     return found
 
 
@@ -272,4 +292,4 @@ def _ends_in_function(program: str, name: str) -> bool:
 
 
 def _source(statements: Iterable[Statement]) -> str:
-    return "".join(f"{each.source}\n" for each in statements)
+    return "".join(f"{statement.source}\n" for statement in statements)

@@ -248,5 +248,5 @@ def _ask_endpoint(missing: Sequence[tuple[Task, int]], endpoint: Endpoint, param
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             running |= {pool.submit(ask, task, index) for task, index in islice(pairs, len(done))}
-            for each in done:
-                yield each.result()
+            for request in done:
+                yield request.result()

@@ -138,7 +138,7 @@ class Judge:
             task, completion = missing[key]
             judgement = _judgement(benchmark, task, completion, waiting[key])
             if judgement is not None:
-                slowest = max(each.cpu_seconds for each in waiting.pop(key) if each is not None)
+                slowest = max(verdict.cpu_seconds for verdict in waiting.pop(key) if verdict is not None)
                 yield key, judgement, slowest
 
     def _key(self, task: Task, completion: str) -> str:
@@ -158,10 +158,12 @@ def _judgement(
 
     (A time-out, say: the others, of a problem with many cases, may all take as long.)
     """
-    found = [each for each in itertools.takewhile(lambda each: each is not None, verdicts) if each is not None]
-    if broken := next((each for each in found if each.status == "sandbox_error"), None):
+    found = [
+        verdict for verdict in itertools.takewhile(lambda verdict: verdict is not None, verdicts) if verdict is not None
+    ]
+    if broken := next((verdict for verdict in found if verdict.status == "sandbox_error"), None):
         return Judgement("sandbox_error", False, broken.reason)
-    if len(found) < len(verdicts) and all(each.status in ("passed", "failed") for each in found):
+    if len(found) < len(verdicts) and all(verdict.status in ("passed", "failed") for verdict in found):
         return None
     return benchmark.judge(task, completion, found)
 

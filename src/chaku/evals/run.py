@@ -66,7 +66,7 @@ def score_file(
     given = [sample for sample in given if sample.task_id not in outside]
     by_id = {task.task_id: task for task in choose_tasks(tasks, given, partial=scoring.partial)}
     if benchmark.opening is not None:
-        given = [replace(each, completion=benchmark.cut_text(by_id[each.task_id], each.completion)) for each in given]
+        given = [replace(text, completion=benchmark.cut_text(by_id[text.task_id], text.completion)) for text in given]
     else:
         benchmark, tasks, given, record["num_whole_programs"] = judge_whole_programs(benchmark, tasks, given)
     if num_programs := record.get("num_whole_programs"):
@@ -81,7 +81,7 @@ def _read(
     """The samples under the problems' ids, and how they were read. `partial` leaves out those of no problem."""
     raw = read_raw_samples(path, replies=benchmark.opening is not None)
     samples = identify_samples(raw, tasks, benchmark.name)
-    record: dict[str, Any] = {"samples_form": ", ".join(dict.fromkeys(each.form for each in raw))}
+    record: dict[str, Any] = {"samples_form": ", ".join(dict.fromkeys(sample.form for sample in raw))}
     ids = {task.task_id for task in tasks}
     known = [sample for sample in samples if sample.task_id in ids]
     if partial and known and len(known) < len(samples):

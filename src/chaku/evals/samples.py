@@ -36,28 +36,28 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
     samples: list[Sample] = []
     counts: Counter[str] = Counter()
     seen: set[tuple[str, int]] = set()
-    for each in raw:
-        if each.task_id is None:
-            assert each.place is not None
-            if not 0 <= each.place < len(split):
+    for sample in raw:
+        if sample.task_id is None:
+            assert sample.place is not None
+            if not 0 <= sample.place < len(split):
                 raise ChakuError(
-                    f"{each.where} is of problem number {each.place + 1} in the benchmark's order, but {benchmark} has "
+                    f"{sample.where} is of problem number {sample.place + 1} in the benchmark's order, but {benchmark} has "
                     f"{len(split)} problems; is it the right --benchmark?"
                 )
-            task_id = split[each.place].task_id
-            if (other := _of_another(each.text, split[each.place], split)) is not None:
+            task_id = split[sample.place].task_id
+            if (other := _of_another(sample.text, split[sample.place], split)) is not None:
                 raise ChakuError(
-                    f"{each.where} is in the place of {task_id} but begins with the prompt of {other}: the file has "
+                    f"{sample.where} is in the place of {task_id} but begins with the prompt of {other}: the file has "
                     "another order than the benchmark; give each text with its task_id"
                 )
         else:
-            task_id = each.task_id if each.task_id in ids else _find(each.task_id, by_number, benchmark)
-        index = counts[task_id] if each.index is None else each.index
+            task_id = sample.task_id if sample.task_id in ids else _find(sample.task_id, by_number, benchmark)
+        index = counts[task_id] if sample.index is None else sample.index
         counts[task_id] += 1
         if (task_id, index) in seen:
-            raise ChakuError(f"{each.where}: {task_id} has a second sample with the index {index}")
+            raise ChakuError(f"{sample.where}: {task_id} has a second sample with the index {index}")
         seen.add((task_id, index))
-        samples.append(Sample(task_id, index, each.text, each.kind))
+        samples.append(Sample(task_id, index, sample.text, sample.kind))
     return samples
 
 
@@ -66,7 +66,14 @@ def _of_another(text: str, task: Task, tasks: Sequence[Task]) -> str | None:
     text = text.lstrip("\r\n")
     if not task.prompt.strip() or text.startswith(task.prompt.strip()):
         return None
-    return next((each.task_id for each in tasks if each.prompt.strip() and text.startswith(each.prompt.strip())), None)
+    return next(
+        (
+            candidate.task_id
+            for candidate in tasks
+            if candidate.prompt.strip() and text.startswith(candidate.prompt.strip())
+        ),
+        None,
+    )
 
 
 def _by_number(tasks: Sequence[Task]) -> dict[int, tuple[str, str]]:

@@ -89,12 +89,12 @@ def score_samples(
     if judge.longer_timeouts:
         named = ", ".join(f"{name} {seconds:g} s" for name, seconds in judge.longer_timeouts.items())
         say(f"{benchmark.name}: more CPU time than {limits.timeout:g} s, as their references are slow here: {named}")
-    judgements = judge.judge([(by_id[each.task_id], each.completion) for each in samples], "score samples")
+    judgements = judge.judge([(by_id[sample.task_id], sample.completion) for sample in samples], "score samples")
     record = {
         **versions(),
         **(UNKNOWN if generation is None else generation),
         **({"extracted": True} if benchmark.opening is not None else {}),
-        "samples_sha256": sha256_json([[each.task_id, each.index, each.completion] for each in samples]),
+        "samples_sha256": sha256_json([[sample.task_id, sample.index, sample.completion] for sample in samples]),
         "data_sha256": tasks_sha256(chosen),
         "timeout": limits.timeout,
         "longer_timeouts": judge.longer_timeouts,
@@ -176,7 +176,9 @@ def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], 
         "num_passed": sum(correct > 0 for _, correct in by_task.values()),
         "pass_at_k": {str(k): fmean(values[k]) for k in ks},
         "intervals_95": {str(k): list(bootstrap_interval(values[k])) for k in ks},
-        "measures": {name: fmean(each.measures[name] for _, each in pairs if name in each.measures) for name in names},
+        "measures": {
+            name: fmean(sample.measures[name] for _, sample in pairs if name in sample.measures) for name in names
+        },
         "verdicts": dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
         "by_group": {group: _group(group, tasks, by_task, ks) for group in groups},
     }

@@ -44,7 +44,9 @@ def judge_whole_programs(
         sample if is_program else replace(sample, completion=program(by_id[sample.task_id], sample.completion))
         for sample, is_program in zip(samples, whole, strict=True)
     ]
-    judged = [replace(task, references=tuple(program(task, each) for each in task.references)) for task in tasks]
+    judged = [
+        replace(task, references=tuple(program(task, reference) for reference in task.references)) for task in tasks
+    ]
     of_programs = replace(
         benchmark,
         prompt_form="whole programs",

@@ -58,8 +58,8 @@ TEST_UNIT = Library(
 LUAUNIT = Library("luaunit", "lua-unit, or luarocks install luaunit", check=("-e", "require 'luaunit'"))
 
 LANGUAGES = {
-    each.name: each
-    for each in (
+    language.name: language
+    for language in (
         Language("python", (".py",), (), ("", "")),
         Language(
             "cpp",
@@ -125,9 +125,9 @@ LANGUAGES = {
 
 def language_of(path: Path) -> str:
     """The language of a file, by its extension. Raises ChakuError for one that is not known."""
-    for each in LANGUAGES.values():
-        if path.suffix in each.extensions:
-            return each.name
+    for language in LANGUAGES.values():
+        if path.suffix in language.extensions:
+            return language.name
     raise ChakuError(f"{path}: no language has files that end in {path.suffix!r}; name one: {', '.join(LANGUAGES)}")
 
 
@@ -168,15 +168,15 @@ def library(language: str, source: str) -> str:
     """Where the library lies that a source asks for by name, if that matters. Raises ChakuError if it is missing."""
     if problem := missing_library(language, source):
         raise ChakuError(f"{language} {problem}")
-    needed = (each for each in find(language).libraries if each.word in source)
-    return next((place for each in needed if (place := _place(language, each))), "")
+    needed = (wanted for wanted in find(language).libraries if wanted.word in source)
+    return next((place for wanted in needed if (place := _place(language, wanted))), "")
 
 
 def missing_library(language: str, source: str) -> str:
     """Which library a source asks for that is not here, and how to install it; empty where none is missing."""
-    for each in find(language).libraries:
-        if each.word in source and _place(language, each) is None:
-            return f"needs {each.word.strip('</')}: apt-get install {each.install}"
+    for wanted in find(language).libraries:
+        if wanted.word in source and _place(language, wanted) is None:
+            return f"needs {wanted.word.strip('</')}: apt-get install {wanted.install}"
     return ""
 
 
@@ -205,7 +205,7 @@ def _prefix(path: Path) -> Path:
     """The folder above `bin`; the file alone where that folder holds more than the toolchain."""
     shared = (Path.home(), Path.home() / ".local", Path("/root"), Path("/home"), Path("/opt"), Path("/"))
     folder = path.parent.parent
-    if path.parent.name == "bin" and not any(folder == each or folder in each.parents for each in shared):
+    if path.parent.name == "bin" and not any(folder == place or folder in place.parents for place in shared):
         return folder
     return path
 

@@ -55,8 +55,13 @@ class Answer:
             "dropped": list(self.dropped),
             "tables": list(self.tables),
             "candidates": [
-                {"sql": each.sql, "votes": each.votes, "status": each.result.status, "reason": each.result.reason}
-                for each in self.candidates
+                {
+                    "sql": candidate.sql,
+                    "votes": candidate.votes,
+                    "status": candidate.result.status,
+                    "reason": candidate.result.reason,
+                }
+                for candidate in self.candidates
             ],
         }
 
@@ -105,7 +110,7 @@ class Asker:
                 break
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
         tables = tuple(table.name for table in shown.tables)
-        if all(not each.result.ok for each in candidates):
+        if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
             return self._refuse(question, matches, reason, dropped, candidates, tables)
         best, share = vote(candidates, self.num_samples)
@@ -160,9 +165,11 @@ def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
     """What the question's words were taken for: a value that the query has, of a table that it reads."""
     named = {token.text.strip('"`[]').lower() for token in tokenize(sql) if token.kind in ("word", "quoted")}
     return [
-        f'"{each.phrase}" is taken as {each.table}.{each.column} = {literal(each.value)}'
-        for each in matches
-        if literal(each.value) in sql and each.phrase != each.value and each.table.lower().rsplit(".", 1)[-1] in named
+        f'"{match.phrase}" is taken as {match.table}.{match.column} = {literal(match.value)}'
+        for match in matches
+        if literal(match.value) in sql
+        and match.phrase != match.value
+        and match.table.lower().rsplit(".", 1)[-1] in named
     ]
 
 

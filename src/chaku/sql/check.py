@@ -131,8 +131,10 @@ def likeness(one: str, other: str) -> float:
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """Existing names that are near one that does not exist, the nearest first."""
-    scored = sorted(((likeness(name, each), each) for each in set(names)), key=lambda pair: (-pair[0], pair[1]))
-    return tuple(each for score, each in scored[:OFFERED] if score >= NEAR)
+    scored = sorted(
+        ((likeness(name, candidate), candidate) for candidate in set(names)), key=lambda pair: (-pair[0], pair[1])
+    )
+    return tuple(candidate for score, candidate in scored[:OFFERED] if score >= NEAR)
 
 
 def _problems(tree: "exp.Expr", schema: Schema) -> Iterator[Found]:
@@ -201,8 +203,8 @@ class _Checker:
         here, outer = self.sources(scope), self.outer(scope)
         # A result may be named in ORDER BY, but one that is a bare column has to be a column first.
         bare = (exp.Column,) if isinstance(scope.expression, exp.Select) else ()
-        results = (each for each in scope.expression.selects if not (isinstance(each, bare) and not each.table))
-        outputs = {self.key(each.alias_or_name) for each in results}
+        results = (select for select in scope.expression.selects if not (isinstance(select, bare) and not select.table))
+        outputs = {self.key(result.alias_or_name) for result in results}
         for column in scope.columns:
             if not isinstance(column.this, exp.Identifier) or column.find_ancestor(exp.Query) is not scope.expression:
                 continue
@@ -213,7 +215,7 @@ class _Checker:
 
     def no_table(self, node: "exp.Table") -> Found:
         name = self.spelt(node.this)
-        elsewhere = [each for each in self.names if each.endswith(f".{name}")]
+        elsewhere = [known for known in self.names if known.endswith(f".{name}")]
         near = (*elsewhere[:OFFERED],) or nearest(name, self.names)
         shown = f"{node.db}.{name}" if node.db else name
         message = f"there is no table {shown}{_offer(near, self.names)}"
@@ -226,7 +228,7 @@ class _Checker:
         if table not in reach:
             identifier = column.args["table"]
             written, others = self.spelt(identifier), sorted(reach)
-            near = tuple(each for each in others if each.lower() == written.lower())
+            near = tuple(other for other in others if other.lower() == written.lower())
             message = f"{written} in {written}.{name} is no table of this query{_offer(near, others)}"
             yield Problem(message, written, near), self.written[id(identifier)] if near else None
             return
@@ -236,7 +238,7 @@ class _Checker:
         if self.key(column.name) in columns or (not column.db and self.is_system(column, reach)):
             self.proven.add(id(column))
             return
-        known = [each for each in columns.values() if each]
+        known = [column for column in columns.values() if column]
         near = nearest(name, known)
         message = f"{self.spelt(column.args['table'])} has no column {name}{_offer(near, sorted(known))}"
         yield Problem(message, name, near), self.written[id(column.this)]
@@ -253,13 +255,13 @@ class _Checker:
         name, key = self.spelt(column.this), self.key(column.name)
         owners = [alias for alias, columns in here.items() if columns is not None and key in columns]
         if len(owners) > 1 and not _is_merged(column):
-            yield Problem(f"{name} is ambiguous: {' or '.join(f'{each}.{name}' for each in owners)}", name), None
+            yield Problem(f"{name} is ambiguous: {' or '.join(f'{owner}.{name}' for owner in owners)}", name), None
         reach = {**outer, **here}
         if owners or any(columns is None or key in columns for columns in reach.values()):
             return
         if key in SYSTEM_COLUMNS[self.dialect] or (self.dialect == "postgres" and key in reach):  # a whole row
             return
-        known = {each for columns in reach.values() if columns for each in columns.values() if each}
+        known = {column for columns in reach.values() if columns for column in columns.values() if column}
         near = nearest(name, known)
         elsewhere = [table for table in self.names if key in self.columns_of[table]]
         if elsewhere and not (near and _is_same(name, near[0])):
@@ -283,7 +285,7 @@ class _Checker:
         """Whether a table's own column of the engine is meant."""
         columns = reach[column.table]
         return column.name.lower() in SYSTEM_COLUMNS[self.dialect] and any(
-            columns is each for each in self.tables.values()
+            columns is table for table in self.tables.values()
         )
 
     def sources(self, scope: Any) -> dict[str, Columns | None]:
@@ -326,12 +328,12 @@ class _Checker:
             expression = expression.left.unnest()
         source = next((scope for scope in source.traverse() if scope.expression is expression), None)
         found: Columns = {}
-        for each in expression.selects:
-            if not each.is_star:
-                found |= self.keyed([each.alias_or_name])
+        for select in expression.selects:
+            if not select.is_star:
+                found |= self.keyed([select.alias_or_name])
                 continue
             inner = self.sources(source) if source is not None else {"": None}
-            owners = [inner.get(each.table)] if isinstance(each, exp.Column) else [*inner.values()]
+            owners = [inner.get(select.table)] if isinstance(select, exp.Column) else [*inner.values()]
             for columns in owners:
                 if columns is None:
                     return None

@@ -153,11 +153,11 @@ class _Reader:
             join.side.lower() or join.method.lower() or ("cross" if join.kind == "CROSS" else "") for join in joins
         )
         ons = [self._conditions(join.args["on"], scope, keep) for join in joins if join.args.get("on")]
-        if any(not part.operator and part.unit.left.column != "'...'" for each in ons for part in each.parts):
+        if any(not part.operator and part.unit.left.column != "'...'" for condition in ons for part in condition.parts):
             raise NotComparable("has an ON that compares nothing")
         on = Conditions(
-            tuple(part for each in ons for part in each.parts),
-            tuple("and" for _ in ons[1:]) + tuple(word for each in ons for word in each.connectors),
+            tuple(part for condition in ons for part in condition.parts),
+            tuple("and" for _ in ons[1:]) + tuple(word for condition in ons for word in condition.connectors),
         )
         items = []
         for item in tree.expressions:
@@ -174,7 +174,7 @@ class _Reader:
             join_kinds=tuple(kind for kind in kinds if kind),
             on=on,
             where=self._conditions(where.this, scope, keep) if where else Conditions(),
-            group=tuple(self._column(each, scope) for each in _expressions(group)),
+            group=tuple(self._column(expression, scope) for expression in _expressions(group)),
             having=self._conditions(having.this, scope, keep) if having else Conditions(),
             order=self._order(order, scope) if order else None,
             limit=bool(tail.get("limit") or tree.args.get("limit")),
@@ -190,10 +190,10 @@ class _Reader:
         if not isinstance(source, exp.Table):
             raise NotComparable(f"reads from {source.sql(dialect='sqlite')[:60]}, which is no table")
         name = source.name.lower()
-        for each in scope.outward():
-            if name in each.ctes:
+        for outer in scope.outward():
+            if name in outer.ctes:
                 scope.tables[alias or name] = None
-                return each.ctes[name]
+                return outer.ctes[name]
         if name not in self.schema:
             raise NotComparable(f"there is no table {source.name}")
         scope.tables[alias or name] = name
@@ -201,9 +201,11 @@ class _Reader:
 
     def _order(self, order: Any, scope: _Scope) -> tuple[str, tuple[Unit, ...]]:
         """One direction for all, the last that is written: so does Spider."""
-        directions = [each.args["desc"] for each in order.expressions if each.args.get("desc") is not None]
+        directions = [
+            expression.args["desc"] for expression in order.expressions if expression.args.get("desc") is not None
+        ]
         direction = "desc" if directions and directions[-1] else "asc"
-        return direction, tuple(self._unit(each.this, scope) for each in order.expressions)
+        return direction, tuple(self._unit(expression.this, scope) for expression in order.expressions)
 
     def _item(self, expression: Any, scope: _Scope) -> tuple[str, Unit]:
         """(aggregate, what it is of): Spider keeps a SELECT's aggregate outside its unit."""
@@ -251,8 +253,8 @@ class _Reader:
         """ "table.column": of the first table of FROM that has it, then of the queries around."""
         name, alias = column.name.lower(), column.table.lower()
         in_subquery = False
-        for each in scope.outward():
-            for key, table in each.tables.items():
+        for outer in scope.outward():
+            for key, table in outer.tables.items():
                 if alias and alias not in (key, table):
                     continue
                 if table is None:
@@ -329,7 +331,7 @@ class _Reader:
         if isinstance(value, exp.Literal):
             return value.this if value.is_string else float(value.this)
         if isinstance(value, tuple):
-            return tuple(self._value(each, scope, keep) for each in value)
+            return tuple(self._value(item, scope, keep) for item in value)
         if isinstance(value, exp.Column) and value.this.args.get("quoted") and not value.table:
             return value.name  # a string in double quotes
         return self._unit(value, scope)

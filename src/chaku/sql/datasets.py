@@ -36,7 +36,7 @@ def read_examples(path: Path) -> list[Example]:
     WikiSQL's tables are read from the file beside it: train.tables.jsonl of train.jsonl. Raises ChakuError, naming the
     row, for one that has no known form.
     """
-    tables = {each["id"]: each for each in _wikisql_tables(path)}
+    tables = {table["id"]: table for table in _wikisql_tables(path)}
     examples = []
     for number, row in enumerate(_rows(path), 1):
         try:
@@ -91,7 +91,7 @@ def _wikisql_columns(table: dict[str, Any]) -> list[str]:
     names: list[str] = []
     for title in table["header"]:
         name, number = title, 1
-        while not name or name.lower() in {each.lower() for each in names}:
+        while not name or name.lower() in {candidate.lower() for candidate in names}:
             number += 1
             name = f"{title or 'column'} {number}"
         names.append(name)
@@ -175,7 +175,7 @@ def with_descriptions(schema: Schema, folder: Path) -> Schema:
     for table in schema.tables:
         path = files.get(table.name.lower())
         said = dict(_descriptions(path)) if path else {}
-        columns = (replace(each, comment=said.get(each.name.lower(), each.comment)) for each in table.columns)
+        columns = (replace(column, comment=said.get(column.name.lower(), column.comment)) for column in table.columns)
         tables.append(replace(table, columns=tuple(columns)))
     return replace(schema, tables=tuple(tables))
 

@@ -69,13 +69,13 @@ def _with_fewer_parts(schema: Schema, dropped: list[str]) -> Iterator[tuple[str,
         }
         for column in reversed(table.columns):
             if column.name not in keys and len(tables[index].columns) > 1:
-                kept = tuple(each for each in tables[index].columns if each.name != column.name)
+                kept = tuple(other for other in tables[index].columns if other.name != column.name)
                 tables[index] = replace(table, columns=kept)
                 dropped.append(f"column {table.name}.{column.name}")
                 yield table.name, replace(schema, tables=tuple(tables)), dropped
     while len(tables) > 1:
         table = tables.pop()
-        dropped = [each for each in dropped if not each.startswith(f"column {table.name}.")]
+        dropped = [part for part in dropped if not part.startswith(f"column {table.name}.")]
         dropped.append(f"table {table.name}")
         yield table.name, replace(schema, tables=tuple(tables)), dropped
 
@@ -83,8 +83,8 @@ def _with_fewer_parts(schema: Schema, dropped: list[str]) -> Iterator[tuple[str,
 def _each_column(schema: Schema, keep_values: int, keep_comments: bool = True) -> Schema:
     def smaller(table: Table) -> Table:
         columns = (
-            replace(each, values=each.values[:keep_values], comment=each.comment if keep_comments else "")
-            for each in table.columns
+            replace(column, values=column.values[:keep_values], comment=column.comment if keep_comments else "")
+            for column in table.columns
         )
         return replace(table, columns=tuple(columns))
 
@@ -112,11 +112,11 @@ def ddl_table(schema: Schema, table: Table) -> str:
         lines.append((" ".join(part for part in parts if part), f" -- {'; '.join(said)}" if said else ""))
     if len(key) > 1:
         lines.append((f"PRIMARY KEY ({quoted(key)})", ""))
-    for each in table.foreign_keys:
-        target = quote_table(each.table, each.namespace, schema.dialect)
-        lines.append((f"FOREIGN KEY ({quoted(each.columns)}) REFERENCES {target}", ""))
-        if each.references:
-            lines[-1] = (f"{lines[-1][0]} ({quoted(each.references)})", "")
+    for foreign in table.foreign_keys:
+        target = quote_table(foreign.table, foreign.namespace, schema.dialect)
+        lines.append((f"FOREIGN KEY ({quoted(foreign.columns)}) REFERENCES {target}", ""))
+        if foreign.references:
+            lines[-1] = (f"{lines[-1][0]} ({quoted(foreign.references)})", "")
     body = "".join(
         f"  {line}{',' if index < len(lines) - 1 else ''}{comment}\n" for index, (line, comment) in enumerate(lines)
     )
@@ -133,7 +133,7 @@ def compact_table(schema: Schema, table: Table) -> str:
         for column, reference in zip(key.columns, key.references, strict=False)
         if column.lower() != f"{key.table}_{reference}".lower()
     }
-    columns = (quote_name(each.name, schema.dialect) + targets.get(each.name, "") for each in table.columns)
+    columns = (quote_name(other.name, schema.dialect) + targets.get(other.name, "") for other in table.columns)
     return f"{quote_table(table.name, table.namespace, schema.dialect)}({', '.join(columns)})"
 
 

@@ -67,7 +67,10 @@ def evaluate(
         "prompt": asdict(fitting),
         "by_unseen": _by_unseen(questions, scores["rows"]),
         "samples": _samples(
-            _shown(asked, scores["rows"], num_shown), [each.question for each in examples], scores["rows"], databases
+            _shown(asked, scores["rows"], num_shown),
+            [example.question for example in examples],
+            scores["rows"],
+            databases,
         ),
     }
 
@@ -85,8 +88,8 @@ def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, fl
 
 
 def _shown(asked: list[Question], rows: list[dict[str, Any]], number: int) -> list[Question]:
-    parts = [[each for each in asked if bool(rows[each.index]["ex"]) is right] for right in (True, False)]
-    return [each for part in parts for each in part[:number]]
+    parts = [[example for example in asked if bool(rows[example.index]["ex"]) is right] for right in (True, False)]
+    return [example for part in parts for example in part[:number]]
 
 
 def _samples(
@@ -94,17 +97,17 @@ def _samples(
 ) -> list[dict[str, Any]]:
     samples = []
     with SQLiteRunner() as runner:
-        for each in asked:
-            sql = each.predicted
-            result = runner.run(database_file(databases, each.database), sql, max_rows=SHOWN_ROWS) if sql else None
+        for example in asked:
+            sql = example.predicted
+            result = runner.run(database_file(databases, example.database), sql, max_rows=SHOWN_ROWS) if sql else None
             samples.append(
                 {
-                    "question": questions[each.index],
-                    "gold": each.gold,
+                    "question": questions[example.index],
+                    "gold": example.gold,
                     "sql": sql,
-                    "right": rows[each.index]["ex"],
-                    "on_variants": rows[each.index]["test_suite"],
-                    "reason": rows[each.index]["reason"],
+                    "right": rows[example.index]["ex"],
+                    "on_variants": rows[example.index]["test_suite"],
+                    "reason": rows[example.index]["reason"],
                     "columns": list(result.columns) if result else [],
                     "rows": [[str(cell) for cell in row] for row in result.rows] if result else [],
                 }

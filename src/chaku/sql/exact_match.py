@@ -55,21 +55,21 @@ class Matcher:
 
         Only columns of the tables in the first FROM are merged, also in the queries that set operations join.
         """
-        here = tables if tables is not None else frozenset(each for each in query.tables if isinstance(each, str))
+        here = tables if tables is not None else frozenset(table for table in query.tables if isinstance(table, str))
 
         def column(use: ColumnUse) -> ColumnUse:
             name = self.merged.get(use.column) if use.column.split(".")[0] in here else None
             return ColumnUse(use.aggregate, name or use.column)
 
-        def unit(each: Unit) -> Unit:
-            return Unit(each.operator, column(each.left), column(each.right) if each.right else None)
+        def unit(given: Unit) -> Unit:
+            return Unit(given.operator, column(given.left), column(given.right) if given.right else None)
 
-        def conditions(each: Conditions) -> Conditions:
-            return replace(each, parts=tuple(replace(part, unit=unit(part.unit)) for part in each.parts))
+        def conditions(given: Conditions) -> Conditions:
+            return replace(given, parts=tuple(replace(part, unit=unit(part.unit)) for part in given.parts))
 
         return replace(
             query,
-            select=tuple((aggregate, unit(each)) for aggregate, each in query.select),
+            select=tuple((aggregate, unit(expression)) for aggregate, expression in query.select),
             distinct=False,
             on=conditions(query.on),
             where=conditions(query.where),

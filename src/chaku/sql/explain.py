@@ -19,7 +19,7 @@ def explain(sql: str, schema: Schema) -> list[str]:
 def _query(tree: Any, dialect: str) -> list[str]:
     from sqlglot import exp
 
-    lines = [f"First, as {each.alias}: {'; '.join(_query(each.this, dialect))}" for each in tree.ctes]
+    lines = [f"First, as {cte.alias}: {'; '.join(_query(cte.this, dialect))}" for cte in tree.ctes]
     if isinstance(tree, exp.SetOperation):
         words = SET_OPERATIONS[type(tree).__name__]
         lines += [*_query(tree.left, dialect), f"{words}:", *_query(tree.right, dialect)]
@@ -29,8 +29,9 @@ def _query(tree: Any, dialect: str) -> list[str]:
         lines += _select(tree, dialect)
     if order := tree.args.get("order"):
         parts = [
-            _text(each.this, dialect) + (", the largest first" if each.args.get("desc") else ", the smallest first")
-            for each in order.expressions
+            _text(expression.this, dialect)
+            + (", the largest first" if expression.args.get("desc") else ", the smallest first")
+            for expression in order.expressions
         ]
         lines.append(f"Sort by {'; then by '.join(parts)}")
     if limit := tree.args.get("limit"):
@@ -57,7 +58,7 @@ def _select(tree: "exp.Select", dialect: str) -> list[str]:
         lines.append(f"Keep groups where {_text(having.this, dialect)}")
     different = "different " if tree.args.get("distinct") else ""
     shown = ", ".join(
-        "all columns" if each.is_star and each.name == "*" else _text(each, dialect) for each in tree.selects
+        "all columns" if select.is_star and select.name == "*" else _text(select, dialect) for select in tree.selects
     )
     lines.append(f"Show {different}{shown}")
     return lines

@@ -72,7 +72,7 @@ def _aliases(tables: tuple[Table, ...]) -> str:
     words = {word for table in tables for word in re.findall(r"[a-z]{3,}", table.name.lower())}
     initials = {"".join(word[0] for word in re.findall(r"[a-z]+", table.name.lower())) for table in tables}
     beginnings = [word[:3] + "".join(f"({letter}" for letter in word[3:]) + ")?" * (len(word) - 3) for word in words]
-    found = sorted({*beginnings, *(each for each in initials if len(each) > 2), *COMMON_ALIASES.split()})
+    found = sorted({*beginnings, *(initial for initial in initials if len(initial) > 2), *COMMON_ALIASES.split()})
     return f"t[1-9][0-9]?|([a-z][a-z]?|{'|'.join(found)})[1-9]?"
 
 
@@ -91,6 +91,6 @@ def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> 
         if dialect == "sqlite":
             written.add(quote_table(name, namespace, "mysql", always=True))
     return " | ".join(
-        json.dumps(each, ensure_ascii=False) + ("i" if dialect != "postgres" or each == name else "")
-        for each in sorted(written)
+        json.dumps(spelling, ensure_ascii=False) + ("i" if dialect != "postgres" or spelling == name else "")
+        for spelling in sorted(written)
     )

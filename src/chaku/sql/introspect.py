@@ -214,7 +214,7 @@ class _Tables:
 
 def with_values(database: "Database", table: Table, num_values: int = NUM_VALUES) -> Table:
     """The table with sampled values, by one query; without, where it cannot be read (no rights, a broken view)."""
-    names = ", ".join(quote_name(each.name, database.dialect, always=True) for each in table.columns)
+    names = ", ".join(quote_name(other.name, database.dialect, always=True) for other in table.columns)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     result = database.run_unchecked(f"SELECT {names} FROM {source} LIMIT {SAMPLED_ROWS}", max_cell=1000)
     columns = []

@@ -135,10 +135,14 @@ def _with_samples(schema: Schema, known: dict[str, TableValues]) -> Schema:
 
 def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
     """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
-    dropped = [f"table {each.name!r}" for each in schema.tables if not each.name.isprintable()]
+    dropped = [f"table {known.name!r}" for known in schema.tables if not known.name.isprintable()]
     tables = []
     for table in schema.tables:
         if table.name.isprintable():
-            dropped += [f"column {table.name}.{each.name!r}" for each in table.columns if not each.name.isprintable()]
-            tables.append(replace(table, columns=tuple(each for each in table.columns if each.name.isprintable())))
-    return replace(schema, tables=tuple(each for each in tables if each.columns)), tuple(dropped)
+            dropped += [
+                f"column {table.name}.{column.name!r}" for column in table.columns if not column.name.isprintable()
+            ]
+            tables.append(
+                replace(table, columns=tuple(column for column in table.columns if column.name.isprintable()))
+            )
+    return replace(schema, tables=tuple(table for table in tables if table.columns)), tuple(dropped)

@@ -108,7 +108,7 @@ def _common(words: Iterable[str], asked: Counter[str]) -> Iterable[tuple[str, fl
         if word in asked:
             yield word, 1.0
         elif len(word) >= MIN_WORD and any(
-            len(each) >= MIN_WORD and (each.startswith(word) or word.startswith(each)) for each in asked
+            len(other) >= MIN_WORD and (other.startswith(word) or word.startswith(other)) for other in asked
         ):
             yield word, 0.5
 
@@ -137,7 +137,9 @@ def _with_neighbours(ranked: list[Table], schema: Schema, scores: dict[str, floa
             order.append(table.name)
         order += sorted(joining, key=lambda name: -scores[name])
     for name in [*order]:  # then what the linked tables refer to, as far as there is room
-        order += [each for each in sorted(links[name], key=lambda other: -scores[other]) if each not in order]
+        order += [
+            neighbour for neighbour in sorted(links[name], key=lambda other: -scores[other]) if neighbour not in order
+        ]
     return [
         by_name[name] for name in order
     ] or ranked  # words in common with no table: the first ones, and that is said
@@ -150,8 +152,8 @@ def _narrow(
     keys = {name for key in table.foreign_keys for name in key.columns}
     keys |= {
         name
-        for each in schema.tables
-        for key in each.foreign_keys
+        for other in schema.tables
+        for key in other.foreign_keys
         if key.table == table.name
         for name in key.references
     }
@@ -161,8 +163,8 @@ def _narrow(
         found = sum(likeness * weights.get(word, 0.0) for word, likeness in _common(words, asked))
         return found + 10.0 * ((table.name, column.name) in named)
 
-    chosen = {each.name for each in sorted(table.columns, key=worth, reverse=True)[:WIDE]}
-    kept = tuple(each for each in table.columns if each.primary_key or each.name in keys or each.name in chosen)
+    chosen = {column.name for column in sorted(table.columns, key=worth, reverse=True)[:WIDE]}
+    kept = tuple(other for other in table.columns if other.primary_key or other.name in keys or other.name in chosen)
     return replace(table, columns=kept)
 
 
@@ -190,7 +192,7 @@ def _dropped(schema: Schema, kept: list[Table]) -> Iterable[str]:
             yield f"table {table.name}"
         else:
             yield from (
-                f"column {table.name}.{each.name}" for each in table.columns if each.name not in left[table.name]
+                f"column {table.name}.{other.name}" for other in table.columns if other.name not in left[table.name]
             )
 
 

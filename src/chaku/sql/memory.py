@@ -41,14 +41,14 @@ class Memory:
     def remember(self, question: str, query: str, db_id: str) -> None:
         """Keep a pair; a question asked before gets the new query."""
         pair = Pair(" ".join(question.split()), query.strip().rstrip(";").strip(), db_id)
-        self.pairs = [each for each in self.pairs if each.question.casefold() != pair.question.casefold()] + [pair]
+        self.pairs = [old for old in self.pairs if old.question.casefold() != pair.question.casefold()] + [pair]
         self._write(self.path)
 
     def similar(self, question: str, limit: int = 3) -> list[Pair]:
         """The pairs whose questions are most like this one, the likest first."""
         asked = words_of(question)
         scored = [(_likeness(asked, words_of(pair.question)), pair) for pair in self.pairs]
-        likely = sorted((each for each in scored if each[0] >= LEAST_LIKENESS), key=lambda each: -each[0])
+        likely = sorted((pair for pair in scored if pair[0] >= LEAST_LIKENESS), key=lambda pair: -pair[0])
         return [pair for _, pair in likely[:limit]]
 
     def export(self, path: Path) -> int:
@@ -70,7 +70,7 @@ def memory_path(name: str, location: str) -> Path:
 
 def file_name(name: str, location: str) -> str:
     """A database's name for files that are kept about it: no password is in it."""
-    plain = "".join(each if each.isalnum() else "-" for each in name)
+    plain = "".join(character if character.isalnum() else "-" for character in name)
     return f"{plain}-{hashlib.sha256(location.encode()).hexdigest()[:12]}"
 
 

@@ -33,7 +33,7 @@ def is_resolved(sql: str, schema: Schema) -> str:
     from sqlglot.optimizer.qualify import qualify
 
     known = {
-        table.name.lower(): {each.name.lower(): each.type or "TEXT" for each in table.columns}
+        table.name.lower(): {column.name.lower(): column.type or "TEXT" for column in table.columns}
         for table in schema.tables
     }
     try:
@@ -68,9 +68,11 @@ def _is_known(exp: Any, column: Any, columns: dict[str, set[str]]) -> bool:
                 # What is no table of the schema is a WITH query: its columns are not looked up, the name stays.
                 if name in columns.get(source.name.lower(), {name}):
                     return True
-            elif isinstance(source, exp.Subquery) and name in {each.lower() for each in source.this.named_selects}:
+            elif isinstance(source, exp.Subquery) and name in {column.lower() for column in source.this.named_selects}:
                 return True
-        if any(isinstance(each, exp.Alias) and each.alias.lower() == name for each in select.expressions):
+        if any(
+            isinstance(expression, exp.Alias) and expression.alias.lower() == name for expression in select.expressions
+        ):
             return True
         select = select.parent_select
     return False

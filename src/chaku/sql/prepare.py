@@ -140,7 +140,7 @@ class _LeftOut(Exception):
 
 def _tables_left_out(query: str, prompt: Prompt) -> str:
     """The tables of a query that its prompt does not show."""
-    dropped = {each.removeprefix("table ").lower() for each in prompt.dropped if each.startswith("table ")}
+    dropped = {part.removeprefix("table ").lower() for part in prompt.dropped if part.startswith("table ")}
     used = {token.text.strip('`"[]').lower() for token in tokenize(query) if token.kind in ("word", "quoted")}
     return ", ".join(sorted(dropped & used))
 

@@ -76,7 +76,9 @@ def linked_prompt(
     holds them. Raises ChakuError when the question leaves no room for the schema.
     """
     hints = [trouble] if trouble else []
-    hints += [f"{each.phrase} is {each.table}.{each.column} = {literal(each.value)};" for each in matches[:MAX_HINTS]]
+    hints += [
+        f"{match.phrase} is {match.table}.{match.column} = {literal(match.value)};" for match in matches[:MAX_HINTS]
+    ]
     hints += examples
     while hints and count_tokens(" ".join(hints)) > max_tokens // HINTS_SHARE:
         hints.pop()
@@ -132,14 +134,14 @@ def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int
 def _in_sentences(schema: Schema) -> str:
     parts = [f"{schema.name} contains tables such as {', '.join(table.name for table in schema.tables)}. "]
     for table in schema.tables:
-        parts.append(f"Table {table.name} has columns such as {', '.join(each.name for each in table.columns)}. ")
+        parts.append(f"Table {table.name} has columns such as {', '.join(shown.name for shown in table.columns)}. ")
         key = [column.name for column in table.columns if column.primary_key]
         if len(key) == 1:
             parts.append(f"{key[0]} is the primary key.\n")
         elif key:
             parts.append(f"The combination of ({', '.join(key)}) are the primary key.\n")
     for table in schema.tables:
-        for each in table.foreign_keys:
-            for column, reference in zip(each.columns, each.references, strict=False):
-                parts.append(f"The {column} of {table.name} is the foreign key of {reference} of {each.table}.\n")
+        for foreign in table.foreign_keys:
+            for column, reference in zip(foreign.columns, foreign.references, strict=False):
+                parts.append(f"The {column} of {table.name} is the foreign key of {reference} of {foreign.table}.\n")
     return "".join(parts)

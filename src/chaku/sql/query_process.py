@@ -81,7 +81,7 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
         cursor = connection.execute(request["sql"])
         if cursor.description is None:
             return _failed("is not a query: it returns no columns")
-        return _collect([each[0] for each in cursor.description], cursor, request)
+        return _collect([column[0] for column in cursor.description], cursor, request)
     except sqlite3.Error as error:
         if refusals:
             return _failed(f"not allowed: {refusals[0]}")
@@ -106,7 +106,8 @@ ACTION_NAMES = {  # as SQLite numbers what a statement would do, for messages
     value: name.removeprefix("SQLITE_").replace("_", " ")
     for name, value in vars(sqlite3).items()
     if name.startswith(("SQLITE_ALTER", "SQLITE_CREATE", "SQLITE_DROP"))
-    or name in ("SQLITE_" + each for each in ("ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX"))
+    or name
+    in ("SQLITE_" + action for action in ("ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX"))
     or name in ("SQLITE_SAVEPOINT", "SQLITE_TRANSACTION", "SQLITE_UPDATE")
 }
 
@@ -153,7 +154,7 @@ def _duckdb(request: dict[str, Any]) -> dict[str, Any]:
         try:
             cursor = connection.execute(statements[0])
             rows = iter(lambda: cursor.fetchmany(500), [])
-            return _collect([each[0] for each in cursor.description], itertools.chain.from_iterable(rows), request)
+            return _collect([column[0] for column in cursor.description], itertools.chain.from_iterable(rows), request)
         except duckdb.InterruptException:
             return _failed(f"ran longer than {request['timeout']:g} s")
         except duckdb.OutOfMemoryException:
@@ -195,7 +196,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
         rows = iter(lambda: cursor.fetchmany(500), [])
-        return _collect([each.name for each in cursor.description], itertools.chain.from_iterable(rows), request)
+        return _collect([column.name for column in cursor.description], itertools.chain.from_iterable(rows), request)
     except Exception as error:
         if type(error).__name__ == "QueryCanceled":
             return _failed(f"ran longer than {request['timeout']:g} s")
@@ -239,7 +240,7 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
         cursor.execute(request["sql"])
         if cursor.description is None:
             return _failed("is not a query: it returns no columns")
-        return _collect([each[0] for each in cursor.description], cursor, request)
+        return _collect([column[0] for column in cursor.description], cursor, request)
     except Exception as error:
         if error.args and error.args[0] in (1969, 3024):  # MariaDB's and MySQL's number for their time limits
             return _failed(f"ran longer than {request['timeout']:g} s")

@@ -46,7 +46,7 @@ def _found(text: str) -> Iterator[str]:
     for begin in _LINE_BEGIN.finditer(text):
         yield text[begin.start("query") :]
     anywhere = list(_ANYWHERE.finditer(text))
-    for begin in sorted(anywhere, key=lambda each: not each[0].isupper()):  # prose has "select", a query SELECT
+    for begin in sorted(anywhere, key=lambda place: not place[0].isupper()):  # prose has "select", a query SELECT
         yield text[begin.start() :]
 
 

@@ -169,7 +169,7 @@ def literal(value: object) -> str:
 
 def on_one_line(text: str) -> str:
     """A text's printable characters on one line: nothing that ends a prompt's line, or moves a terminal's cursor."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def read_spider_tables(path: Path) -> dict[str, Schema]:

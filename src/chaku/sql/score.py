@@ -110,8 +110,8 @@ def score(
             "chaku": chaku.__version__,
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
-            "gold_sha256": sha256_json([[each.gold, each.database] for each in questions]),
-            "predicted_sha256": sha256_json([each.predicted for each in questions]),
+            "gold_sha256": sha256_json([[question.gold, question.database] for question in questions]),
+            "predicted_sha256": sha256_json([question.predicted for question in questions]),
             "keys_from": str(tables) if tables else "the databases",
             **asdict(settings),
         },
@@ -258,8 +258,10 @@ def tie_probe(gold: str) -> tuple[str, int] | None:
     order, limit = tree.args.get("order"), tree.args.get("limit")
     if not isinstance(tree, exp.Select) or not order or not limit or not str(limit.expression).isdigit():
         return None
-    results = {each.alias: each.this for each in tree.expressions if isinstance(each, exp.Alias)}
-    keys = [results.get(each.this.name, each.this).copy() for each in order.expressions]
+    results = {
+        expression.alias: expression.this for expression in tree.expressions if isinstance(expression, exp.Alias)
+    }
+    keys = [results.get(expression.this.name, expression.this).copy() for expression in order.expressions]
     tree.set("expressions", keys)
     tree.set("distinct", None)
     number = int(str(limit.expression))
@@ -292,7 +294,7 @@ def _test_suites(
     shown: AbstractContextManager[Any] = progress("test suites", total, "questions") if total else nullcontext()
     with shown as bar, tempfile.TemporaryDirectory(prefix="chaku-variants-") as directory:
         for name, pairs in by_database.items():
-            constants = query_constants(each.gold for each in questions if each.database == name)
+            constants = query_constants(question.gold for question in questions if question.database == name)
             variants = write_variants(
                 scorer.files(name)[0],
                 Path(directory),
@@ -336,13 +338,13 @@ def _totals(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         },
         "counts": {
             "questions": len(verdicts),
-            "scored": number(lambda each: each.ex is not None),
-            "not_scored": number(lambda each: each.ex is None),
-            "failed": number(lambda each: each.status == "failed"),
-            "gold_is_empty": number(lambda each: each.gold_is_empty),
-            "empty_against_empty": number(lambda each: each.empty_against_empty),
-            "gold_is_tied": number(lambda each: each.gold_is_tied),
-            "tied_and_right": number(lambda each: each.gold_is_tied and each.ex),
+            "scored": number(lambda score: score.ex is not None),
+            "not_scored": number(lambda score: score.ex is None),
+            "failed": number(lambda score: score.status == "failed"),
+            "gold_is_empty": number(lambda score: score.gold_is_empty),
+            "empty_against_empty": number(lambda score: score.empty_against_empty),
+            "gold_is_tied": number(lambda score: score.gold_is_tied),
+            "tied_and_right": number(lambda score: score.gold_is_tied and score.ex),
         },
     }
 

@@ -159,4 +159,4 @@ def _drop_orphans(schema: Schema, rows: dict[str, list[tuple]], varied: dict[str
 
 
 def _index(table: Table, name: str) -> int | None:
-    return next((index for index, each in enumerate(table.columns) if each.name.lower() == name.lower()), None)
+    return next((index for index, column in enumerate(table.columns) if column.name.lower() == name.lower()), None)

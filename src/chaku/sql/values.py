@@ -82,11 +82,11 @@ class ValueIndex:
         A column that cannot be read in its time (no rights, a slow view) has no values.
         """
         index = cls()
-        columns = [(table, each) for table in schema.tables for each in text_columns(table)]
+        columns = [(table, column) for table in schema.tables for column in text_columns(table)]
         started = time.monotonic()
         for number, (table, column) in enumerate(columns):
             if time.monotonic() - started > BUILD_SECONDS:
-                left = ", ".join(f"{table.name}.{each.name}" for table, each in columns[number : number + 5])
+                left = ", ".join(f"{table.name}.{column.name}" for table, column in columns[number : number + 5])
                 say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
                 break
             for value in distinct_values(database, table, column, per_column) or ():
@@ -132,8 +132,8 @@ class ValueIndex:
         # "new york" says more than "york": a phrase inside a better match's phrase adds nothing.
         kept: list[Match] = []
         for match in ordered:
-            inside = (each for each in kept if match.phrase != each.phrase and match.phrase in each.phrase)
-            if not any(each.score >= match.score for each in inside):
+            inside = (value for value in kept if match.phrase != value.phrase and match.phrase in value.phrase)
+            if not any(value.score >= match.score for value in inside):
                 kept.append(match)
         return kept[:limit]
 

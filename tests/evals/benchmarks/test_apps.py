@@ -79,12 +79,14 @@ CALL = problem(
 
 def load(tmp_path, *rows, benchmark=ZERO_SHOT):
     path = tmp_path / "test.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return benchmark.load(path)
 
 
 def passes(task, completions, tmp_path):
-    return [each.passed for each in judge(ZERO_SHOT, [(task, each) for each in completions], tmp_path)]
+    return [
+        verdict.passed for verdict in judge(ZERO_SHOT, [(task, completion) for completion in completions], tmp_path)
+    ]
 
 
 def test_prompts_are_the_papers(tmp_path):
@@ -99,7 +101,7 @@ def test_two_solved_problems_come_first_when_a_file_gives_them(tmp_path, monkeyp
     with pytest.raises(ChakuError, match=r"examples.jsonl does not exist; save 2 of APPS's training problems"):
         load(tmp_path, SUMS, benchmark=TWO_SHOT)
     (tmp_path / "apps").mkdir()
-    (tmp_path / "apps" / "examples.jsonl").write_text("".join(json.dumps(each) + "\n" for each in (SUMS, CALL)))
+    (tmp_path / "apps" / "examples.jsonl").write_text("".join(json.dumps(problem) + "\n" for problem in (SUMS, CALL)))
     [shown] = load(tmp_path, SUMS, benchmark=TWO_SHOT)
     sums, call = load(tmp_path, SUMS, CALL)
     assert shown.prompt == f"{sums.prompt}print(6)\n{call.prompt}{call.references[0]}\n{sums.prompt}"
@@ -108,8 +110,10 @@ def test_two_solved_problems_come_first_when_a_file_gives_them(tmp_path, monkeyp
 def test_correct_programs_pass(tmp_path):
     [task] = load(tmp_path, SUMS)
     judgements = judge(ZERO_SHOT, [(task, program) for program in READERS.values()], tmp_path)
-    assert {how: each.reason for how, each in zip(READERS, judgements, strict=True)} == dict.fromkeys(READERS, "")
-    assert all(each.passed for each in judgements)
+    assert {how: judgement.reason for how, judgement in zip(READERS, judgements, strict=True)} == dict.fromkeys(
+        READERS, ""
+    )
+    assert all(judgement.passed for judgement in judgements)
 
 
 def test_wrong_programs_fail_and_say_where(tmp_path):
@@ -121,8 +125,8 @@ def test_wrong_programs_fail_and_say_where(tmp_path):
         "import sys\nprint(6)\nsys.exit(1)",
         "while True: pass",
     ]
-    judgements = judge(ZERO_SHOT, [(task, each) for each in programs], tmp_path)
-    assert [each.passed for each in judgements] == [False] * 5
+    judgements = judge(ZERO_SHOT, [(task, program) for program in programs], tmp_path)
+    assert [judgement.passed for judgement in judgements] == [False] * 5
     assert judgements[0].reason == "case 1: printed '6\\n6\\n', not '6\\n'"
     assert judgements[1].reason == "case 1: ZeroDivisionError: division by zero"
     assert judgements[4].verdict == "timed_out"

@@ -15,7 +15,7 @@ from chaku.sandbox.probe import check_sandbox
 from evals.running import judge
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
-BY_NAME = {each.name: each for each in BIGCODEBENCH}
+BY_NAME = {name.name: name for name in BIGCODEBENCH}
 CODE_PROMPT = "import json\nimport urllib.request\ndef task_func(url):"
 ROW = {
     "task_id": "BigCodeBench/900",
@@ -67,7 +67,7 @@ def test_programs_are_judged_by_the_test_case(path, tmp_path):
     task = benchmark.load(path)[0]
     leaves = "    import os\n    os._exit(0)\n"
     completions = [*task.references, "    return 6\n", "    return [\n", leaves]
-    right, wrong, broken, left = judge(benchmark, [(task, each) for each in completions], tmp_path)
+    right, wrong, broken, left = judge(benchmark, [(task, completion) for completion in completions], tmp_path)
     assert right.passed, right.reason
     assert not wrong.passed
     assert "test_" in wrong.reason
@@ -99,8 +99,8 @@ def test_a_chat_model_is_shown_a_fence_or_the_instruction_and_needs_no_imports(p
     reply = f"{instruct.opening}def task_func(url):\n{body}\nprint(task_func('http://localhost'))\n```"
     program = instruct.cut_text(task, reply)
     assert program == f"def task_func(url):\n{body}"
-    judgements = judge(instruct, [(task, each) for each in (program, *task.references)], tmp_path)
-    assert all(each.passed for each in judgements)
+    judgements = judge(instruct, [(task, reference) for reference in (program, *task.references)], tmp_path)
+    assert all(judgement.passed for judgement in judgements)
 
 
 def test_problems_with_missing_imports_are_left_out_by_name(path, capsys):

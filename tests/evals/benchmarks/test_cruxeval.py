@@ -8,7 +8,7 @@ from chaku.evals.benchmarks.cruxeval import CRUXEVAL, answer_of
 from chaku.evals.chat import in_chat
 from evals.running import benchmark_file, judge
 
-BY_NAME = {each.name: each for each in CRUXEVAL}
+BY_NAME = {name.name: name for name in CRUXEVAL}
 ROW = {"id": "sample_0", "code": "def f(a, b=1):\n    return [a] * b", "input": "'==', b=2", "output": "['==', '==']"}
 
 
@@ -74,7 +74,7 @@ def test_an_expression_alone_is_an_answer():
 def test_answers_are_judged_by_running(name, right, wrong, path, tmp_path):
     benchmark = BY_NAME[name]
     [task] = benchmark.load(path)
-    judgements = judge(benchmark, [(task, each) for each in (*task.references, *right, *wrong)], tmp_path)
+    judgements = judge(benchmark, [(task, reference) for reference in (*task.references, *right, *wrong)], tmp_path)
     passed = [judgement.passed for judgement in judgements]
     assert passed == [True] * (1 + len(right)) + [False] * len(wrong), judgements
 
@@ -100,4 +100,4 @@ def test_the_references_of_the_real_file_pass(name, tmp_path):
     tasks = benchmark.load(benchmark_file("cruxeval/cruxeval.jsonl.gz"))
     assert len(tasks) == 800
     some = tasks[::20]
-    assert all(each.passed for each in judge(benchmark, [(task, task.references[0]) for task in some], tmp_path))
+    assert all(verdict.passed for verdict in judge(benchmark, [(task, task.references[0]) for task in some], tmp_path))

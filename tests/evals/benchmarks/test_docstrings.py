@@ -23,7 +23,7 @@ SINGLE = row("def f():\n    'Give one.'\n    return 1\n", "Give one.", "Give one
 
 def load(tmp_path, *rows):
     path = tmp_path / "test.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    path.write_text("".join(json.dumps(fields) + "\n" for fields in rows))
     return DOCSTRINGS.load(path)
 
 

@@ -71,13 +71,13 @@ def test_an_answer_that_only_passes_the_base_tests_fails(tmp_path):
         "    return math.fsum([a / 4, a / 4])\n",
         "    return 0\n",
     )
-    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, each) for each in completions], tmp_path / "own")
-    assert [each.passed for each in judged] == [True, False, True, False]
-    assert [each.measures["base"] for each in judged] == [100, 100, 100, 0]
+    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, completion) for completion in completions], tmp_path / "own")
+    assert [verdict.passed for verdict in judged] == [True, False, True, False]
+    assert [verdict.measures["base"] for verdict in judged] == [100, 100, 100, 0]
     assert judged[1].reason == "AssertionError: half(3,) is 1, not 1.5"
     programs = (HUB["code"], HUB["code"].replace("k / 2", "k"))
-    judged = judge(evalplus.MBPP_PLUS, [(other, each) for each in programs], tmp_path / "hub")
-    assert [(each.passed, dict(each.measures)) for each in judged] == [
+    judged = judge(evalplus.MBPP_PLUS, [(other, program) for program in programs], tmp_path / "hub")
+    assert [(verdict.passed, dict(verdict.measures)) for verdict in judged] == [
         (True, {"strict": 100.0}),
         (False, {"strict": 0.0}),
     ]
@@ -159,9 +159,9 @@ def test_zero_where_false_is_due_passes_as_it_does_officially_and_is_told_apart(
     row = OWN | {"canonical_solution": "    return a > 2 and a\n"}
     [task] = load(evalplus.load_humaneval_plus, tmp_path, row)
     completions = ("    return a if a > 2 else 0\n", "    return a > 2 and a\n", "    return a\n")
-    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, each) for each in completions], tmp_path)
-    assert [(each.verdict, each.passed) for each in judged] == [("passed", True)] * 2 + [("failed", False)]
-    assert [dict(each.measures) for each in judged] == [
+    judged = judge(evalplus.HUMANEVAL_PLUS, [(task, completion) for completion in completions], tmp_path)
+    assert [(verdict.verdict, verdict.passed) for verdict in judged] == [("passed", True)] * 2 + [("failed", False)]
+    assert [dict(verdict.measures) for verdict in judged] == [
         {"base": 100.0, "strict": 0.0},
         {"base": 100.0, "strict": 100.0},
         {"base": 0.0, "strict": 0.0},
@@ -187,7 +187,7 @@ def test_zero_where_false_is_due_passes_as_it_does_officially_and_is_told_apart(
 def test_right_answers_whose_type_is_another_than_the_references_pass(file, task_id, completion, tmp_path):
     benchmark = {"humaneval": evalplus.HUMANEVAL_PLUS, "mbpp": evalplus.MBPP_PLUS}[file]
     path = benchmark_file({"humaneval": evalplus.HUMANEVAL_FILE, "mbpp": evalplus.MBPP_FILE}[file])
-    task = next(each for each in benchmark.load(path) if each.task_id == task_id)
+    task = next(task for task in benchmark.load(path) if task.task_id == task_id)
     [judgement] = judge(benchmark, [(task, completion)], tmp_path)
     assert (judgement.reason, judgement.passed, judgement.measures["strict"]) == ("", True, 0.0)
 

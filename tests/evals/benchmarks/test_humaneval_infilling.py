@@ -10,7 +10,7 @@ from chaku.evals.samples import Sample
 from chaku.evals.score import Scoring, score_samples
 from evals.running import benchmark_file, judge
 
-BY_NAME = {each.name: each for each in INFILLING}
+BY_NAME = {name.name: name for name in INFILLING}
 SINGLE = BY_NAME["humaneval-single-line-psm"]
 ROW = {
     "task_id": "SingleLineInfilling/HumanEval/38/L0",
@@ -30,9 +30,9 @@ def load(tmp_path, benchmark=SINGLE, **changes):
 
 def test_names_say_set_mode_and_healing():
     assert len(BY_NAME) == len(INFILLING) == 10
-    healed = {name for name, each in BY_NAME.items() if each.healing}
+    healed = {name for name, value in BY_NAME.items() if value.healing}
     assert healed == {"humaneval-random-span-spm-healing", "humaneval-random-span-light-spm-healing"}
-    assert all(each.mode in name for name, each in BY_NAME.items())
+    assert all(value.mode in name for name, value in BY_NAME.items())
 
 
 def test_a_line_keeps_its_line_break_and_spans_are_not_cut(tmp_path):

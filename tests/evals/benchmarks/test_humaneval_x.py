@@ -9,7 +9,7 @@ from chaku.evals.judging import why_not_here
 from chaku.evals.run import score_file
 from evals.running import benchmark_file, judge
 
-BY_NAME = {each.name.removeprefix("humaneval-x-"): each for each in HUMANEVAL_X}
+BY_NAME = {name.name.removeprefix("humaneval-x-"): name for name in HUMANEVAL_X}
 PYTHON = {
     "task_id": "Python/53",
     "prompt": 'def add(x: int, y: int):\n    """Add two numbers x and y"""\n',
@@ -178,4 +178,4 @@ def test_the_real_references_pass(language, number, tmp_path):
     tasks = [task for task in BY_NAME[language].load(path) if not task.lacks and task.references]
     assert len(tasks) == number
     judgements = judge(BY_NAME[language], [(task, task.references[0]) for task in tasks], tmp_path)
-    assert [task.task_id for task, each in zip(tasks, judgements, strict=True) if not each.passed] == []
+    assert [task.task_id for task, judgement in zip(tasks, judgements, strict=True) if not judgement.passed] == []

@@ -118,7 +118,7 @@ def test_programs_and_methods_are_judged_by_all_tests(path, tmp_path):
         (first, LIVECODEBENCH.wrong(first)),
     ]
     judgements = judge(LIVECODEBENCH, pairs, tmp_path)
-    assert [each.passed for each in judgements] == [True, False, True, False, False, False]
+    assert [judgement.passed for judgement in judgements] == [True, False, True, False, False, False]
     assert "case 2" in judgements[1].reason
 
 

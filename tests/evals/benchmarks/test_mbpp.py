@@ -25,7 +25,7 @@ def row(number, **changes):
         "code": f"def {name}(a):\r\n    return a + {number}",
         "task_id": number,
         "test_setup_code": "",
-        "test_list": [f"assert {name}({each}) == {each + number}" for each in range(4)],
+        "test_list": [f"assert {name}({value}) == {value + number}" for value in range(4)],
         "challenge_test_list": [],
         **changes,
     }
@@ -35,7 +35,7 @@ def row(number, **changes):
 def write(tmp_path):
     def write(*rows):
         path = tmp_path / "mbpp.jsonl"
-        path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+        path.write_text("".join(json.dumps(fields) + "\n" for fields in rows))
         return path
 
     return write
@@ -81,8 +81,8 @@ def test_the_code_stands_between_the_tags(text, code):
 
 def test_the_sanitized_file_is_a_list_with_its_own_names(tmp_path):
     renamed = [{**row(number), "prompt": f"Add {number}.", "test_imports": ["import math"]} for number in (2, 3, 4, 11)]
-    for each in renamed:
-        del each["text"], each["test_setup_code"]
+    for fields in renamed:
+        del fields["text"], fields["test_setup_code"]
     (tmp_path / "sanitized-mbpp.json").write_text(json.dumps(renamed))
     task = MBPP_SANITIZED.load(tmp_path / "sanitized-mbpp.json")[-1]
     assert "here is your task: Add 11. Your code" in task.prompt

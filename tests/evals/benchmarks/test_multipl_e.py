@@ -8,7 +8,7 @@ from chaku import ChakuError
 from chaku.evals.benchmarks.multipl_e import LANGUAGES, MULTIPL_E
 from evals.running import benchmark_file, judge
 
-BY_NAME = {each.name: each for each in MULTIPL_E}
+BY_NAME = {name.name: name for name in MULTIPL_E}
 CPP = {
     "name": "HumanEval_53_add",
     "language": "cpp",
@@ -51,7 +51,7 @@ REAL = tuple(RIGHT)
 
 def load(tmp_path, short, *rows):
     path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return BY_NAME[f"multipl-e-{short}"].load(path)
 
 
@@ -109,7 +109,7 @@ def test_mbpps_translations_have_names_and_files_of_their_own(tmp_path, monkeypa
 def test_the_stops_are_those_of_the_real_rows(short):
     tasks = BY_NAME[f"multipl-e-{short}"].load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))
     assert len(tasks) >= 154
-    [language] = [each for each in LANGUAGES if each.short == short]
+    [language] = [language for language in LANGUAGES if language.short == short]
     for task in tasks:
         assert set(task.data["stops"]) <= set(language.stops)
 
@@ -121,7 +121,7 @@ def test_a_right_completion_passes_the_real_tests_and_one_that_raises_an_error_f
     task = tasks["HumanEval_53_add"]
     off_by_one = RIGHT[short].replace("x", "1 + x", 1).replace("$1 +", "1 + $1 +", 1).replace("$1 + x", "1 + $x", 1)
     completions = [RIGHT[short], off_by_one, benchmark.wrong(task)]
-    right, wrong, raised = judge(benchmark, [(task, each) for each in completions], tmp_path)
+    right, wrong, raised = judge(benchmark, [(task, completion) for completion in completions], tmp_path)
     assert right.passed, right.reason
     assert wrong.verdict in ("failed", "crashed"), wrong.reason
     assert raised.verdict in ("failed", "crashed"), raised.reason

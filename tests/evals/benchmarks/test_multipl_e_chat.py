@@ -57,7 +57,7 @@ REPLIES = {
 
 def chat(short):
     benchmark = in_chat(BENCHMARKS[f"multipl-e-{short}"], BENCHMARKS)
-    tasks = {each.task_id: each for each in benchmark.load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))}
+    tasks = {task.task_id: task for task in benchmark.load(benchmark_file(f"multipl-e/humaneval-{short}.jsonl"))}
     return benchmark, tasks["HumanEval_53_add"]
 
 
@@ -65,7 +65,7 @@ def chat(short):
 def test_right_functions_pass_however_they_are_told(short, tmp_path):
     benchmark, task = chat(short)
     programs = [benchmark.cut_text(task, reply) for reply in REPLIES[short]]
-    judgements = judge(benchmark, [(task, each) for each in programs], tmp_path)
+    judgements = judge(benchmark, [(task, program) for program in programs], tmp_path)
     for program, judgement in zip(programs, judgements, strict=True):
         assert judgement.passed, f"{judgement.reason}\n{program}"
 

@@ -15,7 +15,7 @@ from chaku.inference.repository import repository_header
 from chaku.inference.sampling import SamplingParams
 from evals.running import benchmark_file, judge
 
-BY_NAME = {each.name: each for each in MULTIPL_FIM}
+BY_NAME = {name.name: name for name in MULTIPL_FIM}
 ROW = {
     "name": "humaneval-HumanEval_53_add.json-L3",
     "language": "js",
@@ -66,8 +66,8 @@ def test_a_line_is_judged_by_exact_match_and_by_the_tests(path, tmp_path):
     benchmark, task = load("multipl-fim-js-psm", path)
     lines = [*task.references, "\tlet sum = x + y; ", "  const sum = y + x;", "  let sum = x - y;"]
     judgements = judge(benchmark, [(task, line) for line in lines], tmp_path)
-    assert [each.passed for each in judgements] == [True, True, True, False]
-    assert [each.measures["exact_match"] for each in judgements] == [100, 100, 0, 0]
+    assert [judgement.passed for judgement in judgements] == [True, True, True, False]
+    assert [judgement.measures["exact_match"] for judgement in judgements] == [100, 100, 0, 0]
     assert 80 < judgements[3].measures["edit_similarity"] < 100
 
 
@@ -119,4 +119,4 @@ def test_references_of_the_real_files_pass(short, number, tmp_path):
     tasks = benchmark.load(benchmark_file(f"multipl-fim/{short}.jsonl.gz"))
     assert len(tasks) == number
     some = tasks[:: number // 6]
-    assert all(each.passed for each in judge(benchmark, [(task, task.references[0]) for task in some], tmp_path))
+    assert all(verdict.passed for verdict in judge(benchmark, [(task, task.references[0]) for task in some], tmp_path))

@@ -12,7 +12,7 @@ PYTHON, JAVA, CSHARP = NEXT_LINE
 
 def load(tmp_path, benchmark, *rows):
     path = tmp_path / "lcc.jsonl"
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return benchmark.load(path)
 
 

@@ -85,6 +85,6 @@ def test_no_wrong_completion_is_run_beside_references(sandbox, tmp_path):
 
 def test_programs_after_a_time_out_are_not_run(sandbox, tmp_path):
     completions = ["passed failed timed_out passed passed", "passed failed passed"]
-    [cut, whole] = judge(tmp_path).judge([(Task("a", ""), each) for each in completions], "judge")
+    [cut, whole] = judge(tmp_path).judge([(Task("a", ""), completion) for completion in completions], "judge")
     assert (cut.verdict, whole.verdict) == ("failed", "failed")
     assert sandbox == [*["passed", "failed", "timed_out"], *["passed", "failed", "passed"]]

@@ -35,7 +35,9 @@ def test_bits_per_byte_of_a_uniform_model_is_its_tokens(engine, corpus):
     results = bits_per_byte.evaluate(Uniform(engine), corpus, max_bytes=10_000, context=64)
     tokenizer = engine.tokenizer
     for language, row in results["by_language"].items():
-        texts = [each.text for each in read_heldout(corpus) if each.language == language or language == "prose"]
+        texts = [
+            document.text for document in read_heldout(corpus) if document.language == language or language == "prose"
+        ]
         texts = [text for text in texts if text][: row["documents"]]
         if language == "prose":
             continue
@@ -68,7 +70,7 @@ class Oracle:
     def generate(self, prompts, params, *, infilling=False, description=None):
         mode = ("left_to_right", "psm", "spm")[len(self.calls)]
         self.calls.append(prompts)
-        texts = [each.middle + "  " if mode == self.mode else "nothing" for each in self.examples]
+        texts = [example.middle + "  " if mode == self.mode else "nothing" for example in self.examples]
         return [[Completion(text, (), "stop")] for text in texts]
 
 
@@ -78,8 +80,8 @@ def test_infilling_counts_exact_lines_and_modes_do_not_mix(engine, corpus, mode)
     oracle = Oracle(engine, examples, mode)
     results = infilling.evaluate(oracle, corpus, num_examples=6)
     assert results["num_examples"] == 6
-    for each in ("left_to_right", "psm", "spm"):
-        assert results[each]["exact_match"] == (1.0 if each == mode else 0.0)
+    for form in ("left_to_right", "psm", "spm"):
+        assert results[form]["exact_match"] == (1.0 if form == mode else 0.0)
 
 
 def test_infilling_examples_hide_a_line_of_a_held_out_file(corpus):
@@ -87,10 +89,10 @@ def test_infilling_examples_hide_a_line_of_a_held_out_file(corpus):
     examples = infilling.choose_examples(corpus, num_examples=20)
     assert len(examples) == 20
     assert examples == infilling.choose_examples(corpus, num_examples=20)
-    for each in examples:
-        assert "\n" not in each.middle
-        assert len(each.middle.strip()) >= 5
-        assert any(each.prefix + each.middle + each.suffix in text for text in texts)
+    for example in examples:
+        assert "\n" not in example.middle
+        assert len(example.middle.strip()) >= 5
+        assert any(example.prefix + example.middle + example.suffix in text for text in texts)
     train = {document.text for document in read_documents(corpus, "train")}
     assert not texts & train
 

@@ -89,7 +89,9 @@ def jobs(task: Task, completion: str, header: str = HEADER) -> list[Job]:
     in_class = re.search(r"^class Solution\b", completion, re.MULTILINE)
     call = f"Solution().{tests['fn_name']}" if in_class else tests["fn_name"]
     # Where every expected value is a list of one, it may be the value wrapped, as for problems from Codewars.
-    wrapped = not tests.get("is_exact") and all(isinstance(each, list) and len(each) == 1 for each in tests["outputs"])
+    wrapped = not tests.get("is_exact") and all(
+        isinstance(output, list) and len(output) == 1 for output in tests["outputs"]
+    )
     return [
         Job(
             source,
@@ -126,7 +128,7 @@ def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement
     """
     if task.data.get("fn_name"):
         return all_pass(task, completion, verdicts)
-    seconds = sum(each.cpu_seconds for each in verdicts)
+    seconds = sum(answer.cpu_seconds for answer in verdicts)
     for case, (verdict, expected) in enumerate(zip(verdicts, task.data["outputs"], strict=False), 1):
         left = verdict.status == "failed" and verdict.exit_status == 0  # `sys.exit()` is an end like any other
         if not verdict.passed and not left:

@@ -25,7 +25,7 @@ def read_problems(path: Path | None = None) -> tuple[Path, list[dict[str, Any]]]
     if not path.exists():
         raise ChakuError(f"{path} does not exist; unpack {URL} and give its folder `test`, or a file of the Hub's rows")
     if path.is_dir():
-        folders = sorted(each.parent for each in path.glob("*/question.txt"))
+        folders = sorted(question.parent for question in path.glob("*/question.txt"))
         if not folders:
             raise ChakuError(f"{path} has no folders with a question.txt; give the folder `test` of {URL}")
         return path, [_from_folder(folder) for folder in folders]
@@ -58,7 +58,7 @@ def _from_folder(folder: Path) -> dict[str, Any]:
 
 
 def _problem(where: str, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    tests, solutions = (_parsed(where, row.get(each)) for each in ("input_output", "solutions"))
+    tests, solutions = (_parsed(where, row.get(column)) for column in ("input_output", "solutions"))
     if not tests or not tests.get("inputs") or len(tests["inputs"]) != len(tests.get("outputs", ())):
         raise ChakuError(f"{where} has no tests, or not an output for every input; take the problem out")
     return {

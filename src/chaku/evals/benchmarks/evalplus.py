@@ -90,10 +90,12 @@ def program_jobs(task: Task, program: str) -> list[Job]:
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
     """Passed by all inputs. Measures are 100 or 0: `base` for the base inputs, `strict` for all by the strict rule."""
-    official = [replace(each, status="passed", reason="") if _only_loose(each) else each for each in verdicts]
+    official = [
+        replace(verdict, status="passed", reason="") if _only_loose(verdict) else verdict for verdict in verdicts
+    ]
     judged = all_pass(task, completion, official)
     measures = {"base": 100.0 * official[0].passed} if len(task.data["inputs"]) > 1 else {}
-    measures["strict"] = 100.0 * (judged.passed and all(each.passed for each in verdicts))
+    measures["strict"] = 100.0 * (judged.passed and all(verdict.passed for verdict in verdicts))
     return Judgement(judged.verdict, judged.passed, judged.reason, judged.cpu_seconds, measures)
 
 

@@ -63,7 +63,7 @@ def cut(value: Any) -> str:
 def has_floats(value: Any) -> bool:
     """Whether a value is a float, or a list or tuple of nothing but floats."""
     values = value if isinstance(value, (list, tuple)) else [value]
-    return bool(values) and all(isinstance(each, float) for each in values)
+    return bool(values) and all(isinstance(item, float) for item in values)
 
 
 def equal(answer: Any, expected: Any) -> bool:
@@ -131,7 +131,7 @@ def strictly_equal(answer: Any, expected: Any, atol: float) -> bool:
 def is_root(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
     """HumanEval/32: any zero of the polynomial, to 1e-4."""
     [coefficients] = arguments
-    return abs(sum(each * math.pow(answer, power) for power, each in enumerate(coefficients))) <= 1e-4
+    return abs(sum(coefficient * math.pow(answer, power) for power, coefficient in enumerate(coefficients))) <= 1e-4
 
 
 def as_sets(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:

@@ -12,7 +12,7 @@ def _each(depth: int) -> Callable[[Arguments], Sequence[Any]]:
     def restore(value: Any, level: int = 0) -> Any:
         if level == depth:
             return tuple(value)
-        return [restore(each, level + 1) for each in value]
+        return [restore(item, level + 1) for item in value]
 
     return restore
 
@@ -22,7 +22,7 @@ def _first(arguments: Arguments) -> Arguments:
 
 
 def _items_of_first(arguments: Arguments) -> Arguments:
-    return [[tuple(each) for each in arguments[0]], *arguments[1:]]
+    return [[tuple(argument) for argument in arguments[0]], *arguments[1:]]
 
 
 def _second(arguments: Arguments) -> Arguments:
@@ -30,7 +30,7 @@ def _second(arguments: Arguments) -> Arguments:
 
 
 def _two_levels(arguments: Arguments) -> Arguments:
-    return [tuple(tuple(each) for each in argument) for argument in arguments]
+    return [tuple(tuple(item) for item in argument) for argument in arguments]
 
 
 def _everywhere(value: Any) -> Any:
@@ -38,11 +38,11 @@ def _everywhere(value: Any) -> Any:
 
 
 def _sets(arguments: Arguments) -> Arguments:
-    return [[set(each) if isinstance(each, list) and each else {} for each in arguments[0]]]
+    return [[set(argument) if isinstance(argument, list) and argument else {} for argument in arguments[0]]]
 
 
 def _nested(arguments: Arguments) -> Arguments:
-    return [tuple(tuple(each) if isinstance(each, list) else each for each in arguments[0])]
+    return [tuple(tuple(argument) if isinstance(argument, list) else argument for argument in arguments[0])]
 
 
 def _values(arguments: Arguments) -> Arguments:

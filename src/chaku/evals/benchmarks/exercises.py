@@ -27,12 +27,12 @@ def load(number: int, path: Path | None = None) -> list[Task]:
     return [
         Task(
             f"exercise/{place}",
-            CHAT.format(question=each.question),
-            references=(each.code,),
-            group=SEEN if each.frame in FINE_TUNING_FRAMES else NEW,
-            data={"question": each.question, "tests": list(each.tests), "signature": list(each.signature)},
+            CHAT.format(question=exercise.question),
+            references=(exercise.code,),
+            group=SEEN if exercise.frame in FINE_TUNING_FRAMES else NEW,
+            data={"question": exercise.question, "tests": list(exercise.tests), "signature": list(exercise.signature)},
         )
-        for place, each in enumerate(islice(made, number))
+        for place, exercise in enumerate(islice(made, number))
     ]
 
 

@@ -34,7 +34,10 @@ def program_of_reply(task: Task, reply: str) -> str:
     name = function_name(prompt)
     text = clean(reply)
     codes = [block.code for block in code_blocks(text)]
-    code = next((each for each in [*codes, "\n".join(codes), text] if _definition(each.split("\n"), name) >= 0), None)
+    code = next(
+        (candidate for candidate in [*codes, "\n".join(codes), text] if _definition(candidate.split("\n"), name) >= 0),
+        None,
+    )
     if code is None:
         return f"{prompt}\n{cut_at(codes[0] if codes else text, task.data['stops'])}"
     whole, is_go = code, prompt.startswith("package ")
@@ -136,7 +139,7 @@ def _used(lines: Sequence[str], indent: int, program: str) -> Iterable[str]:
 
 def _go_imports(code: str, program: str) -> list[str]:
     """Imports of the reply that the program uses and has not: in Go, an import that nothing uses is an error."""
-    found = (each["many"] or each["one"] for each in _GO_IMPORTS.finditer(code))
+    found = (imports["many"] or imports["one"] for imports in _GO_IMPORTS.finditer(code))
     specs = [spec.strip() for several in found for spec in several.split("\n")]
     return [f"import {spec}" for spec in specs if '"' in spec and spec not in program and _go_uses(spec, program)]
 

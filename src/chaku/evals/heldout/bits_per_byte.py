@@ -42,7 +42,7 @@ def evaluate(
     with progress("held-out bits per byte", sum(len(window) for _, window, _ in windows), "tokens") as bar:
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             group = windows[start : start + WINDOWS_AT_ONCE]
-            for (name, window, known), scores in zip(group, engine.score([each for _, each, _ in group]), strict=True):
+            for (name, window, known), scores in zip(group, engine.score([ids for _, ids, _ in group]), strict=True):
                 bits[name] -= float(scores[known - 1 :].sum(dtype="float64")) / math.log(2)
                 bar.advance(len(window))
     rows = {

@@ -75,14 +75,14 @@ def evaluate(
     room = min(engine.model.config.max_position_embeddings, SHORTEST_CONTEXT) - params.max_tokens
     candidates = choose_examples(corpus, num_examples=2 * num_examples, seed=seed)
     examples = [
-        each
-        for each in candidates
-        if len(tokenizer.encode(each.prefix)) + len(tokenizer.encode_infilling(each.suffix)) + 4 <= room
+        candidate
+        for candidate in candidates
+        if len(tokenizer.encode(candidate.prefix)) + len(tokenizer.encode_infilling(candidate.suffix)) + 4 <= room
     ][:num_examples]
     prompts = {"left_to_right": [complete(tokenizer, example.prefix) for example in examples]}
     if tokenizer.infilling is not None:
         for mode in tokenizer.infilling.modes:
-            prompts[mode] = [infill(tokenizer, each.prefix, each.suffix, mode=mode) for each in examples]
+            prompts[mode] = [infill(tokenizer, case.prefix, case.suffix, mode=mode) for case in examples]
         params = replace(params, stop_ids=(*params.stop_ids, *sorted(tokenizer.infilling.stops)))
     answers = {
         mode: [

@@ -64,16 +64,16 @@ class Confinement:
         self._confine(keep, seconds, self.job["memory_mb"], FILE_MB, self.job["virtual"])
 
     def _standard_files(self, *descriptors: int) -> None:
-        for number, each in enumerate(descriptors):
-            os.dup2(each, number, inheritable=True)
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number, inheritable=True)
 
     def _confine(
         self, keep: set[int], seconds: int, memory_mb: int, file_mb: int, virtual: bool, may_signal: bool = False
     ) -> None:
         start = 3
-        for each in sorted(keep - {-1}):
-            os.closerange(start, each)
-            start = each + 1
+        for descriptor in sorted(keep - {-1}):
+            os.closerange(start, descriptor)
+            start = descriptor + 1
         os.closerange(start, 1024)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; its end tells that an output ran over
         if self.isolated:

@@ -122,7 +122,7 @@ def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    inner = (_names(each) for each in code.co_consts if isinstance(each, types.CodeType))
+    inner = (_names(const) for const in code.co_consts if isinstance(const, types.CodeType))
     return set(code.co_names).union(*inner)
 
 

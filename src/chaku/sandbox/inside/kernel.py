@@ -161,7 +161,7 @@ def limit_resources(cpu_seconds: int, memory_mb: int, file_mb: int, processes: i
         limits[resource.RLIMIT_NPROC] = (processes,) * 2
     for which, limit in limits.items():
         hard = resource.getrlimit(which)[1]
-        soft, most = (each if hard == resource.RLIM_INFINITY else min(each, hard) for each in limit)
+        soft, most = (part if hard == resource.RLIM_INFINITY else min(part, hard) for part in limit)
         resource.setrlimit(which, (soft, most))
 
 
@@ -248,8 +248,8 @@ def _filter(column: int) -> bytes:
     answers[CLONE3[column]] = no_such  # its flags cannot be seen here; libc then takes clone
     for number, answer in answers.items():
         lines += [_instruction(equal, 0, 1, number), _instruction(give, 0, 0, answer)]
-    for each in (SOCKET, SOCKETPAIR):
-        lines += [_instruction(equal, 0, len(FAMILIES) + 3, each[column]), _instruction(load, 0, 0, 16)]
+    for call in (SOCKET, SOCKETPAIR):
+        lines += [_instruction(equal, 0, len(FAMILIES) + 3, call[column]), _instruction(load, 0, 0, 16)]
         lines += [_instruction(equal, len(FAMILIES) - place, 0, family) for place, family in enumerate(FAMILIES)]
         lines += [_instruction(give, 0, 0, no_family), _instruction(give, 0, 0, allow)]
     lines += [

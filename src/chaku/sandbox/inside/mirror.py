@@ -146,7 +146,7 @@ def make_mirror(
     if not any(type(base) is Mirror for base in kept):
         kept.insert(0, Remote)
     names: dict[str, Any] = {"_home": home, "__module__": module}
-    names |= {each: _METHODS[each] for each in special if each in _METHODS}
+    names |= {method: _METHODS[method] for method in special if method in _METHODS}
     if not hashable:
         names["__hash__"] = None
     elif "__hash__" not in names and "__eq__" in names:
@@ -172,7 +172,7 @@ def _doubted(thing: Any, values: tuple[Any, ...]) -> bool:
     home = home_of(thing)
     assert home is not None
     believed = type.__getattribute__(type(thing), "__mro__")
-    if home[0].other_process is None or any(vars(each).get("_believed") for each in believed):
+    if home[0].other_process is None or any(vars(method).get("_believed") for method in believed):
         return False
     return any(home_of(value) is None for value in values)
 
@@ -212,7 +212,7 @@ def _unequal(self: Any, other: Any) -> Any:
 
 def _contains(self: Any, value: Any) -> Any:
     if _doubted(self, (value,)):  # the judge compares
-        return any(each == value for each in self)
+        return any(item == value for item in self)
     return ask(self, "__contains__", value)
 
 

@@ -19,8 +19,8 @@ def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     with os.fdopen(tests, "wb", closefd=False) as file:
         file.write(path.read_bytes())
     os.lseek(tests, 0, os.SEEK_SET)
-    for each in Path(job["folder"]).glob(f"{path.stem}.*"):  # as it was written, and as a compiler left it
-        each.unlink()
+    for copy in Path(job["folder"]).glob(f"{path.stem}.*"):  # as it was written, and as a compiler left it
+        copy.unlink()
     words = walls.files[3]
     os.ftruncate(words, 0)
     os.lseek(words, 0, os.SEEK_SET)

@@ -34,9 +34,9 @@ def _encode(value: Any, refer: Refer) -> Any:
     if kind in PLAIN:
         return {"i": hex(value)} if kind is int and not -BIG < value < BIG else value
     if kind in _SEQUENCES:
-        return {_SEQUENCES[kind]: plain_list(value) or [_encode(each, refer) for each in value]}
+        return {_SEQUENCES[kind]: plain_list(value) or [_encode(item, refer) for item in value]}
     if kind in _MAPPINGS:
-        return {_MAPPINGS[kind]: [[_encode(key, refer), _encode(each, refer)] for key, each in value.items()]}
+        return {_MAPPINGS[kind]: [[_encode(key, refer), _encode(item, refer)] for key, item in value.items()]}
     if kind in _BY_TEXT:
         return {"t": [kind.__name__, _BY_TEXT[kind][0](value)]}
     if kind in _CONSTANTS:
@@ -56,16 +56,16 @@ def decode(value: Any, resolve: Resolve) -> Any:
         return value
     [(tag, content)] = value.items()
     if tag in _SEQUENCE_OF:
-        simple = all(type(each) in PLAIN for each in content)
-        return _SEQUENCE_OF[tag](content if simple else [decode(each, resolve) for each in content])
+        simple = all(type(item) in PLAIN for item in content)
+        return _SEQUENCE_OF[tag](content if simple else [decode(item, resolve) for item in content])
     if tag in _MAPPING_OF:
-        return _MAPPING_OF[tag]({decode(key, resolve): decode(each, resolve) for key, each in content})
+        return _MAPPING_OF[tag]({decode(key, resolve): decode(item, resolve) for key, item in content})
     if tag == "i":
         return int(content, 16)
     if tag == "t":
         return _TEXT_TYPES[content[0]](content[1])
     if tag == "constant":
-        return {repr(each): each for each in _CONSTANTS.values()}[content]
+        return {repr(constant): constant for constant in _CONSTANTS.values()}[content]
     if tag == "array":
         return _decode_array(content, resolve)
     return resolve(tag, content)
@@ -102,7 +102,7 @@ def is_array(value: Any) -> bool:
 def plain_list(value: Any) -> list[Any] | None:
     """The elements as a list when all are plain and small; None where each needs a look."""
     kinds = set(map(type, value))
-    if kinds <= PLAIN and (int not in kinds or all(type(each) is not int or -BIG < each < BIG for each in value)):
+    if kinds <= PLAIN and (int not in kinds or all(type(item) is not int or -BIG < item < BIG for item in value)):
         return list(value)
     return None
 
@@ -113,7 +113,7 @@ def _encode_array(array: Any, refer: Refer) -> Any:
     if array.dtype.names or not ARRAY_TYPE.fullmatch(name):
         raise ValueError(f"a numpy array of {array.dtype} cannot be handed over")
     if name == "|O":
-        data: Any = [_encode(each, refer) for each in array.ravel().tolist()]
+        data: Any = [_encode(item, refer) for item in array.ravel().tolist()]
     else:
         data = base64.b64encode(array.tobytes()).decode()
     return {"array": [name, list(array.shape), data]}
@@ -128,12 +128,12 @@ def _decode_array(content: Any, resolve: Resolve) -> Any:
     if name != "|O":
         return numpy.frombuffer(bytearray(base64.b64decode(data)), numpy.dtype(name)).reshape(shape)
     array = numpy.empty(len(data), object)
-    for place, each in enumerate(data):
-        array[place] = decode(each, resolve)
+    for place, item in enumerate(data):
+        array[place] = decode(item, resolve)
     return array.reshape(shape)
 
 
-_CONSTANTS: dict[Any, Any] = {type(each): each for each in (NotImplemented, ...)}
+_CONSTANTS: dict[Any, Any] = {type(constant): constant for constant in (NotImplemented, ...)}
 _KEYS: Any = type({}.keys())
 _VALUES: Any = type({}.values())
 _ITEMS: Any = type({}.items())

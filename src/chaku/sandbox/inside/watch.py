@@ -43,7 +43,7 @@ def starved() -> float:
     waits = [0.0]
     for path in members():
         fields = [_read(task / "schedstat").split() for task in (path / "task").glob("*")]
-        waits.append(sum(int(each[1]) for each in fields if len(each) > 1) / 1e9)
+        waits.append(sum(int(field[1]) for field in fields if len(field) > 1) / 1e9)
     return max(waits)
 
 

@@ -114,9 +114,9 @@ class Peer:
     def _ask(self, operation: str, number: int, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if self.gone:
             raise Gone
-        sent = [self.encode(each) for each in arguments]
+        sent = [self.encode(argument) for argument in arguments]
         replaced = self._originals.replaced(self.encode) if self._originals else {}
-        keywords = {name: self.encode(each) for name, each in named.items()}
+        keywords = {name: self.encode(item) for name, item in named.items()}
         self.send(["ask", operation, number, sent, keywords, replaced])
         while (message := self._message())[0] == "ask":
             self.answer(message)
@@ -148,10 +148,10 @@ class Peer:
         seen: dict[str, Any] = {}
         try:
             _, operation, number, arguments, named, replaced = message
-            positional = [self.decode(each) for each in arguments]
+            positional = [self.decode(argument) for argument in arguments]
             if self.other_process is not None and operation in ("get", "set", "delete"):
                 _check_public(self.objects[number], positional[0])
-            keywords = {name: self.decode(each) for name, each in named.items()}
+            keywords = {name: self.decode(item) for name, item in named.items()}
             thing = self.objects[number]
             with redirected(replaced, self.decode) as seen:
                 result = self._do(operation, thing, positional, keywords)
@@ -322,7 +322,7 @@ class Peer:
             return made
         if not _is_exception(made):
             raise ValueError(kind)
-        given = [self.decode(each) for each in arguments]
+        given = [self.decode(argument) for argument in arguments]
         if type(made) is mirror.Mirror and number is not None:
             error = mirror.place(made.__new__(made), (self, int(number)))  # type: ignore[arg-type, call-arg]
             object.__setattr__(error, "_text", str(text))
@@ -343,13 +343,13 @@ def _is_own(kind: type) -> bool:
 def describe(error: BaseException) -> tuple[list[str], str, list[Any]]:
     """(built-in types that it is, most special first, after its own name; its message; its arguments if plain)."""
     kinds = type(error).__mro__
-    names = [kinds[0].__name__, *(each.__name__ for each in kinds if each.__module__ == "builtins")]
+    names = [kinds[0].__name__, *(kind.__name__ for kind in kinds if kind.__module__ == "builtins")]
     try:
         text = str(error)[:MAX_TEXT]
     except BaseException:
         text = ""
-    plain = [each[:MAX_TEXT] if type(each) is str else each for each in error.args if type(each) in values.PLAIN]
-    safe = [each for each in plain if not (type(each) is int and not -values.BIG < each < values.BIG)]
+    plain = [arg[:MAX_TEXT] if type(arg) is str else arg for arg in error.args if type(arg) in values.PLAIN]
+    safe = [kind for kind in plain if not (type(kind) is int and not -values.BIG < kind < values.BIG)]
     return names, text, safe if len(safe) == len(error.args) else []
 
 

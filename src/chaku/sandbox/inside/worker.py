@@ -97,11 +97,11 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
             starved = watch.starved() if isolated else math.inf  # without isolation nobody knows
         _kill(child, group=not isolated)  # with process 1 goes all that it started
         usage = os.wait4(child, 0)[2]
-        outputs = [_start_of(each, job["keep_output"]) for each in files[1:]]
+        outputs = [_start_of(file, job["keep_output"]) for file in files[1:]]
     finally:
-        for each in (*files, report_from, report_to):
-            if each >= 0:
-                os.close(each)
+        for file in (*files, report_from, report_to):
+            if file >= 0:
+                os.close(file)
         if not isolated:
             shutil.rmtree(job["folder"], ignore_errors=True)
     result = None if stopped else _read_report(report)

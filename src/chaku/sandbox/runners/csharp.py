@@ -21,8 +21,8 @@ def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         types = re.findall(r"\bclass\s+(\w+)", prompt)
         candidate = types[0] if types else "Problem"
         calls = "\n".join(
-            f"{each.head} {{ return Plain.Of(global::{candidate}.{each.name}({each.arguments})); }}"
-            for each in declared(job)
+            f"{method.head} {{ return Plain.Of(global::{candidate}.{method.name}({method.arguments})); }}"
+            for method in declared(job)
         )
         start = (
             "public static class Start {\npublic static void Main(string[] arguments) {\n"

@@ -19,7 +19,10 @@ def d(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         return Plan(files={"program.d": job.source}, compile=build, command=("./program",), **large())
     own = f"tests_{mark[:8]}"
     imports = re.findall(r"^import\b[^;]*;", without_comments(job.prelude), re.MULTILINE)
-    calls = [f"{each.head} {{ return program.{each.name}({each.arguments}); }}" for each in declared(job)]
+    calls = [
+        f"{declaration.head} {{ return program.{declaration.name}({declaration.arguments}); }}"
+        for declaration in declared(job)
+    ]
     tests, count = re.subn(r"^unittest\b", f"void {own}_all()", tests, flags=re.MULTILINE)
     expect_main(count, "unittest")
     main = f'void main() {{ {own}_all(); static import std.file; std.file.write("{mark}", ""); }}'

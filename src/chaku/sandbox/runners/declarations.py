@@ -46,7 +46,9 @@ def declared(job: Job) -> list[Function]:
     for match in re.finditer(_HEADS[job.language], without_comments(job.prelude), re.MULTILINE):
         parameters = _split(match["parameters"])
         at = 0 if job.language in _NAME_FIRST else -1
-        names = [re.findall(r"\w+", re.sub(r"^\s*mut\b", "", each.partition("=")[0]))[at] for each in parameters]
+        names = [
+            re.findall(r"\w+", re.sub(r"^\s*mut\b", "", parameter.partition("=")[0]))[at] for parameter in parameters
+        ]
         found.append(Function(match["name"], match["head"].strip(), ", ".join(names)))
     if not found:
         raise ChakuError(

@@ -33,12 +33,13 @@ def go(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         return Plan(files=files, compile=build, command=("./program",), environment=environment, **limits)
     functions, own = declared(job), mark[:8]
     entries = "\n".join(
-        re.sub(rf"\b{each.name}\b", f"Entry_{own}_{each.name}", each.head, count=1)
-        + f" {{ {_result(each.head)}{each.name}({each.arguments}) }}"
-        for each in functions
+        re.sub(rf"\b{function.name}\b", f"Entry_{own}_{function.name}", function.head, count=1)
+        + f" {{ {_result(function.head)}{function.name}({function.arguments}) }}"
+        for function in functions
     )
     calls = "\n".join(
-        f"{each.head} {{ {_result(each.head)}program.Entry_{own}_{each.name}({each.arguments}) }}" for each in functions
+        f"{function.head} {{ {_result(function.head)}program.Entry_{own}_{function.name}({function.arguments}) }}"
+        for function in functions
     )
     packages = re.findall(r'"([^"]+)"', " ".join(_IMPORTS.findall(job.prelude)))
     imports = "\n".join(f'import "{name}"' for name in dict.fromkeys(packages) if _is_used(name, calls + tests))

@@ -49,15 +49,15 @@ def _tests(job: Job, tests: str, mark: str) -> str:
     prompt = without_comments(job.prelude)
     imports = re.findall(r"^use\b[^;]*;", prompt, re.MULTILINE)
     # What a problem leaves to the candidate: a type that its function returns, another function that is tested.
-    heads = " ".join(each.head.partition("(")[2] for each in functions)
+    heads = " ".join(function.head.partition("(")[2] for function in functions)
     types = set(re.findall(r"\b[A-Z]\w*[a-z]\w*(?!\w*\s*:(?!:))", heads)) - _KNOWN_TYPES
     called = (
         set(re.findall(r"(?<![\w.:!])[a-z_]\w*(?=\()", re.sub(r"#\[[^\]]*\]", "", without_comments(tests)))) - _KEYWORDS
     )
-    called -= {each.name for each in functions} | set(re.findall(r"\b(?:let|fn)\s+(?:mut\s+)?(\w+)", tests))
+    called -= {function.name for function in functions} | set(re.findall(r"\b(?:let|fn)\s+(?:mut\s+)?(\w+)", tests))
     foreign = sorted((types | called) - set(re.findall(r"\w+", " ".join(imports))))
     lines = [*imports, *(f"use super::{name};" for name in foreign)]
-    lines += [f"{each.head} {{ super::{each.name}({each.arguments}) }}" for each in functions]
+    lines += [f"{function.head} {{ super::{function.name}({function.arguments}) }}" for function in functions]
     if "#[test]" in tests:
         module = re.search(r"\bmod\s+(\w+)\s*\{", tests)
         names = re.findall(r"#\[test\]\s*(?:pub\s+)?fn\s+(\w+)", tests)

@@ -21,9 +21,9 @@ def scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         objects = re.findall(r"\bobject\s+(\w+)", prompt)
         candidate = objects[0] if objects else "Problem"
         calls = "\n".join(
-            f"{each.head} = Plain.of(_root_.program.{candidate}.{each.name}({each.arguments}))"
-            f".asInstanceOf[{each.head.rpartition(':')[2].strip()}]"
-            for each in declared(job)
+            f"{declaration.head} = Plain.of(_root_.program.{candidate}.{declaration.name}({declaration.arguments}))"
+            f".asInstanceOf[{declaration.head.rpartition(':')[2].strip()}]"
+            for declaration in declared(job)
         )
         start = f"{own}.Start"
         files = {

@@ -8,7 +8,7 @@ import colorsys  # noqa: E402
 import json  # noqa: E402
 import typing  # noqa: E402
 
-assert not any(each in ("", ".", "/tmp") for each in sys.path), sys.path
+assert not any(folder in ("", ".", "/tmp") for folder in sys.path), sys.path
 assert typing.Any
 assert json.loads("1")
 assert colorsys.rgb_to_hsv(0, 0, 0)
