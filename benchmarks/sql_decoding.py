@@ -10,16 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
 from chaku.console import show_table
-from chaku.inference import engine as engine_module
-from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.load import load_engine
-from chaku.inference.sampling import SamplingParams, choose
+from chaku.inference.prompts import Prompt, answer
+from chaku.inference.sampling import choose
 from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS
 from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, trained_prompt
@@ -27,30 +26,28 @@ from chaku.sql.execute import SQLiteRunner
 from chaku.sql.grammar import sql_grammar
 from chaku.sql.replies import extract_sql
 from chaku.sql.schema import database_file, read_sqlite
-from chaku.tokens.chat import Chat, Message
+from chaku.tokens.chat import Message
 
 
 def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: int = 100) -> dict[str, Any]:
     """A model that learnt about the shop. One thread, as the masks are made on another core meanwhile."""
     torch.set_num_threads(1)
     engine = load_engine(str(model))
-    chat = Chat(engine.tokenizer)
     examples = read_examples(shop / "dev.jsonl")[:max_questions]
     database = database_file(shop, examples[0].database)
     texts = ExamplePrompts(
         shop, trained_prompt(model) or PromptSettings("compact"), lambda text: len(engine.tokenizer.encode(text))
     )
-    prompts = [chat.prompt([Message("user", texts.prompt(example).text)]) for example in examples]
-    constraint = Constraint(
-        Vocabulary(engine.tokenizer, (chat.end_id,)), sql_grammar(read_sqlite(database, num_values=0))
-    )
-    costs = [_cost(engine, constraint, prompts[0], rows, repeats) for rows in (1, 4, 8, 16)]
+    prompts = [answer(engine.chat, [Message("user", texts.prompt(example).text)]) for example in examples]
+    grammar = sql_grammar(read_sqlite(database, num_values=0))
+    costs = [_cost(engine, grammar, prompts[0], rows, repeats) for rows in (1, 4, 8, 16)]
     shares = [
-        {"temperature": temperature, "free": free, "grammar": grammar}
+        {
+            "temperature": temperature,
+            "free": _share(engine, None, prompts, database, temperature),
+            "grammar": _share(engine, grammar, prompts, database, temperature),
+        }
         for temperature in (0.0, 0.8)
-        for free, grammar in [
-            [_share(engine, grammar, prompts, database, temperature) for grammar in (None, constraint)]
-        ]
     ]
     show_table(
         "decoding under the grammar",
@@ -65,7 +62,7 @@ def measure_decoding(model: Path, shop: Path, repeats: int = 5, max_questions: i
     return {"costs": costs, "executable": shares, "questions": len(prompts), "model": str(model)}
 
 
-def _cost(engine: Engine, constraint: Constraint, prompt: list[int], rows: int, repeats: int) -> dict[str, Any]:
+def _cost(engine: Engine, grammar: str, prompt: Prompt, rows: int, repeats: int) -> dict[str, Any]:
     """Milliseconds a step with the grammar, and replaying the same tokens without it; medians over `repeats` texts.
 
     Of each text the fastest of three runs a side, in turns: other work on the machine only ever adds time.
@@ -79,11 +76,10 @@ def _cost(engine: Engine, constraint: Constraint, prompt: list[int], rows: int, 
             recorded.append(choose(*arguments))
             return recorded[-1]
 
-        with patch.object(engine_module, "choose", record):
-            engine.generate([prompt], params, constraint=constraint)
-        runs = [
-            [_replay(engine, prompt, params, grammar, recorded) for grammar in (constraint, None)] for _ in range(3)
-        ]
+        engine.sampler = record
+        engine.generate([prompt], params, grammar=grammar)
+        runs = [[_replay(engine, prompt, params, held, recorded) for held in (grammar, None)] for _ in range(3)]
+        engine.sampler = choose
         times.append((min(run[0] for run in runs), min(run[1] for run in runs)))
     with_grammar, without = (statistics.median(seconds[side] for seconds in times) for side in (0, 1))
     ratio = statistics.median(a / b for a, b in times)
@@ -91,7 +87,7 @@ def _cost(engine: Engine, constraint: Constraint, prompt: list[int], rows: int, 
 
 
 def _replay(
-    engine: Engine, prompt: list[int], params: SamplingParams, constraint: Constraint | None, recorded: list[list[int]]
+    engine: Engine, prompt: Prompt, params: SamplingParams, grammar: str | None, recorded: list[list[int]]
 ) -> float:
     """Milliseconds a step when the tokens are chosen as ever, and then those of an earlier run are taken."""
     again: Iterator[list[int]] = iter(recorded)
@@ -100,18 +96,16 @@ def _replay(
         choose(*arguments)
         return next(again)
 
-    with patch.object(engine_module, "choose", replay):
-        started = time.perf_counter()
-        engine.generate([prompt], params, constraint=constraint)
-        return 1000 * (time.perf_counter() - started) / len(recorded)
+    engine.sampler = replay
+    started = time.perf_counter()
+    engine.generate([prompt], params, grammar=grammar)
+    return 1000 * (time.perf_counter() - started) / len(recorded)
 
 
-def _share(
-    engine: Engine, constraint: Constraint | None, prompts: list[list[int]], database: Path, temperature: float
-) -> float:
+def _share(engine: Engine, grammar: str | None, prompts: list[Prompt], database: Path, temperature: float) -> float:
     """The share of answers that run. One that is cut off by its length counts as one that does not."""
     params = SamplingParams(max_tokens=MAX_TOKENS, temperature=temperature, seed=1)
-    answers = [row[0] for row in engine.generate(prompts, params, constraint=constraint)]
+    answers = [row[0] for row in engine.generate(prompts, params, grammar=grammar)]
     with SQLiteRunner(2) as runner:
         results = runner.run_many([(database, extract_sql(answer.text)) for answer in answers], timeout=2.0)
     ran = [result.ok and answer.finish_reason == "stop" for result, answer in zip(results, answers, strict=True)]

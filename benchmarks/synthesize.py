@@ -18,8 +18,8 @@ import torch
 
 from chaku.console import show_table
 from chaku.files import write_json
+from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
-from chaku.instruct.generators import EngineGenerator
 from chaku.instruct.questions import Question
 from chaku.instruct.rehearsal import MAX_TOKENS, NUM_TESTS, PROMPTS
 from chaku.instruct.suites import Suite
@@ -41,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    generator = EngineGenerator(load_engine(options.model))
+    generator = load_engine(options.model)
     made = exercises("questions", 1, held_out=False, num_tests=NUM_TESTS, frames=FINE_TUNING_FRAMES)
     questions = [
         Question(question.question, "made", Suite("f", question.tests)) for question in islice(made, options.questions)
@@ -67,7 +67,7 @@ def main() -> None:
         write_json(options.out, rows)
 
 
-def measure(generator: EngineGenerator, settings: Settings, questions: list[Question]) -> dict[str, Any]:
+def measure(generator: Engine, settings: Settings, questions: list[Question]) -> dict[str, Any]:
     """One synthesis from nothing."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

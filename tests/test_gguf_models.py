@@ -20,11 +20,11 @@ from chaku.checkpoint.config_json import config_to_json
 from chaku.checkpoint.formats import load_model, open_checkpoint
 from chaku.checkpoint.gguf_dequantize import read_stored
 from chaku.gguf_file import read_gguf_file
+from chaku.inference.generator import ChatPrompt, Request, SamplingParams
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
 from chaku.tokens.byte_level import BYTE_NAMES
-from chaku.tokens.chat import Chat, Message
+from chaku.tokens.chat import Message
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 from tokens.texts import texts
@@ -150,17 +150,15 @@ def test_special_tokens(find):
 @both
 def test_it_answers(name, find):
     engine = load_engine(str(find(name)))
-    chat = Chat(engine.tokenizer)
-    [[answer]] = engine.generate(
-        [chat.prompt([Message("user", "What is the capital of Peru?")])], SamplingParams(max_tokens=24)
-    )
-    assert "Lima" in answer.text
-    assert answer.finish_reason == "stop"
+    question = ChatPrompt((Message("user", "What is the capital of Peru?"),))
+    [reply] = engine.answer([Request(question, SamplingParams(max_tokens=24))])
+    assert "Lima" in reply.text
+    assert reply.finish_reason == "stop"
     [[code]] = engine.generate(
         [complete(engine.tokenizer, "def add(first, second):\n    return")], SamplingParams(max_tokens=8)
     )
     assert "first + second" in code.text
     if name == CODER:
         prompt = infill(engine.tokenizer, "def add(first, second):\n    return ", "\n\nprint(add(1, 2))\n")
-        [[middle]] = engine.generate([prompt], SamplingParams(max_tokens=16), infilling=True)
+        [[middle]] = engine.generate([prompt], SamplingParams(max_tokens=16))
         assert middle.text.startswith("first + second\n")

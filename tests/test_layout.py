@@ -28,7 +28,7 @@ ROOMS = [
     "tokens",
 ]
 # These still share the endpoint, the journal and the manifest of evals/, which belong below both.
-STILL_UP = {"chaku.sql.benchmark", "chaku.sql.writers"}
+STILL_UP = {"chaku.sql.benchmark"}
 HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino")
 
 

@@ -152,7 +152,7 @@ def test_trained_further_and_opened_in_transformers(name, tmp_path, capsys):
         assert (after(ids)[..., :300] - before(ids)[..., :300]).abs().max() > 0.1
     tokenizer, auto = load_tokenizer(stage), transformers.AutoTokenizer.from_pretrained(stage)
     assert len(auto) == tokenizer.vocab_size <= rows
-    assert auto(TEXTS[0])["input_ids"] == complete(tokenizer, TEXTS[0])
+    assert auto(TEXTS[0])["input_ids"] == list(complete(tokenizer, TEXTS[0]).ids)
     capsys.readouterr()
     assert (
         main(["infill", str(stage), "--prefix", "def total(", "--suffix", "):\n", "--max-tokens", "4", "--json"]) == 0

@@ -23,6 +23,7 @@ from chaku.files import FULL, UNWRITABLE
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
     from chaku.inference.engine import Engine
+    from chaku.inference.prompts import Prompt
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -266,7 +267,7 @@ def _infill(options: argparse.Namespace) -> None:
     others = [(str(path), _read(path)) for path in options.context]
     engine = load(options)
     tokenizer = engine.tokenizer
-    room = engine.model.config.max_position_embeddings - options.max_tokens
+    room = engine.context - options.max_tokens
     header: list[int] = []
     if others:
         from chaku.inference.repository import repository_header
@@ -274,23 +275,19 @@ def _infill(options: argparse.Namespace) -> None:
         path = options.path or (options.file if options.file not in (None, "-") else "file")
         header = repository_header(tokenizer, Path.cwd().name, path, others, max_length=max(room // 2, 1))
     max_length = max(room - len(header), 8)
-    ids = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max_length, header=header)
-    cut = len(infill(tokenizer, prefix, suffix, mode=options.mode, header=header)) - len(ids)
+    prompt = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max_length, header=header)
     around = (prefix, suffix) if options.whole else ("", "")
-    _generate(options, engine, ids, infilling=True, before=around[0], after=around[1], cut=cut)
+    _generate(options, engine, prompt, before=around[0], after=around[1])
 
 
 def _generate(
     options: argparse.Namespace,
     engine: "Engine",
-    ids: list[int],
-    infilling: bool = False,
+    prompt: "Prompt",
     before: str = "",
     after: str = "",
-    cut: int = 0,
 ) -> None:
-    """`cut`: tokens that the prompt has lost already."""
-    from chaku.inference.sampling import SamplingParams
+    from chaku.inference.generator import SamplingParams
 
     params = SamplingParams(
         max_tokens=options.max_tokens,
@@ -301,16 +298,16 @@ def _generate(
         num_samples=options.num_samples,
     )
     if options.json or options.num_samples > 1:
-        for completion in engine.generate([ids], params, infilling=infilling)[0]:
+        for completion in engine.generate([prompt], params)[0]:
             row = {
                 "text": completion.text,
                 "finish_reason": completion.finish_reason,
-                "prompt_tokens_cut": cut + completion.prompt_tokens_cut,
+                "prompt_tokens_cut": completion.prompt_tokens_cut,
             }
             print(json.dumps(row, ensure_ascii=False))
         return
     sys.stdout.write(before)
-    for piece in engine.stream(ids, params, infilling=infilling):
+    for piece in engine.stream(prompt, params):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write(after if after.endswith("\n") else after + "\n")

@@ -15,8 +15,8 @@ from chaku.checkpoint.gguf_read import read_gguf
 from chaku.checkpoint.gguf_write import write_gguf
 from chaku.checkpoint.huggingface import build_model, named_tensors
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
 from chaku.tokens.tokenizer import extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 from gguf_files import CODE, ROWS, TOKENIZER, byte_level, export, metadata, tiny_config, tiny_model
@@ -177,17 +177,17 @@ def test_llama_cpp_writes_the_same_tokens(name, dtype, llama_cpp, tmp_path):
     model = build_model(model.config, read_gguf(path)[1], path).eval()
     engine = Engine(model, TOKENIZER)
     there = open_there(llama_cpp, path)
-    for prompt, infilling in (
-        (complete(TOKENIZER, CODE[0]), False),
-        (infill(TOKENIZER, "def add(a, b):\n    ", "\n    return a", "psm"), True),
-        (infill(TOKENIZER, "for x in", " print(x)", "spm"), True),
+    for prompt in (
+        complete(TOKENIZER, CODE[0]),
+        infill(TOKENIZER, "def add(a, b):\n    ", "\n    return a", "psm"),
+        infill(TOKENIZER, "for x in", " print(x)", "spm"),
     ):
-        [[ours]] = engine.generate([prompt], SamplingParams(max_tokens=40), infilling=infilling)
+        [[ours]] = engine.generate([prompt], SamplingParams(max_tokens=40))
         with torch.no_grad():
-            scores = model(torch.tensor([[*prompt, *ours.ids]]))[0, len(prompt) - 1 : -1]
+            scores = model(torch.tensor([[*prompt.ids, *ours.ids]]))[0, len(prompt.ids) - 1 : -1]
         first, second = scores.topk(2).values.unbind(-1)
         assert (first - second).min() > 5e-4, "rounding must not decide"
-        tokens = there.generate(prompt, temp=0.0, repeat_penalty=1.0)
+        tokens = there.generate(list(prompt.ids), temp=0.0, repeat_penalty=1.0)
         assert [next(tokens) for _ in ours.ids] == list(ours.ids)
         assert len(ours.ids) == 40
     there.close()
@@ -219,7 +219,7 @@ def test_llama_cpp_tokenizes_the_same(llama_cpp, tmp_path):
         there = open_there(llama_cpp, export(model, tmp_path / "model.gguf", tokenizer=tokenizer), vocab_only=True)
         for text in [*CODE, *(source[cut:] for source in CODE for cut in range(0, len(source), 5)), "é漢☺"]:
             if text:
-                assert there.tokenize(text.encode(), add_bos=True) == complete(tokenizer, text)
+                assert there.tokenize(text.encode(), add_bos=True) == list(complete(tokenizer, text).ids)
         there.close()
 
 
@@ -234,5 +234,5 @@ def test_llama_cpp_tokenizes_bytes_the_same(name, llama_cpp, tmp_path):
     assert kinds[-9:] == ["NORMAL", *["CONTROL"] * 4, "USER_DEFINED", *["UNUSED"] * 3]
     there = open_there(llama_cpp, path, vocab_only=True)
     for text in [*CODE, "é漢☺ 12345 I'll", "<|bos|>a<|fim_prefix|>", "a <tool> b"]:
-        assert there.tokenize(text.encode(), add_bos=True) == complete(tokenizer, text)
+        assert there.tokenize(text.encode(), add_bos=True) == list(complete(tokenizer, text).ids)
     there.close()

@@ -1,20 +1,20 @@
 """Benchmarks asked in a chat: the message, the opened reply, endpoints, and scoring replies of others."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from chaku import ChakuError
 from chaku.cli import main
 from chaku.evals.chat import in_chat
-from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling, generate_samples
 from chaku.evals.suite import BENCHMARKS, find_benchmark
-from chaku.inference.engine import Completion
+from chaku.inference.endpoint import Endpoint
+from chaku.inference.engine import Engine
 from chaku.sandbox.probe import check_sandbox
 from chaku.tokens.chat import Chat, Message
 from endpoint_server import running_server
+from scripted_engine import ScriptedEngine
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
 TEMPLATE = (
@@ -32,17 +32,11 @@ OPENING = (
 )
 
 
-class Writes:
-    """A chat model that writes one text, and keeps what it read."""
-
-    def __init__(self, engine, text, template=TEMPLATE):
-        config = {**engine.tokenizer.config, "chat_template": template}
-        self.tokenizer = type(engine.tokenizer)(engine.tokenizer.definition, config)
-        self.model, self.batch_size, self.text, self.calls = engine.model, 8, text, []
-
-    def generate(self, prompts, params, *, infilling=False, description=None):
-        self.calls.append(SimpleNamespace(prompts=prompts, params=params))
-        return [[Completion(self.text, (), "stop")] * params.num_samples for _ in prompts]
+def writes(engine, text, template=TEMPLATE):
+    """A chat model that writes one text."""
+    config = {**engine.tokenizer.config, "chat_template": template}
+    tokenizer = type(engine.tokenizer)(engine.tokenizer.definition, config)
+    return ScriptedEngine(Engine(engine.model, tokenizer), lambda request: text)
 
 
 @pytest.fixture
@@ -53,32 +47,33 @@ def humaneval():
 def test_a_model_reads_evalplus_message_and_goes_on_in_its_opened_reply(engine, humaneval, problems, tmp_path):
     tasks = humaneval.load(problems)
     assert tasks[0].prompt == ASKED
-    model = Writes(engine, "def add(a, b):\n    return a + b\n\nassert add(1, 1) == 3\n")
+    model = writes(engine, "def add(a, b):\n    return a + b\n\nassert add(1, 1) == 3\n")
     samples, record = generate_samples(humaneval, tasks[:1], model, Sampling(), tmp_path)
-    [call] = model.calls
+    [request] = model.requests
     chat = Chat(model.tokenizer)
-    assert call.prompts == [chat.prompt([Message("user", ASKED)], OPENING)]
-    assert model.tokenizer.decode(call.prompts[0]).endswith(OPENING)
-    assert call.params.stop == (
+    prompt = model.read(request)
+    assert list(prompt.ids) == chat.prompt([Message("user", ASKED)], OPENING)
+    assert model.tokenizer.decode(prompt.ids).endswith(OPENING)
+    assert request.params.stop == (
         *("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\n```\n"),
     )
-    assert call.params.stop_ids == (chat.end_id,)
-    assert call.params.temperature == 0
+    assert prompt.stop_ids == {chat.end_id}
+    assert request.params.temperature == 0
     assert humaneval.max_tokens == 768
     assert samples[0].completion == "def add(a, b):\n    return a + b\n"
     assert record["prompt_form"] == "chat: EvalPlus's instruction, and its beginning of the reply"
     assert record["opening"] == OPENING
     [row] = [json.loads(line) for line in (tmp_path / "completions.jsonl").read_text().splitlines()]
-    assert row["reply"] == OPENING + model.text
+    assert row["reply"] == OPENING + model.write(request)
 
 
 def test_a_model_without_a_template_cannot_be_asked(engine, humaneval, problems, tmp_path):
-    with pytest.raises(ChakuError, match="humaneval cannot be asked in a chat: the checkpoint has no chat template"):
-        generate_samples(humaneval, humaneval.load(problems), Writes(engine, "", ""), Sampling(), tmp_path)
+    with pytest.raises(ChakuError, match="humaneval: the checkpoint has no chat template"):
+        generate_samples(humaneval, humaneval.load(problems), writes(engine, "", ""), Sampling(), tmp_path)
 
 
 def test_the_opening_is_encoded_as_the_reply_that_it_begins(engine):
-    chat = Chat(Writes(engine, "").tokenizer)
+    chat = Chat(writes(engine, "").tokenizer)
     told = [Message("user", "hello")]
     assert chat.prompt(told, "Sure") == chat.reply(told, "Sure").ids[:-1]
 
@@ -134,7 +129,7 @@ def test_replies_of_others_are_scored_with_extract(problems, tmp_path, capsys):
 def test_a_chat_run_from_the_command_line_is_scored_again_from_its_replies(
     engine, problems, tmp_path, capsys, monkeypatch
 ):
-    model = Writes(engine, "def add(a, b):\n    return a + b\n```")
+    model = writes(engine, "def add(a, b):\n    return a + b\n```")
     monkeypatch.setattr("chaku.evals.command._load", lambda name, *more: model)
     command = ["--benchmark", "humaneval", "--problems", str(problems), "--limit", "1", "--json"]
     assert main(["eval", "run", "m", "--chat", *command, "--out", str(tmp_path / "out")]) == 0

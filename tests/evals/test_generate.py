@@ -2,15 +2,16 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.generate import Sampling, generate_samples
-from chaku.inference.engine import Completion
-from chaku.inference.prompts import complete, infill
+from chaku.inference.engine import Engine
+from chaku.inference.generator import InfillPrompt, TextPrompt
+from chaku.inference.prompts import complete
+from scripted_engine import ScriptedEngine
 
 PROMPTS = ("def f(a):\n    ", "x = ", "for each in range(10):\n    print(each", "# five\n", "import ")
 
@@ -22,18 +23,18 @@ def little(**changes):
     ), tasks
 
 
-class Recorder:
-    """The engine, with its prompts written down; it stops as if killed after so many calls."""
+class Recorder(Engine):
+    """The engine, with its requests written down; it stops as if killed after so many calls."""
 
     def __init__(self, engine, kill_after=None, batch_size=4):
-        self.engine, self.tokenizer, self.model = engine, engine.tokenizer, engine.model
-        self.batch_size, self.kill_after, self.calls = batch_size, kill_after, []
+        super().__init__(engine.model, engine.tokenizer, batch_size)
+        self.kill_after, self.calls = kill_after, []
 
-    def generate(self, prompts, params, *, infilling=False, description=None):
+    def answer(self, requests):
         if len(self.calls) == self.kill_after:
             raise KeyboardInterrupt
-        self.calls.append(SimpleNamespace(prompts=prompts, params=params, infilling=infilling))
-        return self.engine.generate(prompts, params, infilling=infilling)
+        self.calls.append(requests)
+        return super().answer(requests)
 
 
 SAMPLING = Sampling(temperature=1.0, top_p=0.95, num_samples=2, seed=5)
@@ -44,7 +45,7 @@ def test_samples_are_what_the_engine_writes(engine, tmp_path):
     recorder = Recorder(engine)
     samples, record = generate_samples(benchmark, tasks, recorder, SAMPLING, tmp_path)
     assert [(sample.task_id, sample.index) for sample in samples] == [(f"t{n}", i) for n in range(5) for i in range(2)]
-    params = recorder.calls[0].params
+    params = recorder.calls[0][0].params
     assert (params.temperature, params.top_p, params.num_samples, params.seed) == (1.0, 0.95, 2, 5)
     assert (params.stop, params.max_tokens) == (("\n",), 12)
     for number, prompt in enumerate(PROMPTS):
@@ -67,7 +68,7 @@ def test_a_killed_generation_goes_on_with_what_is_missing(engine, tmp_path):
     path.write_bytes(path.read_bytes()[:-20])  # the kill came within a line
     again = Recorder(engine)
     assert generate_samples(benchmark, tasks, again, SAMPLING, tmp_path / "cut")[0] == whole
-    assert sum(len(call.prompts) for call in again.calls) == 2  # the task of the cut line, and the one that was left
+    assert sum(map(len, again.calls)) == 3  # the cut line, and the task that was left
     third = Recorder(engine)
     assert generate_samples(benchmark, tasks, third, SAMPLING, tmp_path / "cut")[0] == whole
     assert third.calls == []
@@ -97,29 +98,23 @@ def test_a_suffix_is_asked_as_infilling_in_the_benchmarks_mode(engine, tmp_path)
     recorder = Recorder(engine)
     task = Task("hole", "def f(a):\n", suffix="\n    return a\n")
     _, record = generate_samples(benchmark, [task], recorder, Sampling(), tmp_path)
-    assert recorder.calls[0].infilling
-    assert recorder.calls[0].prompts == [infill(engine.tokenizer, task.prompt, task.suffix, mode="spm")]
+    assert [request.prompt for request in recorder.calls[0]] == [InfillPrompt(task.prompt, task.suffix, "spm")]
     assert record["mode"] == "spm"
 
 
-class Writes:
+def writes(engine, text):
     """An engine that always writes the same, whatever it is told to stop at."""
-
-    def __init__(self, engine, text):
-        self.tokenizer, self.model, self.batch_size, self.text = engine.tokenizer, engine.model, 8, text
-
-    def generate(self, prompts, params, *, infilling=False, description=None):
-        return [[Completion(self.text, (), "stop")] * params.num_samples for _ in prompts]
+    return ScriptedEngine(engine, lambda request: text)
 
 
 def test_what_is_generated_is_cut_as_the_benchmark_says(engine, tmp_path):
     benchmark, tasks = little(stops=("END", "\nq"))
     texts = {"a\nq b END": "a", "x END \nq": "x ", "whole": "whole"}
     for number, (text, expected) in enumerate(texts.items()):
-        samples, _ = generate_samples(benchmark, tasks[:1], Writes(engine, text), Sampling(), tmp_path / str(number))
+        samples, _ = generate_samples(benchmark, tasks[:1], writes(engine, text), Sampling(), tmp_path / str(number))
         assert samples[0].completion == expected
     benchmark = replace(benchmark, cut=lambda task, text: text.upper() + task.task_id)
-    samples, _ = generate_samples(benchmark, tasks[:1], Writes(engine, "a END b"), Sampling(), tmp_path / "own")
+    samples, _ = generate_samples(benchmark, tasks[:1], writes(engine, "a END b"), Sampling(), tmp_path / "own")
     assert samples[0].completion == "A END Bt0"
     written = json.loads((tmp_path / "own" / "completions.jsonl").read_text())
     assert written == {"task_id": "t0", "index": 0, "completion": "A END Bt0"}
@@ -127,12 +122,21 @@ def test_what_is_generated_is_cut_as_the_benchmark_says(engine, tmp_path):
 
 def test_a_short_context_leaves_half_for_the_prompt(engine, tmp_path):
     benchmark, tasks = little(max_tokens=100_000)
-    writes = Writes(engine, "x")
-    _, record = generate_samples(benchmark, tasks, writes, Sampling(), tmp_path)
+    _, record = generate_samples(benchmark, tasks, writes(engine, "x"), Sampling(), tmp_path)
     assert record["max_tokens"] == engine.model.config.max_position_embeddings // 2
 
 
 def test_a_problem_without_a_prompt_is_not_asked(engine, tmp_path):
     benchmark, _ = little()
     with pytest.raises(ChakuError, match="little: t9 has no prompt: plain cannot be made of the file"):
-        generate_samples(benchmark, [Task("t9", "")], Writes(engine, "x"), Sampling(), tmp_path)
+        generate_samples(benchmark, [Task("t9", "")], writes(engine, "x"), Sampling(), tmp_path)
+
+
+def test_a_limit_of_the_prompt_is_for_texts_that_are_completed(engine, tmp_path):
+    benchmark, tasks = little()
+    model = writes(engine, "x")
+    generate_samples(benchmark, tasks[:1], model, Sampling(max_prompt_tokens=2), tmp_path / "text")
+    assert model.requests[0].prompt == TextPrompt(PROMPTS[0], 2)
+    hole = Task("hole", "def f(a):\n", suffix="\n    return a\n")
+    with pytest.raises(ChakuError, match="little: --max-prompt-tokens is for texts that are completed"):
+        generate_samples(benchmark, [hole], model, Sampling(max_prompt_tokens=2), tmp_path / "hole")

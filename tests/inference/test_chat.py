@@ -1,13 +1,12 @@
 """A conversation: what the model sees of it, what is kept, what is saved."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from chaku import ChakuError
 from chaku.inference.chat import ChatSession
-from chaku.inference.sampling import SamplingParams
+from chaku.inference.generator import SamplingParams
 from chaku.instruct.conversations import read_rows
 from chaku.tokens.chat import Message
 
@@ -16,13 +15,12 @@ class Scripted:
     """An engine that writes what it is told, and notes what it was given."""
 
     def __init__(self, tokenizer, *replies, context=400):
-        self.tokenizer = tokenizer
-        self.model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=context))
-        self.replies, self.prompts, self.params = list(replies), [], []
+        self.tokenizer, self.context = tokenizer, context
+        self.replies, self.prompts, self.ends = list(replies), [], []
 
     def stream(self, prompt, params):
-        self.prompts.append(self.tokenizer.decode(prompt))
-        self.params.append(params)
+        self.prompts.append(self.tokenizer.decode(prompt.ids))
+        self.ends.append(prompt.stop_ids)
         yield from self.replies.pop(0)
 
 
@@ -36,7 +34,7 @@ def test_each_turn_sees_those_before_it(tokenizer):
     assert "".join(chat.ask("how?")) == " fine "
     assert "".join(chat.ask("sure?")) == " yes "
     assert engine.prompts[1] == "[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nhow? [/INST] fine  [INST] sure? [/INST]"
-    assert engine.params[0].stop_ids == (tokenizer.eos_id,)
+    assert engine.ends[0] == {tokenizer.eos_id}
     chat.reset()
     assert chat.messages == [Message("system", "Be brief.")]
 

@@ -1,5 +1,7 @@
 """Decoding under a grammar, with SentencePiece's kind of vocabulary and with a byte-level one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,8 +10,8 @@ pytest.importorskip("llguidance", reason="needs the sql extra")
 from chaku import ChakuError
 from chaku.inference.constraints import Constraint, Masks, Vocabulary
 from chaku.inference.engine import Engine
-from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams
+from chaku.inference.generator import Request, SamplingParams, TextPrompt
+from chaku.inference.prompts import Prompt, complete
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
@@ -30,7 +32,7 @@ def any_engine(request, tokenizer):
     if request.param == "byte-level":
         tokenizer = ByteLevelTokenizer(*families.make("llama-3"))
     torch.manual_seed(2)
-    config = PRESETS["tiny"]
+    config = replace(PRESETS["tiny"], eos_token_id=tokenizer.eos_id)
     return Engine(Llama(config).eval(), tokenizer, batch_size=8)
 
 
@@ -38,7 +40,7 @@ def test_what_stops_is_a_text_of_the_grammar_and_what_does_not_is_its_beginning(
     constraint = Constraint(Vocabulary(any_engine.tokenizer), GRAMMAR)
     params = SamplingParams(max_tokens=40, temperature=1.0, num_samples=12, seed=1)
     prompts = [complete(any_engine.tokenizer, text) for text in ("x", "print(")]
-    done = [score for row in any_engine.generate(prompts, params, constraint=constraint) for score in row]
+    done = [score for row in any_engine.generate(prompts, params, grammar=GRAMMAR) for score in row]
     stopped = [completion for completion in done if completion.finish_reason == "stop"]
     assert stopped
     assert len({completion.text for completion in done}) > 1
@@ -52,39 +54,36 @@ def test_what_stops_is_a_text_of_the_grammar_and_what_does_not_is_its_beginning(
 
 def test_greedy_takes_the_likeliest_token_that_the_grammar_allows(any_engine):
     tokenizer = any_engine.tokenizer
-    constraint = Constraint(Vocabulary(tokenizer), 'start: " "? ("for" | "def") "x"*')
+    grammar = 'start: " "? ("for" | "def") "x"*'
     prompt = complete(tokenizer, "y")
-    [[completion]] = any_engine.generate([prompt], SamplingParams(max_tokens=6), constraint=constraint)
-    matcher = Constraint(Vocabulary(tokenizer), 'start: " "? ("for" | "def") "x"*')._matcher
+    [[completion]] = any_engine.generate([prompt], SamplingParams(max_tokens=6), grammar=grammar)
+    matcher = Constraint(Vocabulary(tokenizer), grammar)._matcher
     with torch.no_grad():
         for at, token in enumerate(completion.ids):
             allowed = [number for number, byte in enumerate(matcher.compute_logit_bias()) if byte]
-            ids = torch.tensor([[*prompt, *completion.ids[:at]]])
+            ids = torch.tensor([[*prompt.ids, *completion.ids[:at]]])
             scores = any_engine.model(ids)[0, -1, : tokenizer.vocab_size]
             assert scores[token] >= scores[allowed].max() - 1e-4
             matcher.consume_token(token)
 
 
 def test_samples_under_a_grammar_do_not_depend_on_the_batch(any_engine):
-    constraint = Constraint(Vocabulary(any_engine.tokenizer), GRAMMAR)
     params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=3, seed=4)
     prompts = [complete(any_engine.tokenizer, text) for text in ("x", "for x in", "y = ")]
-    together = any_engine.generate(prompts, params, constraint=constraint)
-    alone = [any_engine.generate([prompt], params, constraint=constraint)[0] for prompt in prompts]
+    together = any_engine.generate(prompts, params, grammar=GRAMMAR)
+    alone = [any_engine.generate([prompt], params, grammar=GRAMMAR)[0] for prompt in prompts]
+    [prompt] = prompts[:1]
+    assert "".join(any_engine.stream(prompt, params, grammar=GRAMMAR)) == together[0][0].text
     assert together == alone
 
 
 def test_prompts_decoded_together_may_have_grammars_of_their_own(any_engine):
-    vocabulary = Vocabulary(any_engine.tokenizer)
-    constraints = [
-        Constraint(vocabulary, grammar) for grammar in (GRAMMAR, 'start: "x"+', 'start: " "? "(" /[yz]*/ ")"')
-    ]
+    grammars = [GRAMMAR, 'start: "x"+', 'start: " "? "(" /[yz]*/ ")"']
     params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=3, seed=4)
     prompts = [complete(any_engine.tokenizer, text) for text in ("x", "for x in range(10):", "y = ")]
-    together = any_engine.generate(prompts, params, constraint=constraints)
+    together = any_engine.generate(prompts, params, grammar=grammars)
     alone = [
-        any_engine.generate([prompt], params, constraint=own)[0]
-        for prompt, own in zip(prompts, constraints, strict=True)
+        any_engine.generate([prompt], params, grammar=own)[0] for prompt, own in zip(prompts, grammars, strict=True)
     ]
     assert together == alone
     assert all(set(completion.text) <= set("x") for completion in together[1])
@@ -117,4 +116,12 @@ def test_a_broken_grammar_and_healing_are_refused(any_engine):
     with pytest.raises(ChakuError, match="the grammar is not one that llguidance takes"):
         Constraint(vocabulary, "start: (")
     with pytest.raises(ChakuError, match="healing"):
-        any_engine.generate([[1]], SamplingParams(healing=True), constraint=Constraint(vocabulary, GRAMMAR))
+        any_engine.generate([Prompt((1,))], SamplingParams(max_tokens=9, healing=True), grammar=GRAMMAR)
+
+
+def test_free_and_constrained_requests_are_answered_together(any_engine):
+    params = SamplingParams(max_tokens=12)
+    requests = [Request(TextPrompt("x"), params, grammar=grammar) for grammar in (None, GRAMMAR, None, 'start: "x"+')]
+    together = any_engine.answer(requests)
+    assert together == [any_engine.answer([request])[0] for request in requests]
+    assert together[0] == together[2] != together[1]

@@ -6,8 +6,9 @@ import torch
 
 from chaku import ChakuError
 from chaku.inference.engine import Engine
-from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams, choose
+from chaku.inference.generator import InfillPrompt, Request, SamplingParams, TextPrompt, answer_all
+from chaku.inference.prompts import Prompt, complete, infill
+from chaku.inference.sampling import choose
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 
@@ -21,13 +22,13 @@ def prompts(tokenizer):
 @torch.no_grad()
 def plain_greedy(engine, prompt, num_tokens):
     """No cache, no batch, no padding."""
-    ids = list(prompt)
+    ids = list(prompt.ids)
     for _ in range(num_tokens):
         scores = engine.model(torch.tensor([ids]))[0, -1, : engine.tokenizer.vocab_size]
         ids.append(int(scores.argmax()))
         if ids[-1] == engine.tokenizer.eos_id:
             break
-    return tuple(ids[len(prompt) :])
+    return tuple(ids[len(prompt.ids) :])
 
 
 def test_greedy_batches_equal_the_plain_loop(engine):
@@ -52,7 +53,7 @@ def test_temperature_and_top_p_follow_the_distribution(engine):
     """A thousand first tokens against the softmax; top-p leaves out exactly the tail."""
     prompt = complete(engine.tokenizer, "for")
     with torch.no_grad():
-        scores = engine.model(torch.tensor([prompt]))[0, -1, : engine.tokenizer.vocab_size]
+        scores = engine.model(torch.tensor([prompt.ids]))[0, -1, : engine.tokenizer.vocab_size]
     expected = torch.softmax(scores / 5.0, -1)
     params = SamplingParams(max_tokens=1, temperature=5.0, num_samples=1000)
     engine = Engine(engine.model, engine.tokenizer, batch_size=1000)
@@ -82,7 +83,7 @@ def test_a_prompt_is_read_once_for_all_its_samples(engine, monkeypatch):
         assert completions[0] == engine.generate([prompt], SamplingParams(max_tokens=8))[0][0]
         assert completions[1:] == engine.generate([prompt], SamplingParams(8, 0.9, num_samples=3))[0][1:]
     # Batches of three rows hold the six rows of the first prompt, then the three of the second.
-    assert sorted(map(len, read[:3])) == sorted([len(asked[0]), len(asked[0]), len(asked[1])])
+    assert sorted(map(len, read[:3])) == sorted([len(asked[0].ids), len(asked[0].ids), len(asked[1].ids)])
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.9, 0.2])
@@ -95,7 +96,7 @@ def test_a_large_vocabulary_is_sampled_as_if_it_was_sorted(temperature, top_p):
     for row, uniform in enumerate(uniforms):
         kept = probabilities[row][probabilities[row].cumsum(0) - probabilities[row] < top_p].cumsum(0)
         expected.append(int(order[row][int((kept <= uniform * kept[-1]).sum())]))
-    params = SamplingParams(temperature=temperature, top_p=top_p)
+    params = [SamplingParams(temperature=temperature, top_p=top_p)] * len(scores)
     assert choose(scores, params, uniforms) == expected
     greedy = choose(scores, params, [None, *uniforms[1:]])
     assert greedy == [int(scores[0].argmax()), *expected[1:]]
@@ -110,45 +111,46 @@ def test_streams_are_the_completion_in_pieces(engine):
         assert all(pieces)
 
 
-def test_no_half_characters_and_nothing_of_a_stop_string(engine, monkeypatch):
+def says(engine, script):
+    """The engine with a sampler that takes the tokens of a script, in place of the model's."""
+    return Engine(engine.model, engine.tokenizer, sampler=lambda scores, params, uniforms: [script.pop(0)])
+
+
+def test_no_half_characters_and_nothing_of_a_stop_string(engine):
     tokenizer = engine.tokenizer
     ids = [*tokenizer.encode_infilling("a☺b\n\n"), *tokenizer.encode_infilling("class C")]
-    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
     for stop, expected in (((), "a☺b\n\nclass C"), (("\n\nclass",), "a☺b"), (("\n\nclasp",), "a☺b\n\nclass C")):
-        script = list(ids)
         params = SamplingParams(max_tokens=len(ids), stop=stop)
-        pieces = list(engine.stream(complete(tokenizer, "x"), params))
+        pieces = list(says(engine, list(ids)).stream(complete(tokenizer, "x"), params))
         assert "".join(pieces) == expected
         assert "�" not in "".join(pieces)
         if stop == ("\n\nclass",):
             assert "\n" not in "".join(pieces)  # held back until it was certain
-    script = list(ids)
-    [[completion]] = engine.generate([complete(tokenizer, "x")], SamplingParams(max_tokens=40, stop=("\n\nclass",)))
+    params = SamplingParams(max_tokens=40, stop=("\n\nclass",))
+    [[completion]] = says(engine, list(ids)).generate([complete(tokenizer, "x")], params)
     assert (completion.text, completion.finish_reason) == ("a☺b", "stop")
 
 
-def test_end_tokens(engine, monkeypatch):
+def test_end_tokens(engine):
     tokenizer = engine.tokenizer
     letter = tokenizer.encode_infilling("b")[0]
-    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
-    prompt = complete(tokenizer, "x")
-    for end, infilling, stop_ids in (
-        (tokenizer.eos_id, False, ()),
-        (tokenizer.eot_id, True, ()),
-        (letter, False, (letter,)),
+    text, hole = complete(tokenizer, "x"), infill(tokenizer, "x", "y")
+    for prompt, end, stop_ids in (
+        (text, tokenizer.eos_id, ()),
+        (hole, tokenizer.eot_id, ()),
+        (text, letter, (letter,)),
     ):
         script = [tokenizer.encode_infilling("a")[0], end, 5]
         params = SamplingParams(max_tokens=9, stop_ids=stop_ids)
-        [[completion]] = engine.generate([prompt], params, infilling=infilling)
+        [[completion]] = says(engine, script).generate([prompt], params)
         assert (completion.text, completion.finish_reason, len(completion.ids)) == ("a", "stop", 2)
 
 
-def test_the_implicit_space_is_not_text(engine, monkeypatch):
+def test_the_implicit_space_is_not_text(engine):
     tokenizer = engine.tokenizer
-    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
-    for prompt, expected in (([tokenizer.bos_id], "add"), (complete(tokenizer, "x"), " add")):
+    for prompt, expected in ((complete(tokenizer, ""), "add"), (complete(tokenizer, "x"), " add")):
         script = tokenizer.encode("add")
-        [[completion]] = engine.generate([prompt], SamplingParams(max_tokens=len(script)))
+        [[completion]] = says(engine, script).generate([prompt], SamplingParams(max_tokens=len(script)))
         assert completion.text == expected
 
 
@@ -167,11 +169,26 @@ def test_a_prompt_longer_than_the_context_keeps_bos_and_its_end(engine, capsys):
     prompt = complete(tokenizer, "return a + b " * 40)
     [[completion]] = engine.generate([prompt], SamplingParams(max_tokens=10))
     assert "longer than the 54 tokens" in capsys.readouterr().err
-    assert completion.ids == plain_greedy(engine, [tokenizer.bos_id, *prompt[-53:]], 10)
+    assert completion.ids == plain_greedy(engine, Prompt((tokenizer.bos_id, *prompt.ids[-53:])), 10)
+    assert completion.prompt_tokens_cut == len(prompt.ids) - 54
     with pytest.raises(ChakuError, match="max_length=54"):
-        engine.generate([prompt], SamplingParams(max_tokens=10), infilling=True)
+        engine.generate([infill(tokenizer, "return a + b " * 40, "")], SamplingParams(max_tokens=10))
     with pytest.raises(ChakuError, match="max_tokens 64 fills the context"):
-        engine.generate([[1]], SamplingParams(max_tokens=64))
+        engine.generate([Prompt((1,))], SamplingParams(max_tokens=64))
+
+
+def test_requests_of_all_kinds_are_answered_together_as_each_alone(engine):
+    requests = [
+        Request(prompt, SamplingParams(8, temperature, 0.9, seed=3, num_samples=2), sample)
+        for prompt in (TextPrompt("def add(a"), InfillPrompt("def f(", "):\n"), TextPrompt("x" * 99, max_tokens=5))
+        for temperature in (0.0, 0.9)
+        for sample in (0, 1)
+    ]
+    together = engine.answer(requests)
+    assert together == [engine.answer([request])[0] for request in requests]
+    prompt = engine.read(requests[2])
+    assert together[2:4] == engine.generate([prompt], requests[2].params)[0]
+    assert dict(pair for pairs in answer_all(engine, requests) for pair in pairs) == dict(enumerate(together))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from chaku import ChakuError
 from chaku.checkpoint.huggingface import save_model
 from chaku.cli import main
 from chaku.inference.engine import Engine
-from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
+from chaku.inference.generator import SamplingParams
+from chaku.inference.prompts import Prompt, complete, infill
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
@@ -38,10 +38,10 @@ def test_layouts(name, mode, parts):
     expected = []
     for part in parts:
         expected += tokenizer.encode(part) if part in (PREFIX, SUFFIX) else [tokenizer.pieces.index(part)]
-    assert infill(tokenizer, PREFIX, SUFFIX, mode=mode) == expected
+    assert infill(tokenizer, PREFIX, SUFFIX, mode=mode).ids == tuple(expected)
     if mode == "psm":
-        assert infill(tokenizer, PREFIX, SUFFIX) == expected
-    assert len(infill(tokenizer, PREFIX * 20, SUFFIX * 20, mode=mode, max_length=40)) == 40
+        assert infill(tokenizer, PREFIX, SUFFIX).ids == tuple(expected)
+    assert len(infill(tokenizer, PREFIX * 20, SUFFIX * 20, mode=mode, max_length=40).ids) == 40
 
 
 def test_what_a_family_does_not_have():
@@ -54,9 +54,9 @@ def test_what_a_family_does_not_have():
 
 def test_only_vocabularies_with_bos_begin_with_it():
     llama, qwen = TOKENIZERS["llama-3"], TOKENIZERS["qwen2.5-coder"]
-    assert complete(llama, "x") == [llama.bos_id, *llama.encode("x")]
-    assert complete(qwen, "x") == qwen.encode("x")
-    assert complete(qwen, "") == [qwen.pieces.index("<|endoftext|>")]
+    assert complete(llama, "x").ids == (llama.bos_id, *llama.encode("x"))
+    assert complete(qwen, "x").ids == tuple(qwen.encode("x"))
+    assert complete(qwen, "").ids == (qwen.pieces.index("<|endoftext|>"),)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +74,13 @@ def qwen():
     return Engine(Llama(shape).eval(), tokenizer)
 
 
-def test_what_ends_a_middle(qwen, monkeypatch):
+def test_what_ends_a_middle(qwen):
     tokenizer = qwen.tokenizer
-    monkeypatch.setattr("chaku.inference.engine.choose", lambda scores, params, uniforms: [script.pop(0)])
+    qwen = Engine(qwen.model, tokenizer, sampler=lambda scores, params, uniforms: [script.pop(0)])
     prompt = infill(tokenizer, "", "x")
     for end in ("<|endoftext|>", "<|file_sep|>", "<|fim_pad|>", "<|repo_name|>", "<|fim_prefix|>"):
         script = [*tokenizer.encode(" a"), tokenizer.pieces.index(end), 5]
-        [[completion]] = qwen.generate([prompt], SamplingParams(max_tokens=9), infilling=True)
+        [[completion]] = qwen.generate([prompt], SamplingParams(max_tokens=9))
         assert (completion.text, completion.finish_reason) == (" a", "stop")  # the space is the text's own
     script = tokenizer.encode(" a")
     [[completion]] = qwen.generate([complete(tokenizer, "")], SamplingParams(max_tokens=len(script)))
@@ -90,9 +90,9 @@ def test_what_ends_a_middle(qwen, monkeypatch):
 def test_a_long_prompt_without_bos_keeps_its_end_alone(qwen):
     prompt = complete(qwen.tokenizer, "return a + b " * 40)
     params = SamplingParams(max_tokens=10)
-    room = qwen.model.config.max_position_embeddings - params.max_tokens
-    [[cut]], [[end]] = qwen.generate([prompt], params), qwen.generate([prompt[-room:]], params)
-    assert (cut.ids, cut.prompt_tokens_cut, end.prompt_tokens_cut) == (end.ids, len(prompt) - room, 0)
+    room = qwen.context - params.max_tokens
+    [[cut]], [[end]] = qwen.generate([prompt], params), qwen.generate([Prompt(prompt.ids[-room:])], params)
+    assert (cut.ids, cut.prompt_tokens_cut, end.prompt_tokens_cut) == (end.ids, len(prompt.ids) - room, 0)
 
 
 def test_infill_from_the_command_line(qwen, tmp_path, capsys):
@@ -106,4 +106,4 @@ def test_infill_from_the_command_line(qwen, tmp_path, capsys):
     assert main(["infill", str(tmp_path), "--prefix", PREFIX, "--suffix", SUFFIX, "--mode", "spm", *common]) == 2
     assert "use psm" in capsys.readouterr().err
     theirs = AutoTokenizer.from_pretrained(tmp_path)  # with config.json beside it
-    assert theirs("é = [1, 22]\n\n\tx")["input_ids"] == complete(qwen.tokenizer, "é = [1, 22]\n\n\tx")
+    assert theirs("é = [1, 22]\n\n\tx")["input_ids"] == list(complete(qwen.tokenizer, "é = [1, 22]\n\n\tx").ids)

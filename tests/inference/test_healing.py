@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
@@ -37,7 +37,7 @@ def random_engine(tokenizer):
     return Engine(Llama(config).eval(), tokenizer, batch_size=4)
 
 
-def asked_to_write(monkeypatch, ids):
+def asked_to_write(engine, ids):
     """The engine then writes these ids, after checking that each may be written; returns what may come at each step."""
     script, offered = list(ids), []
 
@@ -46,17 +46,18 @@ def asked_to_write(monkeypatch, ids):
         assert script[0] in offered[-1]
         return [script.pop(0)]
 
-    monkeypatch.setattr("chaku.inference.engine.choose", choose)
+    engine.sampler = choose
     return offered
 
 
-def test_half_a_word_becomes_one_token(llama, monkeypatch):
+def test_half_a_word_becomes_one_token(llama):
     word, prompt = llama.pieces.index("return"), complete(llama, "def retu")
     assert len(llama.encode_infilling("retu")) == 2
-    kept, removed = Healer(llama).split(prompt)
+    kept, removed = Healer(llama).split(prompt.ids)
     assert (llama.decode_bytes(kept), removed) == (b" def ", b"retu")
-    offered = asked_to_write(monkeypatch, [word, *llama.encode_infilling(" a"), llama.eos_id])
-    [[completion]] = random_engine(llama).generate([prompt], HEALED)
+    engine = random_engine(llama)
+    offered = asked_to_write(engine, [word, *llama.encode_infilling(" a"), llama.eos_id])
+    [[completion]] = engine.generate([prompt], HEALED)
     assert completion.text == "rn a"
     spelt = {llama.decode_bytes([number]) for number in offered[0]}
     assert all(text.startswith(removed) or removed.startswith(text) for text in spelt)
@@ -78,10 +79,8 @@ def test_no_character_twice_and_none_lost_wherever_the_cut_is(family, request):
         ]
         params = dataclasses.replace(HEALED, temperature=1.0, top_p=0.9)
         healed = 0
-        for prompt, prefix, [completion] in zip(
-            prompts, prefixes, engine.generate(prompts, params, infilling=mode == "spm"), strict=True
-        ):
-            kept, removed = healer.split(prompt)
+        for prompt, prefix, [completion] in zip(prompts, prefixes, engine.generate(prompts, params), strict=True):
+            kept, removed = healer.split(prompt.ids)
             healed += bool(removed)
             before = len(tokenizer.decode_bytes(kept))
             spelt = tokenizer.decode_bytes([*kept, *completion.ids])
@@ -94,16 +93,16 @@ def test_no_character_twice_and_none_lost_wherever_the_cut_is(family, request):
 
 def test_what_cannot_go_on_stays(llama):
     healer = Healer(llama)
-    psm = infill(llama, "def retu", "\n")
+    psm = list(infill(llama, "def retu", "\n").ids)
     assert healer.split(psm) == (psm, b"")  # a mark comes last: the middle begins a text of its own
-    line = complete(llama, "def add(a, b):\n")
+    line = list(complete(llama, "def add(a, b):\n").ids)
     assert healer.split(line) == (line, b"")  # no token goes on from a line break
     assert healer.split([llama.bos_id]) == ([llama.bos_id], b"")
 
 
 def test_a_prompt_that_is_taken_away_whole_begins_as_in_training(qwen):
-    prompt = qwen.encode("de")
-    kept, removed = Healer(qwen).split(prompt)
+    prompt = complete(qwen, "de")
+    kept, removed = Healer(qwen).split(prompt.ids)
     if removed:
         assert (kept, removed) == ([qwen.bos_id], b"de")
     [[completion]] = random_engine(qwen).generate([prompt], HEALED)

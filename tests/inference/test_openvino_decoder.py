@@ -8,10 +8,9 @@ import torch
 
 import tiny_models
 from chaku.checkpoint.formats import load_model
-from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams
 from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
 from chaku.model.packing import Packed, pack_weights, unpack
@@ -116,12 +115,11 @@ def test_the_engine_writes_the_same_with_both(engine):
     params = SamplingParams(max_tokens=12)
     assert "".join(fast.stream(prompts[0], params)) == "".join(engine.stream(prompts[0], params))
     pytest.importorskip("llguidance")
-    constraint = Constraint(Vocabulary(tokenizer), 'start: "def " /[a-z]{3,9}/ "\\n"')
+    grammar = 'start: "def " /[a-z]{3,9}/ "\\n"'
     params = SamplingParams(max_tokens=20, temperature=1.0, num_samples=2)
-    assert fast.generate(prompts, params, constraint=constraint) == engine.generate(
-        prompts, params, constraint=constraint
-    )
-    for ours, theirs in zip(fast.score(prompts), engine.score(prompts), strict=True):
+    assert fast.generate(prompts, params, grammar=grammar) == engine.generate(prompts, params, grammar=grammar)
+    texts = [prompt.ids for prompt in prompts]
+    for ours, theirs in zip(fast.score(texts), engine.score(texts), strict=True):
         assert abs(ours - theirs).max(initial=0) < 1e-4
 
 

@@ -24,22 +24,25 @@ def test_golden_infilling_prompt():
         pytest.skip(f"{model} does not exist: the golden infilling ids are NOT tested")
     tokenizer = extend_for_infilling(load_tokenizer(model))
     prefix, suffix = 'def remove_non_ascii(s: str) -> str:\n    """ ', "\n    return result\n"
-    assert infill(tokenizer, prefix, suffix) == [int(part) for part in GOLDEN.split()]
+    assert infill(tokenizer, prefix, suffix).ids == tuple(map(int, GOLDEN.split()))
 
 
 def test_layouts(tokenizer):
     before, after = tokenizer.encode("def f("), tokenizer.encode_infilling("):\n")
     bos, pre, suf, mid = tokenizer.bos_id, tokenizer.prefix_id, tokenizer.suffix_id, tokenizer.middle_id
-    assert infill(tokenizer, "def f(", "):\n") == [bos, pre, *before, suf, *after, mid]
-    assert infill(tokenizer, "def f(", "):\n", mode="spm") == [bos, pre, suf, *after, mid, *before]
-    assert infill(tokenizer, "", "") == [bos, pre, suf, mid]
+    assert infill(tokenizer, "def f(", "):\n").ids == (bos, pre, *before, suf, *after, mid)
+    assert infill(tokenizer, "def f(", "):\n", mode="spm").ids == (bos, pre, suf, *after, mid, *before)
+    assert infill(tokenizer, "", "").ids == (bos, pre, suf, mid)
+    assert infill(tokenizer, "", "x").begins_text
+    assert not infill(tokenizer, "a", "x").begins_text
+    assert not infill(tokenizer, "", "x", header=[5]).begins_text
 
 
 def test_a_sentinel_spelt_out_stays_text(tokenizer):
     text = "a <PRE> b ▁<MID> <EOT></s><s> <FILL_ME"
     special = {tokenizer.prefix_id, tokenizer.middle_id, tokenizer.eot_id, tokenizer.eos_id}
-    assert not special & set(complete(tokenizer, text))
-    ids = infill(tokenizer, text, text)
+    assert not special & set(complete(tokenizer, text).ids)
+    ids = infill(tokenizer, text, text).ids
     assert [ids.count(token) for token in (tokenizer.prefix_id, tokenizer.middle_id, tokenizer.eot_id)] == [1, 1, 0]
 
 
@@ -47,9 +50,11 @@ def test_a_sentinel_spelt_out_stays_text(tokenizer):
 def test_a_long_text_loses_what_is_furthest_from_the_hole(tokenizer, num_prefix, num_suffix, capsys):
     prefix, suffix = "1" * num_prefix, "2" * num_suffix
     whole = infill(tokenizer, prefix, suffix)
-    ids = infill(tokenizer, prefix, suffix, max_length=40)
+    prompt = infill(tokenizer, prefix, suffix, max_length=40)
+    ids = list(prompt.ids)
     assert len(ids) == 40
-    assert f"{len(whole) - 40} tokens longer" in capsys.readouterr().err
+    assert prompt.tokens_cut == len(whole.ids) - 40
+    assert f"{len(whole.ids) - 40} tokens longer" in capsys.readouterr().err
     suf = ids.index(tokenizer.suffix_id)
     before, after = ids[2:suf], ids[suf + 1 : -1]
     assert before == tokenizer.encode(prefix)[len(tokenizer.encode(prefix)) - len(before) :]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chaku.instruct.generators import Ask, Reply
+from chaku.inference.generator import Completion, Request, TextPrompt
 from chaku.instruct.rehearsal import NUM_MORE, NUM_TESTS, rehearse
-from chaku.synthetic.exercises import FINE_TUNING_FRAMES, Exercise, exercises
+from chaku.synthetic.exercises import FINE_TUNING_FRAMES, exercises
+from instruct.conftest import kind_of
 
 NUMBER, SEED = 12, 5
 
@@ -18,25 +19,32 @@ NUMBER, SEED = 12, 5
 class Habitual:
     """Writes as the corpus has it; its tests are right for every other question."""
 
-    rows_at_once, num_threads, identity = 64, 1, {"model": "habitual"}
+    num_rows, num_threads, tokenizer, context = 64, 1, None, None
 
     def __init__(self) -> None:
+        self.identity = self.record = {"model": "habitual"}
         made = exercises("questions", SEED, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
         self.by_question = {question.question: question for question in islice(made, NUMBER)}
         self.num_asked = 0
 
-    def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
-        self.num_asked += len(asks)
-        return [self._replies(ask, next(e for q, e in self.by_question.items() if q in ask.prompt)) for ask in asks]
+    def check(self, request: Request) -> None:
+        pass
 
-    def _replies(self, ask: Ask, exercise: Exercise) -> list[Reply]:
-        if ask.kind == "tests":
+    def answer(self, requests: Sequence[Request]) -> list[Completion]:
+        self.num_asked += sum(request.sample == 0 for request in requests)
+        return [Completion(self._text(request), 9, "stop") for request in requests]
+
+    def _text(self, request: Request) -> str:
+        assert isinstance(request.prompt, TextPrompt)
+        prompt, num_samples = request.prompt.text, request.params.num_samples
+        exercise = next(exercise for question, exercise in self.by_question.items() if question in prompt)
+        if kind_of(prompt) == "tests":
             wrong = list(self.by_question).index(exercise.question) % 2
             tests = [test.replace("== ", "== [") + "]" if wrong else test for test in exercise.tests[:NUM_TESTS]]
-            return [Reply("\n".join(tests), 9)]
+            return "\n".join(tests)
         draw = random.Random(exercise.question)
-        codes = [exercise.usual(draw) for _ in range(ask.num_samples - 2)]
-        return [Reply(f" {code}", 9) for code in ["def f(xs):\n    return xs.nothing\n", *codes, exercise.code]]
+        codes = [exercise.usual(draw) for _ in range(num_samples - 2)]
+        return " " + ["def f(xs):\n    return xs.nothing\n", *codes, exercise.code][request.sample]
 
 
 @pytest.fixture(scope="module")

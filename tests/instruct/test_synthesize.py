@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from chaku.errors import ChakuError
+from chaku.inference.generator import Completion, Request
 from chaku.instruct.contamination import Contamination, Problem
 from chaku.instruct.export import export
-from chaku.instruct.generators import Ask, Reply
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.questions import MAX_BARREN, Question, read_file
 from chaku.instruct.suites import given_suite
@@ -70,7 +70,7 @@ def test_the_questions_may_be_the_models_own(path: Path, played: Played) -> None
     assert summary.funnel[KEPT] == 3
     asked = [ask for ask in played.asked if ask.kind == "questions"]
     assert len(asked) == 1 + MAX_BARREN  # after the first, nothing new came
-    assert len({ask.seed for ask in asked}) == len(asked)
+    assert len({ask.params.seed for ask in asked}) == len(asked)
     assert summary.funnel["exact duplicate"] == 3 * MAX_BARREN
     assert all("{" not in ask.prompt for ask in asked)
 
@@ -157,12 +157,12 @@ class Dies(Exception):
 @pytest.mark.parametrize("asks", range(7))
 def test_killed_anywhere_it_goes_on_without_asking_twice(path: Path, asks: int, tmp_path: Path) -> None:
     class Mortal(Played):
-        rows_at_once = 1
+        num_rows = 1
 
-        def answer(self, asks_: Sequence[Ask]) -> list[list[Reply]]:
-            if len(self.asked) + len(asks_) > asks:
+        def answer(self, requests: Sequence[Request]) -> list[Completion]:
+            if len(self.asked) == asks:
                 raise Dies
-            return super().answer(asks_)
+            return super().answer(requests)
 
     mortal, heir, whole = Mortal(), Played(), Played()
     if asks < 6:
@@ -185,14 +185,14 @@ KILLED = """
     from instruct.conftest import Played
     from instruct.test_synthesize import run
     class Killed(Played):
-        rows_at_once = 1
-        def answer(self, asks):
+        num_rows = 1
+        def answer(self, requests):
             if len(self.asked) >= int(number):
                 os.kill(os.getpid(), signal.SIGKILL)
-            replies = super().answer(asks)
+            completions = super().answer(requests)
             with open(log, "a") as file:
-                file.writelines(f"{ask!r}\\n" for ask in asks)
-            return replies
+                file.write(f"{self.asked[-1]!r}\\n")
+            return completions
     run(Path(ledger), Killed())
 """
 

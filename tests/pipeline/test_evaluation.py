@@ -9,29 +9,21 @@ from chaku.evals.benchmarks.first_steps import FIRST_STEPS
 from chaku.evals.config import EvalsConfig
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, find_benchmark
 from chaku.files import read_json
-from chaku.inference.engine import Completion
 from chaku.pipeline.evaluation import evaluate_stage
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
+from scripted_engine import ScriptedEngine
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
 
 
-class Solves:
+def solves(engine):
     """An engine that knows the solutions of the first steps but for every third."""
-
-    def __init__(self, engine):
-        self.tokenizer, self.model, self.batch_size = engine.tokenizer, engine.model, 5
-        self.answers = {
-            tuple(engine.tokenizer.encode(task.prompt)): task.references[0] if number % 3 else "    return 'wrong'\n"
-            for number, task in enumerate(FIRST_STEPS.load(None))
-        }
-        self.num_asked = 0
-
-    def generate(self, prompts, params, *, infilling=False, description=None):
-        self.num_asked += len(prompts)
-        begin = len(self.tokenizer.begin)
-        return [[Completion(self.answers[tuple(prompt[begin:])], (), "stop")] for prompt in prompts]
+    answers = {
+        task.prompt: task.references[0] if number % 3 else "    return 'wrong'\n"
+        for number, task in enumerate(FIRST_STEPS.load(None))
+    }
+    return ScriptedEngine(engine, lambda request: answers[request.prompt.text], batch_size=5)
 
 
 def evaluate(engine, settings, corpus, out, fingerprint="f"):
@@ -43,9 +35,8 @@ def evaluate(engine, settings, corpus, out, fingerprint="f"):
 @sandboxed
 def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus, tmp_path):
     settings = EvalsConfig(benchmarks=("first_steps", "bits_per_byte"), max_bytes_per_language=3000)
-    solves = Solves(engine)
-    solves.score = engine.score
-    assert evaluate(solves, settings, corpus, tmp_path) == 2
+    model = solves(engine)
+    assert evaluate(model, settings, corpus, tmp_path) == 2
     result = read_json(tmp_path / "first_steps.json")
     assert (result["benchmark"], result["stage"], result["num_problems"]) == ("first_steps", "base", 24)
     assert result["pass_at_k"] == {"1": pytest.approx(16 / 24)}
@@ -56,10 +47,10 @@ def test_programs_and_measures_are_done_once_from_the_same_inputs(engine, corpus
         assert (sample["prompt"], sample["completion"]) == (task.prompt, task.references[0])
     assert result["manifest"]["model_sha256"]
     assert read_json(tmp_path / "bits_per_byte.json")["results"]["overall"]
-    assert evaluate(solves, settings, corpus, tmp_path) == 0
-    assert solves.num_asked == 24
-    assert evaluate(solves, settings, corpus, tmp_path, fingerprint="trained again") == 2
-    assert solves.num_asked == 48
+    assert evaluate(model, settings, corpus, tmp_path) == 0
+    assert len(model.requests) == 24
+    assert evaluate(model, settings, corpus, tmp_path, fingerprint="trained again") == 2
+    assert len(model.requests) == 48
 
 
 def test_another_benchmark_in_the_list_leaves_what_was_measured(engine, corpus, tmp_path):

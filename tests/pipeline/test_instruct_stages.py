@@ -7,8 +7,8 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.instruct.generators import Ask, Reply
-from chaku.pipeline import run_recipe, self_instruct
+from chaku.inference.generator import Completion, Request
+from chaku.pipeline import run_recipe
 from chaku.recipe.load import load_recipe
 from instruct.conftest import QUESTIONS, Played
 from instruct.test_rehearsal import Habitual
@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def play(monkeypatch: pytest.MonkeyPatch, model: Played | Habitual) -> None:
-    monkeypatch.setattr(self_instruct, "EngineGenerator", lambda engine: model)
+    monkeypatch.setattr("chaku.pipeline.run.stage_engine", lambda run, name: model)
 
 
 def test_stages_learn_from_what_passed(
@@ -101,12 +101,12 @@ def test_stages_learn_from_what_passed(
 
 def test_a_killed_step_goes_on_with_its_ledger(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Mortal(Habitual):
-        rows_at_once = 1
+        num_rows = 1
 
-        def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
+        def answer(self, requests: Sequence[Request]) -> list[Completion]:
             if self.num_asked == 5:
                 raise KeyboardInterrupt
-            return super().answer(asks)
+            return super().answer(requests)
 
     mortal, heir = Mortal(), Habitual()
     play(monkeypatch, mortal)
@@ -151,8 +151,8 @@ def test_mistakes_are_said(path: Path, old: str, new: str, problem: str) -> None
 
 def test_a_stage_that_writes_nothing_right_is_said(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Mute(Habitual):
-        def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
-            return [[Reply("", 1)] * ask.num_samples for ask in asks]
+        def answer(self, requests: Sequence[Request]) -> list[Completion]:
+            return [Completion("", 1, "stop") for _ in requests]
 
     play(monkeypatch, Mute())
     with pytest.raises(ChakuError, match="no sample is fit for the arm"):

@@ -30,10 +30,11 @@ class FakeWriter:
     def count_tokens(self, text: str) -> int:
         return len(text) // 3
 
-    def write(self, prompt, schema, num_samples):
+    def write(self, asked, num_samples):
+        [(prompt, schema)] = asked
         self.prompts.append(prompt)
         self.schemas.append(schema)
-        return self.rounds.pop(0)
+        return [self.rounds.pop(0)]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from chaku.sql.benchmark import choose, results_in_lines, run_benchmark
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.predict import Asking
 from chaku.sql.question_files import find_questions
-from chaku.sql.writers import EngineWriter
+from chaku.sql.writer import ModelWriter
 from chaku.tokens.tokenizer_training import train_tokenizer
 from endpoint_server import running_server
 from singers_database import SINGERS, write_database
@@ -52,11 +52,11 @@ def engine():
 def knowing(engine):
     """A writer that knows the answers but one, and how many questions it was asked."""
 
-    class Knowing(EngineWriter):
+    class Knowing(ModelWriter):
         asked = 0
         dies_after = 1000
 
-        def write_all(self, asked, num_samples):
+        def write(self, asked, num_samples):
             if self.asked >= self.dies_after:
                 raise KeyboardInterrupt
             self.asked += len(asked)
@@ -106,7 +106,7 @@ def test_a_killed_run_goes_on_where_it_was(questions, knowing, tmp_path):
 
 def test_two_runs_compare_question_by_question(questions, knowing, engine, tmp_path, capsys):
     run(questions, knowing, tmp_path / "a")
-    run(questions, EngineWriter(engine, constrained=False, max_tokens=8), tmp_path / "b")
+    run(questions, ModelWriter(engine, constrained=False, max_tokens=8), tmp_path / "b")
     assert main(["eval", "compare", str(tmp_path / "a"), str(tmp_path / "b"), "--anyway", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)["scores"]
     assert (scores["pass@1"]["only_a"], scores["pass@1"]["only_b"]) == (2, 0)

@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from chaku.inference.engine import Completion, Engine
+from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.sql.evaluate import evaluate
 from chaku.sql.example_prompts import PromptSettings
 from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer_training import train_tokenizer
+from scripted_engine import ScriptedEngine
 
 SETTINGS = PromptSettings("compact", 800)
 
@@ -36,19 +37,21 @@ def test_a_model_that_has_not_learnt_scores_nothing(engine, shop):
     assert len(result["samples"]) == 3
 
 
-def test_a_model_that_knows_the_answers_scores_all(engine, shop, monkeypatch):
+def test_a_model_that_knows_the_answers_scores_all(engine, shop):
     gold = [json.loads(line)["query"] for line in (shop / "dev.jsonl").read_text().splitlines()]
 
-    def knows(prompts, params, **_):
-        assert len(prompts) == len(gold)
-        return [[Completion(text=f"Of course:\n```sql\n{query};\n```", ids=[], finish_reason="stop")] for query in gold]
+    questions = [json.loads(line)["question"] for line in (shop / "dev.jsonl").read_text().splitlines()]
 
-    monkeypatch.setattr(engine, "generate", knows)
-    result = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS)
+    def knows(request):
+        asked = request.prompt.text.strip().rsplit("-- ", 1)[1]
+        return f"Of course:\n```sql\n{gold[questions.index(asked)]};\n```"
+
+    knowing = ScriptedEngine(engine, knows)
+    result = evaluate(knowing, shop / "dev.jsonl", shop, settings=SETTINGS)
     assert result["ex"] == result["em"] == result["test_suite"] == 1.0
     assert result["by_unseen"] == {"structure": {"count": 8, "ex": 1.0}, "wording": {"count": 12, "ex": 1.0}}
     assert all(sample["right"] and sample["rows"] for sample in result["samples"])
     gold[1] = "SELECT nowhere"
-    samples = evaluate(engine, shop / "dev.jsonl", shop, settings=SETTINGS)["samples"]
+    samples = evaluate(knowing, shop / "dev.jsonl", shop, settings=SETTINGS)["samples"]
     assert [sample["right"] for sample in samples] == [True, True, True, False]
     assert "no such column" in samples[-1]["reason"]

@@ -18,7 +18,7 @@ class ScriptedWriter:
         self.texts = {question.replace("_", " "): list(rounds) for question, rounds in texts.items()}
         self.batches = []
 
-    def write_all(self, asked, num_samples):
+    def write(self, asked, num_samples):
         self.batches.append([prompt for prompt, _ in asked])
         return [self.texts[prompt.strip().rsplit("-- ", 1)[1]].pop(0) for prompt, _ in asked]
 

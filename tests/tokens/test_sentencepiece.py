@@ -74,7 +74,7 @@ def test_codestral_infills_suffix_first(tmp_path):
     tokenizer = load_tokenizer(path)
     prefix, suffix = (tokenizer.pieces.index(name) for name in ("[PREFIX]", "[SUFFIX]"))
     enc, inf = tokenizer.encode, tokenizer.encode_infilling
-    assert infill(tokenizer, "def f(", "):\n") == [1, suffix, *inf("):\n"), prefix, *enc("def f(")]
+    assert infill(tokenizer, "def f(", "):\n").ids == (1, suffix, *inf("):\n"), prefix, *enc("def f("))
     with pytest.raises(ChakuError, match="use spm"):
         infill(tokenizer, "a", "b", mode="psm")
     ids = infill_text(tokenizer, "abc def ghi", 3, 7, "spm")

@@ -41,7 +41,7 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
 
 def _chat(options: argparse.Namespace) -> None:
     from chaku.inference.chat import ChatSession
-    from chaku.inference.sampling import SamplingParams
+    from chaku.inference.generator import SamplingParams
 
     params = SamplingParams(
         max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p, seed=options.seed

@@ -10,8 +10,8 @@ from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
+    from chaku.inference.generator import Generator
     from chaku.instruct.contamination import Contamination
-    from chaku.instruct.generators import Generator
 
 
 def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
@@ -114,16 +114,14 @@ def _synthesize(options: argparse.Namespace) -> None:
 
 
 def _generator(options: argparse.Namespace) -> "Generator":
-    from chaku.instruct.generators import EndpointGenerator, EngineGenerator
-
     if options.endpoint:
-        from chaku.evals.endpoint import Endpoint
+        from chaku.inference.endpoint import Endpoint
 
         refuse_loading(options)
-        return EndpointGenerator(Endpoint(options.endpoint, options.model, options.chat))
+        return Endpoint(options.endpoint, options.model, options.chat)
     if options.chat:
         raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
-    return EngineGenerator(load(options))
+    return load(options)
 
 
 def _benchmarks(names: list[str] | None) -> "Contamination":

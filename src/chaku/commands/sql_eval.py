@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
     from chaku.sql.example_prompts import PromptSettings
-    from chaku.sql.writers import EndpointWriter, EngineWriter
+    from chaku.sql.writer import ModelWriter
 
 
 def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def _eval(options: argparse.Namespace) -> None:
     print(json.dumps(results, ensure_ascii=False) if options.json else "\n".join(results_in_lines(results)))
 
 
-def _writer(options: argparse.Namespace) -> "tuple[EngineWriter | EndpointWriter, PromptSettings]":
+def _writer(options: argparse.Namespace) -> "tuple[ModelWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
     from chaku.sql.example_prompts import PromptSettings
 

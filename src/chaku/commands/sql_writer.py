@@ -7,25 +7,25 @@ from chaku.commands.loading import load, refuse_loading
 
 if TYPE_CHECKING:
     from chaku.sql.example_prompts import PromptSettings
-    from chaku.sql.writers import EndpointWriter, EngineWriter
+    from chaku.sql.writer import ModelWriter
 
 
 def find_writer(
     options: argparse.Namespace, served: str, *, instructions: bool = True, endpoint_timeout: float | None = None
-) -> "tuple[EngineWriter | EndpointWriter, PromptSettings | None]":
+) -> "tuple[ModelWriter, PromptSettings | None]":
     """The writer, and how its model learnt to be asked, where it did.
 
     `served`: the name that the server of --endpoint knows. `instructions`: a chat model that did not learn is told what
     to do. `endpoint_timeout`: seconds of one of its answers, all attempts included.
     """
-    from chaku.sql.writers import EndpointWriter, writer_as_learnt
+    from chaku.sql.writer import ModelWriter, writer_as_learnt
 
     if options.endpoint:
-        from chaku.evals.endpoint import Endpoint
+        from chaku.inference.endpoint import Endpoint
 
         refuse_loading(options)
         endpoint = Endpoint(options.endpoint, served, chat=True, patience=endpoint_timeout)
-        return EndpointWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed), None
+        return ModelWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed), None
     from chaku.checkpoint.find import find_checkpoint
     from chaku.sql.example_prompts import trained_prompt
 

@@ -9,13 +9,14 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.chat import in_chat
 from chaku.evals.config import EvalsConfig
-from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling
 from chaku.evals.judging import check_machine
 from chaku.evals.run import run_benchmark
 from chaku.evals.score import Scoring
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.files import write_json
+from chaku.inference.endpoint import Endpoint
+from chaku.inference.generator import Generator
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -50,23 +51,27 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
     only then given. Raises ChakuError for what does not go together, before anything is loaded.
     """
     _check(asked)
-    at = asked.endpoint
-    source = _load(asked) if at is None else Endpoint(at, asked.model, chat=asked.chat)
-    if asked.quantize is None or isinstance(source, Endpoint):
+    if asked.endpoint is not None:
+        endpoint = Endpoint(asked.endpoint, asked.model, chat=asked.chat)
         for name in asked.benchmarks:
-            yield _measure(asked, name, source, _directory(asked, name))
+            yield _run(asked, name, endpoint, _directory(asked, name))
         return
-    before = {name: _measure(asked, name, source, _directory(asked, name)) for name in asked.benchmarks}
-    num_bytes = source.decoder.weights_bytes()
-    source = _load(asked, asked.quantize)
+    engine = _load(asked)
+    if asked.quantize is None:
+        for name in asked.benchmarks:
+            yield _measure(asked, name, engine, _directory(asked, name))
+        return
+    before = {name: _measure(asked, name, engine, _directory(asked, name)) for name in asked.benchmarks}
+    num_bytes = engine.decoder.weights_bytes()
+    engine = _load(asked, asked.quantize)
     about = {
         "scheme": asked.quantize,
         "weights_bytes_before": num_bytes,
-        "weights_bytes_after": source.decoder.weights_bytes(),
+        "weights_bytes_after": engine.decoder.weights_bytes(),
     }
     for name, result in before.items():
         directory = _directory(asked, name)
-        after = _measure(asked, name, source, directory / "quantized" if directory else None)
+        after = _measure(asked, name, engine, directory / "quantized" if directory else None)
         scores = {key: after[key] for key in ("results", "pass_at_k", "intervals_95", "measures") if key in after}
         result = {**result, "quantized": {**about, **scores}}
         if directory:
@@ -101,22 +106,24 @@ def _directory(asked: EvalRun, name: str) -> Path | None:
     return asked.out / name if asked.out is not None and len(asked.benchmarks) > 1 else asked.out
 
 
-def _measure(asked: EvalRun, name: str, source: "Engine | Endpoint", out: Path | None) -> dict[str, Any]:
+def _run(asked: EvalRun, name: str, generator: Generator, out: Path | None) -> dict[str, Any]:
+    return run_benchmark(
+        _benchmark(asked, name),
+        generator,
+        out,
+        problems=asked.problems,
+        limit=asked.limit,
+        sampling=asked.sampling,
+        scoring=asked.scoring,
+    )
+
+
+def _measure(asked: EvalRun, name: str, engine: "Engine", out: Path | None) -> dict[str, Any]:
     if name in BENCHMARKS:
-        return run_benchmark(
-            _benchmark(asked, name),
-            source,
-            out,
-            problems=asked.problems,
-            limit=asked.limit,
-            sampling=asked.sampling,
-            scoring=asked.scoring,
-        )
+        return _run(asked, name, engine, out)
     from chaku.evals.heldout.measures import measure
 
-    assert not isinstance(source, Endpoint)
-    length = asked.training_length or source.model.config.max_position_embeddings
-    result = measure(source, name, EvalsConfig(), asked.corpus, length)
+    result = measure(engine, name, EvalsConfig(), asked.corpus, asked.training_length or engine.context)
     if out is not None:
         write_json(out / "results.json", result)
     return result

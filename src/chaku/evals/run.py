@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaku.console import say
 from chaku.evals.benchmark import Benchmark, Task
@@ -15,15 +15,12 @@ from chaku.evals.samples import Sample, choose_tasks, few, identify_samples
 from chaku.evals.score import AS_IT_IS, UNKNOWN, Scoring, check_benchmark, choose_ks, score_samples
 from chaku.evals.selection import select_tasks
 from chaku.evals.whole_programs import judge_whole_programs
-
-if TYPE_CHECKING:
-    from chaku.evals.endpoint import Endpoint
-    from chaku.inference.engine import Engine
+from chaku.inference.generator import Generator
 
 
 def run_benchmark(
     benchmark: Benchmark,
-    source: "Engine | Endpoint",
+    generator: Generator,
     out: Path | None = None,
     *,
     problems: Path | None = None,
@@ -42,7 +39,7 @@ def run_benchmark(
     choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
     with _directory(out) as directory:
         check_benchmark(benchmark, tasks, directory, scoring)
-        samples, generation = generate_samples(benchmark, tasks, source, sampling, directory)
+        samples, generation = generate_samples(benchmark, tasks, generator, sampling, directory)
         return score_samples(benchmark, tasks, samples, directory, scoring, {**generation, "limit": limit, **selection})
 
 

@@ -41,8 +41,8 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
             assert sample.place is not None
             if not 0 <= sample.place < len(split):
                 raise ChakuError(
-                    f"{sample.where} is of problem number {sample.place + 1} in the benchmark's order, but {benchmark} has "
-                    f"{len(split)} problems; is it the right --benchmark?"
+                    f"{sample.where} is of problem number {sample.place + 1} in the benchmark's order, but {benchmark} "
+                    f"has {len(split)} problems; is it the right --benchmark?"
                 )
             task_id = split[sample.place].task_id
             if (other := _of_another(sample.text, split[sample.place], split)) is not None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
-from chaku.inference.sampling import SamplingParams
+from chaku.inference.generator import SamplingParams
+from chaku.inference.prompts import Prompt, answer
 from chaku.tokens.chat import Chat, Message
 
 
@@ -29,10 +30,10 @@ class ChatSession:
     ):
         self.engine = engine
         self.chat = Chat(engine.tokenizer, template)
-        self._context = engine.model.config.max_position_embeddings
+        self._context = engine.context
         params = params or SamplingParams(max_tokens=1024)
         max_tokens = max(1, min(params.max_tokens, self._context // 2))
-        self.params = replace(params, max_tokens=max_tokens, stop_ids=(*params.stop_ids, self.chat.end_id))
+        self.params = replace(params, max_tokens=max_tokens)
         self._system = [] if system is None else [Message("system", system)]
         self.reset()
 
@@ -68,18 +69,18 @@ class ChatSession:
         except OSError as error:
             raise ChakuError(f"cannot save to {path}: {error.strerror}") from error
 
-    def _prompt(self) -> list[int]:
+    def _prompt(self) -> Prompt:
         room = self._context - self.params.max_tokens
         turns = self.messages[len(self._system) :]
         for left_out in range(self._left_out, (len(turns) + 1) // 2):
-            prompt = self.chat.prompt([*self._system, *turns[2 * left_out :]])
-            if len(prompt) <= room:
+            prompt = answer(self.chat, [*self._system, *turns[2 * left_out :]])
+            if len(prompt.ids) <= room:
                 if left_out > self._left_out:
                     full = f"the context of {self._context} tokens is full"
                     say(f"{full}: the oldest turns, {left_out} so far, are left out")
                 self._left_out = left_out
                 return prompt
         raise ChakuError(
-            f"the message has {len(prompt)} tokens with its system prompt, and the context of {self._context} leaves "
-            f"{room} beside a reply of {self.params.max_tokens}; shorten it, or lower --max-tokens"
+            f"the message has {len(prompt.ids)} tokens with its system prompt, and the context of {self._context} "
+            f"leaves {room} beside a reply of {self.params.max_tokens}; shorten it, or lower --max-tokens"
         )

@@ -2,113 +2,138 @@
 
 import codecs
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from chaku.console import progress, warn
 from chaku.errors import ChakuError
-from chaku.inference.constraints import Constraint, Masks
+from chaku.inference.constraints import Constraint, Masks, Vocabulary
 from chaku.inference.decoder import Decoder
+from chaku.inference.generator import ChatPrompt, Completion, InfillPrompt, Request, SamplingParams, TextPrompt
 from chaku.inference.healing import Healer
-from chaku.inference.sampling import SamplingParams, choose, row_random
+from chaku.inference.prompts import Prompt, answer, complete, infill
+from chaku.inference.repository import repository_header
+from chaku.inference.sampling import Sampler, choose, row_random
 from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
+from chaku.tokens.chat import Chat
 from chaku.tokens.tokenizer import Tokenizer
 
 SCORE_TOKENS = 8192  # of a batch that is scored, padding included
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a model wrote. `ids` include the token that ended it, `text` does not include a stop string.
-
-    With `healing`, `ids` follow the shortened prompt and spell its lost end first; `text` continues the whole prompt.
-    `prompt_tokens_cut`: tokens of the prompt's beginning that the context had no room for.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length"]
-    prompt_tokens_cut: int = 0
+KEPT_CONSTRAINTS = 64  # a batch has at most as many as rows
+LEAST_HOLE = 8  # tokens of an infilling prompt, however little room the context leaves: its marks need some
 
 
 class Engine:
-    """A model with its tokenizer, ready to write. `batch_size`: rows that are decoded together.
+    """A model with its tokenizer, ready to write; implements `Generator`. `batch_size`: rows that are decoded together.
 
-    `model`: in PyTorch, or a decoder that computes its logits otherwise.
+    `model`: in PyTorch, or a decoder that computes its logits otherwise. `sampler` chooses each token.
     """
 
-    def __init__(self, model: Llama | Decoder, tokenizer: Tokenizer, batch_size: int = 64):
+    num_threads = 1
+
+    def __init__(self, model: Llama | Decoder, tokenizer: Tokenizer, batch_size: int = 64, sampler: Sampler = choose):
         if model.config.vocab_size < tokenizer.vocab_size:
             raise ChakuError(
                 f"the model has {model.config.vocab_size} token embeddings and the tokenizer "
                 f"{tokenizer.vocab_size} tokens; they do not belong together"
             )
-        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.model, self.tokenizer, self.batch_size, self.sampler = model, tokenizer, batch_size, sampler
         self.decoder: Decoder = TorchDecoder(model) if isinstance(model, Llama) else model
+        self.context: int = model.config.max_position_embeddings
+        self._vocabularies: dict[frozenset[int], Vocabulary] = {}
+        self._constraints: dict[tuple[str, frozenset[int]], Constraint] = {}
+
+    @property
+    def num_rows(self) -> int:
+        return self.batch_size
 
     @cached_property
     def healer(self) -> Healer:
         """For the tokenizer; made when it is first needed."""
         return Healer(self.tokenizer)
 
+    @cached_property
+    def chat(self) -> Chat:
+        """How the model chats. Raises ChakuError for a model without a chat template."""
+        return Chat(self.tokenizer)
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        return {"model_sha256": self.decoder.weights_sha256(), "tokenizer_sha256": self.tokenizer.sha256}
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        about = {"context": self.context, "decoder": self.decoder.name, "precision": self.decoder.precision}
+        return {**self.identity, **about}
+
+    def check(self, request: Request) -> None:
+        self.read(request)
+
+    def read(self, request: Request) -> Prompt:
+        """What the model reads. Raises ChakuError where it was not made to read that: a chat, a hole, a repository."""
+        match request.prompt:
+            case TextPrompt(text, max_tokens):
+                return complete(self.tokenizer, text, max_tokens)
+            case ChatPrompt(messages, opening):
+                return answer(self.chat, messages, opening)
+            case InfillPrompt(prefix, suffix, mode, file):
+                header = repository_header(self.tokenizer, *file) if file else []
+                room = max(self.context - request.params.max_tokens - len(header), LEAST_HOLE)
+                return infill(self.tokenizer, prefix, suffix, mode=mode, max_length=room, header=header)
+
+    def answer(self, requests: Sequence[Request]) -> list[Completion]:
+        """The completions, in the requests' order; see `generate` for a prompt that is too long."""
+        alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # read once
+        fitted = self._fit([(self.read(request), request.params.max_tokens) for request in alike.values()])
+        prompts = dict(zip(alike, fitted, strict=True))
+        rows = []
+        for request in requests:
+            prompt = prompts[request.prompt, request.params.max_tokens]
+            rows.append(_Row(prompt, request.params, request.sample, self, request.grammar))
+        self._write(rows)
+        return [row.completion() for row in rows]
+
     def generate(
         self,
-        prompts: Sequence[Sequence[int]],
+        prompts: Sequence[Prompt],
         params: SamplingParams | None = None,
         *,
-        infilling: bool = False,
-        constraint: Constraint | Sequence[Constraint] | None = None,
+        grammar: str | Sequence[str] | None = None,
         description: str | None = None,
     ) -> list[list[Completion]]:
         """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
 
-        A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said.
-        `infilling`: what ends a middle ends a completion too, and a prompt that is too long is an error, as its parts
-        have places (`prompts.infill` cuts them rightly). Under a `constraint` (one for all prompts, or one a prompt), a
-        completion that stops is a text of its grammar, and one that does not is the beginning of one. `description`
-        shows a progress bar. Raises ChakuError when `max_tokens` alone fills the context.
+        A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said; for
+        an infilling prompt that is an error, as its parts have places (`prompts.infill` cuts them rightly). With a
+        `grammar` (one for all prompts, or one a prompt; see `constraints.Constraint`), a completion that stops is one
+        of its texts, and one that does not is the beginning of one. `description` shows a progress bar. Raises
+        ChakuError when `max_tokens` alone fills the context.
         """
         params = params or SamplingParams()
-        if constraint and params.healing:
-            raise ChakuError(
-                "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
-            )
-        fitted = self._fit(prompts, params, infilling)
-        one_a_prompt = (
-            [constraint] * len(prompts) if constraint is None or isinstance(constraint, Constraint) else constraint
-        )
+        fitted = self._fit([(prompt, params.max_tokens) for prompt in prompts])
+        one_a_prompt = [grammar] * len(prompts) if grammar is None or isinstance(grammar, str) else grammar
         rows = [
-            [
-                _Row(prompt, params, sample, self, infilling, cut=len(given) - len(prompt), constraint=own)
-                for sample in range(params.num_samples)
-            ]
-            for given, prompt, own in zip(prompts, fitted, one_a_prompt, strict=True)
+            [_Row(prompt, params, sample, self, own) for sample in range(params.num_samples)]
+            for prompt, own in zip(fitted, one_a_prompt, strict=True)
         ]
-        flat = sorted((row for of_prompt in rows for row in of_prompt), key=lambda row: len(row.prompt))
-        with progress(description, len(flat), "completions") if description else nullcontext() as bar:
-            for start in range(0, len(flat), self.batch_size):
-                batch = flat[start : start + self.batch_size]
-                for _ in self._decode(batch, params):
-                    pass
-                if bar:
-                    bar.advance(len(batch))
+        self._write([row for of_prompt in rows for row in of_prompt], description)
         return [[row.completion() for row in of_prompt] for of_prompt in rows]
 
     def stream(
-        self, prompt: Sequence[int], params: SamplingParams | None = None, *, infilling: bool = False
+        self, prompt: Prompt, params: SamplingParams | None = None, *, grammar: str | None = None
     ) -> Iterator[str]:
         """The text of one completion, piece by piece: whole characters, nothing of a stop string."""
         params = params or SamplingParams()
-        [fitted] = self._fit([prompt], params, infilling)
-        row = _Row(fitted, params, 0, self, infilling)
-        for _ in self._decode([row], params):
+        [fitted] = self._fit([(prompt, params.max_tokens)])
+        row = _Row(fitted, params, 0, self, grammar)
+        for _ in self._decode([row]):
             if piece := row.new_text():
                 yield piece
         if piece := row.new_text():
@@ -132,31 +157,63 @@ class Engine:
                 results[number] = scores[row, : len(sequences[number]) - 1]
         return results
 
-    def _fit(self, prompts: Sequence[Sequence[int]], params: SamplingParams, infilling: bool) -> list[list[int]]:
-        context = self.model.config.max_position_embeddings
-        room = context - params.max_tokens
-        if room < 1:
-            raise ChakuError(f"max_tokens {params.max_tokens} fills the context of {context} tokens; ask for less")
-        if any(len(prompt) == 0 for prompt in prompts):
-            raise ChakuError("a prompt has no tokens; begin it as prompts.complete does")
-        too_long = sum(len(prompt) > room for prompt in prompts)
-        if too_long and infilling:
-            raise ChakuError(
-                f"an infilling prompt is longer than the {room} tokens that the context of {context} leaves for it; "
-                f"give prompts.infill max_length={room}"
+    def constraint(self, grammar: str, end_ids: frozenset[int]) -> Constraint:
+        """The grammar over the tokenizer's tokens, for texts that any of `end_ids` ends; the last ones are kept."""
+        if (grammar, end_ids) not in self._constraints:
+            if end_ids not in self._vocabularies:
+                self._vocabularies[end_ids] = Vocabulary(self.tokenizer, sorted(end_ids))
+            if len(self._constraints) >= KEPT_CONSTRAINTS:
+                del self._constraints[next(iter(self._constraints))]
+            self._constraints[grammar, end_ids] = Constraint(self._vocabularies[end_ids], grammar)
+        return self._constraints[grammar, end_ids]
+
+    def _fit(self, prompts: Sequence[tuple[Prompt, int]]) -> list[Prompt]:
+        """The prompts, each cut to what the context leaves beside its `max_tokens`."""
+        for prompt, max_tokens in prompts:
+            if self.context - max_tokens < 1:
+                raise ChakuError(f"max_tokens {max_tokens} fills the context of {self.context} tokens; ask for less")
+            if not prompt.ids:
+                raise ChakuError("a prompt has no tokens; begin it as prompts.complete does")
+            if prompt.parts_have_places and len(prompt.ids) > self.context - max_tokens:
+                raise ChakuError(
+                    f"an infilling prompt is longer than the {self.context - max_tokens} tokens that the context of "
+                    f"{self.context} leaves for it; give prompts.infill max_length={self.context - max_tokens}"
+                )
+        fitted = [self._cut(prompt, self.context - max_tokens) for prompt, max_tokens in prompts]
+        if cut := sum(len(after.ids) < len(before.ids) for after, (before, _) in zip(fitted, prompts, strict=True)):
+            which = "the prompt is" if len(prompts) == 1 else f"{cut} of {len(prompts)} prompts are"
+            room = self.context - max(max_tokens for _, max_tokens in prompts)
+            warn(
+                f"{which} longer than the {room} tokens that the context of {self.context} leaves: the beginning is cut"
             )
-        if too_long:
-            which = "the prompt is" if len(prompts) == 1 else f"{too_long} of {len(prompts)} prompts are"
-            warn(f"{which} longer than the {room} tokens that the context of {context} leaves: the beginning is cut")
-        begin = len(self.tokenizer.begin)
-        return [
-            list(prompt) if len(prompt) <= room else ([*prompt[:begin], *prompt[len(prompt) - room + begin :]])[:room]
-            for prompt in prompts
-        ]
+        return fitted
+
+    def _cut(self, prompt: Prompt, room: int) -> Prompt:
+        """Without its beginning after BOS, as far as it has no room."""
+        ids, begin = prompt.ids, len(self.tokenizer.begin)
+        if len(ids) <= room:
+            return prompt
+        kept = (*ids[:begin], *ids[len(ids) - room + begin :])[:room]
+        return replace(prompt, ids=kept, tokens_cut=prompt.tokens_cut + len(ids) - room)
+
+    def _write(self, rows: Sequence["_Row"], description: str | None = None) -> None:
+        """Write all rows to their ends, a batch at a time, those with the shortest prompts first."""
+        ordered = sorted(rows, key=lambda row: len(row.prompt))
+        # The masks of a batch are of one vocabulary, and for all of its rows.
+        vocabularies = dict.fromkeys(row.vocabulary for row in ordered)
+        groups = [[row for row in ordered if row.vocabulary is vocabulary] for vocabulary in vocabularies]
+        with progress(description, len(rows), "completions") if description else nullcontext() as bar:
+            for group in groups:
+                for start in range(0, len(group), self.batch_size):
+                    batch = group[start : start + self.batch_size]
+                    for _ in self._decode(batch):
+                        pass
+                    if bar:
+                        bar.advance(len(batch))
 
     @torch.inference_mode()
-    def _decode(self, rows: list["_Row"], params: SamplingParams) -> Iterator[None]:
-        """Write all rows to their ends; yields after every token."""
+    def _decode(self, rows: list["_Row"]) -> Iterator[None]:
+        """Write a batch of rows to their ends; yields after every token."""
         # A prompt with several samples is read once; its keys and values are copied for each.
         prompts = list(dict.fromkeys(tuple(row.prompt) for row in rows))
         number_of = {prompt: number for number, prompt in enumerate(prompts)}
@@ -177,7 +234,7 @@ class Engine:
                         allowed = torch.tensor(self.healer.allowed(row.owed), device=scores.device)
                         spelling = torch.full_like(scores[number], -torch.inf)
                         scores[number] = spelling.index_copy_(0, allowed, scores[number, allowed])
-                chosen = choose(scores, params, [row.uniform() for row in held])
+                chosen = self.sampler(scores, [row.params for row in held], [row.uniform() for row in held])
                 for row, token in zip(held, chosen, strict=True):
                     row.take(token)
                 yield
@@ -199,42 +256,41 @@ class Engine:
 class _Row:
     """One completion while it is written."""
 
-    def __init__(
-        self,
-        prompt: list[int],
-        params: SamplingParams,
-        sample: int,
-        engine: Engine,
-        infilling: bool,
-        cut: int = 0,
-        constraint: Constraint | None = None,
-    ):
-        self._cut, self.constraint = cut, constraint
-        self._greedy = params.temperature == 0 or (params.first_greedy and sample == 0)
-        self._random: random.Random = row_random(params.seed, prompt, sample)
+    def __init__(self, prompt: Prompt, params: SamplingParams, sample: int, engine: Engine, grammar: str | None = None):
+        if grammar and params.healing:
+            raise ChakuError(
+                "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
+            )
+        self.params, self._cut = params, prompt.tokens_cut
+        ids = list(prompt.ids)
+        self._random: random.Random | None = None
+        if not params.is_greedy(sample):
+            self._random = row_random(params.seed, ids, sample)
         # The bytes at the prompt's end that are still to be written again, in tokens that may go on.
-        self.prompt, self.owed = engine.healer.split(prompt) if params.healing else (prompt, b"")
-        self.max_tokens = params.max_tokens + len(prompt) - len(self.prompt)
+        self.prompt, self.owed = engine.healer.split(ids) if params.healing else (ids, b"")
+        self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
         self.ids: list[int] = []
         self.finish_reason: Literal["stop", "length"] | None = None
         tokenizer = engine.tokenizer
         self._tokenizer = tokenizer
-        self._end_ids = {
-            tokenizer.eos_id,
-            *engine.model.config.eos_token_ids,
-            *params.stop_ids,
-            *(tokenizer.infilling.stops if infilling and tokenizer.infilling else ()),
-        }
+        ends = (tokenizer.eos_id, *engine.model.config.eos_token_ids, *params.stop_ids, *prompt.stop_ids)
+        self._end_ids = frozenset(ends)
+        self.constraint = engine.constraint(grammar, self._end_ids) if grammar else None
         self._stops = [text.encode() for text in params.stop]
         self._data = bytearray()
         self._sent = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # Where nothing stands before the completion, it begins with Llama's implicit space.
-        self._implicit_space = tokenizer.implicit_space and _begins_text(tokenizer, prompt, infilling)
+        self._implicit_space = tokenizer.implicit_space and prompt.begins_text
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """Of the constraint."""
+        return self.constraint.vocabulary if self.constraint else None
 
     def uniform(self) -> float | None:
         """The number that draws the row's next token; None for a row that is greedy."""
-        return None if self._greedy else self._random.random()
+        return self._random.random() if self._random else None
 
     def take(self, token: int) -> None:
         """Add a token, unless the row is finished."""
@@ -261,7 +317,8 @@ class _Row:
 
     def completion(self) -> Completion:
         assert self.finish_reason is not None
-        return Completion(self._data.decode("utf-8", "replace"), tuple(self.ids), self.finish_reason, self._cut)
+        text = self._data.decode("utf-8", "replace")
+        return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self._cut)
 
     def new_text(self) -> str:
         """What is new and certain: no half character, nothing that may yet become a stop string."""
@@ -279,14 +336,3 @@ class _Row:
             if self._data.endswith(stop[:length])
         )
         return max(lengths, default=0)
-
-
-def _begins_text(tokenizer: Tokenizer, prompt: list[int], infilling: bool) -> bool:
-    """Whether a prompt has nothing before what is to be written: no text, or an empty prefix."""
-    tokens = tokenizer.infilling
-    if prompt == [tokenizer.bos_id] or not infilling or tokens is None:
-        return prompt == [tokenizer.bos_id]
-    if tokens.middle is None:
-        return prompt[-1] == tokens.prefix
-    opening = prompt[len(tokenizer.begin) :][:2]
-    return opening == [tokens.prefix, tokens.suffix] and prompt[-1] == tokens.middle

@@ -14,7 +14,7 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors, sha256_json
-from chaku.instruct.generators import Ask, Reply
+from chaku.instruct.asks import Ask, Reply
 from chaku.sandbox.verdict import Job, Verdict
 
 TABLES = """

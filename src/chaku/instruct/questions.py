@@ -7,7 +7,7 @@ from pathlib import Path
 from chaku.errors import ChakuError
 from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.files import sha256_json
-from chaku.instruct.generators import Ask
+from chaku.instruct.asks import Ask
 from chaku.instruct.prompts import read_questions
 from chaku.instruct.scheduler import Scheduler
 from chaku.instruct.suites import Suite, given_suite

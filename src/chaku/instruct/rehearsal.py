@@ -14,8 +14,8 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import write_json
+from chaku.inference.generator import Generator
 from chaku.instruct.export import preference, write_lines
-from chaku.instruct.generators import Generator
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.mutants import probe
 from chaku.instruct.prompts import Prompts

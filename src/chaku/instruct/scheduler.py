@@ -11,7 +11,8 @@ from typing import Any
 
 from chaku.console import Bar, progress
 from chaku.errors import ChakuError
-from chaku.instruct.generators import Ask, Generator, Reply
+from chaku.inference.generator import Generator
+from chaku.instruct.asks import Ask, Reply, answer
 from chaku.instruct.ledger import Ledger, ask_key, run_key
 from chaku.instruct.triples import Outcome, Runs, Way
 from chaku.sandbox.pool import Pool
@@ -88,7 +89,7 @@ class Scheduler:
         return list(takewhile(bool, map(self.ledger.replies, keys)))
 
     def _ask(self, part: Sequence[tuple[str, Ask]]) -> list[list[Reply]]:
-        return self.generator.answer([ask for _, ask in part])
+        return answer(self.generator, [ask for _, ask in part])
 
     def run(self, ways: Iterator[tuple[str, Way]], bar: Bar) -> None:
         """Run each (key, way) to its outcome, which goes into the ledger.
@@ -128,7 +129,7 @@ class Scheduler:
             bar.advance(self._write(everything=True))
 
     def _full(self) -> int:
-        return self.generator.rows_at_once
+        return self.generator.num_rows
 
     def _num_rows(self) -> int:
         return sum(ask.num_samples for _, ask in self._waiting)
@@ -138,9 +139,7 @@ class Scheduler:
         while self._waiting and rows < self._full():
             taken.append(self._waiting.popleft())
             rows += taken[-1][1].num_samples
-        taken.sort(key=lambda pair: pair[1].kind)
-        asks = [ask for _, ask in taken]
-        future = models.submit(self.generator.answer, asks)
+        future = models.submit(answer, self.generator, [ask for _, ask in taken])
         self._answers[future] = taken
         future.add_done_callback(self._done.put)
         self.num_asked += rows

@@ -8,8 +8,8 @@ from typing import Any
 
 from chaku.console import progress, say, short, show_table
 from chaku.evals.manifest import versions
+from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
-from chaku.instruct.generators import Generator
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.near_duplicates import NearDuplicates
 from chaku.instruct.questions import Question, ask_questions, first_of_each

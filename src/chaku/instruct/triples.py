@@ -9,8 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chaku.instruct.asks import Ask, Reply
 from chaku.instruct.contamination import Contamination
-from chaku.instruct.generators import Ask, Reply
 from chaku.instruct.mutants import mutants, nearby, probe
 from chaku.instruct.prompts import Prompts, between
 from chaku.instruct.suites import Suite, arguments_of, read_suite

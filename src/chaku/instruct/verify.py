@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from chaku.instruct.generators import Ask
+from chaku.instruct.asks import Ask
 from chaku.instruct.ledger import Ledger, ask_key, run_key
 from chaku.instruct.triples import KEPT
 from chaku.sandbox.pool import Pool

@@ -6,9 +6,9 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.evaluation import evaluate_stage
 from chaku.pipeline.run_directory import Run
 from chaku.pipeline.shop import ask_shop
@@ -93,7 +93,7 @@ def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) 
             continue
         prefix, suffix = INFILL_PROMPT
         for mode in tokenizer.infilling.modes:
-            [[middle]] = engine.generate([infill(tokenizer, prefix, suffix, mode=mode)], params, infilling=True)
+            [[middle]] = engine.generate([infill(tokenizer, prefix, suffix, mode=mode)], params)
             infilled = {"prefix": prefix, "middle": middle.text, "suffix": suffix}
             samples.append({**about, "kind": "infill", "mode": mode, **infilled})
     write_json(path, samples)

@@ -6,7 +6,6 @@ from chaku.inference.engine import Engine
 from chaku.instruct.config import InstructConfig
 from chaku.instruct.contamination import available
 from chaku.instruct.export import export
-from chaku.instruct.generators import EngineGenerator
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.questions import read_file
 from chaku.instruct.rehearsal import rehearse
@@ -23,14 +22,13 @@ def run_instruct(
     """
     with Ledger(ledger_path) as ledger:
         ledger.begin(purpose)
-    generator = EngineGenerator(engine)
     if config.exercises is not None:
-        report = rehearse(generator, out, seed, config.exercises, ledger_path, config.num_solutions, full=config.full)
+        report = rehearse(engine, out, seed, config.exercises, ledger_path, config.num_solutions, full=config.full)
         return float(report["num_samples"]), "samples"
     benchmarks = available()
     summary = synthesize(
         ledger_path,
-        generator,
+        engine,
         Settings(num_solutions=config.num_solutions, seed=seed),
         Bounds(config.max_questions, config.max_tokens),
         questions=read_file(Path(config.questions)) if config.questions else None,

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
-from chaku.evals.generate import source_record
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
 from chaku.sql.config import ShopConfig
@@ -12,7 +11,7 @@ from chaku.sql.datasets import read_examples
 from chaku.sql.evaluate import MAX_TOKENS, evaluate
 from chaku.sql.example_prompts import PromptSettings
 from chaku.sql.prepare import PrepareSettings, prepare
-from chaku.sql.writers import TEMPLATE_TOKENS
+from chaku.sql.writer import TEMPLATE_TOKENS
 from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -49,7 +48,7 @@ def ask_shop(
     results: dict[str, Any] = evaluate(
         engine, shop / "dev.jsonl", shop, settings=shop_prompt(config), instructed=instructed
     )
-    record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **source_record(engine)}
+    record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **engine.record}
     write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
     return True

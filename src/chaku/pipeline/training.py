@@ -21,8 +21,8 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, restore, set_aside, write_json
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams
 from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora

@@ -12,8 +12,8 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete
-from chaku.inference.sampling import SamplingParams
 from chaku.pipeline.measuring import checkpoint, stage_engine
 from chaku.pipeline.run_directory import Run
 from chaku.recipe.schema import BASE_MODEL
@@ -103,7 +103,7 @@ def _answered_rightly(engine: Engine, run: Run, name: str, database: Path, examp
     from chaku.sql.database import Database
     from chaku.sql.example_prompts import trained_prompt
     from chaku.sql.execution_match import order_matters, same_result
-    from chaku.sql.writers import writer_as_learnt
+    from chaku.sql.writer import writer_as_learnt
 
     trained = trained_prompt(run.directory / "stages" / name)
     with Database(str(database)) as opened:

@@ -16,7 +16,7 @@ from chaku.sql.memory import Memory
 from chaku.sql.prompt import linked_prompt
 from chaku.sql.schema import Schema, literal, on_one_line
 from chaku.sql.values import Match
-from chaku.sql.writers import NO_ANSWER, Writer
+from chaku.sql.writer import NO_ANSWER, Writer
 
 NUM_SAMPLES = 5
 REPAIRS = 1  # rounds in which the writer is told what was wrong
@@ -102,7 +102,7 @@ class Asker:
                 self.schema, question, matches, examples=examples, trouble=trouble, form=self.writer.form,
                 count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
-            texts = self.writer.write(prompt.text, shown, self.num_samples)
+            [texts] = self.writer.write([(prompt.text, shown)], self.num_samples)
             if said := _no_answer(texts):
                 return self._refuse(question, matches, f"the model says: {said}", prompt.dropped, candidates)
             candidates = [*candidates, *try_texts(texts, self.schema, self.run)]

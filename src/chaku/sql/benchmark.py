@@ -11,7 +11,7 @@ from typing import Any
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
-from chaku.evals.generate import claim, source_record
+from chaku.evals.generate import claim
 from chaku.evals.journal import Journal
 from chaku.evals.manifest import versions
 from chaku.evals.pass_at_k import wilson_interval
@@ -22,7 +22,7 @@ from chaku.sql.predict import Asking, Prediction, predict
 from chaku.sql.question_files import QuestionFile
 from chaku.sql.schema import read_spider_tables
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import MAX_TOKENS, TEMPERATURE, EndpointWriter, EngineWriter
+from chaku.sql.writer import TEMPERATURE, ModelWriter
 
 MEASURES = ("ex", "ex_keep_distinct", "test_suite", "em", "bird_ex")
 SAID = {"ex": "EX", "ex_keep_distinct": "EX, DISTINCT kept", "test_suite": "test suite", "em": "exact match",
@@ -31,7 +31,7 @@ SAID = {"ex": "EX", "ex_keep_distinct": "EX, DISTINCT kept", "test_suite": "test
 
 def run_benchmark(
     questions: QuestionFile,
-    writer: EngineWriter | EndpointWriter,
+    writer: ModelWriter,
     *,
     prompt: PromptSettings,
     asking: Asking,
@@ -55,8 +55,9 @@ def run_benchmark(
     prompt = PromptSettings(**{**asdict(prompt), "max_tokens": min(prompt.max_tokens, writer.max_prompt_tokens)})
     record = {
         **versions(),
-        **source_record(writer.endpoint if isinstance(writer, EndpointWriter) else writer.engine),
-        **_writer_record(writer),
+        **writer.generator.record,
+        "grammar": writer.constrained,
+        "max_tokens": writer.max_tokens,
         "prompt_form": _prompt_form(prompt, writer),
         "prompt": asdict(prompt),
         "max_prompt_tokens": prompt.max_tokens,
@@ -95,21 +96,16 @@ def choose(indices: Sequence[int], limit: int | None, seed: int) -> list[int]:
     return list(indices) if limit is None else sorted(random.Random(seed).sample(indices, min(limit, len(indices))))
 
 
-def _prompt_form(prompt: PromptSettings, writer: EngineWriter | EndpointWriter) -> str:
-    told = isinstance(writer, EndpointWriter) or writer.instructions
-    return ", ".join([prompt.form, *(["linked"] if prompt.link else []), *(["instructed"] if told else [])])
-
-
-def _writer_record(writer: EngineWriter | EndpointWriter) -> dict[str, Any]:
-    if isinstance(writer, EndpointWriter):
-        return {"grammar": False, "max_tokens": MAX_TOKENS}
-    return {"grammar": writer.constrained, "max_tokens": writer.max_tokens}
+def _prompt_form(prompt: PromptSettings, writer: ModelWriter) -> str:
+    return ", ".join(
+        [prompt.form, *(["linked"] if prompt.link else []), *(["instructed"] if writer.instructions else [])]
+    )
 
 
 def _predictions(
     questions: QuestionFile,
     indices: Sequence[int],
-    writer: EngineWriter | EndpointWriter,
+    writer: ModelWriter,
     prompt: PromptSettings,
     asking: Asking,
     path: Path,

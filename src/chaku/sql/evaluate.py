@@ -14,7 +14,7 @@ from chaku.sql.execute import SQLiteRunner
 from chaku.sql.predict import Asking, predict
 from chaku.sql.schema import database_file
 from chaku.sql.score import Question, ScoreSettings, score
-from chaku.sql.writers import EngineWriter
+from chaku.sql.writer import ModelWriter
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -44,7 +44,7 @@ def evaluate(
     most the tokens of `settings`, and what the reply's `max_tokens` leave of the context. `limit` takes the first so
     many questions. Raises ChakuError when there is no room for a prompt.
     """
-    writer = EngineWriter(
+    writer = ModelWriter(
         engine, max_prompt_tokens=settings.max_tokens, constrained=False, instructed=instructed, max_tokens=max_tokens
     )
     examples = read_examples(questions)[:limit]

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from chaku.errors import ChakuError
 from chaku.sql.candidates import Candidate, trouble_with, try_texts, vote
@@ -13,7 +12,7 @@ from chaku.sql.example_prompts import ExamplePrompts
 from chaku.sql.execute import TIMEOUT, Result, SQLiteRunner
 from chaku.sql.replies import extract_sql
 from chaku.sql.schema import database_file
-from chaku.sql.writers import Asked
+from chaku.sql.writer import Asked, Writer
 
 BATCH_SIZE = 16  # questions whose queries are written together
 
@@ -54,19 +53,11 @@ class Prediction:
     seconds: float = 0.0
 
 
-class BatchWriter(Protocol):
-    """What predictions need of a writer."""
-
-    def write_all(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
-        """`num_samples` texts of each prompt."""
-        ...
-
-
 def predict(
     examples: Sequence[Example],
     indices: Sequence[int],
     prompts: ExamplePrompts,
-    writer: BatchWriter,
+    writer: Writer,
     databases: Path,
     asking: Asking,
 ) -> Iterator[list[Prediction]]:
@@ -87,7 +78,7 @@ class _Batch:
 
     examples: dict[int, Example]
     prompts: ExamplePrompts
-    writer: BatchWriter
+    writer: Writer
     runner: SQLiteRunner
     databases: Path
     asking: Asking
@@ -118,7 +109,7 @@ class _Batch:
     def _write(self, asked: dict[int, Asked]) -> dict[int, list[str]]:
         if not asked:
             return {}
-        return dict(zip(asked, self.writer.write_all([*asked.values()], self.asking.num_samples), strict=True))
+        return dict(zip(asked, self.writer.write([*asked.values()], self.asking.num_samples), strict=True))
 
     def _tried(self, texts: dict[int, list[str]]) -> dict[int, Prediction]:
         candidates = {index: self._candidates(index, written) for index, written in texts.items()}

@@ -8,12 +8,12 @@ import pytest
 from chaku import ChakuError
 from chaku.evals.benchmark import Task
 from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
-from chaku.evals.endpoint import Endpoint
-from chaku.evals.generate import Sampling, _prompt_ids, generate_samples
+from chaku.evals.generate import Sampling, generate_samples
+from chaku.inference.endpoint import Endpoint
 from chaku.inference.prompts import infill
 from chaku.inference.repository import repository_header
-from chaku.inference.sampling import SamplingParams
 from evals.running import benchmark_file, judge
+from scripted_engine import ScriptedEngine
 
 BY_NAME = {name.name: name for name in MULTIPL_FIM}
 ROW = {
@@ -96,14 +96,15 @@ def test_the_repositorys_and_the_files_names_stand_before_the_file():
         repository_header(Pieces("<|repo_name|>"), "r", "a.js")
 
 
-def test_the_header_comes_after_bos_and_before_the_infilling_prompt(engine, monkeypatch):
+def test_the_header_comes_after_bos_and_before_the_infilling_prompt(engine, monkeypatch, tmp_path):
     benchmark = BY_NAME["multipl-fim-js-psm-repository"]
-    monkeypatch.setattr("chaku.inference.repository.repository_header", lambda tokenizer, name, path: [7, 8])
+    monkeypatch.setattr("chaku.inference.engine.repository_header", lambda tokenizer, name, path: [7, 8])
     task = Task("t", "a = 1", suffix="b = 2", data={"path": "t.js"})
-    ids = _prompt_ids(benchmark, task, engine, SamplingParams(max_tokens=8), None)
-    plain = infill(engine.tokenizer, "a = 1", "b = 2", mode="psm")
+    model = ScriptedEngine(engine, lambda request: "")
+    generate_samples(benchmark, [task], model, Sampling(), tmp_path)
+    plain = infill(engine.tokenizer, "a = 1", "b = 2", mode="psm").ids
     begin = len(engine.tokenizer.begin)
-    assert ids == [*plain[:begin], 7, 8, *plain[begin:]]
+    assert model.read(model.requests[0]).ids == (*plain[:begin], 7, 8, *plain[begin:])
 
 
 def test_an_endpoint_is_not_told_a_repository(path, tmp_path):

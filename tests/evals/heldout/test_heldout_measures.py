@@ -13,8 +13,8 @@ from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import read_heldout, scoring_windows
 from chaku.evals.heldout.measures import in_a_line, measure
-from chaku.evals.manifest import weights_sha256
-from chaku.inference.engine import Completion
+from chaku.inference.generator import Completion
+from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 
@@ -67,11 +67,11 @@ class Oracle:
         self.tokenizer, self.model = engine.tokenizer, engine.model
         self.examples, self.mode, self.calls = examples, mode, []
 
-    def generate(self, prompts, params, *, infilling=False, description=None):
+    def generate(self, prompts, params, *, description=None):
         mode = ("left_to_right", "psm", "spm")[len(self.calls)]
         self.calls.append(prompts)
         texts = [example.middle + "  " if mode == self.mode else "nothing" for example in self.examples]
-        return [[Completion(text, (), "stop")] for text in texts]
+        return [[Completion(text, 1, "stop")] for text in texts]
 
 
 @pytest.mark.parametrize("mode", ["left_to_right", "psm", "spm"])
@@ -139,7 +139,7 @@ def test_every_result_has_its_manifest(engine, corpus, benchmark):
     result = measure(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
     record = result["manifest"]
     assert {"chaku", "torch", "python", "model_sha256", "tokenizer_sha256", "data_sha256"} <= set(record)
-    assert record["model_sha256"] == weights_sha256(engine.model)
+    assert record["model_sha256"] == TorchDecoder(engine.model).weights_sha256()
     assert in_a_line(benchmark, result["results"])
     with pytest.raises(ChakuError, match="give --corpus"):
         measure(engine, benchmark, settings, None, 64)
@@ -148,7 +148,7 @@ def test_every_result_has_its_manifest(engine, corpus, benchmark):
 def test_other_weights_other_hash():
     torch.manual_seed(0)
     model = Llama(PRESETS["tiny"])
-    before = weights_sha256(model)
+    before = TorchDecoder(model).weights_sha256()
     with torch.no_grad():
         model.model.norm.weight[0] += 1e-6
-    assert weights_sha256(model) != before
+    assert TorchDecoder(model).weights_sha256() != before

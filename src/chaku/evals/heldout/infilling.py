@@ -11,8 +11,8 @@ from typing import Any
 from chaku.documents import PIECE, read_documents
 from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
+from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete, infill
-from chaku.inference.sampling import SamplingParams
 
 PARAMS = SamplingParams(max_tokens=48, temperature=0.0, stop=("\n",))
 MIN_CHARS = 5  # of a hidden line, stripped: shorter ones are mostly brackets
@@ -87,9 +87,7 @@ def evaluate(
     answers = {
         mode: [
             completion.text
-            for [completion] in engine.generate(
-                asked, params, infilling=mode != "left_to_right", description=f"infill lines, {mode.replace('_', ' ')}"
-            )
+            for [completion] in engine.generate(asked, params, description=f"infill lines, {mode.replace('_', ' ')}")
         ]
         for mode, asked in prompts.items()
     }

@@ -7,7 +7,7 @@ from chaku.errors import ChakuError
 from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import heldout_sha256
-from chaku.evals.manifest import decoder_record, manifest, sampling_record, weights_sha256
+from chaku.evals.manifest import sampling_record, versions
 from chaku.inference.engine import Engine
 
 LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: where keys are hidden
@@ -54,13 +54,7 @@ def measure(
             lengths=[int(longest * part) for part in LENGTHS],
             num_examples=settings.retrieval_examples,
         )
-    record = manifest(
-        model_sha256=weights_sha256(engine.model),
-        tokenizer_sha256=engine.tokenizer.sha256,
-        data_sha256=heldout_sha256(corpus),
-        **decoder_record(engine.model),
-        **about,
-    )
+    record = {**versions(), **engine.record, "data_sha256": heldout_sha256(corpus), **about}
     return {"benchmark": name, "results": results, "manifest": record}
 
 

@@ -5,14 +5,17 @@ import torch
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.inference.endpoint import Endpoint
 from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.sql.check import check
 from chaku.sql.schema import read_sqlite
-from chaku.sql.writers import INSTRUCTIONS, EndpointWriter, EngineWriter, without_control
+from chaku.sql.writer import INSTRUCTIONS, ModelWriter, without_control
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
+from endpoint_server import running_server
+from scripted_engine import ScriptedEngine
 from shop_database import TABLES, make_shop
 from tokens import families
 
@@ -24,15 +27,14 @@ CONTROL = [
 
 @pytest.mark.parametrize("text", CONTROL)
 def test_control_tokens_in_a_prompt_to_a_server_are_broken_up(text):
-    said = []
-
-    class FakeEndpoint:
-        def complete(self, prompt, suffix, **sampling):
-            said.append(prompt)
-            return "SELECT 1"
-
-    assert EndpointWriter(FakeEndpoint()).write(f"-- {text}\n", None, 3) == ["SELECT 1"] * 3
+    with running_server() as server:
+        server.answer = lambda request: {"choices": [{"message": {"content": "SELECT 1"}}]}
+        writer = ModelWriter(Endpoint(server.url, "m", chat=True), constrained=True)
+        assert writer.write([(f"-- {text}\n", None)], 3) == [["SELECT 1"] * 3]
+        said = [request["messages"][0]["content"] for request in server.requests]
     assert len(said) == 3
+    assert sorted(request["temperature"] for request in server.requests) == [0.0, 0.8, 0.8]
+    assert said[0].startswith(INSTRUCTIONS)
     for mark in ("<|", "|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>", "<start_of_turn>", "<｜", "｜>"):
         assert mark not in said[0]
     assert without_control("SELECT a < b, c <> d FROM t WHERE x <= y -- 中文 [x]") == (
@@ -51,7 +53,7 @@ def writer(request):
         tokenizer = ByteLevelTokenizer(definition, {**config, "chat_template": template})
     config = PRESETS["tiny"]
     config = type(config)(**{**vars_of(config), "max_position_embeddings": 1024})
-    return EngineWriter(Engine(Llama(config).eval(), tokenizer))
+    return ModelWriter(Engine(Llama(config).eval(), tokenizer))
 
 
 def vars_of(config):
@@ -62,7 +64,7 @@ def vars_of(config):
 
 def test_a_model_writes_under_the_schemas_grammar(writer, tmp_path):
     schema = read_sqlite(make_shop(tmp_path / "shop.sqlite"))
-    texts = writer.write("-- How many customers?\n", schema, 6)
+    texts = writer.write([("-- How many customers?\n", schema)], 6)[0]
     assert len(texts) == 6
     assert len(set(texts)) > 1
     for text in texts:
@@ -75,22 +77,17 @@ def test_a_model_writes_under_the_schemas_grammar(writer, tmp_path):
 
 def test_a_prompt_has_what_the_context_leaves_or_less(writer):
     assert writer.max_prompt_tokens == 1024 - 256 - 32
-    assert EngineWriter(writer.engine, max_prompt_tokens=128, constrained=False).max_prompt_tokens == 128
-    assert EngineWriter(writer.engine, max_prompt_tokens=9999, constrained=False).max_prompt_tokens == 1024 - 256 - 32
+    assert ModelWriter(writer.generator, max_prompt_tokens=128, constrained=False).max_prompt_tokens == 128
+    assert ModelWriter(writer.generator, max_prompt_tokens=9999, constrained=False).max_prompt_tokens == 1024 - 256 - 32
 
 
 def test_a_prompt_never_makes_a_special_token(writer):
-    tokenizer = writer.engine.tokenizer
+    tokenizer = writer.generator.tokenizer
     names = [tokenizer.pieces[number] for number in sorted(tokenizer.special_ids) if tokenizer.pieces[number]]
-    seen = []
-    generate = writer.engine.generate
-    writer.engine.generate = lambda prompts, *a, **k: seen.append(prompts[0]) or [[]]
-    try:
-        writer.constrained = False
-        writer.write("plain words", None, 1)
-        writer.write(" ".join(names), None, 1)
-    finally:
-        writer.engine.generate, writer.constrained = generate, True
+    scripted = ScriptedEngine(writer.generator, lambda request: "")
+    free = ModelWriter(scripted, constrained=False)
+    free.write([("plain words", None), (" ".join(names), None)], 1)
+    seen = [scripted.read(request).ids for request in scripted.requests]
     specials = [[number for number in ids if number in tokenizer.special_ids] for ids in seen]
     assert specials[0] == specials[1]
     assert len(names) > 2
@@ -100,15 +97,19 @@ def test_prompts_of_several_schemas_are_written_together_in_their_order(writer, 
     shop = read_sqlite(make_shop(tmp_path / "shop.sqlite"))
     small = replace(shop, tables=shop.tables[:1])
     asked = [("-- How many customers?\n", shop), ("-- How many?\n", small), ("-- Who is a customer?\n", shop)]
-    together = writer.write_all(asked, 2)
+    together = writer.write(asked, 2)
     assert [len(texts) for texts in together] == [2, 2, 2]
-    assert [texts[0] for texts in together] == [writer.write(prompt, schema, 1)[0] for prompt, schema in asked]
+    assert [texts[0] for texts in together] == [writer.write([pair], 1)[0][0] for pair in asked]
 
 
 def test_only_a_chat_model_that_did_not_learn_these_prompts_is_told_what_to_do(writer):
-    told = EngineWriter(writer.engine, constrained=False, instructed=True)
+    scripted = ScriptedEngine(writer.generator, lambda request: "")
+    told = ModelWriter(scripted, constrained=False, instructed=True)
     assert writer.instructions == ""
-    is_chat = "chat_template" in writer.engine.tokenizer.config
+    is_chat = "chat_template" in scripted.tokenizer.config
     assert (told.instructions == INSTRUCTIONS) == is_chat
-    assert (len(told.ids("-- Who?")) > len(writer.ids("-- Who?"))) == is_chat
+    for asking in (told, ModelWriter(scripted, constrained=False)):
+        asking.write([("-- Who?", None)], 1)
+    lengths = [len(scripted.read(request).ids) for request in scripted.requests]
+    assert (lengths[0] > lengths[1]) == is_chat
     assert (told.max_prompt_tokens < writer.max_prompt_tokens) == is_chat

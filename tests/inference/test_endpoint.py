@@ -6,10 +6,12 @@ import time
 import pytest
 
 from chaku import ChakuError
-from chaku.evals import endpoint as module
 from chaku.evals.benchmark import Benchmark, Task
-from chaku.evals.endpoint import Endpoint
 from chaku.evals.generate import Sampling, generate_samples
+from chaku.inference import endpoint as module
+from chaku.inference.endpoint import Endpoint
+from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, SamplingParams, TextPrompt, answer_all
+from chaku.tokens.chat import Message
 from endpoint_server import running_server
 
 
@@ -106,8 +108,8 @@ def test_what_is_no_url_is_refused():
 
 
 def complete(url, **settings):
-    endpoint = Endpoint(url, "m", **settings)
-    return endpoint.complete("x", None, max_tokens=1, temperature=0.0, top_p=1.0, stop=(), seed=0)
+    [completion] = Endpoint(url, "m", **settings).answer([Request(TextPrompt("x"), SamplingParams(max_tokens=1))])
+    return completion.text
 
 
 def test_where_somebody_waits_a_server_that_is_not_there_is_given_up_soon(monkeypatch):
@@ -133,3 +135,36 @@ def test_where_somebody_waits_a_busy_server_is_asked_no_longer_than_that(server)
     assert len(server.requests) < 8
     server.troubles = [503]
     assert complete(server.url, patience=60.0).startswith("x/0")
+
+
+def test_a_conversation_goes_to_the_chat_api_turn_by_turn(server):
+    server.answer = lambda request: {"choices": [{"message": {"content": "y"}, "finish_reason": "length"}]}
+    talk = ChatPrompt((Message("system", "Be brief."), Message("user", "x")))
+    params = SamplingParams(num_samples=2, temperature=0.8, first_greedy=True)
+    found = dict(
+        pair
+        for pairs in answer_all(Endpoint(server.url, "m", chat=True), [Request(talk, params, n) for n in range(2)])
+        for pair in pairs
+    )
+    assert [found[number].finish_reason for number in range(2)] == ["length", "length"]
+    assert server.requests[0]["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "x"},
+    ]
+    assert sorted(request["temperature"] for request in server.requests) == [0.0, 0.8]
+    assert set(server.paths) == {"/v1/chat/completions"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(TextPrompt("x"), SamplingParams(), grammar="start: /a/"), "not held to a grammar"),
+        (Request(InfillPrompt("a", "b", file=("here", "a.py")), SamplingParams()), "not told a repository"),
+        (Request(ChatPrompt((Message("user", "x"),), "Sure"), SamplingParams()), "for the chat API"),
+        (Request(TextPrompt("x", max_tokens=3), SamplingParams()), "neither healed nor counted"),
+    ],
+)
+def test_what_an_endpoint_cannot_do_is_refused_not_left_out(server, request_, message):
+    with pytest.raises(ChakuError, match=message):
+        Endpoint(server.url, "m").answer([request_])
+    assert server.requests == []
