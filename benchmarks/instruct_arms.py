@@ -18,8 +18,9 @@ import numpy as np
 from chaku.console import show_table
 from chaku.errors import ChakuError
 from chaku.evals.compare import read_scored
-from chaku.evals.pass_at_k import pass_at_k, resampled_means
+from chaku.evals.pass_at_k import pass_at_k
 from chaku.files import read_json, write_json
+from chaku.intervals import resampled_means
 
 CONTROL = "random"
 MEASURES = (("pass@1", "exercises", 1), ("pass@10", "exercises-sampled", 10))

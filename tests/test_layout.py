@@ -27,8 +27,6 @@ ROOMS = [
     "model",
     "tokens",
 ]
-# These still share the endpoint, the journal and the manifest of evals/, which belong below both.
-STILL_UP = {"chaku.sql.benchmark"}
 HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino")
 
 
@@ -70,7 +68,7 @@ def test_imports_point_down():
         for imported in names
         if order.get(room(imported), len(ROOMS)) < order.get(room(module), len(ROOMS))
     }
-    assert {module: imported for module, imported in up.items() if module not in STILL_UP} == {}
+    assert up == {}
 
 
 def test_no_files_import_each_other():

@@ -1,6 +1,6 @@
 """Problems to samples, written down as they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,8 @@ from typing import Any
 from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Task, tasks_sha256
-from chaku.evals.journal import Journal
-from chaku.evals.manifest import sampling_record, versions
 from chaku.evals.samples import Sample
-from chaku.files import read_json, sha256_json, write_json
+from chaku.files import sha256_json
 from chaku.inference.generator import (
     ChatPrompt,
     Generator,
@@ -22,6 +20,8 @@ from chaku.inference.generator import (
     TextPrompt,
     answer_all,
 )
+from chaku.journal import Journal
+from chaku.manifest import claim, versions
 from chaku.tokens.chat import Chat, Message
 
 
@@ -83,7 +83,7 @@ def generate_samples(
             generator.check(next(iter(wanted.values())))
         except ChakuError as error:
             raise ChakuError(f"{benchmark.name}: {error}") from error
-    record = {**generator.record, "prompt_form": benchmark.prompt_form, **sampling_record(params)}
+    record = {**generator.record, "prompt_form": benchmark.prompt_form, **params.record()}
     record["max_prompt_tokens"] = sampling.max_prompt_tokens
     if benchmark.opening is not None and generator.tokenizer is not None:
         template = Chat(generator.tokenizer).template
@@ -128,24 +128,3 @@ def _row(benchmark: Benchmark, task: Task, index: int, text: str) -> dict[str, A
         return {**row, "completion": benchmark.cut_text(task, text)}
     reply = benchmark.opening + text
     return {**row, "completion": benchmark.cut_text(task, reply), "reply": reply}
-
-
-def claim(path: Path, record: dict[str, Any]) -> None:
-    """Say how the completions beside `path` are made, or check that the earlier ones were made so."""
-    if path.exists():
-        if differences := differing(read_json(path), record):
-            raise ChakuError(
-                f"{path.parent} holds completions that were made otherwise ({'; '.join(differences)}); give another "
-                "--out, or remove it"
-            )
-    else:
-        write_json(path, record)
-
-
-def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`name: before, now` of each key whose values are not the same."""
-    return [
-        f"{name}: {before.get(name)!r}, now {now.get(name)!r}"
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    ]

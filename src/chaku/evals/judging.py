@@ -10,8 +10,8 @@ import chaku
 from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
-from chaku.evals.journal import Journal
 from chaku.files import sha256_json
+from chaku.journal import Journal
 from chaku.sandbox import languages, pool
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict

@@ -13,10 +13,11 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
-from chaku.evals.manifest import versions
-from chaku.evals.pass_at_k import bootstrap_interval, pass_at_k_by_problem
+from chaku.evals.pass_at_k import pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json, write_json, write_text
+from chaku.intervals import bootstrap_interval
+from chaku.manifest import versions
 from chaku.sandbox import languages
 
 FENCE = "```"

@@ -43,6 +43,18 @@ class SamplingParams:
             if wrong:
                 raise ChakuError(f"{name} is {getattr(self, name)!r}; it must be {wanted}")
 
+    def record(self) -> dict[str, Any]:
+        """For a manifest."""
+        return {
+            "stops": list(self.stop),
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "num_samples": self.num_samples,
+            "seed": self.seed,
+            "healing": self.healing,
+        }
+
     def is_greedy(self, sample: int) -> bool:
         """Whether the sample of this number takes the likeliest token every time."""
         return self.temperature == 0 or (self.first_greedy and sample == 0)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import progress, say, short, show_table
-from chaku.evals.manifest import versions
 from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
 from chaku.instruct.ledger import Ledger
@@ -15,6 +14,7 @@ from chaku.instruct.near_duplicates import NearDuplicates
 from chaku.instruct.questions import Question, ask_questions, first_of_each
 from chaku.instruct.scheduler import Scheduler, Times
 from chaku.instruct.triples import FALLS, KEPT, Settings, Way, make_triple
+from chaku.manifest import versions
 from chaku.sandbox.pool import Pool
 
 UNFINISHED = "unfinished"

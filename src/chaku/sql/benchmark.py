@@ -11,11 +11,10 @@ from typing import Any
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
-from chaku.evals.generate import claim
-from chaku.evals.journal import Journal
-from chaku.evals.manifest import versions
-from chaku.evals.pass_at_k import wilson_interval
 from chaku.files import sha256_file, write_json, write_text
+from chaku.intervals import wilson_interval
+from chaku.journal import Journal
+from chaku.manifest import claim, versions
 from chaku.sql.exact_match import LEVELS
 from chaku.sql.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.predict import Asking, Prediction, predict

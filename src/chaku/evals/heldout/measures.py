@@ -7,8 +7,8 @@ from chaku.errors import ChakuError
 from chaku.evals.config import EvalsConfig
 from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplexity
 from chaku.evals.heldout.documents import heldout_sha256
-from chaku.evals.manifest import sampling_record, versions
 from chaku.inference.engine import Engine
+from chaku.manifest import versions
 
 LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: where keys are hidden
 
@@ -37,7 +37,7 @@ def measure(
         about = {"context": context, "max_bytes_per_language": settings.max_bytes_per_language}
     elif name == "infilling":
         results = infilling.evaluate(engine, corpus, num_examples=settings.num_examples)
-        about = {"prompt_form": "psm, spm, left to right", **sampling_record(infilling.PARAMS)}
+        about = {"prompt_form": "psm, spm, left to right", **infilling.PARAMS.record()}
     elif name == "perplexity":
         results = perplexity.evaluate(
             engine,

@@ -3,7 +3,7 @@
 import pytest
 
 from chaku import ChakuError
-from chaku.evals.journal import Journal
+from chaku.journal import Journal
 
 
 def test_lines_are_there_again_and_a_cut_one_is_dropped(tmp_path):
