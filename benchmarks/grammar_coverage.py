@@ -24,14 +24,14 @@ from chaku.console import progress, say, show_table
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.inference.constraints import Constraint, Vocabulary
-from chaku.sql.clauses import NotComparable
-from chaku.sql.execute import Result, SQLiteRunner
-from chaku.sql.execution_match import clean, order_matters, remove_distinct, same_result
-from chaku.sql.grammar import sql_grammar
-from chaku.sql.lexer import Token, tokenize
-from chaku.sql.normalize import quote_literals
-from chaku.sql.schema import Schema, database_file, read_sqlite
-from chaku.sql.score import read_questions
+from chaku.sql.ask.grammar import sql_grammar
+from chaku.sql.execute.double_quotes import quote_literals
+from chaku.sql.execute.lexer import Token, tokenize
+from chaku.sql.execute.runner import Result, SQLiteRunner
+from chaku.sql.schema.definition import Schema, database_file, read_sqlite
+from chaku.sql.scoring.clauses import NotComparable
+from chaku.sql.scoring.execution_match import clean, order_matters, remove_distinct, same_result
+from chaku.sql.scoring.score import read_questions
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 MAX_SHOWN = 20  # refused forms in the table

@@ -7,8 +7,8 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from chaku.sql.lexer import tokenize
-from chaku.sql.schema import Schema
+from chaku.sql.execute.lexer import tokenize
+from chaku.sql.schema.definition import Schema
 
 Tree = Any
 

@@ -25,8 +25,8 @@ from typing import Any
 from chaku.console import say, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
-from chaku.sql.schema import read_sqlite
-from chaku.sql.score import Question, ScoreSettings, read_questions, score
+from chaku.sql.schema.definition import read_sqlite
+from chaku.sql.scoring.score import Question, ScoreSettings, read_questions, score
 from planted_errors import plant
 from sql_decoding import measure_decoding
 

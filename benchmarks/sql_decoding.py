@@ -7,11 +7,12 @@ sampled, with and without the grammar, run on the database.
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from chaku.console import show_table
 from chaku.inference.engine import Engine
@@ -19,13 +20,13 @@ from chaku.inference.generator import SamplingParams
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import Prompt, answer
 from chaku.inference.sampling import choose
-from chaku.sql.datasets import read_examples
-from chaku.sql.evaluate import MAX_TOKENS
-from chaku.sql.example_prompts import ExamplePrompts, PromptSettings, trained_prompt
-from chaku.sql.execute import SQLiteRunner
-from chaku.sql.grammar import sql_grammar
-from chaku.sql.replies import extract_sql
-from chaku.sql.schema import database_file, read_sqlite
+from chaku.sql.ask.grammar import sql_grammar
+from chaku.sql.ask.replies import extract_sql
+from chaku.sql.execute.runner import SQLiteRunner
+from chaku.sql.schema.definition import database_file, read_sqlite
+from chaku.sql.scoring.datasets import read_examples
+from chaku.sql.scoring.evaluate import MAX_TOKENS
+from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings, trained_prompt
 from chaku.tokens.chat import Message
 
 
@@ -72,8 +73,13 @@ def _cost(engine: Engine, grammar: str, prompt: Prompt, rows: int, repeats: int)
         params = SamplingParams(max_tokens=MAX_TOKENS, temperature=1.0, num_samples=rows, seed=repeat)
         recorded: list[list[int]] = []
 
-        def record(*arguments: Any, recorded: list[list[int]] = recorded) -> list[int]:
-            recorded.append(choose(*arguments))
+        def record(
+            scores: Tensor,
+            params: Sequence[SamplingParams],
+            uniforms: Sequence[float | None],
+            recorded: list[list[int]] = recorded,
+        ) -> list[int]:
+            recorded.append(choose(scores, params, uniforms))
             return recorded[-1]
 
         engine.sampler = record
@@ -92,8 +98,8 @@ def _replay(
     """Milliseconds a step when the tokens are chosen as ever, and then those of an earlier run are taken."""
     again: Iterator[list[int]] = iter(recorded)
 
-    def replay(*arguments: Any) -> list[int]:
-        choose(*arguments)
+    def replay(scores: Tensor, params: Sequence[SamplingParams], uniforms: Sequence[float | None]) -> list[int]:
+        choose(scores, params, uniforms)
         return next(again)
 
     engine.sampler = replay

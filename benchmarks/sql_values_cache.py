@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from chaku.sql import knowledge
-from chaku.sql.database import Database
+from chaku.sql.execute.database import Database
+from chaku.sql.schema import knowledge
 
 TEXT_COLUMNS, NUMBER_COLUMNS, ROWS = 4, 5, 50  # of a table
 

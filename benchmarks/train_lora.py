@@ -22,9 +22,9 @@ from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, lora_layers
 from chaku.pipeline.shop import shop_prompt
-from chaku.sql.config import ShopConfig
-from chaku.sql.datasets import read_examples
-from chaku.sql.prepare import PrepareSettings, prepare
+from chaku.sql.scoring.datasets import read_examples
+from chaku.sql.training.config import ShopConfig
+from chaku.sql.training.prepare import PrepareSettings, prepare
 from chaku.synthetic.shop import write_shop
 from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import write_chat_store

@@ -16,12 +16,12 @@ from typing import Any
 from chaku.console import progress, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
-from chaku.sql.database import Database
-from chaku.sql.datasets import read_examples
-from chaku.sql.lexer import tokenize
-from chaku.sql.schema import database_file, read_sqlite
-from chaku.sql.values import CODE, Match, ValueIndex
-from chaku.sql.words import normalize
+from chaku.sql.execute.database import Database
+from chaku.sql.execute.lexer import tokenize
+from chaku.sql.schema.definition import database_file, read_sqlite
+from chaku.sql.schema.values import CODE, Match, ValueIndex
+from chaku.sql.schema.words import normalize
+from chaku.sql.scoring.datasets import read_examples
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from chaku.pipeline import measuring
 from chaku.pipeline.run_directory import Run
 from chaku.pipeline.shop import shop_prompt
 from chaku.recipe.load import load_recipe
-from chaku.sql.example_prompts import trained_prompt
+from chaku.sql.training.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
 from family import write_files
 

@@ -21,7 +21,7 @@ RIGHT = {"index": 0, "ex": True, "test_suite": True}
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A finished run, with a writer that counts customers whatever it is asked."""
     monkeypatch.setattr(try_it, "stage_engine", lambda run, name: SimpleNamespace())
-    monkeypatch.setattr("chaku.sql.writer.ModelWriter", CountsCustomers)
+    monkeypatch.setattr("chaku.sql.ask.writer.ModelWriter", CountsCustomers)
     monkeypatch.setattr(try_it, "checkpoint", lambda run, name: f"models/{name}")
     (tmp_path / "shop" / "shop").mkdir(parents=True)
     make_shop(tmp_path / "shop" / "shop" / "shop.sqlite")
@@ -75,7 +75,7 @@ def test_a_question_that_is_not_answered_rightly_is_not_shown(run: Run, row: dic
 def test_what_was_tried_is_not_tried_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     results(run)
     first = try_it.write_commands(run, {"sql": "1"}, ["sql"])
-    monkeypatch.setattr("chaku.sql.writer.ModelWriter", None)  # nobody can write any more
+    monkeypatch.setattr("chaku.sql.ask.writer.ModelWriter", None)  # nobody can write any more
     assert try_it.write_commands(run, {"sql": "1"}, ["sql"]) == first
     with pytest.raises(TypeError):
         try_it.write_commands(run, {"sql": "another model"}, ["sql"])

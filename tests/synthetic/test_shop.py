@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from chaku.sql.ddl import compact_table
-from chaku.sql.schema import read_sqlite
+from chaku.sql.schema.ddl import compact_table
+from chaku.sql.schema.definition import read_sqlite
 from chaku.synthetic.shop import shop_rows, write_shop
 from chaku.synthetic.shop_questions import structure
 

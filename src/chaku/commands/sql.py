@@ -58,9 +58,9 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     from chaku.console import show_table
-    from chaku.sql.datasets import read_examples, write_wikisql_databases
-    from chaku.sql.example_prompts import PromptSettings
-    from chaku.sql.prepare import PrepareSettings, prepare
+    from chaku.sql.scoring.datasets import read_examples, write_wikisql_databases
+    from chaku.sql.training.example_prompts import PromptSettings
+    from chaku.sql.training.prepare import PrepareSettings, prepare
 
     count_tokens = None
     if options.tokenizer:
@@ -103,7 +103,7 @@ def _shop(options: argparse.Namespace) -> None:
 def _score(options: argparse.Namespace) -> None:
     from chaku.console import say
     from chaku.files import write_json
-    from chaku.sql.score import ScoreSettings, read_questions, score, show_scores
+    from chaku.sql.scoring.score import ScoreSettings, read_questions, score, show_scores
 
     questions = read_questions(options.gold, options.pred)
     settings = ScoreSettings(

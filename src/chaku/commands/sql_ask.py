@@ -17,10 +17,10 @@ from chaku.files import atomic_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chaku.sql.ask import Answer, Asker
-    from chaku.sql.database import Database
-    from chaku.sql.execute import Result
-    from chaku.sql.memory import Memory
+    from chaku.sql.ask.asker import Answer, Asker
+    from chaku.sql.ask.memory import Memory
+    from chaku.sql.execute.database import Database
+    from chaku.sql.execute.runner import Result
 
 ENDPOINT_TIMEOUT = 120.0  # seconds: somebody waits
 SHOWN_ROWS = 50  # on a terminal; --json and --csv print all
@@ -98,9 +98,9 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
-    from chaku.sql.ask import Asker
-    from chaku.sql.database import Database
-    from chaku.sql.knowledge import Knowledge, cache_path
+    from chaku.sql.ask.asker import Asker
+    from chaku.sql.execute.database import Database
+    from chaku.sql.schema.knowledge import Knowledge, cache_path
 
     for name in ("samples", "max_prompt_tokens"):
         if (given := getattr(options, name)) is not None and given < 1:
@@ -213,7 +213,7 @@ def remember(memory: "Memory", question: str, query: str, result: "Result", name
 
 
 def _remember(options: argparse.Namespace) -> None:
-    from chaku.sql.database import Database
+    from chaku.sql.execute.database import Database
 
     with Database(options.db) as database:
         memory = _memory(options, database)
@@ -224,14 +224,14 @@ def _remember(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from chaku.sql.database import Database
+    from chaku.sql.execute.database import Database
 
     with Database(options.db) as database:
         print(f"{_memory(options, database).export(options.out)} pairs written to {options.out}")
 
 
 def _memory(options: argparse.Namespace, database: "Database") -> "Memory":
-    from chaku.sql.memory import Memory, memory_path
+    from chaku.sql.ask.memory import Memory, memory_path
 
     return Memory(options.memory or memory_path(database.name, database.location))
 
@@ -259,7 +259,7 @@ def show(answer: "Answer") -> None:
 
 def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
     """The query in plain words, the tables that were shown, and what else was written."""
-    from chaku.sql.explain import explain
+    from chaku.sql.ask.explain import explain
 
     if answer.sql:
         for number, line in enumerate(explain(answer.sql, asker.schema), 1):

@@ -11,8 +11,8 @@ from chaku.commands.sql_writer import find_writer
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
-    from chaku.sql.example_prompts import PromptSettings
-    from chaku.sql.writer import ModelWriter
+    from chaku.sql.ask.writer import ModelWriter
+    from chaku.sql.training.example_prompts import PromptSettings
 
 
 def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
@@ -55,9 +55,9 @@ def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
 
 def _eval(options: argparse.Namespace) -> None:
     from chaku.ownership import EVALUATION, make_ours
-    from chaku.sql.benchmark import results_in_lines, run_benchmark
-    from chaku.sql.predict import Asking
-    from chaku.sql.question_files import find_questions
+    from chaku.sql.scoring.benchmark import results_in_lines, run_benchmark
+    from chaku.sql.scoring.predict import Asking
+    from chaku.sql.scoring.question_files import find_questions
 
     if options.max_prompt_tokens is not None and options.max_prompt_tokens < 1:
         raise ChakuError(f"--max-prompt-tokens is {options.max_prompt_tokens}; it must be at least 1")
@@ -81,7 +81,7 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _writer(options: argparse.Namespace) -> "tuple[ModelWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
-    from chaku.sql.example_prompts import PromptSettings
+    from chaku.sql.training.example_prompts import PromptSettings
 
     writer, trained = find_writer(options, options.model, instructions=not options.no_instructions)
     prompt = trained or PromptSettings(link=options.form != "db-gpt-hub")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from chaku.commands.loading import load, refuse_loading
 
 if TYPE_CHECKING:
-    from chaku.sql.example_prompts import PromptSettings
-    from chaku.sql.writer import ModelWriter
+    from chaku.sql.ask.writer import ModelWriter
+    from chaku.sql.training.example_prompts import PromptSettings
 
 
 def find_writer(
@@ -18,7 +18,7 @@ def find_writer(
     `served`: the name that the server of --endpoint knows. `instructions`: a chat model that did not learn is told what
     to do. `endpoint_timeout`: seconds of one of its answers, all attempts included.
     """
-    from chaku.sql.writer import ModelWriter, writer_as_learnt
+    from chaku.sql.ask.writer import ModelWriter, writer_as_learnt
 
     if options.endpoint:
         from chaku.inference.endpoint import Endpoint
@@ -27,7 +27,7 @@ def find_writer(
         endpoint = Endpoint(options.endpoint, served, chat=True, patience=endpoint_timeout)
         return ModelWriter(endpoint, max_prompt_tokens=options.max_prompt_tokens, seed=options.seed), None
     from chaku.checkpoint.find import find_checkpoint
-    from chaku.sql.example_prompts import trained_prompt
+    from chaku.sql.training.example_prompts import trained_prompt
 
     learnt = trained_prompt(find_checkpoint(options.model))
     writer = writer_as_learnt(

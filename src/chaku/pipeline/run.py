@@ -31,8 +31,8 @@ from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages, stage_order
 from chaku.recipe.schema import BASE_MODEL, Recipe
 from chaku.report import write_report
-from chaku.sql.example_prompts import TRAINED_PROMPT
-from chaku.sql.prepare import prepared_prompt
+from chaku.sql.training.example_prompts import TRAINED_PROMPT
+from chaku.sql.training.prepare import prepared_prompt
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 

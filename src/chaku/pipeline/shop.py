@@ -6,12 +6,12 @@ from typing import Any
 from chaku.console import say
 from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
-from chaku.sql.config import ShopConfig
-from chaku.sql.datasets import read_examples
-from chaku.sql.evaluate import MAX_TOKENS, evaluate
-from chaku.sql.example_prompts import PromptSettings
-from chaku.sql.prepare import PrepareSettings, prepare
-from chaku.sql.writer import TEMPLATE_TOKENS
+from chaku.sql.ask.writer import TEMPLATE_TOKENS
+from chaku.sql.scoring.datasets import read_examples
+from chaku.sql.scoring.evaluate import MAX_TOKENS, evaluate
+from chaku.sql.training.config import ShopConfig
+from chaku.sql.training.example_prompts import PromptSettings
+from chaku.sql.training.prepare import PrepareSettings, prepare
 from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
 

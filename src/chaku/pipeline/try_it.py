@@ -17,7 +17,7 @@ from chaku.inference.prompts import complete
 from chaku.pipeline.measuring import checkpoint, stage_engine
 from chaku.pipeline.run_directory import Run
 from chaku.recipe.schema import BASE_MODEL
-from chaku.sql.datasets import Example, read_examples
+from chaku.sql.scoring.datasets import Example, read_examples
 
 FILE = "commands.json"
 NUM_QUESTIONS = 2  # to the shop's database
@@ -99,11 +99,11 @@ def _questions(run: Run, learnt: Sequence[str]) -> Iterator[Command]:
 
 
 def _answered_rightly(engine: Engine, run: Run, name: str, database: Path, examples: list[Example]) -> Iterator[str]:
-    from chaku.sql.ask import Asker
-    from chaku.sql.database import Database
-    from chaku.sql.example_prompts import trained_prompt
-    from chaku.sql.execution_match import order_matters, same_result
-    from chaku.sql.writer import writer_as_learnt
+    from chaku.sql.ask.asker import Asker
+    from chaku.sql.ask.writer import writer_as_learnt
+    from chaku.sql.execute.database import Database
+    from chaku.sql.scoring.execution_match import order_matters, same_result
+    from chaku.sql.training.example_prompts import trained_prompt
 
     trained = trained_prompt(run.directory / "stages" / name)
     with Database(str(database)) as opened:

@@ -8,7 +8,7 @@ from chaku.evals.config import EvalsConfig
 from chaku.instruct.config import InstructConfig
 from chaku.model.config import LoraConfig
 from chaku.settings import setting
-from chaku.sql.config import ShopConfig
+from chaku.sql.training.config import ShopConfig
 from chaku.tokens.config import InfillingConfig
 from chaku.training.config import DpoConfig, TrainingConfig
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from random import Random
 from string import Formatter
 
-from chaku.sql.lexer import tokenize
-from chaku.sql.schema import literal, open_sqlite
+from chaku.sql.execute.lexer import tokenize
+from chaku.sql.schema.definition import literal, open_sqlite
 
 
 @dataclass(frozen=True)

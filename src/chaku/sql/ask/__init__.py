@@ -1,0 +1,1 @@
+"""A question to SQL: the prompt, who writes, the grammar, and what is made of the samples."""

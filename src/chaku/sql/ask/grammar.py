@@ -1,0 +1,98 @@
+"""A grammar made from a schema: one SELECT, and only tables and columns that exist.
+
+A context-free grammar cannot know which tables a FROM will name, so a bare column may be any of the schema's; one
+behind a table's name is that table's own, and one behind an alias any again. A query may name what it makes (results,
+subqueries, common table expressions) as it likes, but such a name may stand only where the query has made one: behind
+WITH; in GROUP BY, HAVING and ORDER BY once a result has a name; behind a FROM with a subquery or with a long alias.
+In front of the FROM stand short aliases and names that sound like results alone, so that no invented column hides
+among them. What is left, scopes that do not fit, `check` finds.
+"""
+
+from chaku.sql.ask.grammar_expressions import expressions
+from chaku.sql.ask.grammar_functions import functions
+from chaku.sql.ask.grammar_names import names
+from chaku.sql.ask.grammar_words import words
+from chaku.sql.schema.definition import Dialect, Schema
+
+
+def sql_grammar(schema: Schema) -> str:
+    """The grammar of queries on a schema, in Lark. Keywords in either case; names as the dialect folds them."""
+    if not any(table.columns for table in schema.tables):
+        raise ValueError("a schema without columns has no queries")
+    dialect = schema.dialect
+    parts = [START, _queries(dialect), _queries_behind_with(dialect)]
+    for made in (False, True):
+        for aggregates in (False, True):
+            parts.append(expressions(dialect, made=made, aggregates=aggregates))
+    return "\n".join([*parts, words(dialect), functions(dialect), names(schema)])
+
+
+# A rule's name ends in _w where names that the query makes may stand, and in a where aggregates may.
+# Llama 2's chat template ends a reply with a space.
+START = """
+start: SPACE? (query | with) (END_OF_QUERY | SPACE)?
+with: WITH (NAME columns? AS_OPEN query CLOSE | RECURSIVE cte_w) (COMMA cte_w)* SPACE query_w
+cte_w: NAME columns? AS_OPEN query_w CLOSE
+columns: CALL NAME (COMMA NAME)* CLOSE
+"""
+
+
+def _queries(dialect: Dialect) -> str:
+    """Rules of a query outside a WITH: `named` has names for its results, `derived` reads what it names itself."""
+    parentheses = "" if dialect == "sqlite" else "| OPEN query CLOSE"  # around a part of a UNION
+    unnamed = _unnamed(dialect)
+    having = "value_a" if dialect == "postgres" else "value_wa"  # which knows no results' names there
+    nulls = "" if dialect == "mysql" else "NULLS?"
+    return f"""
+query: plain (SET_OPERATOR plain)* (ORDER_BY ordered (COMMA ordered)*)? limit?
+    | (plain SET_OPERATOR)* (named | derived) (SET_OPERATOR (plain | named | derived))* order_w? limit?
+plain: items from? {parentheses}
+named: named_items (FROM source joined* where? named_group?)?
+derived: derived_items FROM (made | source joined* joined_made) joined_derived* where_w? group_w?
+
+begin: SELECT DISTINCT?
+items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
+item: value_a | STAR
+named_items: first_named (COMMA named_item)*
+first_named: (items COMMA value_a | begin value_a | SELECT DISTINCT_OPEN value_a CLOSE) AS RESULT_NAME
+named_item: value_a (AS RESULT_NAME)? | STAR
+derived_items: begin derived_item (COMMA derived_item)*
+derived_item: named_item | (LIKELY_RESULT | (AGGREGATE | COUNT) CALL DISTINCT? LIKELY_RESULT CLOSE) (AS RESULT_NAME)?
+
+from: FROM source joined* where? group?
+source: TABLE (AS ALIAS | SPACE_ALIAS)?
+made: TABLE AS LONG_ALIAS | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
+joined: JOIN source (ON value | using)? | COMMA source
+joined_made: JOIN made (ON value_w | using)? | COMMA made
+joined_derived: JOIN source_derived (ON value_w | using_w)? | COMMA source_derived
+source_derived: TABLE (AS NAME | SPACE_NAME)? | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
+using: USING BARE (COMMA BARE)* CLOSE
+where: WHERE value
+group: GROUP_BY value (COMMA value)* (HAVING value_a)?
+named_group: GROUP_BY value_w (COMMA value_w)* (HAVING {having})?
+ordered: value_a DIRECTION? {nulls}
+"""
+
+
+def _queries_behind_with(dialect: Dialect) -> str:
+    parentheses = "" if dialect == "sqlite" else "| OPEN query_w CLOSE"
+    unnamed = _unnamed(dialect)
+    nulls = "" if dialect == "mysql" else "NULLS?"
+    return f"""
+query_w: select_w (SET_OPERATOR select_w)* order_w? limit?
+order_w: ORDER_BY ordered_w (COMMA ordered_w)*
+select_w: (begin item_w | SELECT DISTINCT_OPEN value_wa CLOSE (AS RESULT_NAME)?) (COMMA item_w)* from_w? {parentheses}
+item_w: value_wa (AS RESULT_NAME)? | STAR | NAME_STAR
+from_w: FROM source_w joined_w* where_w? group_w?
+source_w: (TABLE | NAME) (AS NAME | SPACE_NAME)? | OPEN query_w CLOSE (AS NAME | SPACE_NAME){unnamed}
+joined_w: JOIN source_w (ON value_w | using_w)? | COMMA source_w
+using_w: USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE
+where_w: WHERE value_w
+group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
+ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
+"""
+
+
+def _unnamed(dialect: Dialect) -> str:
+    """Behind the alias of a subquery in FROM: MySQL, and PostgreSQL before 16, want one for each."""
+    return "?" if dialect in ("sqlite", "duckdb") else ""

@@ -1,0 +1,96 @@
+"""The grammar's names: those of the schema, and those that a query makes."""
+
+import json
+import re
+
+from chaku.sql.execute.reserved_words import RESERVED_WORDS
+from chaku.sql.schema.definition import Dialect, Schema, Table, quote_table
+
+MOST_QUOTED = 500  # columns of a schema whose names may be quoted needlessly: a larger grammar would be too large
+COMMON_ALIASES = "source src dest dst target origin start end first second prev previous curr current parent child sub"
+LIKELY_WORDS = (
+    "num number count counted cnt total sum avg average mean min minimum max maximum ratio rate percent share"
+)
+LIKELY_NAMES = "rank rn row_num row_number previous prev next result value frequency"
+
+# What no query may make a name of: words that an engine keeps for itself. SQLite, DuckDB and PostgreSQL 15 were asked
+# with `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`.
+RESERVED = """
+add all alter analyse analyze and anti any array as asc asof asymmetric at authorization autoincrement between binary
+both by case cast check collate collation column commit concurrently constraint create cross current_catalog
+current_date current_role current_schema current_time current_timestamp current_user default deferrable delete desc
+describe distinct do drop else end escape except exists false fetch for foreign freeze from full glob grant group
+having ilike in index indexed initially inner insert intersect into is isnull join lambda lateral leading left like
+limit localtime localtimestamp natural not nothing notnull null offset on only or order outer overlaps pivot
+pivot_longer pivot_wider placing positional primary qualify raise recursive references returning right select semi
+session_user set show similar some summarize symmetric table tablesample then to trailing transaction true union
+unique unpack unpivot update user using values variadic verbose when where window with
+"""
+MORE_IN_MYSQL = ("date", "merge", "minus", "nocheck")  # beside its RESERVED_WORDS
+
+
+def names(schema: Schema) -> str:
+    """The terminals of names."""
+    dialect = schema.dialect
+    columns = {column.name for table in schema.tables for column in table.columns}
+    tables = {table.name for table in schema.tables}
+    quoted = sum(len(table.columns) for table in schema.tables) <= MOST_QUOTED
+    bare = _alternatives(columns, dialect, quoted=quoted)
+    own = " | ".join(
+        f'({_spellings(table.name, table.namespace, dialect, quoted=quoted)}) "."'
+        f" ({_alternatives({column.name for column in table.columns}, dialect, quoted=quoted)})"
+        for table in schema.tables
+        if table.columns
+    )
+    quote = "`" if dialect == "mysql" else '"'
+    more = {*RESERVED_WORDS["mysql"], *MORE_IN_MYSQL} if dialect == "mysql" else set()
+    reserved = "|".join(sorted({*RESERVED.split(), *more}))
+    likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
+    found = {word for name in columns | tables for word in re.findall(r"[a-z]+", name.lower())}
+    known = "|".join(sorted(found | {word.removesuffix("s") for word in found if len(word) > 2} | {"of", "per"}))
+    return f"""
+TABLE: {" | ".join(_spellings(table.name, table.namespace, dialect, quoted=quoted) for table in schema.tables)}
+TABLE_IN_ANY_CASE: {" | ".join(f"{json.dumps(name, ensure_ascii=False)}i" for name in sorted(tables))}
+BARE: {bare}
+QUALIFIED: {own} | ALIAS "." ({bare} | LIKELY_RESULT)
+NAME: /([A-Za-z_]|[^\\x00-\\x7f])([A-Za-z0-9_]|[^\\x00-\\x7f])*/ & ~/{reserved}/i
+QUOTED_NAME: /{quote}[A-Za-z][A-Za-z0-9 _()%#-]*{quote}/
+RESULT_NAME: NAME | QUOTED_NAME
+STAR: "*" | (TABLE | ALIAS) ".*"
+NAME_STAR: NAME ".*"
+NAME_QUALIFIED: NAME "." ({bare} | NAME)
+ALIAS: /{_aliases(schema.tables)}/i & ~/{reserved}/i & ~TABLE_IN_ANY_CASE
+LONG_ALIAS: NAME & ~/{_aliases(schema.tables)}/i & ~TABLE_IN_ANY_CASE
+LIKELY_RESULT: /(({known})_?){{0,2}}({likely})(_?({known}|{likely})){{0,3}}|{exact}/i
+SPACE_ALIAS: SPACE ALIAS
+SPACE_NAME: SPACE NAME
+"""
+
+
+def _aliases(tables: tuple[Table, ...]) -> str:
+    """Aliases that may stand in front of the FROM: T1, c, OI, the beginnings of tables' words, their initials."""
+    words = {word for table in tables for word in re.findall(r"[a-z]{3,}", table.name.lower())}
+    initials = {"".join(word[0] for word in re.findall(r"[a-z]+", table.name.lower())) for table in tables}
+    beginnings = [word[:3] + "".join(f"({letter}" for letter in word[3:]) + ")?" * (len(word) - 3) for word in words]
+    found = sorted({*beginnings, *(initial for initial in initials if len(initial) > 2), *COMMON_ALIASES.split()})
+    return f"t[1-9][0-9]?|([a-z][a-z]?|{'|'.join(found)})[1-9]?"
+
+
+def _alternatives(names: set[str], dialect: Dialect, *, quoted: bool) -> str:
+    return " | ".join(_spellings(name, "", dialect, quoted=quoted) for name in sorted(names))
+
+
+def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> str:
+    """A name as the dialect takes it: without regard to case, but in PostgreSQL where quotes keep a name as it is.
+
+    `namespace`: the schema in front of a table's name, as of a `Table`. `quoted`: also in quotes that are not needed.
+    """
+    written = {quote_table(name, namespace, dialect)}
+    if quoted:
+        written.add(quote_table(name, namespace, dialect, always=True))
+        if dialect == "sqlite":
+            written.add(quote_table(name, namespace, "mysql", always=True))
+    return " | ".join(
+        json.dumps(spelling, ensure_ascii=False) + ("i" if dialect != "postgres" or spelling == name else "")
+        for spelling in sorted(written)
+    )

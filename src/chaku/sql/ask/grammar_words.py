@@ -1,0 +1,89 @@
+"""The grammar's keywords and signs, with the white space that belongs to them."""
+
+import re
+import sqlite3
+
+from chaku.sql.schema.definition import Dialect
+
+LONGEST_STRING = 120  # characters of a literal
+LONGEST_SPACE = 32  # characters between two words: nested queries are indented
+
+# A terminal is as long as it can be, and never shorter for what follows: one must not be the beginning of another with
+# more words behind it. Keywords with the white space that belongs to them, + where there must be some and - where there
+# may be: words never run into each other, and nobody writes blanks for ever. A word that may be a column's name as well
+# (count, date, interval) is a terminal of its own, without the space and the bracket behind it.
+KEYWORDS = {
+    "SELECT": "select+", "DISTINCT": "distinct+", "DISTINCT_OPEN": "distinct\\(-", "FROM": "+from+",
+    "WHERE": "+where+", "HAVING": "+having+", "GROUP_BY": "+group+by+", "ORDER_BY": "+order+by+", "LIMIT": "+limit+",
+    "OFFSET": "+offset+", "AS": "+as+", "DIRECTION": "+(asc|desc)",
+    "SET_OPERATOR": "+(union(+all)?|intersect|except)+", "ON": "+on+", "USING": "+using-\\(-",
+    "WITH": "with+", "RECURSIVE": "recursive+", "AS_OPEN": "+as-\\(-",
+    "AND": "+and+", "OR": "+or+", "NOT": "not+", "EXISTS": "exists-\\(-", "IS_NULL": "+is+(not+)?(null|true|false)",
+    "BETWEEN": "+(not+)?between+", "IN": "+(not+)?in-\\(-", "LIKE": "+(not+)?like+", "ESCAPE": "+escape+",
+    "CASE": "case+", "FIRST_WHEN": "when+", "WHEN": "+when+", "THEN": "+then+", "ELSE": "+else+", "END": "+end",
+    "NULL": "null", "BOOLEAN": "true|false", "CAST": "cast", "CALL": "-\\(-", "OPEN": "\\(-", "CLOSE": "-\\)",
+    "ALL": "\\*", "COMMA": "-,-", "SPACE": "+", "END_OF_QUERY": "-;-", "MINUS": "\\-",
+    "OVER": "-over-\\(-", "PARTITION_BY": "partition+by+", "FIRST_ORDER_BY": "order+by+",
+    "FRAME": "+(rows|range)+(between+BOUND+and+BOUND|BOUND)".replace(
+        "BOUND", "((unbounded|[0-9]{1,3})+(preceding|following)|current+row)"
+    ),
+    "COUNT": "count", "RANKING": "row_number|rank|dense_rank|percent_rank|cume_dist", "NTILE": "ntile",
+    "NEIGHBOUR": "lag|lead", "EDGE": "first_value|last_value", "NOW": "current_(date|timestamp|time)",
+}  # fmt: skip
+
+UNITS = "year|quarter|month|week|day|hour|minute|second"
+DATES = {"DATE": "date|timestamp", "EXTRACT": "extract", "FIELD": f"{UNITS}|dow|doy|epoch", "INTERVAL": "interval"}
+NOT_MYSQL = {"FILTER": "-filter-\\(-where+", "NULLS": "+nulls+(first|last)"}
+
+DIALECT_KEYWORDS: dict[Dialect, dict[str, str]] = {
+    "sqlite": {
+        **NOT_MYSQL, "COMPARE": "-(=|==|<>|!=|<|<=|>|>=)-", "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|%)-",
+        "GLOB": "+(not+)?glob+", "COLLATE": "+collate+(nocase|binary|rtrim)",
+    },
+    "duckdb": {
+        **DATES, **NOT_MYSQL, "COMPARE": "-(=|==|<>|!=|<|<=|>|>=)-|+is+(not+)?distinct+from+",
+        "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|\\/\\/|%)-", "ILIKE": "+(not+)?ilike+", "CAST_SIGN": "-::-",
+        "UNIT": f"+({UNITS})s?", "ALL_OPEN": "(all|any)-\\(-", "WITHIN_GROUP": "-within+group-\\(-order+by+",
+    },
+    "postgres": {
+        **DATES, **NOT_MYSQL, "COMPARE": "-(=|<>|!=|<|<=|>|>=)-|-(~|!~)\\*?-|+is+(not+)?distinct+from+",
+        "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|%)-", "ILIKE": "+(not+)?ilike+", "CAST_SIGN": "-::-",
+        "UNIT": f"+({UNITS})", "ALL_OPEN": "(all|any|some)-\\(-", "WITHIN_GROUP": "-within+group-\\(-order+by+",
+    },
+    "mysql": {
+        **DATES, "FIELD": UNITS, "COMPARE": "-(=|<=>|<>|!=|<|<=|>|>=)-", "ADD": "-(\\+|\\-)-",
+        "MULTIPLY": "-(\\*|\\/|%)-|+(div|mod)+", "REGEXP": "+(not+)?(regexp|rlike)+", "UNIT": f"+({UNITS})",
+        "ALL_OPEN": "(all|any|some)-\\(-", "SEPARATOR": "+separator+",
+    },
+}  # fmt: skip
+
+
+def words(dialect: Dialect) -> str:
+    """The terminals of keywords, signs and literals."""
+    known = {**KEYWORDS, **DIALECT_KEYWORDS[dialect], "JOIN": _joins(dialect)}
+    backslash = r"\\" if dialect == "mysql" else ""  # which would begin an escape there
+    comma = " | LIMIT INTEGER COMMA INTEGER" if dialect in ("sqlite", "mysql") else ""
+    return (
+        "\n".join(f"{name}: {_keyword(text)}" for name, text in known.items())
+        + rf"""
+limit: LIMIT INTEGER (OFFSET INTEGER)?{comma}
+INTEGER: /[0-9]{{1,9}}/
+NUMBER: /([0-9]{{1,15}}(\.[0-9]{{1,10}})?|\.[0-9]{{1,10}})([eE]-?[0-9]{{1,2}})?/
+STRING: /'([^'{backslash}\x00-\x1f]|''){{0,{LONGEST_STRING}}}'/
+"""
+    )
+
+
+def _joins(dialect: Dialect) -> str:
+    # SQLite knows RIGHT and FULL since 3.39; MySQL has no FULL.
+    both = dialect != "sqlite" or sqlite3.sqlite_version_info >= (3, 39)
+    sides = "left|right|full" if both and dialect != "mysql" else "left|right" if both else "left"
+    return f"+(natural+)?((inner|cross|({sides})(+outer)?)+)?join+"
+
+
+def _keyword(text: str) -> str:
+    """A keyword's regular expression. An escaped sign stands for itself."""
+    space = r"[ \t\n]"
+    marks = {"+": f"{space}{{1,{LONGEST_SPACE}}}", "-": f"{space}{{0,{LONGEST_SPACE}}}"}
+    found = re.sub(r"\\.|\[[^]]*\]|[+-]", lambda found: marks.get(found[0], found[0]), text)
+    return f"/{found}/i"

@@ -1,0 +1,1 @@
+"""A query that nobody vouches for: parsed, checked, and run read-only."""

@@ -1,0 +1,372 @@
+"""Checks a query against a schema before it runs: every table, column and alias, scope by scope, with nearest names."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+from sqlglot.optimizer.scope import traverse_scope
+
+from chaku.sql.execute.double_quotes import quote_literals
+from chaku.sql.execute.parse import SQLGLOT_ERRORS, Refused, parse
+from chaku.sql.execute.read_only import write_sql
+from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name
+from chaku.sql.schema.words import normalize, stem
+
+NEAR = 0.6  # of 1.0: the least likeness of names that a message offers
+OFFERED = 3  # names in a message
+FIXES = 3  # rounds of putting names right
+# Columns that tables have beside their own.
+SYSTEM_COLUMNS: dict[Dialect, tuple[str, ...]] = {
+    "sqlite": ("rowid", "oid", "_rowid_"),
+    "duckdb": ("rowid",),
+    "postgres": ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),
+    "mysql": (),
+}
+# What PostgreSQL's functions in FROM call their columns; "" is the name of the function's alias.
+FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"), ("",)),
+    **dict.fromkeys(("string_to_table", "json_object_keys", "jsonb_object_keys"), ("",)),
+    **dict.fromkeys(("json_array_elements", "json_array_elements_text"), ("value",)),
+    **dict.fromkeys(("jsonb_array_elements", "jsonb_array_elements_text"), ("value",)),
+    **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
+}
+Columns = dict[str, str | None]  # as the engine compares a column's name: as the schema spells it; None: the engine's
+Found = tuple["Problem", exp.Identifier | None]  # and the name in the tree that may be put right
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a query; `name` as written, `nearest` the names that may be meant, the likeliest first."""
+
+    message: str
+    name: str = ""
+    nearest: tuple[str, ...] = ()
+    is_table: bool = False
+
+
+def check(sql: str, schema: Schema) -> list[Problem]:
+    """What keeps a query from running on a schema; empty when its names and scopes are right."""
+    try:
+        tree = parse_query(sql, schema)
+    except Refused as error:
+        return [Problem(str(error))]
+    return [problem for problem, _ in _problems(tree, schema)]
+
+
+def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
+    """The query with names put right that differ from an existing one in no letter, and what was put right.
+
+    Letters apart, names are the same whatever their capitals, signs, quotes and plurals. What differs more may mean
+    something else (contact_id is no contract_id): it stays, for `check` to report.
+    """
+    changes: dict[str, None] = {}
+    tables = {table.name: table for table in schema.tables}
+    for _ in range(FIXES):  # a name that was read as another may have been a result's name elsewhere in the query
+        try:
+            tree = parse_query(sql, schema)
+        except Refused:
+            break
+        meant = [(problem, identifier, _plainly_meant(problem)) for problem, identifier in _problems(tree, schema)]
+        known = [(problem, identifier, name) for problem, identifier, name in meant if identifier is not None and name]
+        if not known:
+            break
+        for problem, identifier, name in known:
+            if problem.name.lower() != name.lower():
+                changes[f"{problem.name} was read as {name}"] = None
+            if problem.is_table:
+                _name_table(identifier.parent, tables[name], schema.dialect)
+            else:
+                identifier.replace(_identifier(name, schema.dialect))
+        try:
+            sql = write_sql(tree, schema.dialect)
+        except Refused:
+            break
+    return sql, list(changes)
+
+
+def _plainly_meant(problem: Problem) -> str:
+    """The one name that is as good as the same, or nothing."""
+    same = [name for name in problem.nearest if _is_same(problem.name, name) or name.endswith(f".{problem.name}")]
+    return same[0] if len(same) == 1 else ""
+
+
+def _is_same(one: str, other: str) -> bool:
+    return _letters(one) == _letters(other)
+
+
+def _letters(name: str) -> str:
+    return "".join(map(stem, normalize(name).split()))
+
+
+def _name_table(node: Any, table: Table, dialect: Dialect) -> None:
+    node.set("this", _identifier(table.bare_name, dialect))
+    node.set("db", _identifier(table.namespace, dialect) if table.namespace else None)
+
+
+def _identifier(name: str, dialect: Dialect) -> exp.Identifier:
+    return exp.to_identifier(name, quoted=quote_name(name, dialect) != name)
+
+
+def parse_query(sql: str, schema: Schema) -> exp.Expr:
+    """The tree of one query, in which SQLite's double-quoted strings are strings. Raises Refused."""
+    tree = parse(sql, schema.dialect)
+    if schema.dialect == "sqlite" and '"' in sql:
+        tree = parse(quote_literals(sql, schema), schema.dialect)
+    if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
+        raise Refused("not a query: only one SELECT runs")
+    return tree
+
+
+def likeness(one: str, other: str) -> float:
+    """Of two names, without case, signs and plurals: 1.0 where they are the same."""
+    one, other = (" ".join(map(stem, normalize(name).split())) for name in (one, other))
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+
+
+def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Existing names that are near one that does not exist, the nearest first."""
+    scored = sorted(
+        ((likeness(name, candidate), candidate) for candidate in set(names)), key=lambda pair: (-pair[0], pair[1])
+    )
+    return tuple(candidate for score, candidate in scored[:OFFERED] if score >= NEAR)
+
+
+def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
+    compared = tree.copy()  # with names as the engine compares them
+    pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
+    written = {id(copy): identifier for copy, identifier in pairs}
+    checker = _Checker(schema, written)
+    try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
+        compared = normalize_identifiers(compared, dialect=schema.dialect)
+        found = [pair for scope in traverse_scope(compared) for pair in checker.check(scope)]
+        if schema.dialect == "postgres" and not found:
+            found = list(checker.calls(compared))
+    except SQLGLOT_ERRORS as error:
+        yield Problem(f"its scopes do not fit: {error}"), None
+        return
+    yield from found
+
+
+class _Checker:
+    """Looks names up, scope by scope. Columns of a source are None where they cannot be known.
+
+    PostgreSQL compares a name in quotes as it is and any other in small letters; MySQL minds the case of tables and
+    aliases, and of no columns; SQLite and DuckDB mind none.
+    """
+
+    def __init__(self, schema: Schema, written: "dict[int, exp.Identifier]"):
+        self.dialect, self.search_path, self.written = schema.dialect, schema.search_path, written
+        self.names = [table.name for table in schema.tables]
+        self.tables: dict[tuple[str, str], Columns] = {}  # by schema, "" on the search path, and name
+        self.columns_of: dict[str, Columns] = {}
+        for table in schema.tables:
+            columns = self.keyed(column.name for column in table.columns)
+            self.columns_of[table.name] = columns
+            self.tables[self.table_key(table.namespace), self.table_key(table.bare_name)] = columns
+        self.proven: set[int] = set()  # columns with a table's name in front that exist
+
+    def table_key(self, name: str) -> str:
+        return name.lower() if self.dialect in ("sqlite", "duckdb") else name
+
+    def key(self, column: str) -> str:
+        return column if self.dialect == "postgres" else column.lower()
+
+    def keyed(self, columns: Iterable[str]) -> Columns:
+        return {self.key(name): name for name in columns}
+
+    def spelt(self, identifier: exp.Identifier) -> str:
+        """A name as the query has it."""
+        return str(self.written[id(identifier)].name)
+
+    def find_table(self, node: exp.Table) -> Columns | None:
+        db = node.db
+        if found := self.tables.get((db, node.name)):
+            return found
+        return self.tables.get(("", node.name)) if db in map(self.table_key, self.search_path) else None
+
+    def check(self, scope: Any) -> Iterator[Found]:
+        for node, source in scope.selected_sources.values():
+            if isinstance(source, exp.Table) and source.name and self.find_table(source) is None:
+                yield self.no_table(node)
+        here, outer = self.sources(scope), self.outer(scope)
+        # A result may be named in ORDER BY, but one that is a bare column has to be a column first.
+        bare = (exp.Column,) if isinstance(scope.expression, exp.Select) else ()
+        results = (select for select in scope.expression.selects if not (isinstance(select, bare) and not select.table))
+        outputs = {self.key(result.alias_or_name) for result in results}
+        for column in scope.columns:
+            if not isinstance(column.this, exp.Identifier) or column.find_ancestor(exp.Query) is not scope.expression:
+                continue
+            if column.table:
+                yield from self.qualified(column, {**outer, **here})
+            elif self.key(column.name) not in outputs or not _may_name_results(column):
+                yield from self.bare(column, here, outer)
+
+    def no_table(self, node: exp.Table) -> Found:
+        name = self.spelt(node.this)
+        elsewhere = [known for known in self.names if known.endswith(f".{name}")]
+        near = (*elsewhere[:OFFERED],) or nearest(name, self.names)
+        shown = f"{node.db}.{name}" if node.db else name
+        message = f"there is no table {shown}{_offer(near, self.names)}"
+        return Problem(message, name, near, is_table=True), self.written[id(node.this)]
+
+    def qualified(self, column: exp.Column, reach: dict[str, Columns | None]) -> Iterator[Found]:
+        table, name = column.table, self.spelt(column.this)
+        if self.dialect == "duckdb" and table not in reach and self.is_struct(column, reach):
+            return
+        if table not in reach:
+            identifier = column.args["table"]
+            written, others = self.spelt(identifier), sorted(reach)
+            near = tuple(other for other in others if other.lower() == written.lower())
+            message = f"{written} in {written}.{name} is no table of this query{_offer(near, others)}"
+            yield Problem(message, written, near), self.written[id(identifier)] if near else None
+            return
+        columns = reach[table]
+        if columns is None:
+            return
+        if self.key(column.name) in columns or (not column.db and self.is_system(column, reach)):
+            self.proven.add(id(column))
+            return
+        known = [column for column in columns.values() if column]
+        near = nearest(name, known)
+        message = f"{self.spelt(column.args['table'])} has no column {name}{_offer(near, sorted(known))}"
+        yield Problem(message, name, near), self.written[id(column.this)]
+
+    def is_struct(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
+        """Whether a.b, or t.a.b, is the field b of a column a."""
+        if column.db:
+            return column.db in reach
+        return any(columns is None or column.table in columns for columns in reach.values())
+
+    def bare(
+        self, column: exp.Column, here: dict[str, Columns | None], outer: dict[str, Columns | None]
+    ) -> Iterator[Found]:
+        name, key = self.spelt(column.this), self.key(column.name)
+        owners = [alias for alias, columns in here.items() if columns is not None and key in columns]
+        if len(owners) > 1 and not _is_merged(column):
+            yield Problem(f"{name} is ambiguous: {' or '.join(f'{owner}.{name}' for owner in owners)}", name), None
+        reach = {**outer, **here}
+        if owners or any(columns is None or key in columns for columns in reach.values()):
+            return
+        if key in SYSTEM_COLUMNS[self.dialect] or (self.dialect == "postgres" and key in reach):  # a whole row
+            return
+        known = {column for columns in reach.values() if columns for column in columns.values() if column}
+        near = nearest(name, known)
+        elsewhere = [table for table in self.names if key in self.columns_of[table]]
+        if elsewhere and not (near and _is_same(name, near[0])):
+            said = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
+            yield Problem(said, name), None
+        else:
+            said = f"no table of this query has a column {name}{_offer(near, sorted(known))}"
+            yield Problem(said, name, near), self.written[id(column.this)]
+
+    def calls(self, tree: exp.Expr) -> Iterator[Found]:
+        """PostgreSQL calls the function f where it reads c.f and c has no column f: every such name must be known."""
+        for column in tree.find_all(exp.Column):
+            if column.table and isinstance(column.this, exp.Identifier) and id(column) not in self.proven:
+                name = f"{column.table}.{column.name}"
+                said = f"{name} may call a function: name the columns of {column.table}, as in AS {column.table} (a, b)"
+                yield Problem(said, name), None
+
+    def is_system(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
+        """Whether a table's own column of the engine is meant."""
+        columns = reach[column.table]
+        return column.name.lower() in SYSTEM_COLUMNS[self.dialect] and any(
+            columns is table for table in self.tables.values()
+        )
+
+    def sources(self, scope: Any) -> dict[str, Columns | None]:
+        """A scope's own tables and subqueries by alias, with their columns."""
+        return {alias: self.columns(node, source) for alias, (node, source) in scope.selected_sources.items()}
+
+    def outer(self, scope: Any) -> dict[str, Columns | None]:
+        """What a subquery can reach of the queries around it."""
+        found: dict[str, Columns | None] = {}
+        while scope is not None and not scope.is_cte and (not scope.is_derived_table or _is_lateral(scope)):
+            scope = scope.parent
+            if scope is not None:
+                found = {**self.sources(scope), **found}
+        return found
+
+    def columns(self, node: Any, source: Any) -> Columns | None:
+        if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
+            near = nearest(source.name, self.names)
+            found = self.find_table(source)
+            columns = found if found is not None else self.columns_of.get(near[0]) if near else None
+            return self.renamed(columns, node)
+        expression = getattr(source, "expression", None)
+        if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):
+            return self.renamed(self.results(source, expression.this.unnest()), expression)
+        if not isinstance(expression, exp.Query):
+            return self.of_function(node)
+        if (columns := self.results(source, expression)) is None:
+            return None
+        while isinstance(expression.parent, exp.SetOperation):
+            expression = expression.parent
+        return self.renamed(columns, expression.parent)  # WITH t (a, b) AS ..., or (...) AS t (a, b)
+
+    def results(self, source: Any, expression: Any) -> Columns | None:
+        """The columns that a query returns."""
+        while isinstance(expression, exp.SetOperation):  # whose results have the names of the first query
+            expression = expression.left.unnest()
+        source = next((scope for scope in source.traverse() if scope.expression is expression), None)
+        found: Columns = {}
+        for select in expression.selects:
+            if not select.is_star:
+                found |= self.keyed([select.alias_or_name])
+                continue
+            inner = self.sources(source) if source is not None else {"": None}
+            owners = [inner.get(select.table)] if isinstance(select, exp.Column) else [*inner.values()]
+            for columns in owners:
+                if columns is None:
+                    return None
+                found |= columns
+        return found
+
+    def renamed(self, columns: Columns | None, holder: Any) -> Columns | None:
+        """The columns as an alias with names in parentheses calls them."""
+        may_rename = isinstance(holder, exp.CTE | exp.Subquery | exp.Table | exp.Lateral)
+        named = holder.alias_column_names if may_rename else []
+        if not named or columns is None:
+            return columns
+        return self.keyed(named) | dict([*columns.items()][len(named) :])
+
+    def of_function(self, node: Any) -> Columns | None:
+        """The columns of a function that returns rows, where its alias or PostgreSQL says them."""
+        alias = node.args.get("alias")
+        if alias is not None and alias.columns:
+            return self.keyed(column.name for column in alias.columns)
+        call = node if isinstance(node, exp.Unnest) else node.find(exp.Func)
+        if self.dialect != "postgres" or call is None:
+            return None
+        called = call.sql(dialect="postgres").split("(")[0].lower()
+        known = FUNCTION_COLUMNS.get(called)
+        return None if known is None else self.keyed(name or node.alias_or_name or called for name in known)
+
+
+def _is_lateral(scope: Any) -> bool:
+    holder = scope.expression.parent
+    return isinstance(holder, exp.Lateral) or isinstance(getattr(holder, "parent", None), exp.Lateral)
+
+
+def _may_name_results(column: exp.Column) -> bool:
+    """Whether a column stands where a query's own results may be named."""
+    place = column.find_ancestor(exp.Order, exp.Group, exp.Having, exp.Query)
+    return not isinstance(place, exp.Query) or isinstance(place, exp.SetOperation)
+
+
+def _is_merged(column: exp.Column) -> bool:
+    """Whether a join makes one column of several: USING, NATURAL."""
+    query = column.find_ancestor(exp.Query)
+    joins = query.args.get("joins") or [] if query is not None else []
+    used = {name.name.casefold() for join in joins for name in join.args.get("using") or []}
+    return column.name.casefold() in used or any(join.args.get("method") == "NATURAL" for join in joins)
+
+
+def _offer(near: tuple[str, ...], names: list[str]) -> str:
+    if near:
+        return f"; the nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
+    listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"; there is {listed}" if names else ""

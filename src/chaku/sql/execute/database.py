@@ -1,0 +1,185 @@
+"""A database by its URL: SQLite, DuckDB, PostgreSQL or MySQL, each read-only behind every layer that it has."""
+
+import importlib.util
+import re
+import sys
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote
+
+from chaku.errors import ChakuError
+from chaku.sql.execute.check import check
+from chaku.sql.execute.parse import Refused
+from chaku.sql.execute.read_only import check_read_only
+from chaku.sql.execute.runner import (
+    MAX_BYTES,
+    MAX_CELL,
+    MAX_ROWS,
+    MEMORY_BYTES,
+    PROGRAM,
+    TIMEOUT,
+    QueryProcess,
+    Result,
+    SQLiteRunner,
+)
+from chaku.sql.schema.definition import Dialect, Schema
+from chaku.sql.schema.introspect import introspect
+
+SCHEMES: dict[str, Dialect] = {
+    "sqlite": "sqlite",
+    "duckdb": "duckdb",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+SAID_PROBLEMS = 3  # of a query's names
+NEEDS = {
+    "duckdb": ("duckdb",),
+    "postgres": ("sqlalchemy", "psycopg"),
+    "mysql": ("sqlalchemy", "pymysql"),
+}
+
+
+_EXTENSION_FUNCTIONS = """
+SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname <> 'pg_catalog'
+    AND NOT EXISTS (SELECT FROM pg_proc b WHERE b.proname = p.proname AND b.pronamespace = 'pg_catalog'::regnamespace)
+GROUP BY p.proname, n.nspname
+HAVING bool_and(EXISTS (
+    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
+"""
+
+
+class Database:
+    """One database, asked through a child process. A context manager; one query runs at a time.
+
+    SQLite is guarded by its own authorizer. For the others a statement is first checked by its parse tree and written
+    anew (`read_only`), and then runs in a session that the engine itself holds read-only: DuckDB opened read-only with
+    external access off and its configuration locked; PostgreSQL and MySQL in a read-only transaction with a time limit.
+    A role that may only read is still the best first layer: nothing here can give rights back that the role never had.
+    """
+
+    def __init__(self, url: str):
+        self.dialect, self.location = parse_url(url)
+        missing = [name for name in NEEDS.get(self.dialect, ()) if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ChakuError(f"{self.dialect} databases need {', '.join(missing)}: pip install 'chaku[sql]'")
+        if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
+            raise ChakuError(f"{self.location} is not a database file")
+        self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
+        # These reserve far more address space than they use, so what they write to is limited on its own. DuckDB's own
+        # limit of 1 GB does not count all: one function on one long value took three times that.
+        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
+        environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
+        self._child = QueryProcess(command, environment=environment)
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._sqlite:
+            self._sqlite.close()
+        self._child.stop()
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending, or the name of the server's database."""
+        if self.dialect in ("sqlite", "duckdb"):
+            return Path(self.location).stem
+        return unquote(self.location.split("?")[0].rsplit("/", 1)[-1])
+
+    def run(
+        self,
+        sql: str,
+        *,
+        schema: Schema | None = None,
+        timeout: float = TIMEOUT,
+        max_rows: int = MAX_ROWS,
+        max_bytes: int = MAX_BYTES,
+        max_cell: int = MAX_CELL,
+    ) -> Result:
+        """The rows of one query, or why it failed or was refused.
+
+        `schema`: a query that names other tables or columns does not run. PostgreSQL, which calls a function where it
+        finds no column, is always held to one: its own where none is given.
+        """
+        limits: dict[str, Any] = {
+            "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
+        }  # fmt: skip
+        try:
+            checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
+        except Refused as error:
+            return Result("failed", f"not allowed: {error}")
+        if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
+            return Result("failed", f"not allowed: {own} is a function of this database, and may do anything")
+        if schema is None and self.dialect == "postgres":
+            try:
+                schema = self.schema
+            except ChakuError as error:
+                return Result("failed", str(error))
+        if schema is not None and (problems := check(checked, schema)):
+            return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
+        return self.run_unchecked(checked, **limits)
+
+    @cached_property
+    def _extensions(self) -> dict[str, str]:
+        """PostgreSQL's functions that extensions brought (similarity, unaccent), with their schemas, by name.
+
+        A name that a function of the user's own has too, in the same schema, is left out.
+        """
+        if self.dialect != "postgres":
+            return {}
+        return dict(self.run_unchecked(_EXTENSION_FUNCTIONS, max_rows=100_000).rows)
+
+    @cached_property
+    def _own_functions(self) -> tuple[str, ...]:
+        """The stored functions of a MySQL database: one may be called like a function that other engines have."""
+        if self.dialect != "mysql":
+            return ()
+        query = "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
+        return tuple(re.escape(name) for (name,) in self.run_unchecked(query).rows)
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The tables, without values, read once. Raises ChakuError when the database is away."""
+        return introspect(self, num_values=0)
+
+    def run_unchecked(self, sql: str, **limits: Any) -> Result:
+        """Run our own statement (of the catalogue, say) under all the layers but the parse tree's."""
+        limits = {
+            "timeout": TIMEOUT, "max_rows": MAX_ROWS, "max_bytes": MAX_BYTES, "max_cell": MAX_CELL, **limits,
+        }  # fmt: skip
+        if self._sqlite:
+            return self._sqlite.run(Path(self.location), sql, **limits)
+        return self._child.ask({"dialect": self.dialect, "path": self.location, "sql": sql, **limits})
+
+
+def parse_url(url: str) -> tuple[Dialect, str]:
+    """(dialect, a path or a URL with its driver) of a SQLAlchemy URL or a path. Raises ChakuError for another kind."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return _sniff(Path(url)), url
+    dialect = SCHEMES.get(scheme.split("+")[0].lower())
+    if dialect is None:
+        raise ChakuError(
+            f"{scheme}:// is not a database that chaku asks; give sqlite:///PATH, duckdb:///PATH, "
+            "postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+        )
+    if dialect in ("sqlite", "duckdb"):
+        return dialect, unquote(rest.removeprefix("/"))
+    return dialect, f"{DRIVERS[dialect]}://{rest}"
+
+
+def _sniff(path: Path) -> Dialect:
+    """DuckDB's files have DUCK at byte 8; everything else is taken for SQLite, which says so when it is not."""
+    if not path.is_file():
+        raise ChakuError(f"{path} does not exist; give a database file or a URL such as postgresql://USER@HOST/NAME")
+    with path.open("rb") as file:
+        return "duckdb" if file.read(12)[8:] == b"DUCK" else "sqlite"

@@ -1,0 +1,94 @@
+"""What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from chaku.sql.execute.functions import FUNCTIONS, NODES
+from chaku.sql.execute.parse import SQLGLOT_ERRORS, Refused, first_line, parse
+from chaku.sql.execute.to_text import NotBuiltIn, to_text
+from chaku.sql.schema.definition import Dialect
+
+LONGEST_STATEMENT = 50_000  # characters
+UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
+CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
+OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # how their names begin
+
+
+def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | None = None) -> str:
+    """The statement written anew from its tree, without comments, so that what was checked is what runs.
+
+    PostgreSQL's functions are written as pg_catalog.name; `extensions` are others by name, with their schemas. Raises
+    Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
+    """
+    if len(sql) > LONGEST_STATEMENT:
+        raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
+    tree = parse(sql, dialect)
+    if not _is_query(tree):
+        raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
+    for node in tree.walk():
+        _check_node(node, dialect)
+        if dialect == "postgres":
+            _check_dot(node)
+    return write_sql(tree, dialect, extensions=(extensions or {}) if dialect == "postgres" else None)
+
+
+def write_sql(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
+    """A tree as text, without comments; see `to_text`. Raises Refused for one that cannot be written."""
+    try:
+        return to_text(tree, dialect, extensions=extensions)
+    except NotBuiltIn as error:
+        raise Refused(f"the function {error} is not called as one of PostgreSQL's own") from error
+    except SQLGLOT_ERRORS as error:
+        raise Refused(f"cannot be written for {dialect}: {first_line(error)}") from error
+
+
+def _is_query(tree: exp.Expr) -> bool:
+    return isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
+
+
+def _check_node(node: exp.Expr, dialect: Dialect) -> None:
+    kind = type(node).__name__
+    if isinstance(node, exp.Func):
+        names = {node.name.lower()} if isinstance(node, exp.Anonymous) else {n.lower() for n in type(node).sql_names()}
+        if not names & FUNCTIONS:
+            raise Refused(f"the function {_name(node, dialect)} is not on the list of functions that may be called")
+    elif isinstance(node, exp.Dot):
+        owner = node.this.name.lower() if isinstance(node.this, exp.Identifier | exp.Column) else ""
+        if isinstance(node.expression, exp.Func) and owner != "pg_catalog":
+            raise Refused(f"the function {node.sql()} of a schema of its own is not on the list")
+    elif isinstance(node, exp.Table):
+        schema, name = node.db.lower(), node.name.lower()
+        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(OWN_TABLES):
+            raise Refused(f"the table {node.sql(comments=False)} belongs to the server itself")
+    elif isinstance(node, exp.Binary | exp.Unary | exp.Connector):
+        if kind in UNSAFE_BINARY:
+            raise Refused(f"{_words(node)} is not allowed in a query")
+    elif kind not in NODES:
+        raise Refused(f"{_words(node)} is not allowed in a query")
+
+
+def _check_dot(node: exp.Expr) -> None:
+    """PostgreSQL calls the function f where it reads `(value).f` and the value has no field f."""
+    if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
+        raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
+
+
+def _name(call: exp.Func, dialect: Dialect) -> str:
+    """A function's name as the dialect writes it: sqlglot's own names say nothing to a reader."""
+    try:
+        written = call.name if call.key == "anonymous" else call.sql(dialect=dialect, comments=False)
+    except SQLGLOT_ERRORS:
+        written = ""
+    name = written.partition("(")[0].strip().lower()
+    return name if name.isidentifier() else call.sql_name().lower()
+
+
+def _words(node: exp.Expr) -> str:
+    words = {
+        "Into": "SELECT INTO",
+        "Lock": "FOR UPDATE or FOR SHARE",
+        "Parameter": "a variable",
+        "Command": "a command",
+    }
+    return words.get(type(node).__name__, type(node).__name__.upper())

@@ -1,0 +1,135 @@
+"""A parse tree as the text that an engine runs: sqlglot's, but for names and calls that an engine would misread.
+
+Names that are reserved words stand in quotes: PostgreSQL answers `SELECT user` with the role. MySQL's REGEXP and ->>
+are written in the forms that MariaDB has too. And PostgreSQL's functions can be called by their full names, so that
+`lower(c)` is never a function of the user's own that takes such an argument.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sqlglot import Dialect as SqlglotDialect
+from sqlglot import exp
+
+from chaku.sql.execute.parse import parse
+from chaku.sql.execute.reserved_words import RESERVED_WORDS
+from chaku.sql.schema.definition import Dialect, quote_name
+
+# What looks like a call and is PostgreSQL's own syntax, which no function of the user's can take the place of
+# (func_expr_common_subexpr of its grammar, and what is no function at all).
+POSTGRES_SYNTAX = frozenset(
+    """all any array case cast coalesce cube current_date current_time current_timestamp exists extract greatest
+    grouping interval least localtime localtimestamp normalize not nullif overlay position rollup row some substring
+    trim""".split()  # noqa: SIM905
+)
+BUILT_IN = "pg_catalog"
+
+
+class NotBuiltIn(Exception):
+    """A call that cannot be written so that only PostgreSQL's own function answers it."""
+
+
+def to_text(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
+    """The text of a tree, without comments.
+
+    `extensions`, for PostgreSQL: every function is written with its schema, the one that stands here by the function's
+    name, else pg_catalog. Raises NotBuiltIn where one cannot be, and what sqlglot raises for a tree that it cannot
+    write.
+    """
+    generator = _generator(dialect, extensions is not None)(dialect=dialect, comments=False)
+    if extensions is None:
+        return str(generator.generate(tree))
+    generator.extensions = extensions
+    text = str(generator.generate(_without_prefixes(tree)))
+    _check_calls(text, extensions)
+    return text
+
+
+@cache
+def _generator(dialect: Dialect, built_in: bool) -> Any:
+    base: Any = SqlglotDialect.get_or_raise(dialect).generator_class
+    written: dict[str, Any] = {"RESERVED_KEYWORDS": RESERVED_WORDS[dialect]}
+    if dialect == "mysql":
+        written["TRANSFORMS"] = base.TRANSFORMS | _MARIADB
+    if dialect == "postgres":
+        written["identifier_sql"] = _folded_identifier
+        if built_in:
+            written |= {"func": _full_name, "unnest_sql": _full_unnest}
+            written["TRANSFORMS"] = base.TRANSFORMS | {exp.Substring: _full_substring}
+    return type(base.__name__, (base,), written)
+
+
+_MARIADB = {
+    exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
+    exp.JSONExtract: lambda self, node: self.func("JSON_EXTRACT", node.this, node.expression, *node.expressions),
+    exp.JSONExtractScalar: lambda self, node: self.func(
+        "JSON_UNQUOTE", self.func("JSON_EXTRACT", node.this, node.expression, *node.expressions)
+    ),
+}
+
+
+def _folded_identifier(self: Any, node: exp.Identifier) -> str:
+    """A reserved word in quotes is the name that it is without them: in small letters."""
+    if not node.args.get("quoted") and node.name.lower() in self.RESERVED_KEYWORDS:
+        return f'"{node.name.lower()}"'
+    return str(super(type(self), self).identifier_sql(node))
+
+
+def _full_name(self: Any, name: str, *arguments: Any, **settings: Any) -> str:
+    owner = quote_name(self.extensions.get(name.lower(), BUILT_IN), "postgres")
+    prefix = "" if name.lower() in POSTGRES_SYNTAX else f"{owner}."
+    return prefix + str(super(type(self), self).func(name, *arguments, **settings))
+
+
+def _full_unnest(self: Any, node: exp.Unnest) -> str:
+    text = str(super(type(self), self).unnest_sql(node))
+    return f"{BUILT_IN}.{text}" if text.startswith("UNNEST(") else text
+
+
+def _full_substring(self: Any, node: exp.Substring) -> str:
+    if _is_syntax(node):
+        return str(super(type(self), self).TRANSFORMS[exp.Substring](self, node))
+    return f"{BUILT_IN}.SUBSTRING({self.sql(node, 'this')})"
+
+
+def _without_prefixes(tree: exp.Expr) -> exp.Expr:
+    """`pg_catalog.lower(a)` as `lower(a)`: the prefix is written again."""
+    tree = tree.copy()
+    for call in list(tree.find_all(exp.Func)):
+        if _is_in(call, BUILT_IN) and (owner := call.find_ancestor(exp.Dot, exp.Column, exp.Table)) is not None:
+            if isinstance(owner, exp.Table):
+                owner.set("db", None)
+            else:
+                owner.replace(owner.expression if isinstance(owner, exp.Dot) else owner.this)
+    return tree
+
+
+def _check_calls(text: str, extensions: Mapping[str, str]) -> None:
+    """Reads the text again. Raises NotBuiltIn for a call of a function that is not where it should be."""
+    for call in parse(text, "postgres").find_all(exp.Func):
+        written = re.match(r"\s*\"?(\w+)\"?\s*\(", call.sql(dialect="postgres", comments=False))
+        if not written or (written[1].lower() in POSTGRES_SYNTAX and _is_syntax(call)):
+            continue
+        if not _is_in(call, extensions.get(written[1].lower(), BUILT_IN)):
+            raise NotBuiltIn(written[1].lower())
+
+
+def _is_syntax(call: exp.Func) -> bool:
+    """Whether a call in POSTGRES_SYNTAX is written as syntax: substring(a FROM 1) is, substring(a) is a plain call."""
+    return not isinstance(call, exp.Substring) or any(call.args.get(part) for part in ("start", "length"))
+
+
+def _is_in(call: exp.Func, schema: str) -> bool:
+    """Whether a function stands behind the name of a schema and a dot, alone or as a table of FROM."""
+    node: exp.Expr = call
+    while isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.Window) and node.parent.this is node:
+        node = node.parent
+    parent = node.parent
+    if isinstance(parent, exp.Dot):
+        owner = parent.this
+        return parent.expression is node and isinstance(owner, exp.Identifier | exp.Var) and owner.name == schema
+    if isinstance(parent, exp.Column):  # so sqlglot reads a FILTER or WITHIN GROUP behind such a call
+        return parent.this is node and parent.table == schema and not parent.db
+    return isinstance(parent, exp.Table) and parent.this is node and parent.db == schema and not parent.catalog

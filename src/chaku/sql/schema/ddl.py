@@ -1,0 +1,141 @@
+"""A schema as a prompt shows it: CREATE TABLE statements within a token budget."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from chaku.errors import ChakuError
+from chaku.sql.schema.definition import Schema, Table, quote_name, quote_table
+
+Render = Callable[[Schema, Table], str]
+
+
+def to_ddl(
+    schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: int, render: Render | None = None
+) -> tuple[str, list[str]]:
+    """The schema as DDL with types, keys, comments and sampled values, and the names of what did not fit.
+
+    `render` writes one table (default: `ddl_table`).
+
+    What says least goes first: all values but one a column, the last values, comments, then from the last table to
+    the first its columns that are no key, and at the end whole tables, from the last. Raises ChakuError when not even
+    the first table's keys fit.
+    """
+    dropped: list[str] = []
+    render = render or ddl_table
+    text = schema_text(schema, render)
+    if count_tokens(text) <= max_tokens:
+        return text, dropped
+    for smaller, dropped in _with_less_said(schema):
+        schema, text = smaller, schema_text(smaller, render)
+        if count_tokens(text) <= max_tokens:
+            return text, dropped
+    sizes = {table.name: count_tokens(render(schema, table)) for table in schema.tables}
+    for name, smaller, without in _with_fewer_parts(schema, dropped):
+        left = next((table for table in smaller.tables if table.name == name), None)
+        sizes[name] = count_tokens(render(smaller, left)) if left else 0
+        if sum(sizes.values()) > max_tokens:  # an estimate that spares most counts of the whole: seams add a little
+            continue
+        text = schema_text(smaller, render)
+        if count_tokens(text) <= max_tokens:
+            return text, list(without)
+    raise ChakuError(
+        f"the schema of {schema.name} does not fit: the keys of its first table alone take more than {max_tokens} "
+        "tokens; give the prompt more tokens"
+    )
+
+
+def _with_less_said(schema: Schema) -> Iterator[tuple[Schema, list[str]]]:
+    for keep in (1, 0):
+        names = [f"values of {t.name}.{c.name}" for t in schema.tables for c in t.columns if len(c.values) > keep]
+        schema_now = _each_column(schema, keep_values=keep)
+        if names:
+            yield schema_now, names
+    values = [f"values of {t.name}.{c.name}" for t in schema.tables for c in t.columns if c.values]
+    comments = [f"comment of {t.name}" for t in schema.tables if t.comment]
+    comments += [f"comment of {t.name}.{c.name}" for t in schema.tables for c in t.columns if c.comment]
+    bare = _each_column(schema, keep_values=0, keep_comments=False)
+    yield replace(bare, tables=tuple(replace(table, comment="") for table in bare.tables)), values + comments
+
+
+def _with_fewer_parts(schema: Schema, dropped: list[str]) -> Iterator[tuple[str, Schema, list[str]]]:
+    """Ever smaller schemas, each with the name of the table that lost a part and all that is dropped so far."""
+    referenced = {(key.table, name) for table in schema.tables for key in table.foreign_keys for name in key.references}
+    tables, dropped = list(schema.tables), list(dropped)
+    for index in reversed(range(len(tables))):
+        table = tables[index]
+        keys = {name for key in table.foreign_keys for name in key.columns}
+        keys |= {
+            column.name for column in table.columns if column.primary_key or (table.name, column.name) in referenced
+        }
+        for column in reversed(table.columns):
+            if column.name not in keys and len(tables[index].columns) > 1:
+                kept = tuple(other for other in tables[index].columns if other.name != column.name)
+                tables[index] = replace(table, columns=kept)
+                dropped.append(f"column {table.name}.{column.name}")
+                yield table.name, replace(schema, tables=tuple(tables)), dropped
+    while len(tables) > 1:
+        table = tables.pop()
+        dropped = [part for part in dropped if not part.startswith(f"column {table.name}.")]
+        dropped.append(f"table {table.name}")
+        yield table.name, replace(schema, tables=tuple(tables)), dropped
+
+
+def _each_column(schema: Schema, keep_values: int, keep_comments: bool = True) -> Schema:
+    def smaller(table: Table) -> Table:
+        columns = (
+            replace(column, values=column.values[:keep_values], comment=column.comment if keep_comments else "")
+            for column in table.columns
+        )
+        return replace(table, columns=tuple(columns))
+
+    return replace(schema, tables=tuple(map(smaller, schema.tables)))
+
+
+def schema_text(schema: Schema, render: Render) -> str:
+    """All of the schema's tables, each as `render` writes it."""
+    return "\n".join(render(schema, table) for table in schema.tables)
+
+
+def ddl_table(schema: Schema, table: Table) -> str:
+    """One line a column: a model reads name, type, key and values side by side."""
+
+    def quoted(names: tuple[str, ...] | list[str]) -> str:
+        return ", ".join(quote_name(name, schema.dialect) for name in names)
+
+    key = [column.name for column in table.columns if column.primary_key]
+    lines = []
+    for column in table.columns:
+        parts = [quoted([column.name]), column.type]
+        parts += ["PRIMARY KEY"] if key == [column.name] else ["NOT NULL"] if column.not_null else []
+        said = [_one_line(column.comment)] if column.comment else []
+        said += [", ".join(column.values)] if column.values else []
+        lines.append((" ".join(part for part in parts if part), f" -- {'; '.join(said)}" if said else ""))
+    if len(key) > 1:
+        lines.append((f"PRIMARY KEY ({quoted(key)})", ""))
+    for foreign in table.foreign_keys:
+        target = quote_table(foreign.table, foreign.namespace, schema.dialect)
+        lines.append((f"FOREIGN KEY ({quoted(foreign.columns)}) REFERENCES {target}", ""))
+        if foreign.references:
+            lines[-1] = (f"{lines[-1][0]} ({quoted(foreign.references)})", "")
+    body = "".join(
+        f"  {line}{',' if index < len(lines) - 1 else ''}{comment}\n" for index, (line, comment) in enumerate(lines)
+    )
+    comment = f" -- {_one_line(table.comment)}" if table.comment else ""
+    name = quote_table(table.name, table.namespace, schema.dialect)
+    return f"CREATE TABLE {name} ({comment}\n{body});"
+
+
+def compact_table(schema: Schema, table: Table) -> str:
+    """Names and keys alone: orders(id, buyer -> customer.id, day). customer_id of customer.id goes without saying."""
+    targets = {
+        column: f" -> {key.table}.{reference}"
+        for key in table.foreign_keys
+        for column, reference in zip(key.columns, key.references, strict=False)
+        if column.lower() != f"{key.table}_{reference}".lower()
+    }
+    columns = (quote_name(other.name, schema.dialect) + targets.get(other.name, "") for other in table.columns)
+    return f"{quote_table(table.name, table.namespace, schema.dialect)}({', '.join(columns)})"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,229 @@
+"""What a database holds, and how a prompt says it."""
+
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from chaku.console import say
+from chaku.errors import ChakuError
+from chaku.files import read_json
+from chaku.sql.execute.reserved_words import RESERVED_WORDS
+
+Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
+
+SHADOW_ENDINGS = (  # of FTS3 to FTS5, and R*Tree
+    "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
+)  # fmt: skip
+NUM_VALUES = 3  # sampled values a column: enough to show its form
+VALUE_CHARS = 40  # a longer text value says little more about its column
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `values` are a few of its distinct values as SQL literals ('France', 12)."""
+
+    name: str
+    type: str = ""
+    comment: str = ""
+    values: tuple[str, ...] = ()
+    primary_key: bool = False
+    not_null: bool = False
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """`columns` of a table are `references` of `table`, one for one. `table` and `namespace` as of a `Table`."""
+
+    columns: tuple[str, ...]
+    table: str
+    references: tuple[str, ...]
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """`name` is how a query calls the table: "orders", or "sales.orders" where it must say in which schema that is.
+
+    `namespace`: that schema, "sales"; empty where a query need not say it.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    comment: str = ""
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    namespace: str = ""
+
+    @property
+    def bare_name(self) -> str:
+        """The name without its schema."""
+        return self.name.removeprefix(f"{self.namespace}.") if self.namespace else self.name
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A database's tables, in the order in which a prompt shows them: what does not fit is dropped from the end.
+
+    `search_path`: the schemas (in the database's sense) whose tables a query need not qualify, but may.
+    """
+
+    name: str
+    tables: tuple[Table, ...]
+    dialect: Dialect = "sqlite"
+    search_path: tuple[str, ...] = ()
+
+
+def database_file(databases: Path, name: str) -> Path:
+    """Where Spider and BIRD keep a database."""
+    return databases / name / f"{name}.sqlite"
+
+
+def open_sqlite(path: Path) -> sqlite3.Connection:
+    """Open a SQLite file for reading only. Text that is not UTF-8 is read with replacement characters.
+
+    Raises ChakuError when there is no such file.
+    """
+    if not path.is_file():
+        raise ChakuError(f"the database {path} does not exist")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
+
+
+def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
+    """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError when it is none."""
+    try:
+        with closing(open_sqlite(path)) as connection:
+            rows = connection.execute(
+                "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type IN ('table', 'view') "
+                "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid"
+            ).fetchall()
+            shadows = _shadow_tables(rows)
+            names = [name for name, _ in rows if name not in shadows]
+            tables = [_read_table(connection, name, num_values) for name in names]
+    except sqlite3.DatabaseError as error:
+        raise ChakuError(f"cannot read the database {path}: {error}") from error
+    return Schema(path.stem, tuple(table for table in tables if table), search_path=("main",))
+
+
+def _shadow_tables(rows: list[tuple[str, str]]) -> set[str]:
+    """The tables in which full-text and R*Tree indices keep their data: no table of the user's."""
+    virtual = [name for name, sql in rows if re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE\b", sql, re.IGNORECASE)]
+    return {f"{name}_{ending}" for name in virtual for ending in SHADOW_ENDINGS}
+
+
+def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> Table | None:
+    """None, after saying so, for what SQLite itself cannot read: a view of a table that is gone, say."""
+    quoted = quote_name(table, always=True)
+    columns = []
+    try:
+        described = connection.execute(f"PRAGMA table_xinfo({quoted})").fetchall()
+    except sqlite3.OperationalError as error:
+        say(f"{table} is left out, as SQLite cannot read it: {error}")
+        return None
+    for _, name, kind, not_null, _, key, hidden in described:
+        if hidden == 1:  # of a virtual table; 2 and 3 are computed columns
+            continue
+        values = _sample(connection, quoted, quote_name(name, always=True), num_values) if num_values else ()
+        columns.append(Column(name, kind.upper(), values=values, primary_key=key > 0, not_null=bool(not_null)))
+    keys: dict[int, list[tuple[Any, ...]]] = {}
+    for row in connection.execute(f"PRAGMA foreign_key_list({quoted})").fetchall():
+        keys.setdefault(row[0], []).append(row)
+    foreign = []
+    for rows in sorted(keys.values(), key=lambda rows: rows[0][0], reverse=True):  # SQLite lists the last one first
+        target = rows[0][2]
+        references = tuple(row[4] for row in rows)
+        if None in references:  # REFERENCES parent, without columns: the parent's primary key
+            parent = connection.execute(f"PRAGMA table_info({quote_name(target, always=True)})").fetchall()
+            key_columns = sorted((row[5], row[1]) for row in parent if row[5])
+            references = tuple(name for _, name in key_columns)
+        foreign.append(ForeignKey(tuple(row[3] for row in rows), target, references))
+    return Table(table, tuple(columns), foreign_keys=tuple(foreign))
+
+
+def _sample(connection: sqlite3.Connection, table: str, column: str, num_values: int) -> tuple[str, ...]:
+    # The first rows show a column's form as well as any, and a large table is not read through.
+    query = (
+        f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
+    )
+    try:
+        rows = connection.execute(query, (num_values,)).fetchall()
+    except sqlite3.OperationalError:  # a view over a table that is gone, a virtual table without its module
+        return ()
+    return tuple(literal(value) for (value,) in rows if not isinstance(value, bytes))
+
+
+def literal(value: object) -> str:
+    """A value as SQL writes it, on one line and at most VALUE_CHARS characters long."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, int | float):
+        return repr(value)
+    text = on_one_line(str(value))
+    if len(text) > VALUE_CHARS:
+        text = text[: VALUE_CHARS - 1] + "…"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def on_one_line(text: str) -> str:
+    """A text's printable characters on one line: nothing that ends a prompt's line, or moves a terminal's cursor."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def read_spider_tables(path: Path) -> dict[str, Schema]:
+    """The schemas of a Spider-form tables.json (Spider, BIRD, CSpider) by database id.
+
+    A column's natural-language name becomes its comment where it says more than the name itself.
+    """
+    entries = read_json(path)
+    try:
+        return {entry["db_id"]: _spider_schema(entry) for entry in entries}
+    except (KeyError, TypeError, IndexError) as error:
+        raise ChakuError(f"{path} is not in the form of Spider's tables.json: {error!r} is missing or wrong") from error
+
+
+def _spider_schema(entry: dict[str, Any]) -> Schema:
+    originals = entry["column_names_original"]
+    primary = {index for key in entry["primary_keys"] for index in (key if isinstance(key, list) else [key])}
+    columns: dict[int, list[Column]] = {index: [] for index in range(len(entry["table_names_original"]))}
+    for index, (table, name) in enumerate(originals):
+        if table >= 0:
+            said = entry.get("column_names", originals)[index][1]
+            comment = "" if _letters(said) == _letters(name) else said
+            kind = {"number": "NUMERIC", "time": "DATETIME", "others": ""}.get(
+                entry["column_types"][index], entry["column_types"][index].upper()
+            )
+            columns[table].append(Column(name, kind, comment, primary_key=index in primary))
+    foreign: dict[int, list[ForeignKey]] = {index: [] for index in columns}
+    for source, target in entry["foreign_keys"]:
+        parent = entry["table_names_original"][originals[target][0]]
+        foreign[originals[source][0]].append(ForeignKey((originals[source][1],), parent, (originals[target][1],)))
+    tables = tuple(
+        Table(name, tuple(columns[index]), foreign_keys=tuple(foreign[index]))
+        for index, name in enumerate(entry["table_names_original"])
+    )
+    return Schema(entry["db_id"], tables)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
+    """An identifier as the dialect writes it: in quotes where it must be."""
+    folded = dialect == "postgres" and name != name.lower()  # which reads a name without quotes in lower case
+    if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in RESERVED_WORDS[dialect]:
+        return name
+    mark = "`" if dialect == "mysql" else '"'
+    return mark + name.replace(mark, mark * 2) + mark
+
+
+def quote_table(name: str, namespace: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
+    """A table's name as the dialect writes it, with its schema in front where `namespace` says one; see `Table`."""
+    bare = quote_name(name.removeprefix(f"{namespace}.") if namespace else name, dialect, always=always)
+    return f"{quote_name(namespace, dialect, always=always)}.{bare}" if namespace else bare

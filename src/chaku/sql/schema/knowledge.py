@@ -1,0 +1,148 @@
+"""What is known of a database: its schema and its values. Values are kept between questions, until a table changes."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chaku.console import say
+from chaku.files import atomic_file
+from chaku.sql.ask.memory import file_name
+from chaku.sql.execute.database import Database
+from chaku.sql.schema.change_stamps import change_stamps, file_stamp
+from chaku.sql.schema.definition import NUM_VALUES, Schema, Table
+from chaku.sql.schema.introspect import introspect, with_values
+from chaku.sql.schema.values import ValueIndex, distinct_values, text_columns
+
+VERSION = 1  # of the file's form
+READ_SECONDS = 60.0  # that reading values may take, of all tables
+
+
+@dataclass(frozen=True)
+class TableValues:
+    """Of a table, when `stamp` was its stamp: `samples` are SQL literals for prompts, `distinct` are looked up."""
+
+    stamp: str | None
+    columns: list[str]
+    samples: dict[str, list[str]]
+    distinct: dict[str, list[str]]
+
+
+class Knowledge:
+    """A database's schema, without names that no prompt can show (`unreadable`), and its values.
+
+    The schema is read anew whenever `refresh` is called, the values of a table when it has changed; `cache` is the file
+    in which they are kept, None: they are kept in memory alone. Raises ChakuError when the database is away.
+    """
+
+    def __init__(self, database: Database, *, cache: Path | None = None):
+        self.database, self.cache = database, cache
+        self.schema = Schema(database.name, (), database.dialect)
+        self.unreadable: tuple[str, ...] = ()
+        self.values = ValueIndex()
+        self._kept = _load(cache) if cache else {}
+        self._file_stamp = ""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what has changed."""
+        if self.database.dialect in ("sqlite", "duckdb"):
+            stamp = file_stamp(Path(self.database.location))
+            if stamp == self._file_stamp:
+                return
+            self._file_stamp = stamp
+        # SQLite's sampled values are read with the names, in no time.
+        in_sqlite = self.database.dialect == "sqlite"
+        schema, self.unreadable = _readable(introspect(self.database, num_values=NUM_VALUES if in_sqlite else 0))
+        known = self._values_of(schema)
+        self.schema = schema if in_sqlite else _with_samples(schema, known)
+        if known != self._kept or not self.values.places:
+            self.values = _index(known)
+        if known != self._kept and self.cache:
+            _save(self.cache, known)
+        self._kept = known
+
+    def _values_of(self, schema: Schema) -> dict[str, TableValues]:
+        """As kept, where a table has not changed; else read now, as far as the time goes."""
+        stamps = change_stamps(self.database, schema)
+        known: dict[str, TableValues] = {}
+        started, left = time.monotonic(), []
+        for table in schema.tables:
+            kept = self._kept.get(table.name)
+            columns = [f"{column.name} {column.type}" for column in table.columns]
+            if kept and kept.stamp is not None and (kept.stamp, kept.columns) == (stamps[table.name], columns):
+                known[table.name] = kept
+            elif time.monotonic() - started < READ_SECONDS:
+                known[table.name] = self._read(table, stamps[table.name], columns)
+            else:
+                left.append(table.name)
+        if left:
+            say(f"values of {len(left)} tables are not read this time, as that takes too long: {left[0]}, ...")
+        return known
+
+    def _read(self, table: Table, stamp: str | None, columns: list[str]) -> TableValues:
+        samples: dict[str, list[str]] = {}
+        if self.database.dialect != "sqlite":
+            samples = {column.name: [*column.values] for column in with_values(self.database, table).columns}
+        distinct = {column.name: distinct_values(self.database, table, column) for column in text_columns(table)}
+        read = {name: values for name, values in distinct.items() if values is not None}
+        return TableValues(stamp if len(read) == len(distinct) else None, columns, samples, read)
+
+
+def cache_path(name: str, location: str) -> Path:
+    """Where a database's values are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "chaku" / "sql" / f"{file_name(name, location)}.json"
+
+
+def _load(path: Path) -> dict[str, TableValues]:
+    """What is kept; nothing where the file is of another form or broken: it is written again."""
+    try:
+        stored: Any = json.loads(path.read_text(encoding="utf-8"))
+        tables = stored["tables"] if stored["version"] == VERSION else {}
+        return {name: TableValues(**values) for name, values in tables.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return {}
+
+
+def _save(path: Path, known: dict[str, TableValues]) -> None:
+    """Only who runs this may read the file: the values are the database's."""
+    stored = {"version": VERSION, "tables": {name: asdict(values) for name, values in known.items()}}
+    with atomic_file(path) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
+
+
+def _index(known: dict[str, TableValues]) -> ValueIndex:
+    index = ValueIndex()
+    for table, values in known.items():
+        for column, distinct in values.distinct.items():
+            for value in distinct:
+                index.add(table, column, value)
+    return index
+
+
+def _with_samples(schema: Schema, known: dict[str, TableValues]) -> Schema:
+    def sampled(table: Table) -> Table:
+        samples = known[table.name].samples if table.name in known else {}
+        columns = (replace(column, values=tuple(samples.get(column.name, ()))) for column in table.columns)
+        return replace(table, columns=tuple(columns))
+
+    return replace(schema, tables=tuple(map(sampled, schema.tables)))
+
+
+def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
+    """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
+    dropped = [f"table {known.name!r}" for known in schema.tables if not known.name.isprintable()]
+    tables = []
+    for table in schema.tables:
+        if table.name.isprintable():
+            dropped += [
+                f"column {table.name}.{column.name!r}" for column in table.columns if not column.name.isprintable()
+            ]
+            tables.append(
+                replace(table, columns=tuple(column for column in table.columns if column.name.isprintable()))
+            )
+    return replace(schema, tables=tuple(table for table in tables if table.columns)), tuple(dropped)

@@ -1,0 +1,218 @@
+"""Finds the values that a question means: "UK customers" is about 'United Kingdom'.
+
+Distinct values of text columns are indexed once: by their words without case and accents, by their initials, and by
+pairs of letters for near spellings. Chinese has no spaces, so values are looked for inside the question too.
+A wrong value in a prompt is believed, so short ones count only as they are written ("are" is no 'ARE'), and letters are
+initials only where they are written as a code. `benchmarks/value_hints.py` measures how often the values are meant.
+"""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from chaku.console import say
+from chaku.sql.schema.definition import Column, Schema, Table, quote_name, quote_table
+from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
+
+if TYPE_CHECKING:
+    from chaku.sql.execute.database import Database
+
+VALUES_PER_COLUMN = 2_000
+COLUMN_SECONDS = 5.0  # of one column's query
+BUILD_SECONDS = 60.0  # of all of them
+LONGEST_VALUE = 60  # characters: longer texts are prose, which nobody names in a question
+WORDS_IN_A_PHRASE = 5
+NEAR = 0.84  # of 1.0: the least likeness of a near spelling
+CODE = 0.9  # the score of a code's value
+SHORT = 3  # letters of a value that counts only as it is written
+TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
+NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
+CHINESE_SUFFIXES = "市省县區区国國"  # of a city, province, county, district, country; often left out
+
+
+@dataclass(frozen=True, order=True)
+class Match:
+    """`phrase` of a question names `value` of a column; `score` is 1.0 where they are the same words."""
+
+    score: float
+    table: str
+    column: str
+    value: str
+    phrase: str
+
+
+def text_columns(table: Table) -> list[Column]:
+    """The columns whose values a question may name."""
+    return [
+        column for column in table.columns if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type)
+    ]
+
+
+def distinct_values(
+    database: "Database", table: Table, column: Column, limit: int = VALUES_PER_COLUMN, seconds: float = COLUMN_SECONDS
+) -> list[str] | None:
+    """A column's values, as far as a question may name them; None where they cannot be read in time."""
+    name = quote_name(column.name, database.dialect, always=True)
+    source = quote_table(table.name, table.namespace, database.dialect, always=True)
+    query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
+    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds)
+    if not result.ok:
+        return None
+    return [value for (value,) in result.rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]
+
+
+@dataclass
+class ValueIndex:
+    """Values by what a question may call them."""
+
+    places: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
+    aliases: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # singulars, without small words
+    initials: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pairs: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    longest_cjk: int = 0
+
+    @classmethod
+    def build(cls, database: "Database", schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
+        """Read the distinct values of every text column: a query each, read-only, capped; what is left out is said.
+
+        A column that cannot be read in its time (no rights, a slow view) has no values.
+        """
+        index = cls()
+        columns = [(table, column) for table in schema.tables for column in text_columns(table)]
+        started = time.monotonic()
+        for number, (table, column) in enumerate(columns):
+            if time.monotonic() - started > BUILD_SECONDS:
+                left = ", ".join(f"{table.name}.{column.name}" for table, column in columns[number : number + 5])
+                say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
+                break
+            for value in distinct_values(database, table, column, per_column) or ():
+                index.add(table.name, column.name, value)
+        return index
+
+    def add(self, table: str, column: str, value: object) -> None:
+        """Index a value; numbers and prose are left out."""
+        if not isinstance(value, str) or len(value) > LONGEST_VALUE or not (key := normalize(value)):
+            return
+        if re.fullmatch(r"[\d ]+", key):
+            return
+        known = key in self.places
+        self.places[key].append((table, column, value))
+        if known:
+            return
+        words = _without_small(key)
+        for alias in {_plain(key), key.rstrip(CHINESE_SUFFIXES)} - {key, ""}:
+            self.aliases[alias].add(key)
+        if len(words) > 1:
+            self.initials["".join(word[0] for word in words)].add(key)
+            self.initials["".join(word[0] for word in key.split())].add(key)
+        for pair in _pairs(key):
+            self.pairs[pair].add(key)
+        if CJK.search(key):
+            self.longest_cjk = max(self.longest_cjk, len(key))
+
+    def find(self, question: str, *, limit: int = 10) -> list[Match]:
+        """The best matches of a question's phrases, the best first; a column's value is named once."""
+        best: dict[tuple[str, str, str], Match] = {}
+        codes = _codes(question)
+        for phrase in _phrases(question, self.longest_cjk):
+            said_by_questions = _is_question(phrase)
+            for key, score in self._keys(phrase, is_code=phrase in codes):
+                must_be_written = score != CODE and (said_by_questions or _is_short(key))
+                for table, column, value in self.places[key]:
+                    if must_be_written and not _is_written(value, question):  # "has" is no 'Ha', "than" no 'Han'
+                        continue
+                    match = Match(score, table, column, value, phrase)
+                    if (place := (table, column, value)) not in best or best[place].score < score:
+                        best[place] = match
+        ordered = sorted(best.values(), key=lambda match: (-match.score, -len(match.phrase), match.table, match.column))
+        # "new york" says more than "york": a phrase inside a better match's phrase adds nothing.
+        kept: list[Match] = []
+        for match in ordered:
+            inside = (value for value in kept if match.phrase != value.phrase and match.phrase in value.phrase)
+            if not any(value.score >= match.score for value in inside):
+                kept.append(match)
+        return kept[:limit]
+
+    def _keys(self, phrase: str, *, is_code: bool) -> Iterator[tuple[str, float]]:
+        """(indexed key, score) of what a phrase may mean. `is_code`: it is written in capitals."""
+        if phrase in self.places:
+            yield phrase, 1.0
+        for alias in {phrase, _plain(phrase)}:
+            yield from ((key, 0.97) for key in self.aliases.get(alias, ()))
+            if alias != phrase and alias in self.places:
+                yield alias, 0.97
+        if is_code and phrase not in self.places:
+            yield from ((key, CODE) for key in self.initials.get(phrase, ()))
+        if (len(phrase) >= 4 or CJK.search(phrase)) and phrase not in self.places:
+            yield from self._near(phrase)
+
+    def _near(self, phrase: str) -> Iterator[tuple[str, float]]:
+        """Near spellings: enough pairs of letters in common, then the likeness of the whole."""
+        shared: dict[str, int] = defaultdict(int)
+        pairs = _pairs(phrase)
+        for pair in pairs:
+            for key in self.pairs.get(pair, ()):
+                shared[key] += 1
+        for key, count in shared.items():
+            if 2 * count >= len(pairs) and abs(len(key) - len(phrase)) <= 3:
+                likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
+                if NEAR <= likeness < 1:
+                    yield key, 0.9 * likeness
+
+
+def _codes(question: str) -> set[str]:
+    """The words in capitals, in small letters; none where the whole question is in capitals."""
+    if question.isupper():
+        return set()
+    return {word.lower() for word in re.findall(r"\b[A-Z]{2,6}\b", question)}
+
+
+def _is_short(key: str) -> bool:
+    """Whether a value is too short to be told from parts of other words by its letters alone."""
+    return len(key) <= SHORT and key.isascii()
+
+
+def _is_written(value: str, question: str) -> bool:
+    """Whether a value, or its plural, stands in the question in its own capitals and small letters."""
+    return re.search(rf"(?<!\w){re.escape(value.strip())}(?:s|es)?(?!\w)", question) is not None
+
+
+def _is_question(phrase: str) -> bool:
+    """Whether all words of a phrase are such as questions about anything have."""
+    return all(word in SMALL_WORDS or stem(word) in QUESTION_WORDS for word in phrase.split())
+
+
+def _without_small(text: str) -> list[str]:
+    return [word for word in text.split() if word not in SMALL_WORDS]
+
+
+def _plain(text: str) -> str:
+    """Singulars, without small words."""
+    return " ".join(map(stem, _without_small(text)))
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[at : at + 2] for at in range(len(text) - 1)} or {text}
+
+
+def _phrases(question: str, longest_cjk: int) -> Iterable[str]:
+    """Runs of words, and of Chinese characters, the longest first."""
+    normal = normalize(question)
+    words = normal.split()
+    found: dict[str, None] = {}
+    for count in range(min(WORDS_IN_A_PHRASE, len(words)), 0, -1):
+        for at in range(len(words) - count + 1):
+            phrase = " ".join(words[at : at + count])
+            if words[at] not in SMALL_WORDS and words[at + count - 1] not in SMALL_WORDS:
+                found[phrase] = None
+    if longest_cjk and CJK.search(normal):
+        for run in re.findall(rf"(?:{CJK.pattern}|\w)+", normal):
+            for count in range(min(longest_cjk, len(run)), 0, -1):
+                for at in range(len(run) - count + 1):
+                    if CJK.search(phrase := run[at : at + count]):
+                        found[phrase] = None
+    return found

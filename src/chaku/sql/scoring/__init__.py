@@ -1,0 +1,1 @@
+"""Predicted queries against gold queries, by the official rules."""

@@ -1,0 +1,211 @@
+"""A model on published questions: asked, written down as it goes, scored by the official rule, with intervals."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chaku.console import progress, say
+from chaku.errors import ChakuError
+from chaku.files import sha256_file, write_json, write_text
+from chaku.intervals import wilson_interval
+from chaku.journal import Journal
+from chaku.manifest import claim, versions
+from chaku.sql.ask.writer import TEMPERATURE, ModelWriter
+from chaku.sql.schema.definition import read_spider_tables
+from chaku.sql.scoring.exact_match import LEVELS
+from chaku.sql.scoring.predict import Asking, Prediction, predict
+from chaku.sql.scoring.question_files import QuestionFile
+from chaku.sql.scoring.score import Question, ScoreSettings, score
+from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
+
+MEASURES = ("ex", "ex_keep_distinct", "test_suite", "em", "bird_ex")
+SAID = {"ex": "EX", "ex_keep_distinct": "EX, DISTINCT kept", "test_suite": "test suite", "em": "exact match",
+        "bird_ex": "BIRD's EX"}  # fmt: skip
+
+
+def run_benchmark(
+    questions: QuestionFile,
+    writer: ModelWriter,
+    *,
+    prompt: PromptSettings,
+    asking: Asking,
+    limit: int | None = None,
+    seed: int = 0,
+    num_variants: int = 0,
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """The scores, their intervals, the seconds a question, and what they rest on: what OUT/results.json holds.
+
+    `limit`: a plain random sample of so many questions, the same for the same `seed`. Predictions are kept in
+    OUT/predictions.jsonl as they come: killed and called again, it asks what is missing. OUT/samples.jsonl has a line a
+    question, as `chaku eval compare` reads it. Without `out` nothing is kept. `num_variants`: of each database, for
+    test-suite EX; 0 leaves it out. Raises ChakuError when OUT holds predictions that were made otherwise.
+    """
+    askable, missing = questions.askable()
+    if missing:
+        without = len(questions.examples) - len(askable)
+        say(f"{without} questions are left out, as their databases are not at hand: {', '.join(missing)}")
+    indices = choose(askable, limit, seed)
+    prompt = PromptSettings(**{**asdict(prompt), "max_tokens": min(prompt.max_tokens, writer.max_prompt_tokens)})
+    record = {
+        **versions(),
+        **writer.generator.record,
+        "grammar": writer.constrained,
+        "max_tokens": writer.max_tokens,
+        "prompt_form": _prompt_form(prompt, writer),
+        "prompt": asdict(prompt),
+        "max_prompt_tokens": prompt.max_tokens,
+        "num_samples": asking.num_samples,
+        "temperature": TEMPERATURE if asking.num_samples > 1 else 0.0,
+        "repair": asking.repair,
+        "query_timeout": asking.timeout,
+        "seed": seed,
+        "limit": limit,
+        "num_questions": len(indices),
+        "data_sha256": questions.sha256,
+        "tables_sha256": sha256_file(questions.tables) if questions.tables else None,
+    }
+    with nullcontext(out) if out else TemporaryDirectory(prefix="chaku-sql-eval-") as kept:
+        folder = Path(kept)
+        claim(folder / "predictions.json", record)
+        predictions = _predictions(questions, indices, writer, prompt, asking, folder / "predictions.jsonl")
+        results = {
+            "benchmark": questions.name,
+            "questions": str(questions.path),
+            **_scores(questions, predictions, num_variants, seed),
+            "seconds_a_question": sum(prediction.seconds for prediction in predictions) / len(predictions),
+            "manifest": record,
+        }
+        rows = results.pop("rows")
+        results["manifest"]["scoring"] = results.pop("scoring")
+        write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_json(folder / "results.json", results)
+    return results
+
+
+def choose(indices: Sequence[int], limit: int | None, seed: int) -> list[int]:
+    """The questions that are asked, in order. Raises ChakuError for a limit below 1."""
+    if limit is not None and limit < 1:
+        raise ChakuError(f"--limit is {limit}; it must be at least 1")
+    return list(indices) if limit is None else sorted(random.Random(seed).sample(indices, min(limit, len(indices))))
+
+
+def _prompt_form(prompt: PromptSettings, writer: ModelWriter) -> str:
+    return ", ".join(
+        [prompt.form, *(["linked"] if prompt.link else []), *(["instructed"] if writer.instructions else [])]
+    )
+
+
+def _predictions(
+    questions: QuestionFile,
+    indices: Sequence[int],
+    writer: ModelWriter,
+    prompt: PromptSettings,
+    asking: Asking,
+    path: Path,
+) -> list[Prediction]:
+    """The predictions in the questions' order; those that `path` holds are not asked for again."""
+    told = read_spider_tables(questions.tables) if questions.tables else None
+    prompts = ExamplePrompts(questions.databases, prompt, writer.count_tokens, told)
+    with Journal(path) as journal:
+        made = {row["index"]: Prediction(**row) for row in journal.rows}
+        missing = [index for index in indices if index not in made]
+        done = len(indices) - len(missing)
+        with progress(f"{questions.name}: SQL", len(indices), "questions", initial=done) as bar:
+            for batch in predict(questions.examples, missing, prompts, writer, questions.databases, asking):
+                journal.append(asdict(prediction) for prediction in batch)
+                made |= {prediction.index: prediction for prediction in batch}
+                bar.advance(len(batch))
+    return [made[index] for index in indices]
+
+
+def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_variants: int, seed: int) -> dict[str, Any]:
+    asked = [
+        Question(prediction.index, example.database, example.query, prediction.sql)
+        for prediction in predictions
+        for example in [questions.examples[prediction.index]]
+    ]
+    settings = ScoreSettings(num_variants=num_variants, ves_runs=0, seed=seed)
+    scores = score(asked, questions.databases, tables=questions.tables, settings=settings)
+    verdicts = scores["rows"]
+    levels = {
+        level: {**{name: row[name] for name in ("count", *MEASURES)}, **_interval(verdicts, level)}
+        for level, row in scores["by_hardness"].items()
+    }
+    not_asked = [prediction.problem for prediction in predictions if prediction.problem]
+    if not_asked:
+        say(f"{len(not_asked)} questions are not asked, the first because {not_asked[0]}")
+    return {
+        **{name: scores[name] for name in MEASURES},
+        **_interval(verdicts, "all"),
+        "pass_at_k": {"1": scores["ex"]},
+        "by_hardness": levels,
+        "counts": {
+            **scores["counts"],
+            "no_database": len(questions.examples) - len(questions.askable()[0]),
+            "not_asked": len(not_asked),
+            "asked_again": sum(prediction.asked_again for prediction in predictions),
+        },
+        "scoring": scores["manifest"],
+        "rows": [
+            _row(questions, prediction, verdict) for prediction, verdict in zip(predictions, verdicts, strict=True)
+            if verdict["ex"] is not None
+        ],
+    }  # fmt: skip
+
+
+def _interval(verdicts: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]:
+    """The 95% interval of EX (Wilson's) and how many questions it rests on."""
+    right = [row["ex"] for row in verdicts if row["ex"] is not None and level in ("all", row["hardness"])]
+    return {"scored": len(right), "interval_95": list(wilson_interval(sum(right), len(right))) if right else None}
+
+
+def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """A question's line: `chaku eval compare` reads task_id, passed and measures, a person the rest."""
+    example = questions.examples[prediction.index]
+    return {
+        "task_id": f"{example.database}/{prediction.index}",
+        "passed": verdict["ex"],
+        "measures": {name: float(verdict[name]) for name in MEASURES[1:] if verdict[name] is not None},
+        "question": example.question,
+        "gold": example.query,
+        "sql": prediction.sql,
+        "reply": prediction.reply,
+        "hardness": verdict["hardness"],
+        "reason": verdict["reason"],
+        "share": prediction.share,
+    }
+
+
+def results_in_lines(results: Mapping[str, Any]) -> list[str]:
+    """A line of how it was asked, and the table of scores by hardness, for a terminal."""
+    about, counts = results["manifest"], results["counts"]
+    limit = (
+        f"a random sample of {counts['questions']} questions" if about["limit"] else f"{counts['questions']} questions"
+    )
+    how = [f"prompts: {about['prompt_form']}", "under the grammar" if about["grammar"] else "without grammar"]
+    how += [f"{about['num_samples']} samples and a vote" if about["num_samples"] > 1 else "greedy"]
+    how += ["repaired"] if about["repair"] else []
+    shown = [name for name in MEASURES if results[name] is not None]
+    lines = [f"{results['benchmark']}, {limit} ({', '.join(how)}): {results['seconds_a_question']:.2f} s a question"]
+    lines.append(
+        f"{'':10}{'scored':>8}{'EX':>8}{'95% interval':>20}" + "".join(f"{SAID[name]:>20}" for name in shown[1:])
+    )
+    for level in (*LEVELS, "all"):
+        row = results["by_hardness"][level]
+        if not row["scored"]:
+            continue
+        low, high = row["interval_95"]
+        interval = f"{low:.1%} to {high:.1%}"
+        others = "".join("-".rjust(20) if row[name] is None else f"{row[name]:>20.1%}" for name in shown[1:])
+        lines.append(f"{level:10}{row['scored']:>8}{row['ex']:>8.1%}{interval:>20}{others}")
+    said = {"failed": "failed to run", "empty_against_empty": "right with no rows", "not_scored": "not scored",
+            "not_asked": "not asked", "asked_again": "asked again",
+            "no_database": "left out, as their databases are not at hand"}  # fmt: skip
+    lines.append(", ".join(f"{words}: {counts[name]}" for name, words in said.items() if counts[name]))
+    return [line for line in lines if line]

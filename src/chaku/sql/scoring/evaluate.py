@@ -1,0 +1,115 @@
+"""A model's execution accuracy on questions: each asked once, greedily, and scored by the official rule."""
+
+import json
+from collections import defaultdict
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaku.console import progress
+from chaku.errors import ChakuError
+from chaku.sql.ask.writer import ModelWriter
+from chaku.sql.execute.runner import SQLiteRunner
+from chaku.sql.schema.definition import database_file
+from chaku.sql.scoring.datasets import read_examples
+from chaku.sql.scoring.predict import Asking, predict
+from chaku.sql.scoring.score import Question, ScoreSettings, score
+from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
+
+if TYPE_CHECKING:
+    from chaku.inference.engine import Engine
+
+MAX_TOKENS = 96  # of a reply: the longest query of the shop has fewer in any vocabulary of a demo
+SHOWN_ROWS = 5
+
+
+def evaluate(
+    engine: "Engine",
+    questions: Path,
+    databases: Path,
+    *,
+    settings: PromptSettings,
+    limit: int | None = None,
+    num_shown: int = 3,
+    max_tokens: int = MAX_TOKENS,
+    instructed: bool = False,
+) -> dict[str, Any]:
+    """The scores of `score`, EX by what is unseen of a question (where its row says so), and samples with their rows.
+
+    The samples are the first `num_shown` right answers and the first `num_shown` wrong ones; what is right on the
+    database and not on its variants was right by luck.
+
+    With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
+    measured. `instructed`: a chat model that did not learn these prompts is told what to do with them. A prompt has at
+    most the tokens of `settings`, and what the reply's `max_tokens` leave of the context. `limit` takes the first so
+    many questions. Raises ChakuError when there is no room for a prompt.
+    """
+    writer = ModelWriter(
+        engine, max_prompt_tokens=settings.max_tokens, constrained=False, instructed=instructed, max_tokens=max_tokens
+    )
+    examples = read_examples(questions)[:limit]
+    fitting = replace(settings, max_tokens=writer.max_prompt_tokens)
+    prompts = ExamplePrompts(databases, fitting, writer.count_tokens)
+    asking = Asking(batch_size=engine.batch_size)
+    predicted: dict[int, str] = {}
+    with progress("SQL", len(examples), "questions") as bar:
+        for made in predict(examples, range(len(examples)), prompts, writer, databases, asking):
+            if problem := next((prediction.problem for prediction in made if prediction.problem), ""):
+                raise ChakuError(problem)
+            predicted |= {prediction.index: prediction.sql for prediction in made}
+            bar.advance(len(made))
+    asked = [
+        Question(index, example.database, example.query, predicted[index]) for index, example in enumerate(examples)
+    ]
+    scores = score(asked, databases, settings=ScoreSettings(ves_runs=0))
+    return {
+        **scores,
+        "prompt": asdict(fitting),
+        "by_unseen": _by_unseen(questions, scores["rows"]),
+        "samples": _samples(
+            _shown(asked, scores["rows"], num_shown),
+            [example.question for example in examples],
+            scores["rows"],
+            databases,
+        ),
+    }
+
+
+def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """EX of the shop's questions by what training never had of them: the query's structure, or the wording."""
+    if path.suffix != ".jsonl":
+        return {}
+    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    found: dict[str, list[bool]] = defaultdict(list)
+    for line, row in zip(lines, rows, strict=False):
+        if line.get("unseen") and row["ex"] is not None:
+            found[line["unseen"]].append(row["ex"])
+    return {name: {"count": len(right), "ex": sum(right) / len(right)} for name, right in sorted(found.items())}
+
+
+def _shown(asked: list[Question], rows: list[dict[str, Any]], number: int) -> list[Question]:
+    parts = [[example for example in asked if bool(rows[example.index]["ex"]) is right] for right in (True, False)]
+    return [example for part in parts for example in part[:number]]
+
+
+def _samples(
+    asked: list[Question], questions: list[str], rows: list[dict[str, Any]], databases: Path
+) -> list[dict[str, Any]]:
+    samples = []
+    with SQLiteRunner() as runner:
+        for example in asked:
+            sql = example.predicted
+            result = runner.run(database_file(databases, example.database), sql, max_rows=SHOWN_ROWS) if sql else None
+            samples.append(
+                {
+                    "question": questions[example.index],
+                    "gold": example.gold,
+                    "sql": sql,
+                    "right": rows[example.index]["ex"],
+                    "on_variants": rows[example.index]["test_suite"],
+                    "reason": rows[example.index]["reason"],
+                    "columns": list(result.columns) if result else [],
+                    "rows": [[str(cell) for cell in row] for row in result.rows] if result else [],
+                }
+            )
+    return samples

@@ -1,0 +1,135 @@
+"""Published questions to predicted queries: in batches, sorted by database, with a vote and a repair where asked."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chaku.errors import ChakuError
+from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
+from chaku.sql.ask.replies import extract_sql
+from chaku.sql.ask.writer import Asked, Writer
+from chaku.sql.execute.runner import TIMEOUT, Result, SQLiteRunner
+from chaku.sql.schema.definition import database_file
+from chaku.sql.scoring.datasets import Example
+from chaku.sql.training.example_prompts import ExamplePrompts
+
+BATCH_SIZE = 16  # questions whose queries are written together
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How questions are asked. With one sample, the greedy one, nothing is voted on.
+
+    `repair`: misspelt names are put right, and a question for which no query ran is asked once more, with what was
+    wrong. `timeout`: of a query that runs for the vote or the repair, in seconds.
+    """
+
+    num_samples: int = 1
+    repair: bool = False
+    batch_size: int = BATCH_SIZE
+    timeout: float = TIMEOUT
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ChakuError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`sql` is the query that counts for the question; `index`: the question's place among the examples.
+
+    `reply`: the first sample as it was written. `share`: of the samples, those that agree with the result that won the
+    vote. `problem`: why the question could not be asked. `seconds`: of writing, its share of the batch's.
+    """
+
+    index: int
+    sql: str
+    reply: str = ""
+    share: float = 1.0
+    asked_again: bool = False
+    problem: str = ""
+    seconds: float = 0.0
+
+
+def predict(
+    examples: Sequence[Example],
+    indices: Sequence[int],
+    prompts: ExamplePrompts,
+    writer: Writer,
+    databases: Path,
+    asking: Asking,
+) -> Iterator[list[Prediction]]:
+    """The predictions for the examples at `indices`, a batch at a time.
+
+    They are sorted by database, whose schema, values and grammar are then made once.
+    """
+    ordered = sorted(indices, key=lambda index: (examples[index].database, index))
+    with SQLiteRunner() as runner:
+        for start in range(0, len(ordered), asking.batch_size):
+            batch = {index: examples[index] for index in ordered[start : start + asking.batch_size]}
+            yield _Batch(batch, prompts, writer, runner, databases, asking).predictions()
+
+
+@dataclass
+class _Batch:
+    """Questions whose queries are written together."""
+
+    examples: dict[int, Example]
+    prompts: ExamplePrompts
+    writer: Writer
+    runner: SQLiteRunner
+    databases: Path
+    asking: Asking
+
+    def predictions(self) -> list[Prediction]:
+        started = time.monotonic()
+        asked, problems = self._prompts(dict.fromkeys(self.examples, ""))
+        texts = self._write(asked)
+        if self.asking.num_samples == 1 and not self.asking.repair:
+            made = {index: Prediction(index, extract_sql(text[0]), text[0]) for index, text in texts.items()}
+        else:
+            made = self._tried(texts)
+        made |= {index: Prediction(index, "", problem=problem) for index, problem in problems.items()}
+        seconds = (time.monotonic() - started) / len(self.examples)
+        return [replace(made[index], seconds=seconds) for index in self.examples]
+
+    def _prompts(self, troubles: dict[int, str]) -> tuple[dict[int, Asked], dict[int, str]]:
+        """The prompts of questions, and why the others have none. `troubles`: what was wrong with earlier queries."""
+        asked, problems = {}, {}
+        for index, trouble in troubles.items():
+            try:
+                prompt, schema = self.prompts.asked(self.examples[index], trouble=trouble)
+                asked[index] = (prompt.text, schema)
+            except (FileNotFoundError, ChakuError) as error:
+                problems[index] = str(error)
+        return asked, problems
+
+    def _write(self, asked: dict[int, Asked]) -> dict[int, list[str]]:
+        if not asked:
+            return {}
+        return dict(zip(asked, self.writer.write([*asked.values()], self.asking.num_samples), strict=True))
+
+    def _tried(self, texts: dict[int, list[str]]) -> dict[int, Prediction]:
+        candidates = {index: self._candidates(index, written) for index, written in texts.items()}
+        troubles = {index: trouble for index, tried in candidates.items() if (trouble := trouble_with(tried))}
+        again = self._write(self._prompts(troubles)[0]) if self.asking.repair and troubles else {}
+        for index, written in again.items():
+            candidates[index] += self._candidates(index, written)
+        made = {}
+        for index, tried in candidates.items():
+            best, share = tried[0], 0.0
+            if not trouble_with(tried):
+                best, share = vote(tried, self.asking.num_samples)
+            made[index] = Prediction(index, best.sql, texts[index][0], share, asked_again=index in again)
+        return made
+
+    def _candidates(self, index: int, texts: list[str]) -> list[Candidate]:
+        name = self.examples[index].database
+        path = database_file(self.databases, name)
+
+        def run(sql: str) -> Result:
+            return self.runner.run(path, sql, timeout=self.asking.timeout)
+
+        return try_texts(texts, self.prompts.schema(name), run, mend=self.asking.repair)

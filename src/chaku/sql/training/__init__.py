@@ -1,0 +1,1 @@
+"""Published questions to prompts and conversations to learn from."""
