@@ -26,7 +26,7 @@ from chaku.console import say, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.sql.schema.definition import read_sqlite
-from chaku.sql.scoring.score import Question, ScoreSettings, read_questions, score
+from chaku.sql.scoring.score import QueryPair, ScoreSettings, read_questions, score
 from planted_errors import plant
 from sql_decoding import measure_decoding
 
@@ -68,7 +68,7 @@ def measure_speed(spider: Path, gold: Path) -> dict[str, Any]:
     questions = read_questions(gold, gold)
     figures = {}
     shifted = [
-        Question(question.index, question.database, question.gold, _other(questions, question.index).gold)
+        QueryPair(question.index, question.database, question.gold, _other(questions, question.index).gold)
         for question in questions
     ]
     for name, pairs in (("gold against itself", questions), ("gold against another question's", shifted)):
@@ -81,18 +81,18 @@ def measure_speed(spider: Path, gold: Path) -> dict[str, Any]:
     return figures
 
 
-def _other(questions: list[Question], index: int) -> Question:
+def _other(questions: list[QueryPair], index: int) -> QueryPair:
     """The next question of the same database, from the first again after the last."""
     same = [question for question in questions if question.database == questions[index].database]
     return same[(next(place for place, question in enumerate(same) if question.index == index) + 1) % len(same)]
 
 
-def planted(spider: Path, gold: Path, every: int) -> tuple[list[str], list[Question]]:
+def planted(spider: Path, gold: Path, every: int) -> tuple[list[str], list[QueryPair]]:
     """The kinds of error, and the questions with the predictions that have them."""
     questions = read_questions(gold, gold)
     schemas = {}
     kinds: list[str] = []
-    made: list[Question] = []
+    made: list[QueryPair] = []
     for question in questions[::every]:
         database = spider / "database" / question.database / f"{question.database}.sqlite"
         if not database.is_file():
@@ -101,7 +101,7 @@ def planted(spider: Path, gold: Path, every: int) -> tuple[list[str], list[Quest
             schemas[question.database] = read_sqlite(database, num_values=0)
         for kind, text in plant(question.gold, _other(questions, question.index).gold, schemas[question.database]):
             kinds.append(kind)
-            made.append(Question(len(made), question.database, question.gold, text))
+            made.append(QueryPair(len(made), question.database, question.gold, text))
     return kinds, made
 
 
@@ -167,7 +167,7 @@ def _by_kind(pairs: list[tuple[Any, ...]]) -> dict[str, dict[str, float]]:
     }
 
 
-def _cause(measure: str, kind: str, question: Question, mine: Any, his: Any, verdict: dict[str, Any]) -> str:
+def _cause(measure: str, kind: str, question: QueryPair, mine: Any, his: Any, verdict: dict[str, Any]) -> str:
     """Why the verdicts differ, where a known flaw of the official code explains it."""
     if "value" in question.predicted and verdict["without_value_rule"].get(measure) == mine:
         return "the official code replaces `value` inside the prediction by 1"
@@ -183,7 +183,7 @@ def _cause(measure: str, kind: str, question: Question, mine: Any, his: Any, ver
 _loaded: dict[Path, Any] = {}
 
 
-def official_verdict(job: tuple[Question, Path, Path, Path]) -> dict[str, Any]:
+def official_verdict(job: tuple[QueryPair, Path, Path, Path]) -> dict[str, Any]:
     """The official code's verdicts; None where it raises on the gold query."""
     question, databases, official, tables = job
     text = question.predicted.replace("value", "1")  # as the official code does first
@@ -194,7 +194,7 @@ def official_verdict(job: tuple[Question, Path, Path, Path]) -> dict[str, Any]:
     return verdict
 
 
-def _verdict(question: Question, predicted: str, databases: Path, official: Path, tables: Path) -> dict[str, Any]:
+def _verdict(question: QueryPair, predicted: str, databases: Path, official: Path, tables: Path) -> dict[str, Any]:
     evaluation, process_sql, exec_eval, keys = _load(official, tables)
     path = str(databases / question.database / f"{question.database}.sqlite")
     verdict: dict[str, Any] = {"parse_error": ""}

@@ -2,12 +2,16 @@
 
 import pytest
 
-from chaku.evals.fences import Block, clean, code_blocks
+from chaku.evals.fences import CodeBlock, clean, code_blocks
 
 
 def test_blocks_come_in_order_with_their_languages():
     text = "Use:\n```python\nx = 1\n\ny = 2\n```\nor\n  ```\n  z\n  ```\nand `x` and\n```sh\nls"
-    assert code_blocks(text) == [Block("python", "x = 1\n\ny = 2\n"), Block("", "z\n"), Block("sh", "ls\n", False)]
+    assert code_blocks(text) == [
+        CodeBlock("python", "x = 1\n\ny = 2\n"),
+        CodeBlock("", "z\n"),
+        CodeBlock("sh", "ls\n", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -25,22 +29,22 @@ def test_blocks_come_in_order_with_their_languages():
     ],
 )
 def test_fences_of_any_kind(text, language):
-    assert code_blocks(text) == [Block(language, "x\n")]
+    assert code_blocks(text) == [CodeBlock(language, "x\n")]
 
 
 def test_a_fence_closes_with_its_own_sign_and_length():
-    assert code_blocks("````\n```\nx\n```\n````") == [Block("", "```\nx\n```\n")]
-    assert code_blocks("~~~\n```\n~~~") == [Block("", "```\n")]
+    assert code_blocks("````\n```\nx\n```\n````") == [CodeBlock("", "```\nx\n```\n")]
+    assert code_blocks("~~~\n```\n~~~") == [CodeBlock("", "```\n")]
 
 
 def test_the_fences_of_a_docstring_close_nothing():
     code = 'def f():\n    """\n    ```\n    f()\n    ```\n    """\n'
-    assert code_blocks(f"```python\n{code}```\nmore") == [Block("python", code)]
+    assert code_blocks(f"```python\n{code}```\nmore") == [CodeBlock("python", code)]
 
 
 def test_a_fence_that_leaves_the_code_unfinished_is_passed_over():
     code = 'text = """\n```\nnot the end\n```\n"""\n'
-    assert code_blocks(f"```\n{code}```", lambda code: code.count('"""') == 2) == [Block("", code)]
+    assert code_blocks(f"```\n{code}```", lambda code: code.count('"""') == 2) == [CodeBlock("", code)]
 
 
 def test_a_text_without_fences_has_no_blocks():

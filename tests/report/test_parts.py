@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chaku.report.charts import Line, Node, _linear_ticks, _log_ticks, family_tree, line_chart, smooth, thin
 from chaku.report.html import Html, element, escape, join
-from chaku.report.run import Run
+from chaku.report.run import ReportedRun
 from chaku.report.sql import shop_answers
 from chaku.report.table import duration, percent, size, spaced
 
@@ -101,7 +101,7 @@ def test_boxes_of_a_wide_tree_do_not_overlap() -> None:
 def test_an_answer_that_is_right_on_one_database_alone_is_said_to_be_luck() -> None:
     asked = {"question": "How many?", "gold": "SELECT 1", "sql": "SELECT 2", "right": True, "reason": ""}
     samples = [{**asked, "on_variants": True}, {**asked, "on_variants": False}, {**asked, "right": False}]
-    page = shop_answers(cast(Run, None), {"sql": {"ex": 0.5, "test_suite": 0.25, "samples": samples}})
+    page = shop_answers(cast(ReportedRun, None), {"sql": {"ex": 0.5, "test_suite": 0.25, "samples": samples}})
     assert [page.count(f">{sign}<") for sign in ("✓ right", "✗ right by luck", "✗ wrong")] == [1, 1, 1]
     assert "50.0%" in page
     assert "25.0%" in page

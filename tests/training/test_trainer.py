@@ -18,7 +18,7 @@ from chaku import ChakuError
 from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
-from chaku.tokens.loader import Sample
+from chaku.tokens.loader import PackedSample
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
 from chaku.training.schedule import num_steps
@@ -50,7 +50,7 @@ class Random:
             os.kill(os.getpid(), self.kill_at[1])
             self.kill_at = None
         tokens = np.random.default_rng(index).integers(0, 512, 33).astype(np.int32)
-        return Sample(tokens, np.zeros(33, dtype=np.int32), 7, "random", 0)
+        return PackedSample(tokens, np.zeros(33, dtype=np.int32), 7, "random", 0)
 
 
 def fresh():

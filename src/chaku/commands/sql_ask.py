@@ -254,7 +254,7 @@ def show(answer: "Answer") -> None:
     for assumption in answer.assumptions:
         print(_printable(f"assumed: {assumption}"))
     if answer.dropped:
-        print(f"left out of the prompt: {_some(answer.dropped)}")
+        print(f"left out of the prompt: {_some([str(part) for part in answer.dropped])}")
 
 
 def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
@@ -266,7 +266,7 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
             print(_printable(f"{number}. {line}"), file=file)
     print(f"tables shown to the model: {', '.join(answer.tables) or 'none'}", file=file)
     if answer.dropped:
-        print(f"left out: {', '.join(answer.dropped)}", file=file)
+        print(f"left out: {', '.join(map(str, answer.dropped))}", file=file)
     for candidate in answer.candidates:
         outcome = f"{len(candidate.result.rows)} rows" if candidate.result.ok else candidate.result.reason
         print(_printable(f"{candidate.votes} x {' '.join(candidate.sql.split())} -> {outcome}"), file=file)

@@ -12,7 +12,7 @@ MAX_PROSE = 200  # characters before a fence on its line
 
 
 @dataclass(frozen=True)
-class Block:
+class CodeBlock:
     """`language` is the first word of the info string, in lower case. `closed`: its closing fence was written."""
 
     language: str
@@ -27,7 +27,7 @@ def clean(text: str) -> str:
     return answer if answer.strip() else text
 
 
-def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> list[Block]:
+def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> list[CodeBlock]:
     """The blocks in the text's order; a last block that was cut short counts.
 
     A closing fence is at least as long as the opening fence and indented at most three spaces more, so that the fences
@@ -41,7 +41,7 @@ def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> lis
         opening = _opening(lines[at])
         at += 1
         if opening is None:
-            blocks += [Block("", f"{code}\n") for code in _INLINE.findall(lines[at - 1])]
+            blocks += [CodeBlock("", f"{code}\n") for code in _INLINE.findall(lines[at - 1])]
             continue
         ends = [number for number in range(at, len(lines)) if _closes(lines[number], opening)]
         codes = [_without_indent("".join(f"{line}\n" for line in lines[at:end]), opening) for end in [*ends, None]]
@@ -50,7 +50,7 @@ def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> lis
             chosen = next((number for number, code in enumerate(codes) if is_whole(code)), 0)
         info = opening["info"].split()
         language = re.sub(r"[^\w+#.-].*", "", info[0].strip("{}.")).lower() if info else ""
-        blocks.append(Block(language, codes[chosen], closed=chosen < len(ends)))
+        blocks.append(CodeBlock(language, codes[chosen], closed=chosen < len(ends)))
         at = ends[chosen] + 1 if chosen < len(ends) else len(lines)
     return blocks
 

@@ -20,7 +20,7 @@ class Llama(nn.Module):
     def __init__(self, config: LlamaConfig):
         super().__init__()
         self.config = config
-        self.model = Decoder(config)
+        self.model = Transformer(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -94,7 +94,7 @@ class Llama(nn.Module):
         return hidden
 
 
-class Decoder(nn.Module):
+class Transformer(nn.Module):
     def __init__(self, config: LlamaConfig):
         super().__init__()
         # Without a weight it draws one, which on the meta device imports 800 modules: a second and a half.

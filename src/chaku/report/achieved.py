@@ -8,7 +8,7 @@ from typing import Any
 
 from chaku.report.html import Html, element, join
 from chaku.report.results import stage_results
-from chaku.report.run import Run, mapping, number, numbers
+from chaku.report.run import ReportedRun, mapping, number, numbers
 from chaku.report.table import fixed, percent, whole
 
 EXERCISES = "exercises"
@@ -24,7 +24,7 @@ class Achievement:
     before: str = ""
 
 
-def achieved_section(run: Run, beside: Sequence[Run] = ()) -> Html:
+def achieved_section(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> Html:
     """The figures of this run, then those of the runs beside it, with links to their reports."""
     parts: list[Html] = [_cards(achievements(run)) or element("p", "Nothing is measured yet.", class_="absent")]
     for other in beside:
@@ -35,17 +35,17 @@ def achieved_section(run: Run, beside: Sequence[Run] = ()) -> Html:
     return join(parts)
 
 
-def achievements(run: Run) -> list[Achievement]:
+def achievements(run: ReportedRun) -> list[Achievement]:
     """What a run's results show. A figure of zero is not here: the tables below have it."""
     return [*_shop(run), *_programs(run), *_exercises(run), *_text(run), *_infilling(run), *_long_context(run)]
 
 
-def model_name(run: Run, stage: str) -> str:
+def model_name(run: ReportedRun, stage: str) -> str:
     """A stage's name, or the file name of the model that the run began with."""
     return Path(run.base_model).name if stage == BASE_MODEL and run.base_model else stage
 
 
-def _shop(run: Run) -> Iterator[Achievement]:
+def _shop(run: ReportedRun) -> Iterator[Achievement]:
     results = stage_results(run, "shop")
     if not results:
         return
@@ -59,7 +59,7 @@ def _shop(run: Run) -> Iterator[Achievement]:
     yield Achievement(percent(share), text, percent(before.get("ex")) if first != last else "")
 
 
-def _programs(run: Run) -> Iterator[Achievement]:
+def _programs(run: ReportedRun) -> Iterator[Achievement]:
     for benchmark, title in (("first_steps", "small Python functions"), ("humaneval", "HumanEval's functions")):
         scores = {
             stage: (number(result.get("num_passed")) or 0.0, result)
@@ -72,7 +72,7 @@ def _programs(run: Run) -> Iterator[Achievement]:
             yield Achievement(figure, f"{title} by {model_name(run, best)} pass their tests")
 
 
-def _exercises(run: Run) -> Iterator[Achievement]:
+def _exercises(run: ReportedRun) -> Iterator[Achievement]:
     scores = {
         stage: share
         for stage, result in stage_results(run, EXERCISES).items()
@@ -85,7 +85,7 @@ def _exercises(run: Run) -> Iterator[Achievement]:
         yield Achievement(percent(scores[best]), text + (f" ({others})" if others else ""), percent(scores[first]))
 
 
-def _text(run: Run) -> Iterator[Achievement]:
+def _text(run: ReportedRun) -> Iterator[Achievement]:
     bits = {
         stage: share
         for stage, result in stage_results(run, "bits_per_byte").items()
@@ -98,7 +98,7 @@ def _text(run: Run) -> Iterator[Achievement]:
         yield Achievement(fixed(bits[best]), text, before)
 
 
-def _infilling(run: Run) -> Iterator[Achievement]:
+def _infilling(run: ReportedRun) -> Iterator[Achievement]:
     shares = {stage: _best_mode(result) for stage, result in stage_results(run, "infilling").items()}
     best = max(shares, key=lambda stage: shares[stage][0], default=None)
     if best is not None and shares[best][0]:
@@ -113,7 +113,7 @@ def _best_mode(result: dict[str, Any]) -> tuple[float, str, str]:
     return shares[mode], mode.upper(), percent(mapping(result.get("left_to_right")).get("exact_match"))
 
 
-def _long_context(run: Run) -> Iterator[Achievement]:
+def _long_context(run: ReportedRun) -> Iterator[Achievement]:
     """The lowest perplexity at the farthest positions, beside that of the stage which it grew from."""
     last = {}
     for stage, result in stage_results(run, "perplexity").items():

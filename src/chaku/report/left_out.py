@@ -1,11 +1,11 @@
 """The report's box of what this run left out, because the machine lacked something for it."""
 
 from chaku.report.html import Html, element
-from chaku.report.run import Run
+from chaku.report.run import ReportedRun
 from chaku.report.table import table, text_cell
 
 
-def left_out_box(run: Run) -> Html | None:
+def left_out_box(run: ReportedRun) -> Html | None:
     """What was left out, why, and what would let it run; nothing where everything ran."""
     if not run.left_out:
         return None

@@ -4,13 +4,13 @@ from typing import Any
 
 from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
-from chaku.report.run import Run, number, records
+from chaku.report.run import ReportedRun, number, records
 from chaku.report.table import bar, count, duration, percent, size, table, text_cell, whole
 
 KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "piece": "pieces of code files"}
 
 
-def corpus_section(run: Run) -> Html:
+def corpus_section(run: ReportedRun) -> Html:
     """What was kept, by language and kind, and what was dropped and why."""
     kept, dropped = records(run.summary.get("kept")), records(run.summary.get("dropped"))
     if not kept and not dropped:
@@ -78,7 +78,7 @@ def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
     return table(["reason", "documents", "of all seen", "text", "<mostly"], rows)
 
 
-def timings_section(run: Run) -> Html:
+def timings_section(run: ReportedRun) -> Html:
     """Time and throughput of each step of the run."""
     timed = [(entry, number(entry.get("seconds"))) for entry in run.timings]
     total = sum(seconds for _, seconds in timed if seconds) or 1.0

@@ -12,7 +12,7 @@ from chaku.report.html import Html, element, join
 from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
 from chaku.report.results import results_section
-from chaku.report.run import Run, mapping, number, read_run
+from chaku.report.run import ReportedRun, mapping, number, read_run
 from chaku.report.samples import samples_section
 from chaku.report.table import count, duration, table, text_cell
 from chaku.report.training import curves_section, stages_section, tree_section
@@ -32,7 +32,7 @@ def write_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
     return path
 
 
-def render(run: Run, beside: Sequence[Run] = ()) -> str:
+def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
     """The whole page."""
     sections = (
         ("achieved", "What was achieved", lambda run: achieved_section(run, beside)),
@@ -71,7 +71,7 @@ def render(run: Run, beside: Sequence[Run] = ()) -> str:
     return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en") + "\n"
 
 
-def _lead(run: Run) -> str:
+def _lead(run: ReportedRun) -> str:
     statuses = [stage.status for stage in run.stages]
     done = statuses.count("done")
     text = (
@@ -86,7 +86,7 @@ def _lead(run: Run) -> str:
     return text
 
 
-def _tiles(run: Run) -> Html:
+def _tiles(run: ReportedRun) -> Html:
     trained = [stage for stage in run.stages if stage.tokens]
     parameters = [number(stage.facts.get("num_parameters")) for stage in run.stages]
     tiles: list[tuple[str, str]] = []
@@ -104,14 +104,14 @@ def _tiles(run: Run) -> Html:
     )
 
 
-def _problems(run: Run) -> Html | None:
+def _problems(run: ReportedRun) -> Html | None:
     if not run.problems:
         return None
     items = [element("li", problem) for problem in run.problems]
     return element("div", "Parts of this run could not be read:", element("ul", items), class_="warning")
 
 
-def _commands(run: Run) -> Html:
+def _commands(run: ReportedRun) -> Html:
     """What a reader may copy into a terminal."""
     shown = [
         element(
@@ -125,7 +125,7 @@ def _commands(run: Run) -> Html:
     return join(shown)
 
 
-def _details(run: Run) -> Html:
+def _details(run: ReportedRun) -> Html:
     """Seeds, fingerprints and versions of each stage."""
     rows = []
     for stage in run.stages:

@@ -6,7 +6,7 @@ from typing import Any
 from chaku.report import paper
 from chaku.report.charts import Line, line_chart
 from chaku.report.html import Html, element, join
-from chaku.report.run import Run, mapping, number, numbers, records
+from chaku.report.run import ReportedRun, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
 from chaku.report.sql import shop_answers
 from chaku.report.table import count, fixed, heat_cell, size, table, table_row, text_cell, whole
@@ -17,10 +17,10 @@ PAPER_NOTE = (
 )
 
 
-def results_section(run: Run) -> Html:
+def results_section(run: ReportedRun) -> Html:
     """A part for each benchmark that has results; the others are named at the end."""
     parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
-    sections: list[tuple[str, str, Callable[[Run, dict[str, dict[str, Any]]], Html]]] = [
+    sections: list[tuple[str, str, Callable[[ReportedRun, dict[str, dict[str, Any]]], Html]]] = [
         ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
         ("infilling", "Infilling: one hidden line", _infilling),
         ("perplexity", "Long context: perplexity by position", _perplexity),
@@ -45,7 +45,7 @@ def results_section(run: Run) -> Html:
     return join(parts)
 
 
-def stage_results(run: Run, benchmark: str) -> dict[str, dict[str, Any]]:
+def stage_results(run: ReportedRun, benchmark: str) -> dict[str, dict[str, Any]]:
     """Stage name -> results: the model that the run began with, then the stages in the order of the family."""
     files = run.evals.get(benchmark, {})
     stages = [stage.name for stage in run.stages if stage.name in files]
@@ -54,7 +54,7 @@ def stage_results(run: Run, benchmark: str) -> dict[str, dict[str, Any]]:
     return {name: mapping(files[name].get("results")) or files[name] for name in order}
 
 
-def _bits_per_byte(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     by_stage = {stage: mapping(result.get("by_language")) for stage, result in results.items()}
     overall = {stage: mapping(result.get("overall")) for stage, result in results.items()}
     languages: dict[str, dict[str, Any]] = {}
@@ -76,7 +76,7 @@ def _bits_per_byte(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     return join([table(["language", "text", "xz -9", *results], rows), element("p", text, class_="note")])
 
 
-def _infilling(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def _infilling(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     modes = ("psm", "spm", "left_to_right")
     rows: list[Sequence[object]] = []
     for stage, result in results.items():
@@ -97,7 +97,7 @@ def _infilling(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     return join(parts)
 
 
-def _perplexity(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def _perplexity(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     lines, marks, documents = [], {}, None
     index_of = {stage.name: index for index, stage in enumerate(run.stages)}
     for place, (stage, result) in enumerate(results.items()):
@@ -121,7 +121,7 @@ def _perplexity(run: Run, results: dict[str, dict[str, Any]]) -> Html:
     return join([chart, element("p", text, class_="note")])
 
 
-def _key_retrieval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def _key_retrieval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     tables: dict[tuple[tuple[str, ...], str], list[Sequence[object]]] = {}
     for stage, result in results.items():
         positions = [f"{position:g}" for position in numbers(result.get("positions")) if position is not None]
@@ -154,7 +154,7 @@ def _row(table_of: object, index: int, width: int) -> list[float | None]:
     return values + [None] * (width - len(values))
 
 
-def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str, float] | None = None) -> Html:
+def _programs(run: ReportedRun, results: dict[str, dict[str, Any]], published: dict[str, float] | None = None) -> Html:
     rows: list[Sequence[object]] = []
     for stage, result in results.items():
         verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
@@ -167,12 +167,12 @@ def _programs(run: Run, results: dict[str, dict[str, Any]], published: dict[str,
     return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), shown])
 
 
-def _humaneval(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def _humaneval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     note = "Greedy pass@1; each program runs in the sandbox."
     return join([_programs(run, results, paper.HUMANEVAL_PASS_AT_1), element("p", note, class_="note")])
 
 
-def _how_measured(run: Run, benchmark: str) -> Html | None:
+def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
     """The manifests, folded away; what several stages have in common is said once."""
     contents = run.evals.get(benchmark, {})
     stages: dict[tuple[str, str], list[str]] = {}

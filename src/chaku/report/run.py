@@ -31,7 +31,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences.
 
     `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: what a reader may try.
@@ -62,7 +62,7 @@ class Run:
         return found
 
 
-def read_run(directory: Path) -> Run:
+def read_run(directory: Path) -> ReportedRun:
     """Read a run directory; raises ChakuError only when it is not a directory."""
     if not directory.is_dir():
         raise ChakuError(f"{directory} is not a run directory; give the directory that `chaku run` wrote")
@@ -74,7 +74,7 @@ def read_run(directory: Path) -> Run:
             evals.setdefault(path.stem, {})[path.parent.name] = content
     recipe = mapping(_read(directory / "recipe.json", directory, problems))
     base_model = mapping(recipe.get("model")).get("path")
-    return Run(
+    return ReportedRun(
         directory=directory,
         stages=_read_stages(directory, recipe, problems),
         evals=evals,

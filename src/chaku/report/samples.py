@@ -4,14 +4,14 @@ from typing import Any
 
 from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
-from chaku.report.run import Run, mapping
+from chaku.report.run import ReportedRun, mapping
 from chaku.report.table import whole
 
 MAX_EXAMPLES = 4
 CONTEXT_LINES = 8  # of prefix and suffix around an infilled line
 
 
-def samples_section(run: Run) -> Html:
+def samples_section(run: ReportedRun) -> Html:
     """The run's samples, then what each stage wrote along its training."""
     colours = {stage.name: index for index, stage in enumerate(run.stages)}
     shown = []

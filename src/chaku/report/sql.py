@@ -3,11 +3,11 @@
 from typing import Any
 
 from chaku.report.html import Html, element, join
-from chaku.report.run import Run, mapping, records
+from chaku.report.run import ReportedRun, mapping, records
 from chaku.report.table import percent, table, whole
 
 
-def shop_answers(run: Run, results: dict[str, dict[str, Any]]) -> Html:
+def shop_answers(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     """A row a stage that was asked; the samples are of the last, which learnt about the shop."""
     unseen = sorted({name for result in results.values() for name in mapping(result.get("by_unseen"))})
     rows = []

@@ -4,11 +4,11 @@ from typing import Any
 
 from chaku.report.charts import Line, Node, family_tree, line_chart, smooth, swatch, thin
 from chaku.report.html import Html, element, join
-from chaku.report.run import Run, Stage, mapping, number
+from chaku.report.run import ReportedRun, Stage, mapping, number
 from chaku.report.table import count, duration, fixed, percent, spaced, table, whole
 
 
-def tree_section(run: Run) -> Html:
+def tree_section(run: ReportedRun) -> Html:
     """The stages and what each came from."""
     if not run.stages:
         return _absent("No stage was run.")
@@ -29,7 +29,7 @@ def tree_section(run: Run) -> Html:
     return family_tree(nodes)
 
 
-def curves_section(run: Run) -> Html:
+def curves_section(run: ReportedRun) -> Html:
     """Training loss along the family tree, and held-out loss of each set."""
     trained = [(index, stage) for index, stage in enumerate(run.stages) if stage.steps]
     if not trained:
@@ -86,7 +86,7 @@ def _heldout_curves(stage: Stage, offset: float) -> dict[str, list[tuple[float, 
     return curves
 
 
-def stages_section(run: Run) -> Html:
+def stages_section(run: ReportedRun) -> Html:
     """Settings, time and throughput of each stage."""
     settings_rows, speed_rows = [], []
     for index, stage in enumerate(run.stages):

@@ -44,7 +44,7 @@ class ChatSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PackedSample:
     """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; its documents count from 0.
 
     In a mixture with conversations, `trained` (sequence_length + 1,) says which tokens the loss is on, and a document
@@ -65,8 +65,8 @@ class Batch:
     """One rank's part of a global batch. `tokens`, `document_ids`: (rows, sequence_length + 1) int64.
 
     `first_sample` is the global index of the whole batch's first sample; `infilled_tokens` counts this part's.
-    `trained`, as in `Sample`: (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows, most
-    documents in a row) float32, None without pairs.
+    `trained`, as in `PackedSample`: (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows,
+    most documents in a row) float32, None without pairs.
     """
 
     tokens: Tensor
@@ -121,7 +121,7 @@ class PackedDataset:
                     f"shortest has {part.store.group_lengths.min()}: raise sequence_length"
                 )
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> PackedSample:
         source, position = source_of(index, self.weights, self.seed)
         plan, chosen = self.plans[source], self.sets[source]
         epoch, place = divmod(position, len(plan))
@@ -160,7 +160,7 @@ class PackedDataset:
             room -= len(parts[-1])
         numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
         trained = np.ones(len(numbers), np.bool_) if self.has_conversations else None
-        return Sample(np.concatenate(parts), numbers, infilled, chosen.name, epoch, trained)
+        return PackedSample(np.concatenate(parts), numbers, infilled, chosen.name, epoch, trained)
 
     @cached_property
     def has_conversations(self) -> bool:
@@ -180,7 +180,7 @@ class PackedDataset:
         size = chosen.store.group_size
         return [row for group in groups for row in range(group * size, (group + 1) * size)]
 
-    def conversations(self, source: int, sequence: int, epoch: int = 0) -> Sample:
+    def conversations(self, source: int, sequence: int, epoch: int = 0) -> PackedSample:
         """Whole rows side by side, each a document; padding is told by its document id, never by its token."""
         chosen, rows = self.sets[source], self.rows(source, sequence)
         assert isinstance(chosen, ChatSet)
@@ -194,7 +194,7 @@ class PackedDataset:
             tokens[part], numbers[part], trained[part] = ids, number, wanted
             at += len(ids)
         reference = None if chosen.reference is None else chosen.reference[rows]
-        return Sample(tokens, numbers, 0, chosen.name, epoch, trained, reference)
+        return PackedSample(tokens, numbers, 0, chosen.name, epoch, trained, reference)
 
     def _piece(self, document: int, start: int, stop: int) -> np.ndarray:
         """Tokens start to stop of BOS ids EOS, int32."""
@@ -243,7 +243,7 @@ def load_batches(
     return iter(loader)
 
 
-def collate(items: Sequence[tuple[int, Sample]], first: int = 0) -> Batch:
+def collate(items: Sequence[tuple[int, PackedSample]], first: int = 0) -> Batch:
     """A batch of (global index, sample); `first` is the global index of the whole batch's first."""
     trained = [sample.trained for _, sample in items if sample.trained is not None]
     reference = [torch.as_tensor(sample.reference) for _, sample in items if sample.reference is not None]
@@ -257,7 +257,7 @@ def collate(items: Sequence[tuple[int, Sample]], first: int = 0) -> Batch:
     )
 
 
-def _collate_part(items: Sequence[tuple[int, Sample]], offset: int) -> Batch:
+def _collate_part(items: Sequence[tuple[int, PackedSample]], offset: int) -> Batch:
     return collate(items, first=items[0][0] - offset)
 
 
@@ -271,5 +271,5 @@ class _Indexed(torch.utils.data.Dataset):
     def __init__(self, dataset: PackedDataset):
         self.dataset = dataset
 
-    def __getitem__(self, index: int) -> tuple[int, Sample]:
+    def __getitem__(self, index: int) -> tuple[int, PackedSample]:
         return index, self.dataset[index]

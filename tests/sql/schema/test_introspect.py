@@ -23,7 +23,7 @@ def test_a_server_that_is_away_is_named_without_its_password(tmp_path):
             introspect(database)
         assert "secret" not in str(raised.value)
         result = database.run("SELECT 1")
-    assert result.status == "failed"
+    assert not result.ok
     assert "secret" not in result.reason
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from chaku.cli import main
 from chaku.errors import ChakuError
-from chaku.sql.scoring.score import Question, ScoreSettings, read_questions, score, tie_probe
+from chaku.sql.scoring.score import QueryPair, ScoreSettings, read_questions, score, tie_probe
 
 GOLD = "SELECT name FROM singer WHERE age > 28"
 
 
 def verdict(databases, predicted, gold=GOLD, **settings):
-    questions = [Question(0, "music", gold, predicted)]
+    questions = [QueryPair(0, "music", gold, predicted)]
     return score(questions, databases, settings=ScoreSettings(**{"timeout": 5, **settings}))["rows"][0]
 
 
@@ -112,9 +112,9 @@ def test_every_database_beside_the_first_must_agree(databases, tmp_path):
 
 def test_what_cannot_be_scored_is_counted_and_not_called_wrong(databases):
     questions = [
-        Question(0, "music", GOLD, GOLD),
-        Question(1, "nowhere", GOLD, GOLD),
-        Question(2, "music", "SELECT nope FROM singer", GOLD),
+        QueryPair(0, "music", GOLD, GOLD),
+        QueryPair(1, "nowhere", GOLD, GOLD),
+        QueryPair(2, "music", "SELECT nope FROM singer", GOLD),
     ]
     scores = score(questions, databases)
     assert scores["ex"] == 1.0

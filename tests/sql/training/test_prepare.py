@@ -34,7 +34,7 @@ def test_a_prompt_ends_with_the_question_and_keeps_to_its_budget(music):
     assert prompt.dropped == ()
     small = build_prompt(schema, "Who is old?", count_tokens=words, max_tokens=40)
     assert words(small.text) <= 40
-    assert "values of singer.id" in small.dropped
+    assert "values of singer.id" in map(str, small.dropped)
     with pytest.raises(ChakuError, match="question takes all"):
         build_prompt(schema, "Who is old? " * 50, count_tokens=words, max_tokens=40)
 
@@ -52,7 +52,7 @@ def test_db_gpt_hubs_form_is_theirs_word_for_word(music):
         "###Input:\nWho is old?\n\n###Response:"
     )
     short = build_prompt(read_sqlite(music), "Who is old?", count_tokens=words, max_tokens=75, form="db-gpt-hub")
-    assert short.dropped == ("table song",)
+    assert [str(part) for part in short.dropped] == ["table song"]
 
 
 def test_the_compact_form_has_names_alone(music):

@@ -17,7 +17,7 @@ from chaku.sandbox.verdict import Job
 
 
 @dataclass(frozen=True)
-class Language:
+class MultiplELanguage:
     """A language by MultiPL-E's short name: the sandbox's name of it, where a completion ends, a body that fails."""
 
     short: str
@@ -29,21 +29,23 @@ class Language:
 # Stops: the translators of nuprl/MultiPL-E, for rows that do not have their own `stop_tokens`. Where a function's end
 # is a stop, the tests begin with that end.
 LANGUAGES = (
-    Language("cpp", "cpp", ("\n}",), "\n    throw 1;"),
-    Language("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
-    Language("d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n{\n    assert(false);\n}"),  # the prompt ends in `)`
-    Language("go", "go", ("\nfunc", "struct", "\n// "), '\n    panic("wrong")\n}'),
-    Language("java", "java", ("\n    }\n",), "\n        throw new RuntimeException();"),
-    Language("js", "javascript", ("\nfunction ", "\n/*", "\n//", "\nconsole.log"), "\n  throw new Error();\n}"),
-    Language("lua", "lua", ("\nlocal", "\nfunction", "\n--", "\n\n"), "\n    error('wrong')\nend"),
-    Language("php", "php", ("\nfunction", "\n?>", "\n//", "\n#"), "\n    throw new Exception();\n}"),
-    Language("pl", "perl", ("\nsub", "\n#", "\n\n"), "\n    die 'wrong';\n}"),
-    Language("r", "r", ("\n#", "\n```"), "\n    stop('wrong')\n}"),
-    Language("rb", "ruby", ("\nclass", "\ndef", "\n#", "\n\n"), "\n  raise 'wrong'\nend"),
-    Language("rs", "rust", ("\n}",), "\n    panic!();"),
-    Language("scala", "scala", ("\n    }\n",), "\n        throw new Exception()"),
-    Language("sh", "bash", ("\n}",), "\n    exit 1"),
-    Language(
+    MultiplELanguage("cpp", "cpp", ("\n}",), "\n    throw 1;"),
+    MultiplELanguage("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
+    MultiplELanguage(
+        "d", "d", ("\n\n", "\nvoid", "\nbool", "\nint"), "\n{\n    assert(false);\n}"
+    ),  # the prompt ends in `)`
+    MultiplELanguage("go", "go", ("\nfunc", "struct", "\n// "), '\n    panic("wrong")\n}'),
+    MultiplELanguage("java", "java", ("\n    }\n",), "\n        throw new RuntimeException();"),
+    MultiplELanguage("js", "javascript", ("\nfunction ", "\n/*", "\n//", "\nconsole.log"), "\n  throw new Error();\n}"),
+    MultiplELanguage("lua", "lua", ("\nlocal", "\nfunction", "\n--", "\n\n"), "\n    error('wrong')\nend"),
+    MultiplELanguage("php", "php", ("\nfunction", "\n?>", "\n//", "\n#"), "\n    throw new Exception();\n}"),
+    MultiplELanguage("pl", "perl", ("\nsub", "\n#", "\n\n"), "\n    die 'wrong';\n}"),
+    MultiplELanguage("r", "r", ("\n#", "\n```"), "\n    stop('wrong')\n}"),
+    MultiplELanguage("rb", "ruby", ("\nclass", "\ndef", "\n#", "\n\n"), "\n  raise 'wrong'\nend"),
+    MultiplELanguage("rs", "rust", ("\n}",), "\n    panic!();"),
+    MultiplELanguage("scala", "scala", ("\n    }\n",), "\n        throw new Exception()"),
+    MultiplELanguage("sh", "bash", ("\n}",), "\n    exit 1"),
+    MultiplELanguage(
         "ts",
         "typescript",
         ("\nfunction ", "\n/*", "\n//", "\nconsole.log", "\nclass"),
@@ -55,7 +57,7 @@ LANGUAGES = (
 TITLES = {"cpp": "C++", "csharp": "C#", "javascript": "JavaScript", "php": "PHP", "typescript": "TypeScript"}
 
 
-def load_multipl_e(origin: str, language: Language, path: Path | None = None) -> list[Task]:
+def load_multipl_e(origin: str, language: MultiplELanguage, path: Path | None = None) -> list[Task]:
     """The problems of one language, in the file's order. `origin`: the set that was translated, humaneval or mbpp."""
     url = f"https://huggingface.co/datasets/nuprl/MultiPL-E ({origin}-{language.short}, as JSON lines)"
     path = find_file(path, f"multipl-e/{origin}-{language.short}.jsonl", url)
@@ -74,7 +76,7 @@ def load_multipl_e(origin: str, language: Language, path: Path | None = None) ->
     return unique_tasks(tasks, str(path))
 
 
-def _benchmark(origin: str, language: Language) -> Benchmark:
+def _benchmark(origin: str, language: MultiplELanguage) -> Benchmark:
     def program_jobs(task: Task, program: str) -> list[Job]:
         prompt, tests = task.data["prompt"], (task.data["tests"],)
         return [Job(program, language.name, tests, prelude=prompt, entry_point=function_name(prompt))]

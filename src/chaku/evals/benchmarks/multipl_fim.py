@@ -25,16 +25,16 @@ _CLOSING = re.compile(r"\}\s*\}\s*$")
 
 
 @dataclass(frozen=True)
-class Language:
+class FimLanguage:
     short: str
     name: str
     extension: str
 
 
-LANGUAGES = (Language("js", "javascript", "js"), Language("java", "java", "java"))
+LANGUAGES = (FimLanguage("js", "javascript", "js"), FimLanguage("java", "java", "java"))
 
 
-def load_multipl_fim(language: Language, path: Path | None = None) -> list[Task]:
+def load_multipl_fim(language: FimLanguage, path: Path | None = None) -> list[Task]:
     """The holes of one language, in the file's order."""
     path = find_file(path, f"multipl-fim/{language.short}.jsonl", URL)
     rows = [row for row in read_rows(path, FIELDS) if row["language"] == language.short]
@@ -61,7 +61,7 @@ def hidden_line(task: Task, text: str) -> str:
     return lines[1] if len(lines) > 1 and not lines[0].strip() else lines[0]
 
 
-def jobs(language: Language, task: Task, line: str) -> list[Job]:
+def jobs(language: FimLanguage, task: Task, line: str) -> list[Job]:
     """The whole solution with its tests. Java's tests close its last method and its class themselves."""
     source = f"{task.prompt}\n{line}\n{task.suffix}"
     if language.short == "java":
@@ -78,7 +78,7 @@ def judge(task: Task, line: str, verdicts: Sequence[Verdict]) -> Judgement:
     return Judgement(judged.verdict, judged.passed, judged.reason, judged.cpu_seconds, measures)
 
 
-def _benchmark(language: Language, mode: Mode, repository: bool = False) -> Benchmark:
+def _benchmark(language: FimLanguage, mode: Mode, repository: bool = False) -> Benchmark:
     order = {"psm": "prefix, suffix, middle", "spm": "suffix, prefix, middle"}[mode]
     return Benchmark(
         name=f"multipl-fim-{language.short}-{mode}{'-repository' if repository else ''}",

@@ -22,7 +22,7 @@ SHORTEST_CONTEXT = 512  # tokens
 
 
 @dataclass(frozen=True)
-class Example:
+class HiddenLine:
     """A line without its line end, and what stands before and after it. `suffix` begins with the line end."""
 
     prefix: str
@@ -38,13 +38,13 @@ def choose_examples(
     max_suffix: int = 350,
     max_middle: int = 100,
     seed: int = 0,
-) -> list[Example]:
+) -> list[HiddenLine]:
     """Lines of held-out code, chosen by hash. Prefix and suffix are cut at line ends to so many characters.
 
     The limits keep nearly every example within 512 tokens of a small vocabulary. Where the corpus has pieces of files,
     these are taken: whole documents, as in training.
     """
-    found: list[tuple[int, Example]] = []
+    found: list[tuple[int, HiddenLine]] = []
     documents = list(read_documents(corpus, "heldout", kinds=(PIECE,))) or read_heldout(corpus, kinds=("code",))
     for document in documents:
         lines = document.text.split("\n")
@@ -57,7 +57,7 @@ def choose_examples(
             before = "".join(line + "\n" for line in lines[:number])
             after = "".join("\n" + line for line in lines[number + 1 :])
             found.append(
-                (rank, Example(_last_lines(before, max_prefix), lines[number], _first_lines(after, max_suffix)))
+                (rank, HiddenLine(_last_lines(before, max_prefix), lines[number], _first_lines(after, max_suffix)))
             )
     found.sort(key=lambda each: each[0])
     return [example for _, example in found[:num_examples]]

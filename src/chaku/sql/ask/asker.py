@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
@@ -12,7 +12,7 @@ from chaku.sql.ask.writer import NO_ANSWER, Writer
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.runner import MAX_ROWS, TIMEOUT, Result
-from chaku.sql.schema.definition import Schema, literal, on_one_line
+from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
 from chaku.sql.schema.linking import unlinked_words
@@ -23,6 +23,9 @@ REPAIRS = 1  # rounds in which the writer is told what was wrong
 UNSURE = 0.4  # a result with a smaller share of the votes is said to be unsure
 
 
+NOT_RUN = Result("failed", "no query was run")
+
+
 @dataclass(frozen=True)
 class Answer:
     """`refusal` is empty, or says why there is no answer. `confidence`: the winning result's share of all samples.
@@ -31,15 +34,15 @@ class Answer:
     """
 
     question: str
-    sql: str
-    result: Result
-    confidence: float
-    refusal: str
-    assumptions: tuple[str, ...]
-    dropped: tuple[str, ...]
-    tables: tuple[str, ...]
-    matches: tuple[Match, ...]
-    candidates: tuple[Candidate, ...]
+    sql: str = ""
+    result: Result = NOT_RUN
+    confidence: float = 0.0
+    refusal: str = ""
+    assumptions: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    tables: tuple[str, ...] = ()
+    matches: tuple[Match, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`. Decimals and bytes are text."""
@@ -52,7 +55,7 @@ class Answer:
             "confidence": self.confidence,
             "refusal": self.refusal,
             "assumptions": list(self.assumptions),
-            "dropped": list(self.dropped),
+            "dropped": [str(part) for part in self.dropped],
             "tables": list(self.tables),
             "candidates": [
                 {
@@ -95,6 +98,7 @@ class Asker:
         self.knowledge.refresh()
         matches = self.knowledge.values.find(question)
         examples = self._examples(question)
+        answer = Answer(question, matches=tuple(matches))
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
@@ -104,25 +108,30 @@ class Asker:
             )  # fmt: skip
             [texts] = self.writer.write([(prompt.text, shown)], self.num_samples)
             if said := _no_answer(texts):
-                return self._refuse(question, matches, f"the model says: {said}", prompt.dropped, candidates)
+                return _refusal(answer, f"the model says: {said}", candidates, prompt.dropped)
             candidates = [*candidates, *try_texts(texts, self.schema, self.run)]
             if not (trouble := trouble_with(candidates)):
                 break
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
-        tables = tuple(table.name for table in shown.tables)
+        answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
-            return self._refuse(question, matches, reason, dropped, candidates, tables)
+            return _refusal(answer, reason, candidates, dropped)
         best, share = vote(candidates, self.num_samples)
         assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples agree on this result")
         if best.result.truncated:
             assumptions.append(f"the result is cut after {len(best.result.rows)} rows")
-        return Answer(
-            question, best.sql, best.result, share, "", tuple(assumptions), dropped, tables, tuple(matches),
-            tuple(candidates),
-        )  # fmt: skip
+        return replace(
+            answer,
+            sql=best.sql,
+            result=best.result,
+            confidence=share,
+            assumptions=tuple(assumptions),
+            dropped=dropped,
+            candidates=tuple(candidates),
+        )
 
     def run(self, sql: str) -> Result:
         """The rows of a query, a model's or the user's own: both are checked, and run, in the same way."""
@@ -140,19 +149,15 @@ class Asker:
         pairs = self.memory.similar(question) if self.memory else []
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]
 
-    def _refuse(
-        self,
-        question: str,
-        matches: Sequence[Match],
-        reason: str,
-        dropped: Sequence[str] = (),
-        candidates: Sequence[Candidate] = (),
-        tables: Sequence[str] = (),
-    ) -> Answer:
-        nothing = Result("failed", reason)
-        return Answer(
-            question, "", nothing, 0.0, reason, (), tuple(dropped), tuple(tables), tuple(matches), tuple(candidates)
-        )
+
+def _refusal(answer: Answer, reason: str, candidates: Sequence[Candidate], dropped: Sequence[Dropped]) -> Answer:
+    return replace(
+        answer,
+        result=Result("failed", reason),
+        refusal=reason,
+        candidates=tuple(candidates),
+        dropped=tuple(dropped),
+    )
 
 
 def _no_answer(texts: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from chaku.errors import ChakuError
 from chaku.sql.schema.ddl import compact_table, ddl_table, to_ddl
-from chaku.sql.schema.definition import Schema, literal
+from chaku.sql.schema.definition import Dropped, Schema, literal
 from chaku.sql.schema.linking import link
 from chaku.sql.schema.values import Match
 
@@ -20,11 +20,11 @@ DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "m
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SqlPrompt:
     """`text` is the user's message; `dropped` names the parts of the schema that did not fit."""
 
     text: str
-    dropped: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
 
 
 def estimate_tokens(text: str) -> int:
@@ -40,7 +40,7 @@ def build_prompt(
     max_tokens: int,
     evidence: str = "",
     form: Form = "ddl",
-) -> Prompt:
+) -> SqlPrompt:
     """A prompt of at most `max_tokens` tokens, the reply not counted.
 
     "ddl" is ours: CREATE TABLE statements with types, keys, comments and sampled values. "compact" has names and keys
@@ -54,7 +54,7 @@ def build_prompt(
     room = _room(tail, count_tokens, max_tokens)
     render = ddl_table if form == "ddl" else compact_table
     text, dropped = to_ddl(schema, count_tokens=count_tokens, max_tokens=room, render=render)
-    return Prompt(text + tail, tuple(dropped))
+    return SqlPrompt(text + tail, tuple(dropped))
 
 
 def linked_prompt(
@@ -68,7 +68,7 @@ def linked_prompt(
     examples: Sequence[str] = (),
     trouble: str = "",
     form: Form = "ddl",
-) -> tuple[Prompt, Schema]:
+) -> tuple[SqlPrompt, Schema]:
     """The prompt of a question whose values were looked up, and the part of the schema that it shows.
 
     That part is what the question is about where all of it does not fit. Before the question stand the `trouble` with
@@ -113,10 +113,10 @@ def _room(tail: str, count_tokens: Callable[[str], int], max_tokens: int) -> int
     return room
 
 
-def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int], max_tokens: int) -> Prompt:
+def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int], max_tokens: int) -> SqlPrompt:
     """DB-GPT-Hub's words, its slips included. Tables are dropped from the end where it would cut the text off."""
     tables = list(schema.tables)
-    dropped: list[str] = []
+    dropped: list[Dropped] = []
     while True:
         text = (
             "I want you to act as a SQL terminal in front of an example database, you need only to return the sql "
@@ -125,10 +125,10 @@ def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int
             f"###Input:\n{question}\n\n###Response:"
         )
         if count_tokens(text) <= max_tokens:
-            return Prompt(text, tuple(dropped))
+            return SqlPrompt(text, tuple(dropped))
         if len(tables) < 2:
             raise ChakuError(f"the schema of {schema.name} does not fit into {max_tokens} tokens with the question")
-        dropped.append(f"table {tables.pop().name}")
+        dropped.append(Dropped("table", tables.pop().name))
 
 
 def _in_sentences(schema: Schema) -> str:

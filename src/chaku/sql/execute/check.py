@@ -34,11 +34,11 @@ FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
 }
 Columns = dict[str, str | None]  # as the engine compares a column's name: as the schema spells it; None: the engine's
-Found = tuple["Problem", exp.Identifier | None]  # and the name in the tree that may be put right
+Found = tuple["QueryProblem", exp.Identifier | None]  # and the name in the tree that may be put right
 
 
 @dataclass(frozen=True)
-class Problem:
+class QueryProblem:
     """What is wrong with a query; `name` as written, `nearest` the names that may be meant, the likeliest first."""
 
     message: str
@@ -47,12 +47,12 @@ class Problem:
     is_table: bool = False
 
 
-def check(sql: str, schema: Schema) -> list[Problem]:
+def check(sql: str, schema: Schema) -> list[QueryProblem]:
     """What keeps a query from running on a schema; empty when its names and scopes are right."""
     try:
         tree = parse_query(sql, schema)
     except Refused as error:
-        return [Problem(str(error))]
+        return [QueryProblem(str(error))]
     return [problem for problem, _ in _problems(tree, schema)]
 
 
@@ -87,7 +87,7 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
     return sql, list(changes)
 
 
-def _plainly_meant(problem: Problem) -> str:
+def _plainly_meant(problem: QueryProblem) -> str:
     """The one name that is as good as the same, or nothing."""
     same = [name for name in problem.nearest if _is_same(problem.name, name) or name.endswith(f".{problem.name}")]
     return same[0] if len(same) == 1 else ""
@@ -145,7 +145,7 @@ def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
         if schema.dialect == "postgres" and not found:
             found = list(checker.calls(compared))
     except SQLGLOT_ERRORS as error:
-        yield Problem(f"its scopes do not fit: {error}"), None
+        yield QueryProblem(f"its scopes do not fit: {error}"), None
         return
     yield from found
 
@@ -210,7 +210,7 @@ class _Checker:
         near = (*elsewhere[:OFFERED],) or nearest(name, self.names)
         shown = f"{node.db}.{name}" if node.db else name
         message = f"there is no table {shown}{_offer(near, self.names)}"
-        return Problem(message, name, near, is_table=True), self.written[id(node.this)]
+        return QueryProblem(message, name, near, is_table=True), self.written[id(node.this)]
 
     def qualified(self, column: exp.Column, reach: dict[str, Columns | None]) -> Iterator[Found]:
         table, name = column.table, self.spelt(column.this)
@@ -221,7 +221,7 @@ class _Checker:
             written, others = self.spelt(identifier), sorted(reach)
             near = tuple(other for other in others if other.lower() == written.lower())
             message = f"{written} in {written}.{name} is no table of this query{_offer(near, others)}"
-            yield Problem(message, written, near), self.written[id(identifier)] if near else None
+            yield QueryProblem(message, written, near), self.written[id(identifier)] if near else None
             return
         columns = reach[table]
         if columns is None:
@@ -232,7 +232,7 @@ class _Checker:
         known = [column for column in columns.values() if column]
         near = nearest(name, known)
         message = f"{self.spelt(column.args['table'])} has no column {name}{_offer(near, sorted(known))}"
-        yield Problem(message, name, near), self.written[id(column.this)]
+        yield QueryProblem(message, name, near), self.written[id(column.this)]
 
     def is_struct(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
         """Whether a.b, or t.a.b, is the field b of a column a."""
@@ -246,7 +246,7 @@ class _Checker:
         name, key = self.spelt(column.this), self.key(column.name)
         owners = [alias for alias, columns in here.items() if columns is not None and key in columns]
         if len(owners) > 1 and not _is_merged(column):
-            yield Problem(f"{name} is ambiguous: {' or '.join(f'{owner}.{name}' for owner in owners)}", name), None
+            yield QueryProblem(f"{name} is ambiguous: {' or '.join(f'{owner}.{name}' for owner in owners)}", name), None
         reach = {**outer, **here}
         if owners or any(columns is None or key in columns for columns in reach.values()):
             return
@@ -257,10 +257,10 @@ class _Checker:
         elsewhere = [table for table in self.names if key in self.columns_of[table]]
         if elsewhere and not (near and _is_same(name, near[0])):
             said = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
-            yield Problem(said, name), None
+            yield QueryProblem(said, name), None
         else:
             said = f"no table of this query has a column {name}{_offer(near, sorted(known))}"
-            yield Problem(said, name, near), self.written[id(column.this)]
+            yield QueryProblem(said, name, near), self.written[id(column.this)]
 
     def calls(self, tree: exp.Expr) -> Iterator[Found]:
         """PostgreSQL calls the function f where it reads c.f and c has no column f: every such name must be known."""
@@ -268,7 +268,7 @@ class _Checker:
             if column.table and isinstance(column.this, exp.Identifier) and id(column) not in self.proven:
                 name = f"{column.table}.{column.name}"
                 said = f"{name} may call a function: name the columns of {column.table}, as in AS {column.table} (a, b)"
-                yield Problem(said, name), None
+                yield QueryProblem(said, name), None
 
     def is_system(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
         """Whether a table's own column of the engine is meant."""

@@ -116,9 +116,9 @@ class Database:
         try:
             checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
         except Refused as error:
-            return Result("failed", f"not allowed: {error}")
+            return Result("refused", f"not allowed: {error}")
         if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
-            return Result("failed", f"not allowed: {own} is a function of this database, and may do anything")
+            return Result("refused", f"not allowed: {own} is a function of this database, and may do anything")
         if schema is None and self.dialect == "postgres":
             try:
                 schema = self.schema

@@ -23,10 +23,6 @@ REFUSED_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_to
 LONGEST_CELL = 16_000_000  # bytes of a value while SQLite computes with it
 
 
-class Refused(Exception):
-    """A query that is not run; the message says why."""
-
-
 def main() -> None:
     """Answer requests until the input ends."""
     replies = os.dup(1)
@@ -84,7 +80,7 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
         return _collect([column[0] for column in cursor.description], cursor, request)
     except sqlite3.Error as error:
         if refusals:
-            return _failed(f"not allowed: {refusals[0]}")
+            return _failed(f"not allowed: {refusals[0]}", "refused")
         if "interrupted" in str(error):
             return _failed(f"ran longer than {request['timeout']:g} s")
         raise
@@ -147,7 +143,7 @@ def _duckdb(request: dict[str, Any]) -> dict[str, Any]:
 
     statements = duckdb.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        return _failed("not allowed: only one SELECT runs")
+        return _failed("not allowed: only one SELECT runs", "refused")
     with duckdb.connect(request["path"], read_only=True, config=DUCKDB_CONFIG) as connection:
         timer = threading.Timer(request["timeout"], connection.interrupt)
         timer.start()
@@ -318,8 +314,8 @@ def _ok(columns: list[str], rows: list[list[Any]], truncated: bool) -> dict[str,
     return {"status": "ok", "reason": "", "columns": columns, "rows": rows, "truncated": truncated}
 
 
-def _failed(reason: str) -> dict[str, Any]:
-    return {"status": "failed", "reason": reason, "columns": [], "rows": [], "truncated": False}
+def _failed(reason: str, status: str = "failed") -> dict[str, Any]:
+    return {"status": status, "reason": reason, "columns": [], "rows": [], "truncated": False}
 
 
 def _first_line(error: Exception) -> str:

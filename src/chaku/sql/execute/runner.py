@@ -31,12 +31,14 @@ PROGRAM = Path(__file__).with_name("query_process.py")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a query returned. `failed` has its reason; `truncated`: a cap on rows, cells or bytes cut something.
+    """What a query returned, or the reason why it failed, or was refused and did not run.
+
+    `truncated`: a cap on rows, cells or bytes cut something.
 
     Cells are None, bool, int, float, str, bytes or Decimal; other types (dates, arrays) are their text.
     """
 
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "failed", "refused"]
     reason: str = ""
     columns: tuple[str, ...] = ()
     rows: list[tuple] = ()  # type: ignore[assignment]

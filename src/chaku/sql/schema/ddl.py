@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from chaku.errors import ChakuError
-from chaku.sql.schema.definition import Schema, Table, quote_name, quote_table
+from chaku.sql.schema.definition import Dropped, Schema, Table, quote_name, quote_table
 
 Render = Callable[[Schema, Table], str]
 
 
 def to_ddl(
     schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: int, render: Render | None = None
-) -> tuple[str, list[str]]:
+) -> tuple[str, list[Dropped]]:
     """The schema as DDL with types, keys, comments and sampled values, and the names of what did not fit.
 
     `render` writes one table (default: `ddl_table`).
@@ -20,7 +20,7 @@ def to_ddl(
     the first its columns that are no key, and at the end whole tables, from the last. Raises ChakuError when not even
     the first table's keys fit.
     """
-    dropped: list[str] = []
+    dropped: list[Dropped] = []
     render = render or ddl_table
     text = schema_text(schema, render)
     if count_tokens(text) <= max_tokens:
@@ -44,20 +44,20 @@ def to_ddl(
     )
 
 
-def _with_less_said(schema: Schema) -> Iterator[tuple[Schema, list[str]]]:
+def _with_less_said(schema: Schema) -> Iterator[tuple[Schema, list[Dropped]]]:
     for keep in (1, 0):
-        names = [f"values of {t.name}.{c.name}" for t in schema.tables for c in t.columns if len(c.values) > keep]
+        names = [Dropped("values", t.name, c.name) for t in schema.tables for c in t.columns if len(c.values) > keep]
         schema_now = _each_column(schema, keep_values=keep)
         if names:
             yield schema_now, names
-    values = [f"values of {t.name}.{c.name}" for t in schema.tables for c in t.columns if c.values]
-    comments = [f"comment of {t.name}" for t in schema.tables if t.comment]
-    comments += [f"comment of {t.name}.{c.name}" for t in schema.tables for c in t.columns if c.comment]
+    values = [Dropped("values", t.name, c.name) for t in schema.tables for c in t.columns if c.values]
+    comments = [Dropped("comment", t.name) for t in schema.tables if t.comment]
+    comments += [Dropped("comment", t.name, c.name) for t in schema.tables for c in t.columns if c.comment]
     bare = _each_column(schema, keep_values=0, keep_comments=False)
     yield replace(bare, tables=tuple(replace(table, comment="") for table in bare.tables)), values + comments
 
 
-def _with_fewer_parts(schema: Schema, dropped: list[str]) -> Iterator[tuple[str, Schema, list[str]]]:
+def _with_fewer_parts(schema: Schema, dropped: list[Dropped]) -> Iterator[tuple[str, Schema, list[Dropped]]]:
     """Ever smaller schemas, each with the name of the table that lost a part and all that is dropped so far."""
     referenced = {(key.table, name) for table in schema.tables for key in table.foreign_keys for name in key.references}
     tables, dropped = list(schema.tables), list(dropped)
@@ -71,12 +71,12 @@ def _with_fewer_parts(schema: Schema, dropped: list[str]) -> Iterator[tuple[str,
             if column.name not in keys and len(tables[index].columns) > 1:
                 kept = tuple(other for other in tables[index].columns if other.name != column.name)
                 tables[index] = replace(table, columns=kept)
-                dropped.append(f"column {table.name}.{column.name}")
+                dropped.append(Dropped("column", table.name, column.name))
                 yield table.name, replace(schema, tables=tuple(tables)), dropped
     while len(tables) > 1:
         table = tables.pop()
-        dropped = [part for part in dropped if not part.startswith(f"column {table.name}.")]
-        dropped.append(f"table {table.name}")
+        dropped = [part for part in dropped if part.kind != "column" or part.table != table.name]
+        dropped.append(Dropped("table", table.name))
         yield table.name, replace(schema, tables=tuple(tables)), dropped
 
 

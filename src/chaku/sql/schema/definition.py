@@ -63,6 +63,19 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A part of a schema that a prompt leaves out: of a table, or of one of its columns."""
+
+    kind: Literal["table", "column", "values", "comment"]
+    table: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.table}.{self.column}" if self.column else self.table
+        return f"{self.kind}{' of' if self.kind in ('values', 'comment') else ''} {place}"
+
+
+@dataclass(frozen=True)
 class Schema:
     """A database's tables, in the order in which a prompt shows them: what does not fit is dropped from the end.
 

@@ -12,7 +12,7 @@ from chaku.files import atomic_file
 from chaku.sql.ask.memory import file_name
 from chaku.sql.execute.database import Database
 from chaku.sql.schema.change_stamps import change_stamps, file_stamp
-from chaku.sql.schema.definition import NUM_VALUES, Schema, Table
+from chaku.sql.schema.definition import NUM_VALUES, Dropped, Schema, Table
 from chaku.sql.schema.introspect import introspect, with_values
 from chaku.sql.schema.values import ValueIndex, distinct_values, text_columns
 
@@ -40,7 +40,7 @@ class Knowledge:
     def __init__(self, database: Database, *, cache: Path | None = None):
         self.database, self.cache = database, cache
         self.schema = Schema(database.name, (), database.dialect)
-        self.unreadable: tuple[str, ...] = ()
+        self.unreadable: tuple[Dropped, ...] = ()
         self.values = ValueIndex()
         self._kept = _load(cache) if cache else {}
         self._file_stamp = ""
@@ -133,14 +133,16 @@ def _with_samples(schema: Schema, known: dict[str, TableValues]) -> Schema:
     return replace(schema, tables=tuple(map(sampled, schema.tables)))
 
 
-def _readable(schema: Schema) -> tuple[Schema, tuple[str, ...]]:
+def _readable(schema: Schema) -> tuple[Schema, tuple[Dropped, ...]]:
     """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
-    dropped = [f"table {known.name!r}" for known in schema.tables if not known.name.isprintable()]
+    dropped = [Dropped("table", repr(known.name)) for known in schema.tables if not known.name.isprintable()]
     tables = []
     for table in schema.tables:
         if table.name.isprintable():
             dropped += [
-                f"column {table.name}.{column.name!r}" for column in table.columns if not column.name.isprintable()
+                Dropped("column", table.name, repr(column.name))
+                for column in table.columns
+                if not column.name.isprintable()
             ]
             tables.append(
                 replace(table, columns=tuple(column for column in table.columns if column.name.isprintable()))

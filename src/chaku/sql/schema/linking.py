@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from chaku.sql.schema.ddl import ddl_table
-from chaku.sql.schema.definition import Column, Schema, Table, literal
+from chaku.sql.schema.definition import Column, Dropped, Schema, Table, literal
 from chaku.sql.schema.values import Match
 from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
 
@@ -26,7 +26,7 @@ class Linked:
     """`schema`: what the prompt shows, the likeliest tables first where some are left out. `dropped` names the rest."""
 
     schema: Schema
-    dropped: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
 
 
 def link(
@@ -185,14 +185,16 @@ def _with_matches(schema: Schema, matches: Sequence[Match]) -> Schema:
     )
 
 
-def _dropped(schema: Schema, kept: list[Table]) -> Iterable[str]:
+def _dropped(schema: Schema, kept: list[Table]) -> Iterable[Dropped]:
     left = {table.name: {column.name for column in table.columns} for table in kept}
     for table in schema.tables:
         if table.name not in left:
-            yield f"table {table.name}"
+            yield Dropped("table", table.name)
         else:
             yield from (
-                f"column {table.name}.{other.name}" for other in table.columns if other.name not in left[table.name]
+                Dropped("column", table.name, other.name)
+                for other in table.columns
+                if other.name not in left[table.name]
             )
 
 

@@ -20,7 +20,7 @@ from chaku.sql.schema.definition import read_spider_tables
 from chaku.sql.scoring.exact_match import LEVELS
 from chaku.sql.scoring.predict import Asking, Prediction, predict
 from chaku.sql.scoring.question_files import QuestionFile
-from chaku.sql.scoring.score import Question, ScoreSettings, score
+from chaku.sql.scoring.score import QueryPair, ScoreSettings, score
 from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
 
 MEASURES = ("ex", "ex_keep_distinct", "test_suite", "em", "bird_ex")
@@ -126,7 +126,7 @@ def _predictions(
 
 def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_variants: int, seed: int) -> dict[str, Any]:
     asked = [
-        Question(prediction.index, example.database, example.query, prediction.sql)
+        QueryPair(prediction.index, example.database, example.query, prediction.sql)
         for prediction in predictions
         for example in [questions.examples[prediction.index]]
     ]

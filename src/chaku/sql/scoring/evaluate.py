@@ -13,7 +13,7 @@ from chaku.sql.execute.runner import SQLiteRunner
 from chaku.sql.schema.definition import database_file
 from chaku.sql.scoring.datasets import read_examples
 from chaku.sql.scoring.predict import Asking, predict
-from chaku.sql.scoring.score import Question, ScoreSettings, score
+from chaku.sql.scoring.score import QueryPair, ScoreSettings, score
 from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def evaluate(
             predicted |= {prediction.index: prediction.sql for prediction in made}
             bar.advance(len(made))
     asked = [
-        Question(index, example.database, example.query, predicted[index]) for index, example in enumerate(examples)
+        QueryPair(index, example.database, example.query, predicted[index]) for index, example in enumerate(examples)
     ]
     scores = score(asked, databases, settings=ScoreSettings(ves_runs=0))
     return {
@@ -87,13 +87,13 @@ def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, fl
     return {name: {"count": len(right), "ex": sum(right) / len(right)} for name, right in sorted(found.items())}
 
 
-def _shown(asked: list[Question], rows: list[dict[str, Any]], number: int) -> list[Question]:
+def _shown(asked: list[QueryPair], rows: list[dict[str, Any]], number: int) -> list[QueryPair]:
     parts = [[example for example in asked if bool(rows[example.index]["ex"]) is right] for right in (True, False)]
     return [example for part in parts for example in part[:number]]
 
 
 def _samples(
-    asked: list[Question], questions: list[str], rows: list[dict[str, Any]], databases: Path
+    asked: list[QueryPair], questions: list[str], rows: list[dict[str, Any]], databases: Path
 ) -> list[dict[str, Any]]:
     samples = []
     with SQLiteRunner() as runner:

@@ -32,7 +32,7 @@ SPARE_ROWS = 20_000  # that a prediction may return beyond ten times gold's; mor
 
 
 @dataclass(frozen=True)
-class Question:
+class QueryPair:
     index: int
     database: str
     gold: str
@@ -40,7 +40,7 @@ class Question:
 
 
 @dataclass
-class Verdict:
+class QueryScore:
     """One question's row. None: not measured, with the reason. `ex` is by the official rule, DISTINCT removed."""
 
     index: int
@@ -78,7 +78,11 @@ class ScoreSettings:
 
 
 def score(
-    questions: Sequence[Question], databases: Path, *, tables: Path | None = None, settings: ScoreSettings | None = None
+    questions: Sequence[QueryPair],
+    databases: Path,
+    *,
+    tables: Path | None = None,
+    settings: ScoreSettings | None = None,
 ) -> dict[str, Any]:
     """The verdicts (`rows`), the totals by level, counts, and what they rest on.
 
@@ -92,7 +96,7 @@ def score(
     with SQLiteRunner(settings.num_processes) as runner, progress("score", len(questions), "questions") as bar:
         scorer = _Scorer(runner, databases, schemas, settings)
 
-        def one(question: Question) -> Verdict:
+        def one(question: QueryPair) -> QueryScore:
             verdict = scorer.judge(question)
             bar.advance(1)
             return verdict
@@ -152,10 +156,10 @@ class _Scorer:
     def is_beyond_repair(self, found: Result) -> bool:
         """Whether a failed query would fail without its DISTINCT and with other values as well: not run again."""
         slow = found.seconds > self.settings.timeout / 2
-        return not found.ok and (slow or found.truncated or found.reason.startswith("not allowed"))
+        return not found.ok and (slow or found.truncated or found.status == "refused")
 
-    def judge(self, question: Question) -> Verdict:
-        verdict = Verdict(question.index, question.database)
+    def judge(self, question: QueryPair) -> QueryScore:
+        verdict = QueryScore(question.index, question.database)
         match_reason = self._exact_match(question, verdict)
         files = self.files(question.database)
         if not files:
@@ -190,7 +194,7 @@ class _Scorer:
         verdict.reason = verdict.reason or match_reason
         return verdict
 
-    def _exact_match(self, question: Question, verdict: Verdict) -> str:
+    def _exact_match(self, question: QueryPair, verdict: QueryScore) -> str:
         name = question.database
         if name not in self.matchers:
             files, keys = self.files(name), self.schemas.get(name)
@@ -240,7 +244,7 @@ class _Scorer:
         return result.ok and len(result.rows) > limit and result.rows[limit - 1] == result.rows[limit]
 
 
-def _fail(verdict: Verdict, found: Result) -> None:
+def _fail(verdict: QueryScore, found: Result) -> None:
     verdict.status, verdict.reason = "failed", found.reason
     verdict.ex = verdict.ex_keep_distinct = verdict.ex_plug_value = verdict.ex_plug_value_keep_distinct = False
     verdict.bird_ex, verdict.r_ves, verdict.soft_f1 = False, 0.0, 0.0
@@ -279,10 +283,10 @@ def _difference(gold: str, wanted: Result, found: Result) -> str:
 
 
 def _test_suites(
-    scorer: _Scorer, questions: Sequence[Question], verdicts: Sequence[Verdict], pool: ThreadPoolExecutor
+    scorer: _Scorer, questions: Sequence[QueryPair], verdicts: Sequence[QueryScore], pool: ThreadPoolExecutor
 ) -> None:
     """Test-suite EX: what passes on the database must pass on every variant of it."""
-    by_database: dict[str, list[tuple[Question, Verdict]]] = defaultdict(list)
+    by_database: dict[str, list[tuple[QueryPair, QueryScore]]] = defaultdict(list)
     for question, verdict in zip(questions, verdicts, strict=True):
         if verdict.ex is not None:
             # Equal texts have equal results on every database.
@@ -311,22 +315,22 @@ def _test_suites(
                 path.unlink()
 
 
-def _passes(scorer: _Scorer, question: Question, variants: list[Path]) -> bool:
+def _passes(scorer: _Scorer, question: QueryPair, variants: list[Path]) -> bool:
     gold, predicted = (remove_distinct(clean(sql)) for sql in (question.gold, question.predicted))
     return scorer._agrees([path for path in variants if scorer.run(path, gold).ok], gold, predicted)
 
 
-def _totals(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    levels: dict[str, Sequence[Verdict]] = {
+def _totals(verdicts: Sequence[QueryScore]) -> dict[str, Any]:
+    levels: dict[str, Sequence[QueryScore]] = {
         level: [verdict for verdict in verdicts if verdict.hardness == level] for level in LEVELS
     }
     levels["all"] = verdicts
 
-    def mean(rows: Sequence[Verdict], measure: str) -> float | None:
+    def mean(rows: Sequence[QueryScore], measure: str) -> float | None:
         values = [value for row in rows if (value := getattr(row, measure)) is not None]
         return sum(values) / len(values) if values else None
 
-    def number(key: Callable[[Verdict], Any]) -> int:
+    def number(key: Callable[[QueryScore], Any]) -> int:
         return sum(bool(key(verdict)) for verdict in verdicts)
 
     return {
@@ -348,7 +352,7 @@ def _totals(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def read_questions(gold: Path, predicted: Path) -> list[Question]:
+def read_questions(gold: Path, predicted: Path) -> list[QueryPair]:
     """Pair the lines `SQL<tab>db_id` of a gold file with those of a prediction file (or BIRD's JSON of predictions).
 
     Blank gold lines, which part dialogues, are left out. A blank prediction is a prediction that is empty. Raises
@@ -372,7 +376,7 @@ def read_questions(gold: Path, predicted: Path) -> list[Question]:
     if len(texts) != len(wanted):
         raise ChakuError(f"{predicted} has {len(texts)} predictions for the {len(wanted)} questions of {gold}")
     pairs = zip(wanted, texts, strict=True)
-    return [Question(index, database, sql, text) for index, ((sql, database), text) in enumerate(pairs)]
+    return [QueryPair(index, database, sql, text) for index, ((sql, database), text) in enumerate(pairs)]
 
 
 def _lines(path: Path) -> list[str]:

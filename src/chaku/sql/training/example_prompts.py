@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.sql.ask.prompt import Form, Prompt, build_prompt, linked_prompt
+from chaku.sql.ask.prompt import Form, SqlPrompt, build_prompt, linked_prompt
 from chaku.sql.execute.database import Database
 from chaku.sql.schema.definition import NUM_VALUES, Schema, database_file, read_sqlite
 from chaku.sql.schema.values import Match, ValueIndex
@@ -69,11 +69,11 @@ class ExamplePrompts:
             self._schemas[name] = with_descriptions(schema, path.parent / "database_description")
         return self._schemas[name]
 
-    def prompt(self, example: Example, schema: Schema | None = None) -> Prompt:
+    def prompt(self, example: Example, schema: Schema | None = None) -> SqlPrompt:
         """See `asked`."""
         return self.asked(example, schema=schema)[0]
 
-    def asked(self, example: Example, *, trouble: str = "", schema: Schema | None = None) -> tuple[Prompt, Schema]:
+    def asked(self, example: Example, *, trouble: str = "", schema: Schema | None = None) -> tuple[SqlPrompt, Schema]:
         """The prompt, and the part of the schema that it shows (all of it, where nothing is linked).
 
         `trouble`: what was wrong with an earlier query. `schema`: in place of the database's own, with fewer columns.

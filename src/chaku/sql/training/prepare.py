@@ -11,7 +11,7 @@ from typing import Any
 from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
-from chaku.sql.ask.prompt import BYTES_PER_TOKEN, Prompt, estimate_tokens
+from chaku.sql.ask.prompt import BYTES_PER_TOKEN, SqlPrompt, estimate_tokens
 from chaku.sql.execute.double_quotes import quote_literals
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.parse import Refused
@@ -101,7 +101,7 @@ def prepare(
                 "query": query,
                 "database": example.database,
                 ASKED_AS: asdict(settings.prompt),
-                **({"dropped": prompt.dropped} if prompt.dropped else {}),
+                **({"dropped": [str(part) for part in prompt.dropped]} if prompt.dropped else {}),
             }
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             counts["written"] += 1
@@ -138,9 +138,9 @@ class _LeftOut(Exception):
         self.kind = kind
 
 
-def _tables_left_out(query: str, prompt: Prompt) -> str:
+def _tables_left_out(query: str, prompt: SqlPrompt) -> str:
     """The tables of a query that its prompt does not show."""
-    dropped = {part.removeprefix("table ").lower() for part in prompt.dropped if part.startswith("table ")}
+    dropped = {part.table.lower() for part in prompt.dropped if part.kind == "table"}
     used = {token.text.strip('`"[]').lower() for token in tokenize(query) if token.kind in ("word", "quoted")}
     return ", ".join(sorted(dropped & used))
 
