@@ -11,6 +11,7 @@ ROOMS = [
     "__main__",
     "cli",
     "commands",
+    "api",
     "doctor",
     "pipeline",
     "report",

@@ -1,6 +1,31 @@
-"""chaku: the whole Code Llama recipe as one program."""
+"""chaku: the whole Code Llama recipe as one program. `chaku.api` says what can be done from Python."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
 
+if TYPE_CHECKING:
+    from chaku.api import Model, ask, asker, build_corpus, connect, evaluate, load, run, score
+
 __version__ = "0.1.0"
-__all__ = ["ChakuError", "__version__"]
+__all__ = [
+    "ChakuError",
+    "Model",
+    "__version__",
+    "ask",
+    "asker",
+    "build_corpus",
+    "connect",
+    "evaluate",
+    "load",
+    "run",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The names of `chaku.api`, imported when they are first used: `import chaku` takes a few milliseconds."""
+    if name in __all__:
+        return getattr(import_module("chaku.api"), name)
+    raise AttributeError(f"module 'chaku' has no attribute {name!r}")

@@ -8,7 +8,6 @@ import sys
 import threading
 import webbrowser
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,8 +21,7 @@ from chaku.errors import ChakuError
 from chaku.files import FULL, UNWRITABLE
 
 if TYPE_CHECKING:  # each command imports what it needs: torch takes a second
-    from chaku.inference.engine import Engine
-    from chaku.inference.prompts import Prompt
+    from chaku.inference.generator import InfillPrompt, TextPrompt
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -194,21 +192,21 @@ def _add_sampling(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     _say_what_does_not_run()
-    from chaku.pipeline import FinishedWork, run_recipe
-    from chaku.recipe.load import load_recipe
+    from chaku import api
 
-    recipe = load_recipe(options.recipe, options.overrides)
-    directory = options.out or Path("runs") / recipe.name
-    try:
-        report = run_recipe(recipe, directory, without_missing=options.without_missing, make_again=options.yes)
-    except FinishedWork as error:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise
-        print(f"chaku: {error}", file=sys.stderr)
-        if input("make it again? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise ChakuError("nothing was changed") from None
-        report = run_recipe(recipe, directory, without_missing=options.without_missing, make_again=True)
-    _show_report(report, directory, options.open)
+    report = api.run(
+        options.recipe,
+        options.out,
+        overrides=options.overrides or (),
+        without_missing=options.without_missing,
+        make_again=options.yes or (_may_make_again if sys.stdin.isatty() and sys.stderr.isatty() else False),
+    )
+    _show_report(report, report.parent, options.open)
+
+
+def _may_make_again(what: str) -> bool:
+    print(f"chaku: {what}", file=sys.stderr)
+    return input("make it again? [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _show_report(report: Path, run: Path, in_browser: bool) -> None:
@@ -222,23 +220,10 @@ def _show_report(report: Path, run: Path, in_browser: bool) -> None:
 
 
 def _corpus_build(options: argparse.Namespace) -> None:
-    from chaku.corpus.build import build_corpus, show_summary
-    from chaku.corpus.sources import guess_source
-    from chaku.recipe.load import load_recipe
-    from chaku.recipe.schema import CorpusConfig
+    from chaku import api
+    from chaku.corpus.build import show_summary
 
-    corpus = load_recipe(options.recipe).corpus if options.recipe else CorpusConfig(sources=())
-    named = tuple(guess_source(Path(source)) for source in options.sources)
-    corpus = replace(corpus, sources=named + corpus.sources)
-    if not corpus.sources:
-        raise ChakuError("no sources: name directories or files, or give --recipe")
-    summary = build_corpus(
-        corpus.sources,
-        options.out,
-        heldout_fraction=corpus.heldout_fraction,
-        max_bytes=corpus.max_bytes,
-        num_workers=corpus.num_workers,
-    )
+    summary = api.build_corpus(options.sources, options.out, recipe=options.recipe)
     if options.json:
         print(json.dumps(summary))
     else:
@@ -246,15 +231,15 @@ def _corpus_build(options: argparse.Namespace) -> None:
 
 
 def _complete(options: argparse.Namespace) -> None:
-    from chaku.inference.prompts import complete
+    from chaku.inference.generator import TextPrompt
 
-    prompt = _read_stdin() if options.prompt in (None, "-") else options.prompt
-    engine = load(options)
-    _generate(options, engine, complete(engine.tokenizer, prompt), before=prompt)
+    text = _read_stdin() if options.prompt in (None, "-") else options.prompt
+    _generate(options, TextPrompt(text), before=text)
 
 
 def _infill(options: argparse.Namespace) -> None:
-    from chaku.inference.prompts import infill, split_fill_me
+    from chaku.inference.generator import InfillPrompt, RepositoryFile
+    from chaku.inference.prompts import split_fill_me
 
     if options.prefix is not None or options.suffix is not None:
         if options.file is not None:
@@ -264,41 +249,23 @@ def _infill(options: argparse.Namespace) -> None:
         prefix, suffix = split_fill_me(_read_stdin())
     else:
         prefix, suffix = split_fill_me(_read(Path(options.file)))
-    others = [(str(path), _read(path)) for path in options.context]
-    engine = load(options)
-    tokenizer = engine.tokenizer
-    room = engine.context - options.max_tokens
-    header: list[int] = []
-    if others:
-        from chaku.inference.repository import repository_header
-
+    file = None
+    if options.context:
         path = options.path or (options.file if options.file not in (None, "-") else "file")
-        header = repository_header(tokenizer, Path.cwd().name, path, others, max_length=max(room // 2, 1))
-    max_length = max(room - len(header), 8)
-    prompt = infill(tokenizer, prefix, suffix, mode=options.mode, max_length=max_length, header=header)
+        others = tuple((str(other), _read(other)) for other in options.context)
+        file = RepositoryFile(Path.cwd().name, path, others)
     around = (prefix, suffix) if options.whole else ("", "")
-    _generate(options, engine, prompt, before=around[0], after=around[1])
+    _generate(options, InfillPrompt(prefix, suffix, options.mode, file), before=around[0], after=around[1])
 
 
 def _generate(
-    options: argparse.Namespace,
-    engine: "Engine",
-    prompt: "Prompt",
-    before: str = "",
-    after: str = "",
+    options: argparse.Namespace, prompt: "TextPrompt | InfillPrompt", before: str = "", after: str = ""
 ) -> None:
-    from chaku.inference.generator import SamplingParams
-
-    params = SamplingParams(
-        max_tokens=options.max_tokens,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        stop=tuple(options.stop),
-        seed=options.seed,
-        num_samples=options.num_samples,
-    )
+    model = load(options)
+    sampling = {name: getattr(options, name) for name in ("max_tokens", "temperature", "top_p", "seed")}
+    sampling["stop"] = tuple(options.stop)
     if options.json or options.num_samples > 1:
-        for completion in engine.generate([prompt], params)[0]:
+        for completion in model.generate([prompt], num_samples=options.num_samples, **sampling)[0]:
             row = {
                 "text": completion.text,
                 "finish_reason": completion.finish_reason,
@@ -307,7 +274,7 @@ def _generate(
             print(json.dumps(row, ensure_ascii=False))
         return
     sys.stdout.write(before)
-    for piece in engine.stream(prompt, params):
+    for piece in model.stream(prompt, **sampling):
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write(after if after.endswith("\n") else after + "\n")

@@ -10,7 +10,15 @@ from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.generate import Sampling, generate_samples
 from chaku.inference import endpoint as module
 from chaku.inference.endpoint import Endpoint
-from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, SamplingParams, TextPrompt, answer_all
+from chaku.inference.generator import (
+    ChatPrompt,
+    InfillPrompt,
+    RepositoryFile,
+    Request,
+    SamplingParams,
+    TextPrompt,
+    answer_all,
+)
 from chaku.tokens.chat import Message
 from endpoint_server import running_server
 
@@ -159,7 +167,10 @@ def test_a_conversation_goes_to_the_chat_api_turn_by_turn(server):
     ("request_", "message"),
     [
         (Request(TextPrompt("x"), SamplingParams(), grammar="start: /a/"), "not held to a grammar"),
-        (Request(InfillPrompt("a", "b", file=("here", "a.py")), SamplingParams()), "not told a repository"),
+        (
+            Request(InfillPrompt("a", "b", file=RepositoryFile("here", "a.py")), SamplingParams()),
+            "not told a repository",
+        ),
         (Request(ChatPrompt((Message("user", "x"),), "Sure"), SamplingParams()), "for the chat API"),
         (Request(TextPrompt("x", max_tokens=3), SamplingParams()), "neither healed nor counted"),
     ],

@@ -40,14 +40,14 @@ def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.Argu
 
 
 def _chat(options: argparse.Namespace) -> None:
-    from chaku.inference.chat import ChatSession
-    from chaku.inference.generator import SamplingParams
-
-    params = SamplingParams(
-        max_tokens=options.max_tokens, temperature=options.temperature, top_p=options.top_p, seed=options.seed
+    session = load(options).talk(
+        system=options.system,
+        template=options.template,
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
     )
-    engine = load(options)
-    session = ChatSession(engine, params, system=options.system, template=options.template)
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if on_terminal:
         with suppress(ImportError):

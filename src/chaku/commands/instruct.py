@@ -121,7 +121,7 @@ def _generator(options: argparse.Namespace) -> "Generator":
         return Endpoint(options.endpoint, options.model, options.chat)
     if options.chat:
         raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
-    return load(options)
+    return load(options).generator
 
 
 def _benchmarks(names: list[str] | None) -> "Contamination":

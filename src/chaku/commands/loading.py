@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
-    from chaku.inference.engine import Engine
+    from chaku.api import Model
 
 MODEL = "a model directory or .gguf file, a name that `chaku models` lists, or a Hub id"
 SERVED = f"{MODEL}; with --endpoint, the name that the server knows"
@@ -33,11 +33,11 @@ def loading(options: argparse.Namespace) -> dict[str, Any]:
     return {"scheme" if name == "quantize" else name: getattr(options, name) for name in _OPTIONS}
 
 
-def load(options: argparse.Namespace) -> "Engine":
-    """The engine of `options.model`."""
-    from chaku.inference.load import load_engine
+def load(options: argparse.Namespace) -> "Model":
+    """The model of `options.model`."""
+    from chaku import api
 
-    return load_engine(options.model, **loading(options))
+    return api.load(options.model, **{name: getattr(options, name) for name in _OPTIONS})
 
 
 def refuse_loading(options: argparse.Namespace) -> None:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from chaku.commands.loading import MODEL, add_loading
-from chaku.commands.sql_writer import find_writer
+from chaku.commands.loading import MODEL, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chaku.api import Model
     from chaku.sql.ask.asker import Answer, Asker
     from chaku.sql.ask.memory import Memory
     from chaku.sql.execute.database import Database
@@ -98,27 +98,34 @@ def _add_asker(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
-    from chaku.sql.ask.asker import Asker
-    from chaku.sql.execute.database import Database
-    from chaku.sql.schema.knowledge import Knowledge, cache_path
+    from chaku import api
 
     for name in ("samples", "max_prompt_tokens"):
         if (given := getattr(options, name)) is not None and given < 1:
             raise ChakuError(f"--{name.replace('_', '-')} is {given}; it must be at least 1")
-    with Database(options.db) as database:
-        # Before a model is loaded: a database that is away, or not there, is said at once.
-        cache = None if options.no_cache else cache_path(database.name, database.location)
-        knowledge = Knowledge(database, cache=cache)
-        writer, _ = find_writer(options, options.endpoint_model, endpoint_timeout=options.endpoint_timeout)
-        yield Asker(
-            database,
-            writer,
-            knowledge=knowledge,
-            memory=_memory(options, database),
-            num_samples=options.samples,
-            timeout=options.timeout,
-            max_rows=options.max_rows,
-        )
+    with api.asker(
+        options.db,
+        lambda: _model(options),
+        form=options.form,
+        max_prompt_tokens=options.max_prompt_tokens,
+        constrained=not options.no_grammar,
+        seed=options.seed,
+        cache=not options.no_cache,
+        memory=options.memory,
+        num_samples=options.samples,
+        timeout=options.timeout,
+        max_rows=options.max_rows,
+    ) as asker:
+        yield asker
+
+
+def _model(options: argparse.Namespace) -> "Model":
+    from chaku import api
+
+    if not options.endpoint:
+        return load(options)
+    refuse_loading(options)
+    return api.connect(options.endpoint, options.endpoint_model, chat=True, patience=options.endpoint_timeout)
 
 
 def _ask(options: argparse.Namespace) -> None:

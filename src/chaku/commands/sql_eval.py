@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import SERVED, add_loading
-from chaku.commands.sql_writer import find_writer
+from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -81,9 +80,23 @@ def _eval(options: argparse.Namespace) -> None:
 
 def _writer(options: argparse.Namespace) -> "tuple[ModelWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
-    from chaku.sql.training.example_prompts import PromptSettings
+    from chaku import api
+    from chaku.sql.ask.writer import writer_as_learnt
+    from chaku.sql.training.example_prompts import PromptSettings, trained_prompt
 
-    writer, trained = find_writer(options, options.model, instructions=not options.no_instructions)
+    if options.endpoint:
+        refuse_loading(options)
+    model = api.connect(options.endpoint, options.model, chat=True) if options.endpoint else load(options)
+    trained = trained_prompt(model.path) if model.path else None
+    writer = writer_as_learnt(
+        model.generator,
+        trained,
+        form=options.form,
+        max_prompt_tokens=options.max_prompt_tokens,
+        constrained=not options.no_grammar,
+        instructions=not options.no_instructions,
+        seed=options.seed,
+    )
     prompt = trained or PromptSettings(link=options.form != "db-gpt-hub")
     if options.form and options.form != prompt.form:
         prompt = replace(prompt, form=options.form, link=options.form != "db-gpt-hub")

@@ -15,6 +15,7 @@ from chaku.inference.generator import (
     ChatPrompt,
     Generator,
     InfillPrompt,
+    RepositoryFile,
     Request,
     SamplingParams,
     TextPrompt,
@@ -117,7 +118,7 @@ def _prompt(benchmark: Benchmark, task: Task, max_prompt_tokens: int | None) -> 
     if benchmark.opening is not None:
         return ChatPrompt((Message("user", task.prompt),), benchmark.opening)
     assert task.suffix is not None
-    file = (benchmark.repository, task.data["path"]) if benchmark.repository else None
+    file = RepositoryFile(benchmark.repository, task.data["path"]) if benchmark.repository else None
     return InfillPrompt(task.prompt, task.suffix, benchmark.mode, file)
 
 

@@ -84,8 +84,12 @@ class Engine:
             case ChatPrompt(messages, opening):
                 return answer(self.chat, messages, opening)
             case InfillPrompt(prefix, suffix, mode, file):
-                header = repository_header(self.tokenizer, *file) if file else []
-                room = max(self.context - request.params.max_tokens - len(header), LEAST_HOLE)
+                room = self.context - request.params.max_tokens
+                header: list[int] = []
+                if file is not None:  # the other files take at most half of the room
+                    where = (file.repository, file.path, file.others)
+                    header = repository_header(self.tokenizer, *where, max_length=max(room // 2, 1))
+                room = max(room - len(header), LEAST_HOLE)
                 return infill(self.tokenizer, prefix, suffix, mode=mode, max_length=room, header=header)
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:

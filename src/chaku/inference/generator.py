@@ -69,16 +69,25 @@ class TextPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryFile:
+    """Where a file with a hole lies. `others`: (path, text) of files of its repository, to be read first."""
+
+    repository: str
+    path: str
+    others: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class InfillPrompt:
     """The text before and after a hole to fill, in `mode` (None: the model's first).
 
-    `file`: the names of a repository and of the file with the hole, for models that learnt to read them.
+    `file`: what is told of the file's repository, to models that learnt to read that.
     """
 
     prefix: str
     suffix: str
     mode: "Mode | None" = None
-    file: tuple[str, str] | None = None
+    file: RepositoryFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,376 @@
+"""The public API: a model that completes, infills, chats and scores; a database that answers; recipes and benchmarks.
+
+    import chaku
+
+    model = chaku.load("qwen2.5-coder-0.5b-instruct")
+    print(model.complete("def add(a, b):\\n    return").text)
+
+Every name here can be had from `chaku` itself. What a function needs is imported when it is called.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chaku.errors import ChakuError
+from chaku.inference.generator import (
+    ChatPrompt,
+    Completion,
+    Generator,
+    InfillPrompt,
+    RepositoryFile,
+    Request,
+    SamplingParams,
+    TextPrompt,
+    answer_all,
+)
+
+if TYPE_CHECKING:
+    from chaku.evals.score import Scoring
+    from chaku.inference.chat import ChatSession
+    from chaku.inference.engine import Engine
+    from chaku.sql.ask.asker import Answer, Asker
+    from chaku.sql.execute.database import Database
+    from chaku.tokens.chat import Message
+
+Prompt = str | TextPrompt | InfillPrompt | ChatPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """How likely a model holds a text: the log-probability, in nats, of each token after the first."""
+
+    log_probabilities: tuple[float, ...]
+    num_bytes: int
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits that the text takes after its first token, over all of its bytes: lower is likelier."""
+        nats = -sum(self.log_probabilities)
+        return nats / 0.6931471805599453 / max(self.num_bytes, 1)  # ln 2
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """A score. `pass_at_k` and its 95% intervals by k, from 0 to 1; `details`: all that results.json holds."""
+
+    benchmark: str
+    num_problems: int
+    pass_at_k: dict[int, float]
+    intervals_95: dict[int, tuple[float, float]]
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> "BenchmarkResult":
+        """What results.json holds, typed."""
+        return cls(
+            results["benchmark"],
+            results["num_problems"],
+            {int(k): value for k, value in results["pass_at_k"].items()},
+            {int(k): (low, high) for k, (low, high) in results["intervals_95"].items()},
+            results,
+        )
+
+
+class Model:
+    """A model here (`load`) or behind an endpoint (`connect`). `path`: its checkpoint, where it is here.
+
+    Sampling, everywhere: `max_tokens`, `temperature` (0 is greedy), `top_p`, `stop` (texts before which it ends),
+    `seed`, `num_samples`; see `SamplingParams`.
+    """
+
+    def __init__(self, generator: Generator, path: Path | None = None):
+        self.generator, self.path = generator, path
+
+    def complete(self, text: str, **sampling: Any) -> Completion:
+        """What follows a text. Raises ChakuError for sampling out of range."""
+        return self._one(TextPrompt(text), sampling)
+
+    def infill(
+        self,
+        prefix: str,
+        suffix: str,
+        *,
+        mode: Literal["psm", "spm"] | None = None,
+        file: RepositoryFile | None = None,
+        **sampling: Any,
+    ) -> Completion:
+        """What stands between two texts. Raises ChakuError for a model without infilling tokens."""
+        return self._one(InfillPrompt(prefix, suffix, mode, file), sampling)
+
+    def chat(self, messages: "str | Sequence[Message]", *, opening: str = "", **sampling: Any) -> Completion:
+        """The reply to a message, or to the last of a conversation; it goes on after `opening`, its beginning.
+
+        Raises ChakuError for a model without a chat template.
+        """
+        return self._one(chat_prompt(messages, opening), {"max_tokens": 1024, **sampling})
+
+    def generate(
+        self, prompts: Sequence[Prompt], *, grammar: str | None = None, **sampling: Any
+    ) -> list[list[Completion]]:
+        """`num_samples` completions of each prompt, in the prompts' order, many at a time.
+
+        A plain text is completed. With a `grammar` (llguidance's dialect of Lark) each is one of its texts.
+        """
+        params = SamplingParams(**sampling)
+        requests = [
+            Request(TextPrompt(prompt) if isinstance(prompt, str) else prompt, params, sample, grammar)
+            for prompt in prompts
+            for sample in range(params.num_samples)
+        ]
+        found: dict[int, Completion] = {}
+        for answers in answer_all(self.generator, requests):
+            found |= answers
+        numbers = iter(range(len(requests)))
+        return [[found[next(numbers)] for _ in range(params.num_samples)] for _ in prompts]
+
+    def stream(self, prompt: Prompt, *, grammar: str | None = None, **sampling: Any) -> Iterator[str]:
+        """One completion as it is written, piece by piece."""
+        request = Request(
+            TextPrompt(prompt) if isinstance(prompt, str) else prompt, SamplingParams(**sampling), 0, grammar
+        )
+        engine = self.engine
+        return engine.stream(engine.read(request), request.params, grammar=grammar)
+
+    def talk(self, *, system: str | None = None, template: str | None = None, **sampling: Any) -> "ChatSession":
+        """A conversation, turn by turn, that remembers what was said as far as the context holds it."""
+        from chaku.inference.chat import ChatSession
+
+        params = SamplingParams(**{"max_tokens": 1024, **sampling})
+        return ChatSession(self.engine, params, system=system, template=template)
+
+    def score(self, texts: Sequence[str]) -> list[TextScore]:
+        """How likely the model holds each text."""
+        engine = self.engine
+        ids = [[*engine.tokenizer.begin, *engine.tokenizer.encode(text)] for text in texts]
+        return [
+            TextScore(tuple(scores.tolist()), len(text.encode()))
+            for text, scores in zip(texts, engine.score(ids), strict=True)
+        ]
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """The model's engine. Raises ChakuError for an endpoint, which has none here."""
+        from chaku.inference.engine import Engine
+
+        if not isinstance(self.generator, Engine):
+            raise ChakuError("an endpoint only answers whole requests; load the model's directory for this")
+        return self.generator
+
+    def _one(self, prompt: TextPrompt | InfillPrompt | ChatPrompt, sampling: dict[str, Any]) -> Completion:
+        request = Request(prompt, SamplingParams(**sampling))
+        if request.params.num_samples > 1:
+            raise ChakuError("one completion is asked for: `generate` gives num_samples of them")
+        return self.generator.answer([request])[0]
+
+
+def load(
+    name: str | Path,
+    *,
+    quantize: Literal["int8", "int4"] | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    decoder: Literal["torch", "openvino"] | None = None,
+) -> Model:
+    """A model on this machine: a directory, a .gguf file, a name of `chaku models`, or a Hub id.
+
+    What is not given is chosen for this machine (`inference.load.load_engine` says how). Raises ChakuError for what is
+    no checkpoint, not whole, or larger than the memory.
+    """
+    from chaku.checkpoint.find import find_checkpoint
+    from chaku.inference.load import load_engine
+
+    path = find_checkpoint(name)
+    return Model(load_engine(path, quantize, dtype=dtype, device=device, decoder=decoder), path)
+
+
+def connect(url: str, model: str = "default", *, chat: bool = False, patience: float | None = None) -> Model:
+    """A model behind an OpenAI-compatible server; `model` is the name that the server knows it by.
+
+    `chat`: through its chat API. `patience`: seconds of one answer, all attempts included. The key is $OPENAI_API_KEY.
+    """
+    from chaku.inference.endpoint import Endpoint
+
+    return Model(Endpoint(url, model, chat=chat, patience=patience))
+
+
+def chat_prompt(messages: "str | Sequence[Message]", opening: str = "") -> ChatPrompt:
+    """A conversation to answer; a plain text is a user's message."""
+    from chaku.tokens.chat import Message
+
+    told = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
+    return ChatPrompt(told, opening)
+
+
+def ask(database: "str | Path | Database", model: Model, question: str, **settings: Any) -> "Answer":
+    """A question to a database: the SQL, its rows, and how sure it is; nothing is written to the database.
+
+    `database`: a file or a URL, as `asker` takes it, with its `settings`. For several questions, `asker` reads the
+    database once. Raises ChakuError for a database that cannot be read.
+    """
+    with asker(database, model, **settings) as asking:
+        return asking.ask(question)
+
+
+@contextmanager
+def asker(
+    database: "str | Path | Database",
+    model: Model | Callable[[], Model],
+    *,
+    form: Literal["ddl", "compact", "db-gpt-hub"] | None = None,
+    max_prompt_tokens: int | None = None,
+    constrained: bool = True,
+    seed: int = 0,
+    cache: bool = True,
+    memory: Path | None = None,
+    **limits: Any,
+) -> "Iterator[Asker]":
+    """A database that is asked several questions, as a context manager: its schema and values are read once.
+
+    `database`: a SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME. `model`: a function that
+    loads one is called when the database is there. A model that chaku trained is asked as it learnt to be, unless
+    `form` or `max_prompt_tokens` say otherwise. `constrained`: under a grammar of the schema. `cache`: keep values on
+    disk between uses. `memory`: a file of remembered pairs (default: one a database). `limits`: `num_samples` queries
+    that are written and vote, the `timeout` of a query in seconds, and its `max_rows`.
+    """
+    from chaku.sql.ask.asker import Asker
+    from chaku.sql.ask.memory import Memory, memory_path
+    from chaku.sql.ask.writer import writer_as_learnt
+    from chaku.sql.execute.database import Database
+    from chaku.sql.schema.knowledge import Knowledge, cache_path
+    from chaku.sql.training.example_prompts import trained_prompt
+
+    with ExitStack() as stack:
+        opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
+        place = (opened.name, opened.location)
+        knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None)
+        model = model if isinstance(model, Model) else model()
+        writer = writer_as_learnt(
+            model.generator,
+            trained_prompt(model.path) if model.path else None,
+            form=form,
+            max_prompt_tokens=max_prompt_tokens,
+            constrained=constrained,
+            seed=seed,
+        )
+        yield Asker(opened, writer, knowledge=knowledge, memory=Memory(memory or memory_path(*place)), **limits)
+
+
+def evaluate(
+    model: Model,
+    benchmark: str,
+    *,
+    chat: bool = False,
+    out: Path | None = None,
+    problems: Path | None = None,
+    limit: int | None = None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    num_samples: int = 1,
+    seed: int = 0,
+) -> BenchmarkResult:
+    """A model's score on a benchmark of `chaku eval list`, by running what it writes in the sandbox.
+
+    `chat`: asked in a chat. With `out` results are kept there, and a killed call goes on. `problems`: the benchmark's
+    file, where it is not found by itself; `limit`: the first problems only. Raises ChakuError before anything is asked
+    where the benchmark's own solutions do not pass here.
+    """
+    from chaku.evals.chat import in_chat
+    from chaku.evals.generate import Sampling
+    from chaku.evals.run import run_benchmark
+    from chaku.evals.suite import BENCHMARKS, find_benchmark
+    from chaku.ownership import EVALUATION, make_ours
+
+    found = find_benchmark(benchmark)
+    if chat:
+        found = in_chat(found, BENCHMARKS, endpoint=model.generator.tokenizer is None)
+    if out is not None:
+        make_ours(out, EVALUATION)
+    sampling = Sampling(temperature=temperature, top_p=top_p, num_samples=num_samples, seed=seed)
+    return BenchmarkResult.of(
+        run_benchmark(found, model.generator, out, problems=problems, limit=limit, sampling=sampling)
+    )
+
+
+def score(
+    benchmark: str,
+    samples: Path,
+    *,
+    out: Path | None = None,
+    problems: Path | None = None,
+    extract: bool = False,
+    scoring: "Scoring | None" = None,
+) -> BenchmarkResult:
+    """The score of samples in a file or folder, whoever wrote them. `extract`: they are replies of a chat.
+
+    Raises ChakuError for samples that do not fit the benchmark's problems.
+    """
+    from chaku.evals.chat import in_chat
+    from chaku.evals.run import score_file
+    from chaku.evals.score import AS_IT_IS
+    from chaku.evals.suite import BENCHMARKS, find_benchmark
+    from chaku.ownership import EVALUATION, make_ours
+
+    found = find_benchmark(benchmark)
+    if extract:
+        found = in_chat(found, BENCHMARKS)
+    if out is not None:
+        make_ours(out, EVALUATION)
+    return BenchmarkResult.of(score_file(found, samples, out, problems=problems, scoring=scoring or AS_IT_IS))
+
+
+def run(
+    recipe: str | Path,
+    out: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    without_missing: bool = False,
+    make_again: bool | Callable[[str], bool] = False,
+) -> Path:
+    """Run a recipe, or go on with it; returns the path of its report.
+
+    `out`: its directory (default: runs/NAME). `overrides`: settings as "stages.code.training.tokens=1000".
+    `without_missing`: run what can run without what this machine lacks. `make_again`: whether finished work may be made
+    again for a changed recipe; a function is told what it would be, and says. Raises ChakuError for what the user can
+    mend.
+    """
+    from chaku.pipeline import FinishedWork, run_recipe
+    from chaku.recipe.load import load_recipe
+
+    loaded = load_recipe(Path(recipe), list(overrides))
+    directory = Path(out) if out is not None else Path("runs") / loaded.name
+    try:
+        return run_recipe(loaded, directory, without_missing=without_missing, make_again=make_again is True)
+    except FinishedWork as error:
+        if not callable(make_again):
+            raise
+        if not make_again(str(error)):
+            raise ChakuError("nothing was changed") from None
+        return run_recipe(loaded, directory, without_missing=without_missing, make_again=True)
+
+
+def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str | Path | None = None) -> dict[str, Any]:
+    """Documents of directories, git checkouts and files of rows: gathered, filtered, without duplicates, as Parquet.
+
+    `recipe`: adds the sources of its [corpus], and takes its limits. Returns the summary. Raises ChakuError without
+    sources, and for an `out` that holds anything else.
+    """
+    from chaku.corpus import build
+    from chaku.corpus.sources import guess_source
+    from chaku.recipe.load import load_recipe
+    from chaku.recipe.schema import CorpusConfig
+
+    corpus = load_recipe(Path(recipe)).corpus if recipe else CorpusConfig(sources=())
+    corpus = replace(corpus, sources=tuple(guess_source(Path(source)) for source in sources) + corpus.sources)
+    if not corpus.sources:
+        raise ChakuError("no sources: name directories or files, or give --recipe")
+    return build.build_corpus(
+        corpus.sources,
+        Path(out),
+        heldout_fraction=corpus.heldout_fraction,
+        max_bytes=corpus.max_bytes,
+        num_workers=corpus.num_workers,
+    )
