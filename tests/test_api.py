@@ -56,6 +56,10 @@ def test_a_model_completes_infills_chats_and_streams(model):
     )
     assert one != two
     assert hole.num_tokens <= 6
+    whole = model.complete("for", max_tokens=12).text
+    end = whole[3:5]
+    assert model.complete("for", max_tokens=12, stop=end).text == whole[: whole.index(end)]
+    assert model.complete("for", max_tokens=12, stop=[end]).text == whole[: whole.index(end)]
     [[word]] = model.generate(["x"], grammar='start: "yes" | "no"', max_tokens=9)
     assert word.text in ("yes", "no")
 

@@ -79,7 +79,7 @@ class Model:
     """A model here (`load`) or behind an endpoint (`connect`). `path`: its checkpoint, where it is here.
 
     Sampling, everywhere: `max_tokens`, `temperature` (0 is greedy), `top_p`, `stop` (texts before which it ends),
-    `seed`, `num_samples`; see `SamplingParams`.
+    `seed`, `num_samples`; see `SamplingParams`, where `stop` may be a list.
     """
 
     def __init__(self, generator: Generator, path: Path | None = None):
@@ -115,7 +115,7 @@ class Model:
 
         A plain text is completed. With a `grammar` (llguidance's dialect of Lark) each is one of its texts.
         """
-        params = SamplingParams(**sampling)
+        params = _params(sampling)
         requests = [
             Request(TextPrompt(prompt) if isinstance(prompt, str) else prompt, params, sample, grammar)
             for prompt in prompts
@@ -129,9 +129,7 @@ class Model:
 
     def stream(self, prompt: Prompt, *, grammar: str | None = None, **sampling: Any) -> Iterator[str]:
         """One completion as it is written, piece by piece."""
-        request = Request(
-            TextPrompt(prompt) if isinstance(prompt, str) else prompt, SamplingParams(**sampling), 0, grammar
-        )
+        request = Request(TextPrompt(prompt) if isinstance(prompt, str) else prompt, _params(sampling), 0, grammar)
         engine = self.engine
         return engine.stream(engine.read(request), request.params, grammar=grammar)
 
@@ -139,7 +137,7 @@ class Model:
         """A conversation, turn by turn, that remembers what was said as far as the context holds it."""
         from chaku.inference.chat import ChatSession
 
-        params = SamplingParams(**{"max_tokens": 1024, **sampling})
+        params = _params({"max_tokens": 1024, **sampling})
         return ChatSession(self.engine, params, system=system, template=template)
 
     def score(self, texts: Sequence[str]) -> list[TextScore]:
@@ -161,10 +159,16 @@ class Model:
         return self.generator
 
     def _one(self, prompt: TextPrompt | InfillPrompt | ChatPrompt, sampling: dict[str, Any]) -> Completion:
-        request = Request(prompt, SamplingParams(**sampling))
+        request = Request(prompt, _params(sampling))
         if request.params.num_samples > 1:
             raise ChakuError("one completion is asked for: `generate` gives num_samples of them")
         return self.generator.answer([request])[0]
+
+
+def _params(sampling: Mapping[str, Any]) -> SamplingParams:
+    """`stop` may be a text, or a list of them."""
+    stop = sampling.get("stop", ())
+    return SamplingParams(**{**sampling, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})
 
 
 def load(
