@@ -461,6 +461,16 @@ def f(x):
 assert f([1, 2]) == [1, 4, 1, 4]
 """,
     ),
+    "an argument with a name is changed": (
+        r"""
+def f(*, x): x.sort()
+""",
+        r"""
+numbers = [3, 1]
+f(x=numbers)
+assert numbers == [1, 3]
+""",
+    ),
 }
 
 
