@@ -214,6 +214,8 @@ WRONG = {
         LUA,
         "return setmetatable({x}, {__eq = function() return true end})\nend\n",
     ),
+    "Lua fails as a test that is skipped does": (LUA, "error('LuaUnit test SKIP:    ', 0)\nend\n"),
+    "Lua returns what a test that succeeds early says": (LUA, "return 'f:1: LuaUnit test SUCCESS: '\nend\n"),
     "Lua leaves": (LUA, "os.exit(0)\nend\n"),
     "R changes the comparison": (
         R,
