@@ -189,6 +189,11 @@ WRONG = {
         D,
         "{\n    return x;\n}\nimport core.runtime;\nshared static this() { Runtime.moduleUnitTester = () => true; }\n",
     ),
+    "D goes on when an assertion fails": (
+        D,
+        "{\n    return x;\n}\nimport core.exception;\n"
+        "shared static this() { assertHandler = function(string file, size_t line, string text) nothrow {}; }\n",
+    ),
     "PHP knows the tests": (
         PHP,
         "global $chaku_tests; foreach (get_defined_functions()['user'] as $name)\n"
