@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
@@ -226,3 +228,17 @@ def test_an_extensions_function_is_written_with_its_schema_and_no_other():
             check_read_only(f"SELECT {call} FROM t", "postgres", extensions)
     with pytest.raises(Refused):
         check_read_only("SELECT * FROM other.generate_series(1, 2)", "postgres")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT CAST(1 AS " + 25 * "DECIMAL(" + "1" + 26 * ")", "SELECT " + 25 * "[" + 25 * "]"]
+)
+def test_what_sqlglot_would_read_again_and_again_is_refused_at_once(sql):
+    started = time.process_time()
+    with pytest.raises(Refused, match="nested in too many ways"):
+        check_read_only(sql, "postgres")
+    assert time.process_time() - started < 5
+
+
+def test_mysql_is_asked_for_the_date_in_utc_in_its_own_words():
+    assert check_read_only("SELECT utc_date(), utc_time()", "mysql") == "SELECT UTC_DATE(), UTC_TIME()"

@@ -1,6 +1,7 @@
 """What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 LONGEST_STATEMENT = 50_000  # characters
+# Tokens that sqlglot may read again, beside as many for each token of a statement; usual ones make it read few again.
+READ_AGAIN, READ_AGAIN_EACH = 1000, 10
 UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
 CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
 OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # how their names begin
@@ -46,12 +49,40 @@ def parse_one(sql: str, dialect: Dialect) -> "exp.Expr":
     """The tree of one statement. Raises Refused when it is none, or more than one."""
     sqlglot = import_sqlglot()
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
+        settings = sqlglot.Dialect.get_or_raise(dialect)
+        tokens = settings.tokenize(sql)
+        trees = [tree for tree in _parser(dialect)(dialect=settings).parse(tokens, sql) if tree is not None]
     except SQLGLOT_ERRORS as error:
         raise Refused(f"cannot be parsed: {_first_error(error)}") from error
     if len(trees) != 1:
         raise Refused("there is no statement" if not trees else "only one statement runs at a time")
     return trees[0]
+
+
+class _TooInvolved(Exception):
+    """Not an error of sqlglot's, which it would catch to try something else."""
+
+
+@cache
+def _parser(dialect: Dialect) -> Any:
+    """sqlglot's parser, which gives up where it would read the same again and again.
+
+    DECIMAL(DECIMAL(...)), 25 deep, is a minute's work: twice as much for each level.
+    """
+    base: Any = import_sqlglot().Dialect.get_or_raise(dialect).parser_class
+
+    class Bounded(base):  # type: ignore[misc]
+        def reset(self) -> None:
+            super().reset()
+            self.read_again = 0
+
+        def _retreat(self, index: int) -> None:
+            self.read_again += max(self._index - index, 0)
+            if self.read_again > READ_AGAIN + READ_AGAIN_EACH * len(self._tokens):
+                raise _TooInvolved("its parts are nested in too many ways")
+            super()._retreat(index)
+
+    return Bounded
 
 
 def write_sql(tree: "exp.Expr", dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:

@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any
 
 from sqlglot import Dialect as SqlglotDialect
-from sqlglot import exp, parse_one
+from sqlglot import exp
 
+from chaku.sql.read_only import parse_one
 from chaku.sql.reserved_words import RESERVED_WORDS
 from chaku.sql.schema import Dialect, quote_name
 
@@ -61,6 +62,7 @@ def _generator(dialect: Dialect, built_in: bool) -> Any:
 
 
 _MARIADB = {
+    exp.UtcDate: lambda self, node: self.func("UTC_DATE"),
     exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
     exp.JSONExtract: lambda self, node: self.func("JSON_EXTRACT", node.this, node.expression, *node.expressions),
     exp.JSONExtractScalar: lambda self, node: self.func(
@@ -107,7 +109,7 @@ def _without_prefixes(tree: exp.Expr) -> exp.Expr:
 
 def _check_calls(text: str, extensions: Mapping[str, str]) -> None:
     """Reads the text again. Raises NotBuiltIn for a call of a function that is not where it should be."""
-    for call in parse_one(text, dialect="postgres").find_all(exp.Func):
+    for call in parse_one(text, "postgres").find_all(exp.Func):
         written = re.match(r"\s*\"?(\w+)\"?\s*\(", call.sql(dialect="postgres", comments=False))
         if not written or (written[1].lower() in POSTGRES_SYNTAX and _is_syntax(call)):
             continue
