@@ -222,3 +222,8 @@ def test_queries_that_each_read_the_one_before_twice_are_looked_up_once():
 def test_a_very_deep_name_and_an_empty_statement_in_front_are_problems_and_no_errors():
     assert check("SELECT " + 900 * "a." + "b FROM customers", in_dialect("postgres"))
     assert check('; SELECT "surname" FROM customers', SCHEMA)
+
+
+def test_a_result_may_be_named_in_duckdbs_qualify():
+    sql = "SELECT id, rank() OVER (ORDER BY total) AS place FROM sales QUALIFY place = 1 AND id > 3"
+    assert check(sql, in_dialect("duckdb")) == []
