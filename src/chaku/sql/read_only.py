@@ -71,7 +71,7 @@ def _parser(dialect: Dialect) -> Any:
     """
     base: Any = import_sqlglot().Dialect.get_or_raise(dialect).parser_class
 
-    class Bounded(base):  # type: ignore[misc]
+    class Bounded(base):
         def reset(self) -> None:
             super().reset()
             self.read_again = 0
