@@ -107,7 +107,7 @@ def _asker(options: argparse.Namespace) -> "Iterator[Asker]":
             raise ChakuError(f"--{name.replace('_', '-')} is {given}; it must be at least 1")
     with Database(options.db) as database:
         # Before a model is loaded: a database that is away, or not there, is said at once.
-        cache = None if options.no_cache else cache_path(database.name, database.location)
+        cache = None if options.no_cache else cache_path(database.name, database.place)
         knowledge = Knowledge(database, cache=cache)
         writer, _ = find_writer(options, options.endpoint_model, endpoint_timeout=options.endpoint_timeout)
         yield Asker(
@@ -233,7 +233,7 @@ def _export(options: argparse.Namespace) -> None:
 def _memory(options: argparse.Namespace, database: "Database") -> "Memory":
     from chaku.sql.memory import Memory, memory_path
 
-    return Memory(options.memory or memory_path(database.name, database.location))
+    return Memory(options.memory or memory_path(database.name, database.place))
 
 
 def show(answer: "Answer") -> None:
