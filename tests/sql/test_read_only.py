@@ -4,6 +4,8 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.sql.check import FUNCTION_COLUMNS
+from chaku.sql.functions import FUNCTIONS
 from chaku.sql.read_only import Refused, check_read_only
 
 ALLOWED = {
@@ -242,3 +244,9 @@ def test_what_sqlglot_would_read_again_and_again_is_refused_at_once(sql):
 
 def test_mysql_is_asked_for_the_date_in_utc_in_its_own_words():
     assert check_read_only("SELECT utc_date(), utc_time()", "mysql") == "SELECT UTC_DATE(), UTC_TIME()"
+
+
+def test_functions_in_from_whose_columns_are_known_may_be_called():
+    assert set(FUNCTION_COLUMNS) <= FUNCTIONS
+    for name in FUNCTION_COLUMNS:
+        assert f"pg_catalog.{name}(".upper() in check_read_only(f"SELECT * FROM {name}(a, b)", "postgres").upper()
