@@ -249,7 +249,7 @@ def asker(
 
     with ExitStack() as stack:
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
-        place = (opened.name, opened.location)
+        place = (opened.name, opened.place)
         knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None)
         model = model if isinstance(model, Model) else model()
         writer = writer_as_learnt(

@@ -501,6 +501,11 @@ def g(x):
         "failed",
         "SyntaxError",
     ),
+    "a module of its name": (
+        "import types\nf = types.ModuleType('f')",
+        "failed",
+        "NameError: name 'f' is not defined",
+    ),
     "fails on import": (
         """\
 def f(x):

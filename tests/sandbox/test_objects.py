@@ -461,6 +461,16 @@ def f(x):
 assert f([1, 2]) == [1, 4, 1, 4]
 """,
     ),
+    "an argument with a name is changed": (
+        r"""
+def f(*, x): x.sort()
+""",
+        r"""
+numbers = [3, 1]
+f(x=numbers)
+assert numbers == [1, 3]
+""",
+    ),
 }
 
 
@@ -551,3 +561,17 @@ def test_a_class_that_the_tests_name_beside_the_one_under_test_answers_for_itsel
     source = "class Money:\n    def __lt__(self, other): return other == 6\ndef f(x): return Money()"
     assert worker.run(Job(source, tests=("assert Money() < 6 and not Money() < 5",), entry_point="f")).passed
     assert not worker.run(Job(source, tests=("assert f(1) < 6",), entry_point="f")).passed
+
+
+@pytest.mark.parametrize("name", ["METADATA", "check", "fabs"])
+def test_a_name_that_the_tests_give_themselves_or_ask_of_a_module_is_no_class_that_they_name(
+    name: str, worker: Worker
+) -> None:
+    source = f"class {name}:\n    def __sub__(self, other): return 0.0\ndef f(x): return {name}()"
+    test = (
+        "import math\nMETADATA = {}\ndef check(candidate):\n    assert math.fabs(candidate(1) - 2) < 1e-6\n"
+        "assert METADATA == {}\ncheck(f)"
+    )
+    verdict = worker.run(Job(source, tests=(test,), entry_point="f"))
+    assert verdict.status == "failed"
+    assert "cannot be judged" in verdict.reason

@@ -8,6 +8,7 @@ import pytest
 from chaku.sandbox.bubblewrap import packaged_bwrap
 from chaku.sandbox.isolation import Isolation
 from chaku.sandbox.languages import why_not
+from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker, WorkerDied
 
@@ -52,3 +53,43 @@ def test_a_candidate_that_crashes_is_said_to_have_crashed(nobody: Worker) -> Non
     assert (verdict.status, verdict.reason) == ("crashed", "killed by SIGSEGV")
     verdict = nobody.run(Job("sub f { exit 3; }\n", "perl", ("f();\n",), entry_point="f"))
     assert verdict.reason == "exit status 3"
+
+
+# The candidate is asked which of the names in its tests it has. It answers nothing but the word after its argument.
+ANSWERS = """
+const fs = require('fs'), v8 = require('v8');
+const read = (size) => { const data = Buffer.alloc(size); fs.readSync(3, data); return data; };
+const words = v8.deserialize(read(read(4).readUInt32LE()))[1];
+const data = v8.serialize(['done', [['f', 'function']]]), size = Buffer.alloc(4);
+size.writeUInt32LE(data.length);
+fs.writeSync(3, Buffer.concat([size, data]));
+const f = (text) => words[words.indexOf(text) + 1];
+"""
+
+
+def test_a_candidate_does_not_find_its_answers_among_the_names_that_it_is_asked_for(worker: Worker) -> None:
+    if (problem := why_not("javascript")) is not None:
+        pytest.skip(f"NOT tested: {problem}")
+    test = "require('node:assert').deepEqual(f('twice'), 'twicetwice');\n"
+    assert worker.run(Job("const f = (text) => text + text;", "javascript", (test,), entry_point="f")).passed
+    verdict = worker.run(Job(ANSWERS, "javascript", (test,), entry_point="f"), timeout=5)
+    assert verdict.status == "failed", verdict
+
+
+# Comments and texts, with names in them that are none of the code's.
+TESTS = {
+    "javascript": "// don't ask for no_1\ncheck(f('no_2 \\' no_3'), \"no_4\", `no_5`); /* no_6 */",
+    "php": "# don't ask for no_1\ncheck(f('no_2 \\' no_3'), \"no_4\"); // isn't no_5\n/* no_6 */",
+    "ruby": "# don't ask for no_1\ncheck(f('no_2 \\' no_3'), \"no_4 # no_5\") # isn't no_6",
+    "perl": "# don't ask for no_1\ncheck(f('no_2 \\' no_3'), \"no_4 # no_5\", $#list); # isn't no_6",
+    "lua": "-- don't ask for no_1\ncheck(f('no_2 \\' no_3'), \"no_4 -- no_5\", [[no_6]]) --[[ isn't\nno_7 ]]",
+}
+
+
+@pytest.mark.parametrize("language", TESTS)
+def test_a_candidate_is_asked_for_names_of_the_tests_code_alone(language: str) -> None:
+    if (problem := why_not(language)) is not None:
+        pytest.skip(f"NOT tested: {problem}")
+    script = "\n".join(plan(Job("", language, (TESTS[language],), entry_point="f")).command)
+    assert "check f" in script
+    assert "no_" not in script

@@ -39,6 +39,14 @@ JAVA_X = Form(
     "public class Main {\n    public static void main(String[] args) {\n        Solution s = new Solution();\n"
     "        if (!s.f(2).equals(Arrays.asList(4))) {\n            throw new AssertionError();\n        }\n    }\n}\n",
 )
+JAVA_PAIR = Form(
+    "java",
+    "import java.util.*;\nimport org.javatuples.*;\n"
+    "class Problem {\n    public static Pair<ArrayList<Long>, Long> f(long x) {\n",
+    "return Pair.with(new ArrayList<Long>() {{ add(2 * x); }}, x);",
+    "    }\n    public static void main(String[] args) {\n"
+    "    assert(f((2l)).equals((Pair.with(new ArrayList<Long>(Arrays.asList((long)4l)), 2l))));\n    }\n\n}\n",
+)
 CSHARP = Form(
     "csharp",
     "using System;\nusing System.Diagnostics;\nclass Problem {\n    public static Tuple<long, long> F(long x) {\n",
@@ -53,6 +61,14 @@ SCALA = Form(
     "Map(x -> 2 * x)",
     "    }\n    def main(args: Array[String]) = {\n"
     "    assert(f((2l)).equals((Map[Long, Long](2l -> 4l))));\n    }\n\n}\n",
+)
+SCALA_PAIR = Form(
+    "scala",
+    "import scala.math._\nimport scala.collection.mutable._\n"
+    "object Problem {\n    def f(x : Long) : Tuple2[Map[Long, Long], Long] = {\n",
+    "(new HashMap[Long, Long] { put(x, 2 * x) }, x)",
+    "    }\n    def main(args: Array[String]) = {\n"
+    "    assert(f((2l)).equals(((Map[Long, Long](2l -> 4l), 2l))));\n    }\n\n}\n",
 )
 RUST = Form(
     "rust",
@@ -140,6 +156,10 @@ WRONG = {
         "List all = new ArrayList(); all.add(new Same()); return all;\n    }\n}\n"
         f"class Same {{ {EQUALS} public int hashCode() {{ return 35; }} }}\n",
     ),
+    "Java returns a pair with a list that is equal to all": (
+        JAVA_PAIR,
+        f"return Pair.with(new ArrayList<Long>() {{ {EQUALS} }}, 2L);",
+    ),
     "Java has a list of its own": (
         JAVA,
         "return new ArrayList<Long>();\n    }\n}\nclass ArrayList<T> extends java.util.ArrayList<T> {\n"
@@ -173,6 +193,10 @@ WRONG = {
         SCALA,
         "new HashMap[Long, Long] { override def equals(other: Any) = true }",
     ),
+    "Scala returns a pair with a map that is equal to all": (
+        SCALA_PAIR,
+        "(new HashMap[Long, Long] { override def equals(other: Any) = true }, 2L)",
+    ),
     "Rust leaves its tests out": (RUST_X, "x\n}\n#[cfg(any())]\n"),
     "Rust leaves at exit": (RUST_X, f"unsafe {{ atexit(leave) }};\nx\n}}\n{LEAVES}"),
     "Rust leaves with 0": (RUST_X, "std::process::exit(0)\n}\n"),
@@ -188,6 +212,11 @@ WRONG = {
     "D has a tester of its own": (
         D,
         "{\n    return x;\n}\nimport core.runtime;\nshared static this() { Runtime.moduleUnitTester = () => true; }\n",
+    ),
+    "D goes on when an assertion fails": (
+        D,
+        "{\n    return x;\n}\nimport core.exception;\n"
+        "shared static this() { assertHandler = function(string file, size_t line, string text) nothrow {}; }\n",
     ),
     "PHP knows the tests": (
         PHP,
@@ -214,6 +243,8 @@ WRONG = {
         LUA,
         "return setmetatable({x}, {__eq = function() return true end})\nend\n",
     ),
+    "Lua fails as a test that is skipped does": (LUA, "error('LuaUnit test SKIP:    ', 0)\nend\n"),
+    "Lua returns what a test that succeeds early says": (LUA, "return 'f:1: LuaUnit test SUCCESS: '\nend\n"),
     "Lua leaves": (LUA, "os.exit(0)\nend\n"),
     "R changes the comparison": (
         R,
@@ -240,8 +271,8 @@ RIGHT = {
     "D tests itself": (D, "{\n    return 2 * x;\n}\nunittest { assert(f(1) == 2); }\n"),
 }  # fmt: skip
 HONEST = {
-    "Java": JAVA, "Java X": JAVA_X, "C#": CSHARP, "Scala": SCALA, "Rust": RUST, "Rust X": RUST_X, "Go": GO, "D": D,
-    "C++": CPP, "PHP": PHP, "Ruby": RUBY, "Lua": LUA, "R": R,
+    "Java": JAVA, "Java X": JAVA_X, "Java pair": JAVA_PAIR, "C#": CSHARP, "Scala": SCALA, "Scala pair": SCALA_PAIR,
+    "Rust": RUST, "Rust X": RUST_X, "Go": GO, "D": D, "C++": CPP, "PHP": PHP, "Ruby": RUBY, "Lua": LUA, "R": R,
 }  # fmt: skip
 
 

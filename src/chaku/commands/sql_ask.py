@@ -240,7 +240,7 @@ def _export(options: argparse.Namespace) -> None:
 def _memory(options: argparse.Namespace, database: "Database") -> "Memory":
     from chaku.sql.ask.memory import Memory, memory_path
 
-    return Memory(options.memory or memory_path(database.name, database.location))
+    return Memory(options.memory or memory_path(database.name, database.place))
 
 
 def show(answer: "Answer") -> None:

@@ -42,3 +42,9 @@ def test_parts_of_a_query_are_told_too():
 def test_what_is_no_query_is_refused():
     with pytest.raises(Refused):
         explain("DROP TABLE customers", SCHEMA)
+
+
+def test_a_join_in_parentheses_is_told():
+    assert explain("SELECT name FROM (customers JOIN orders ON id = customer_id) AS t", SCHEMA)[0] == (
+        "Read (customers JOIN orders ON id = customer_id), called t"
+    )

@@ -96,6 +96,11 @@ FORMS = {
         "SELECT max(num_orders) FROM (SELECT count(*) AS num_orders FROM orders GROUP BY customer_id)",
     ],
     "duckdb": [
+        "SELECT name, price FROM products QUALIFY row_number() OVER (PARTITION BY category ORDER BY price DESC) <= 2",
+        "SELECT name, rank() OVER (ORDER BY price) AS r FROM products WHERE price > 1 QUALIFY r = 1 ORDER BY r LIMIT 3",
+        "SELECT country, count(*) FROM customers GROUP BY country QUALIFY rank() OVER (ORDER BY count(*) DESC) = 1",
+        "WITH w AS (SELECT name, rank() OVER (ORDER BY price) AS r FROM products QUALIFY r < 3) SELECT name FROM w",
+        "SELECT try_cast(name AS integer), regexp_replace(name, 'o', '0', 'g') FROM products",
         "SELECT median(price), stddev(price), quantile_cont(price, 0.9), mode(category), arg_max(name, price)"
         " FROM products",
         "SELECT string_agg(name, ', ' ORDER BY name), string_agg(DISTINCT country, ','), list(name) FROM customers",

@@ -56,3 +56,10 @@ def test_each_database_has_a_file_of_its_own_and_no_password_is_in_its_name(monk
     assert one.is_relative_to(tmp_path)
     assert "secret" not in str(one)
     assert one != memory_path("shop", "postgresql://u:secret@other/shop")
+
+
+def test_a_query_with_other_ends_of_lines_in_its_text_can_be_read_again(tmp_path):
+    memory = Memory(tmp_path / "shop.jsonl")
+    memory.remember("Which name is odd?", "SELECT id FROM customers WHERE name = 'a\x85b\u2028c\u2029d\n'", "shop")
+    memory.remember("How many?", "SELECT 1", "shop")
+    assert Memory(memory.path).pairs == memory.pairs

@@ -207,3 +207,23 @@ def test_a_field_of_a_struct_is_no_unknown_table():
     schema = Schema("one", (Table("t", columns("place")),), "duckdb")
     assert check("SELECT place.city, t.place.city FROM t", schema) == []
     assert check("SELECT town.city FROM t", schema)
+
+
+def test_queries_that_each_read_the_one_before_twice_are_looked_up_once():
+    before, queries = "customers", []
+    for number in range(25):
+        queries.append(f"c{number} AS (SELECT a.* FROM {before} AS a, {before} AS b)")
+        before = f"c{number}"
+    with_queries = f"WITH {', '.join(queries)} SELECT"
+    assert check(f"{with_queries} name FROM {before}", SCHEMA) == []
+    assert check(f"{with_queries} surname FROM {before}", SCHEMA)
+
+
+def test_a_very_deep_name_and_an_empty_statement_in_front_are_problems_and_no_errors():
+    assert check("SELECT " + 900 * "a." + "b FROM customers", in_dialect("postgres"))
+    assert check('; SELECT "surname" FROM customers', SCHEMA)
+
+
+def test_a_result_may_be_named_in_duckdbs_qualify():
+    sql = "SELECT id, rank() OVER (ORDER BY total) AS place FROM sales QUALIFY place = 1 AND id > 3"
+    assert check(sql, in_dialect("duckdb")) == []

@@ -600,3 +600,15 @@ def test_mysql_changes_nothing_reads_nothing_else_and_stops_in_time(mysql, state
     assert [int(cell) for cell in owner.fetchone()] == [2000, 2001000]
     assert not Path("/tmp/chaku-outside").exists()
     assert database.run("SELECT 1 /*!50000 , sleep(9) */").rows == [(1,)]
+
+
+def test_files_of_one_name_in_two_folders_are_two_databases(tmp_path, monkeypatch):
+    places = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        sqlite3.connect("shop.sqlite").close()
+        for path in ("shop.sqlite", f"../{name}/shop.sqlite", f"sqlite:///{tmp_path}/{name}/shop.sqlite"):
+            with Database(path) as database:
+                places.add(database.place)
+    assert places == {f"{tmp_path}/{name}/shop.sqlite" for name in ("one", "two")}

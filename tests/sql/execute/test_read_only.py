@@ -1,7 +1,11 @@
+import time
+
 import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.sql.execute.check import FUNCTION_COLUMNS
+from chaku.sql.execute.functions import FUNCTIONS
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
 
@@ -227,3 +231,23 @@ def test_an_extensions_function_is_written_with_its_schema_and_no_other():
             check_read_only(f"SELECT {call} FROM t", "postgres", extensions)
     with pytest.raises(Refused):
         check_read_only("SELECT * FROM other.generate_series(1, 2)", "postgres")
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT CAST(1 AS " + 25 * "DECIMAL(" + "1" + 26 * ")", "SELECT " + 25 * "[" + 25 * "]"]
+)
+def test_what_sqlglot_would_read_again_and_again_is_refused_at_once(sql):
+    started = time.process_time()
+    with pytest.raises(Refused, match="nested in too many ways"):
+        check_read_only(sql, "postgres")
+    assert time.process_time() - started < 5
+
+
+def test_mysql_is_asked_for_the_date_in_utc_in_its_own_words():
+    assert check_read_only("SELECT utc_date(), utc_time()", "mysql") == "SELECT UTC_DATE(), UTC_TIME()"
+
+
+def test_functions_in_from_whose_columns_are_known_may_be_called():
+    assert set(FUNCTION_COLUMNS) <= FUNCTIONS
+    for name in FUNCTION_COLUMNS:
+        assert f"pg_catalog.{name}(".upper() in check_read_only(f"SELECT * FROM {name}(a, b)", "postgres").upper()

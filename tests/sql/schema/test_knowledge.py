@@ -82,7 +82,18 @@ def test_a_change_that_leaves_size_and_time_as_they_were_is_noticed(tmp_path):
     assert found(known, "orders from israel") == ["Israel"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 0, "tables": {}}', '{"version": 1, "tables": {"a": {}}}'])
+# What a version that writes another form, or somebody's editor, may leave.
+KEPT = '{{"version": 1, "tables": {{"a": {{"stamp": "1", "columns": [], "samples": {}, "distinct": {}}}}}}}'
+BROKEN = ["", "{", "[]", '{"version": 0, "tables": {}}', '{"version": 1, "tables": {"a": {}}}']
+BROKEN += [
+    KEPT.format('{"a": 5}', "{}"),
+    KEPT.format("[1]", "{}"),
+    KEPT.format("{}", 7),
+    KEPT.format("{}", '{"a": [1]}'),
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_cache_is_written_again(tmp_path, text, reads):
     path, cache = str(make_shop(tmp_path / "shop.sqlite")), tmp_path / "shop.json"
     cache.write_text(text)

@@ -18,12 +18,23 @@ final class Plain {
             return copy;
         }
         if (value instanceof java.util.Optional) return ((java.util.Optional<?>) value).map(Plain::of);
-        if (value instanceof Object[]) for (Object item : (Object[]) value) of(item);
+        if (value instanceof Object[]) {
+            Object[] copy = ((Object[]) value).clone();
+            for (int place = 0; place < copy.length; place++) copy[place] = of(copy[place]);
+            return copy;
+        }
         if (value == null || value.getClass().isArray()) return value;
         String name = value.getClass().getName();
         if (!name.startsWith("java.") && !name.startsWith("org.javatuples."))
             throw new IllegalArgumentException("returned a " + name + ", which is no plain value");
-        if (value instanceof Iterable) for (Object item : (Iterable<?>) value) of(item);
-        return value;
+        if (!(value instanceof Iterable)) return value;
+        java.util.List<Object> items = new java.util.ArrayList<>();
+        for (Object item : (Iterable<?>) value) items.add(of(item));
+        if (name.startsWith("java.")) return value;
+        try {
+            return value.getClass().getMethod("fromCollection", java.util.Collection.class).invoke(null, items);
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalArgumentException("returned a " + name + ", which cannot be copied", error);
+        }
     }
 }

@@ -6,7 +6,10 @@ object Plain {
       scala.collection.mutable.Map[Any, Any]() ++ map.map { case (key, item) => (of(key), of(item)) }
     case map: scala.collection.immutable.Map[_, _] => map.toList.map { case (key, item) => (of(key), of(item)) }.toMap
     case null => null
-    case product: Product if ours(product) => product.productIterator.foreach(of); product
+    case product: Product if ours(product) =>
+      val items = product.productIterator.map(item => of(item).asInstanceOf[AnyRef]).toList
+      val maker = product.getClass.getConstructors.find(make => items.nonEmpty && make.getParameterTypes.length == items.size)
+      maker.fold[Any](product)(_.newInstance(items: _*))
     case other if ours(other) => other
     case other => throw new IllegalArgumentException(s"returned a ${other.getClass.getName}, which is no plain value")
   }

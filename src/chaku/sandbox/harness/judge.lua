@@ -7,7 +7,7 @@ local tests = reader:read("a")
 reader:close()
 local words, seen = {}, {}
 local keywords = " and break do else elseif end false for function goto if in local nil not or repeat return then true until while "
-for word in tests:gmatch("[%a_][%w_]*") do
+for word in ("WORDS"):gmatch("%S+") do
   -- What Lua itself means by a name stays so, unless the tests are about it.
   local new = _G[word] == nil or word == "ENTRY_POINT"
   if not seen[word] and new and not keywords:find(" " .. word .. " ", 1, true) then
@@ -43,6 +43,12 @@ end
 
 -- The tests' last line leaves with the number of those that failed. What their library prints has the reason.
 arg = {[0] = "tests.lua"}
+if tests:find("luaunit", 1, true) then
+  -- Behind these words, which an error or a returned text can hold, luaunit finds that a test was skipped, or passed.
+  local unit = require("luaunit")
+  unit.SUCCESS_PREFIX = ("%x%x: "):format(math.random(0), math.random(0))
+  unit.SKIP_PREFIX = ("%x%x: "):format(math.random(0), math.random(0))
+end
 local printed = {}
 local function keep(...)
   for _, text in ipairs(table.pack(...)) do printed[#printed + 1] = tostring(text) end

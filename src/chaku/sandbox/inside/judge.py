@@ -6,6 +6,7 @@ started.
 """
 
 import contextlib
+import dis
 import importlib
 import marshal
 import os
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 from chaku.sandbox.inside import kernel
@@ -73,13 +75,15 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
             left = "left before its end: " if "SystemExit" in names else ""
             return status, f"{left}{names[0]}: {text}".rstrip(": "), results
         offered = {str(name): bool(is_module) for name, is_module in message[1]}
+        if offered.get(trusted["entry_point"]):  # a module answers no call
+            del offered[trusted["entry_point"]]
         namespace = {"__name__": "__main__", "__builtins__": __builtins__}
         sys.modules["__main__"] = types.ModuleType("__main__")
         sys.modules["__main__"].__dict__.update(namespace)
         namespace = sys.modules["__main__"].__dict__
         exec(compile(trusted["prelude"], "prelude.py", "exec"), namespace)
         codes = [compile(test, f"test {number}", "exec") for number, test in enumerate(trusted["tests"])]
-        _bind(peer, offered, namespace, set().union(*map(_names, codes)), trusted["entry_point"])
+        _bind(peer, offered, namespace, codes, trusted["entry_point"])
     except Gone:
         return "gone", "", results
     except (SyntaxError, ImportError, ValueError, TypeError, LookupError, NameError) as error:
@@ -104,8 +108,11 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
     return status, reason, results
 
 
-def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used: set[str], entry_point: str) -> None:
+def _bind(
+    peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], codes: list[types.CodeType], entry_point: str
+) -> None:
     """Give the tests what they name: the candidate's entry point, then what neither they nor the prelude have."""
+    used = set().union(*map(_names, codes))
     builtin = vars(__builtins__) if isinstance(__builtins__, types.ModuleType) else __builtins__
     for name in sorted(used | {entry_point}):
         if name not in offered or (name != entry_point and (name in namespace or name in builtin)):
@@ -115,7 +122,7 @@ def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used:
                 namespace[name] = importlib.import_module(MODULES.get(name, name))
         else:
             namespace[name] = bound = peer.ask("__getitem__", NAMESPACE, (name,), {})
-            if type(bound) is Mirror and name != entry_point:
+            if type(bound) is Mirror and name != entry_point and _is_meant(codes, name):
                 believe(bound)
     if entry_point and entry_point not in offered:
         namespace.pop(entry_point, None)  # the prelude's stub must not answer for it
@@ -124,6 +131,19 @@ def _bind(peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], used:
 def _names(code: types.CodeType) -> set[str]:
     inner = (_names(const) for const in code.co_consts if isinstance(const, types.CodeType))
     return set(code.co_names).union(*inner)
+
+
+def _is_meant(codes: list[types.CodeType], name: str) -> bool:
+    """Whether tests ask for a global name and never give it a value: `math.fabs`, or their own `check`, is no such."""
+    done = {how for code in codes for how, what in _operations(code) if what == name}
+    return bool(done & {"LOAD_NAME", "LOAD_GLOBAL"}) and not done & {"STORE_NAME", "STORE_GLOBAL"}
+
+
+def _operations(code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    yield from ((instruction.opname, instruction.argval) for instruction in dis.get_instructions(code))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _operations(constant)
 
 
 def _explain(error: BaseException, test: str, file: str, doubt: str) -> str:

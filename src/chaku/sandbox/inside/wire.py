@@ -127,7 +127,7 @@ class Peer:
                 raised = self._decode_error(*result)
             else:
                 for place, value in changed:
-                    values.replace(arguments[place], self.decode(value))
+                    values.replace(named[place] if isinstance(place, str) else arguments[place], self.decode(value))
                 return self.decode(result)
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             self.gone = True
@@ -157,8 +157,9 @@ class Peer:
                 result = self._do(operation, thing, positional, keywords)
             changed = []
             if operation == "__call__":
-                for place, value in enumerate(positional):
-                    if values.is_container(value) and (now := self.encode(value)) != arguments[place]:
+                given = [*enumerate(positional), *keywords.items()]
+                for (place, value), before in zip(given, [*arguments, *named.values()], strict=True):
+                    if values.is_container(value) and (now := self.encode(value)) != before:
                         changed.append([place, now])
             sent = self.encode(result)
             if operation == "get" and type(result) in shared.SHARED:

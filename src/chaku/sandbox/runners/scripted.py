@@ -8,6 +8,17 @@ from chaku.sandbox.languages import library, tool
 from chaku.sandbox.runners.plan import Command, Plan, close, harness, large
 from chaku.sandbox.verdict import Job
 
+# Comments and texts of tests: in what they expect, a candidate that is asked which of their names it has would find
+# its answers.
+_QUOTED = r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
+_NOT_CODE = {
+    ".js": r"//[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`" + _QUOTED,
+    ".pl": r"(?<!\$)#[^\n]*" + _QUOTED,
+    ".php": r"//[^\n]*|#[^\n]*|/\*.*?\*/" + _QUOTED,
+    ".rb": r"#[^\n]*" + _QUOTED,
+    ".lua": r"(?:--)?\[(=*)\[.*?\]\1\]|--[^\n]*" + _QUOTED,
+}
+
 
 def javascript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     node = (tool("node"), f"--max-old-space-size={memory_mb}")
@@ -17,7 +28,7 @@ def javascript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         files={"program.js": job.source, "tests.js": tests},
         tests="tests.js",
         candidate=(*node, "-e", _scoped(harness("wire.js", "candidate.js"))),
-        command=(*node, "-e", _scoped(harness("wire.js", "judge.js")), job.entry_point or "-"),
+        command=(*node, "-e", _scoped(_judge(".js", tests)), job.entry_point or "-"),
         **large(),
     )
 
@@ -63,7 +74,7 @@ def perl(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         files={"program.pl": job.source, "tests.pl": tests},
         tests="tests.pl",
         candidate=(perl, "-e", harness("wire.pl", "candidate.pl")),
-        command=(perl, "-e", harness("wire.pl", "judge.pl"), job.entry_point),
+        command=(perl, "-e", _judge(".pl", tests), job.entry_point),
     )
 
 
@@ -100,15 +111,25 @@ def _pair(
         return Plan(files={program: job.source}, command=(*command, program), **limits)
     before = ("/bin/sh", "-c", 'exec "$@" <&3 >&3 3<&-', "sh") if on_standard_streams else ()
     # Lua takes no argument that begins with a dash, as its comments do.
-    ours = {part: "\n" + harness(f"wire{extension}", f"{part}{extension}") for part in ("candidate", "judge")}
+    candidate, judge = "\n" + harness(f"wire{extension}", f"candidate{extension}"), "\n" + _judge(extension, tests)
     entry_point = job.entry_point if re.fullmatch(r"[A-Za-z_][\w.]*", job.entry_point) else ""
     return Plan(
         files={program: job.source, f"tests{extension}": tests},
         tests=f"tests{extension}",
-        candidate=(*before, *command, code, ours["candidate"]),
-        command=(*before, *command, code, ours["judge"].replace("ENTRY_POINT", entry_point)),
+        candidate=(*before, *command, code, candidate),
+        command=(*before, *command, code, judge.replace("ENTRY_POINT", entry_point)),
         **limits,
     )
+
+
+def _judge(extension: str, tests: str) -> str:
+    """The judge's script, with the names in the tests' code; R's finds them by itself."""
+    script = harness(f"wire{extension}", f"judge{extension}")
+    if extension not in _NOT_CODE:
+        return script
+    code = re.sub(_NOT_CODE[extension], " ", tests, flags=re.DOTALL)
+    name = r"[A-Za-z_$][\w$]*" if extension == ".js" else r"[A-Za-z_]\w*"
+    return script.replace("WORDS", " ".join(sorted(set(re.findall(name, code, re.ASCII)))))
 
 
 def _scoped(script: str) -> str:

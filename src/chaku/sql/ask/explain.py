@@ -64,7 +64,9 @@ def _select(tree: exp.Select, dialect: str) -> list[str]:
 def _source(source: Any, dialect: str) -> str:
     called = f", called {source.alias}" if source.alias else ""
     if isinstance(source, exp.Subquery):
-        return f"({'; '.join(_query(source.this, dialect))}){called}"
+        read = source.this
+        told = _query(read, dialect) if isinstance(read, exp.Query) else [_text(read, dialect)]  # (a JOIN b)
+        return f"({'; '.join(told)}){called}"
     return f"{source.name}{called}"
 
 

@@ -43,12 +43,13 @@ def _queries(dialect: Dialect) -> str:
     unnamed = _unnamed(dialect)
     having = "value_a" if dialect == "postgres" else "value_wa"  # which knows no results' names there
     nulls = "" if dialect == "mysql" else "NULLS?"
+    qualify, qualify_w = _qualify(dialect, "value_a"), _qualify(dialect, "value_wa")
     return f"""
 query: plain (SET_OPERATOR plain)* (ORDER_BY ordered (COMMA ordered)*)? limit?
     | (plain SET_OPERATOR)* (named | derived) (SET_OPERATOR (plain | named | derived))* order_w? limit?
 plain: items from? {parentheses}
-named: named_items (FROM source joined* where? named_group?)?
-derived: derived_items FROM (made | source joined* joined_made) joined_derived* where_w? group_w?
+named: named_items (FROM source joined* where? named_group?{qualify_w})?
+derived: derived_items FROM (made | source joined* joined_made) joined_derived* where_w? group_w?{qualify_w}
 
 begin: SELECT DISTINCT?
 items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
@@ -59,7 +60,7 @@ named_item: value_a (AS RESULT_NAME)? | STAR
 derived_items: begin derived_item (COMMA derived_item)*
 derived_item: named_item | (LIKELY_RESULT | (AGGREGATE | COUNT) CALL DISTINCT? LIKELY_RESULT CLOSE) (AS RESULT_NAME)?
 
-from: FROM source joined* where? group?
+from: FROM source joined* where? group?{qualify}
 source: TABLE (AS ALIAS | SPACE_ALIAS)?
 made: TABLE AS LONG_ALIAS | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
 joined: JOIN source (ON value | using)? | COMMA source
@@ -83,7 +84,7 @@ query_w: select_w (SET_OPERATOR select_w)* order_w? limit?
 order_w: ORDER_BY ordered_w (COMMA ordered_w)*
 select_w: (begin item_w | SELECT DISTINCT_OPEN value_wa CLOSE (AS RESULT_NAME)?) (COMMA item_w)* from_w? {parentheses}
 item_w: value_wa (AS RESULT_NAME)? | STAR | NAME_STAR
-from_w: FROM source_w joined_w* where_w? group_w?
+from_w: FROM source_w joined_w* where_w? group_w?{_qualify(dialect, "value_wa")}
 source_w: (TABLE | NAME) (AS NAME | SPACE_NAME)? | OPEN query_w CLOSE (AS NAME | SPACE_NAME){unnamed}
 joined_w: JOIN source_w (ON value_w | using_w)? | COMMA source_w
 using_w: USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE
@@ -91,6 +92,11 @@ where_w: WHERE value_w
 group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
 ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
 """
+
+
+def _qualify(dialect: Dialect, value: str) -> str:
+    """DuckDB's condition on the results of windows."""
+    return f" (QUALIFY {value})?" if dialect == "duckdb" else ""
 
 
 def _unnamed(dialect: Dialect) -> str:

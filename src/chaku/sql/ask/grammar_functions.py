@@ -28,8 +28,9 @@ FUNCTIONS: dict[Dialect, dict[str, str]] = {
         "ee?": "trim ltrim rtrim round log age trunc",
         "ee": "nullif ifnull instr strpos mod pow power left right repeat contains starts_with ends_with string_split"
         " levenshtein",
-        "eee": "replace regexp_replace split_part lpad rpad make_date if",
+        "eee": "replace split_part lpad rpad make_date if",
         "eee?": "substr substring regexp_matches regexp_extract",
+        "eeee?": "regexp_replace",
         "eee*": "coalesce greatest least concat_ws",
         "ee*": "concat",
         "es": "strftime strptime",

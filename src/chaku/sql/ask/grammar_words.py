@@ -43,6 +43,7 @@ DIALECT_KEYWORDS: dict[Dialect, dict[str, str]] = {
     "duckdb": {
         **DATES, **NOT_MYSQL, "COMPARE": "-(=|==|<>|!=|<|<=|>|>=)-|+is+(not+)?distinct+from+",
         "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|\\/\\/|%)-", "ILIKE": "+(not+)?ilike+", "CAST_SIGN": "-::-",
+        "QUALIFY": "+qualify+", "CAST": "(try_)?cast",
         "UNIT": f"+({UNITS})s?", "ALL_OPEN": "(all|any)-\\(-", "WITHIN_GROUP": "-within+group-\\(-order+by+",
     },
     "postgres": {

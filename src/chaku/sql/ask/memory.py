@@ -30,7 +30,10 @@ class Memory:
         self.path = path
         self.pairs: list[Pair] = []
         if path.is_file():
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            # Not `splitlines`: a query may hold other ends of lines than \n, and they are written as they are.
+            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+                if not line.strip():
+                    continue
                 try:
                     self.pairs.append(Pair(**json.loads(line)))
                 except (ValueError, TypeError):

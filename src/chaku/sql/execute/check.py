@@ -135,11 +135,10 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
-    compared = tree.copy()  # with names as the engine compares them
-    pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
-    written = {id(copy): identifier for copy, identifier in pairs}
-    checker = _Checker(schema, written)
     try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
+        compared = tree.copy()  # with names as the engine compares them; a very deep tree cannot be copied
+        pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
+        checker = _Checker(schema, {id(copy): identifier for copy, identifier in pairs})
         compared = normalize_identifiers(compared, dialect=schema.dialect)
         found = [pair for scope in traverse_scope(compared) for pair in checker.check(scope)]
         if schema.dialect == "postgres" and not found:
@@ -167,6 +166,7 @@ class _Checker:
             self.columns_of[table.name] = columns
             self.tables[self.table_key(table.namespace), self.table_key(table.bare_name)] = columns
         self.proven: set[int] = set()  # columns with a table's name in front that exist
+        self.seen: dict[int, tuple[Any, dict[str, Columns | None]]] = {}  # scopes with their sources
 
     def table_key(self, name: str) -> str:
         return name.lower() if self.dialect in ("sqlite", "duckdb") else name
@@ -278,8 +278,14 @@ class _Checker:
         )
 
     def sources(self, scope: Any) -> dict[str, Columns | None]:
-        """A scope's own tables and subqueries by alias, with their columns."""
-        return {alias: self.columns(node, source) for alias, (node, source) in scope.selected_sources.items()}
+        """A scope's own tables and subqueries by alias, with their columns.
+
+        Looked up once: a query that is named twice, and reads another that is, would be asked for again and again.
+        """
+        if id(scope) not in self.seen:
+            found = {alias: self.columns(node, source) for alias, (node, source) in scope.selected_sources.items()}
+            self.seen[id(scope)] = scope, found
+        return self.seen[id(scope)][1]
 
     def outer(self, scope: Any) -> dict[str, Columns | None]:
         """What a subquery can reach of the queries around it."""
@@ -292,9 +298,9 @@ class _Checker:
 
     def columns(self, node: Any, source: Any) -> Columns | None:
         if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
-            near = nearest(source.name, self.names)
-            found = self.find_table(source)
-            columns = found if found is not None else self.columns_of.get(near[0]) if near else None
+            columns = self.find_table(source)
+            if columns is None and (near := nearest(source.name, self.names)):
+                columns = self.columns_of.get(near[0])
             return self.renamed(columns, node)
         expression = getattr(source, "expression", None)
         if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):

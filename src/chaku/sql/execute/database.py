@@ -95,6 +95,11 @@ class Database:
             return Path(self.location).stem
         return unquote(self.location.split("?")[0].rsplit("/", 1)[-1])
 
+    @property
+    def place(self) -> str:
+        """What tells it from every other database: a file's whole path, or the URL."""
+        return str(Path(self.location).resolve()) if self.dialect in ("sqlite", "duckdb") else self.location
+
     def run(
         self,
         sql: str,

@@ -55,7 +55,10 @@ json_contains json_keys json_length json_type json_unquote json_valid json_value
 jsonb_contains jsonb_array_length jsonb_array_elements jsonb_array_elements_text json_array_elements
 json_array_elements_text json_each jsonb_each json_extract_path json_extract_path_text jsonb_extract_path
 jsonb_extract_path_text json_object json_array j_s_o_n_object j_s_o_n_array parse_json to_tsvector to_tsquery
-plainto_tsquery phraseto_tsquery websearch_to_tsquery ts_rank match_against
+plainto_tsquery phraseto_tsquery websearch_to_tsquery ts_rank match_against json_object_keys jsonb_object_keys
+json_each_text jsonb_each_text json_build_object jsonb_build_object json_build_array jsonb_build_array to_json to_jsonb
+row_to_json json_typeof jsonb_typeof array_lower array_upper generate_subscripts regexp_split_to_table string_to_table
+j_s_o_n_b_contains_top_key j_s_o_n_b_contains_any_top_keys j_s_o_n_b_contains_all_top_keys quote_literal timezone
 """
 FUNCTIONS = frozenset(" ".join((_AGGREGATES, _NUMBERS, _TEXT, _TIMES, _OTHERS)).split())
 

@@ -62,6 +62,7 @@ def _generator(dialect: Dialect, built_in: bool) -> Any:
 
 
 _MARIADB = {
+    exp.UtcDate: lambda self, node: self.func("UTC_DATE"),
     exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
     exp.JSONExtract: lambda self, node: self.func("JSON_EXTRACT", node.this, node.expression, *node.expressions),
     exp.JSONExtractScalar: lambda self, node: self.func(

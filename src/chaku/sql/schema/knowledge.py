@@ -102,9 +102,16 @@ def _load(path: Path) -> dict[str, TableValues]:
     try:
         stored: Any = json.loads(path.read_text(encoding="utf-8"))
         tables = stored["tables"] if stored["version"] == VERSION else {}
-        return {name: TableValues(**values) for name, values in tables.items()}
+        known = {name: TableValues(**values) for name, values in tables.items()}
+        return known if all(map(_is_whole, known.values())) else {}
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return {}
+
+
+def _is_whole(kept: TableValues) -> bool:
+    """Whether all that is listed is text. Raises TypeError or AttributeError for what is no list."""
+    lists = [kept.columns, *kept.samples.values(), *kept.distinct.values()]
+    return all(isinstance(text, str) for listed in lists for text in listed)
 
 
 def _save(path: Path, known: dict[str, TableValues]) -> None:

@@ -79,7 +79,7 @@ def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, fl
     """EX of the shop's questions by what training never had of them: the query's structure, or the wording."""
     if path.suffix != ".jsonl":
         return {}
-    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
     found: dict[str, list[bool]] = defaultdict(list)
     for line, row in zip(lines, rows, strict=False):
         if line.get("unseen") and row["ex"] is not None:
