@@ -12,7 +12,7 @@ from chaku.evals.benchmarks import humaneval
 from chaku.evals.benchmarks.problem_files import find_file
 from chaku.inference.load import openvino_problem
 from chaku.machine import available_memory, computes_bfloat16, free_disk, num_cores
-from chaku.sandbox import languages
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
@@ -32,7 +32,7 @@ def examine() -> list[str]:
         f"ok       {device}",
         f"ok       free: memory {_gigabytes(available_memory())}, disk here {_gigabytes(free_disk(Path.cwd()))}",
     ]
-    lines += [_decoder(), _isolation(), *map(_language, languages.LANGUAGES)]
+    lines += [_decoder(), _isolation(), *map(_language, toolchains.LANGUAGES)]
     for package, use in EXTRAS.items():
         try:
             lines.append(f"ok       {package} {version(package)}")
@@ -70,7 +70,9 @@ def _isolation() -> str:
 
 
 def _language(name: str) -> str:
-    problem = languages.why_not(name)
+    problem = toolchains.why_not(name)
     return (
-        f"optional sandbox runs no {problem}" if problem else f"ok       sandbox runs {name}: {languages.version(name)}"
+        f"optional sandbox runs no {problem}"
+        if problem
+        else f"ok       sandbox runs {name}: {toolchains.version(name)}"
     )

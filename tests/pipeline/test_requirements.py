@@ -15,7 +15,7 @@ from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
 from chaku.recipe.load import load_recipe
 from chaku.recipe.schema import Recipe
-from chaku.sandbox import languages
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.obstacles import Obstacle
 from chaku.sandbox.probe import NoSandbox
 from family import write_recipe
@@ -82,7 +82,7 @@ def test_a_benchmark_without_its_toolchain_is_left_out_alone(
     row = '{"name": "HumanEval_0_f", "prompt": "fn f() {", "tests": "fn main() {}"}\n'
     (folder / "multipl-e" / "humaneval-rs.jsonl").write_text(row)
     monkeypatch.setenv("CHAKU_BENCHMARKS", str(folder))
-    monkeypatch.setattr(languages, "missing_tools", lambda name: ["rustc"] if name == "rust" else [])
+    monkeypatch.setattr(toolchains, "missing_tools", lambda name: ["rustc"] if name == "rust" else [])
     wants = replace(recipe, evals=replace(recipe.evals, benchmarks=("bits_per_byte", "multipl-e-rs")))
     lacks = missing(wants, tmp_path)["rustc for rust"]
     assert lacks.needed_by == (Part("benchmark", "multipl-e-rs"),)
@@ -102,8 +102,8 @@ def test_a_library_that_programs_use_is_needed_too(
     row = '{"name": "HumanEval_0_f", "prompt": "sub f {", "tests": "use Test::Deep;"}\n'
     (folder / "multipl-e" / "humaneval-pl.jsonl").write_text(row)
     monkeypatch.setenv("CHAKU_BENCHMARKS", str(folder))
-    monkeypatch.setattr(languages, "missing_tools", lambda name: [])
-    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "missing_tools", lambda name: [])
+    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
     wants = replace(recipe, evals=replace(recipe.evals, benchmarks=("multipl-e-pl",)))
     assert "libtest-deep-perl" in missing(wants, tmp_path)["a library of multipl-e-pl"].how_to_get
 

@@ -9,7 +9,7 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import worker as working
-from chaku.sandbox.runners import plan
+from chaku.sandbox.languages.runners import plan
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker
 

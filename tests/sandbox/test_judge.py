@@ -578,7 +578,7 @@ def test_tests_that_cannot_run_say_so(judge: Judge) -> None:
 def test_the_candidate_cannot_reach_the_expected_values_through_what_it_is_given(judge: Judge) -> None:
     source = """
 import gc
-from chaku.sandbox.inside.wire import Peer
+from chaku.sandbox.guest.wire import Peer
 def f(hidden, generator):
     [peer] = [each for each in gc.get_objects() if type(each) is Peer]
     for number in range(10):

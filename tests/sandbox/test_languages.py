@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from chaku.errors import ChakuError
-from chaku.sandbox import languages
-from chaku.sandbox.runners import plan
+from chaku.sandbox.languages import toolchains
+from chaku.sandbox.languages.runners import plan
 from chaku.sandbox.verdict import Job, Verdict
 from chaku.sandbox.worker import Worker
 
 
 def run(worker: Worker, job: Job) -> Verdict:
-    missing = languages.why_not(job.language)
+    missing = toolchains.why_not(job.language)
     if missing is not None:
         pytest.skip(f"NOT tested: {missing}")
     try:
@@ -297,7 +297,7 @@ def test_the_compilers_time_is_not_the_programs(worker: Worker) -> None:
     source = (
         "#include <bits/stdc++.h>\nint main() { auto end = clock() + CLOCKS_PER_SEC / 5; while (clock() < end) {} }"
     )
-    if missing := languages.why_not("cpp"):
+    if missing := toolchains.why_not("cpp"):
         pytest.skip(f"NOT tested: {missing}")
     verdict = worker.run(Job(source, "cpp"), timeout=0.5)
     assert verdict.passed, verdict
@@ -306,7 +306,7 @@ def test_the_compilers_time_is_not_the_programs(worker: Worker) -> None:
 
 @pytest.mark.parametrize("language", ["cpp", "rust", "java", "go", "csharp", "d", "scala"])
 def test_tests_in_a_compiled_language_need_the_declaration(language: str, worker: Worker) -> None:
-    if problem := languages.why_not(language):
+    if problem := toolchains.why_not(language):
         pytest.skip(f"NOT tested: {problem}")
     with pytest.raises(ChakuError, match=f"the tests of a {language} candidate need the declaration of its function"):
         plan(Job("", language, (CANDIDATES[language][1],)))
@@ -488,8 +488,8 @@ def test_without_isolation_languages_run_too(language: str) -> None:
 
 def test_every_language_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    for name in set(languages.LANGUAGES) - {"python"}:
-        words = languages.why_not(name)
+    for name in set(toolchains.LANGUAGES) - {"python"}:
+        words = toolchains.why_not(name)
         assert words is not None
         assert "apt-get install" in words
 
@@ -500,26 +500,26 @@ def test_an_unknown_language_is_refused() -> None:
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    if languages.why_not("java") is not None:
+    if toolchains.why_not("java") is not None:
         pytest.skip("NOT tested: no Java")
-    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
     with pytest.raises(ChakuError, match="libjavatuples-java"):
         plan(Job("", "java", ("class A {}",), prelude="import org.javatuples.*;\n"))
 
 
 def test_a_library_that_only_a_candidate_asks_for_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    if languages.why_not("java") is not None:
+    if toolchains.why_not("java") is not None:
         pytest.skip("NOT tested: no Java")
-    monkeypatch.setattr(languages, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
     source, tests, right, *_ = CANDIDATES["java"]
     plan(Job("import org.javatuples.*;" + source.format(right), "java", (tests,), prelude=prompt("java")))
 
 
 def test_a_language_is_known_by_its_files(tmp_path: Path) -> None:
-    assert languages.language_of(Path("a/b.cpp")) == "cpp"
-    assert languages.language_of(Path("x.R")) == "r"
+    assert toolchains.language_of(Path("a/b.cpp")) == "cpp"
+    assert toolchains.language_of(Path("x.R")) == "r"
     with pytest.raises(ChakuError, match="name one: python"):
-        languages.language_of(Path("x.cob"))
+        toolchains.language_of(Path("x.cob"))
 
 
 def test_of_a_toolchain_in_a_home_nothing_but_itself_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -527,15 +527,15 @@ def test_of_a_toolchain_in_a_home_nothing_but_itself_is_seen(tmp_path: Path, mon
     for folder in (home / ".nvm/node/bin", home / "bin", home / ".local/bin"):
         folder.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
-    assert languages._prefix(home / ".nvm/node/bin/node") == home / ".nvm/node"
+    assert toolchains._prefix(home / ".nvm/node/bin/node") == home / ".nvm/node"
     for alone in (home / "bin/lua", home / ".local/bin/lua", Path("/opt/bin/lua")):
-        assert languages._prefix(alone) == alone
+        assert toolchains._prefix(alone) == alone
 
 
 def test_homes_stay_hidden(worker: Worker) -> None:
     home = Path.home()
     packages = Path(sysconfig.get_paths()["purelib"])  # tests may use numpy; a checkout may lie in the home
-    seen_on_purpose = (path for path in (*languages.prefixes(), packages) if path.is_relative_to(home))
+    seen_on_purpose = (path for path in (*toolchains.prefixes(), packages) if path.is_relative_to(home))
     shown = {path.parts[len(home.parts)] for path in seen_on_purpose}
     source = f"import os\nprint(os.listdir({str(Path.home())!r}) if os.path.exists({str(Path.home())!r}) else [])"
     seen = set(eval(worker.run(Job(source)).stdout))

@@ -7,8 +7,8 @@ import pytest
 
 from chaku.sandbox.bubblewrap import packaged_bwrap
 from chaku.sandbox.isolation import Isolation
-from chaku.sandbox.languages import why_not
-from chaku.sandbox.runners import plan
+from chaku.sandbox.languages.runners import plan
+from chaku.sandbox.languages.toolchains import why_not
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker, WorkerDied
 

@@ -12,7 +12,7 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import pool, worker
-from chaku.sandbox.languages import missing_tools
+from chaku.sandbox.languages.toolchains import missing_tools
 from chaku.sandbox.pool import Pool, run, run_many, run_stream
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from chaku.sandbox import isolation, languages
+from chaku.sandbox import isolation
 from chaku.sandbox import worker as working
 from chaku.sandbox.bubblewrap import packaged_bwrap
 from chaku.sandbox.isolation import Isolation
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.verdict import KEPT_OUTPUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
@@ -322,12 +323,12 @@ def test_packages_are_found_as_outside_wherever_they_lie(monkeypatch: pytest.Mon
 
 
 def test_bash_has_what_its_programs_calculate_with(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    if (problem := languages.why_not("bash")) is not None:
+    if (problem := toolchains.why_not("bash")) is not None:
         pytest.skip(f"NOT tested: {problem}")
     assert worker.run(Job("[[ $(echo 'scale=1; 3 / 2' | bc) = 1.5 ]]", "bash")).passed
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "bc" else which(name))
-    assert languages.why_not("bash") == (
+    assert toolchains.why_not("bash") == (
         "bash needs bc: apt-get install bash bc (elsewhere: bash and bc, which its programs calculate with)"
     )
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaku.sandbox.inside.mirror import Remote
-from chaku.sandbox.inside.wire import Broken, Gone, Peer
+from chaku.sandbox.guest.mirror import Remote
+from chaku.sandbox.guest.wire import Broken, Gone, Peer
 
 SCALARS = (
     st.none()

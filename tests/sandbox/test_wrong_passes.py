@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from chaku.errors import ChakuError
-from chaku.sandbox import languages
-from chaku.sandbox.runners import plan
+from chaku.sandbox.languages import toolchains
+from chaku.sandbox.languages.runners import plan
 from chaku.sandbox.verdict import Job
 from chaku.sandbox.worker import Worker
 
@@ -277,7 +277,7 @@ HONEST = {
 
 
 def job(form: Form, completion: str) -> Job:
-    if problem := languages.why_not(form.language):
+    if problem := toolchains.why_not(form.language):
         pytest.skip(f"NOT tested: {problem}")
     made = Job(form.prompt + completion, form.language, (form.tests,), prelude=form.prompt)
     try:

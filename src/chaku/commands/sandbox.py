@@ -28,7 +28,7 @@ def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from chaku.sandbox.languages import language_of
+    from chaku.sandbox.languages.toolchains import language_of
     from chaku.sandbox.pool import run
     from chaku.sandbox.verdict import Job
 

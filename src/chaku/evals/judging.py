@@ -12,7 +12,8 @@ from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.files import sha256_json
 from chaku.journal import Journal
-from chaku.sandbox import languages, pool
+from chaku.sandbox import pool
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
@@ -180,7 +181,7 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
         return None
     if isolated and (problem := check_sandbox()):
         return problem
-    problems = (languages.why_not(language) for language in benchmark.languages)
+    problems = (toolchains.why_not(language) for language in benchmark.languages)
     return next((problem for problem in problems if problem), None)
 
 

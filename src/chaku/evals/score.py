@@ -18,7 +18,7 @@ from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json, write_json, write_text
 from chaku.intervals import bootstrap_interval
 from chaku.manifest import versions
-from chaku.sandbox import languages
+from chaku.sandbox.languages import toolchains
 
 FENCE = "```"
 SYNTAX_ERRORS = ("syntaxerror", "indentationerror", "taberror", "parseerror")
@@ -101,7 +101,7 @@ def score_samples(
         "longer_timeouts": judge.longer_timeouts,
         "memory_mb": limits.memory_mb,
         "isolation": ISOLATED if limits.isolated else NOT_ISOLATED,
-        "languages": {name: languages.version(name) or platform.python_version() for name in benchmark.languages},
+        "languages": {name: toolchains.version(name) or platform.python_version() for name in benchmark.languages},
         "num_references": num_references,
         "num_outside_split": outside,
         "partial": len(chosen) < sum(task.in_split for task in tasks),

@@ -21,7 +21,7 @@ from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.room import disk_needed, memory_needed
 from chaku.pipeline.run_directory import fingerprinted
 from chaku.recipe.schema import ConversationSet, DocumentSet, InstructSet, PreferenceSet, Recipe, ShopSet
-from chaku.sandbox import languages
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
 from chaku.tokens.templates import BUILTIN
@@ -94,7 +94,7 @@ def _benchmarks(recipe: Recipe) -> Iterator[Requirement]:
             continue
         for language in benchmark.languages:
             users.setdefault(language, []).append(part)
-        if any(languages.missing_tools(language) for language in benchmark.languages):
+        if any(toolchains.missing_tools(language) for language in benchmark.languages):
             continue
         here = [task for task in tasks if not task.lacks][:NUM_TASKS]
         jobs = [job for task in here for job in benchmark.jobs(task, "")]
@@ -102,13 +102,13 @@ def _benchmarks(recipe: Recipe) -> Iterator[Requirement]:
         if problem := next(filter(None, problems), ""):
             yield Requirement(f"a library of {name}", (part,), False, problem)
     for language, parts in users.items():
-        tools = languages.missing_tools(language)
+        tools = toolchains.missing_tools(language)
         name = f"{' and '.join(tools)} for {language}" if tools else language
-        yield Requirement(name, tuple(parts), not tools, languages.how_to_install(language))
+        yield Requirement(name, tuple(parts), not tools, toolchains.how_to_install(language))
 
 
 def _library(job: Job) -> None:
-    languages.library(job.language, "\n".join((job.source, *job.tests)))
+    toolchains.library(job.language, "\n".join((job.source, *job.tests)))
 
 
 def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:

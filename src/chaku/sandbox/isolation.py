@@ -2,7 +2,7 @@
 
 A worker runs in user, process, mount, IPC, UTS and network namespaces of its own, with the system read-only, an empty
 environment and no descriptor but its channel. It has the one right to make namespaces, with which it gives every job a
-process, mount and IPC namespace again; the job's processes have no right at all (`inside/`).
+process, mount and IPC namespace again; the job's processes have no right at all (`guest/`).
 """
 
 import functools
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from chaku.sandbox.environment import ENVIRONMENT
-from chaku.sandbox.languages import prefixes
+from chaku.sandbox.languages.toolchains import prefixes
 
-INSIDE = Path(__file__).parent / "inside"
+GUEST = Path(__file__).parent / "guest"
 ETC = Path(__file__).parent / "etc"  # a program's own: `localhost` is found without asking anybody
 FIRST_USER = 2_000_000_000  # above any user that a system hands out
 # What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
@@ -80,7 +80,7 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
                 line += ["--perms", "0755", "--dir", str(parent)]
             line += ["--ro-bind", str(path), str(path)]
     line += ["--perms", "0755", "--dir", "/sandbox", "--perms", "0755", "--dir", "/sandbox/packages"]
-    for outside, inside in ((str(INSIDE), "/sandbox/chaku/sandbox/inside"), *_packages().items()):
+    for outside, inside in ((str(GUEST), "/sandbox/chaku/sandbox/guest"), *_packages().items()):
         line += ["--ro-bind", outside, inside]
     line += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777"]
     line += ["--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--remount-ro", "/"]

@@ -10,8 +10,8 @@ from typing import Any
 from chaku.console import progress
 from chaku.machine import num_cores
 from chaku.sandbox.isolation import Isolation
+from chaku.sandbox.languages.runners import plan
 from chaku.sandbox.probe import how_to_isolate
-from chaku.sandbox.runners import plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
 

@@ -35,7 +35,7 @@ def about_isolation() -> dict[str, str | int | bool]:
     `landlock`: the version of its interface, 0 without it.
     """
     isolation = how_to_isolate()
-    from chaku.sandbox.inside import kernel  # of Unix alone
+    from chaku.sandbox.guest import kernel  # of Unix alone
 
     packaged = isolation.bwrap == packaged_bwrap()
     return {

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from chaku.sandbox import isolation as isolating
-from chaku.sandbox.inside.confinement import FILE_MB
+from chaku.sandbox.guest.confinement import FILE_MB
+from chaku.sandbox.languages.plan import Plan
+from chaku.sandbox.languages.runners import plan
 from chaku.sandbox.outcome import compile_failure, outcome, signal_name
-from chaku.sandbox.runners import plan
-from chaku.sandbox.runners.plan import Plan
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Status, Verdict
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0  # that a worker may take to be ready on a busy machine
 GRACE_SECONDS = 30.0  # beyond a job's own limits, after which the worker itself is given up
-BOOT = "import sys; sys.path.insert(0, {path!r}); from chaku.sandbox.inside import worker; worker.main()"
+BOOT = "import sys; sys.path.insert(0, {path!r}); from chaku.sandbox.guest import worker; worker.main()"
 
 
 class WorkerDied(Exception):
@@ -57,7 +57,7 @@ class Worker:
         if self.isolation is not None:
             settings = self.isolation.settings()
             line = isolating.command(self.isolation, self.hash_seed)
-        path = "/sandbox" if isolated else str(isolating.INSIDE.parents[2])
+        path = "/sandbox" if isolated else str(isolating.GUEST.parents[2])
         # -P: no module is taken from the working directory; -s: none from a home; -B: no byte code is written.
         line += [str(isolating.interpreter()), "-P", "-s", "-B", "-c", BOOT.format(path=path)]
         line += [str(theirs.fileno()), marshal.dumps(settings).hex()]

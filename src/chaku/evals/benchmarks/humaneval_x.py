@@ -15,7 +15,7 @@ from typing import Any
 
 from chaku.evals.benchmark import Benchmark, Task, cut_at, unique_tasks
 from chaku.evals.benchmarks.problem_files import find_file, read_rows
-from chaku.sandbox import languages
+from chaku.sandbox.languages import toolchains
 from chaku.sandbox.verdict import Job
 
 URL = "https://github.com/THUDM/CodeGeeX/raw/main/codegeex/benchmark/humaneval-x/{0}/data/humaneval_{0}.jsonl.gz"
@@ -142,7 +142,7 @@ def _lacks(language: str, row: Mapping[str, Any]) -> str:
         test = _uncommented(row["test"])
         crates = [name for name in RUST_CRATES if _mentions(test, name)]
         return f"needs the crate {crates[0]}" if crates else "" if "#[test]" in test else "has no test"
-    return languages.missing_library(language, row["prompt"] + row["test"]) if language == "cpp" else ""
+    return toolchains.missing_library(language, row["prompt"] + row["test"]) if language == "cpp" else ""
 
 
 def _mentions(code: str, crate: str) -> bool:

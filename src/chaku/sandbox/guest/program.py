@@ -9,11 +9,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from chaku.sandbox.inside import pair
-from chaku.sandbox.inside.confinement import Confinement
-from chaku.sandbox.inside.processes import spent, start, watch
-from chaku.sandbox.inside.source import FILE, make_module
-from chaku.sandbox.inside.wire import in_words
+from chaku.sandbox.guest import pair
+from chaku.sandbox.guest.confinement import Confinement
+from chaku.sandbox.guest.processes import spent, start, watch
+from chaku.sandbox.guest.source import FILE, make_module
+from chaku.sandbox.guest.wire import in_words
 
 COMPILED = b"compiled "  # and the CPU seconds: a line before the report, at which the program's own time begins
 LEFT = "left before its end (exit status {})"

@@ -5,8 +5,8 @@ import socket
 import sys
 import types
 
-from chaku.sandbox.inside.source import FILE, make_module
-from chaku.sandbox.inside.wire import Gone, Peer, describe
+from chaku.sandbox.guest.source import FILE, make_module
+from chaku.sandbox.guest.wire import Gone, Peer, describe
 
 NAMESPACE = 0  # the number under which the judge names the candidate's global names
 

@@ -6,9 +6,9 @@ theirs. The tests' module lies below the candidate's, which alone lets it call f
 
 import re
 
-from chaku.sandbox.languages import tool
-from chaku.sandbox.runners.declarations import declared, without_comments
-from chaku.sandbox.runners.plan import Plan, close, expect_main, large
+from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.plan import Plan, close, expect_main, large
+from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
 _OWN_ATTRIBUTES = re.compile(r"(?:\s*#!\[[^\n]*\n)*")  # of the file as a whole: they have to stay its first lines

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from chaku.sandbox.languages import tool
-from chaku.sandbox.runners.declarations import declared, without_comments
-from chaku.sandbox.runners.plan import Plan, expect_main, large
+from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.plan import Plan, expect_main, large
+from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
 # An assertion, or a text that may have its word in it.

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from chaku.sandbox.inside import kernel
+from chaku.sandbox.guest import kernel
 
 FILE_MB = 32  # that a program may write to one file, its outputs included
 COMPILE_MEMORY_MB = 2048

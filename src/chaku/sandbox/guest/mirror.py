@@ -10,10 +10,10 @@ object and the tests' own data are asked only of classes that the tests name, ot
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from chaku.sandbox.inside.operations import AWAITED, SPECIAL, WITH_DATA
+from chaku.sandbox.guest.operations import AWAITED, SPECIAL, WITH_DATA
 
 if TYPE_CHECKING:
-    from chaku.sandbox.inside.wire import Peer
+    from chaku.sandbox.guest.wire import Peer
 
 SHOWN = ("__name__", "__qualname__", "__wrapped__", "__annotations__", "__match_args__")  # of special attributes
 

@@ -6,8 +6,8 @@ So no macro, overload or symbol of the candidate's reaches the tests, which see 
 import re
 
 from chaku.errors import ChakuError
-from chaku.sandbox.languages import tool
-from chaku.sandbox.runners.plan import Plan, close, expect_main
+from chaku.sandbox.languages.plan import Plan, close, expect_main
+from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
 # libc before the candidate: what the tests call by name is never the candidate's.

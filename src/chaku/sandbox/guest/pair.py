@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from chaku.sandbox.inside.confinement import Confinement
-from chaku.sandbox.inside.processes import end, start, wait
+from chaku.sandbox.guest.confinement import Confinement
+from chaku.sandbox.guest.processes import end, start, wait
 
 CHANNEL, TESTS = 3, 4  # the descriptors that both find, and that the judge alone finds
 END_SECONDS = 1.0  # that a candidate which hung up has to end

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chaku.sandbox.languages import library, tool
-from chaku.sandbox.runners.plan import Command, Plan, close, harness, large
+from chaku.sandbox.languages.plan import Command, Plan, close, harness, large
+from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
 
 # Comments and texts of tests: in what they expect, a candidate that is asked which of their names it has would find

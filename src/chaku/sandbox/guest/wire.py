@@ -16,9 +16,9 @@ from _thread import RLock
 from collections.abc import Awaitable
 from typing import Any
 
-from chaku.sandbox.inside import mirror, shared, values
-from chaku.sandbox.inside.operations import AWAITED, OPERATIONS, special_methods
-from chaku.sandbox.inside.redirection import Originals, redirected, replay
+from chaku.sandbox.guest import mirror, shared, values
+from chaku.sandbox.guest.operations import AWAITED, OPERATIONS, special_methods
+from chaku.sandbox.guest.redirection import Originals, redirected, replay
 
 MAX_MESSAGE = 64 * 2**20
 MAX_OBJECTS = 1_000_000

@@ -10,7 +10,7 @@ from chaku.errors import ChakuError
 from chaku.sandbox.environment import ENVIRONMENT
 
 COMPILE_SECONDS = 60  # of CPU time
-HARNESS = Path(__file__).parents[1] / "harness"
+HARNESS = Path(__file__).parent / "harness"
 
 Command = tuple[str, ...]
 

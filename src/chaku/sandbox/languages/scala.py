@@ -2,9 +2,9 @@
 
 import re
 
-from chaku.sandbox.languages import tool
-from chaku.sandbox.runners.declarations import declared, without_comments
-from chaku.sandbox.runners.plan import Plan, close, harness, large
+from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.plan import Plan, close, harness, large
+from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
 

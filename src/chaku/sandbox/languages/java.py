@@ -6,9 +6,9 @@ language's own classes before they compare it.
 
 import re
 
-from chaku.sandbox.languages import library, tool
-from chaku.sandbox.runners.declarations import Function, declared, without_comments
-from chaku.sandbox.runners.plan import Plan, close, harness, large
+from chaku.sandbox.languages.declarations import Function, declared, without_comments
+from chaku.sandbox.languages.plan import Plan, close, harness, large
+from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
 
 _TYPE = r"\b(?:class|record|enum|interface)\s+(\w+)"

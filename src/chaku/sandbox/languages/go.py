@@ -3,9 +3,9 @@
 import re
 
 from chaku.sandbox.environment import ENVIRONMENT
-from chaku.sandbox.languages import library, tool
-from chaku.sandbox.runners.declarations import declared
-from chaku.sandbox.runners.plan import Plan, large
+from chaku.sandbox.languages.declarations import declared
+from chaku.sandbox.languages.plan import Plan, large
+from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
 
 _PACKAGE = re.compile(r"^[ \t]*package[ \t]+\w+", re.MULTILINE)

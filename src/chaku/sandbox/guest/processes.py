@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from chaku.sandbox.inside import kernel
-from chaku.sandbox.inside.wire import in_words
+from chaku.sandbox.guest import kernel
+from chaku.sandbox.guest.wire import in_words
 
 
 def start(

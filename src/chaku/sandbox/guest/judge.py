@@ -17,13 +17,13 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from chaku.sandbox.inside import kernel
-from chaku.sandbox.inside.candidate import NAMESPACE
-from chaku.sandbox.inside.candidate import main as run_candidate
-from chaku.sandbox.inside.confinement import Confinement
-from chaku.sandbox.inside.mirror import Mirror, believe
-from chaku.sandbox.inside.processes import wait
-from chaku.sandbox.inside.wire import Gone, Peer, in_words
+from chaku.sandbox.guest import kernel
+from chaku.sandbox.guest.candidate import NAMESPACE
+from chaku.sandbox.guest.candidate import main as run_candidate
+from chaku.sandbox.guest.confinement import Confinement
+from chaku.sandbox.guest.mirror import Mirror, believe
+from chaku.sandbox.guest.processes import wait
+from chaku.sandbox.guest.wire import Gone, Peer, in_words
 
 MODULES = {"np": "numpy", "pd": "pandas"}  # names that everybody gives them
 END_SECONDS = 1.0  # that a candidate which hung up has to end

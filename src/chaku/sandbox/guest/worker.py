@@ -20,9 +20,9 @@ import tempfile
 import time
 from typing import Any
 
-from chaku.sandbox.inside import judge, kernel, program, watch
-from chaku.sandbox.inside.confinement import COMPILE_MEMORY_MB, Confinement
-from chaku.sandbox.inside.wire import in_words
+from chaku.sandbox.guest import judge, kernel, program, watch
+from chaku.sandbox.guest.confinement import COMPILE_MEMORY_MB, Confinement
+from chaku.sandbox.guest.wire import in_words
 
 WATCH_SECONDS = 0.1  # between looks at a running job's memory
 EXTRA_MB = 256  # that a job's processes may hold together beyond the limit of each: the judge, and what runtimes add

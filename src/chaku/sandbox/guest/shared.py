@@ -5,7 +5,7 @@ They are attributes of the object. The elements are here, as they were when the 
 
 from typing import Any
 
-from chaku.sandbox.inside.mirror import AtHome, ask
+from chaku.sandbox.guest.mirror import AtHome, ask
 
 CHANGES: dict[type, tuple[str, ...]] = {
     list: (
