@@ -6,7 +6,7 @@ import torch
 from chaku import ChakuError
 from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.llama import Llama
-from chaku.model.lora import LoraLinear, add_lora, lora_layers, merge_lora, trainable_parameters, unmerge_lora
+from chaku.model.lora import LoraLinear, add_lora, lora_layers, merge_lora, trainable_parameters
 from chaku.training.step import training_step_loss
 
 IDS = torch.randint(0, 512, (2, 32), generator=torch.Generator().manual_seed(1))
@@ -53,17 +53,10 @@ def test_the_same_generator_draws_the_same_a():
 
 
 @pytest.mark.parametrize("config", [LoraConfig(rank=4, alpha=8), LoraConfig(rank=9, alpha=6, rslora=True)], ids=str)
-def test_merged_and_back_out(config):
+def test_merged_it_is_a_plain_model_that_gives_the_same(config):
     base, model = make(), make(config)
     expected = logits(model)
     assert (expected - logits(base)).abs().max() > 0.01
-    merge_lora(model, keep=True)
-    merge_lora(model, keep=True)  # once is enough
-    torch.testing.assert_close(logits(model), expected, atol=1e-5, rtol=1e-5)
-    unmerge_lora(model)
-    torch.testing.assert_close(logits(model), expected, atol=1e-5, rtol=1e-5)
-    for name, layer in lora_layers(model):
-        torch.testing.assert_close(layer.base.weight, base.get_submodule(name).weight, atol=1e-6, rtol=1e-6)
     merge_lora(model)
     assert [name for name, _ in model.named_parameters()] == [name for name, _ in base.named_parameters()]
     assert all(parameter.requires_grad for parameter in model.parameters())

@@ -25,35 +25,23 @@ class LoraLinear(nn.Module):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5), generator=generator)  # as the paper's code and PEFT
         self.scale = config.scale
         self.dropout = nn.Dropout(config.dropout)
-        self.merged = False
         self.train(base.training)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., in) -> (..., out), in the base's dtype or the autocast's."""
         out = self.base(hidden)
-        if self.merged:
-            return out
         if not torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(self.lora_A.dtype)
         update = F.linear(F.linear(self.dropout(hidden), self.lora_A), self.lora_B)
         return out + (update * self.scale).to(out.dtype)
 
-    def merge(self) -> None:
-        """Add the update to the base's weight. A quantised weight, which could not hold the sum, becomes dense."""
-        if not self.merged:
-            self._add(self.scale)
-
-    def unmerge(self) -> None:
-        """Take the update out of the base's weight again: exact but for the rounding of the weight's dtype."""
-        if self.merged:
-            self._add(-self.scale)
-
     @torch.no_grad()
-    def _add(self, scale: float) -> None:
+    def merged(self) -> nn.Linear:
+        """The base with the update added to its weight. A quantised one, which could not hold the sum, becomes dense."""
         weight = dense(self.base.weight)
-        total = weight.float().addmm(self.lora_B, self.lora_A, alpha=scale)  # float32, rounded once
+        total = weight.float().addmm(self.lora_B, self.lora_A, alpha=self.scale)  # float32, rounded once
         self.base.weight = nn.Parameter(total.to(weight.dtype), requires_grad=False)
-        self.merged = not self.merged
+        return self.base
 
 
 def add_lora(model: Llama, config: LoraConfig, generator: torch.Generator | None = None) -> None:
@@ -99,23 +87,13 @@ def trainable_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def merge_lora(model: Llama, *, keep: bool = False) -> None:
+def merge_lora(model: Llama) -> None:
     """Add every update to its base.
 
-    What is left is a plain model, thawed but for weights still quantised, that trains and saves as any other. With
-    `keep` the updates stay beside it, unused, and `unmerge_lora` takes them out again.
+    What is left is a plain model, thawed but for weights still quantised, that trains and saves as any other.
     """
     for name, layer in list(lora_layers(model)):
-        layer.merge()
-        if not keep:
-            parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, layer.base)
-    if not keep:
-        for parameter in model.parameters():
-            parameter.requires_grad_(not is_quantized(parameter))
-
-
-def unmerge_lora(model: Llama) -> None:
-    """Undo `merge_lora(model, keep=True)`: the weights of a float32 base come back to within float32's rounding."""
-    for _, layer in lora_layers(model):
-        layer.unmerge()
+        parent, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(parent), leaf, layer.merged())
+    for parameter in model.parameters():
+        parameter.requires_grad_(not is_quantized(parameter))

@@ -35,7 +35,7 @@ class Projections:
         self.updates: list[tuple[LoraLinear, slice]] = []
         start = 0
         for layer, width in zip(layers, self.widths, strict=True):
-            if isinstance(layer, LoraLinear) and not layer.merged:
+            if isinstance(layer, LoraLinear):
                 self.updates.append((layer, slice(start, start + width)))
             start += width
         self.width = start
