@@ -32,7 +32,7 @@ def can_fuse(model: Llama, longest: int) -> bool:
     if model.lm_head.weight.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     for module in model.modules():
-        if isinstance(module, LoraLinear) and module.training and module.dropout.p and not module.merged:
+        if isinstance(module, LoraLinear) and module.training and module.dropout.p:
             return False
     return True
 

@@ -37,7 +37,7 @@ class LoraLinear(nn.Module):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """The base with the update added to its weight. A quantised one, which could not hold the sum, becomes dense."""
+        """The base with the update added to its weight. A quantised weight cannot hold the sum and becomes dense."""
         weight = dense(self.base.weight)
         total = weight.float().addmm(self.lora_B, self.lora_A, alpha=self.scale)  # float32, rounded once
         self.base.weight = nn.Parameter(total.to(weight.dtype), requires_grad=False)
