@@ -10,7 +10,6 @@ SOURCE = Path(__file__).parent.parent / "src" / "chaku"
 ROOMS = [
     "__main__",
     "cli",
-    "commands",
     "api",
     "doctor",
     "pipeline",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import SERVED, add_loading, load, refuse_loading
+from chaku.cli.loading import SERVED, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from chaku.cli import instruct_synthesize as command
 from chaku.cli import main
-from chaku.commands import instruct as command
 from instruct.conftest import QUESTIONS, Played
 
 

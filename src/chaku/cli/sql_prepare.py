@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chaku.commands import sql_ask, sql_eval
+from chaku.cli import sql_ask, sql_eval
 from chaku.tokens.load import load_tokenizer
 
 

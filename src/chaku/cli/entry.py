@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from chaku.commands import chat, instruct, models
-from chaku.commands import eval as eval_commands
-from chaku.commands import sandbox as sandbox_commands
-from chaku.commands.loading import MODEL, add_loading, load
+from chaku.cli import chat, instruct_synthesize, models
+from chaku.cli import eval_run as eval_commands
+from chaku.cli import sandbox_run as sandbox_commands
+from chaku.cli.loading import MODEL, add_loading, load
 from chaku.console import set_quiet
 from chaku.errors import ChakuError
 from chaku.files import FULL, UNWRITABLE
@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
     models.add_commands(verbs, common)
     chat.add_commands(verbs, common)
-    instruct.add_commands(verbs, common)
+    instruct_synthesize.add_commands(verbs, common)
     evaluating = verbs.add_parser("eval", help="benchmarks: list, run, score, compare")
     eval_commands.add_commands(evaluating.add_subparsers(required=True, metavar="COMMAND"), common)
 
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     inspecting.add_argument("--json", action="store_true")
     inspecting.set_defaults(command=_inspect)
 
-    from chaku.commands import sql
+    from chaku.cli import sql_prepare as sql
 
     sql.add_commands(verbs, common)
 

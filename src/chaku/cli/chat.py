@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.commands.loading import MODEL, add_loading, load
+from chaku.cli.loading import MODEL, add_loading, load
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # torch takes a second
@@ -112,7 +112,7 @@ def _tell(text: str) -> None:
 
 
 def _answer(session: "ChatSession", text: str, on_terminal: bool, run: bool) -> None:
-    from chaku.commands.chat_screen import PlainScreen, Screen, TerminalScreen
+    from chaku.cli.chat_screen import PlainScreen, Screen, TerminalScreen
     from chaku.evals.fences import code_blocks
 
     screen: Screen = TerminalScreen() if on_terminal else PlainScreen()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from chaku.commands.loading import MODEL, add_loading, load, refuse_loading
+from chaku.cli.loading import MODEL, add_loading, load, refuse_loading
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chaku.commands.loading import SERVED, add_loading, loading, refuse_loading
+from chaku.cli.loading import SERVED, add_loading, loading, refuse_loading
 
 
 def add_commands(evaluating: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
