@@ -5,16 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:  # rich takes longer than the help of a command: it is imported when something is shown
+    from rich.console import Console
+    from rich.progress import Progress, Task
+    from rich.text import Text
 
 PLAIN_LINE_SECONDS = 10.0  # how often a log file gets a line
 
 _quiet = False
-_console = Console(stderr=True, highlight=False)
+_verbose = False
+_console: "Console | None" = None
 
 
 def set_quiet(quiet: bool) -> None:
@@ -23,21 +25,44 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def set_verbose(verbose: bool) -> None:
+    """`--verbose`: what `detail` is told shows too."""
+    global _verbose
+    _verbose = verbose
+
+
 def say(text: str) -> None:
     """Print a line of news to standard error, unless quiet."""
     if not _quiet:
-        _console.print(text, markup=False, soft_wrap=True)
+        _standard_error().print(text, markup=False, soft_wrap=True)
+
+
+def detail(text: str) -> None:
+    """Print a line to standard error where --verbose asks for it: a choice that was made for the user."""
+    if _verbose:
+        _standard_error().print(text, markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """Print a line to standard error, `--quiet` or not: a result is not what was asked for."""
-    _console.print(text, markup=False, soft_wrap=True)
+    _standard_error().print(text, markup=False, soft_wrap=True)
+
+
+def _standard_error() -> "Console":
+    global _console
+    if _console is None:
+        from rich.console import Console
+
+        _console = Console(stderr=True, highlight=False)
+    return _console
 
 
 def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
     """Print a small table to standard error, unless quiet. Columns after the first are right-aligned."""
     if _quiet:
         return
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right")
@@ -48,7 +73,7 @@ def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None
                 for cell in row
             )
         )
-    _console.print(table)
+    _standard_error().print(table)
 
 
 @dataclass
@@ -63,7 +88,7 @@ class Bar:
     note: str = ""
     started: float = field(default_factory=time.monotonic)
     _last_line: float = field(default_factory=time.monotonic)
-    _progress: Progress | None = None
+    _progress: "Progress | None" = None
 
     def advance(self, amount: float, note: str | None = None) -> None:
         self.done += amount
@@ -90,15 +115,7 @@ def progress(description: str, total: float, unit: str, initial: float = 0) -> I
     if _quiet or not sys.stderr.isatty():
         yield bar
     else:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            _RateColumn(unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with Progress(*columns, console=_console) as shown:
+        with _live_bar(unit) as shown:
             shown.add_task(description, total=total or None, completed=int(initial), note="")
             bar._progress = shown
             yield bar
@@ -107,15 +124,26 @@ def progress(description: str, total: float, unit: str, initial: float = 0) -> I
         say(f"{description}: {short(bar.done)} {unit} in {_clock(seconds)} {bar.note}".rstrip())
 
 
-class _RateColumn(ProgressColumn):
-    def __init__(self, unit: str):
-        super().__init__()
-        self.unit = unit
+def _live_bar(unit: str) -> "Progress":
+    """rich's bar, with a column for the count and the rate: a class that is made here, where rich is imported."""
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    def render(self, task: Task) -> Text:
-        total = f"/{short(task.total)}" if task.total else ""
-        rate = f" {short(task.speed)}/s" if task.speed else ""
-        return Text(f"{short(task.completed)}{total} {self.unit}{rate}")
+    class RateColumn(ProgressColumn):
+        def render(self, task: "Task") -> "Text":
+            total = f"/{short(task.total)}" if task.total else ""
+            rate = f" {short(task.speed)}/s" if task.speed else ""
+            return Text(f"{short(task.completed)}{total} {unit}{rate}")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=_standard_error(),
+    )
 
 
 def short(number: float) -> str:

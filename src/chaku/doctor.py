@@ -2,8 +2,10 @@
 
 import platform
 import shutil
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -24,55 +26,70 @@ EXTRAS = {
 }
 
 
-def examine() -> list[str]:
-    """One line a finding: versions, processors, the sandbox, the optional packages."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found: it is there, it is missing, or it is missing and can be done without."""
+
+    status: Literal["ok", "optional", "missing"]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.status:8} {self.text}"
+
+
+def examine() -> list[Finding]:
+    """Versions, processors, the sandbox, the optional packages."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU; everything runs on the CPU"
-    lines = [
-        f"ok       Python {platform.python_version()}, torch {torch.__version__}, {num_cores()} cores",
-        f"ok       {device}",
-        f"ok       free: memory {_gigabytes(available_memory())}, disk here {_gigabytes(free_disk(Path.cwd()))}",
+    found = [
+        Finding("ok", f"Python {platform.python_version()}, torch {torch.__version__}, {num_cores()} cores"),
+        Finding("ok", device),
+        Finding("ok", f"free: memory {_gigabytes(available_memory())}, disk here {_gigabytes(free_disk(Path.cwd()))}"),
     ]
-    lines += [_decoder(), _isolation(), *map(_language, toolchains.LANGUAGES)]
+    found += [_decoder(), _isolation(), *map(_language, toolchains.LANGUAGES)]
     for package, use in EXTRAS.items():
         try:
-            lines.append(f"ok       {package} {version(package)}")
+            found.append(Finding("ok", f"{package} {version(package)}"))
         except PackageNotFoundError:
-            lines.append(f"optional {package} is not installed; {use}")
+            found.append(Finding("optional", f"{package} is not installed; {use}"))
     try:
-        lines.append(f"ok       HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}")
+        found.append(Finding("ok", f"HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}"))
     except ChakuError as error:
-        lines.append(f"optional HumanEval is not there: {error}")
+        found.append(Finding("optional", f"HumanEval is not there: {error}"))
     if shutil.which("git") is None:
-        lines.append("optional git is not installed; git checkouts are read as plain directories")
-    return lines
+        found.append(Finding("optional", "git is not installed; git checkouts are read as plain directories"))
+    return found
 
 
-def _decoder() -> str:
+def _decoder() -> Finding:
     dtype = "bfloat16" if computes_bfloat16() else "float32: this processor has no products of bfloat16"
     if problem := openvino_problem():
-        return f"optional models decode in PyTorch ({dtype}), several times slower than with OpenVINO; {problem}"
-    return f"ok       models decode with OpenVINO {version('openvino')} on the processor, and in PyTorch with {dtype}"
+        return Finding(
+            "optional", f"models decode in PyTorch ({dtype}), several times slower than with OpenVINO; {problem}"
+        )
+    return Finding(
+        "ok", f"models decode with OpenVINO {version('openvino')} on the processor, and in PyTorch with {dtype}"
+    )
 
 
 def _gigabytes(size: int | None) -> str:
     return "unknown" if size is None else f"{size / 1e9:.1f} GB"
 
 
-def _isolation() -> str:
+def _isolation() -> Finding:
     try:
         about = about_isolation()
     except ChakuError as error:
-        return f"missing  sandbox: {error}"
+        return Finding("missing", f"sandbox: {error}")
     landlock = f"Landlock {about['landlock']}" if about["landlock"] else "no Landlock in this kernel"
     seccomp = "seccomp" if about["seccomp"] else "no seccomp on this processor"
     bubblewrap, user = f"{about['bubblewrap']} ({about['bwrap']})", about["user"]
-    return f"ok       sandbox: {bubblewrap}, programs as a user of {user}, {seccomp}, {landlock}"
+    return Finding("ok", f"sandbox: {bubblewrap}, programs as a user of {user}, {seccomp}, {landlock}")
 
 
-def _language(name: str) -> str:
+def _language(name: str) -> Finding:
     problem = toolchains.why_not(name)
     return (
-        f"optional sandbox runs no {problem}"
+        Finding("optional", f"sandbox runs no {problem}")
         if problem
-        else f"ok       sandbox runs {name}: {toolchains.version(name)}"
+        else Finding("ok", f"sandbox runs {name}: {toolchains.version(name)}")
     )

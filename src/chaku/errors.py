@@ -1,4 +1,6 @@
-"""The one exception that a user can cause."""
+"""The one exception that a user can cause, and the nearest name for its message."""
+
+from collections.abc import Iterable
 
 
 class ChakuError(Exception):
@@ -7,3 +9,11 @@ class ChakuError(Exception):
     The message says what is wrong, where (a path, a recipe key, a line) and what to do. The command line prints it
     without a traceback and exits with status 2; anything else that escapes is a bug in chaku.
     """
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of an error about an unknown name: '; did you mean NEAREST?', or nothing where no name is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), list(names), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

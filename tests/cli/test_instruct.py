@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from chaku.cli import instruct_synthesize as command
 from chaku.cli import main
 from instruct.conftest import QUESTIONS, Played
 
@@ -20,7 +19,7 @@ def questions(tmp_path: Path) -> Path:
 def test_from_questions_to_data(
     tmp_path: Path, questions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_generator", lambda options: Played(options.model))
+    monkeypatch.setattr("chaku.cli.instruct_synthesize._generator", lambda model, *options: Played(model))
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
     ledger, out = str(tmp_path / "l.sqlite"), str(tmp_path / "out")
     line = f"instruct synthesize played --ledger {ledger} --questions {questions} --num-solutions 4 --json"

@@ -1,13 +1,17 @@
 """`chaku chat`: talk with a model on a terminal, or line by line through pipes."""
 
-import argparse
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chaku.cli.loading import MODEL, add_loading, load
+import click
+
+from chaku.cli.loading import Loading, loading_options, model_argument
+from chaku.cli.names import Named, templates
+from chaku.cli.options import seed_option
+from chaku.cli.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # torch takes a second
@@ -24,36 +28,45 @@ QUOTES = '"""'
 RUN_SECONDS = 10.0  # of processor time for a reply's code
 
 
-def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
-    """The verb `chat`."""
-    chat = verbs.add_parser("chat", parents=[common], help="talk with a model")
-    chat.add_argument("model", help=MODEL)
-    chat.add_argument("--system", help="the system prompt")
-    chat.add_argument("--template", help="llama2, codellama-70b, chatml or a Jinja file (default: the model's own)")
-    chat.add_argument("--run", action="store_true", help="offer to run a reply's Python in the sandbox (pipes: run it)")
-    chat.add_argument("--max-tokens", type=int, default=1024, help="of a reply; at most half of the context")
-    chat.add_argument("--temperature", type=float, default=0.2, help="0 is greedy")
-    chat.add_argument("--top-p", type=float, default=0.95)
-    chat.add_argument("--seed", type=int, default=0)
-    add_loading(chat)
-    chat.set_defaults(command=_chat)
-
-
-def _chat(options: argparse.Namespace) -> None:
-    session = load(options).talk(
-        system=options.system,
-        template=options.template,
-        max_tokens=options.max_tokens,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        seed=options.seed,
+@verb('chaku chat qwen2.5-coder-0.5b-instruct --system "Answer in Python." --run')
+@model_argument()
+@click.option("--system", help="The system prompt, which says how the model is to answer.")
+@click.option(
+    "--template",
+    type=Named(templates, or_file=True),
+    help="The chat template: llama2, codellama-70b, chatml or a Jinja file; without it, the model's own.",
+)
+@click.option(
+    "--run", "offer_run", is_flag=True, help="Offer to run a reply's Python in the sandbox; through pipes, run it."
+)
+@click.option("--max-tokens", type=int, default=1024, help="Write at most so many tokens a reply, or half the context.")
+@click.option("--temperature", type=float, default=0.2, help="Sample at this temperature; 0 is greedy.")
+@click.option(
+    "--top-p", type=float, default=0.95, help="Sample from the likeliest tokens whose probabilities sum to this."
+)
+@seed_option()
+@loading_options()
+def chat(
+    model: str,
+    system: str | None,
+    template: str | None,
+    offer_run: bool,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    loading: Loading,
+) -> None:
+    """Talk with a model on a terminal, or line by line through pipes."""
+    session = loading.load(model).talk(
+        system=system, template=template, max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed
     )
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     if on_terminal:
         with suppress(ImportError):
             import readline  # noqa: F401 (makes input() edit and remember)
         _tell("/help says what there is besides talking; Ctrl-D leaves")
-    talk(session, on_terminal, options.run)
+    talk(session, on_terminal, offer_run)
 
 
 def talk(session: "ChatSession", on_terminal: bool, run: bool) -> None:

@@ -1,23 +1,16 @@
-"""`chaku models` lists the catalogue; `chaku get` brings a model of it to this machine."""
+"""`chaku models`: the catalogue, with what each model can do and whether it is here."""
 
-import argparse
 import json
-from pathlib import Path
 from typing import Any
 
-
-def add_commands(verbs: "argparse._SubParsersAction[Any]", common: argparse.ArgumentParser) -> None:
-    """The verbs `models` and `get`."""
-    listing = verbs.add_parser("models", parents=[common], help="open models that `chaku get` brings, by name")
-    listing.add_argument("--json", action="store_true")
-    listing.set_defaults(command=_models)
-    getting = verbs.add_parser("get", parents=[common], help="bring a model of the catalogue; prints its path")
-    getting.add_argument("name", help="a name that `chaku models` lists")
-    getting.add_argument("--dir", type=Path, help="where to put it (default: the cache, CHAKU_CACHE)")
-    getting.set_defaults(command=_get)
+from chaku.cli.options import json_option
+from chaku.cli.verb import verb
 
 
-def _models(options: argparse.Namespace) -> None:
+@verb("chaku models")
+@json_option("Print a list with an entry a model as JSON.")
+def models(as_json: bool) -> None:
+    """List the open models that `chaku get` brings: size, licence, and whether each can infill or chat."""
     from chaku.checkpoint import download
     from chaku.checkpoint.catalogue import CATALOGUE, HubRepository
 
@@ -36,7 +29,7 @@ def _models(options: argparse.Namespace) -> None:
                 "path": str(path) if path else None,
             }
         )
-    print(json.dumps(rows) if options.json else "\n".join(_in_lines(rows)))
+    print(json.dumps(rows) if as_json else "\n".join(_in_lines(rows)))
 
 
 def _in_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -63,10 +56,3 @@ def _in_lines(rows: list[dict[str, Any]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in table]
     return [*lines, "", f"`chaku get NAME` brings one into {cache_directory()}; a name works wherever a model does."]
-
-
-def _get(options: argparse.Namespace) -> None:
-    from chaku.checkpoint.download import get
-    from chaku.checkpoint.find import catalogue_model
-
-    print(get(catalogue_model(options.name), options.dir))

@@ -1,46 +1,68 @@
-"""`chaku sandbox`: run one program where it can do no harm."""
+"""`chaku sandbox run`: one program, run where it can do no harm."""
 
-import argparse
 import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import click
+
+from chaku.cli.options import PATH, json_option, no_sandbox_option
+from chaku.cli.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
     from chaku.sandbox.verdict import Verdict
 
 
-def add_commands(verbs: Any, common: argparse.ArgumentParser) -> None:
-    """Add the verb to chaku's command line."""
-    sandbox = verbs.add_parser("sandbox", help="untrusted programs").add_subparsers(required=True, metavar="COMMAND")
-    run = sandbox.add_parser("run", parents=[common], help="run a program: exit status 0 if it passes, else 1")
-    run.add_argument("file", type=Path)
-    run.add_argument("--language", help="default: by the file's extension")
-    run.add_argument("--stdin", type=Path, help="a file that the program reads as its standard input")
-    run.add_argument("--timeout", type=_positive(float), default=3.0, metavar="SECONDS", help="of CPU time (default 3)")
-    run.add_argument("--memory", type=_positive(int), default=1024, metavar="MB", help="default 1024")
-    run.add_argument("--unsafe-no-sandbox", action="store_true", help="run it as yourself, with limits alone")
-    run.add_argument("--json", action="store_true")
-    run.set_defaults(command=_run)
+def _positive(context: click.Context, param: click.Parameter, value: float) -> float:
+    """A callback: click's own ranges let NaN pass."""
+    if not 0 < value < 1e6:
+        raise click.BadParameter(f"{value} is not above 0, or far too large")
+    return value
 
 
-def _run(options: argparse.Namespace) -> int:
+@verb("chaku sandbox run program.cpp --stdin input.txt --json")
+@click.argument("file", type=PATH, help="The program's file.")
+@click.option("--language", help="The program's language; without it, by the file's extension.")
+@click.option("--stdin", type=PATH, help="A file that the program reads as its standard input.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=3.0,
+    callback=_positive,
+    metavar="SECONDS",
+    help="Let the program use so much CPU time.",
+)
+@click.option(
+    "--memory", type=int, default=1024, callback=_positive, metavar="MB", help="Let the program use so much memory."
+)
+@no_sandbox_option("Run the program as yourself, with limits alone.")
+@json_option("Print the verdict, its measures and the outputs as JSON.")
+def sandbox_run(
+    file: Path,
+    language: str | None,
+    stdin: Path | None,
+    timeout: float,
+    memory: int,
+    unsafe_no_sandbox: bool,
+    as_json: bool,
+) -> int:
+    """Run a program in the sandbox: the exit status is 0 if it passes, else 1."""
     from chaku.sandbox.languages.toolchains import language_of
     from chaku.sandbox.pool import run
     from chaku.sandbox.verdict import Job
 
     job = Job(
-        _read(options.file),
-        language=options.language or language_of(options.file),
-        stdin=_read(options.stdin) if options.stdin else "",
+        _read(file),
+        language=language or language_of(file),
+        stdin=_read(stdin) if stdin else "",
         may_exit=True,
     )
-    isolated = not options.unsafe_no_sandbox
-    verdict = run(job, timeout=options.timeout, memory_mb=options.memory, isolated=isolated)
-    if options.json:
+    isolated = not unsafe_no_sandbox
+    verdict = run(job, timeout=timeout, memory_mb=memory, isolated=isolated)
+    if as_json:
         fields = {name: value for name, value in asdict(verdict).items() if name not in ("status", "tests")}
         about = {"verdict": verdict.status, "passed": verdict.passed, "language": job.language, "isolated": isolated}
         print(json.dumps({**about, **fields}, ensure_ascii=False))
@@ -69,13 +91,3 @@ def _read(path: Path) -> str:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ChakuError(f"cannot read {path}: {error}") from error
-
-
-def _positive(kind: type) -> Any:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not 0 < value < 1e6:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0, or far too large")
-        return value
-
-    return number

@@ -1,103 +1,153 @@
 """`chaku sql eval`: a model on published questions."""
 
-import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from chaku.cli.loading import SERVED, add_loading, load, refuse_loading
-from chaku.errors import ChakuError
+import click
+
+from chaku.cli.loading import KEY, Loading, loading_options, served_argument
+from chaku.cli.options import PATH, Decorator, at_least_one, gathered, json_option, seed_option
+from chaku.cli.verb import verb
 
 if TYPE_CHECKING:
     from chaku.sql.ask.writer import ModelWriter
     from chaku.sql.training.example_prompts import PromptSettings
 
 
-def add_command(sql: Any, common: argparse.ArgumentParser) -> None:
-    """Add `eval` to `chaku sql`."""
-    parser = sql.add_parser("eval", parents=[common], help="a model on published questions, by execution accuracy")
-    parser.add_argument("model", help=SERVED)
-    parser.add_argument(
-        "--questions", type=Path, required=True,
-        help="Spider's dev.json, Spider-Syn's, BIRD's, plain JSONL; or a folder of $CHAKU_BENCHMARKS: spider",
-    )  # fmt: skip
-    parser.add_argument("--databases", type=Path, help="a folder with NAME/NAME.sqlite (default: beside the questions)")
-    parser.add_argument("--tables", type=Path, help="tables.json: keys that the databases lack (default: beside them)")
-    parser.add_argument("--endpoint", metavar="URL", help="ask a server with OpenAI's API; its key is $OPENAI_API_KEY")
-    add_loading(parser)
-    parser.add_argument(
-        "--form", choices=["ddl", "compact", "db-gpt-hub"], help="of the prompt (default: as the model learnt, or ddl)"
-    )
-    parser.add_argument(
-        "--max-prompt-tokens", type=int, metavar="N",
-        help="of a prompt at most (default: as the model learnt, or what its context leaves; 6,000 to an endpoint)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--no-instructions", action="store_true", help="a chat model that did not learn these prompts gets them alone"
-    )
-    parser.add_argument("--no-grammar", action="store_true", help="decode freely")
-    parser.add_argument("--samples", type=int, default=1, help="queries that are written and vote (default: 1, greedy)")
-    parser.add_argument(
-        "--repair", action="store_true",
-        help="put misspelt names right, and ask once more, with the error, where no query ran",
-    )  # fmt: skip
-    parser.add_argument("--limit", type=int, metavar="N", help="a plain random sample of N questions, by the seed")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--variants", type=int, default=0, help="of each database, for test-suite EX (default: none)")
-    parser.add_argument("--batch-size", type=int, default=16, help="questions at one time (default: 16)")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds of one query (default: 10)")
-    parser.add_argument("--out", type=Path, help="keep predictions and results here; a killed command goes on")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.set_defaults(command=_eval)
+@dataclass(frozen=True)
+class Prompting:
+    """What is asked, and how; None: as the model learnt."""
+
+    model: str
+    endpoint: str | None
+    form: Literal["ddl", "compact", "db-gpt-hub"] | None
+    max_prompt_tokens: int | None
+    no_instructions: bool
+    no_grammar: bool
+    seed: int
 
 
-def _eval(options: argparse.Namespace) -> None:
+def prompting_options() -> Decorator:
+    """The options, in the parameter `prompting`."""
+    return gathered(
+        "prompting",
+        Prompting,
+        served_argument(),
+        click.option("--endpoint", metavar="URL", help=f"Ask a server with OpenAI's API; {KEY}."),
+        click.option(
+            "--form",
+            type=click.Choice(["ddl", "compact", "db-gpt-hub"]),
+            help="Write the schema in this form; without it, as the model learnt, or ddl.",
+        ),
+        click.option(
+            "--max-prompt-tokens",
+            type=int,
+            metavar="N",
+            callback=at_least_one,
+            help="Ask with at most so many tokens; without it, as the model learnt, or as its context allows; "
+            "an endpoint: 6,000.",
+        ),
+        click.option(
+            "--no-instructions",
+            is_flag=True,
+            help="Ask a chat model that did not learn these prompts without the sentence that explains them.",
+        ),
+        click.option("--no-grammar", is_flag=True, help="Decode freely."),
+        seed_option("The number that random draws, and the sample of --limit, follow from."),
+    )
+
+
+@verb("chaku sql eval smollm2-135m-instruct --questions spider/dev.json --limit 100 --out evals/smollm2")
+@prompting_options()
+@click.option(
+    "--questions",
+    type=PATH,
+    required=True,
+    help="Spider's dev.json, Spider-Syn's, BIRD's, plain JSONL; or a folder of $CHAKU_BENCHMARKS: spider.",
+)
+@click.option(
+    "--databases", type=PATH, help="A folder with NAME/NAME.sqlite; without it, the folder beside the questions."
+)
+@click.option(
+    "--tables",
+    type=PATH,
+    help="A tables.json: keys that the databases lack; without it, the file beside the questions.",
+)
+@loading_options()
+@click.option("--samples", type=int, default=1, help="Write so many queries, which vote; 1 is greedy.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put misspelt names right, and ask once more, with the error, where no query ran.",
+)
+@click.option("--limit", type=int, metavar="N", help="Ask a plain random sample of N questions.")
+@click.option(
+    "--variants", type=int, default=0, help="Make so many variants of each database, for test-suite EX; 0: none."
+)
+@click.option("--batch-size", type=int, default=16, help="Ask so many questions at one time.")
+@click.option("--timeout", type=float, default=10.0, metavar="SECONDS", help="Let one query run so long.")
+@click.option("--out", type=PATH, help="Keep predictions and results in this directory; a killed command goes on.")
+@json_option("Print the results as JSON.")
+def sql_eval(
+    prompting: Prompting,
+    questions: Path,
+    databases: Path | None,
+    tables: Path | None,
+    loading: Loading,
+    samples: int,
+    repair: bool,
+    limit: int | None,
+    variants: int,
+    batch_size: int,
+    timeout: float,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Ask a model published questions, and score its queries by execution accuracy."""
     from chaku.ownership import EVALUATION, make_ours
     from chaku.sql.scoring.benchmark import results_in_lines, run_benchmark
     from chaku.sql.scoring.predict import Asking
     from chaku.sql.scoring.question_files import find_questions
 
-    if options.max_prompt_tokens is not None and options.max_prompt_tokens < 1:
-        raise ChakuError(f"--max-prompt-tokens is {options.max_prompt_tokens}; it must be at least 1")
-    if options.out:
-        make_ours(options.out, EVALUATION)
-    questions = find_questions(options.questions, options.databases, options.tables)
-    asking = Asking(options.samples, options.repair, options.batch_size, options.timeout)
-    writer, prompt = _writer(options)
+    if out:
+        make_ours(out, EVALUATION)
+    found = find_questions(questions, databases, tables)
+    writer, prompt = _writer(prompting, loading)
     results = run_benchmark(
-        questions,
+        found,
         writer,
         prompt=prompt,
-        asking=asking,
-        limit=options.limit,
-        seed=options.seed,
-        num_variants=options.variants,
-        out=options.out,
+        asking=Asking(samples, repair, batch_size, timeout),
+        limit=limit,
+        seed=prompting.seed,
+        num_variants=variants,
+        out=out,
     )
-    print(json.dumps(results, ensure_ascii=False) if options.json else "\n".join(results_in_lines(results)))
+    print(json.dumps(results, ensure_ascii=False) if as_json else "\n".join(results_in_lines(results)))
 
 
-def _writer(options: argparse.Namespace) -> "tuple[ModelWriter, PromptSettings]":
+def _writer(asked: Prompting, loading: Loading) -> "tuple[ModelWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
     from chaku import api
     from chaku.sql.ask.writer import writer_as_learnt
     from chaku.sql.training.example_prompts import PromptSettings, trained_prompt
 
-    if options.endpoint:
-        refuse_loading(options)
-    model = api.connect(options.endpoint, options.model, chat=True) if options.endpoint else load(options)
+    if asked.endpoint:
+        loading.refuse()
+    model = api.connect(asked.endpoint, asked.model, chat=True) if asked.endpoint else loading.load(asked.model)
     trained = trained_prompt(model.path) if model.path else None
     writer = writer_as_learnt(
         model.generator,
         trained,
-        form=options.form,
-        max_prompt_tokens=options.max_prompt_tokens,
-        constrained=not options.no_grammar,
-        instructions=not options.no_instructions,
-        seed=options.seed,
+        form=asked.form,
+        max_prompt_tokens=asked.max_prompt_tokens,
+        constrained=not asked.no_grammar,
+        instructions=not asked.no_instructions,
+        seed=asked.seed,
     )
-    prompt = trained or PromptSettings(link=options.form != "db-gpt-hub")
-    if options.form and options.form != prompt.form:
-        prompt = replace(prompt, form=options.form, link=options.form != "db-gpt-hub")
+    prompt = trained or PromptSettings(link=asked.form != "db-gpt-hub")
+    if asked.form and asked.form != prompt.form:
+        prompt = replace(prompt, form=asked.form, link=asked.form != "db-gpt-hub")
     return writer, replace(prompt, max_tokens=writer.max_prompt_tokens)

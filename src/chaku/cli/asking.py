@@ -1,0 +1,150 @@
+"""What the commands of `chaku sql` that ask a database share: their options, and the asker that they make."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from chaku.cli.loading import MODEL, Loading, loading_options
+from chaku.cli.names import MODEL_NAME
+from chaku.cli.options import PATH, Decorator, at_least_one, gathered, seed_option
+
+if TYPE_CHECKING:
+    from chaku.api import Model
+    from chaku.sql.ask.asker import Asker
+    from chaku.sql.ask.memory import Memory
+    from chaku.sql.execute.database import Database
+
+ENDPOINT_TIMEOUT = 120.0  # seconds: somebody waits
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The options as they were given."""
+
+    db: str
+    model: str | None
+    endpoint: str | None
+    endpoint_model: str
+    form: Literal["ddl", "compact"] | None
+    max_prompt_tokens: int | None
+    no_grammar: bool
+    samples: int
+    seed: int
+    timeout: float
+    max_rows: int
+    endpoint_timeout: float
+    no_cache: bool
+    memory: Path | None
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.endpoint is None):
+            raise click.UsageError("give --model or --endpoint, one of them")
+
+    @contextmanager
+    def asker(self, loading: Loading) -> "Iterator[Asker]":
+        """The database, ready to be asked; the model is loaded when the database is there."""
+        from chaku import api
+
+        with api.asker(
+            self.db,
+            lambda: self.load(loading),
+            form=self.form,
+            max_prompt_tokens=self.max_prompt_tokens,
+            constrained=not self.no_grammar,
+            seed=self.seed,
+            cache=not self.no_cache,
+            memory=self.memory,
+            num_samples=self.samples,
+            timeout=self.timeout,
+            max_rows=self.max_rows,
+        ) as asker:
+            yield asker
+
+    def load(self, loading: Loading) -> "Model":
+        """The model, here or behind the endpoint."""
+        from chaku import api
+
+        if self.endpoint is None:
+            assert self.model is not None
+            return loading.load(self.model)
+        loading.refuse()
+        return api.connect(self.endpoint, self.endpoint_model, chat=True, patience=self.endpoint_timeout)
+
+
+def database_option() -> Decorator:
+    """--db."""
+    return click.option(
+        "--db",
+        required=True,
+        type=click.Path(),
+        help="A SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME.",
+    )
+
+
+def memory_option() -> Decorator:
+    """--memory."""
+    return click.option(
+        "--memory", type=PATH, help="The file of remembered pairs; without it, one a database, in your home."
+    )
+
+
+def asking_options() -> Decorator:
+    """The options, in the parameters `asking` and `loading`."""
+    with_asking = gathered(
+        "asking",
+        Asking,
+        database_option(),
+        click.option("--model", type=MODEL_NAME, help=f"{MODEL}."),
+        click.option("--endpoint", metavar="URL", help="Ask a server with OpenAI's API; see --endpoint-model."),
+        click.option(
+            "--endpoint-model", default="default", metavar="NAME", help="The name by which the server knows the model."
+        ),
+        click.option(
+            "--form",
+            type=click.Choice(["ddl", "compact"]),
+            help="Write the schema in this form, as in training; without it, as the model learnt, or ddl.",
+        ),
+        click.option(
+            "--max-prompt-tokens",
+            type=int,
+            metavar="N",
+            callback=at_least_one,
+            help="Ask with at most so many tokens; without it, as the model learnt, or as its context allows; "
+            "an endpoint: 6,000.",
+        ),
+        click.option(
+            "--no-grammar", is_flag=True, help="Decode freely; the query is checked before it runs all the same."
+        ),
+        click.option(
+            "--samples", type=int, default=5, callback=at_least_one, help="Write so many queries, which vote."
+        ),
+        seed_option(),
+        click.option("--timeout", type=float, default=10.0, metavar="SECONDS", help="Let one query run so long."),
+        click.option("--max-rows", type=int, default=10_000, help="Fetch at most so many rows."),
+        click.option(
+            "--endpoint-timeout",
+            type=float,
+            default=ENDPOINT_TIMEOUT,
+            metavar="SECONDS",
+            help="Wait so long for an answer of --endpoint, all attempts included.",
+        ),
+        click.option(
+            "--no-cache",
+            is_flag=True,
+            help="Keep no values of the database on disk; read them for every command.",
+        ),
+        memory_option(),
+    )
+    with_loading = loading_options()
+    return lambda function: with_asking(with_loading(function))
+
+
+def memory_of(database: "Database", memory: Path | None) -> "Memory":
+    """The remembered pairs of a database, in a named file or in its own."""
+    from chaku.sql.ask.memory import Memory, memory_path
+
+    return Memory(memory or memory_path(database.name, database.place))

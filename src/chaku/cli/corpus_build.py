@@ -1,0 +1,31 @@
+"""`chaku corpus build`: raw files become clean documents."""
+
+import json
+from pathlib import Path
+
+import click
+
+from chaku.cli.options import PATH, json_option
+from chaku.cli.verb import verb
+
+
+@verb("chaku corpus build path/to/repositories --out corpus")
+@click.argument(
+    "sources",
+    nargs=-1,
+    type=click.Path(),
+    help="Directories, git checkouts, .jsonl or .parquet files (also .gz and .zst).",
+)
+@click.option("--recipe", type=PATH, help="Take sources and limits from the [corpus] of this recipe.")
+@click.option("--out", type=PATH, required=True, help="The directory of the corpus, new or made by chaku.")
+@json_option("Print the summary as JSON.")
+def corpus_build(sources: tuple[str, ...], recipe: Path | None, out: Path, as_json: bool) -> None:
+    """Gather documents, filter and deduplicate them, split a part off to measure on, and write them as Parquet."""
+    from chaku import api
+    from chaku.corpus.build import show_summary
+
+    summary = api.build_corpus(sources, out, recipe=recipe)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        show_summary(summary)

@@ -1,0 +1,18 @@
+"""`chaku inspect`: what a checkpoint is."""
+
+import json
+
+from chaku.cli.loading import model_argument
+from chaku.cli.options import json_option
+from chaku.cli.verb import verb
+
+
+@verb("chaku inspect qwen2.5-coder-0.5b-instruct")
+@model_argument()
+@json_option()
+def inspect(model: str, as_json: bool) -> None:
+    """Say what a checkpoint is, from its files, without reading a weight."""
+    from chaku.checkpoint import inspect as inspecting
+
+    about = inspecting.inspect(model)
+    print(json.dumps(about) if as_json else "\n".join(inspecting.in_lines(about)))

@@ -1,0 +1,31 @@
+"""`chaku report`: a run as one page, written again."""
+
+from pathlib import Path
+
+import click
+
+from chaku.cli.options import PATH
+from chaku.cli.several import Several
+from chaku.cli.showing import show_report
+from chaku.cli.verb import verb
+from chaku.errors import ChakuError
+
+
+@verb("chaku report runs/demo --beside runs/demo-family")
+@click.argument("run", type=PATH, help="The directory of a run.")
+@click.option(
+    "--beside",
+    cls=Several,
+    type=PATH,
+    metavar="RUN...",
+    help="Other runs, whose figures are shown too. The first run stands before it, or after --.",
+)
+@click.option("--open", "in_browser", is_flag=True, help="Open the report in a browser.")
+def report(run: Path, beside: tuple[Path, ...], in_browser: bool) -> None:
+    """Write a run's report.html again."""
+    from chaku.report import write_report
+
+    for directory in (run, *beside):
+        if not directory.is_dir():
+            raise ChakuError(f"{directory} is not a run directory")
+    show_report(write_report(run, list(beside)), run, in_browser)

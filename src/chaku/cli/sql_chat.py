@@ -1,0 +1,104 @@
+"""`chaku sql chat`: ask, correct, remember."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaku.cli.answers import show, show_explanation, show_result, write_csv
+from chaku.cli.asking import Asking, asking_options
+from chaku.cli.loading import Loading
+from chaku.cli.sql_remember import remember
+from chaku.cli.verb import verb
+from chaku.errors import ChakuError
+from chaku.files import atomic_file
+
+if TYPE_CHECKING:
+    from chaku.sql.ask.asker import Answer, Asker
+
+HELP = """\
+/sql QUERY     run a query of your own, read-only
+/right         the last answer was right: remember it
+/fix QUERY     the last question's right query: run it, and remember it
+/explain       the last query in plain words
+/csv FILE      write the last rows
+/export FILE   write what is remembered, as training data
+/quit"""
+
+
+@verb("chaku sql chat --db shop.sqlite --model runs/demo/stages/sql")
+@asking_options()
+def sql_chat(asking: Asking, loading: Loading) -> None:
+    """Ask a database questions one after another, correct the answers, and remember the right ones."""
+    with asking.asker(loading) as asker:
+        print(f"{asker.schema.name}: {len(asker.schema.tables)} tables. Ask; /help says what else there is.")
+        last: Answer | None = None
+        while (line := _read_line()) is not None:
+            if line == "/quit":
+                return
+            try:
+                last = respond(line, asker, last)
+            except ChakuError as error:
+                print(error)
+            except OSError as error:  # of a file that was named
+                print(f"{error.filename or line}: {error.strerror or error}")
+            except KeyboardInterrupt:
+                print("stopped")
+
+
+def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None":
+    """Do what a line of the chat says; returns the answer that the next line is about."""
+    if not line:
+        return last
+    command, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if command == "/help":
+        print(HELP)
+    elif command == "/sql":
+        if not rest:
+            raise ChakuError("/sql needs a query, as in /sql SELECT 1")
+        show_result(asker.run(rest))
+    elif command == "/export":
+        assert asker.memory
+        path = _file(command, rest)
+        print(f"{asker.memory.export(path)} pairs written to {path}")
+    elif not command.startswith("/"):
+        last = asker.ask(line)
+        show(last)
+    elif command not in ("/right", "/fix", "/explain", "/csv"):
+        print(f"{command} is not a command; /help lists them")
+    elif last is None:
+        print("there is no question yet")
+    elif command == "/explain":
+        show_explanation(last, asker, sys.stdout)
+    elif command == "/csv":
+        path = _file(command, rest)
+        if not last.result.ok:
+            raise ChakuError("the last question has no answer, so there are no rows to write")
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            write_csv(last.result, file)
+        print(f"{len(last.result.rows)} rows written to {path}")
+    else:
+        query = last.sql if command == "/right" else rest
+        if not query:
+            raise ChakuError("there is no query to remember; give it with /fix QUERY")
+        assert asker.memory
+        remember(asker.memory, last.question, query, asker.run(query), asker.schema.name)
+        print("remembered")
+    return last
+
+
+def _file(command: str, name: str) -> Path:
+    """The file that a command of the chat names. Raises ChakuError where it names none."""
+    if not name:
+        raise ChakuError(f"{command} needs a file, as in {command} NAME")
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise ChakuError(f"{path} is a directory; name a file in it, as in {command} {path / 'NAME'}")
+    return path
+
+
+def _read_line() -> str | None:
+    try:
+        return input("> " if sys.stdin.isatty() else "").strip()
+    except EOFError:
+        return None
