@@ -41,6 +41,9 @@ class Verb(click.Command):
                 said = f"{took[0]} took {took[1]}; write {name} before {took[0]}, or after --"
                 raise click.MissingParameter(said, ctx, mistake.param) from None
             raise
+        except click.BadOptionUsage as mistake:  # of click's parser, which does not know its context
+            mistake.ctx = ctx
+            raise
         if left_over:
             raise click.UsageError(unexpected(left_over, ctx), ctx)
         return left_over

@@ -1,6 +1,6 @@
 """The benchmarks by name."""
 
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, did_you_mean
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.benchmarks.apps import APPS
 from chaku.evals.benchmarks.bigcodebench import BIGCODEBENCH
@@ -52,4 +52,4 @@ def find_benchmark(name: str) -> Benchmark:
 
 
 def no_such_benchmark(name: str, names: tuple[str, ...] = (*HELDOUT_MEASURES, *BENCHMARKS)) -> ChakuError:
-    return ChakuError(f"there is no benchmark {name!r}; there are {', '.join(names)}")
+    return ChakuError(f"there is no benchmark {name!r}; there are {', '.join(names)}{did_you_mean(name, names)}")

@@ -11,6 +11,7 @@ from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model, open_checkpoint, open_packed, sha256_checkpoint
 from chaku.checkpoint.huggingface import checked_tensors
 from chaku.checkpoint.memory import check_memory, stored_dtype
+from chaku.console import detail
 from chaku.errors import ChakuError
 from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.inference.decoder import Decoder
@@ -43,10 +44,13 @@ def load_engine(
     together.
     """
     path = find_checkpoint(name)
+    detail(f"checkpoint: {path}")
     where = find_device(device)
     with ThreadPoolExecutor(1) as beside:
         tokenizer = beside.submit(load_tokenizer, path)  # a large vocabulary takes as long as the weights
-        return Engine(_load(path, where, scheme, find_dtype(dtype), decoder), tokenizer.result())
+        engine = Engine(_load(path, where, scheme, find_dtype(dtype), decoder), tokenizer.result())
+    detail(f"decoder: {engine.decoder.name}, on {where}, weights in {engine.decoder.precision}")
+    return engine
 
 
 def _load(

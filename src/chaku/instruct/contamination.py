@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from chaku.console import say
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, did_you_mean
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.suite import BENCHMARKS
 from chaku.sandbox.verdict import Job
@@ -57,7 +57,10 @@ def load_problems(names: Sequence[str]) -> list[Problem]:
     problems: list[Problem] = []
     for name in names:
         if name not in BENCHMARKS:
-            raise ChakuError(f"there is no benchmark {name!r} to check against; there are {', '.join(BENCHMARKS)}")
+            near = did_you_mean(name, BENCHMARKS)
+            raise ChakuError(
+                f"there is no benchmark {name!r} to check against; there are {', '.join(BENCHMARKS)}{near}"
+            )
         benchmark = BENCHMARKS[name]
         problems += [_problem(benchmark, task) for task in benchmark.load(None)]
     return problems

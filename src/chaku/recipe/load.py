@@ -1,6 +1,7 @@
 """Read a recipe file, with what the command line overrides."""
 
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
 
     A first key that is a stage's name means that stage: `code.training.learning_rate=1e-4`.
     Raises ChakuError for a missing file, a syntax error, an unknown key (naming the nearest known one), a wrong type,
-    or parts that do not fit together.
+    or parts that do not fit together; the error begins with the file or, where the file alone is right, the override.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -23,8 +24,30 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         raise ChakuError(f"the recipe {path} does not exist; recipes/ holds examples") from None
     except tomllib.TOMLDecodeError as error:
         raise ChakuError(f"{path}: {error}") from None
-    where = f"{path}" + "".join(f" --set {override}" for override in overrides or [])
-    for override in overrides or []:
+    given = overrides or []
+    mistake = _mistake(table, given, str(path))
+    if mistake is None:
+        return _checked(table, given, str(path))
+    for number in range(len(given), 0, -1):
+        if _mistake(table, given[: number - 1], "") is None:  # right without this option, and with it not
+            return _checked(table, given[:number], f"--set {given[number - 1]}")
+    if mistake == _mistake(table, [], str(path)):
+        raise ChakuError(mistake)
+    return _checked(table, given, f"{path}" + "".join(f" --set {override}" for override in given))
+
+
+def _mistake(table: dict[str, Any], overrides: list[str], where: str) -> str | None:
+    """What is wrong with a recipe; None where nothing is."""
+    try:
+        _checked(table, overrides, where)
+    except ChakuError as error:
+        return str(error)
+    return None
+
+
+def _checked(table: dict[str, Any], overrides: list[str], where: str) -> Recipe:
+    table = deepcopy(table)
+    for override in overrides:
         _override(table, override)
     recipe = from_toml(Recipe, table, where)
     check_recipe(recipe, where)

@@ -69,7 +69,8 @@ def layout(tokenizer: Tokenizer, mode: Mode | None = None) -> InfillingTokens:
     tokens = tokenizer.infilling
     if tokens is None:
         raise ChakuError(
-            "the tokenizer has no infilling tokens; extend it (extend_for_infilling), or leave `infilling` out"
+            "the model has no infilling tokens; `chaku models` says which models can infill "
+            "(in a recipe, leave `infilling` out)"
         )
     if mode is not None and mode not in tokens.modes:
         raise ChakuError(f"the {tokens.family} family does not infill in mode {mode}; use {' or '.join(tokens.modes)}")

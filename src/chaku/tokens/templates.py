@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, did_you_mean
 from chaku.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
             )
         return BUILTIN[name].text
     if not Path(name).is_file():
-        raise ChakuError(f"the chat template {name!r} is neither a file nor one of {known}")
+        near = did_you_mean(name, BUILTIN)
+        raise ChakuError(f"the chat template {name!r} is neither a file nor one of {known}{near}")
     try:
         return Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,8 @@ def language_of(path: Path) -> str:
 def find(name: str) -> Language:
     """A language by its name. Raises ChakuError for an unknown one."""
     if name not in LANGUAGES:
-        raise ChakuError(f"the sandbox has no runner for {name!r}; it runs {', '.join(LANGUAGES)}")
+        near = did_you_mean(name, LANGUAGES)
+        raise ChakuError(f"the sandbox has no runner for {name!r}; it runs {', '.join(LANGUAGES)}{near}")
     return LANGUAGES[name]
 
 
