@@ -162,7 +162,34 @@ def test_python_m_is_the_same_command(tmp_path):
 
 def test_doctor(capsys):
     assert main(["doctor"]) == 0
-    assert "sandbox" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any("sandbox" in line for line in lines)
+    assert main(["doctor", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in rows] == [line.split()[0] for line in lines]
+    assert {row["status"] for row in rows} <= {"ok", "optional", "missing"}
+
+
+def test_verbose_says_what_computes(checkpoint, capsys):
+    command = ["complete", str(checkpoint), "def f", "--max-tokens", "4"]
+    assert main([*command, "--verbose", "--device", "cpu", "--decoder", "torch", "--dtype", "float32"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"checkpoint: {checkpoint}",
+        "decoder: torch, on cpu, weights in float32",
+    ]
+    assert main(command) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_model_that_does_not_infill_is_told_what_to_type(checkpoint, tmp_path, capsys):
+    for file in checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    marks = ("\u2581<PRE>", "\u2581<SUF>", "\u2581<MID>", "\u2581<EOT>")
+    tokenizer["added_tokens"] = [token for token in tokenizer["added_tokens"] if token["content"] not in marks]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert main(["infill", str(tmp_path), "--prefix", "a", "--suffix", "b"]) == 2
+    assert "`chaku models` says which models can infill" in capsys.readouterr().err
 
 
 def test_quiet_says_nothing(tmp_path, capsys):

@@ -136,6 +136,28 @@ def test_mistakes_are_named(override, message):
     with pytest.raises(ChakuError) as caught:
         load_recipe(RECIPES / "demo-family.toml", [override])
     assert message in str(caught.value)
+    assert str(caught.value).startswith("--set ")
+
+
+def test_the_file_and_each_option_are_blamed_for_their_own_mistakes(tmp_path):
+    good = (RECIPES / "demo-family.toml").read_text()
+    (tmp_path / "bad.toml").write_text(f"{good}\n[nonsense]\n")
+    (tmp_path / "short.toml").write_text("name = 'x'\n")
+
+    def mistake(path, *overrides):
+        with pytest.raises(ChakuError) as caught:
+            load_recipe(path, list(overrides))
+        return str(caught.value)
+
+    family = RECIPES / "demo-family.toml"
+    assert mistake(family, "seed=4", "corpus.max_bytes=5", "name=y") == (
+        "--set corpus.max_bytes=5: corpus: max_bytes must be a table, not 5"
+    )
+    assert load_recipe(family, ["corpus.max_bytes=5", "corpus.max_bytes={}"]).corpus.max_bytes == {}
+    assert mistake(tmp_path / "bad.toml", "seed=4").startswith(f"{tmp_path / 'bad.toml'}: unknown key 'nonsense'")
+    assert mistake(tmp_path / "short.toml", "modle.preset=tiny").startswith(
+        f"{tmp_path / 'short.toml'} --set modle.preset=tiny: unknown key 'modle'"
+    )
 
 
 def test_missing_and_broken_files(tmp_path):

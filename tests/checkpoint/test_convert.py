@@ -190,7 +190,8 @@ def test_merge(checkpoint, tmp_path, capsys, form):
         for _, layer in lora_layers(model):
             layer.lora_B.normal_(std=0.1)
     save_adapter(model, LoraConfig(rank=2), tmp_path / "adapter", str(checkpoint))
-    assert main(["merge", str(checkpoint), str(tmp_path / "adapter"), str(tmp_path / "merged")]) == 0
+    assert main(["merge", str(checkpoint), str(tmp_path / "adapter"), str(tmp_path / "merged"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"] == str(tmp_path / "merged")
     ids = torch.arange(50)[None]
     with torch.no_grad():
         torch.testing.assert_close(load_model(tmp_path / "merged")(ids), model(ids), atol=1e-5, rtol=1e-4)

@@ -48,6 +48,12 @@ def test_a_mistyped_name_is_one_line_with_the_nearest(capsys, name):
     assert errors.count("\n") == 1
 
 
+def test_the_table_says_which_models_infill(capsys):
+    assert main(["models"]) == 0
+    rows = capsys.readouterr().out.splitlines()[1 : len(CATALOGUE) + 1]
+    assert ["infill" in row for row in rows] == ["infill" in model.abilities for model in CATALOGUE]
+
+
 def test_the_cache_is_in_the_users_cache_directory(monkeypatch):
     monkeypatch.delenv("CHAKU_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")

@@ -81,6 +81,7 @@ def database_option() -> Decorator:
         "--db",
         required=True,
         type=click.Path(),
+        metavar="DATABASE",
         help="A SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME.",
     )
 

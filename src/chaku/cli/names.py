@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Named(click.ParamType):
     """A text whose known names a shell completes, and where `or_file`, files as well. Any text is taken."""
 
-    name = "text"
+    name = "name"
 
     def __init__(self, names: Callable[[], Iterable[str]], or_file: bool = False):
         self.names, self.or_file = names, or_file

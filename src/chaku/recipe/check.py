@@ -57,7 +57,10 @@ def _check_parent(recipe: Recipe, name: str, at: str) -> None:
     stage = recipe.stages[name]
     if stage.parent is not None and stage.parent not in recipe.stages:
         raise ChakuError(f"{at}.parent {stage.parent!r} is not a stage; there are {', '.join(recipe.stages)}")
-    lineage(recipe, name)
+    try:
+        lineage(recipe, name)
+    except ChakuError as error:
+        raise ChakuError(f"{at}.parent: {error}") from None
     if stage.lora is not None and stage.parent is None and recipe.model.path is None:
         raise ChakuError(f"{at}.lora needs a base to adapt: a parent, or model.path")
     if stage.base_quantization is not None and stage.lora is None:
