@@ -20,11 +20,12 @@ from chaku.console import show_table
 from chaku.files import write_json
 from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
+from chaku.instruct.evidence import KEPT
 from chaku.instruct.questions import Question
 from chaku.instruct.rehearsal import MAX_TOKENS, NUM_TESTS, PROMPTS
 from chaku.instruct.suites import Suite
 from chaku.instruct.synthesize import Bounds, synthesize
-from chaku.instruct.triples import KEPT, Settings
+from chaku.instruct.triples import Settings
 from chaku.synthetic.exercises import FINE_TUNING_FRAMES, exercises
 
 

@@ -8,9 +8,10 @@ import torch
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.engine import Engine
 from chaku.instruct.asks import Ask, answer
+from chaku.instruct.evidence import KEPT
 from chaku.instruct.questions import Question
 from chaku.instruct.synthesize import synthesize
-from chaku.instruct.triples import KEPT, Settings
+from chaku.instruct.triples import Settings
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.tokenizer_training import train_tokenizer

@@ -1,5 +1,7 @@
 """A benchmark's problem is recognised by its words, by its solution's tree, and by what a solution does."""
 
+from dataclasses import replace
+
 from chaku.evals.suite import BENCHMARKS
 from chaku.instruct.contamination import (
     Contamination,
@@ -10,6 +12,7 @@ from chaku.instruct.contamination import (
     load_problems,
     sieve_job,
 )
+from chaku.instruct.evidence import Evidence, LedgerQuestion
 from chaku.instruct.export import behaviour_hits
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.verdict import Job
@@ -77,12 +80,14 @@ def test_the_sieve_says_what_fails_and_not_what_it_did_not_reach() -> None:
 
 
 def test_each_way_to_behave_like_a_benchmark_is_a_hit_and_nothing_else() -> None:
-    detail = {"entry_point": "g", "tests": ["assert g([3], 4) == 0"], "accepted": 0}
+    evidence = Evidence(entry_point="g", tests=("assert g([3], 4) == 0",), accepted=0)
     above = "def g(a, b):\n    return sum(x > b for x in a)\n"
     rows = [
-        ("above", "", {**detail, "solutions": [above]}),
-        ("below", "", {**detail, "solutions": [above.replace(">", "<")]}),
-        ("texts", "", {**detail, "tests": ["assert g('a', 1) == 0"], "solutions": [above]}),
+        LedgerQuestion("above", "", "", "kept", replace(evidence, solutions=(above,))),
+        LedgerQuestion("below", "", "", "kept", replace(evidence, solutions=(above.replace(">", "<"),))),
+        LedgerQuestion(
+            "texts", "", "", "kept", replace(evidence, tests=("assert g('a', 1) == 0",), solutions=(above,))
+        ),
     ]
     problems = Contamination([LOOPS, PROBLEM, SAME])
     assert behaviour_hits(rows, problems) == {"above": ["little 1", "loops", "same"]}

@@ -14,12 +14,13 @@ import pytest
 from chaku.errors import ChakuError
 from chaku.inference.generator import Completion, Request
 from chaku.instruct.contamination import Contamination, Problem
+from chaku.instruct.evidence import KEPT
 from chaku.instruct.export import export
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.questions import MAX_BARREN, Question, read_file
 from chaku.instruct.suites import given_suite
 from chaku.instruct.synthesize import Bounds, Summary, synthesize
-from chaku.instruct.triples import KEPT, Settings
+from chaku.instruct.triples import Settings
 from chaku.instruct.verify import verify
 from chaku.sandbox.verdict import Verdict
 from instruct.conftest import QUESTIONS, Played
@@ -30,7 +31,7 @@ SETTINGS = Settings(num_solutions=4)
 
 def outcomes(path: Path) -> dict[str, str | None]:
     with Ledger(path) as ledger:
-        return {text: outcome for _, text, _, outcome, _ in ledger.questions()}
+        return {question.text: question.outcome for question in ledger.questions()}
 
 
 def run(path: Path, played: Played, texts: Sequence[str] = tuple(QUESTIONS), **more: object) -> Summary:

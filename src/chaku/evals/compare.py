@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from chaku.errors import ChakuError
-from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.evals.pass_at_k import pass_at_k
 from chaku.files import read_json
 from chaku.intervals import resampled_means
+from chaku.jsonl import read_lines
 
 # What makes a protocol. Not the seed: with another one the same is measured again.
 PROTOCOL = (

@@ -38,9 +38,10 @@ def run_benchmark(
     tasks = tasks[:limit]
     choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
     with _directory(out) as directory:
-        check_benchmark(benchmark, tasks, directory, scoring)
+        checked = check_benchmark(benchmark, tasks, directory, scoring)
         samples, generation = generate_samples(benchmark, tasks, generator, sampling, directory)
-        return score_samples(benchmark, tasks, samples, directory, scoring, {**generation, "limit": limit, **selection})
+        about = {**generation, "limit": limit, **selection}
+        return score_samples(benchmark, tasks, samples, directory, scoring, about, checked)
 
 
 def score_file(

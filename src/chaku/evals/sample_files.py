@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chaku.errors import ChakuError
-from chaku.evals.benchmarks.problem_files import read_lines, read_text
+from chaku.jsonl import read_lines, read_text
 
 # What a text is: what follows the prompt, a whole program, or either; or a chat model's reply with a program in it.
 Kind = Literal["completion", "program", "either", "reply"]

@@ -70,10 +70,12 @@ def score_samples(
     out: Path,
     scoring: Scoring = AS_IT_IS,
     generation: Mapping[str, Any] | None = None,
+    checked: tuple[Judge, int] | None = None,
 ) -> dict[str, Any]:
     """Score samples into `out`; returns what `results.json` holds.
 
-    `generation`: the manifest of how the samples were made; None where they came from elsewhere. Killed and called
+    `generation`: the manifest of how the samples were made; None where they came from elsewhere. `checked`: what
+    `check_benchmark` says of the tasks, where it was asked before the samples were made. Killed and called
     again, it goes on from what was judged. Raises ChakuError for samples that do not fit the tasks, a k that is
     larger than some problem's number of samples, reference solutions that fail, and a machine that cannot run them.
     """
@@ -83,7 +85,7 @@ def score_samples(
     limits = scoring.limits(benchmark)
     if outside := sum(not task.in_split for task in chosen):
         say(f"{benchmark.name}: {outside} of the {len(chosen)} problems are not in the benchmark's test split")
-    judge, num_references = check_benchmark(benchmark, chosen, out, scoring)
+    judge, num_references = checked or check_benchmark(benchmark, chosen, out, scoring)
     if num_references < len(chosen):
         number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
         say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")

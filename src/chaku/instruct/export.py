@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from chaku.console import progress
 from chaku.files import write_json, write_text
 from chaku.instruct.contamination import Contamination, Problem, behaviour_job, sieve_job
+from chaku.instruct.evidence import FALLS, KEPT, Evidence, LedgerQuestion
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.suites import Suite, arguments_of
 from chaku.instruct.synthesize import funnel
-from chaku.instruct.triples import FALLS, KEPT
 from chaku.sandbox.pool import run_stream
 from chaku.sandbox.verdict import Job
 
@@ -31,12 +32,12 @@ def export(
 
     A triple whose solution passes the tests of a benchmark's problem is left out, and listed.
     """
-    rows = [(key, text, detail) for key, text, _, outcome, detail in ledger.questions() if outcome == KEPT]
-    behaves = behaviour_hits(rows, benchmarks, isolated=isolated)
-    clean = [row for row in rows if row[0] not in behaves]
+    kept = [question for question in ledger.questions() if question.outcome == KEPT]
+    behaves = behaviour_hits(kept, benchmarks, isolated=isolated)
+    clean = [question for question in kept if question.key not in behaves]
     report = contamination_report(ledger, behaves, benchmarks)
-    sft = [conversation(ledger, *row, form) for row in clean]
-    pairs = [pair for row in clean if (pair := preference(*row, form)) is not None]
+    sft = [conversation(ledger, question, form) for question in clean]
+    pairs = [pair for one in clean if (pair := preference(one.key, one.text, one.evidence, form)) is not None]
     write_lines(out / "sft.jsonl", sft)
     write_lines(out / "preferences.jsonl", pairs)
     write_json(out / "contamination.json", report)
@@ -45,31 +46,36 @@ def export(
     return counts
 
 
-def conversation(ledger: Ledger, key: str, text: str, detail: Mapping[str, Any], form: Form) -> dict[str, Any]:
+def conversation(ledger: Ledger, question: LedgerQuestion, form: Form) -> dict[str, Any]:
     """One triple: what is learnt from, and the evidence for it."""
-    solution = detail["solutions"][detail["accepted"]]
+    evidence = question.evidence
+    assert evidence.accepted is not None
+    assert evidence.agreement is not None
     return {
-        "messages": [{"role": "user", "content": text}, {"role": "assistant", "content": _answer(solution, form)}],
-        "question": key,
-        "entry_point": detail["entry_point"],
-        "prelude": detail["prelude"],
-        "tests": detail["tests"],
-        "tests_from": detail["tests_from"],
-        "tests_asked": ledger.asked(detail["tests_ask"]) if "tests_ask" in detail else None,
-        "solution_asked": {**ledger.asked(detail["solutions_ask"]), "sample": detail["accepted"]},
-        "verdict": detail["verdicts"][detail["accepted"]],
-        "passed": detail["passed"],
-        "agreement": detail["agreement"],
-        "mutation": detail.get("mutation"),
+        "messages": [
+            {"role": "user", "content": question.text},
+            {"role": "assistant", "content": _answer(evidence.solution, form)},
+        ],
+        "question": question.key,
+        "entry_point": evidence.entry_point,
+        "prelude": evidence.prelude,
+        "tests": evidence.tests,
+        "tests_from": evidence.tests_from,
+        "tests_asked": ledger.asked(evidence.tests_ask) if evidence.tests_ask else None,
+        "solution_asked": {**ledger.asked(evidence.solutions_ask), "sample": evidence.accepted},
+        "verdict": evidence.verdicts[evidence.accepted],
+        "passed": evidence.passed,
+        "agreement": asdict(evidence.agreement),
+        "mutation": asdict(evidence.mutation) if evidence.mutation else None,
     }
 
 
-def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> dict[str, Any] | None:
+def preference(key: str, text: str, evidence: Evidence, form: Form) -> dict[str, Any] | None:
     """The accepted solution before the failed one that is nearest to it in length; None where none is near."""
-    chosen = detail["solutions"][detail["accepted"]]
+    chosen = evidence.solution
     failed = [
         (abs(len(solution) - len(chosen)), solution)
-        for solution, passed in zip(detail["solutions"], detail["passed"], strict=True)
+        for solution, passed in zip(evidence.solutions, evidence.passed, strict=True)
         if not passed
         and solution.strip()
         and max(len(solution), len(chosen)) <= MAX_LENGTH_RATIO * min(len(solution), len(chosen))
@@ -85,18 +91,19 @@ def preference(key: str, text: str, detail: Mapping[str, Any], form: Form) -> di
 
 
 def behaviour_hits(
-    rows: Sequence[tuple[str, str, Mapping[str, Any]]], benchmarks: Contamination, *, isolated: bool = True
+    questions: Sequence[LedgerQuestion], benchmarks: Contamination, *, isolated: bool = True
 ) -> dict[str, list[str]]:
     """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike.
 
     Each solution is sieved by all those problems in one process; what is left runs by itself.
     """
     solutions: list[tuple[str, str, str, list[Problem]]] = []  # key, source, entry point, problems
-    for key, _, detail in rows:
-        suite = Suite(detail["entry_point"], tuple(detail["tests"]))
+    for question in questions:
+        evidence = question.evidence
+        suite = Suite(evidence.entry_point, evidence.tests)
         arguments = next(arguments_of(suite), None)
         if arguments is not None and (problems := benchmarks.alike(arguments)):
-            solutions.append((key, detail["solutions"][detail["accepted"]], suite.entry_point, problems))
+            solutions.append((question.key, evidence.solution, suite.entry_point, problems))
     left: list[tuple[str, str, Job]] = []  # key, problem
     hits: dict[str, list[str]] = {}
     with progress("behaviour", len(solutions), "solutions") as bar:
@@ -123,13 +130,14 @@ def contamination_report(
 ) -> dict[str, Any]:
     """What was found to be a benchmark's by each of three ways, with the texts; all of it was removed."""
     found: dict[str, list[dict[str, Any]]] = {"ngrams": [], "syntax_tree": [], "behaviour": []}
-    for key, text, _, outcome, detail in ledger.questions():
-        if outcome == "shares words with a benchmark":
-            found["ngrams"].append({"question": text, "benchmark": [detail["benchmark"]]})
-        elif outcome == "solution is a benchmark's":
-            found["syntax_tree"].append({"question": text, "benchmark": [detail["benchmark"]]})
-        elif key in behaves:
-            found["behaviour"].append({"question": text, "benchmark": list(behaves[key])})
+    for question in ledger.questions():
+        named: dict[str, Any] = {"question": question.text, "benchmark": [question.evidence.benchmark]}
+        if question.outcome == "shares words with a benchmark":
+            found["ngrams"].append(named)
+        elif question.outcome == "solution is a benchmark's":
+            found["syntax_tree"].append(named)
+        elif question.key in behaves:
+            found["behaviour"].append({**named, "benchmark": list(behaves[question.key])})
     return {"num_problems": len(benchmarks.problems), "num_removed": {n: len(v) for n, v in found.items()}, **found}
 
 

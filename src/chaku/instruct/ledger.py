@@ -7,7 +7,7 @@ asked and run before costs nothing.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors, sha256_json
 from chaku.instruct.asks import Ask, Reply
+from chaku.instruct.evidence import Evidence, LedgerQuestion, Where
 from chaku.sandbox.verdict import Job, Verdict
 
 TABLES = """
@@ -30,6 +31,17 @@ CREATE TABLE IF NOT EXISTS run (
 CREATE TABLE IF NOT EXISTS question (
     key TEXT PRIMARY KEY, place INTEGER NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL, outcome TEXT, detail TEXT);
 """
+
+
+@dataclass(frozen=True)
+class LedgerRun:
+    """A program that was run under `limits`, and its verdict. `kind`: what for."""
+
+    key: str
+    kind: str
+    job: Job
+    limits: Mapping[str, Any]
+    verdict: Verdict
 
 
 class Ledger:
@@ -112,19 +124,20 @@ class Ledger:
         row = self._data.execute("SELECT verdict FROM run WHERE key = ?", (key,)).fetchone()
         return _verdict(row[0]) if row else None
 
-    def add_verdicts(self, ran: Sequence[tuple[str, str, Job, Mapping[str, Any], Verdict]]) -> None:
-        """Keep verdicts: (key, kind, job, limits, verdict) each."""
+    def add_verdicts(self, runs: Sequence[LedgerRun]) -> None:
+        """Keep what was run."""
         rows = [
-            (key, kind, json.dumps(asdict(job)), json.dumps(limits), json.dumps(asdict(verdict)))
-            for key, kind, job, limits, verdict in ran
+            (run.key, run.kind, json.dumps(asdict(run.job)), json.dumps(run.limits), json.dumps(asdict(run.verdict)))
+            for run in runs
         ]
         self._write("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?)", rows)
 
-    def runs(self) -> Iterator[tuple[str, str, Job, dict[str, Any], Verdict]]:
+    def runs(self) -> Iterator[LedgerRun]:
         """All that was run, in the order of its keys."""
         for key, kind, job, limits, verdict in self._data.execute("SELECT * FROM run ORDER BY key"):
             fields = json.loads(job)
-            yield key, kind, Job(**{**fields, "tests": tuple(fields["tests"])}), json.loads(limits), _verdict(verdict)
+            told = Job(**{**fields, "tests": tuple(fields["tests"])})
+            yield LedgerRun(key, kind, told, json.loads(limits), _verdict(verdict))
 
     def add_questions(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Keep questions: (key, text, source) each, in the order in which they came."""
@@ -132,16 +145,16 @@ class Ledger:
         numbered = [(key, start + number, text, source) for number, (key, text, source) in enumerate(rows)]
         self._write("INSERT OR IGNORE INTO question (key, place, text, source) VALUES (?, ?, ?, ?)", numbered)
 
-    def set_outcomes(self, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+    def set_outcomes(self, rows: Sequence[tuple[str, Where, Evidence]]) -> None:
         """Say how far questions came: (key, where it fell or "kept", what is known) each."""
-        values = [(outcome, json.dumps(detail), key) for key, outcome, detail in rows]
+        values = [(outcome, json.dumps(evidence.to_json()), key) for key, outcome, evidence in rows]
         self._write("UPDATE question SET outcome = ?, detail = ? WHERE key = ?", values)
 
-    def questions(self) -> Iterator[tuple[str, str, str, str | None, dict[str, Any]]]:
-        """(key, text, source, outcome, detail) in the order in which they came; no outcome: it is not through."""
+    def questions(self) -> Iterator[LedgerQuestion]:
+        """The questions in the order in which they came."""
         rows = self._data.execute("SELECT key, text, source, outcome, detail FROM question ORDER BY place, key")
         for key, text, source, outcome, detail in rows.fetchall():
-            yield key, text, source, outcome, json.loads(detail or "{}")
+            yield LedgerQuestion(key, text, source, outcome, Evidence.from_json(json.loads(detail or "{}")))
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         with self._transaction():

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
-from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.files import sha256_json
 from chaku.instruct.asks import Ask
 from chaku.instruct.prompts import read_questions
 from chaku.instruct.scheduler import Scheduler
 from chaku.instruct.suites import Suite, given_suite
 from chaku.instruct.triples import Settings
+from chaku.jsonl import read_lines
 
 PER_PROMPT = 50  # questions; paper, 2.5
 TOKENS_PER_QUESTION = 60

@@ -7,7 +7,7 @@ and number of examples.
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.inference.generator import Generator
+from chaku.instruct.evidence import KEPT, Evidence, Where
 from chaku.instruct.export import preference, write_lines
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.mutants import probe
@@ -23,7 +24,7 @@ from chaku.instruct.questions import Question
 from chaku.instruct.scheduler import run_all
 from chaku.instruct.suites import Suite, arguments_of
 from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synthesize
-from chaku.instruct.triples import KEPT, Settings
+from chaku.instruct.triples import Settings
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
 from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
@@ -43,8 +44,8 @@ class _Row:
     """A question with its samples, what five trusted tests say of each, and what is true."""
 
     exercise: Exercise
-    outcome: str
-    detail: Mapping[str, Any]
+    outcome: Where
+    evidence: Evidence
     reasons: Sequence[tuple[str, ...]]  # of each sample, of each test that was run
     right: Sequence[bool]
 
@@ -109,14 +110,13 @@ Run = Callable[[str, Sequence[Job]], list[Verdict]]
 def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Row]:
     """The questions that were sampled, with the truth about each sample."""
     found = []
-    for _, text, source, outcome, detail in ledger.questions():
-        if source == GIVEN and "solutions" in detail and outcome is not None:
-            verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
-            found.append((by_text[text], outcome, detail, [verdict.tests if verdict else () for verdict in verdicts]))
-    right = iter(
-        run("truth", [_true_job(exercise, text) for exercise, _, detail, _ in found for text in detail["solutions"]])
-    )
-    return [_Row(*row, [next(right).passed for _ in row[2]["solutions"]]) for row in found]
+    for question in ledger.questions():
+        if question.source == GIVEN and question.evidence.solutions and question.outcome is not None:
+            verdicts = [ledger.verdict(key) for key in question.evidence.verdicts]
+            reasons = [verdict.tests if verdict else () for verdict in verdicts]
+            found.append(_Row(by_text[question.text], question.outcome, question.evidence, reasons, ()))
+    right = iter(run("truth", [_true_job(row.exercise, text) for row in found for text in row.evidence.solutions]))
+    return [replace(row, right=[next(right).passed for _ in row.evidence.solutions]) for row in found]
 
 
 def _true_job(exercise: Exercise, source: str) -> Job:
@@ -136,18 +136,18 @@ def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Ch
     def choose(name: str, accepts: Callable[[_Row, int], bool]) -> None:
         arms[name] = []
         for row in rows:
-            texts = row.detail["solutions"]
+            texts = row.evidence.solutions
             number = next((at for at, text in enumerate(texts) if accepts(row, at) and _fits_chat(text)), None)
             if number is not None:
                 arms[name].append((row.exercise, texts[number], row.right[number]))
 
-    choose("first_pass", lambda row, at: row.detail["passed"][at])
+    choose("first_pass", lambda row, at: row.evidence.passed[at])
     choose("one_test", lambda row, at: row.reasons[at][:1] == ("",))
     choose("random", lambda row, at: True)
     choose("no_error", lambda row, at: _no_error(row.reasons[at]))
-    choose("failures", lambda row, at: not row.detail["passed"][at])
+    choose("failures", lambda row, at: not row.evidence.passed[at])
     if run is not None:
-        choose("kept", lambda row, at: row.outcome == KEPT and at == row.detail["accepted"])
+        choose("kept", lambda row, at: row.outcome == KEPT and at == row.evidence.accepted)
         majority = _majority(rows, run)
         choose("majority", lambda row, at: majority[row.exercise.question] == at)
     return arms
@@ -168,7 +168,7 @@ def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
     jobs = []
     for row in rows:
         inputs = list(arguments_of(Suite("f", row.exercise.tests[:NUM_TESTS])))
-        jobs += [Job(probe(text, "f", inputs)) for text in row.detail["solutions"]]
+        jobs += [Job(probe(text, "f", inputs)) for text in row.evidence.solutions]
     verdicts = iter(run("probe", jobs))
     chosen: dict[str, int | None] = {}
     for row in rows:
@@ -184,24 +184,25 @@ def _written(ledger: Ledger, by_text: Mapping[str, Exercise], rows: Mapping[str,
     agreed: list[Chosen] = []
     pairs: list[tuple[bool, bool]] = []  # of each sample: passes the model's tests, is right
     suites: list[Job] = []
-    for _, text, source, outcome, detail in ledger.questions():
-        if source != WRITTEN:
+    for question in ledger.questions():
+        if question.source != WRITTEN:
             continue
-        suites.append(Job(by_text[text].code, tests=tuple(detail["tests"]), entry_point="f", stop_at_failure=False))
-        row = rows.get(text)
-        if "solutions" not in detail or row is None:
+        evidence, code = question.evidence, by_text[question.text].code
+        suites.append(Job(code, tests=evidence.tests, entry_point="f", stop_at_failure=False))
+        row = rows.get(question.text)
+        if not evidence.solutions or row is None:
             continue
-        pairs += zip(detail["passed"], row.right, strict=True)
-        if outcome == KEPT:
-            at = detail["accepted"]
-            kept.append((row.exercise, detail["solutions"][at], row.right[at]))
-        verdicts = [ledger.verdict(key) for key in detail["verdicts"]]
+        pairs += zip(evidence.passed, row.right, strict=True)
+        if question.outcome == KEPT:
+            assert evidence.accepted is not None
+            kept.append((row.exercise, evidence.solution, row.right[evidence.accepted]))
+        verdicts = [ledger.verdict(key) for key in evidence.verdicts]
         passes = [tuple(not reason for reason in verdict.tests) if verdict else () for verdict in verdicts]
         size = Counter(passes)
         worth = [size[passed] * sum(passed) for passed in passes]
         at = worth.index(max(worth))
-        if worth[at] > 0 and _fits_chat(detail["solutions"][at]):
-            agreed.append((row.exercise, detail["solutions"][at], row.right[at]))
+        if worth[at] > 0 and _fits_chat(evidence.solutions[at]):
+            agreed.append((row.exercise, evidence.solutions[at], row.right[at]))
     ran = run("the model's asserts", [job for job in suites if job.tests])
     asserts = [not reason for verdict in ran for reason in verdict.tests]
     return {
@@ -219,7 +220,7 @@ def _report(ledger: Ledger, rows: Sequence[_Row], summaries: Mapping[str, Summar
         "num_samples": len(samples),
         "truly_correct": sum(row.right[at] for row, at in samples) / max(len(samples), 1),
         "funnels": {source: funnel(ledger, source) for source in summaries},
-        "rates_five_tests": _rates([(row.detail["passed"][at], row.right[at]) for row, at in samples]),
+        "rates_five_tests": _rates([(row.evidence.passed[at], row.right[at]) for row, at in samples]),
         "rates_one_test": _rates([(row.reasons[at][:1] == ("",), row.right[at]) for row, at in samples]),
         "seconds": {"generating": times.generating, "executing": times.executing, "both": times.both},
     }
@@ -239,16 +240,13 @@ def _rates(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
 
 
 def _pair(row: _Row) -> dict[str, Any] | None:
-    texts, passed = row.detail["solutions"], row.detail["passed"]
+    texts, passed = row.evidence.solutions, row.evidence.passed
     usable = [number for number, text in enumerate(texts) if _fits_chat(text)]
     if not any(passed[number] for number in usable):
         return None
-    detail = {
-        "solutions": [texts[number] for number in usable],
-        "passed": [passed[number] for number in usable],
-        "accepted": [passed[number] for number in usable].index(True),
-    }
-    return preference(row.exercise.question, row.exercise.question, detail, "plain")
+    kept = tuple(passed[number] for number in usable)
+    evidence = Evidence(solutions=tuple(texts[number] for number in usable), passed=kept, accepted=kept.index(True))
+    return preference(row.exercise.question, row.exercise.question, evidence, "plain")
 
 
 def _conversation(exercise: Exercise, text: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from queue import SimpleQueue
 from typing import Any
@@ -13,7 +13,8 @@ from chaku.console import Bar, progress
 from chaku.errors import ChakuError
 from chaku.inference.generator import Generator
 from chaku.instruct.asks import Ask, Reply, answer
-from chaku.instruct.ledger import Ledger, ask_key, run_key
+from chaku.instruct.evidence import Evidence, Where
+from chaku.instruct.ledger import Ledger, LedgerRun, ask_key, run_key
 from chaku.instruct.triples import Outcome, Runs, Way
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
@@ -67,8 +68,8 @@ class Scheduler:
         self._runs: dict[Future[Verdict], tuple[str, str, Job]] = {}
         self._wanting: dict[str, list[tuple[_Question, int]]] = {}  # of each job that runs: who needs it, and where
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
-        self._unwritten: dict[str, tuple[str, str, Job, Mapping[str, Any], Verdict]] = {}
-        self._outcomes: list[tuple[str, str, Mapping[str, Any]]] = []
+        self._unwritten: dict[str, LedgerRun] = {}
+        self._outcomes: list[tuple[str, Where, Evidence]] = []
 
     @property
     def out_of_tokens(self) -> bool:
@@ -151,7 +152,7 @@ class Scheduler:
                 need = question.way.send(sent)
             except StopIteration as end:
                 outcome: Outcome = end.value
-                self._outcomes.append((question.key, outcome.where, self._plain(outcome.detail)))
+                self._outcomes.append((question.key, outcome.where, self._with_keys(outcome)))
                 return
             if isinstance(need, Ask):
                 sent = self.ledger.replies(ask_key(need, self._identity))
@@ -181,7 +182,7 @@ class Scheduler:
         return None
 
     def _known(self, key: str) -> Verdict | None:
-        return self._unwritten[key][4] if key in self._unwritten else self.ledger.verdict(key)
+        return self._unwritten[key].verdict if key in self._unwritten else self.ledger.verdict(key)
 
     def _take_answers(self, done: Future[list[list[Reply]]]) -> None:
         taken = self._answers.pop(done)
@@ -204,7 +205,7 @@ class Scheduler:
         verdict = done.result()
         if verdict.status == "sandbox_error":  # never a judgement of anything
             raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept: the same command goes on")
-        self._unwritten[key] = (key, kind, job, self.limits, verdict)
+        self._unwritten[key] = LedgerRun(key, kind, job, self.limits, verdict)
         for question, place in self._wanting.pop(key):
             question.verdicts[place] = verdict
             question.num_open -= 1
@@ -221,15 +222,14 @@ class Scheduler:
         written, self._outcomes = len(self._outcomes), []
         return written
 
-    def _plain(self, detail: Mapping[str, Any]) -> dict[str, Any]:
-        """A way's evidence with keys into the ledger in place of asks and jobs."""
-        plain = dict(detail)
-        for name in ("tests_ask", "solutions_ask"):
-            if name in plain:
-                plain[name] = ask_key(plain[name], self._identity)
-        if "verdict_jobs" in plain:
-            plain["verdicts"] = [run_key(job, self.limits) for job in plain.pop("verdict_jobs")]
-        return plain
+    def _with_keys(self, outcome: Outcome) -> Evidence:
+        """The evidence with the ledger's keys of what was asked and run."""
+        return replace(
+            outcome.evidence,
+            tests_ask=ask_key(outcome.tests_ask, self._identity) if outcome.tests_ask else "",
+            solutions_ask=ask_key(outcome.solutions_ask, self._identity) if outcome.solutions_ask else "",
+            verdicts=tuple(run_key(job, self.limits) for job in outcome.jobs),
+        )
 
 
 def run_all(ledger: Ledger, pool: Pool, limits: Mapping[str, Any], kind: str, jobs: Sequence[Job]) -> list[Verdict]:
@@ -238,12 +238,12 @@ def run_all(ledger: Ledger, pool: Pool, limits: Mapping[str, Any], kind: str, jo
     missing = {key: job for key, job in zip(keys, jobs, strict=True) if ledger.verdict(key) is None}
     with progress(f"run {kind}", len(missing), "programs") as bar:
         running = {key: pool.submit(job) for key, job in missing.items()}
-        new: list[tuple[str, str, Job, Mapping[str, Any], Verdict]] = []
+        new: list[LedgerRun] = []
         for number, (key, future) in enumerate(running.items(), 1):
             verdict = future.result()
             if verdict.status == "sandbox_error":
                 raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept")
-            new.append((key, kind, missing[key], limits, verdict))
+            new.append(LedgerRun(key, kind, missing[key], limits, verdict))
             if len(new) == WRITE_EVERY or number == len(running):
                 ledger.add_verdicts(new)
                 new = []

@@ -9,11 +9,12 @@ from typing import Any
 from chaku.console import progress, say, short, show_table
 from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
+from chaku.instruct.evidence import FALLS, KEPT, Evidence, Where
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.near_duplicates import NearDuplicates
 from chaku.instruct.questions import Question, ask_questions, first_of_each
 from chaku.instruct.scheduler import Scheduler, Times
-from chaku.instruct.triples import FALLS, KEPT, Settings, Way, make_triple
+from chaku.instruct.triples import Settings, Way, make_triple
 from chaku.manifest import versions
 from chaku.sandbox.pool import Pool
 
@@ -97,9 +98,9 @@ def synthesize(
         ledger.add_questions([(question.key, question.text, question.source) for question in chosen])
         ledger.set_total("exact duplicate", num_exact)
         fallen = list(_sieve(chosen, benchmarks, near_duplicates))
-        ledger.set_outcomes([(question.key, where, detail) for question, where, detail in fallen if where])
+        ledger.set_outcomes([(question.key, where, evidence) for question, where, evidence in fallen if where])
         left = [question for question, where, _ in fallen if not where]
-        done = {key for key, _, _, outcome, _ in ledger.questions() if outcome}
+        done = {question.key for question in ledger.questions() if question.outcome}
 
         def ways() -> Iterator[tuple[str, Way]]:
             for question in left:
@@ -123,22 +124,22 @@ def synthesize(
 
 def _sieve(
     questions: Sequence[Question], benchmarks: Contamination, near_duplicates: float
-) -> Iterator[tuple[Question, str, dict[str, Any]]]:
-    """(question, where it fell or "", why) for each, before a model is asked anything about it."""
+) -> Iterator[tuple[Question, Where | None, Evidence]]:
+    """(question, where it fell if it did, why) for each, before a model is asked anything about it."""
     seen = NearDuplicates(near_duplicates)
     for question in questions:
         if (found := benchmarks.question(question.text)) is not None:
-            yield question, "shares words with a benchmark", {"benchmark": found}
+            yield question, "shares words with a benchmark", Evidence(benchmark=found)
         elif (earlier := seen.add(question.key, question.text)) is not None:
-            yield question, "near duplicate", {"of": earlier}
+            yield question, "near duplicate", Evidence(near=earlier)
         else:
-            yield question, "", {}
+            yield question, None, Evidence()
 
 
 def funnel(ledger: Ledger, source: str | None = None) -> dict[str, int]:
     """How many questions (of one source) fell at each step, in order; then how many were kept, or are not through."""
-    rows = (row for row in ledger.questions() if source in (None, row[2]))
-    fell = Counter(outcome or UNFINISHED for _, _, _, outcome, _ in rows)
+    chosen = (question for question in ledger.questions() if source in (None, question.source))
+    fell: Counter[str] = Counter(question.outcome or UNFINISHED for question in chosen)
     fell["exact duplicate"] = ledger.total("exact duplicate")
     return {name: fell[name] for name in (*FALLS, KEPT, UNFINISHED)}
 

@@ -5,12 +5,13 @@ them, in what order and at what cost, is `scheduler.py`'s affair.
 """
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chaku.instruct.asks import Ask, Reply
 from chaku.instruct.contamination import Contamination
+from chaku.instruct.evidence import KEPT, Agreement, Evidence, MutationScore, Where
 from chaku.instruct.mutants import mutants, nearby, probe
 from chaku.instruct.prompts import Prompts, between
 from chaku.instruct.suites import Suite, arguments_of, read_suite
@@ -18,19 +19,6 @@ from chaku.sandbox.verdict import Job, Verdict
 
 HASH_SEEDS = (1, 2)  # the two runs beside the first
 MIN_MUTATION_SCORE = 0.8
-KEPT = "kept"
-# Where a question may fall, in order: the rows of the funnel.
-FALLS = (
-    "exact duplicate",
-    "shares words with a benchmark",
-    "near duplicate",
-    "no tests that count",
-    "a stub passes",
-    "no solution passes",
-    "tests or solution are flaky",
-    "mutants survive",
-    "solution is a benchmark's",
-)
 
 
 @dataclass(frozen=True)
@@ -68,10 +56,13 @@ class Runs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a question fell, or "kept"; `detail` is the evidence, as plain values."""
+    """Where a question fell, or "kept", and the evidence; what it asked and ran, whose keys the scheduler adds."""
 
-    where: str
-    detail: Mapping[str, Any]
+    where: Where
+    evidence: Evidence
+    tests_ask: Ask | None = None
+    solutions_ask: Ask | None = None
+    jobs: tuple[Job, ...] = ()
 
 
 Way = Generator[Ask | Runs, Any, Outcome]
@@ -79,51 +70,61 @@ Way = Generator[Ask | Runs, Any, Outcome]
 
 def make_triple(question: str, given: Suite | None, settings: Settings, benchmarks: Contamination) -> Way:
     """The whole way. `given`: trusted tests, which are held to the same standard as a model's."""
-    detail: dict[str, Any] = {"tests_from": "given" if given else "model"}
+    outcome = Outcome(KEPT, Evidence(tests_from="given" if given else "model"))
+
+    def know(**more: Any) -> None:
+        nonlocal outcome
+        outcome = replace(outcome, evidence=replace(outcome.evidence, **more))
+
+    def fell(where: Where) -> Outcome:
+        return replace(outcome, where=where)
+
     suite = given
     if suite is None:
         ask = settings.ask("tests", settings.prompts.tests.format(question=question), 1, "[/TESTS]")
-        detail["tests_ask"] = ask
+        outcome = replace(outcome, tests_ask=ask)
         replies: list[Reply] = yield ask
         suite = read_suite(between(replies[0].text, "TESTS"))
-    detail |= {"entry_point": suite.entry_point, "tests": list(suite.tests), "prelude": suite.prelude}
+    know(entry_point=suite.entry_point, tests=suite.tests, prelude=suite.prelude)
     if weakness := suite.weakness():
-        return Outcome("no tests that count", {**detail, "why": weakness})
+        know(why=weakness)
+        return fell("no tests that count")
     verdicts: list[Verdict] = yield Runs("stub", [_job(suite, stub) for stub in suite.stubs()])
     if any(verdict.passed for verdict in verdicts):
-        return Outcome("a stub passes", detail)
+        return fell("a stub passes")
 
     prompt = settings.prompts.solution.format(question=question, test=suite.tests[0])
     ask = settings.ask("solutions", prompt, settings.num_solutions, "[/PYTHON]")
     replies = yield ask
-    solutions = [between(reply.text, "PYTHON") for reply in replies]
-    jobs = [_job(suite, solution, stop_at_failure=False) for solution in solutions]
+    solutions = tuple(between(reply.text, "PYTHON") for reply in replies)
+    jobs = tuple(_job(suite, solution, stop_at_failure=False) for solution in solutions)
     verdicts = yield Runs("solution", jobs)
-    passed = [verdict.passed for verdict in verdicts]
-    detail |= {"solutions_ask": ask, "solutions": solutions, "passed": passed, "verdict_jobs": jobs}
-    detail["agreement"] = agreement(verdicts, len(suite.tests))
+    passed = tuple(verdict.passed for verdict in verdicts)
+    outcome = replace(outcome, solutions_ask=ask, jobs=jobs)
+    know(solutions=solutions, passed=passed, agreement=agreement(verdicts, len(suite.tests)))
     if not any(passed):
-        return Outcome("no solution passes", detail)
+        return fell("no solution passes")
     accepted = passed.index(True)
     solution = solutions[accepted]
-    detail["accepted"] = accepted
+    know(accepted=accepted)
     again: list[Verdict] = yield Runs(
         "hash seed", [_job(suite, solution, stop_at_failure=False, hash_seed=seed) for seed in HASH_SEEDS]
     )
     if any(verdict.tests != verdicts[accepted].tests for verdict in again):
-        return Outcome("tests or solution are flaky", detail)
+        return fell("tests or solution are flaky")
     if settings.check_mutants:
         score = yield from mutation_score(suite, solution)
-        detail["mutation"] = score
-        if score["of"] and score["killed"] < MIN_MUTATION_SCORE * score["of"]:
-            return Outcome("mutants survive", detail)
+        know(mutation=score)
+        if score.of and score.killed < MIN_MUTATION_SCORE * score.of:
+            return fell("mutants survive")
     if found := benchmarks.solution(solution):
-        return Outcome("solution is a benchmark's", {**detail, "benchmark": found})
-    return Outcome(KEPT, detail)
+        know(benchmark=found)
+        return fell("solution is a benchmark's")
+    return outcome
 
 
-def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict], dict[str, int]]:
-    """How many mutants the tests kill, `of` those that answer otherwise than the solution on any input near the tests'.
+def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict], MutationScore]:
+    """How many mutants the tests kill, of those that behave differently from the solution on an input near the tests'.
 
     A mutant that no such input tells apart is taken as equal to the solution: no test could kill it.
     """
@@ -136,17 +137,17 @@ def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict]
         probes = [Job(probe(source, suite.entry_point, inputs)) for source in [solution, *alive]]
         first, *others = yield Runs("probe", probes)
         equal = sum(other.passed and other.stdout == first.stdout for other in others)
-    return {"killed": len(changed) - len(alive), "of": len(changed) - equal, "equal": equal}
+    return MutationScore(killed=len(changed) - len(alive), of=len(changed) - equal, equal=equal)
 
 
-def agreement(verdicts: Sequence[Verdict], num_tests: int) -> dict[str, Any]:
-    """CodeT's score: solutions that pass the same tests form a group, worth its size times the tests it passes.
+def agreement(verdicts: Sequence[Verdict], num_tests: int) -> Agreement:
+    """Solutions that pass the same tests form a group, worth its size times the tests that it passes (CodeT).
 
-    `passing` is the worth of those that pass all, `best` the largest worth of any group. A record, not a judgement.
+    A record, not a judgement.
     """
     groups = Counter(tuple(not reason for reason in verdict.tests) for verdict in verdicts)
     worth = {group: size * sum(group) for group, size in groups.items()}
-    return {"passing": worth.get((True,) * num_tests, 0), "best": max(worth.values(), default=0)}
+    return Agreement(passing=worth.get((True,) * num_tests, 0), best=max(worth.values(), default=0))
 
 
 def _job(suite: Suite, source: str, *, stop_at_failure: bool = True, hash_seed: int = 0) -> Job:

@@ -5,7 +5,6 @@ from typing import Any
 
 from chaku.console import say
 from chaku.evals.benchmark import Benchmark
-from chaku.evals.benchmarks.problem_files import read_lines
 from chaku.evals.chat import in_chat
 from chaku.evals.config import EvalsConfig
 from chaku.evals.generate import Sampling
@@ -14,6 +13,7 @@ from chaku.evals.run import run_benchmark
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json, remove_directory, sha256_json, write_json, write_text
 from chaku.inference.engine import Engine
+from chaku.jsonl import read_lines
 
 KEPT_SAMPLES = 4  # in the report
 

@@ -22,11 +22,10 @@ from chaku.sandbox.guest.candidate import NAMESPACE
 from chaku.sandbox.guest.candidate import main as run_candidate
 from chaku.sandbox.guest.confinement import Confinement
 from chaku.sandbox.guest.mirror import Mirror, believe
-from chaku.sandbox.guest.processes import wait
+from chaku.sandbox.guest.processes import END_SECONDS, wait
 from chaku.sandbox.guest.wire import Gone, Peer, in_words
 
 MODULES = {"np": "numpy", "pd": "pandas"}  # names that everybody gives them
-END_SECONDS = 1.0  # that a candidate which hung up has to end
 
 
 def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chaku.sandbox.guest.confinement import Confinement
-from chaku.sandbox.guest.processes import end, start, wait
+from chaku.sandbox.guest.processes import END_SECONDS, end, start, wait
 
 CHANNEL, TESTS = 3, 4  # the descriptors that both find, and that the judge alone finds
-END_SECONDS = 1.0  # that a candidate which hung up has to end
 
 
 def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 from chaku.sandbox.guest import kernel
 from chaku.sandbox.guest.wire import in_words
 
+END_SECONDS = 1.0  # that a candidate which hung up has to end
+
 
 def start(
     command: list[str],

@@ -1,7 +1,6 @@
 """Questions with their SQL, in the forms that they are published in: Spider and its kin, BIRD, WikiSQL, plain."""
 
 import csv
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
-from chaku.files import atomic_file, read_json
+from chaku.files import atomic_file
+from chaku.jsonl import read_lines
 from chaku.sql.schema.definition import Schema, database_file, quote_name
 
 FORMS = (
@@ -38,7 +38,7 @@ def read_examples(path: Path) -> list[Example]:
     """
     tables = {table["id"]: table for table in _wikisql_tables(path)}
     examples = []
-    for number, row in enumerate(_rows(path), 1):
+    for number, row in read_lines(path):
         try:
             examples.append(_example(row, tables))
         except (KeyError, TypeError, IndexError) as error:
@@ -46,22 +46,6 @@ def read_examples(path: Path) -> list[Example]:
     if not examples:
         raise ChakuError(f"{path} has no examples")
     return examples
-
-
-def _rows(path: Path) -> Iterator[Any]:
-    if path.suffix == ".json":
-        yield from read_json(path)
-        return
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    try:
-                        yield json.loads(line)
-                    except json.JSONDecodeError as error:
-                        raise ChakuError(f"{path}, line {number} is not valid JSON: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChakuError(f"cannot read {path}: {error}") from error
 
 
 def _example(row: dict[str, Any], tables: dict[str, dict[str, Any]]) -> Example:
@@ -83,7 +67,7 @@ _OPERATORS = ("=", ">", "<")
 def _wikisql_tables(path: Path) -> Iterator[dict[str, Any]]:
     beside = path.with_name(f"{path.stem}.tables.jsonl")
     if path.suffix == ".jsonl" and beside.is_file():
-        yield from _rows(beside)
+        yield from (row for _, row in read_lines(beside))
 
 
 def _wikisql_columns(table: dict[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """A model's execution accuracy on questions: each asked once, greedily, and scored by the official rule."""
 
-import json
 from collections import defaultdict
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaku.console import progress
 from chaku.errors import ChakuError
+from chaku.jsonl import read_lines
 from chaku.sql.ask.writer import ModelWriter
 from chaku.sql.execute.runner import SQLiteRunner
 from chaku.sql.schema.definition import database_file
@@ -79,9 +79,8 @@ def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, fl
     """EX of the shop's questions by what training never had of them: the query's structure, or the wording."""
     if path.suffix != ".jsonl":
         return {}
-    lines = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip())
     found: dict[str, list[bool]] = defaultdict(list)
-    for line, row in zip(lines, rows, strict=False):
+    for (_, line), row in zip(read_lines(path), rows, strict=False):
         if line.get("unseen") and row["ex"] is not None:
             found[line["unseen"]].append(row["ex"])
     return {name: {"count": len(right), "ex": sum(right) / len(right)} for name, right in sorted(found.items())}
