@@ -27,7 +27,7 @@ ROOMS = [
     "model",
     "tokens",
 ]
-HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino")
+HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino", "rich")
 
 
 def imports() -> dict[str, set[str]]:

@@ -45,7 +45,7 @@ def test_the_help_is_a_sentence_and_an_example_that_parses(name):
     assert re.fullmatch(r"[A-Z][^\n]*\.", command.help), command.help
     example = command.example.removeprefix('eval "$(').removesuffix(')"')
     assert example.startswith(name)
-    assert parse(shlex.split(example)[1:]).command is command or parse(shlex.split(example)[1:]).params
+    assert parse(shlex.split(example)[1:]).command is command
     assert f"Example:\n  {command.example}" in command.get_help(click.Context(command, info_name=name))
 
 

@@ -107,6 +107,13 @@ def test_mistakes_are_one_line_and_status_2(capsys, words, message):
     assert " --help` says more)" in shown.err
 
 
+def test_help_is_shown_whatever_else_is_wrong(capsys):
+    for words in (["complete", "--nonsense", "--help"], ["complete", "m", "--seed", "x", "-h"], ["complete", "-h"]):
+        assert main(words) == 0
+        assert capsys.readouterr().out.startswith("Usage: chaku complete [OPTIONS] MODEL [PROMPT]")
+    assert parse(["complete", "m", "--", "--help"]).params["prompt"] == "--help"
+
+
 def test_a_mistake_without_a_context_is_said_all_the_same():
     assert in_one_line(click.UsageError("Something is wrong.")) == "Something is wrong"
 

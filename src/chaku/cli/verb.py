@@ -32,6 +32,9 @@ class Verb(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # a shell completes a line that is not whole yet
             return super().parse_args(ctx, args)
+        before_texts = args[: args.index("--")] if "--" in args else args
+        if any(word in ctx.help_option_names for word in before_texts):
+            return super().parse_args(ctx, ["--help"])
         line, took = spread(args, ctx)
         try:
             left_over = super().parse_args(ctx, line)
