@@ -73,6 +73,7 @@ def test_a_text_that_begins_with_a_hyphen_stands_after_two():
         (["complete", "m", "--temprature", "0"], "no such option --temprature; did you mean --temperature?"),
         (["complete", "m", "-x = 1"], "as in chaku complete ... -- '-x = 1'"),
         (["complete", "m", "-quick sort"], "no such option '-quick sort'; a text that begins with a hyphen stands"),
+        (["complete", "m", "-x = 1\ny = 2"], "-- '-x = 1...' ("),
         (["complte", "m"], "no such command complte; did you mean complete"),
         (["eval", "rnu"], "no such command rnu; did you mean run?"),
         (["eval", "xyz"], "no such command xyz; there are list, run, score, compare"),

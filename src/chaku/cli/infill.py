@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chaku.inference.generator import RepositoryFile
 
 
-@verb('chaku infill codellama-7b --prefix "def add(a, b):\\n    return " --suffix "\\n"')
+@verb('chaku infill qwen2.5-coder-0.5b-instruct --prefix "def add(a, b): return " --suffix "  # the sum"')
 @model_argument()
 @click.argument("file", required=False, help="A file with one <FILL_ME>; '-' or nothing reads standard input.")
 @click.option("--prefix", help="The text before the hole, in place of a file.")

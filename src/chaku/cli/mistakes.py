@@ -51,9 +51,11 @@ def _name(param: click.Parameter | None) -> str:
 
 
 def _quoted(word: str) -> str:
+    """A word as it is typed in a shell; of a long text its beginning, so that the error stays one line."""
     from shlex import quote
 
-    return quote(word)
+    line = word.splitlines()[0][:60]
+    return quote(line if line == word else f"{line}...")
 
 
 def unexpected(words: list[str], context: click.Context) -> str:
