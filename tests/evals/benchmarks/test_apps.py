@@ -210,3 +210,12 @@ def test_the_real_problems_solutions_pass(tmp_path):
     # Three solutions of 2287 return outside of any function: they are no programs.
     assert [pair for pair in failed if pair[0] != "2287" or "'return' outside function" not in pair[1]] == []
     assert len(failed) <= 3
+
+
+@pytest.mark.parametrize("name", ["same_value", "Decimal"])
+def test_a_function_may_be_called_as_one_of_the_checkers_is(tmp_path, name):
+    tests = {"fn_name": name, "inputs": [[[3, 1, 2]], [[5, 4]]], "outputs": [[1, 2, 3], [4, 5]]}
+    right = f"def {name}(values):\n    return sorted(values)"
+    [task] = load(tmp_path, problem(9, tests, [right], starter_code=f"def {name}(values):\n"))
+    judged = judge(ZERO_SHOT, [(task, right), (task, right.replace("sorted(values)", "values"))], tmp_path)
+    assert [judgement.passed for judgement in judged] == [True, False]

@@ -239,3 +239,15 @@ def test_json_inputs_get_their_types_again():
     assert restore_types("Mbpp/580", [[[1, [2, [3]]]]]) == [((1, (2, (3,))),)]
     assert restore_types("Mbpp/722", [[{"a": [1, 2]}, 6]]) == [[{"a": (1, 2)}, 6]]
     assert restore_types("Mbpp/3", [[[1]]]) == [[[1]]]
+
+
+@sandboxed
+@pytest.mark.parametrize("name", ["difference", "cut", "equal", "check_answers", "math", "copy"])
+def test_a_function_may_be_called_as_one_of_the_checkers_is(tmp_path, name):
+    """MBPP 555's is `difference`."""
+    row = {**HUB, "code": HUB["code"].replace("pairs", name), "test": HUB["test"].replace("pairs", name)}
+    row["test_list"] = [test.replace("pairs", name) for test in HUB["test_list"]]
+    [task] = load(evalplus.load_mbpp_plus, tmp_path, row)
+    assert task.data["entry_point"] == name
+    judged = judge(evalplus.MBPP_PLUS, [(task, row["code"]), (task, row["code"].replace("k / 2", "k"))], tmp_path / "o")
+    assert [verdict.passed for verdict in judged] == [True, False]

@@ -118,7 +118,9 @@ def _keys(value):
 
 @cache
 def _prelude() -> str:
-    return Path(answers.__file__).read_text(encoding="utf-8") + ARGUMENTS + CHECK
+    # In a namespace of its own: a candidate's function may be called as one of these is.
+    text = Path(answers.__file__).read_text(encoding="utf-8") + ARGUMENTS + CHECK
+    return f"_own = {{}}\nexec({text!r}, _own)\n_check, _arguments = _own['_check'], _own['_arguments']\n"
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:

@@ -78,11 +78,14 @@ def jobs(task: Task, completion: str) -> list[Job]:
 def program_jobs(task: Task, program: str) -> list[Job]:
     """Each has two tests: EvalPlus's rule, and whether the strict rule accepts the same answers."""
     name = task.data["entry_point"]
+    # In namespaces of their own: a candidate's function may be called as one of the checker's is.
     before = (
-        f"{_checker()}\n_solution = {{}}\nexec({task.data['reference']!r}, _solution)\ninf, nan = math.inf, math.nan\n"
+        f"_checker, _solution = {{'__name__': 'checker'}}, {{}}\nexec({_checker()!r}, _checker)\n"
+        f"exec({task.data['reference']!r}, _solution)\ninf, nan = float('inf'), float('nan')\n"
     )
     tests = [
-        f"{before}_loose = check_answers({name}, _solution[{name!r}], {inputs}, {task.data['atol']!r}, {name!r})\n"
+        f"{before}_loose = _checker['check_answers']({name}, _solution[{name!r}], {inputs}, {task.data['atol']!r}, "
+        f"{name!r})\n"
         for inputs in task.data["inputs"]
     ]
     return [Job(program, tests=(test, STRICT_TEST), entry_point=name) for test in tests]
