@@ -1,1 +1,1 @@
-"""The recipe file: its keys (schema), reading it (load, tables), checking it (check), and the tree of stages (family)."""
+"""The recipe file: its keys (schema), reading (load, tables), checks (check), and the tree of stages (family)."""

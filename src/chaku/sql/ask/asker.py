@@ -1,4 +1,4 @@
-"""Answers a question with rows: links the schema, samples queries, checks, repairs and runs them, and votes by result."""
+"""Answers a question with rows: links the schema, samples queries, checks and runs them, and votes by result."""
 
 import math
 from collections.abc import Sequence

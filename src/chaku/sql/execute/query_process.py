@@ -202,7 +202,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_as_written(driver: Any) -> None:
-    """Return the server's text for types without an equivalent in Python: JSON, intervals with months, infinite dates."""
+    """Return the server's text for types that Python lacks: JSON, intervals with months, infinite dates."""
     from psycopg.types.string import TextLoader
 
     for name in ("json", "jsonb", "interval", "date", "time", "timetz", "timestamp", "timestamptz"):

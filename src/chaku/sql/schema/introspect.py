@@ -199,7 +199,7 @@ class _Tables:
         return Schema(database.name, tuple(tables), database.dialect, self.search_path)
 
     def _names(self) -> dict[tuple[str, str], tuple[str, str]]:
-        """The tables' names in queries, and the schema in front; none for the first table of a name on the search path."""
+        """The tables' names in queries, and the schema in front, unless the search path finds the table by its name."""
         names = {}
         first: set[str] = set()
         by_path = sorted(self.columns, key=lambda place: self._path_index(place[0]))

@@ -1,4 +1,4 @@
-"""Turns published questions into conversations for training, with gold SQL that is normalised and checked by running."""
+"""Turns published questions into conversations for training; normalises gold SQL and checks it by running it."""
 
 import json
 from collections import Counter
