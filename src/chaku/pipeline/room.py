@@ -19,7 +19,7 @@ BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and it
 
 
 def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: torch.device) -> Iterator[Requirement]:
-    """Memory for stages still to be trained: a requirement for each that does not fit, and for the largest that fits."""
+    """Memory for stages still to be trained: a requirement for each that does not fit, and the largest that fits."""
     free = free_memory(device)
     needs = {name: stage_memory(recipe, name, base) for name in recipe.stages if not _is_done(directory, name)}
     if free is None:
