@@ -251,7 +251,7 @@ def test_a_few_bad_conversations_are_left_out_counted_and_shown(recipe_path, who
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("dpo.mixture={ pairs = 0.5, talks = 0.5 }", "trains on sets of `preferences` alone"),
+        ("dpo.mixture={ pairs = 0.5, talks = 0.5 }", "trains on sets of `preferences` only"),
         ("sft.mixture={ pairs = 1.0 }", "these sets need `dpo`"),
         ("dpo.training.compile=true", "does not work with `dpo`"),
         ("base.training={ epochs = 1, batch_tokens = 512 }", "counts passes over conversations"),
