@@ -70,7 +70,7 @@ def test_a_hub_data_set_is_read_as_one(tmp_path, monkeypatch):
 def test_a_name_that_is_no_file_and_could_be_the_hubs():
     assert find_files("owner/name") == []
     for name in ("nowhere.jsonl", "folder/pairs.jsonl", "one/two/three", "data/*.jsonl"):
-        with pytest.raises(ChakuError, match="and no Hub data set"):
+        with pytest.raises(ChakuError, match="and a Hub data set is named owner/name"):
             find_files(name)
 
 
@@ -82,9 +82,9 @@ def test_a_name_that_is_no_file_and_could_be_the_hubs():
         ('{"text": "x"}', "this row has the keys text"),
         ('{"messages": "x"}', "line 2: the messages are 'x', not a list"),
         ('{"messages": ["x"]}', "line 2, message 0: 'x' is no message"),
-        ('{"messages": [{"role": "boss", "content": "x"}]}', "message 0: the role 'boss' is none of system"),
-        ('{"messages": [{"role": "user", "content": null}]}', "message 0: the content is 'None', not a text"),
-        ('{"instruction": 3, "output": "x"}', "must be texts"),
+        ('{"messages": [{"role": "boss", "content": "x"}]}', "message 0: the role 'boss' is unknown; use one of"),
+        ('{"messages": [{"role": "user", "content": null}]}', "message 0: the content is 'None', not a string"),
+        ('{"instruction": 3, "output": "x"}', "must be strings"),
     ],
 )
 def test_mistakes_name_file_and_line(tmp_path, row, message):

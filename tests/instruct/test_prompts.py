@@ -47,8 +47,8 @@ def test_templates_from_a_file(tmp_path: Path) -> None:
     assert load_prompts(path) == Prompts(solution="{question} -> ")
     for text, problem in (
         ('solutions = ""', "no template"),
-        ('tests = "{test}"', r"it may have question"),
-        ('tests = "{"', "written twice"),
+        ('tests = "{test}"', r"its fields are question"),
+        ('tests = "{"', "write a literal brace twice"),
         ("tests = ", "cannot read"),
     ):
         path.write_text(text)

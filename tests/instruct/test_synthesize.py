@@ -273,7 +273,7 @@ def test_tampering_shows(path: Path, played: Played) -> None:
         problems = "\n".join(verify(ledger, 1000).problems)
     assert "its solution did not pass" in problems
     assert "was failed" in problems
-    assert "its key is not its content's" in problems
+    assert "its key does not match its content" in problems
 
 
 def test_pairs_are_of_matched_length_and_what_behaves_like_a_benchmark_is_left_out(

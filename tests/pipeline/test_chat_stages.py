@@ -244,19 +244,19 @@ def test_a_few_bad_conversations_are_left_out_counted_and_shown(recipe_path, who
         assert f"talks: 1 left out; the first: {path}, line {line}" in said
         assert reason in said
     path.write_text("\n".join([*good, *bad * 4]) + "\n")
-    with pytest.raises(ChakuError, match=r"11 of 71 rows of the set talks cannot be learnt; the first: .*line 61"):
+    with pytest.raises(ChakuError, match=r"11 of 71 rows of the set talks are unusable; .* The first: .*line 61"):
         run_recipe(recipe, out, make_again=True)
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("dpo.mixture={ pairs = 0.5, talks = 0.5 }", "trains on sets of `preferences` alone"),
-        ("sft.mixture={ pairs = 1.0 }", "those need `dpo`"),
-        ("dpo.training.compile=true", "does not go with `dpo`"),
+        ("dpo.mixture={ pairs = 0.5, talks = 0.5 }", "trains on sets of `preferences` only"),
+        ("sft.mixture={ pairs = 1.0 }", "these sets need `dpo`"),
+        ("dpo.training.compile=true", "does not work with `dpo`"),
         ("base.training={ epochs = 1, batch_tokens = 512 }", "counts passes over conversations"),
         ("sft.training.tokens=1024", "one of `tokens`, `share` and `epochs`"),
-        ("sft.infill_sets=['talks']", "conversations are not infilled"),
+        ("sft.infill_sets=['talks']", "conversations are never infilled"),
         ("dpo.dpo.beta=-1", "dpo: beta is -1"),
         ("sets.talks.kinds=['code']", "unknown key 'kinds'"),
         ("corpus.sources=[]", "corpus.sources is empty"),

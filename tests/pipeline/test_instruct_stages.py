@@ -134,10 +134,10 @@ def test_questions_of_ones_own(path: Path, tmp_path: Path, monkeypatch: pytest.M
     ("old", "new", "problem"),
     [
         ('stage = "base"', 'stage = "bass"', "instruct.stage names 'bass'"),
-        ('stage = "base"', 'stage = "passed"', "stages.passed learns from what passed writes"),
-        ("exercises = 12", 'exercises = 12\nquestions = "x"', "`exercises` or `questions`"),
+        ('stage = "base"', 'stage = "passed"', "stages.passed trains on text of the stage passed"),
+        ("exercises = 12", 'exercises = 12\nquestions = "x"', "both `exercises` and `questions`"),
         ("tokens = 1024, batch_tokens = 1024", "epochs = 1, batch_tokens = 1024", "stages.dpo.training needs `tokens`"),
-        ("[instruct]\nstage", "[evals]\nstages", "there is no .instruct."),
+        ("[instruct]\nstage", "[evals]\nstages", "comes from .instruct., which is missing"),
     ],
 )
 def test_mistakes_are_said(path: Path, old: str, new: str, problem: str) -> None:
@@ -155,5 +155,5 @@ def test_a_stage_that_writes_nothing_right_is_said(path: Path, tmp_path: Path, m
             return [Completion("", 1, "stop") for _ in requests]
 
     play(monkeypatch, Mute())
-    with pytest.raises(ChakuError, match="no sample is fit for the arm"):
+    with pytest.raises(ChakuError, match="found no sample: train the stage that writes"):
         run_recipe(load_recipe(path), tmp_path / "run")

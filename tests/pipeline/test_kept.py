@@ -98,7 +98,7 @@ def test_what_is_replaced_is_kept_until_the_new_one_is_whole_and_comes_back(reci
     assert (out / "stages" / ".long.old" / "model.safetensors").read_bytes() == before
     started = (out / "stages" / ".long.old" / "stage.json").stat().st_mtime_ns
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)  # the setting is taken back
-    assert "long: what was trained with these settings before is put back" in capsys.readouterr().err
+    assert "long: an earlier training with these settings is put back" in capsys.readouterr().err
     assert weights(out, "long") == before
     assert (out / "stages" / "long" / "stage.json").stat().st_mtime_ns == started
     assert not (out / "stages" / ".long.old").exists()
@@ -158,7 +158,7 @@ def test_a_stage_without_its_inputs_or_its_weights_is_not_done(recipe_path, out)
     run_recipe(recipe, out, make_again=True)
     assert weights(out, "long") == before
     (out / "stages" / "long" / "model.safetensors").unlink()
-    with pytest.raises(FinishedWork, match=r"stages/long .*its weights, which are gone"):
+    with pytest.raises(FinishedWork, match=r"stages/long .*its weights, which are missing"):
         run_recipe(recipe, out)
     run_recipe(recipe, out, make_again=True)
     assert weights(out, "long") == before
@@ -170,7 +170,7 @@ def test_weights_that_changed_are_not_trained_further(recipe_path, out):
     content[-4000:] = os.urandom(4000)
     path.write_bytes(content)
     shutil.rmtree(out / "stages" / "long")
-    with pytest.raises(ChakuError, match=r"the weights of .*stages/code are not those that its training wrote"):
+    with pytest.raises(ChakuError, match=r"the weights of .*stages/code changed after training"):
         run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
 
 

@@ -121,7 +121,7 @@ def test_instructions_that_cannot_be_judged_take_what_learns_from_them_along(
     assert left.evals.benchmarks == ()
     parts = ["benchmark exercises", "[instruct]", "stage passed", "stage unfiltered"]
     assert [str(part.part) for part in left_out] == parts
-    assert left_out[-1].why == "it learns from what [instruct] would make"
+    assert left_out[-1].why == "it trains on the data of [instruct], which is left out"
     assert f"left out: {', '.join(parts)}" in capsys.readouterr().err
 
 
@@ -214,7 +214,7 @@ def test_a_disk_without_room_stops_everything(recipe: Recipe, tmp_path: Path, mo
     monkeypatch.setattr(room, "free_disk", lambda path: 1000)
     [needed] = missing(recipe, tmp_path).values()
     assert needed.needed_by == ()
-    assert needed.how_to_get == "free some space, or --out on another disk"
+    assert needed.how_to_get == "free some space, or pass --out on another disk"
 
 
 def test_the_table_never_cuts_a_command() -> None:

@@ -300,7 +300,7 @@ def test_a_base_without_infilling_pieces_gets_them(recipe_path, whole, tmp_path,
     path = tmp_path / "other.toml"
     path.write_text(text)
     run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
-    assert "base: 16 embeddings are added" in capsys.readouterr().err
+    assert "base: added 16 embeddings" in capsys.readouterr().err
     assert load_model(tmp_path / "run" / "stages" / "long").config.vocab_size == plain.vocab_size + 16
     losses = [
         line["loss"] for line in read_metrics(tmp_path / "run" / "stages" / "code" / "metrics.jsonl") if "loss" in line

@@ -93,7 +93,7 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
 
 def test_what_is_learnt_about_the_shop_needs_a_shop(recipe: Path) -> None:
     recipe.write_text(recipe.read_text().replace("[shop]\nnum_train = 40\nnum_dev = 6\n", ""))
-    with pytest.raises(ChakuError, match=r"stages.sql learns about the shop, and there is no \[shop\]"):
+    with pytest.raises(ChakuError, match=r"stages.sql trains on the shop's questions, but the recipe has no \[shop\]"):
         load_recipe(recipe)
 
 
@@ -156,10 +156,10 @@ def test_the_model_that_a_run_begins_with_is_measured_too(
 
 
 def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
-    with pytest.raises(ChakuError, match=r"the checkpoint of model\.path, which is not given"):
+    with pytest.raises(ChakuError, match=r"means the checkpoint of model\.path; set model\.path"):
         load_recipe(recipe, ['evals.stages=["model"]'])
     recipe.write_text(recipe.read_text().replace("[stages.base]", "[stages.model]").replace('"base"', '"model"'))
-    with pytest.raises(ChakuError, match=r"stages\.model: the name means model\.path"):
+    with pytest.raises(ChakuError, match=r"stages\.model: evals\.stages uses the name 'model' for model\.path"):
         load_recipe(recipe)
 
 

@@ -1,1 +1,1 @@
-"""Instruction data made and judged by running code: questions, tests, solutions, what is kept, and why."""
+"""Self-instruct with execution feedback: makes questions, tests and solutions, and judges them by running code."""

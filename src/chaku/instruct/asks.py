@@ -1,4 +1,4 @@
-"""What a synthesis asks a model, and what it gets: several samples of one prompt at a time."""
+"""Prompts that self-instruct sends to a model, with their sampling settings, and the replies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from chaku.inference.generator import Generator, Request, SamplingParams, TextPr
 
 @dataclass(frozen=True)
 class Ask:
-    """A prompt, and how it is to be answered. `kind`: "questions", "tests" or "solutions"."""
+    """A prompt and its sampling settings. `kind`: "questions", "tests" or "solutions"."""
 
     kind: str
     prompt: str
@@ -21,7 +21,7 @@ class Ask:
     seed: int = 0
 
     def sampling(self) -> dict[str, Any]:
-        """All but the prompt, as plain values."""
+        """The sampling settings as JSON values."""
         return {
             "num_samples": self.num_samples,
             "max_tokens": self.max_tokens,
@@ -39,14 +39,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Reply:
-    """What was answered, and how many tokens it took."""
+    """One completion of an `Ask`."""
 
     text: str
     num_tokens: int
 
 
 def answer(generator: Generator, asks: Sequence[Ask]) -> list[list[Reply]]:
-    """The samples of each ask, in order."""
+    """Sample the model: for each ask, its `num_samples` replies."""
     completions = generator.answer([request for ask in asks for request in ask.requests()])
     replies = (Reply(completion.text, completion.num_tokens) for completion in completions)
     return [[next(replies) for _ in range(ask.num_samples)] for ask in asks]

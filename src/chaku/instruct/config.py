@@ -1,4 +1,4 @@
-"""The settings of self-instruct in a recipe."""
+"""The settings of self-instruct in a recipe: its table [instruct]."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ from chaku.settings import setting
 
 @dataclass(frozen=True)
 class InstructConfig:
-    """A recipe's [instruct]. `stage` writes; sets of the type `instruct` learn from what it writes.
+    """A recipe's [instruct]. The model of `stage` writes; stages with a set of the type `instruct` train on its text.
 
-    `exercises`: rehearse with so many questions of the synthetic family; `full` with every arm. Without it, questions
-    are those of a file, or the stage's own, and sft.jsonl and preferences.jsonl are what is kept.
+    `exercises`: rehearse on this number of synthetic questions; `full` adds the arms that need more runs. Without
+    `exercises`, the questions come from the file `questions`, or the model writes them, and the kept triples become
+    sft.jsonl and preferences.jsonl. Raises ChakuError for a table with both `exercises` and `questions`.
     """
 
     stage: str
@@ -24,4 +25,4 @@ class InstructConfig:
 
     def __post_init__(self) -> None:
         if self.exercises is not None and self.questions is not None:
-            raise ChakuError("instruct needs `exercises` or `questions`, not both")
+            raise ChakuError("[instruct] has both `exercises` and `questions`; remove one of them")

@@ -1,4 +1,4 @@
-"""What a benchmark's problems and training data share: word n-grams, syntax trees, behaviour."""
+"""Finds training data that repeats a benchmark's problem: by word n-grams, by syntax trees, by behaviour."""
 
 import ast
 import re
@@ -13,14 +13,14 @@ from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.suite import BENCHMARKS
 from chaku.sandbox.verdict import Job
 
-NGRAM = 8  # words of a question
+NGRAM = 8  # words
 DEFAULT_BENCHMARKS = ("humaneval", "mbpp")
-MIN_NODES = 20  # of a syntax tree: smaller ones, like `return sorted(set(xs))`, are everybody's
+MIN_NODES = 20  # of a syntax tree; many people write the same smaller function, such as `return sorted(set(xs))`
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A benchmark's problem. `job` judges its reference solution; None where there is none, or no test of Python."""
+    """A benchmark's problem. `job` tests its reference solution; None without a reference or a single Python test."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class Problem:
 
     @cached_property
     def argument_kinds(self) -> tuple[str, ...] | None:
-        """The types of the arguments of the first call in its tests, where they are plain values."""
+        """The argument types of the first call with literal arguments in the problem's tests; None without a call."""
         if self.job is None:
             return None
         names = {self.job.entry_point, "candidate"}
@@ -43,7 +43,7 @@ class Problem:
 
 
 def kinds(arguments: Iterable[Any]) -> tuple[str, ...]:
-    """Types of arguments: ("list of int", "str")."""
+    """The types of arguments as words: `([1, 2], "a")` gives `("list of int", "str")`."""
     return tuple(
         f"{type(argument).__name__} of {type(next(iter(argument))).__name__}"
         if isinstance(argument, list | tuple | set) and argument
@@ -53,21 +53,19 @@ def kinds(arguments: Iterable[Any]) -> tuple[str, ...]:
 
 
 def load_problems(names: Sequence[str]) -> list[Problem]:
-    """The problems of Python benchmarks by name. Raises ChakuError where a file is missing."""
+    """The problems of the named Python benchmarks. Raises ChakuError for an unknown name and a missing file."""
     problems: list[Problem] = []
     for name in names:
         if name not in BENCHMARKS:
             near = did_you_mean(name, BENCHMARKS)
-            raise ChakuError(
-                f"there is no benchmark {name!r} to check against; there are {', '.join(BENCHMARKS)}{near}"
-            )
+            raise ChakuError(f"there is no benchmark {name!r} to check against{near}; `chaku eval list` shows all")
         benchmark = BENCHMARKS[name]
         problems += [_problem(benchmark, task) for task in benchmark.load(None)]
     return problems
 
 
 def available() -> "Contamination":
-    """The default benchmarks whose files are here; what is left out is said."""
+    """Load the default benchmarks; print a line for each benchmark whose file is missing, and go on without it."""
     problems: list[Problem] = []
     for name in DEFAULT_BENCHMARKS:
         try:
@@ -90,7 +88,7 @@ def _problem(benchmark: Benchmark, task: Task) -> Problem:
 
 
 class Contamination:
-    """Looks a question or a solution up among benchmarks' problems."""
+    """Compares questions and solutions with the problems of benchmarks."""
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = problems
@@ -98,29 +96,30 @@ class Contamination:
         self._trees = {tree: p.name for p in problems for solution in p.solutions for tree in function_trees(solution)}
 
     def question(self, text: str) -> str | None:
-        """The problem that has a run of NGRAM words with it in common."""
+        """The name of a problem that shares NGRAM consecutive words with the question; None without such a problem."""
         return next((self._ngrams[ngram] for ngram in _ngrams(text) if ngram in self._ngrams), None)
 
     def solution(self, source: str) -> str | None:
-        """The problem one of whose solutions has a function that is the same but for names, types and words."""
+        """The name of a problem with the same function in a reference solution, whatever its names and docstrings."""
         return next((self._trees[tree] for tree in function_trees(source) if tree in self._trees), None)
 
     def alike(self, arguments: Sequence[Any]) -> list[Problem]:
-        """The problems whose tests call with arguments of these types: a solution may behave like theirs."""
+        """The problems whose tests call a function with arguments of these types, so that a solution may pass them."""
         wanted = kinds(arguments)
         return [problem for problem in self.problems if problem.job is not None and problem.argument_kinds == wanted]
 
 
 def behaviour_job(problem: Problem, source: str, entry_point: str) -> Job:
-    """Does the solution pass the problem?"""
+    """A job that runs the problem's tests on the solution."""
     assert problem.job
     return replace(problem.job, source=f"{source}\n{_renamed(problem, entry_point)}", stop_at_failure=True)
 
 
 def sieve_job(problems: Sequence[Problem], source: str, entry_point: str) -> Job:
-    """A test a problem, in their order, in one process: most problems fail at once, and need no run of their own.
+    """A job that runs the tests of all problems in one process, with one test for each problem, in order.
 
-    Its verdict counts for what fails only. What passes, or was not reached, is to be run as a `behaviour_job`.
+    Most solutions fail most problems at once, so that few problems need a process of their own. Only a failed test is
+    a result: run a `behaviour_job` for each problem whose test passed or was not reached.
     """
     tests = [
         "\n".join((problem.job.prelude, _renamed(problem, entry_point), *problem.job.tests))
@@ -142,7 +141,10 @@ def _ngrams(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def function_trees(source: str) -> Iterator[str]:
-    """Each function's tree, with names numbered in their order, and without docstrings and annotations."""
+    """The syntax tree of each function of MIN_NODES or more, as text, with numbers instead of names.
+
+    Docstrings, annotations and decorators are left out.
+    """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -168,7 +170,7 @@ def _normalised(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
                 node.body = node.body[1:] or [ast.Pass()]
         elif isinstance(node, ast.arg):
             node.annotation = None
-    for node in ast.walk(copied):  # names are numbered only now, when what does not count is gone
+    for node in ast.walk(copied):  # number the names last: a name in an annotation must not use up a number
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.name = number(node.name)
         elif isinstance(node, ast.arg):

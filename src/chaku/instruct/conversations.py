@@ -1,4 +1,4 @@
-"""Conversations and preference pairs in the shapes that they are published in: JSONL, JSON, Parquet, Hub data sets."""
+"""Reads published conversations and preference pairs from JSONL, JSON, Parquet and Hub data sets."""
 
 import glob
 import io
@@ -39,9 +39,9 @@ class Preference:
 
 
 def find_files(name: str) -> list[Path]:
-    """The files that a path, a folder or a glob names, sorted; none for a Hub id ("owner/name").
+    """The sorted files of a path, a folder or a glob; an empty list for a Hub id ("owner/name").
 
-    Raises ChakuError for a name that is neither.
+    Raises ChakuError for a name without a matching file that cannot be a Hub id.
     """
     path = Path(name)
     if path.is_dir():
@@ -50,19 +50,22 @@ def find_files(name: str) -> list[Path]:
         files = sorted(Path(file) for file in glob.glob(name, recursive=True) if row_format(Path(file)))  # noqa: PTH207
     parts = name.split("/")
     if not files and (len(parts) != 2 or not all(parts) or path.exists() or row_format(path) or "*" in name):
-        raise ChakuError(f"{name} names no .jsonl, .json or .parquet file (plain, .gz or .zst), and no Hub data set")
+        raise ChakuError(
+            f"{name}: there is no .jsonl, .json or .parquet file (plain, .gz or .zst) of this name, and a Hub data set "
+            "is named owner/name"
+        )
     return files
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file, and `where` it stands. `value` is what it holds, or the error for which it holds nothing."""
+    """A row of a file. `where`: its file and line, for messages. `value`: the parsed row, or the error in its place."""
 
     where: str
     value: Any
 
     def fields(self) -> dict[str, Any]:
-        """Raises ChakuError for a row that is no object."""
+        """The row as a JSON object. Raises ChakuError for a row that could not be read, or is no object."""
         if isinstance(self.value, ChakuError):
             raise self.value
         if not isinstance(self.value, dict):
@@ -70,16 +73,17 @@ class Row:
         return self.value
 
     def conversation(self) -> list[Message]:
-        """Its messages, of whatever shape it is. Raises ChakuError, naming file and line, for one of no known shape.
+        """The messages of a row in any of SHAPES. Raises ChakuError, with file and line, for any other row.
 
-        An Alpaca row's input follows its instruction after a blank line.
+        In an Alpaca row, the user's message is the instruction, a blank line and the input.
         """
         return _conversation(self.fields(), self.where)
 
     def preference(self) -> Preference:
-        """As `conversation`, of {"prompt": messages or text, "chosen": ..., "rejected": ...}.
+        """The pair of a row {"prompt": messages or text, "chosen": ..., "rejected": ...}.
 
-        A reply is a text, or messages that end in it (and may begin with the prompt, which may then be left out).
+        A reply is a text, or messages that end with it. These messages may repeat the prompt before the reply; the
+        field "prompt" may then be missing. Raises ChakuError, with file and line, for any other row.
         """
         row, where = self.fields(), self.where
         if not {"chosen", "rejected"} <= row.keys():
@@ -88,8 +92,8 @@ class Row:
         prompt = [Message("user", given)] if isinstance(given, str) else _messages(given or [], where)
         replies = []
         for key in ("chosen", "rejected"):
-            said = row[key]
-            messages = [Message("assistant", said)] if isinstance(said, str) else _messages(said, f"{where}: {key}")
+            reply = row[key]
+            messages = [Message("assistant", reply)] if isinstance(reply, str) else _messages(reply, f"{where}: {key}")
             if not messages or messages[-1].role != "assistant":
                 raise ChakuError(f"{where}: {key} does not end with a message of the assistant")
             if given is None:
@@ -103,10 +107,10 @@ class Row:
 
 
 def read_rows(name: str, subset: str | None = None) -> Iterator[Row]:
-    """The rows of the files, or of the Hub data set, that a name stands for.
+    """The rows of a path, a folder, a glob or a Hub data set.
 
-    A line that is no JSON, and the rest of a file that cannot be read, are rows with an error. Raises ChakuError as
-    `find_files` does.
+    A line that is not JSON becomes a `Row` with an error, and so does the unreadable rest of a file. Raises ChakuError
+    as `find_files` does.
     """
     files = find_files(name)
     if not files:
@@ -121,7 +125,7 @@ def read_rows(name: str, subset: str | None = None) -> Iterator[Row]:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
-    """One object a line, or one array of them in the whole file."""
+    """The rows of a file with one JSON object a line, or with one array of objects."""
     try:
         with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
@@ -149,28 +153,28 @@ def _conversation(row: dict[str, Any], where: str) -> list[Message]:
     if "instruction" in row and "output" in row:
         instruction, given, output = (row.get(key) or "" for key in ("instruction", "input", "output"))
         if not all(isinstance(text, str) for text in (instruction, given, output)):
-            raise ChakuError(f"{where}: instruction, input and output must be texts")
+            raise ChakuError(f"{where}: instruction, input and output must be strings")
         asked = f"{instruction}\n\n{given}" if given.strip() else instruction
         return [*system, Message("user", asked), Message("assistant", output)]
     raise ChakuError(f"{where}: a conversation is {SHAPES}; this row has {_keys(row)}")
 
 
 def _messages(given: Any, where: str) -> list[Message]:
-    """Messages in either spelling: role and content, or from and value."""
+    """Messages with the keys role and content, or from and value."""
     if not isinstance(given, list):
         raise ChakuError(f"{where}: the messages are {str(given)[:40]!r}, not a list")
     messages = []
     for number, message in enumerate(given):
         at = f"{where}, message {number}"
         if not isinstance(message, dict):
-            raise ChakuError(f"{at}: {str(message)[:40]!r} is no message; it needs a role and a content")
+            raise ChakuError(f"{at}: {str(message)[:40]!r} is no message; a message is an object with role and content")
         role, content = message.get("role", message.get("from")), message.get("content", message.get("value"))
         if role not in _ROLES:
-            raise ChakuError(f"{at}: the role {role!r} is none of {', '.join(_ROLES)}")
+            raise ChakuError(f"{at}: the role {role!r} is unknown; use one of {', '.join(_ROLES)}")
         if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
             content = "".join(str(part.get("text", "")) for part in content)
         if not isinstance(content, str):
-            raise ChakuError(f"{at}: the content is {str(content)[:40]!r}, not a text")
+            raise ChakuError(f"{at}: the content is {str(content)[:40]!r}, not a string")
         messages.append(Message(_ROLES[role], content))
     return messages
 

@@ -1,4 +1,4 @@
-"""How far a question came, and what is known of it: records that the ledger keeps as JSON."""
+"""The results for one question, as the ledger stores them: its outcome, and the evidence for it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,12 +17,12 @@ Where = Literal[
     "kept",
 ]
 KEPT: Where = "kept"
-FALLS: tuple[Where, ...] = get_args(Where)[:-1]  # where a question may fall, in order: the rows of the funnel
+FALLS: tuple[Where, ...] = get_args(Where)[:-1]  # the reasons to reject a question, in the order of the checks
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """CodeT's score: what the solutions that pass all tests are worth, and the most that any group of them is."""
+    """CodeT's scores (see `triples.agreement`): of the solutions that pass all tests, and of the `best` group."""
 
     passing: int
     best: int
@@ -30,7 +30,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class MutationScore:
-    """Mutants `killed` by the tests, `of` those that differ on some input; `equal`: no input tells them apart."""
+    """How many mutants the tests find.
+
+    `of`: mutants that behave differently from the solution on some input near the tests' inputs. `killed`: mutants
+    that fail a test. `equal`: mutants that behave like the solution on every input that was tried.
+    """
 
     killed: int
     of: int
@@ -39,11 +43,11 @@ class MutationScore:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a question; empty where it did not come so far.
+    """The results of the checks on a question. Fields are empty for checks after the rejection of the question.
 
-    `tests_ask`, `solutions_ask`: keys of what was asked. `verdicts`: keys of the runs of `solutions`, one for one;
-    `accepted`: the number of the first that passed. `near`: the key of an earlier question that it is like. `why`: what
-    tests lack that do not count.
+    `tests_ask`, `solutions_ask`: the ledger's keys of the prompts. `verdicts`: the ledger's keys of the runs, one for
+    each of `solutions`. `accepted`: the index of the first solution that passed. `near`: the key of the earlier
+    question that this question nearly repeats. `why`: the fault of tests that do not count.
     """
 
     tests_from: Literal["", "given", "model"] = ""
@@ -64,17 +68,17 @@ class Evidence:
 
     @property
     def solution(self) -> str:
-        """The accepted one."""
+        """The accepted solution; the question must have one."""
         assert self.accepted is not None
         return self.solutions[self.accepted]
 
     def to_json(self) -> dict[str, Any]:
-        """Without what is empty."""
+        """The fields that are not empty, as a JSON object."""
         return {name: value for name, value in asdict(self).items() if value not in (None, "", ())}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Evidence":
-        """Of this version or an earlier one, which called `near` "of"."""
+        """Read what `to_json` wrote, in this version or in earlier versions, where the key of `near` was "of"."""
         known = {field.name for field in fields(cls)}
         kept: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
@@ -90,7 +94,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class LedgerQuestion:
-    """A question in the ledger; without an outcome it is not through."""
+    """A question in the ledger. `outcome`: None until all checks of the question are done."""
 
     key: str
     text: str

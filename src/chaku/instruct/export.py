@@ -1,4 +1,4 @@
-"""The ledger's kept triples as training data: conversations, preference pairs, and a card that says what they are."""
+"""Writes the ledger's kept triples as training data: conversations, preference pairs, and a card about their origin."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from chaku.sandbox.pool import run_stream
 from chaku.sandbox.verdict import Job
 
 Form = Literal["fenced", "plain"]
-MAX_LENGTH_RATIO = 1.5  # of a pair's two solutions: what is learnt is not to be their length
+MAX_LENGTH_RATIO = 1.5  # of a pair's two solutions, so that preference training does not teach a length
 
 
 def export(
@@ -28,9 +28,10 @@ def export(
     form: Form = "fenced",
     isolated: bool = True,
 ) -> dict[str, Any]:
-    """Write OUT/sft.jsonl, preferences.jsonl, contamination.json and card.md; returns the counts.
+    """Write sft.jsonl, preferences.jsonl, contamination.json and card.md into `out`; returns the counts.
 
-    A triple whose solution passes the tests of a benchmark's problem is left out, and listed.
+    A triple whose solution passes the tests of a benchmark's problem is left out, and listed in contamination.json.
+    `form`: answers in a Markdown fence, or plain code.
     """
     kept = [question for question in ledger.questions() if question.outcome == KEPT]
     behaves = behaviour_hits(kept, benchmarks, isolated=isolated)
@@ -47,7 +48,7 @@ def export(
 
 
 def conversation(ledger: Ledger, question: LedgerQuestion, form: Form) -> dict[str, Any]:
-    """One triple: what is learnt from, and the evidence for it."""
+    """One triple as a row of sft.jsonl: the messages to train on, and the evidence for the answer."""
     evidence = question.evidence
     assert evidence.accepted is not None
     assert evidence.agreement is not None
@@ -71,7 +72,10 @@ def conversation(ledger: Ledger, question: LedgerQuestion, form: Form) -> dict[s
 
 
 def preference(key: str, text: str, evidence: Evidence, form: Form) -> dict[str, Any] | None:
-    """The accepted solution before the failed one that is nearest to it in length; None where none is near."""
+    """A row of preferences.jsonl: the accepted solution, and the failed solution that is nearest to it in length.
+
+    None when every failed solution differs by more than MAX_LENGTH_RATIO in length.
+    """
     chosen = evidence.solution
     failed = [
         (abs(len(solution) - len(chosen)), solution)
@@ -93,9 +97,10 @@ def preference(key: str, text: str, evidence: Evidence, form: Form) -> dict[str,
 def behaviour_hits(
     questions: Sequence[LedgerQuestion], benchmarks: Contamination, *, isolated: bool = True
 ) -> dict[str, list[str]]:
-    """Of each triple whose solution passes a benchmark's tests, those problems; tried where the arguments are alike.
+    """For the key of each triple whose solution passes the tests of benchmark problems, the names of these problems.
 
-    Each solution is sieved by all those problems in one process; what is left runs by itself.
+    A solution is tried on the problems whose arguments have the same types: first on all of them in one process, then
+    on each problem that the first run did not rule out.
     """
     solutions: list[tuple[str, str, str, list[Problem]]] = []  # key, source, entry point, problems
     for question in questions:
@@ -128,7 +133,7 @@ def behaviour_hits(
 def contamination_report(
     ledger: Ledger, behaves: Mapping[str, Sequence[str]], benchmarks: Contamination
 ) -> dict[str, Any]:
-    """What was found to be a benchmark's by each of three ways, with the texts; all of it was removed."""
+    """The questions that were removed because they repeat a benchmark's problem, by the check that found them."""
     found: dict[str, list[dict[str, Any]]] = {"ngrams": [], "syntax_tree": [], "behaviour": []}
     for question in ledger.questions():
         named: dict[str, Any] = {"question": question.text, "benchmark": [question.evidence.benchmark]}
@@ -142,7 +147,7 @@ def contamination_report(
 
 
 def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -> str:
-    """What the data is and how it was made, in Markdown."""
+    """The data's card in Markdown: the model, the settings, the outcomes of all questions, and the contamination."""
     settings, steps = ledger.settings(), funnel(ledger)
     made = settings["settings"]
     lines = [
@@ -150,8 +155,8 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         "",
         f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs "
         "(`preferences.jsonl`), made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and "
-        "answers were written by a model, unless a file of questions was given; what they may be used for is for its "
-        "licence to say.",
+        "answers were written by a model, unless a file of questions was given; the model's licence decides what they "
+        "may be used for.",
         "",
         "| made with | |",
         "|---|---|",
@@ -162,9 +167,9 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         "",
         "| questions | |",
         "|---|---|",
-        f"| in all | {sum(steps.values())} |",
+        f"| all | {sum(steps.values())} |",
         *(f"| {name} | -{steps[name]} |" for name in FALLS),
-        f"| not through | -{steps['unfinished']} |",
+        f"| unfinished | -{steps['unfinished']} |",
         f"| kept | {steps[KEPT]} |",
         f"| left out below: solution behaves like a benchmark's | -{counts['left_out']} |",
         "",
@@ -174,7 +179,7 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         "",
         f"## Contamination, against {report['num_problems']} problems",
         "",
-        "| by | removed |",
+        "| found by | removed |",
         "|---|---|",
         f"| runs of words in the question | {report['num_removed']['ngrams']} |",
         f"| the solution's syntax tree | {report['num_removed']['syntax_tree']} |",
@@ -191,5 +196,5 @@ def _answer(solution: str, form: Form) -> str:
 
 
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """JSON lines, atomically."""
+    """Write JSON lines, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

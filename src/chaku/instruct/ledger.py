@@ -1,7 +1,7 @@
-"""The ledger: everything that a synthesis asked, got and ran, in one SQLite file.
+"""The ledger: every prompt, reply, run and verdict of a synthesis, in one SQLite file.
 
-Answers and verdicts are found again by their content, so a synthesis that was killed is simply run again: what was
-asked and run before costs nothing.
+The key of a reply is a hash of its prompt, and the key of a verdict is a hash of its job. A synthesis that was killed
+is simply started again: it finds its earlier replies and verdicts in the ledger.
 """
 
 import json
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS question (
 
 @dataclass(frozen=True)
 class LedgerRun:
-    """A program that was run under `limits`, and its verdict. `kind`: what for."""
+    """A program that was run under `limits`, and its verdict. `kind`: its purpose, such as "stub" or "mutant"."""
 
     key: str
     kind: str
@@ -45,7 +45,10 @@ class LedgerRun:
 
 
 class Ledger:
-    """A context manager; used from one thread. Raises ChakuError for a file that is no ledger, or is in use."""
+    """The open file, as a context manager; use it from one thread.
+
+    Raises ChakuError for a file that is no ledger, or that another process is writing.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -55,7 +58,7 @@ class Ledger:
             self._data = sqlite3.connect(path, timeout=1.0, isolation_level=None)
             self._data.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {TABLES}")
         except sqlite3.DatabaseError as error:
-            raise ChakuError(f"{path} cannot be used as a ledger ({error}); give another --ledger") from error
+            raise ChakuError(f"{path} cannot be used as a ledger ({error}); pass another file to --ledger") from error
 
     def __enter__(self) -> "Ledger":
         return self
@@ -64,7 +67,7 @@ class Ledger:
         self._data.close()
 
     def begin(self, purpose: str) -> None:
-        """Forget the questions of another purpose, and how they were made; answers and verdicts stay."""
+        """Delete the questions and settings of another purpose; replies and verdicts stay."""
         if self.settings().get("purpose") != purpose:
             with self._transaction():
                 for table in ("settings", "total", "question"):
@@ -72,23 +75,23 @@ class Ledger:
                 self._data.execute("INSERT INTO settings VALUES ('purpose', ?)", (json.dumps(purpose),))
 
     def claim(self, settings: Mapping[str, Any]) -> None:
-        """Say how it is made, or check that it was made so. Raises ChakuError that names what differs.
+        """Record the settings of a synthesis. Raises ChakuError when the ledger was begun with other settings.
 
-        Versions of libraries may differ: answers and verdicts are found by their content.
+        The versions of libraries may differ, since keys depend on content alone.
         """
         before = {name: value for name, value in self.settings().items() if name != "purpose"}
         wanted = json.loads(json.dumps(settings))
         if before and (differing := [n for n in wanted if n != "versions" and before.get(n) != wanted[n]]):
             pairs = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(wanted[name])}" for name in differing)
-            raise ChakuError(f"{self.path} was made otherwise ({pairs}); give another --ledger")
+            raise ChakuError(f"{self.path} was begun with other settings ({pairs}); pass another file to --ledger")
         self._write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(k, json.dumps(v)) for k, v in wanted.items()])
 
     def settings(self) -> dict[str, Any]:
-        """How it was made."""
+        """The recorded settings by name."""
         return {name: json.loads(value) for name, value in self._data.execute("SELECT name, value FROM settings")}
 
     def set_total(self, name: str, number: int) -> None:
-        """Keep a count of what has no row of its own."""
+        """Store a count for questions without rows of their own, such as exact duplicates."""
         self._write("INSERT OR REPLACE INTO total VALUES (?, ?)", [(name, number)])
 
     def total(self, name: str) -> int:
@@ -96,12 +99,12 @@ class Ledger:
         return int(row[0]) if row else 0
 
     def replies(self, key: str) -> list[Reply]:
-        """The answers to an ask, in order; none where it was not asked."""
+        """The replies to the ask with this key, in order; empty for an ask without replies."""
         rows = self._data.execute("SELECT text, tokens FROM reply WHERE key = ? ORDER BY sample", (key,))
         return [Reply(*row) for row in rows]
 
     def add_replies(self, asked: Sequence[tuple[str, Ask, Sequence[Reply]]], model: Mapping[str, Any]) -> None:
-        """Keep the answers to some asks, all at once."""
+        """Store the replies to some asks, in one transaction. `model`: the identity of the model that replied."""
         about = json.dumps(model)
         with self._transaction():
             for key, ask, replies in asked:
@@ -111,21 +114,21 @@ class Ledger:
                 self._data.executemany("INSERT OR IGNORE INTO reply VALUES (?, ?, ?, ?)", rows)
 
     def asked(self, key: str) -> dict[str, Any]:
-        """How an answer was got: prompt, sampling, model."""
+        """The ask with this key: its kind, prompt, sampling settings and model."""
         row = self._data.execute("SELECT kind, prompt, sampling, model FROM asked WHERE key = ?", (key,)).fetchone()
         return {"kind": row[0], "prompt": row[1], "sampling": json.loads(row[2]), "model": json.loads(row[3])}
 
     def num_tokens(self) -> int:
-        """Tokens that models have written into it."""
+        """The number of tokens of all replies."""
         return int(self._data.execute("SELECT COALESCE(SUM(tokens), 0) FROM reply").fetchone()[0])
 
     def verdict(self, key: str) -> Verdict | None:
-        """The verdict of a job that was run before."""
+        """The verdict of the job with this key; None for a job that was not run."""
         row = self._data.execute("SELECT verdict FROM run WHERE key = ?", (key,)).fetchone()
         return _verdict(row[0]) if row else None
 
     def add_verdicts(self, runs: Sequence[LedgerRun]) -> None:
-        """Keep what was run."""
+        """Store runs and their verdicts."""
         rows = [
             (run.key, run.kind, json.dumps(asdict(run.job)), json.dumps(run.limits), json.dumps(asdict(run.verdict)))
             for run in runs
@@ -133,25 +136,25 @@ class Ledger:
         self._write("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?)", rows)
 
     def runs(self) -> Iterator[LedgerRun]:
-        """All that was run, in the order of its keys."""
+        """All runs, ordered by key."""
         for key, kind, job, limits, verdict in self._data.execute("SELECT * FROM run ORDER BY key"):
             fields = json.loads(job)
-            told = Job(**{**fields, "tests": tuple(fields["tests"])})
-            yield LedgerRun(key, kind, told, json.loads(limits), _verdict(verdict))
+            run_job = Job(**{**fields, "tests": tuple(fields["tests"])})
+            yield LedgerRun(key, kind, run_job, json.loads(limits), _verdict(verdict))
 
     def add_questions(self, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Keep questions: (key, text, source) each, in the order in which they came."""
+        """Store questions as (key, text, source), after the questions that are there."""
         start = self._data.execute("SELECT COUNT(*) FROM question").fetchone()[0]
         numbered = [(key, start + number, text, source) for number, (key, text, source) in enumerate(rows)]
         self._write("INSERT OR IGNORE INTO question (key, place, text, source) VALUES (?, ?, ?, ?)", numbered)
 
     def set_outcomes(self, rows: Sequence[tuple[str, Where, Evidence]]) -> None:
-        """Say how far questions came: (key, where it fell or "kept", what is known) each."""
+        """Store the outcomes of questions, as (key, reason of rejection or "kept", evidence)."""
         values = [(outcome, json.dumps(evidence.to_json()), key) for key, outcome, evidence in rows]
         self._write("UPDATE question SET outcome = ?, detail = ? WHERE key = ?", values)
 
     def questions(self) -> Iterator[LedgerQuestion]:
-        """The questions in the order in which they came."""
+        """The questions in the order in which they were added."""
         rows = self._data.execute("SELECT key, text, source, outcome, detail FROM question ORDER BY place, key")
         for key, text, source, outcome, detail in rows.fetchall():
             yield LedgerQuestion(key, text, source, outcome, Evidence.from_json(json.loads(detail or "{}")))
@@ -173,7 +176,7 @@ class _Transaction:
             self._data.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             raise ChakuError(
-                f"the ledger {self._path} cannot be written ({error}); is another command at it?"
+                f"the ledger {self._path} cannot be written ({error}); if another command is using it, wait or stop it"
             ) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -184,15 +187,15 @@ class _Transaction:
 
 
 def ask_key(ask: Ask, model: Mapping[str, Any]) -> str:
-    """What an answer is found by: the model, the prompt and the sampling."""
+    """The key of an ask: a hash of the model, the prompt and the sampling settings."""
     return sha256_json([model, ask.prompt, ask.sampling()])
 
 
 def run_key(job: Job, limits: Mapping[str, Any]) -> str:
-    """What a verdict is found by: the whole job and its limits."""
+    """The key of a run: a hash of the whole job and its limits."""
     fields = asdict(job)
     if not job.may_exit:
-        del fields["may_exit"]  # verdicts of earlier versions, which had no such field, stay
+        del fields["may_exit"]  # earlier versions had no such field: their keys must stay the same
     return sha256_json([fields, limits])
 
 

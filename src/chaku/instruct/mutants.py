@@ -1,4 +1,4 @@
-"""Small changes of a solution that a suite worth its name notices, and inputs on which they can be told apart."""
+"""Mutants of a solution, which good tests should reject, and inputs that show whether a mutant behaves differently."""
 
 import ast
 import copy
@@ -10,7 +10,7 @@ from typing import Any
 
 MAX_MUTANTS = 20
 MAX_INPUTS = 60
-# Boundaries first: an off-by-one is what few random tests notice (one kills 48% of such mutants, five 78%).
+# Boundaries first: few tests notice an off-by-one error (one random test kills 48% of such mutants, five tests 78%).
 COMPARISONS: dict[type, tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -41,9 +41,9 @@ CALLS = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list
 
 
 def mutants(source: str, max_mutants: int = MAX_MUTANTS) -> list[str]:
-    """Programs that differ from `source` in one place, none twice; a sample by hash where there are more.
+    """Different programs that each differ from `source` in one place: all, or a fixed sample of `max_mutants`.
 
-    Raises SyntaxError where the source is no Python.
+    Raises SyntaxError when `source` is not Python.
     """
     tree = ast.parse(source)
     before = ast.unparse(tree)
@@ -51,11 +51,11 @@ def mutants(source: str, max_mutants: int = MAX_MUTANTS) -> list[str]:
     return sorted(made, key=lambda text: hashlib.sha256(text.encode()).digest())[:max_mutants]
 
 
-Change = Callable[[Any], None]  # done to a node
+Change = Callable[[Any], None]  # changes a node in place
 
 
 def _changed(tree: ast.Module) -> Iterator[str]:
-    """The program after each change. Nodes are found again by their place in a copy of the tree."""
+    """The program after each possible change. The changed node has the same place in a copy of the tree."""
     for place, node in enumerate(ast.walk(tree)):
         for change in _changes(node):
             changed = copy.deepcopy(tree)
@@ -105,7 +105,7 @@ def _put(name: str, index: int, value: Any, node: Any) -> None:
 
 
 def probe(source: str, entry_point: str, inputs: Iterable[tuple[Any, ...]]) -> str:
-    """A program that prints what the source's function answers to each input. Two that print alike count as equal."""
+    """A program that prints the function's result, or its exception, for each input: one line an input."""
     return (
         f"{source}\n\nfor _arguments in {list(inputs)!r}:\n"
         f"    try:\n        print(repr({entry_point}(*_arguments))[:200])\n"
@@ -114,11 +114,14 @@ def probe(source: str, entry_point: str, inputs: Iterable[tuple[Any, ...]]) -> s
 
 
 def nearby(arguments: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The given inputs and ones beside them: each number one up and down, each list or text cut, doubled, turned."""
+    """At most MAX_INPUTS inputs: the given inputs, and inputs in which one argument is changed a little.
+
+    Numbers grow or shrink by one, become 0 or change sign; lists and texts are cut, reversed, doubled or emptied.
+    """
     given = list(arguments)
     found: dict[str, tuple[Any, ...]] = {repr(value): value for value in given}
     rows = [_around(value) for value in given]
-    while rows and len(found) < MAX_INPUTS:  # one of each in turn, so that no input takes all the places
+    while rows and len(found) < MAX_INPUTS:  # one neighbour of each input in turn, so that every input has some
         rows = [row for row in rows if (new := next(row, None)) is not None and (found.setdefault(repr(new), new),)]
     return list(found.values())
 

@@ -1,4 +1,4 @@
-"""Questions that say nearly the same: MinHash finds pairs, their word triples decide."""
+"""Finds near-duplicate questions: MinHash proposes pairs, and the Jaccard similarity of word triples decides."""
 
 import hashlib
 import re
@@ -6,12 +6,14 @@ import re
 import numpy as np
 
 NGRAM = 3  # words: questions are short
-BANDS, ROWS = 32, 4  # of a 128-number signature: half of the pairs at 0.38 meet, 99% at 0.6, all but 2 in 10,000 at 0.7
-MIN_NGRAMS = 3  # shorter texts are compared whole only: their few triples would make them all alike
+# A signature of 128 numbers. Of the pairs with a similarity of 0.38, half share a band; with a similarity of 0.6, 99%;
+# with a similarity of 0.7, all but 2 in 10,000.
+BANDS, ROWS = 32, 4
+MIN_NGRAMS = 3  # a text with fewer triples is a duplicate only if it is the same text: its few triples prove little
 
 
 class NearDuplicates:
-    """Texts, each the first of its kind. `threshold`: the Jaccard similarity of word triples that makes two alike."""
+    """A set of texts without near duplicates. `threshold`: near duplicates have at least this Jaccard similarity."""
 
     def __init__(self, threshold: float = 0.7):
         self.threshold = threshold
@@ -24,7 +26,7 @@ class NearDuplicates:
         self._buckets: dict[tuple[int, bytes], list[str]] = {}
 
     def add(self, key: str, text: str) -> str | None:
-        """The key of an earlier text that this is alike; None when it is new, and then it is one of them."""
+        """The key of an earlier text that `text` nearly repeats. Otherwise add `text` to the set, and return None."""
         words = tuple(re.findall(r"\w+", text.lower()))
         if (found := self._whole.get(words)) is not None:
             return found
@@ -33,7 +35,7 @@ class NearDuplicates:
         if len(ngrams) >= MIN_NGRAMS:
             bands = self._bands(ngrams)
             for other in dict.fromkeys(key for band in bands for key in self._buckets.get(band, ())):
-                # A shared band is a hint, not a proof: the sets are small, so they are compared.
+                # A shared band is a hint, not a proof. The sets are small enough to be compared exactly.
                 both = len(ngrams & self._ngrams[other])
                 if both >= self.threshold * (len(ngrams) + len(self._ngrams[other]) - both):
                     return other

@@ -1,7 +1,8 @@
-"""What a model is asked: for questions, for unit tests, for solutions; and what is read from its answers.
+"""The prompts of self-instruct, for questions, unit tests and solutions, and the parsing of the replies.
 
-The forms are those of the paper's appendix: 50 questions a prompt; one worked example, tests between [TESTS] tags, each
-assert under a numbered comment; one worked example, code between [PYTHON] tags, one of the tests shown.
+The forms come from the appendix of the Code Llama paper. A prompt for questions asks for 50. A prompt for tests has one
+worked example; asserts stand under numbered comments between [TESTS] tags. A prompt for a solution has one worked
+example and shows one of the tests; code stands between [PYTHON] tags.
 """
 
 import re
@@ -61,7 +62,7 @@ Test: {test}
 class Prompts:
     """Templates: `questions` takes {count} and {seed}, `tests` {question}, `solution` {question} and {test}.
 
-    A completion goes on where they end; sent as a message, the answer may open its tag again.
+    A completion continues the end of a template. A reply to the template as a chat message may repeat the opening tag.
     """
 
     questions: str = QUESTIONS
@@ -74,7 +75,7 @@ class Prompts:
 
 
 def load_prompts(path: Path) -> Prompts:
-    """Templates from a TOML file; what it leaves out is the paper's. Raises ChakuError for a wrong key or field."""
+    """Read templates from a TOML file; the default is the paper's form. Raises ChakuError for a wrong key or field."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -83,22 +84,22 @@ def load_prompts(path: Path) -> Prompts:
     for key, value in values.items():
         if key not in allowed or not isinstance(value, str):
             raise ChakuError(
-                f"{path}: {key!r} is no template; there are {', '.join(field.name for field in fields(Prompts))}"
+                f"{path}: {key!r} is no template; set {', '.join(field.name for field in fields(Prompts))} to strings"
             )
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
         except ValueError as error:
-            raise ChakuError(f"{path}: {key}: {error}; a brace that is meant is written twice") from None
+            raise ChakuError(f"{path}: {key}: {error}; write a literal brace twice") from None
         if unknown := used - allowed[key]:
             raise ChakuError(
-                f"{path}: {key} has {{{sorted(unknown)[0]}}}; it may have {', '.join(sorted(allowed[key]))}; "
-                "a brace that is meant is written twice"
+                f"{path}: {key} has {{{sorted(unknown)[0]}}}; its fields are {', '.join(sorted(allowed[key]))}; "
+                "write a literal brace twice"
             )
     return Prompts(**values)
 
 
 def read_questions(text: str) -> list[str]:
-    """The questions of an answer that begins after "1.". The last counts only where a line end shows it whole."""
+    """The questions of a reply to `Prompts.questions`, which begins after "1."; drops a last line without an end."""
     lines = f"1. {text.removeprefix('1.').lstrip()}".split("\n")
     numbered = [re.match(r"\s*\d+[.)]\s+(\S.*)", line) for line in lines]
     whole = numbered[:-1] if len(lines) > 1 else []
@@ -106,7 +107,7 @@ def read_questions(text: str) -> list[str]:
 
 
 def between(text: str, tag: str) -> str:
-    """What stands before [/TAG], after the last [TAG] before it; of fenced blocks, the first."""
+    """The text before [/TAG], after the last [TAG] there; or the first fenced block of this text, if it has any."""
     inside = text.split(f"[/{tag}]")[0]
     inside = inside.rsplit(f"[{tag}]", 1)[-1]
     blocks = code_blocks(inside)

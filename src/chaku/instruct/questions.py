@@ -1,4 +1,4 @@
-"""Where questions come from: a file, or a model, with or without seeds to vary on."""
+"""Reads questions from a file, or asks a model for questions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from chaku.instruct.suites import Suite, given_suite
 from chaku.instruct.triples import Settings
 from chaku.jsonl import read_lines
 
-PER_PROMPT = 50  # questions; paper, 2.5
+PER_PROMPT = 50  # questions in one reply; Code Llama, 2.5
 TOKENS_PER_QUESTION = 60
 PROMPTS_AT_ONCE = 16
-MAX_BARREN = 5  # prompts in a row that bring nothing new, after which no more are asked
+MAX_BARREN = 5  # stop after this number of prompts in a row without a new question
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, where it is from (a file and line, or a prompt's number), and trusted tests if there are any."""
+    """A question. `source`: a file and line, or a prompt's number. `suite`: trusted tests, if the file has any."""
 
     text: str
     source: str
@@ -29,15 +29,16 @@ class Question:
 
     @property
     def key(self) -> str:
-        """The same for texts that differ in white space and case only, with the same tests."""
+        """A hash of the tests, and of the text without regard to white space and case."""
         tests = [*self.suite.tests, self.suite.prelude] if self.suite else []
         return sha256_json([" ".join(self.text.lower().split()), tests])
 
 
 def read_file(path: Path) -> list[Question]:
-    """Questions of a text file, one a line, or of JSON lines with `question`, and `tests` and `entry_point` or neither.
+    """Read questions from a text file, one a line, or from JSON lines.
 
-    Raises ChakuError, with the line's number, for what is neither.
+    A JSON line has `question`, and may have `tests` (a list of asserts) with their `entry_point`. Raises ChakuError,
+    with the line's number, for any other line.
     """
     if path.suffix not in (".jsonl", ".json", ".gz"):
         return [Question(line, f"{path.name}:{number}") for number, line in read_seeds(path)]
@@ -47,34 +48,34 @@ def read_file(path: Path) -> list[Question]:
         text, tests = (row.get("question"), row.get("tests", [])) if isinstance(row, dict) else (None, [])
         if not isinstance(text, str) or not text.strip():
             raise ChakuError(
-                f'{where} is no question: each line is {{"question": ..., "tests": [...] if you have some}}'
+                f'{where} is no question: write {{"question": "..."}} or {{"question": "...", "tests": ["assert ..."]}}'
             )
         if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
-            raise ChakuError(f"{where}: tests must be a list of asserts")
+            raise ChakuError(f"{where}: tests must be a list of strings, with one assert in each string")
         suite = given_suite(tests, str(row.get("entry_point", "")), where) if tests else None
         found.append(Question(text.strip(), f"{path.name}:{number}", suite))
     return found
 
 
 def read_seeds(path: Path) -> list[tuple[int, str]]:
-    """(number, text) of the lines of a text file that are not blank."""
+    """The lines of a text file that are not blank, as (number, text). Raises ChakuError for a file without any."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ChakuError(f"cannot read {path}: {error}") from error
     found = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
-        raise ChakuError(f"{path} has no line that is not blank")
+        raise ChakuError(f"{path} has no text; write one question a line")
     return found
 
 
 def ask_questions(
     scheduler: Scheduler, settings: Settings, wanted: int, seeds: Sequence[str] = ()
 ) -> Iterator[Question]:
-    """Questions by the model, 50 a prompt, until `wanted` different ones, or tokens run out, or nothing new comes.
+    """Ask the model for questions, PER_PROMPT a prompt, until there are `wanted` different questions.
 
-    With `seeds`, each prompt asks for questions in the spirit of one, in turn. Those that repeat another word for word
-    are given too: they are for the funnel to count.
+    Stops earlier when the tokens run out, or after MAX_BARREN prompts without a new question. With `seeds`, each prompt
+    asks for questions in the spirit of one seed, in turn. Exact duplicates are yielded too: the funnel counts them.
     """
     seen: set[str] = set()
     number = barren = 0
@@ -102,7 +103,7 @@ def ask_questions(
 
 
 def first_of_each(questions: Iterable[Question]) -> tuple[list[Question], int]:
-    """The questions without exact duplicates, and how many those were."""
+    """The questions without exact duplicates, and the number of duplicates."""
     by_key: dict[str, Question] = {}
     total = 0
     for question in questions:

@@ -1,7 +1,7 @@
-"""The rehearsal: one pool of samples on exercises whose truth is known, and every way to choose from it as a data set.
+"""A rehearsal of self-instruct on exercises with known solutions: one pool of samples, and a data set for each arm.
 
-What execution feedback is worth shows when arms differ in nothing but the choice: the same model, questions, samples
-and number of examples.
+An arm is a rule that chooses samples from the pool. Arms share the model, the questions, the samples and the number of
+examples, so their results show the value of execution feedback alone.
 """
 
 import random
@@ -29,33 +29,33 @@ from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
 from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises
 
-NUM_TESTS, NUM_MORE = 5, 12  # trusted asserts of a question, and those that say with them what is true
+NUM_TESTS, NUM_MORE = 5, 12  # asserts that judge a sample, and further asserts that decide whether it is truly right
 GIVEN, WRITTEN = "trusted tests", "the model's tests"
-PROMPTS = Prompts(
-    tests=PAGE, solution=CHAT
-)  # as its corpus has them: a model this small learns nothing from an example
-MAX_TOKENS = 160  # of five asserts, or a solution
-# Arms that choose from the same samples and are cut to the same number of examples.
+PROMPTS = Prompts(tests=PAGE, solution=CHAT)  # the forms of the training corpus: a small model needs familiar prompts
+MAX_TOKENS = 160  # enough for five asserts, or for a solution
+# These arms are cut to the same number of examples.
 EQUAL = ("first_pass", "one_test", "random", "majority", "no_error", "failures", "reference", "continued")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A question with its samples, what five trusted tests say of each, and what is true."""
+    """A question with its samples. `reasons`: the verdicts of the trusted tests. `right`: which samples are right."""
 
     exercise: Exercise
     outcome: Where
     evidence: Evidence
-    reasons: Sequence[tuple[str, ...]]  # of each sample, of each test that was run
+    reasons: Sequence[tuple[str, ...]]  # [sample][test]: why the test failed; empty for a test that passed
     right: Sequence[bool]
 
 
 def rehearse(
     generator: Generator, out: Path, seed: int, num_questions: int, ledger_path: Path, num_solutions: int, full: bool
 ) -> dict[str, Any]:
-    """Sample, judge, choose; write OUT/ARM.jsonl, OUT/preferences.jsonl and OUT/report.json; returns the report.
+    """Sample and judge solutions, choose examples for each arm, and write everything into `out`; returns the report.
 
-    Not `full`: without mutants, the model's own tests and the arms that need more runs (majority).
+    The files are ARM.jsonl for each arm, preferences.jsonl and report.json. Without `full`, the rehearsal skips
+    mutants, the model's own tests, and the arms that need them or more runs. Raises ChakuError when some arm finds no
+    sample.
     """
     made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
     by_text = {exercise.question: exercise for exercise in islice(made, num_questions)}
@@ -67,7 +67,7 @@ def rehearse(
             Question(text, source, Suite("f", value.tests[:NUM_TESTS]) if source == GIVEN else None)
             for text, value in by_text.items()
         ]
-        # They differ in a number or a word on purpose: only the same triples of words in another order are alike.
+        # Many exercises differ in one number or word on purpose, so only equal sets of word triples are duplicates.
         summaries[source] = synthesize(
             ledger_path, generator, settings, bounds, questions=questions, near_duplicates=1.0
         )
@@ -88,7 +88,9 @@ def rehearse(
     least = min((name for name in EQUAL if name in arms), key=lambda name: len(arms[name]))
     count = len(arms[least])
     if not count:
-        raise ChakuError(f"no sample is fit for the arm {least!r}: train the stage that writes longer, or ask more")
+        raise ChakuError(
+            f"the arm {least!r} found no sample: train the stage that writes for longer, or raise `exercises`"
+        )
     report["arms"] = {}
     for name, chosen in arms.items():
         taken = random.Random(f"{name} {seed}").sample(chosen, count) if name in EQUAL else chosen
@@ -103,12 +105,12 @@ def rehearse(
     return report
 
 
-Chosen = tuple[Exercise, str, bool | None]  # a question, the answer, whether it is right where that was run
+Chosen = tuple[Exercise, str, bool | None]  # a question, the answer, and whether it is right (None: not known)
 Run = Callable[[str, Sequence[Job]], list[Verdict]]
 
 
 def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Row]:
-    """The questions that were sampled, with the truth about each sample."""
+    """The questions with samples. All tests run on each sample, to find out whether it is truly right."""
     found = []
     for question in ledger.questions():
         if question.source == GIVEN and question.evidence.solutions and question.outcome is not None:
@@ -120,12 +122,12 @@ def _rows(ledger: Ledger, by_text: Mapping[str, Exercise], run: Run) -> list[_Ro
 
 
 def _true_job(exercise: Exercise, source: str) -> Job:
-    """True is what passes the trusted tests and as many others as the benchmark has."""
+    """A job that runs all NUM_TESTS + NUM_MORE tests: a sample that passes them is right."""
     return Job(source, tests=exercise.tests, entry_point="f", keep_output=1)
 
 
 def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Chosen]]:
-    """Each arm's examples, one a question at most."""
+    """The examples of each arm, at most one a question."""
     draw = random.Random(f"continued {seed}")
     more = exercises("continued", seed, held_out=False, num_tests=NUM_TESTS, frames=FINE_TUNING_FRAMES)
     arms: dict[str, list[Chosen]] = {
@@ -154,17 +156,17 @@ def _arms(rows: Sequence[_Row], seed: int, run: Run | None) -> dict[str, list[Ch
 
 
 def _fits_chat(text: str) -> bool:
-    """Whether it can be an answer: a sample that went on with a turn of its own cannot."""
+    """Whether the sample can be a chat reply: it is not empty, and does not begin another turn."""
     return bool(text.strip()) and "INST]" not in text
 
 
 def _no_error(reasons: Sequence[str]) -> bool:
-    """Every test was run, and none ended in more than an answer that was not the expected one."""
+    """Whether every test ran, and every failure was an AssertionError: a wrong result, not a crash."""
     return len(reasons) == NUM_TESTS and all(not reason or reason.startswith("AssertionError") for reason in reasons)
 
 
 def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
-    """Of each question, the first sample that answers the tests' inputs as most samples do that answer at all."""
+    """For each question, the index of the first sample that gives the most common results for the tests' inputs."""
     jobs = []
     for row in rows:
         inputs = list(arguments_of(Suite("f", row.exercise.tests[:NUM_TESTS])))
@@ -179,10 +181,10 @@ def _majority(rows: Sequence[_Row], run: Run) -> dict[str, int | None]:
 
 
 def _written(ledger: Ledger, by_text: Mapping[str, Exercise], rows: Mapping[str, _Row], run: Run) -> dict[str, Any]:
-    """What comes of the model's own tests: how many of its asserts are right, and what passing or agreeing is worth."""
+    """The arms that choose by the model's own tests, the share of its asserts that are right, and their error rates."""
     kept: list[Chosen] = []
     agreed: list[Chosen] = []
-    pairs: list[tuple[bool, bool]] = []  # of each sample: passes the model's tests, is right
+    pairs: list[tuple[bool, bool]] = []  # for each sample: (passes the model's tests, is right)
     suites: list[Job] = []
     for question in ledger.questions():
         if question.source != WRITTEN:
@@ -227,7 +229,7 @@ def _report(ledger: Ledger, rows: Sequence[_Row], summaries: Mapping[str, Summar
 
 
 def _rates(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float | None]:
-    """(accepted, right) of samples -> shares: accepted of the wrong, rejected of the right, wrong of the accepted."""
+    """The error rates of tests that judged samples. `pairs`: (accepted, right) for each sample."""
 
     def share(of: Sequence[bool]) -> float | None:
         return sum(of) / len(of) if of else None

@@ -1,4 +1,4 @@
-"""Many questions at a time: models write while the sandbox runs, and the ledger answers what it knows."""
+"""Works on many questions at a time: the model writes while the sandbox runs; the ledger answers repeated requests."""
 
 import time
 from collections import deque
@@ -19,13 +19,13 @@ from chaku.instruct.triples import Outcome, Runs, Way
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
 
-JOBS_AHEAD = 400  # that wait for the sandbox before no new question is begun
-WRITE_EVERY = 200  # verdicts that go into the ledger together
+JOBS_AHEAD = 400  # begin no new question while this number of jobs waits for the sandbox
+WRITE_EVERY = 200  # verdicts in one transaction of the ledger
 
 
 @dataclass
 class Times:
-    """Seconds of the whole, those in which a model wrote, those in which programs ran, and those in which both did."""
+    """Seconds in total, while a model wrote, while programs ran, and while both were busy."""
 
     whole: float = 0.0
     generating: float = 0.0
@@ -48,7 +48,11 @@ class _Question:
 
 
 class Scheduler:
-    """Runs ways to their ends. `max_tokens`: no new ask once the ledger holds so many; what waits stays unfinished."""
+    """Runs the way of each question (see `triples`) to its outcome.
+
+    `max_tokens`: send nothing more to the model once the ledger holds this number of tokens; questions that still wait
+    for a reply stay unfinished.
+    """
 
     def __init__(
         self,
@@ -61,12 +65,12 @@ class Scheduler:
         self.ledger, self.generator, self.pool, self.limits = ledger, generator, pool, limits
         self.max_tokens, self.num_tokens = max_tokens, ledger.num_tokens()
         self.times = Times()
-        self.num_asked = self.num_run = 0  # that the ledger did not know
+        self.num_asked = self.num_run = 0  # asks and runs that were not in the ledger
         self._identity = generator.identity
         self._waiting: deque[tuple[_Question, Ask]] = deque()
         self._answers: dict[Future[list[list[Reply]]], list[tuple[_Question, Ask]]] = {}
         self._runs: dict[Future[Verdict], tuple[str, str, Job]] = {}
-        self._wanting: dict[str, list[tuple[_Question, int]]] = {}  # of each job that runs: who needs it, and where
+        self._wanting: dict[str, list[tuple[_Question, int]]] = {}  # run key -> questions and the verdict's index
         self._done: SimpleQueue[Future[Any]] = SimpleQueue()
         self._unwritten: dict[str, LedgerRun] = {}
         self._outcomes: list[tuple[str, Where, Evidence]] = []
@@ -76,7 +80,7 @@ class Scheduler:
         return self.max_tokens is not None and self.num_tokens >= self.max_tokens
 
     def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
-        """The answers to some asks, from the ledger or the model; those before the first that tokens do not pay for."""
+        """The replies to `asks`, from the ledger or the model, up to the first ask that `max_tokens` does not cover."""
         keys = [ask_key(ask, self._identity) for ask in asks]
         missing = [(key, ask) for key, ask in zip(keys, asks, strict=True) if not self.ledger.replies(key)]
         at_once = self._full()
@@ -93,9 +97,9 @@ class Scheduler:
         return answer(self.generator, [ask for _, ask in part])
 
     def run(self, ways: Iterator[tuple[str, Way]], bar: Bar) -> None:
-        """Run each (key, way) to its outcome, which goes into the ledger.
+        """Run each (question key, way) to its outcome, and store the outcome in the ledger.
 
-        Raises ChakuError when the sandbox fails; what came so far is kept.
+        Raises ChakuError when the sandbox fails; the ledger keeps the earlier results.
         """
         num_threads, open_ways = self.generator.num_threads, True
         models = ThreadPoolExecutor(num_threads, "model")
@@ -108,7 +112,7 @@ class Scheduler:
                     else:
                         self._go_on(_Question(*taken), None)
                 while self._waiting and len(self._answers) < num_threads and not self.out_of_tokens:
-                    # A batch is sent when it is full, or when nothing that runs could fill it.
+                    # Send a batch when it is full, or when no running work could add to it.
                     if self._num_rows() < self._full() and (self._runs or self._answers):
                         break
                     self._send(models)
@@ -124,7 +128,7 @@ class Scheduler:
                 self.times.add(time.monotonic() - now, *state)
         finally:
             models.shutdown(wait=True, cancel_futures=True)
-            for key, asked in self._answers.items():  # stopped: what was paid for is kept
+            for key, asked in self._answers.items():  # after an interruption: keep the replies that are already made
                 if not key.cancelled() and key.exception() is None:
                     self._keep(self._keyed(asked, key.result()))
             bar.advance(self._write(everything=True))
@@ -146,7 +150,7 @@ class Scheduler:
         self.num_asked += rows
 
     def _go_on(self, question: _Question, sent: Any) -> None:
-        """Send a way what it asked for, and again as long as the ledger knows the answer."""
+        """Send a way the results that it waits for; go on as long as the ledger has the next results."""
         while True:
             try:
                 need = question.way.send(sent)
@@ -165,7 +169,7 @@ class Scheduler:
                     return
 
     def _start(self, question: _Question, runs: Runs) -> list[Verdict] | None:
-        """The verdicts, where all are known; else those that are not are run."""
+        """The verdicts, if all are known. Otherwise submit the unknown jobs, and return None."""
         keys = [run_key(job, self.limits) for job in runs.jobs]
         question.verdicts = [self._known(key) for key in keys]
         question.num_open = sum(verdict is None for verdict in question.verdicts)
@@ -203,8 +207,10 @@ class Scheduler:
     def _take_verdict(self, done: Future[Verdict]) -> None:
         key, kind, job = self._runs.pop(done)
         verdict = done.result()
-        if verdict.status == "sandbox_error":  # never a judgement of anything
-            raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept: the same command goes on")
+        if verdict.status == "sandbox_error":  # says nothing about the program
+            raise ChakuError(
+                f"the sandbox failed: {verdict.reason}; the results so far are kept: run the same command again"
+            )
         self._unwritten[key] = LedgerRun(key, kind, job, self.limits, verdict)
         for question, place in self._wanting.pop(key):
             question.verdicts[place] = verdict
@@ -213,7 +219,7 @@ class Scheduler:
                 self._go_on(question, [verdict for verdict in question.verdicts if verdict is not None])
 
     def _write(self, everything: bool) -> int:
-        """Put verdicts, then outcomes that rest on them, into the ledger; how many questions came through."""
+        """Store verdicts, then the outcomes that depend on them. Returns the number of stored outcomes."""
         if not everything and len(self._unwritten) < WRITE_EVERY:
             return 0
         self.ledger.add_verdicts(list(self._unwritten.values()))
@@ -223,7 +229,7 @@ class Scheduler:
         return written
 
     def _with_keys(self, outcome: Outcome) -> Evidence:
-        """The evidence with the ledger's keys of what was asked and run."""
+        """The outcome's evidence, with the ledger's keys of its asks and runs."""
         return replace(
             outcome.evidence,
             tests_ask=ask_key(outcome.tests_ask, self._identity) if outcome.tests_ask else "",
@@ -233,7 +239,7 @@ class Scheduler:
 
 
 def run_all(ledger: Ledger, pool: Pool, limits: Mapping[str, Any], kind: str, jobs: Sequence[Job]) -> list[Verdict]:
-    """The verdicts of jobs in order, from the ledger or the sandbox. Raises ChakuError when the sandbox fails."""
+    """The verdicts of `jobs`, from the ledger or the sandbox. Raises ChakuError when the sandbox fails."""
     keys = [run_key(job, limits) for job in jobs]
     missing = {key: job for key, job in zip(keys, jobs, strict=True) if ledger.verdict(key) is None}
     with progress(f"run {kind}", len(missing), "programs") as bar:
@@ -242,7 +248,9 @@ def run_all(ledger: Ledger, pool: Pool, limits: Mapping[str, Any], kind: str, jo
         for number, (key, future) in enumerate(running.items(), 1):
             verdict = future.result()
             if verdict.status == "sandbox_error":
-                raise ChakuError(f"the sandbox failed: {verdict.reason}; what was done is kept")
+                raise ChakuError(
+                    f"the sandbox failed: {verdict.reason}; the results so far are kept: run the same command again"
+                )
             new.append(LedgerRun(key, kind, missing[key], limits, verdict))
             if len(new) == WRITE_EVERY or number == len(running):
                 ledger.add_verdicts(new)

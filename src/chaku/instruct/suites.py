@@ -1,4 +1,4 @@
-"""Unit tests as a model writes them: which asserts count, what they call, and what shows that they mean nothing."""
+"""Reads unit tests that a model wrote: which asserts count, which function they call, and whether they are weak."""
 
 import ast
 import builtins
@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 
 MIN_ASSERTS = 3
 MIN_VALUES = 2  # different expected values
-# What no suite may accept: a constant, the first argument, an object that equals everything.
+# Functions without meaning, which every good suite rejects.
 STUBS = {
     "None": "def {name}(*arguments, **named):\n    return None\n",
     "0": "def {name}(*arguments, **named):\n    return 0\n",
@@ -30,18 +30,18 @@ STUBS = {
 
 @dataclass(frozen=True)
 class Suite:
-    """`tests` are single asserts, each of which calls `entry_point`; `prelude` are the imports that they need."""
+    """Tests of one function. `tests`: single asserts that call `entry_point`. `prelude`: the imports that they need."""
 
     entry_point: str
     tests: tuple[str, ...]
     prelude: str = ""
 
     def stubs(self) -> list[str]:
-        """Candidates that must fail."""
+        """Candidate programs that must fail the tests."""
         return [stub.format(name=self.entry_point) for stub in STUBS.values()]
 
     def weakness(self) -> str:
-        """What is wrong with it before anything is run; empty when nothing is."""
+        """The fault of tests that are too few or too uniform to run; empty for tests without such a fault."""
         if len(self.tests) < MIN_ASSERTS:
             return f"fewer than {MIN_ASSERTS} asserts that call the entry point"
         if len({_expected(test, self.entry_point) for test in self.tests}) < MIN_VALUES:
@@ -50,11 +50,11 @@ class Suite:
 
 
 def read_suite(text: str, entry_point: str = "") -> Suite:
-    """The asserts of a text that count: whole statements at its top level that call the entry point, each once.
+    """Read the different asserts at the top level of a text that call the entry point, and the imports.
 
-    Asserts in functions, loops, `with` or `try` are left out: nothing says that they run, or that their failure shows.
-    Without an `entry_point` it is the function that most asserts call. A text that was cut off, or is no Python, gives
-    what could be read up to there.
+    Asserts in functions, loops, `with` or `try` are left out: they may never run, or their failure may be caught.
+    Without `entry_point`, the entry point is the function that most asserts call. From a text that is cut off or not
+    Python, the asserts before the fault are read.
     """
     statements = _parse(text)
     imports = [node for node in statements if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -68,7 +68,7 @@ def read_suite(text: str, entry_point: str = "") -> Suite:
 
 
 def given_suite(tests: Sequence[str], entry_point: str, where: str) -> Suite:
-    """A suite from a file. Raises ChakuError where one of its tests is no assert that calls the entry point."""
+    """A suite from a file. Raises ChakuError when some test is not one assert that calls the entry point."""
     suite = read_suite("\n".join(tests), entry_point)
     if len(suite.tests) != len(set(tests)):
         raise ChakuError(f"{where}: every test must be one assert that calls {suite.entry_point or 'the function'!r}")
@@ -76,7 +76,7 @@ def given_suite(tests: Sequence[str], entry_point: str, where: str) -> Suite:
 
 
 def arguments_of(suite: Suite) -> Iterator[tuple[Any, ...]]:
-    """The arguments of each test's first call of the entry point, where they are plain values given by place."""
+    """The arguments of each test's first call of the entry point. Skips calls with keywords or without literals."""
     for test in suite.tests:
         for node in ast.walk(ast.parse(test)):
             if isinstance(node, ast.Call) and _is_name(node.func, suite.entry_point):
@@ -90,19 +90,18 @@ def arguments_of(suite: Suite) -> Iterator[tuple[Any, ...]]:
 
 
 def _parse(text: str) -> list[ast.stmt]:
-    """The statements of the longest beginning of a text that is Python."""
+    """The statements of the longest run of lines from the start that is valid Python."""
     lines = text.splitlines()
     for end in range(len(lines), 0, -1):
         try:
             return ast.parse("\n".join(lines[:end])).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            # The line that is wrong is known: what comes before it may be whole.
             continue
     return []
 
 
 def _called(node: ast.AST) -> list[str]:
-    """Names that are called in it, but Python's own."""
+    """The names of the functions that the node calls, without Python's builtins."""
     return [
         inner.func.id
         for inner in ast.walk(node)
@@ -115,7 +114,7 @@ def _is_name(node: ast.AST, name: str) -> bool:
 
 
 def _expected(test: str, entry_point: str) -> str:
-    """What an assert expects, as a text that is the same for equal literals."""
+    """The value that an assert expects, as text; equal literals give equal texts."""
     [node] = ast.parse(test).body
     assert isinstance(node, ast.Assert)
     condition = node.test

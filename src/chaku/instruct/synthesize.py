@@ -1,4 +1,4 @@
-"""Self-instruct with execution feedback: questions, tests, solutions, what is kept (Code Llama, 2.5), in one ledger."""
+"""Self-instruct with execution feedback (Code Llama, 2.5): makes questions, tests and solutions in one ledger."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,11 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a synthesis may cost. `max_tokens`: of all answers; what was asked then is finished, no more is asked."""
+    """What a synthesis may cost.
+
+    `max_tokens`: of all replies together; replies that are being written at the limit are finished. `timeout`: seconds
+    for one program.
+    """
 
     max_questions: int = 1000
     max_tokens: int | None = None
@@ -34,13 +38,13 @@ class Bounds:
 
     @property
     def limits(self) -> dict[str, Any]:
-        """What a verdict depends on beside its job."""
+        """The limits of a run, which its verdict depends on."""
         return {"timeout": self.timeout, "memory_mb": self.memory_mb, "isolated": self.isolated}
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`funnel`: how many questions fell at each step, then "kept" and "unfinished". `asked`, `run`: new this time."""
+    """Counts of a synthesis. `funnel`: see the function. `asked`, `run`: asks and runs that were not in the ledger."""
 
     funnel: Mapping[str, int]
     num_tokens: int
@@ -60,10 +64,11 @@ def synthesize(
     benchmarks: Contamination | None = None,
     near_duplicates: float = 0.7,
 ) -> Summary:
-    """Make triples into a ledger, or go on with it. Without `questions` the model is asked for them.
+    """Make triples (question, tests, solution) in a ledger, or continue a ledger. Without `questions`, the model writes
+    the questions.
 
-    Killed at any moment and called again, it asks the model nothing that it answered before. Raises ChakuError for a
-    ledger that was made otherwise, and for what the model, the sandbox or the disk refuses.
+    A synthesis that was killed and is called again does not repeat earlier asks and runs. Raises ChakuError for a
+    ledger with other settings, and for errors of the model, the sandbox and the disk.
     """
     benchmarks = benchmarks or Contamination([])
     limits = bounds.limits
@@ -111,7 +116,7 @@ def synthesize(
         with progress("synthesize", len(left), "questions", initial=num_before) as bar:
             scheduler.run(ways(), bar)
         if scheduler.out_of_tokens:
-            say(f"--max-tokens is reached: {short(scheduler.num_tokens)} tokens; a larger one goes on from here")
+            say(f"--max-tokens is reached: {short(scheduler.num_tokens)} tokens; pass a larger number to continue")
         sources = {question.source for question in chosen}
         return Summary(
             funnel(ledger, next(iter(sources)) if len(sources) == 1 else None),
@@ -125,7 +130,7 @@ def synthesize(
 def _sieve(
     questions: Sequence[Question], benchmarks: Contamination, near_duplicates: float
 ) -> Iterator[tuple[Question, Where | None, Evidence]]:
-    """(question, where it fell if it did, why) for each, before a model is asked anything about it."""
+    """Check questions before the model answers them: (question, reason of rejection or None, evidence) for each."""
     seen = NearDuplicates(near_duplicates)
     for question in questions:
         if (found := benchmarks.question(question.text)) is not None:
@@ -137,7 +142,7 @@ def _sieve(
 
 
 def funnel(ledger: Ledger, source: str | None = None) -> dict[str, int]:
-    """How many questions (of one source) fell at each step, in order; then how many were kept, or are not through."""
+    """The number of questions (of one source) that each check rejected, in order; then "kept" and "unfinished"."""
     chosen = (question for question in ledger.questions() if source in (None, question.source))
     fell: Counter[str] = Counter(question.outcome or UNFINISHED for question in chosen)
     fell["exact duplicate"] = ledger.total("exact duplicate")
@@ -145,7 +150,7 @@ def funnel(ledger: Ledger, source: str | None = None) -> dict[str, int]:
 
 
 def show_funnel(funnel: Mapping[str, int]) -> None:
-    """The funnel as a table: what fell at each step, and what was left after it."""
+    """Print the funnel as a table: for each check, the questions that it rejected, and the questions that are left."""
     left = sum(funnel.values())
     rows: list[list[object]] = [["questions", "", left, "100%"]]
     total = max(left, 1)
@@ -155,4 +160,4 @@ def show_funnel(funnel: Mapping[str, int]) -> None:
     if funnel[UNFINISHED]:
         left -= funnel[UNFINISHED]
         rows.append([UNFINISHED, funnel[UNFINISHED], left, f"{left / total:.0%}"])
-    show_table("funnel", ["", "fell", "left", ""], rows)
+    show_table("funnel", ["", "rejected", "left", ""], rows)

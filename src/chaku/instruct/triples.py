@@ -1,7 +1,7 @@
-"""One question's way to a triple: tests that mean something, solutions, the first that passes.
+"""The way of one question to a triple: get tests, check them, get solutions, and accept the first that passes.
 
-The way is written as a generator: it yields what it needs, an `Ask` or `Runs`, and is sent the answers. Who provides
-them, in what order and at what cost, is `scheduler.py`'s affair.
+A way is a Python generator: it yields an `Ask` or `Runs`, and is sent the replies or verdicts. `scheduler.py` provides
+them, and decides in which order.
 """
 
 from collections import Counter
@@ -17,13 +17,13 @@ from chaku.instruct.prompts import Prompts, between
 from chaku.instruct.suites import Suite, arguments_of, read_suite
 from chaku.sandbox.verdict import Job, Verdict
 
-HASH_SEEDS = (1, 2)  # the two runs beside the first
+HASH_SEEDS = (1, 2)  # PYTHONHASHSEED of the second and third run; the first run has 0
 MIN_MUTATION_SCORE = 0.8
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How triples are made. `max_tokens_each`: of a reply with tests or a solution."""
+    """How triples are made. `max_tokens_each`: the most tokens of one reply with tests or a solution."""
 
     prompts: Prompts = field(default_factory=Prompts)
     num_solutions: int = 10
@@ -56,7 +56,10 @@ class Runs:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a question fell, or "kept", and the evidence; what it asked and ran, whose keys the scheduler adds."""
+    """The end of a question's way: "kept" or the reason of its rejection, and the evidence.
+
+    `tests_ask`, `solutions_ask`, `jobs`: the asks and runs whose keys the scheduler adds to the evidence.
+    """
 
     where: Where
     evidence: Evidence
@@ -69,7 +72,7 @@ Way = Generator[Ask | Runs, Any, Outcome]
 
 
 def make_triple(question: str, given: Suite | None, settings: Settings, benchmarks: Contamination) -> Way:
-    """The whole way. `given`: trusted tests, which are held to the same standard as a model's."""
+    """The whole way of a question. `given`: trusted tests, which must meet the same standard as a model's tests."""
     outcome = Outcome(KEPT, Evidence(tests_from="given" if given else "model"))
 
     def know(**more: Any) -> None:
@@ -124,9 +127,9 @@ def make_triple(question: str, given: Suite | None, settings: Settings, benchmar
 
 
 def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict], MutationScore]:
-    """How many mutants the tests kill, of those that behave differently from the solution on an input near the tests'.
+    """The share of mutants that fail the tests, among mutants that behave differently on inputs near the tests' inputs.
 
-    A mutant that no such input tells apart is taken as equal to the solution: no test could kill it.
+    A mutant that behaves like the solution on all these inputs counts as equal to the solution: no test could kill it.
     """
     changed = mutants(solution)
     verdicts = yield Runs("mutant", [_job(suite, mutant) for mutant in changed])
@@ -141,9 +144,9 @@ def mutation_score(suite: Suite, solution: str) -> Generator[Runs, list[Verdict]
 
 
 def agreement(verdicts: Sequence[Verdict], num_tests: int) -> Agreement:
-    """Solutions that pass the same tests form a group, worth its size times the tests that it passes (CodeT).
+    """CodeT's score: solutions that pass the same tests form a group; its score is its size times the tests it passes.
 
-    A record, not a judgement.
+    The score is recorded, but decides nothing.
     """
     groups = Counter(tuple(not reason for reason in verdict.tests) for verdict in verdicts)
     worth = {group: size * sum(group) for group, size in groups.items()}

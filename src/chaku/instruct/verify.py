@@ -1,4 +1,4 @@
-"""Does a ledger hold what it says? Keys are made again from their content, and a sample of runs is run again."""
+"""Verifies a ledger: computes its keys again from their content, and runs a sample of its programs again."""
 
 import random
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from chaku.sandbox.pool import Pool
 
 @dataclass(frozen=True)
 class Report:
-    """`problems` in words; empty when the ledger holds."""
+    """The result of a verification. `problems`: a sentence for each problem; empty for a sound ledger."""
 
     num_kept: int
     num_runs: int
@@ -20,15 +20,15 @@ class Report:
 
 
 def verify(ledger: Ledger, num_replayed: int = 100, seed: int = 0, num_workers: int | None = None) -> Report:
-    """Check every kept triple's evidence, and run a sample of all runs again; a verdict must be what it was.
+    """Check the evidence of every kept triple, run a sample of all runs again, and compare the verdicts.
 
-    Verdicts that hang on time or memory are not compared: the machine may be another.
+    Verdicts that depend on time or memory are not compared, since the machine may be another.
     """
     problems: list[str] = []
     runs = {run.key: run for run in ledger.runs()}
     for run in runs.values():
         if run_key(run.job, run.limits) != run.key:
-            problems.append(f"run {run.key[:12]} ({run.kind}): its key is not its content's")
+            problems.append(f"run {run.key[:12]} ({run.kind}): its key does not match its content")
     num_kept = 0
     for question in ledger.questions():
         if question.outcome != KEPT:
@@ -41,7 +41,7 @@ def verify(ledger: Ledger, num_replayed: int = 100, seed: int = 0, num_workers: 
         if found is None:
             problems.append(f"{where}: the verdict of its solution is missing")
         elif found.job.source != evidence.solution or found.job.tests != evidence.tests:
-            problems.append(f"{where}: its verdict is of another solution or other tests")
+            problems.append(f"{where}: its verdict belongs to another solution or to other tests")
         elif not found.verdict.passed or found.verdict.tests != ("",) * len(evidence.tests):
             problems.append(f"{where}: its solution did not pass")
         if any(evidence.passed[: evidence.accepted]):
@@ -50,7 +50,7 @@ def verify(ledger: Ledger, num_replayed: int = 100, seed: int = 0, num_workers: 
             asked = ledger.asked(key)
             sampling = {**asked["sampling"], "stop": tuple(asked["sampling"]["stop"])}
             if ask_key(Ask(asked["kind"], asked["prompt"], **sampling), asked["model"]) != key:
-                problems.append(f"{where}: the key of its {asked['kind']} is not its prompt's")
+                problems.append(f"{where}: the key of its {asked['kind']} does not match their prompt")
     sample = random.Random(seed).sample(sorted(runs), min(num_replayed, len(runs)))
     by_limits: dict[tuple[float, int, bool], list[str]] = {}
     for key in sample:

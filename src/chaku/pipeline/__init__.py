@@ -1,4 +1,4 @@
-"""Runs a recipe: `run_recipe` is the whole of it, `steps` what makes it safe to kill."""
+"""Runs a recipe: `run_recipe` runs every step; `run_directory` makes steps safe to kill and repeat."""
 
 from chaku.pipeline.run import run_recipe
 from chaku.pipeline.run_directory import FinishedWork, only_one

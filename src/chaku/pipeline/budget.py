@@ -1,4 +1,4 @@
-"""Each stage's tokens, from the recipe or from the time that it gives and the speed measured here."""
+"""The number of tokens of each stage, from the recipe, or from its time budget and the training speed measured here."""
 
 import dataclasses
 from typing import Any
@@ -16,13 +16,13 @@ from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.schedule import batch_rows
 from chaku.training.speed import measure_training_speed, random_batches
 
-SPEED_MARGIN = 0.85  # of the measured speed goes into the budget: logging, held-out loss and saving take the rest
+SPEED_MARGIN = 0.85  # of the measured speed; logging, held-out loss and saving take the rest of the time
 
 
 def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str, int]:
-    """Each stage's tokens: as the recipe says, or its share of the time budget at the speed measured here.
+    """The tokens of each stage: the recipe's number, or the stage's share of the time budget at the measured speed.
 
-    A stage that is begun, or done, keeps the tokens that it began with while its share and the minutes are the same.
+    A stage that has begun keeps its number of tokens while its share and the minutes stay the same.
     """
     recipe = run.recipe
     budgets = {
@@ -57,7 +57,7 @@ def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str
 
 
 def _begun(run: Run, name: str) -> int | None:
-    """The tokens of a stage that is begun with the share and the minutes that the recipe gives now."""
+    """The tokens of a stage that began with the recipe's present share and minutes; None for any other stage."""
     recipe, path = run.recipe, run.directory / "stages" / name
     record = run.record(f"stages/{name}")
     assert recipe.budget is not None
@@ -80,7 +80,7 @@ def _measure_budget(
         form = (*sizes, stage.lora, *conversations)
         if form not in by_form:
             shape, rows = stage_shape(run.recipe, name, base), batch_rows(stage.training, stage.sequence_length)
-            if conversations:  # their loss is on a part of the tokens: how large a part, only they tell
+            if conversations:  # the speed depends on the share of tokens with a loss, so measure on the real data
                 dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, stage_seed(run.recipe, name))
                 batches = load_batches(dataset, start=0, batch_size=rows)
             else:
@@ -102,7 +102,7 @@ def _measure_budget(
 
 
 def _ready_conversations(recipe: Recipe, stage: StageConfig) -> list[str]:
-    """The stage's sets of conversations, if it has nothing else and none of them is still to be made by the run."""
+    """The stage's sets of conversations; empty if it has other sets too, or if the run has yet to make some set."""
     names = list(recipe.reply_sets(stage))
     ready = stage.dpo is None and len(names) == len(stage.mixture) and {*names} <= {*given_sets(recipe)}
     return names if ready else []

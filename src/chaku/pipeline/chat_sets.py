@@ -1,4 +1,4 @@
-"""A recipe's conversations and pairs: encoded once a set, and what a stage takes of them."""
+"""Encodes a recipe's sets of conversations and preference pairs, once for each set, and opens them for stages."""
 
 import dataclasses
 import math
@@ -33,20 +33,20 @@ from chaku.tokens.packing import plan_whole
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.schedule import batch_rows
 
-FOLDER = "conversations"  # of a run directory
-LEFT_OUT = "left_out.json"  # of an encoded set
-MOST_LEFT_OUT = 0.1  # of a set's rows; with more, the file is not what the recipe takes it for
-MANY_LEFT_OUT = 10  # so many may be left out before the share counts, while the set is being read
+FOLDER = "conversations"  # in a run directory
+LEFT_OUT = "left_out.json"  # in the folder of an encoded set
+MOST_LEFT_OUT = 0.1  # of a set's rows; a larger share means that the file does not fit the recipe
+MANY_LEFT_OUT = 10  # while the set is being read, the share counts only above this number of rows
 
 
 def given_sets(recipe: Recipe) -> list[str]:
-    """The sets of conversations and pairs of all stages, without those that [instruct] makes between stages."""
+    """The sets of conversations and pairs of all stages, without the sets that [instruct] makes between stages."""
     names = dict.fromkeys(name for stage in recipe.stages.values() for name in recipe.reply_sets(stage))
     return [name for name in names if not isinstance(recipe.sets[name], InstructSet)]
 
 
 def source_of(chosen: Set, directory: Path) -> str:
-    """The files of a set of conversations or pairs, or its Hub data set. `directory`: of the run."""
+    """The files or the Hub data set of a set of conversations or pairs. `directory`: the run's directory."""
     match chosen:
         case ConversationSet(conversations):
             return conversations
@@ -61,7 +61,7 @@ def source_of(chosen: Set, directory: Path) -> str:
 
 
 def stage_chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat | None:
-    """The chat format that a stage's checkpoint knows: of its own conversations, or of its nearest ancestor's."""
+    """The chat format of a stage's checkpoint: from its own sets, or from its nearest ancestor with conversations."""
     for ancestor in reversed(lineage(recipe, name)):
         for chat_name in recipe.reply_sets(recipe.stages[ancestor]):
             return _chat(recipe, chat_name, tokenizer)
@@ -69,7 +69,7 @@ def stage_chat(recipe: Recipe, name: str, tokenizer: Tokenizer) -> Chat | None:
 
 
 def with_end(shape: LlamaConfig, chat: Chat) -> LlamaConfig:
-    """The shape of a model whose replies end in the template's token, beside what ends a text."""
+    """The model's shape with the chat template's end token added to its EOS tokens."""
     if shape.eos_token_ids == (chat.end_id,):
         return shape
     others = tuple(token for token in shape.eos_token_ids if token != chat.end_id)
@@ -77,7 +77,7 @@ def with_end(shape: LlamaConfig, chat: Chat) -> LlamaConfig:
 
 
 def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path) -> dict[str, Any]:
-    """What the encoded rows of a set follow from. `directory`: of the run."""
+    """The inputs that decide the encoded rows of a set. `directory`: the run's directory."""
     chosen = recipe.sets[name]
     return {
         "set": dataclasses.asdict(chosen),
@@ -88,10 +88,10 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path)
 
 
 def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> tuple[float, str]:
-    """Write the rows of a set to `path`, and left_out.json: how many were left out, by reason. `directory`: of the run.
+    """Encode the rows of a set into `path`, and count the unusable rows by reason in left_out.json.
 
-    A conversation that cannot be learnt is left out. Raises ChakuError, naming the file and the line of the first, when
-    more than MOST_LEFT_OUT of the rows (and more than one) cannot be.
+    `directory`: the run's directory. Returns the number of tokens, and "tokens". Raises ChakuError, with the file and
+    the line of the first unusable row, when more than MOST_LEFT_OUT of the rows (and more than one) are unusable.
     """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
     subset = chosen.subset if isinstance(chosen, ConversationSet | PreferenceSet) else None
@@ -121,7 +121,7 @@ def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
 
 
 class LeftOutRows:
-    """The rows of a set that cannot be learnt: how many, by reason, and where the first of each stands."""
+    """The unusable rows of a set: their number by reason, and the place of the first row for each reason."""
 
     def __init__(self, name: str):
         self.name = name
@@ -129,22 +129,24 @@ class LeftOutRows:
         self._first: dict[str, str] = {}
 
     def add(self, where: str, problem: str, num_rows: int) -> None:
-        """Raises ChakuError when they are too many of the rows so far."""
+        """Count an unusable row. Raises ChakuError when too many of the rows so far are unusable."""
         problem = problem.removeprefix(f"{where}: ")
-        reason = re.sub(r"""'[^']*'|"[^"]*"|\d+""", "...", problem)[:80]  # without what is of this row alone
+        reason = re.sub(r"""'[^']*'|"[^"]*"|\d+""", "...", problem)[:80]  # without the details of this row
         self.counts[reason] += 1
         self._first.setdefault(reason, f"{where}: {problem}")
         if self.counts.total() > max(MANY_LEFT_OUT, MOST_LEFT_OUT * num_rows):
             raise self._too_many(num_rows)
 
     def check(self, num_rows: int) -> None:
-        """Raises ChakuError when they are too many of all rows."""
+        """Raises ChakuError when too many of all rows are unusable."""
         if self.counts.total() > max(1, MOST_LEFT_OUT * num_rows) or self.counts.total() == num_rows > 0:
             raise self._too_many(num_rows)
 
     def _too_many(self, num_rows: int) -> ChakuError:
         count, first = self.counts.total(), next(iter(self._first.values()))
-        return ChakuError(f"{count} of {num_rows} rows of the set {self.name} cannot be learnt; the first: {first}")
+        return ChakuError(
+            f"{count} of {num_rows} rows of the set {self.name} are unusable; correct the file. The first: {first}"
+        )
 
     def show(self) -> None:
         for reason, count in self.counts.most_common():
@@ -159,7 +161,7 @@ def open_sets(recipe: Recipe, stage: StageConfig, directory: Path) -> list[ChatS
 
 
 def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
-    """The tokens in which a stage passes `training.epochs` times over its conversations or pairs."""
+    """The number of tokens in `training.epochs` passes over the stage's conversations or pairs, padding included."""
     sets = open_sets(recipe, stage, directory)
     sequences = sum(len(plan_whole(chat_set.store.group_lengths, stage.sequence_length)) for chat_set in sets)
     share = sum(chat_set.weight for chat_set in sets) / sum(stage.mixture.values())
@@ -169,7 +171,7 @@ def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
 
 
 def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
-    """Rows, tokens, and what is left out of each set of conversations or pairs; said where any is."""
+    """The rows, tokens and left-out rows of each set of conversations or pairs; prints the number of long rows."""
     about: dict[str, Any] = {}
     for chat_set in dataset.sets:
         if isinstance(chat_set, ChatSet):
@@ -180,8 +182,8 @@ def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
                 about[name]["left_out"] = read_json(directory / FOLDER / name / LEFT_OUT)
             if left_out:
                 say(
-                    f"{name}: {left_out} of {len(lengths)} are longer than a sequence of "
-                    f"{dataset.sequence_length} tokens and left out, never cut; the longest has {short(lengths.max())}"
+                    f"{name}: {left_out} of {len(lengths)} rows are left out: they are longer than a sequence of "
+                    f"{dataset.sequence_length} tokens. The longest has {short(lengths.max())}; raise sequence_length"
                 )
     return about
 

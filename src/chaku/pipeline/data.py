@@ -1,4 +1,4 @@
-"""A recipe's first steps: its corpus, its tokenizer, its tokens, and the shape of its base model."""
+"""The first steps of a run: the corpus, the tokenizer, the tokens, and the shape of the base model."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -18,10 +18,11 @@ from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 
-INFILLING_PIECES = 16  # that `extend_for_infilling` adds to Llama 2's vocabulary
+INFILLING_PIECES = 16  # `extend_for_infilling` adds this number of tokens to Llama 2's vocabulary
 
 
 def build(run: Run, path: Path) -> tuple[float, str]:
+    """Build the corpus in `path`; returns the number of its bytes, and "bytes"."""
     corpus = run.recipe.corpus
     summary = fill_corpus(
         corpus.sources,
@@ -35,6 +36,7 @@ def build(run: Run, path: Path) -> tuple[float, str]:
 
 
 def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
+    """Copy the given tokenizer to `path`, or train one; returns the number of bytes trained on, and "bytes"."""
     settings = run.recipe.tokenizer
     if (tokenizer := given_tokenizer(run.recipe)) is not None:
         if any(stage.infilling for stage in run.recipe.stages.values()):
@@ -56,35 +58,38 @@ def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
 
 
 def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
-    """The tokenizer that the recipe names, else the base model's own; None where one is to be trained."""
+    """The tokenizer that the recipe names, or the base model's; None when the run trains a tokenizer."""
     path = recipe.tokenizer.path or recipe.model.path
     return None if path is None else load_tokenizer(find_checkpoint(path))
 
 
 def encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
+    """Encode the corpus into a token store at `path`; returns the number of tokens, and "tokens"."""
     stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
     forget_parts(path)
     return float(sum(int(store.lengths.sum()) for store in stores)), "tokens"
 
 
 def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:
+    """The configuration of the base model. Raises ChakuError when its vocabulary does not fit the tokenizer."""
     if recipe.model.path is not None:
         shape = open_checkpoint(recipe.model.path).config
         missing = tokenizer.vocab_size - shape.vocab_size
         if missing == INFILLING_PIECES and tokenizer.prefix_id is not None:
             return dataclasses.replace(shape, vocab_size=tokenizer.vocab_size)
-        # Qwen's and DeepSeek-Coder's embeddings have rows that none of their tokens uses.
+        # The embeddings of Qwen and DeepSeek-Coder have more rows than their tokenizers have tokens.
         padded = missing < 0 and recipe.tokenizer.path is None
         if missing and not padded:
             raise ChakuError(
                 f"{recipe.model.path} has a vocabulary of {shape.vocab_size}, but the tokenizer has "
-                f"{tokenizer.vocab_size}; leave tokenizer.path out: the model's own tokenizer is then used"
+                f"{tokenizer.vocab_size}; remove tokenizer.path to use the model's own tokenizer"
             )
         return shape
     return dataclasses.replace(PRESETS[recipe.model.preset or ""], vocab_size=tokenizer.vocab_size)
 
 
 def base_fingerprint(recipe: Recipe) -> str:
+    """The hash of the base model's checkpoint; "random" for random weights."""
     if recipe.model.path is None:
         return "random"
     return sha256_checkpoint(open_checkpoint(recipe.model.path).path)

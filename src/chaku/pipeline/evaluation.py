@@ -1,4 +1,4 @@
-"""A recipe's evals on one stage of its run."""
+"""Runs a recipe's evals on one stage."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from chaku.files import read_json, remove_directory, sha256_json, write_json, wr
 from chaku.inference.engine import Engine
 from chaku.jsonl import read_lines
 
-KEPT_SAMPLES = 4  # in the report
+KEPT_SAMPLES = 4  # shown in the report
 
 
 def evaluate_stage(
@@ -29,10 +29,11 @@ def evaluate_stage(
     longest_length: int,
     fingerprint: str,
 ) -> int:
-    """All benchmarks of a recipe on one stage, each into OUT/BENCHMARK.json; what was done from the same inputs stays.
+    """Run all benchmarks of a recipe on one stage, and write BENCHMARK.json into `out` for each of them.
 
-    A benchmark's completions and verdicts are in OUT/BENCHMARK. Returns how many were run. Raises ChakuError for a
-    benchmark that this machine cannot run (no sandbox, no problem file): a run leaves it out before.
+    The completions and verdicts of a benchmark go into the folder BENCHMARK. A benchmark with results from the same
+    inputs is skipped. Returns the number of benchmarks that were run. Raises ChakuError for a benchmark that this
+    machine cannot run (no sandbox, no problem file); a run has left such benchmarks out before.
     """
     done = 0
     for name in settings.benchmarks:
@@ -59,7 +60,7 @@ def evaluate_stage(
 
 
 def _run(benchmark: Benchmark, engine: Engine, settings: EvalsConfig, out: Path, inputs: str) -> dict[str, Any]:
-    """The results, with a few samples to show: those that passed first. Goes on from what the same inputs left."""
+    """The results, with KEPT_SAMPLES samples: passed samples first. Continues an interrupted try with equal inputs."""
     made_from = out / "inputs.txt"
     if out.exists() and (not made_from.exists() or made_from.read_text() != inputs):
         remove_directory(out)

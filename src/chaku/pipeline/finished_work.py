@@ -1,4 +1,4 @@
-"""What a run would make again though it is finished: said, with what it cost, before anything is changed."""
+"""Finds finished work that a run would make again, and stops the run before it changes anything."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ from chaku.recipe.family import stage_order
 from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
 from chaku.tokens.load import load_tokenizer
 
-NOT_YET = "not made yet"  # in place of a fingerprint: what follows from it may come out differently
+NOT_YET = "not made yet"  # in place of a fingerprint that is not known
 
 
 @dataclass(frozen=True)
 class Again:
-    """Something finished that would be made again: a directory of the run, why, and the seconds that it took."""
+    """Finished work that would be made again. `name`: its folder in the run. `seconds`: the time that it took."""
 
     name: str
     why: str
@@ -37,17 +37,18 @@ class Again:
 
 
 def check_nothing_is_made_again(run: Run) -> None:
-    """Raises FinishedWork, with one table, where the run would make finished work again."""
+    """Raises FinishedWork, with a table of the work, when the run would make finished work again."""
     if found := list(made_again(run)):
         raise FinishedWork(
             "finished work would be made again; nothing was changed\n"
             f"{in_a_table(found)}\n"
-            "add --yes to make it again (each is kept until the new one is whole), or --out to run in another directory"
+            "add --yes to make it again (the old work is kept until the new work is whole), or --out to run in another "
+            "directory"
         )
 
 
 def made_again(run: Run) -> Iterator[Again]:
-    """What is finished, or begun, in the run's directory, and does not fit the recipe or the files that it names."""
+    """Work in the run's directory, finished or begun, that does not fit the recipe or the files that it names."""
     recipe = run.recipe
     look = _Look(run)
     corpus: str | None = None
@@ -55,7 +56,7 @@ def made_again(run: Run) -> Iterator[Again]:
         stale = stale_sources(recipe, run.directory / "corpus")
         if look.at("corpus", corpus_inputs(recipe), stale) != NOT_YET:
             corpus = corpus_fingerprint(run.directory / "corpus")
-        else:  # one that was removed may well come out as it was
+        else:  # a tokenizer that was removed will probably come out the same
             encoded = run.record("tokens") if not look.again else None
             corpus = str(encoded["corpus"]) if encoded else NOT_YET
     tokenizer_made = look.at("tokenizer", tokenizer_inputs(recipe, corpus)) != NOT_YET
@@ -102,7 +103,7 @@ class _Look:
         self.again: list[Again] = []
 
     def at(self, name: str, inputs: Inputs, stale: str = "") -> str:
-        """The fingerprint of a step, if it is made and fits."""
+        """The fingerprint of a finished step that fits the inputs; NOT_YET for any other step."""
         record = self.run.record(name)
         if record is None:
             if (self.run.directory / name).exists():
@@ -127,7 +128,7 @@ class _Look:
         return NOT_YET
 
     def may_read(self, name: str) -> bool:
-        """Whether the files of a set are there: those that a run makes may be still to come, or out of date."""
+        """Whether the files of a set exist and are up to date; a run makes the files of some sets itself."""
         steps: dict[type, str] = {ShopSet: "shop", InstructSet: "instruct"}
         step = steps.get(type(self.run.recipe.sets[name]))
         again = {found.name for found in self.again}
@@ -135,7 +136,7 @@ class _Look:
 
 
 def _seconds_of(stage: Path) -> float | None:
-    """Seconds of training in a stage, finished or not; None where it has not saved anything yet."""
+    """Seconds of training in a stage, finished or not; None for a stage that has saved nothing yet."""
     if (stage / "stage.json").exists():
         return float(read_json(stage / "stage.json").get("seconds", 0.0))
     saved = sorted(stage.glob("state/step-*/progress.json"))
@@ -143,8 +144,8 @@ def _seconds_of(stage: Path) -> float | None:
 
 
 def in_a_table(found: list[Again]) -> str:
-    """What, why and its cost, as plain text."""
-    rows = [("what", "it took", "what changed")]
+    """The work, its cost and what changed, as a table in plain text."""
+    rows = [("finished work", "it took", "what changed")]
     rows += [(work.name, "" if work.seconds is None else _in_words(work.seconds), work.why) for work in found]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in rows)

@@ -1,6 +1,6 @@
-"""What each step of a run follows from: where these are the same, what the step made is kept.
+"""The inputs of each step of a run: a finished step with equal inputs is kept.
 
-Settings that change no result are not among them (`result_settings`).
+Settings that change no result, such as a number of workers, are no inputs (`result_settings`).
 """
 
 import dataclasses
@@ -20,13 +20,14 @@ Inputs = dict[str, Any]
 
 
 def corpus_inputs(recipe: Recipe) -> Inputs:
+    """The inputs of the corpus; `stale_sources` looks at the files."""
     return {"corpus": result_settings(recipe.corpus)}
 
 
 def stale_sources(recipe: Recipe, corpus: Path) -> str:
-    """How the files that a corpus was made from changed since, in words; "" where they did not.
+    """How the source files of a corpus changed since it was made, in words; "" for unchanged files.
 
-    A source that is not there any more leaves the corpus as it is: it cannot be made again.
+    A source that is gone counts as unchanged, since the corpus could not be made again.
     """
     files = read_file_list(corpus) if corpus.is_dir() else None
     if files is None:
@@ -38,13 +39,13 @@ def stale_sources(recipe: Recipe, corpus: Path) -> str:
 
 
 def corpus_fingerprint(corpus: Path) -> str:
-    """The hash of a corpus's documents: what is made from it is kept when it is built again and comes out the same."""
+    """The hash of a corpus's documents. A corpus that is built again with the same documents has the same hash."""
     summary = read_json(corpus / "summary.json")
     return str(summary.get("documents_sha256") or sha256_json(summary["kept"]))  # an earlier version had no hash
 
 
 def tokenizer_inputs(recipe: Recipe, corpus: str | None) -> Inputs:
-    """`corpus`: the fingerprint of the documents; what a given tokenizer does not depend on."""
+    """The inputs of the tokenizer. `corpus`: the fingerprint of the documents, which a given tokenizer ignores."""
     given = given_tokenizer(recipe)
     infilling = any(stage.infilling for stage in recipe.stages.values())
     settings = {"tokenizer": result_settings(recipe.tokenizer), "infilling": infilling}
@@ -52,15 +53,17 @@ def tokenizer_inputs(recipe: Recipe, corpus: str | None) -> Inputs:
 
 
 def tokens_inputs(corpus: str, tokenizer: str) -> Inputs:
+    """The inputs of the token store, from two fingerprints."""
     return {"corpus": corpus, "tokenizer": tokenizer}
 
 
 def shop_inputs(recipe: Recipe, tokenizer: str) -> Inputs:
+    """The inputs of the shop. `tokenizer`: its fingerprint."""
     return {"shop": result_settings(recipe.shop), "seed": recipe.seed, "tokenizer": tokenizer}
 
 
 def instruct_inputs(recipe: Recipe, stage: str) -> Inputs:
-    """`stage`: the fingerprint of the stage that writes."""
+    """The inputs of self-instruct. `stage`: the fingerprint of the stage that writes."""
     assert recipe.instruct is not None
     inputs = {"instruct": result_settings(recipe.instruct), "stage": stage, "seed": recipe.seed}
     if recipe.instruct.questions:
@@ -77,10 +80,10 @@ def stage_inputs(
     base: LlamaConfig,
     conversations: dict[str, str],
 ) -> Inputs:
-    """`tokens` and `parent` are fingerprints, and so are the values of `conversations`, by the name of the set.
+    """The inputs of a stage. `tokens`, `parent`: fingerprints. `conversations`: fingerprints by the name of the set.
 
-    A stage's tokens are as the recipe gives them: a number, epochs, or a share of the minutes. What a share comes to
-    on this machine is no input: it stays what it was when the stage began.
+    The recipe gives a stage's length as a number of tokens, epochs, or a share of the minutes. The number of tokens
+    that a share means on this machine is no input: a stage keeps the number that it began with.
     """
     stage = recipe.stages[name]
     inputs = {

@@ -1,4 +1,4 @@
-"""A recipe without what this machine lacks something for: what can run still runs, and the report says the rest."""
+"""Leaves out the parts of a recipe that this machine cannot run, so that the other parts can run."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.requirements import requirements
 from chaku.recipe.schema import BASE_MODEL, DocumentSet, InstructSet, Recipe
 
-FILE = "left_out.json"  # of a run directory
+FILE = "left_out.json"  # in a run directory
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A part that does not run, why, and what would let it run ("" where the part only builds on another)."""
+    """A part that does not run. `how_to_get`: what would let it run; "" for a part that builds on another such part."""
 
     part: Part
     why: str
@@ -29,9 +29,9 @@ class LeftOut:
 def ready(
     recipe: Recipe, directory: Path, device: torch.device, *, without_missing: bool
 ) -> tuple[Recipe, list[LeftOut]]:
-    """The recipe that can run here, and what of it is left out. Says what was checked.
+    """The recipe without the parts that cannot run here, and these parts. Prints the requirements that were checked.
 
-    Raises ChakuError, with one table of what is missing, unless all is there or the user goes on without.
+    Raises ChakuError, with a table of the missing requirements, unless `without_missing` allows to leave parts out.
     """
     needed = requirements(recipe, directory, device)
     missing = [requirement for requirement in needed if not requirement.is_there]
@@ -42,11 +42,11 @@ def ready(
     if not without_missing:
         raise ChakuError(
             f"this machine lacks something that the recipe needs; nothing was done\n{table}\n"
-            "get it, or add --without-missing: what can run without it then runs, and the report says what was left out"
+            "get it, or add --without-missing to leave out the parts that need it; the report lists them"
         )
     try:
         left, left_out = leave_out(recipe, missing)
-    except ChakuError:  # the report, and that of a run beside, says so
+    except ChakuError:  # the reports of this run, and of runs compared with it, say that nothing ran
         record(
             directory, [LeftOut(Part("recipe", recipe.name), f"{missing[0].name} is missing", missing[0].how_to_get)]
         )
@@ -57,7 +57,7 @@ def ready(
 
 
 def in_a_table(missing: Sequence[Requirement]) -> str:
-    """Three columns as plain text: what is missing, what needs it, how to get it. The last is never cut or wrapped."""
+    """The missing requirements as a table in plain text. Commands in the last column are never cut or wrapped."""
     rows = [("missing", "needed by", "how to get it")]
     rows += [
         (requirement.name, ", ".join(map(str, requirement.needed_by)) or "everything", requirement.how_to_get)
@@ -68,9 +68,9 @@ def in_a_table(missing: Sequence[Requirement]) -> str:
 
 
 def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, list[LeftOut]]:
-    """The recipe without the parts that lack something, and without what builds on those.
+    """The recipe without the parts that lack something, and without the parts that build on them.
 
-    Raises ChakuError where nothing is left that could run.
+    Raises ChakuError when no part is left.
     """
     for requirement in missing:
         if not requirement.needed_by:
@@ -103,7 +103,7 @@ def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, l
 
 
 def _builds_on(recipe: Recipe, gone: dict[Part, LeftOut], has_sources: bool) -> tuple[Part, str] | None:
-    """A part that is not yet left out but builds on one that is, and why; None where there is no more."""
+    """A part that must be left out because it builds on a part in `gone`, and why; None if there is none."""
     instruct = Part("instruct")
     if recipe.instruct and instruct not in gone and Part("stage", recipe.instruct.stage) in gone:
         return instruct, f"stage {recipe.instruct.stage}, which writes, is left out"
@@ -114,14 +114,14 @@ def _builds_on(recipe: Recipe, gone: dict[Part, LeftOut], has_sources: bool) -> 
         if stage.parent and Part("stage", stage.parent) in gone:
             return part, f"its parent, stage {stage.parent}, is left out"
         if instruct in gone and any(isinstance(recipe.sets[used], InstructSet) for used in stage.mixture):
-            return part, "it learns from what [instruct] would make"
+            return part, "it trains on the data of [instruct], which is left out"
         if not has_sources and any(isinstance(recipe.sets[used], DocumentSet) for used in stage.mixture):
             return part, "no source of documents is left"
     return None
 
 
 def record(directory: Path, left_out: Sequence[LeftOut]) -> None:
-    """Write what is left out, for the report, and remove what an earlier run measured of it: it may be out of date."""
+    """Write the parts that are left out, for the report, and remove their results of an earlier run."""
     (directory / FILE).unlink(missing_ok=True)
     if left_out:
         write_json(directory / FILE, [{**dataclasses.asdict(part), "part": str(part.part)} for part in left_out])

@@ -1,4 +1,4 @@
-"""What a run measures of its stages: benchmarks, questions about the shop, samples."""
+"""Measures the stages of a run: benchmarks, questions about the shop, samples."""
 
 import time
 
@@ -16,20 +16,20 @@ from chaku.pipeline.training import check_weights
 from chaku.recipe.schema import BASE_MODEL
 from chaku.tokens.tokenizer import Tokenizer
 
-SAMPLE_TOKENS = 64  # of the completion and the infill that a run ends with
+SAMPLE_TOKENS = 64  # in the completion and the infill at the end of a run
 COMPLETE_PROMPT = 'def read_lines(path):\n    """Return the lines of a file."""\n'
 INFILL_PROMPT = ("def largest(values):\n    best = None\n    for value in values:\n", "    return best\n")
 
 
 def checkpoint(run: Run, name: str) -> str:
-    """Where the weights of a stage are, or those of the base model by the name "model"."""
+    """The directory of a stage's weights; the base model's for the name "model"."""
     return run.recipe.model.path or "" if name == BASE_MODEL else str(run.directory / "stages" / name)
 
 
 def stage_engine(run: Run, name: str) -> Engine:
-    """The engine of a stage, with the tokenizer that the stage saved: it may know how to chat.
+    """The engine of a stage, with the tokenizer that the stage saved, which may have a chat template.
 
-    Raises ChakuError where the stage's weights are not those that its training wrote.
+    Raises ChakuError when the stage's weights changed after its training.
     """
     if name != BASE_MODEL:
         check_weights(run.directory / "stages" / name)
@@ -37,6 +37,7 @@ def stage_engine(run: Run, name: str) -> Engine:
 
 
 def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
+    """Run the recipe's benchmarks on each stage of `evals.stages`."""
     stages = run.recipe.stages
     longest = max((_training_length(run, name) for name in run.recipe.evals.stages if name in stages), default=0)
     for name in run.recipe.evals.stages:
@@ -62,7 +63,7 @@ def _training_length(run: Run, name: str) -> int:
 
 
 def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) -> None:
-    """The stages that learnt about the shop answer questions about it, each after the model that it began with."""
+    """Measure the answers about the shop of the stages in `learnt`; measure the parent of each of them first."""
     if (shop := run.recipe.shop) is None:
         return
     base = BASE_MODEL if run.recipe.model.path else None
@@ -77,7 +78,7 @@ def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) ->
 
 
 def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:
-    """A completion and infills by each evaluated stage, into samples.json; the last of each kind is printed."""
+    """Write a completion and infills by each evaluated stage into samples.json; print the last sample of each kind."""
     path = run.directory / "samples.json"
     if path.exists() and {entry["stage"]: entry["fingerprint"] for entry in read_json(path)} == fingerprints:
         return
@@ -99,5 +100,5 @@ def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) 
     write_json(path, samples)
     for sample in {sample["kind"]: sample for sample in samples}.values():
         written = sample.get("text", sample.get("middle", ""))
-        say(f"--- {sample['kind']} by {sample['stage']}: what the model wrote is between >>> and <<<")
+        say(f"--- {sample['kind']} by {sample['stage']}: the model wrote the text between >>> and <<<")
         say(f"{sample['prefix']}>>>{written}<<<{sample.get('suffix', '')}")

@@ -1,4 +1,4 @@
-"""The parts of a recipe that can be left out, and what they need."""
+"""The parts of a recipe that can be left out, and the requirements of a recipe."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,9 +17,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something that a recipe needs. `needed_by`: the parts that cannot do without it; empty: nothing can.
+    """Something that a recipe needs. `needed_by`: the parts that need it; empty when the whole recipe needs it.
 
-    `how_to_get` says what to do where it is not there.
+    `how_to_get`: what the user can do when it is missing.
     """
 
     name: str

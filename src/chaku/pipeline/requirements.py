@@ -1,4 +1,4 @@
-"""What a recipe needs of this machine, found out before its first step."""
+"""Finds the requirements of a recipe, and checks before the first step whether this machine has them."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -26,13 +26,13 @@ from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
 from chaku.tokens.templates import BUILTIN
 
-NUM_TASKS = 20  # of a benchmark that are looked at for the libraries that its programs use
+NUM_TASKS = 20  # problems of a benchmark that are searched for libraries
 
 
 def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[Requirement]:
-    """All that `recipe` needs, there or not. `directory`: of the run, which need not exist.
+    """All requirements of `recipe`, present or missing. `directory`: the run's directory, which need not exist.
 
-    A model from the Hub is downloaded here, as every step after the first needs it.
+    This downloads a model from the Hub, since every step after the first needs it.
     """
     found = [
         *_benchmarks(recipe),
@@ -57,7 +57,7 @@ def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[
 
 
 def _problem(look: Callable[..., object], *at: object) -> str:
-    """What a look at something raised as ChakuError; "" where it raised nothing."""
+    """The message of the ChakuError that `look(*at)` raised; "" if it raised none."""
     try:
         look(*at)
     except ChakuError as error:
@@ -79,7 +79,7 @@ def _benchmark_names(recipe: Recipe) -> list[str]:
 
 
 def _benchmarks(recipe: Recipe) -> Iterator[Requirement]:
-    """The problems of each benchmark, its languages, and the libraries that its programs use."""
+    """For each benchmark: its problems, its languages, and the libraries that its programs use."""
     users: dict[str, list[Part]] = {}
     for name in _benchmark_names(recipe):
         benchmark, part = BENCHMARKS[name], Part("benchmark", name)
@@ -112,7 +112,7 @@ def _library(job: Job) -> None:
 
 
 def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
-    """Where documents come from; a corpus that was made from these sources before needs them no more."""
+    """The sources of documents, unless the run already has its corpus from the same sources."""
     if _is_made(directory / "corpus", corpus_inputs(recipe)):
         return
     for source in recipe.corpus.sources:
@@ -121,7 +121,7 @@ def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
 
 
 def _look_at(source: Source) -> None:
-    if source.type not in ("tree", "git"):  # those are listed file by file, which takes long
+    if source.type not in ("tree", "git"):  # opening a tree lists all its files, which takes long
         open_source(source)
     elif not Path(source.path).is_dir():
         raise ChakuError(f"the directory {source.path} does not exist; correct the source's path")
@@ -157,13 +157,13 @@ def _users_of_sets(recipe: Recipe) -> dict[str, tuple[Part, ...]]:
 
 
 def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
-    """Optional packages that are used while the recipe runs. A checkpoint's own are named when it is opened."""
+    """Optional packages that the recipe uses. Opening a checkpoint checks the packages that the checkpoint needs."""
     hub: list[Part] = [Part("source", source.name) for source in recipe.corpus.sources if source.type == "hub"]
     for name, parts in _users_of_sets(recipe).items():
         chosen = recipe.sets[name]
         if isinstance(chosen, ConversationSet | PreferenceSet):
             path = source_of(chosen, directory)
-            if not _problem(find_files, path) and not find_files(path):  # neither a file nor a mistake: a Hub data set
+            if not _problem(find_files, path) and not find_files(path):  # a Hub data set: no file, and no error
                 hub += parts
     if hub:
         yield _package("datasets", "hub", tuple(hub))
@@ -176,7 +176,7 @@ def _package(name: str, extra: str, parts: tuple[Part, ...]) -> Requirement:
 
 
 def _model(recipe: Recipe) -> tuple[LlamaConfig | None, list[Requirement]]:
-    """The base's shape, where it can be known; its checkpoint and its tokenizer, which every step needs."""
+    """The base model's shape (None if unknown), and the requirements of every step: its checkpoint and tokenizer."""
     found: list[Requirement] = []
     shape: LlamaConfig | None = None
     if recipe.model.path is None:

@@ -1,4 +1,4 @@
-"""Room for a recipe: the memory of each stage's training, the disk that the run fills."""
+"""Estimates whether a recipe fits this machine: the memory for training each stage, and the disk space."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
 
-BYTES_PER_BYTE = 2.5  # of disk that a byte of the corpus takes: its text, and its tokens in 32 bits
+BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and its tokens of 32 bits
 
 
 def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: torch.device) -> Iterator[Requirement]:
-    """Memory for each stage that is still to be trained and does not fit, and for the largest that fits."""
+    """Memory for stages still to be trained: a requirement for each that does not fit, and the largest that fits."""
     free = free_memory(device)
     needs = {name: stage_memory(recipe, name, base) for name in recipe.stages if not _is_done(directory, name)}
     if free is None:
@@ -46,7 +46,7 @@ def _peak(stage: StageConfig, shape: LlamaConfig) -> int:
 
 
 def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int) -> str:
-    """The first of a few changes to a stage with which it fits: smaller micro-batches, LoRA, a quantised base."""
+    """The first change that makes a stage fit, in words: smaller micro-batches, LoRA, or a quantised base."""
     stage, shape = recipe.stages[name], stage_shape(recipe, name, base)
     row = stage.sequence_length
     small = dataclasses.replace(stage, training=dataclasses.replace(stage.training, micro_batch_tokens=row))
@@ -68,16 +68,16 @@ def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int) -> str:
 
 
 def disk_needed(recipe: Recipe, base: LlamaConfig, directory: Path) -> Requirement:
-    """Room for what the run still writes: corpus, tokens, checkpoints, and the state of a stage while it trains."""
+    """Disk space for the files still to be written: corpus, tokens, checkpoints, and the state of training."""
     needed, free = disk_bytes(recipe, base, directory), free_disk(directory)
     if needed > free:
         name = f"{gigabytes(needed)} of disk in {directory} ({gigabytes(free)} are free)"
-        return Requirement(name, (), False, "free some space, or --out on another disk")
+        return Requirement(name, (), False, "free some space, or pass --out on another disk")
     return Requirement(f"disk {gigabytes(needed)} of {gigabytes(free)}", (), True)
 
 
 def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
-    """Bytes that a run still writes. A corpus without any cap counts nothing: its size is known when it is read."""
+    """The bytes that a run still writes. A corpus without a cap counts as 0, since its size is not known yet."""
     caps = recipe.corpus.max_bytes
     by_kind = sum(caps.get(kind, 0) for kind in ("code", "piece", "code_prose", "prose"))
     corpus = by_kind or sum(source.max_bytes or 0 for source in recipe.corpus.sources)
@@ -86,7 +86,7 @@ def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
     for name, stage in recipe.stages.items():
         if not _is_done(directory, name):
             needed += stage_shape(recipe, name, base).num_parameters * 4
-            states.append(num_trained(base, stage.lora) * 12 * 2)  # weights and moments; the state before stays a while
+            states.append(num_trained(base, stage.lora) * 12 * 2)  # weights and moments, new and old
     return needed + max(states)
 
 

@@ -1,4 +1,4 @@
-"""Run a recipe: corpus, tokenizer, tokens, stages, evals, report. What is done is skipped; what was cut off goes on."""
+"""Runs a recipe: corpus, tokenizer, tokens, stages, evals, report. Skips finished steps; continues interrupted ones."""
 
 import dataclasses
 from pathlib import Path
@@ -36,7 +36,7 @@ from chaku.sql.training.prepare import prepared_prompt
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 
-LEDGER = "ledger.sqlite"  # of a run: what [instruct] asked and ran
+LEDGER = "ledger.sqlite"  # in a run directory: the prompts, replies and runs of [instruct]
 
 
 def run_recipe(
@@ -49,11 +49,12 @@ def run_recipe(
 ) -> Path:
     """Run every step of a recipe into `directory`; returns the path of the report.
 
-    What the recipe needs is checked before the first step; `without_missing` leaves out what lacks something here, and
-    the report says so. Safe to kill at any moment: the same call goes on from what is whole. Work that is finished, and
-    that a change of the recipe or of its sources would have made again, is made again only with `make_again`; what it
-    replaces is kept until it is whole. Raises FinishedWork where that is not given, ChakuError for what the user can
-    mend, both before anything is changed; Interrupted after a signal.
+    The requirements of the recipe are checked before the first step. `without_missing`: leave out the parts that lack
+    something here; the report lists them. A run may be killed at any moment; the same call continues it. `make_again`:
+    when the recipe or its sources changed, make finished work again; the old work is kept until the new work is whole.
+
+    Raises FinishedWork when finished work would be made again without `make_again`, and ChakuError for errors that the
+    user can correct, both before anything is changed. Raises Interrupted after a signal.
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
@@ -92,7 +93,10 @@ def run_recipe(
 
 
 def _train_stages(run: Run, tokenizer: Tokenizer, tokens: str | None) -> dict[str, str]:
-    """Every stage in order, with what it needs and what is made of it between; returns the stages' fingerprints."""
+    """Train every stage in order; encode its conversations before, run [instruct] after the stage that writes.
+
+    Returns the stages' fingerprints.
+    """
     recipe = run.recipe
     conversations = {name: _encode_set(run, name, tokenizer) for name in given_sets(recipe)}
     base = base_shape(recipe, tokenizer)
@@ -131,7 +135,7 @@ def _encode_set(run: Run, name: str, tokenizer: Tokenizer) -> str:
 
 
 def _write_instructions(run: Run, stage: str) -> None:
-    """`stage`: the fingerprint of the stage that writes."""
+    """Run self-instruct. `stage`: the fingerprint of the stage that writes."""
     settings = run.recipe.instruct
     assert settings is not None
 

@@ -1,4 +1,4 @@
-"""A run directory and its steps: what is whole and was made from the same inputs is skipped."""
+"""A run directory and its steps. A finished step with the same inputs is skipped."""
 
 import json
 import time
@@ -16,16 +16,16 @@ from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.recipe.schema import Recipe
 
-RUN = "run"  # what the directory is marked as
+RUN = "run"  # the kind of directory, in its mark
 NO_RECORD = f"{RECORD}, which is gone"
 
 
 class FinishedWork(ChakuError):
-    """Finished work would be made again, and nobody said that this is wanted."""
+    """Finished work would be made again, and the user did not allow it."""
 
 
 class Run:
-    """A recipe and the directory that it fills. `make_again`: finished work may be replaced."""
+    """A recipe and its run directory. `make_again`: finished work may be replaced."""
 
     def __init__(self, recipe: Recipe, directory: Path, device: torch.device, make_again: bool = False):
         self.recipe = recipe
@@ -34,7 +34,7 @@ class Run:
         self.make_again = make_again
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """What DIRECTORY/NAME was made from, with its fingerprint; None where it is not there."""
+        """The inputs of the step `name`, with their fingerprint; None for a step without a record."""
         path = self.directory / name
         restore(path)
         return read_json(path / RECORD) if (path / RECORD).exists() else None
@@ -42,11 +42,11 @@ class Run:
     def step(
         self, name: str, inputs: dict[str, Any], make: Callable[[Path], tuple[float, str]], stale: str = ""
     ) -> str:
-        """Make DIRECTORY/NAME by `make(path)` unless it was made from the same inputs; say why when it is made again.
+        """Make the folder `name` with `make(path)`, unless it is there from the same inputs.
 
-        `make` fills a directory, which may hold what an earlier try with the same inputs left there; it returns how
-        much it did, and the unit, for the report. `stale`: why it is made again though its inputs are the same.
-        Returns the fingerprint of the inputs.
+        `make` fills a directory, which may hold files from an interrupted try with the same inputs; it returns an
+        amount of work and its unit, for the report. `stale`: a reason to make the folder again despite equal inputs.
+        Returns the fingerprint of the inputs. Raises FinishedWork when finished work may not be replaced.
         """
         made_from = fingerprinted(inputs)
         if (record := self.record(name)) is not None:
@@ -64,10 +64,10 @@ class Run:
         return str(made_from["fingerprint"])
 
     def replace(self, name: str, why: str) -> None:
-        """Say that finished work is made again, or raise FinishedWork where that is not wanted."""
+        """Print that finished work is made again. Raises FinishedWork when the user did not allow it."""
         if not self.make_again:
             raise FinishedWork(
-                f"{name} would be made again, because of {why}; add --yes for that, or --out to run elsewhere"
+                f"{name} would be made again, because of {why}; add --yes to allow it, or --out to run elsewhere"
             )
         say(f"{name}: made again, because of {why}")
 
@@ -79,7 +79,7 @@ class Run:
         )
 
     def seconds(self, name: str) -> float | None:
-        """How long a step took; None where it is not known."""
+        """The seconds that a step took; None if they are not known."""
         return next((timing["seconds"] for timing in self._timings() if timing["name"] == name), None)
 
     def _timings(self) -> list[dict[str, Any]]:
@@ -89,28 +89,31 @@ class Run:
 
 @contextmanager
 def only_one(directory: Path) -> Iterator[None]:
-    """Hold the run directory's lock. Raises ChakuError when another process has it, or it cannot be written, or holds
-    what chaku did not make."""
+    """Hold the lock of a run directory.
+
+    Raises ChakuError when another process holds the lock, the directory cannot be written, or chaku did not make it.
+    """
     check_ours(directory, RUN)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         mark_as_ours(directory, RUN)
         lock = (directory / ".lock").open("w")
     except OSError as error:
-        raise ChakuError(f"cannot write the run directory {directory} ({error.strerror}); choose another") from error
+        raise ChakuError(f"cannot write the run directory {directory} ({error.strerror}); change --out") from error
     with lock:
         if not try_lock(lock):
-            raise ChakuError(f"another chaku is running in {directory}; wait for it, or choose another directory")
+            raise ChakuError(f"another chaku is running in {directory}; wait for it, or change --out")
         yield
 
 
 def fingerprinted(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs as JSON values, with a "fingerprint": their hash."""
     plain = json.loads(json.dumps(inputs, default=str))
     return {**plain, "fingerprint": sha256_json(plain)}
 
 
 def what_changed(before: Any, now: Any, at: str = "") -> str:
-    """The paths at which two JSON values differ, in words; empty when they are equal."""
+    """The paths at which two JSON values differ, separated by commas; empty for equal values."""
     if before == now:
         return ""
     if isinstance(before, dict) and isinstance(now, dict):

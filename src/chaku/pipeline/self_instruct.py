@@ -1,4 +1,4 @@
-"""Self-instruct as a step of a recipe: a stage writes, and later stages learn from what was kept."""
+"""Self-instruct as a step of a run: one stage writes data, and later stages train on it."""
 
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from chaku.instruct.triples import Settings
 def run_instruct(
     config: InstructConfig, engine: Engine, out: Path, seed: int, ledger_path: Path, purpose: str
 ) -> tuple[float, str]:
-    """Write OUT's data sets. The ledger is kept: what was asked and run before, for any purpose, costs nothing.
+    """Write data sets into `out`; returns the number of samples or triples, and the unit.
 
-    `purpose`: the fingerprint of all that the questions follow from.
+    `purpose`: the fingerprint of the inputs of the questions. The ledger keeps replies and verdicts of every purpose,
+    so that none is made twice.
     """
     with Ledger(ledger_path) as ledger:
         ledger.begin(purpose)

@@ -1,4 +1,4 @@
-"""Text-to-SQL in a recipe: a shop is made, a stage learns from questions about it, and answers others."""
+"""Text-to-SQL in a recipe: makes a shop's database with training questions, and measures stages on other questions."""
 
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ from chaku.sql.training.prepare import PrepareSettings, prepare
 from chaku.synthetic.shop import write_shop
 from chaku.tokens.tokenizer import Tokenizer
 
-CONVERSATIONS = "conversations.jsonl"  # of the shop's folder: its training questions and their queries
+CONVERSATIONS = "conversations.jsonl"  # in the shop's folder: its training questions and their queries
 
 
 def shop_prompt(config: ShopConfig) -> PromptSettings:
-    """How questions about the shop are asked: as `chaku sql ask` asks a small model."""
+    """The prompt settings for questions about the shop: the form that `chaku sql ask` uses for a small model."""
     return PromptSettings("compact", config.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
 
 
 def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
-    """Write the shop's database, its questions, and conversations to train on, within the tokens of a sequence."""
+    """Write the shop's database, its questions, and conversations to train on, each at most `config.max_tokens` long.
+
+    Returns the number of conversations, and "questions".
+    """
     write_shop(out, seed=seed, num_train=config.num_train, num_dev=config.num_dev, chinese=config.chinese)
     counts = prepare(
         read_examples(out / "train.jsonl"),
@@ -39,9 +42,10 @@ def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) ->
 def ask_shop(
     config: ShopConfig, engine: Engine, stage: str, shop: Path, path: Path, inputs: str, *, instructed: bool
 ) -> bool:
-    """The stage's execution accuracy on the shop's dev questions, into `path`; False where `inputs` gave it before.
+    """Measure the stage's execution accuracy on the shop's dev questions, and write it to `path`.
 
-    `instructed`: a chat model that did not learn these prompts is told what to do with them.
+    Returns False, without measuring, when `path` has results from the same `inputs`. `instructed`: the prompt explains
+    the task, for a chat model that was not trained on these prompts.
     """
     if path.exists() and read_json(path).get("inputs") == inputs:
         return False

@@ -1,4 +1,4 @@
-"""The text that a tokenizer is trained on: a sample of all sources, in the proportions that the stages train on."""
+"""The training text of a tokenizer: a sample of all sources, with the proportions of the stages' mixtures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +12,10 @@ from chaku.recipe.schema import DocumentSet, Recipe
 
 
 def tokenizer_texts(recipe: Recipe, corpus: Path) -> Iterator[str]:
-    """About `tokenizer.train_bytes` of the corpus's training documents, in their order.
+    """About `tokenizer.train_bytes` bytes of the corpus's training documents, in the order of the corpus.
 
-    Each set of documents gives its share of the stages' mixtures (their mean), as far as it has documents; what is left
-    comes from all. Documents are taken in the order of their hashes, so that every source gives its part.
+    Each set of documents gives its mean share of the stages' mixtures. If a set is too small for its share, documents
+    of all sets fill the rest. Documents are chosen in the order of their hashes, so that every source gives its part.
     """
     files = document_files(corpus, "train")
     columns = ["kind", "language", "bytes", "sha256"]
@@ -31,13 +31,13 @@ def tokenizer_texts(recipe: Recipe, corpus: Path) -> Iterator[str]:
 
 
 def _choose(recipe: Recipe, table: pa.Table) -> np.ndarray:
-    """Which documents, (num_documents,) bool."""
-    in_order = np.argsort(table["sha256"].to_numpy())  # any order that no source has a part in
+    """The mask of the chosen documents: bool (num_documents,)."""
+    in_order = np.argsort(table["sha256"].to_numpy())  # an order that does not depend on the source
     sizes = table["bytes"].to_numpy()
     chosen = np.zeros(len(table), bool)
 
     def take(candidates: np.ndarray, num_bytes: float) -> None:
-        """The first of these that are not taken, until they have so many bytes."""
+        """Choose the next candidates until they have `num_bytes` bytes."""
         rows = in_order[candidates[in_order] & ~chosen[in_order]]
         before = np.cumsum(sizes[rows]) - sizes[rows]
         chosen[rows[before < num_bytes]] = True
@@ -56,7 +56,7 @@ def _choose(recipe: Recipe, table: pa.Table) -> np.ndarray:
 
 
 def _shares(recipe: Recipe) -> dict[str, float]:
-    """Each set of documents' share of the tokens of all stages together, taken as equally long."""
+    """Each document set's share of the tokens of all stages, if all stages were equally long."""
     shares: dict[str, float] = {}
     for stage in recipe.stages.values():
         weights = {n: w for n, w in stage.mixture.items() if isinstance(recipe.sets[n], DocumentSet)}

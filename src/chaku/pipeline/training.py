@@ -1,4 +1,4 @@
-"""Train one stage: its data, its model, and the checkpoint that it leaves."""
+"""Trains one stage: loads its data and its model, and writes its checkpoint."""
 
 import dataclasses
 import platform
@@ -37,25 +37,25 @@ from chaku.training.dpo import with_reference
 from chaku.training.schedule import batch_rows, num_steps
 from chaku.training.trainer import train
 
-STAGE_FILE = "stage.json"  # of a stage that is done
-BEGUN = "begun.json"  # of a stage that is begun: its tokens, which follow from the speed measured then
-HELDOUT_ROWS = 8  # sequences a set in the held-out loss that is logged during training
+STAGE_FILE = "stage.json"  # in the folder of a finished stage
+BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
+HELDOUT_ROWS = 8  # sequences of each set in the held-out loss during training
 
 
 def run_stage(
     run: Run, name: str, stage: StageConfig, base: LlamaConfig, tokenizer: Tokenizer, inputs: dict[str, Any]
 ) -> str:
-    """Train a stage, or go on with it, or leave it as it is where it is done; returns the fingerprint of its inputs.
+    """Train a stage, continue its training, or skip a finished stage; returns the fingerprint of its inputs.
 
-    What was trained from other inputs is kept beside, until this stage is whole; then it is removed. Raises ChakuError
-    for what the user can mend, Interrupted after a signal.
+    An old stage from other inputs is set aside, and removed when the new stage is whole. Raises ChakuError for errors
+    that the user can correct, and Interrupted after a signal.
     """
     path = run.directory / "stages" / name
     inputs = fingerprinted(inputs)
     record = run.record(f"stages/{name}")
     why = what_changed(record, inputs) or problem_of_finished(path) if record else NO_RECORD
     if why and kept_aside(path, inputs):
-        say(f"{name}: what was trained with these settings before is put back")
+        say(f"{name}: an earlier training with these settings is put back")
         remove_directory(path)
         restore(path)
     elif why and path.exists():
@@ -63,7 +63,7 @@ def run_stage(
         set_aside(path)
     if (path / STAGE_FILE).exists():
         say(f"{name}: done before")
-        shutil.rmtree(path / "state", ignore_errors=True)  # a kill at the very end leaves it
+        shutil.rmtree(path / "state", ignore_errors=True)  # left by a kill at the very end
         drop_aside(path)
         return str(inputs["fingerprint"])
     assert stage.training.tokens is not None
@@ -81,9 +81,10 @@ def run_stage(
         if model.config.vocab_size < shape.vocab_size:
             if stage.lora:
                 raise ChakuError(
-                    f"stage {name}: LoRA freezes the infilling pieces that are new here; train them before"
+                    f"stage {name}: LoRA freezes embeddings, but the infilling tokens are new and must be trained; "
+                    "remove `lora`, or add a parent stage with infilling and without `lora`"
                 )
-            say(f"{name}: {shape.vocab_size - model.config.vocab_size} embeddings are added for the infilling pieces")
+            say(f"{name}: added {shape.vocab_size - model.config.vocab_size} embeddings for the infilling tokens")
             model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
         model.config = shape
         if stage.lora:
@@ -105,8 +106,8 @@ def run_stage(
     reached = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo)
     if stage.lora:
         save_adapter(model, stage.lora, path / "adapter", str(base_model))
-        if stage.base_quantization:  # the adapter goes into the base as it was
-            del model  # first: there may be no room for both
+        if stage.base_quantization:  # merge the adapter into the base before quantization
+            del model  # memory may not have room for two models
             model = load_model(base_model, device=run.device)
             model.config = shape
             load_adapter(model, path / "adapter")
@@ -141,28 +142,28 @@ def run_stage(
 
 
 def begun_tokens(stage: Path) -> int | None:
-    """The tokens that a stage began with; None where it did not begin."""
+    """The number of tokens that a stage began with; None for a stage that has not begun."""
     return int(read_json(stage / BEGUN)["tokens"]) if (stage / BEGUN).exists() else None
 
 
 def problem_of_finished(path: Path) -> str:
-    """What is wrong with a stage that says that it is done, in words; "" where nothing is, or it is not done.
+    """The fault of a finished stage's files, in words; "" for a sound or an unfinished stage.
 
-    Weights are only looked for here: `check_weights` reads them.
+    This only checks that weights exist; `check_weights` reads them.
     """
     if not (path / STAGE_FILE).exists():
         return ""
     if read_json(path / STAGE_FILE).get("fingerprint") != read_json(path / RECORD).get("fingerprint"):
-        return "stage.json, which is of other inputs"
+        return "stage.json, which has other inputs"
     try:
         weight_files(path)
     except ChakuError:
-        return "its weights, which are gone"
+        return "its weights, which are missing"
     return ""
 
 
 def kept_aside(path: Path, inputs: dict[str, Any]) -> bool:
-    """Whether a finished stage of these inputs is kept beside `path`, because it was to be replaced."""
+    """Whether a finished stage with these inputs was set aside when `path` was begun again."""
     old = aside(path)
     record = old / RECORD
     return (old / STAGE_FILE).exists() and record.exists() and not what_changed(read_json(record), inputs)
@@ -170,16 +171,16 @@ def kept_aside(path: Path, inputs: dict[str, Any]) -> bool:
 
 @lru_cache
 def check_weights(stage: Path) -> None:
-    """Raises ChakuError where the weights of a finished stage are not those that were written. Once a process."""
+    """Raises ChakuError when the weights of a finished stage changed after training. Checks a stage once a process."""
     if (stage / STAGE_FILE).exists() and sha256_checkpoint(stage) != read_json(stage / STAGE_FILE)["weights_sha256"]:
         raise ChakuError(
-            f"the weights of {stage} are not those that its training wrote (their hash differs from that of "
-            f"{STAGE_FILE}): put them back from a copy, or remove {stage} to train it again"
+            f"the weights of {stage} changed after training (their hash differs from the hash in {STAGE_FILE}): put "
+            f"them back from a copy, or remove {stage} to train it again"
         )
 
 
 def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig, seed: int) -> PackedDataset:
-    """The batches of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
+    """The training data of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
     chats = open_sets(recipe, stage, directory)
     names = [name for name in stage.mixture if name not in {chat.name for chat in chats}]
     store = TokenStore.open(directory / "tokens", "train") if names else None
@@ -190,7 +191,8 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
         sets.append(TokenSet(name, indices, stage.mixture[name]))
         if len(indices) == 0:
             raise ChakuError(
-                f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents"
+                f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents; correct "
+                f"sets.{name} in the recipe"
             )
     sets.sort(key=lambda chosen: list(stage.mixture).index(chosen.name))
     return PackedDataset(

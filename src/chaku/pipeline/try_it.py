@@ -1,4 +1,4 @@
-"""Commands for the reader of a finished run to copy. Each was tried here first, and its answer was right."""
+"""Finds commands that the reader of a finished run can copy. The run tried each command, and its answer was right."""
 
 import os
 import shlex
@@ -20,8 +20,8 @@ from chaku.recipe.schema import BASE_MODEL
 from chaku.sql.scoring.datasets import Example, read_examples
 
 FILE = "commands.json"
-NUM_QUESTIONS = 2  # to the shop's database
-# What to complete, and what a right completion begins with.
+NUM_QUESTIONS = 2  # about the shop's database
+# (prompt, the beginning of a right completion)
 COMPLETIONS = (
     ("def is_even(number):\n    return", "number % 2 == 0"),
     ("def add(a, b):\n    return", "a + b"),
@@ -32,16 +32,16 @@ COMPLETION_TOKENS = 8
 
 @dataclass(frozen=True)
 class Command:
-    """`command` is a line for a shell; `about` says what it does, and that its answer was right here."""
+    """`command`: a line for a shell. `about`: its purpose, and that its answer was right here."""
 
     command: str
     about: str
 
 
 def write_commands(run: Run, fingerprints: dict[str, str], learnt: Sequence[str]) -> list[Command]:
-    """Find commands whose answers are right, write them into the run's commands.json, and return them.
+    """Find commands with right answers, write them into the run's commands.json, and return them.
 
-    `learnt`: the stages that learnt about the shop.
+    `learnt`: the stages that trained on questions about the shop.
     """
     path, inputs = run.directory / FILE, sha256_json(fingerprints)
     if not path.exists() or read_json(path)["inputs"] != inputs:
@@ -51,13 +51,13 @@ def write_commands(run: Run, fingerprints: dict[str, str], learnt: Sequence[str]
 
 
 def read_commands(directory: Path) -> list[Command]:
-    """The commands of a run; none where it has none."""
+    """The commands of a run; empty for a run without commands.json."""
     path = directory / FILE
     return [Command(**row) for row in read_json(path)["commands"]] if path.exists() else []
 
 
 def _program() -> str:
-    """How the reader started chaku: as a path below this directory, or by its name."""
+    """The first word of the command that started chaku: a path below the working directory, or "chaku"."""
     path = Path(sys.argv[0])
     if path.name == "chaku" and path.is_file() and path.absolute().is_relative_to(Path.cwd()):
         return os.path.relpath(path)
@@ -73,12 +73,12 @@ def _completions(run: Run) -> Iterator[Command]:
         [[completion]] = engine.generate([complete(engine.tokenizer, prompt)], params)
         if completion.text.strip().startswith(right):
             words = [_program(), "complete", checkpoint(run, BASE_MODEL), prompt, "--max-tokens", COMPLETION_TOKENS]
-            yield Command(shlex.join(map(str, words)), f"The model as it came goes on with: {right}")
+            yield Command(shlex.join(map(str, words)), f"The base model continues with: {right}")
             return
 
 
 def _questions(run: Run, learnt: Sequence[str]) -> Iterator[Command]:
-    """Questions to the shop's database that the last stage answers as the right query does."""
+    """Commands with questions about the shop that the last stage answers with the right rows."""
     if not learnt:
         return
     name, shop = learnt[-1], run.directory / "shop"
@@ -95,7 +95,7 @@ def _questions(run: Run, learnt: Sequence[str]) -> Iterator[Command]:
         return
     for question in found:
         words = [_program(), "sql", "ask", "--model", checkpoint(run, name), "--db", str(database), question]
-        yield Command(shlex.join(words), "The fine-tuned model answers a question that it never saw; rightly, here")
+        yield Command(shlex.join(words), "The fine-tuned model answers a new question; here its answer was right")
 
 
 def _answered_rightly(engine: Engine, run: Run, name: str, database: Path, examples: list[Example]) -> Iterator[str]:

@@ -1,2 +1,1 @@
-"""The recipe file: what it may say (schema), reading it (load, tables), what fits together (check), the tree of stages
-(family)."""
+"""The recipe file: its keys (schema), reading (load, tables), checks (check), and the tree of stages (family)."""

@@ -1,4 +1,4 @@
-"""Whether the parts of a recipe fit together. Every mistake has its own message, and names the key to correct."""
+"""Checks that the parts of a recipe fit together. The message of each mistake names the key to correct."""
 
 from chaku.errors import ChakuError
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
@@ -9,7 +9,7 @@ from chaku.training.schedule import batch_rows, num_steps
 
 
 def check_recipe(recipe: Recipe, where: str) -> None:
-    """Raises ChakuError for the first parts that do not fit together. `where`: the file, for the message."""
+    """Raises ChakuError for the first mistake. `where`: the recipe file, for the message."""
     _check_base(recipe, where)
     for name, stage in recipe.stages.items():
         at = f"{where}: stages.{name}"
@@ -19,7 +19,10 @@ def check_recipe(recipe: Recipe, where: str) -> None:
         _check_tokens(recipe, stage, at)
     _check_instruct(recipe, where)
     if shop_stages(recipe) and recipe.shop is None:
-        raise ChakuError(f"{where}: stages.{shop_stages(recipe)[0]} learns about the shop, and there is no [shop]")
+        raise ChakuError(
+            f"{where}: stages.{shop_stages(recipe)[0]} trains on the shop's questions, but the recipe has no [shop]; "
+            "add the table"
+        )
     _check_evals(recipe, where)
 
 
@@ -27,13 +30,13 @@ def _check_base(recipe: Recipe, where: str) -> None:
     if not recipe.corpus.sources and _needs_corpus(recipe):
         raise ChakuError(f"{where}: corpus.sources is empty; name at least one source of documents")
     if (recipe.model.preset is None) == (recipe.model.path is None):
-        raise ChakuError(f"{where}: model needs either `preset` ({', '.join(PRESETS)}) or `path`, one of them")
+        raise ChakuError(f"{where}: model needs exactly one of `preset` ({', '.join(PRESETS)}) and `path`")
     if recipe.model.preset is not None and recipe.model.preset not in PRESETS:
         raise ChakuError(f"{where}: model.preset {recipe.model.preset!r} is unknown; presets: {', '.join(PRESETS)}")
     if recipe.tokenizer.vocab_size is not None and (recipe.tokenizer.path or recipe.model.path):
         raise ChakuError(
-            f"{where}: tokenizer.vocab_size trains a new tokenizer, but tokenizer.path or model.path has one; leave "
-            "vocab_size out"
+            f"{where}: tokenizer.vocab_size trains a new tokenizer, but tokenizer.path or model.path has one; remove "
+            "tokenizer.vocab_size"
         )
 
 
@@ -50,43 +53,46 @@ def _check_mixture(recipe: Recipe, stage: StageConfig, at: str) -> None:
         if name not in recipe.sets:
             raise ChakuError(f"{at}: the set {name!r} is not defined; [sets] has {', '.join(recipe.sets)}")
     if any(weight <= 0 for weight in stage.mixture.values()):
-        raise ChakuError(f"{at}.mixture: every weight must be above 0; leave a set out instead")
+        raise ChakuError(f"{at}.mixture: every weight must be above 0; remove a set that needs no weight")
 
 
 def _check_parent(recipe: Recipe, name: str, at: str) -> None:
     stage = recipe.stages[name]
     if stage.parent is not None and stage.parent not in recipe.stages:
-        raise ChakuError(f"{at}.parent {stage.parent!r} is not a stage; there are {', '.join(recipe.stages)}")
+        raise ChakuError(f"{at}.parent {stage.parent!r} is not a stage; the stages are {', '.join(recipe.stages)}")
     try:
         lineage(recipe, name)
     except ChakuError as error:
         raise ChakuError(f"{at}.parent: {error}") from None
     if stage.lora is not None and stage.parent is None and recipe.model.path is None:
-        raise ChakuError(f"{at}.lora needs a base to adapt: a parent, or model.path")
+        raise ChakuError(f"{at}.lora needs a trained base model: give the stage a `parent`, or set model.path")
     if stage.base_quantization is not None and stage.lora is None:
-        raise ChakuError(f"{at}.base_quantization is of a frozen base: it needs `lora`")
+        raise ChakuError(f"{at}.base_quantization needs a frozen base model: add `lora`")
 
 
 def _check_chat(recipe: Recipe, stage: StageConfig, at: str) -> None:
     chats = recipe.reply_sets(stage).values()
     pairs = [chosen for chosen in chats if is_pairs(chosen)]
     if (stage.dpo is not None or pairs) and (stage.dpo is None or len(pairs) < len(stage.mixture)):
-        raise ChakuError(f"{at}: a stage with `dpo` trains on sets of `preferences` alone, and those need `dpo`")
+        raise ChakuError(f"{at}: a stage with `dpo` trains on sets of `preferences` only, and these sets need `dpo`")
     if stage.dpo is not None and stage.training.compile:
-        raise ChakuError(f"{at}.training.compile does not go with `dpo`; leave it out")
+        raise ChakuError(f"{at}.training.compile does not work with `dpo`; remove it")
     if len({chosen.template for chosen in chats}) > 1:
-        raise ChakuError(f"{at}: the sets of one stage must have one `template`; a model learns one format")
+        raise ChakuError(f"{at}: the sets of one stage must have the same `template`; a model learns one format")
     if stage.training.epochs is not None and not chats:
-        raise ChakuError(f"{at}.training.epochs counts passes over conversations or pairs; give `tokens` or `share`")
+        raise ChakuError(
+            f"{at}.training.epochs counts passes over conversations or pairs, but the stage has documents; set "
+            "`tokens` or `share` instead"
+        )
     for name in stage.infill_sets or ():
         if not isinstance(recipe.sets[name], DocumentSet):
-            raise ChakuError(f"{at}.infill_sets names {name!r}: conversations are not infilled")
+            raise ChakuError(f"{at}.infill_sets names {name!r}, but conversations are never infilled; remove the name")
 
 
 def _check_tokens(recipe: Recipe, stage: StageConfig, at: str) -> None:
     training = stage.training
     if [training.tokens, training.share, training.epochs].count(None) != 2:
-        raise ChakuError(f"{at}.training needs one of `tokens`, `share` and `epochs`")
+        raise ChakuError(f"{at}.training needs exactly one of `tokens`, `share` and `epochs`")
     if training.share is not None and recipe.budget is None:
         raise ChakuError(f"{at}.training.share needs a [budget] with minutes")
     if training.tokens is not None:
@@ -105,21 +111,25 @@ def _check_instruct(recipe: Recipe, where: str) -> None:
         if not made:
             continue
         if writer is None:
-            raise ChakuError(f"{where}: the set {made[0]!r} is to be made by the run, and there is no [instruct]")
+            raise ChakuError(f"{where}: the set {made[0]!r} comes from [instruct], which is missing; add the table")
         if order.index(name) <= order.index(writer):
-            raise ChakuError(f"{where}: stages.{name} learns from what {writer} writes; it must come after it")
+            raise ChakuError(f"{where}: stages.{name} trains on text of the stage {writer}, so it must come after it")
         if stage.training.tokens is None:
             raise ChakuError(
-                f"{where}: stages.{name}.training needs `tokens`: {made[0]!r} is made while the run goes on"
+                f"{where}: stages.{name}.training needs `tokens`, since the run makes {made[0]!r} only later"
             )
 
 
 def _check_evals(recipe: Recipe, where: str) -> None:
     if BASE_MODEL in recipe.stages:
-        raise ChakuError(f"{where}: stages.{BASE_MODEL}: the name means model.path in evals.stages; choose another")
+        raise ChakuError(
+            f"{where}: stages.{BASE_MODEL}: evals.stages uses the name {BASE_MODEL!r} for model.path; rename the stage"
+        )
     for name in recipe.evals.stages:
         if name == BASE_MODEL and recipe.model.path is None:
-            raise ChakuError(f"{where}: evals.stages names {name!r}, the checkpoint of model.path, which is not given")
+            raise ChakuError(
+                f"{where}: evals.stages names {name!r}, which means the checkpoint of model.path; set model.path"
+            )
         if name not in recipe.stages and name != BASE_MODEL:
             raise ChakuError(f"{where}: evals.stages names {name!r}, which is not a stage")
     for name in recipe.evals.benchmarks:

@@ -1,4 +1,4 @@
-"""The family tree of a recipe's stages: who comes of whom, in which order, with which shape."""
+"""The family tree of a recipe's stages: ancestors, training order, seeds, and model configurations."""
 
 import dataclasses
 
@@ -9,17 +9,17 @@ from chaku.recipe.schema import Recipe, ShopSet
 
 
 def lineage(recipe: Recipe, name: str) -> list[str]:
-    """The stages from the root down to `name`. Raises ChakuError on a circle."""
+    """The stages from the root down to `name`. Raises ChakuError when a stage is its own ancestor."""
     chain = [name]
     while (parent := recipe.stages[chain[0]].parent) is not None:
         if parent in chain:
-            raise ChakuError(f"stage {name} is its own ancestor: {' -> '.join([parent, *chain])}")
+            raise ChakuError(f"stage {name} is its own ancestor: {' -> '.join([parent, *chain])}; correct a `parent`")
         chain.insert(0, parent)
     return chain
 
 
 def stage_order(recipe: Recipe) -> list[str]:
-    """Every stage after its parent, otherwise as the recipe lists them."""
+    """The training order: every stage after its parent, otherwise in the order of the recipe."""
     ordered: list[str] = []
     for name in recipe.stages:
         ordered += [ancestor for ancestor in lineage(recipe, name) if ancestor not in ordered]
@@ -27,13 +27,13 @@ def stage_order(recipe: Recipe) -> list[str]:
 
 
 def stage_seed(recipe: Recipe, name: str) -> int:
-    """A stage's own seed, or one that follows from the recipe's seed and the stage's name."""
+    """The stage's `seed`, or a seed that follows from the recipe's seed and the stage's name."""
     seed = recipe.stages[name].seed
     return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
 
 
 def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
-    """The model's configuration after a stage: `base`, with the changes of every ancestor and of the stage itself."""
+    """The model's configuration after a stage: `base` with the changes of the stage and of its ancestors."""
     for ancestor in lineage(recipe, name):
         stage = recipe.stages[ancestor]
         factor = stage.rope_scaling_factor
@@ -47,7 +47,7 @@ def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
 
 
 def shop_stages(recipe: Recipe) -> list[str]:
-    """The stages that learn from questions about the shop."""
+    """The stages that train on questions about the shop."""
     return [
         name
         for name, stage in recipe.stages.items()

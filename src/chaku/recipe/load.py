@@ -1,4 +1,4 @@
-"""Read a recipe file, with what the command line overrides."""
+"""Reads a recipe file, with overrides from the command line."""
 
 import tomllib
 from copy import deepcopy
@@ -14,7 +14,7 @@ from chaku.recipe.tables import from_toml
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     """Read and check a recipe. `overrides` are `key.path=value` in TOML's syntax (a bare word is a string).
 
-    A first key that is a stage's name means that stage: `code.training.learning_rate=1e-4`.
+    A key may begin with the name of a stage, without `stages`: `code.training.learning_rate=1e-4`.
     Raises ChakuError for a missing file, a syntax error, an unknown key (naming the nearest known one), a wrong type,
     or parts that do not fit together; the error begins with the file or, where the file alone is right, the override.
     """

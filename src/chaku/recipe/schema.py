@@ -1,4 +1,4 @@
-"""What a recipe file may say. Plain dataclasses: reading a recipe imports no torch."""
+"""The tables and keys of a recipe file, as plain dataclasses. Reading a recipe does not import torch."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,14 +17,14 @@ BASE_MODEL = "model"  # in evals.stages: the checkpoint of model.path, before an
 
 @dataclass(frozen=True)
 class BudgetConfig:
-    """Wall-clock minutes for all training stages together; the token budgets follow from the measured speed."""
+    """Wall-clock minutes for all training stages together; the measured speed turns them into tokens."""
 
     minutes: float = setting(above=0)
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Where documents come from. `max_bytes` caps a kind ("code", "prose", ...) or a language."""
+    """The sources of documents. `max_bytes` caps the bytes of a kind ("code", "prose", ...) or of a language."""
 
     sources: tuple[Source, ...]
     heldout_fraction: float = setting(0.02, at_least=0, below=1)
@@ -34,10 +34,10 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """Train a tokenizer (`vocab_size`, on `train_bytes` of the corpus), or load `path`: a directory or tokenizer.model.
+    """Train a tokenizer of `vocab_size` on `train_bytes` bytes of the corpus, or load `path`.
 
-    With `model.path` the tokenizer is the model's own unless `path` names another. `vocab_size` None is Code Llama's,
-    32,016.
+    `path`: a directory or a tokenizer.model; the default with `model.path` is the model's tokenizer. The default of
+    `vocab_size` is Code Llama's 32,016.
     """
 
     vocab_size: int | None = setting(None, at_least=1)
@@ -47,7 +47,7 @@ class TokenizerConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The base model: a preset's shape with random weights, or a checkpoint directory to load."""
+    """The base model: a `preset` with random weights, or the checkpoint directory `path`."""
 
     preset: str | None = None
     path: str | None = None
@@ -55,7 +55,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DocumentSet:
-    """A selection of the corpus by kind and language; None takes all."""
+    """A selection of the corpus by kind and language; None selects all."""
 
     kinds: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
@@ -65,7 +65,7 @@ class DocumentSet:
 class ConversationSet:
     """Conversations: files (a path, a folder, a glob) or a Hub data set (`subset`: its configuration).
 
-    `template`: llama2, codellama-70b, chatml or a Jinja file; None is the model's own.
+    `template`: llama2, codellama-70b, chatml or a Jinja file; the default is the model's template.
     """
 
     conversations: str
@@ -84,7 +84,7 @@ class PreferenceSet:
 
 @dataclass(frozen=True)
 class InstructSet:
-    """What [instruct] writes while the run goes on: `sft`, `preferences` (pairs), or an arm of the rehearsal."""
+    """Data that [instruct] makes during the run: `sft`, `preferences` (pairs), or an arm of the rehearsal."""
 
     instruct: str
     template: str | None = None
@@ -92,13 +92,13 @@ class InstructSet:
 
 @dataclass(frozen=True)
 class ShopSet:
-    """The training questions about the shop of [shop], with their queries."""
+    """The training questions about the database of [shop], with their queries."""
 
     shop: Literal["train"]
     template: str | None = None
 
 
-ReplySet = ConversationSet | PreferenceSet | InstructSet | ShopSet  # these teach replies in a chat
+ReplySet = ConversationSet | PreferenceSet | InstructSet | ShopSet  # sets that train on chat replies
 Set = DocumentSet | ReplySet
 
 
@@ -109,12 +109,12 @@ def is_pairs(chosen: Set) -> bool:
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One training stage. Without a parent it starts from the recipe's model.
+    """One training stage. Without a `parent`, it starts from the recipe's model.
 
-    `mixture` gives each set's share of the tokens. `rope_theta` and `rope_scaling_factor`, when given, replace the
-    parent's. `infill_sets` limits infilling to these sets (None: all of the mixture). `lora` trains an adapter, which
-    the stage keeps and merges; `base_quantization` holds the frozen base meanwhile in 8 bits or in 4 ("nf4": QLoRA).
-    With conversations in the mixture the loss is on the assistant's tokens alone; `dpo` trains on pairs.
+    `mixture`: the weight of each set in the tokens. `rope_theta`, `rope_scaling_factor`: replace the parent's values.
+    `infill_sets`: the sets for infilling (None: all sets of the mixture). `lora`: train an adapter, which the stage
+    saves and merges. `base_quantization`: hold the frozen base model in 8 bits or 4 bits ("nf4": QLoRA) during
+    training. Conversations have a loss on the assistant's tokens only. `dpo`: train on preference pairs.
     """
 
     mixture: dict[str, float]
@@ -149,5 +149,5 @@ class Recipe:
     num_threads: int | None = setting(None, at_least=1, changes_results=False)
 
     def reply_sets(self, stage: StageConfig) -> dict[str, ReplySet]:
-        """The sets of a stage's mixture that are not documents, by name."""
+        """The sets of a stage's mixture that train on chat replies, by name."""
         return {name: chosen for name in stage.mixture if not isinstance(chosen := self.sets[name], DocumentSet)}

@@ -1,4 +1,4 @@
-"""Tables of TOML as typed dataclasses, with one error message for each mistake. Knows nothing of recipes."""
+"""Turns TOML tables into typed dataclasses, with an error message for each mistake. Knows nothing about recipes."""
 
 import dataclasses
 import difflib
@@ -11,10 +11,10 @@ from chaku.settings import check_range
 
 
 def from_toml(kind: Any, value: Any, where: str) -> Any:
-    """Turn parsed TOML into the type `kind`: a dataclass, a container or a plain value. `where` names it in errors.
+    """Turn parsed TOML into the type `kind`: a dataclass, a container or a plain value. `where`: its key, for errors.
 
-    Of several dataclasses (`A | B`), a table is the one whose first field the table has; else the first of them.
-    Raises ChakuError for an unknown key, a missing key, a wrong type, or a number out of its range.
+    For a union of dataclasses (`A | B`), the table becomes the first type whose first field is a key of the table, or
+    else the first type. Raises ChakuError for an unknown key, a missing key, a wrong type, or a number out of range.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):

@@ -64,7 +64,7 @@ def test_what_sqlite_cannot_read_is_left_out_and_said(tmp_path, capsys):
     )
     [table] = read_sqlite(path).tables
     assert (table.name, table.columns[0].values) == ("kept", ("'x'",))
-    assert "stale is left out, as SQLite cannot read it: no such table: main.gone" in capsys.readouterr().err
+    assert "stale is left out, since SQLite cannot read it: no such table: main.gone" in capsys.readouterr().err
 
 
 def test_tables_of_indices_are_none_of_the_users_and_computed_columns_are(tmp_path):

@@ -108,7 +108,7 @@ def test_what_the_time_does_not_suffice_for_is_read_by_the_next_command(tmp_path
     with Database(path) as database:
         monkeypatch.setattr(module, "READ_SECONDS", 0)
         assert found(Knowledge(database, cache=cache), "orders from france") == []
-        assert "values of 4 tables are not read this time" in capsys.readouterr().err
+        assert "reading values takes too long: 4 tables" in capsys.readouterr().err
         monkeypatch.undo()
         assert found(Knowledge(database, cache=cache), "orders from france") == ["France"]
 

@@ -85,7 +85,7 @@ def test_scores_come_with_intervals_by_hardness_and_with_what_they_rest_on(quest
     lines = results_in_lines(results)
     assert "3 questions (prompts: compact, linked, without grammar, greedy)" in lines[0]
     assert lines[-2].split()[:6] == ["all", "3", "66.7%", "20.8%", "to", "93.9%"]
-    assert lines[-1] == "left out, as their databases are not at hand: 1"
+    assert lines[-1] == "left out, since their databases are missing: 1"
 
 
 def test_a_killed_run_goes_on_where_it_was(questions, knowing, tmp_path):

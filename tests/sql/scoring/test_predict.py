@@ -79,7 +79,7 @@ def test_repair_puts_names_right_and_asks_once_more_with_the_error(ask):
 def test_a_question_that_cannot_be_asked_says_why(ask):
     made = ask(ScriptedWriter(a=[["SELECT 1"]]), ("a", "music"), ("x " * 2000, "music"), ("a", "nowhere"))
     assert made[0].sql == "SELECT 1"
-    assert "the question takes all" in made[1].problem
+    assert "the question fills all" in made[1].problem
     assert "nowhere.sqlite does not exist" in made[2].problem
 
 

@@ -35,7 +35,7 @@ def test_a_prompt_ends_with_the_question_and_keeps_to_its_budget(music):
     small = build_prompt(schema, "Who is old?", count_tokens=words, max_tokens=40)
     assert words(small.text) <= 40
     assert "values of singer.id" in map(str, small.dropped)
-    with pytest.raises(ChakuError, match="question takes all"):
+    with pytest.raises(ChakuError, match="question fills all"):
         build_prompt(schema, "Who is old? " * 50, count_tokens=words, max_tokens=40)
 
 
@@ -85,7 +85,7 @@ def test_examples_become_conversations_with_gold_normalised_and_run(databases, t
 
 
 def test_nothing_left_is_an_error_and_no_file(databases, tmp_path):
-    with pytest.raises(ChakuError, match="no example is left: no database"):
+    with pytest.raises(ChakuError, match="no example is usable; the first of each kind: no database"):
         prepare([Example("Who?", "SELECT 1", "nowhere")], databases, tmp_path / "out.jsonl")
     assert not list(tmp_path.iterdir())
 

@@ -1,1 +1,1 @@
-"""A question to SQL: the prompt, who writes, the grammar, and what is made of the samples."""
+"""Turns a question into SQL: the prompt, the writer, the grammar, and the vote among the samples."""

@@ -1,4 +1,4 @@
-"""A question to rows: link, write k queries, check, repair, run read-only, vote by result; or refuse, and say why."""
+"""Answers a question with rows: links the schema, samples queries, checks and runs them, and votes by result."""
 
 import math
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from chaku.sql.schema.linking import unlinked_words
 from chaku.sql.schema.values import Match
 
 NUM_SAMPLES = 5
-REPAIRS = 1  # rounds in which the writer is told what was wrong
-UNSURE = 0.4  # a result with a smaller share of the votes is said to be unsure
+REPAIRS = 1  # further rounds, with the error of a query in the prompt
+UNSURE = 0.4  # an answer is called unsure if its result has a smaller share of the votes
 
 
 NOT_RUN = Result("failed", "no query was run")
@@ -28,9 +28,10 @@ NOT_RUN = Result("failed", "no query was run")
 
 @dataclass(frozen=True)
 class Answer:
-    """`refusal` is empty, or says why there is no answer. `confidence`: the winning result's share of all samples.
+    """The answer to a question. `refusal`: why there is no answer; empty for an answer.
 
-    `assumptions`: what was taken for granted on the way. `dropped`: parts of the schema that the prompt left out.
+    `confidence`: the share of samples with this result. `assumptions`: sentences about guesses on the way. `dropped`:
+    parts of the schema that the prompt left out. `matches`: values in the question. `candidates`: all queries.
     """
 
     question: str
@@ -45,7 +46,7 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json`. Decimals and bytes are text."""
+        """The answer as JSON values, for `--json`. Decimals and bytes become text."""
         return {
             "question": self.question,
             "sql": self.sql,
@@ -70,7 +71,7 @@ class Answer:
 
 
 class Asker:
-    """A database with its schema and values read, and a writer; ready for questions."""
+    """Answers questions about one database, whose schema and values it has read, with a writer of queries."""
 
     def __init__(
         self,
@@ -89,11 +90,11 @@ class Asker:
 
     @property
     def schema(self) -> Schema:
-        """What the last question saw."""
+        """The schema, as the last question saw it."""
         return self.knowledge.schema
 
     def ask(self, question: str) -> Answer:
-        """The answer, or a refusal: no exception for what a model wrote, however wrong."""
+        """The answer, or a refusal. Wrong text from a model raises no exception."""
         question = on_one_line(question)
         self.knowledge.refresh()
         matches = self.knowledge.values.find(question)
@@ -107,20 +108,20 @@ class Asker:
                 count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
             [texts] = self.writer.write([(prompt.text, shown)], self.num_samples)
-            if said := _no_answer(texts):
-                return _refusal(answer, f"the model says: {said}", candidates, prompt.dropped)
+            if refusal := _no_answer(texts):
+                return _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
             candidates = [*candidates, *try_texts(texts, self.schema, self.run)]
             if not (trouble := trouble_with(candidates)):
                 break
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
         answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
-            reason = f"no query that was written fits the schema or runs; the likeliest: {candidates[0].result.reason}"
+            reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
             return _refusal(answer, reason, candidates, dropped)
         best, share = vote(candidates, self.num_samples)
         assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
         if share < UNSURE:
-            assumptions.append(f"unsure: only {share:.0%} of the samples agree on this result")
+            assumptions.append(f"unsure: only {share:.0%} of the samples have this result")
         if best.result.truncated:
             assumptions.append(f"the result is cut after {len(best.result.rows)} rows")
         return replace(
@@ -134,18 +135,18 @@ class Asker:
         )
 
     def run(self, sql: str) -> Result:
-        """The rows of a query, a model's or the user's own: both are checked, and run, in the same way."""
+        """Check and run a query of a model or of the user: the same rules hold for both."""
         return self.database.run(sql, schema=self.schema, timeout=self.timeout, max_rows=self.max_rows)
 
     def _guesses(self, question: str, matches: Sequence[Match]) -> list[str]:
-        """What is said where no word of the question is a name or a value: a synonym, another language or subject."""
+        """A warning if no word of the question is a name or a value: a synonym, or another language or subject."""
         unknown = unlinked_words(question, self.schema, matches)
         if unknown is None or not unknown.words or unknown.linked:
             return []
         return [f"a guess: nothing in {self.schema.name} is called like {', '.join(unknown.words)}"]
 
     def _examples(self, question: str) -> list[str]:
-        """Approved queries of like questions, each on one line."""
+        """Approved queries for similar questions, each on one line."""
         pairs = self.memory.similar(question) if self.memory else []
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]
 
@@ -161,13 +162,13 @@ def _refusal(answer: Answer, reason: str, candidates: Sequence[Candidate], dropp
 
 
 def _no_answer(texts: Sequence[str]) -> str:
-    """What a writer says that most of its samples refuse with."""
-    said = [text.strip() for text in texts if text.strip().upper().startswith(NO_ANSWER)]
-    return one_line(said[0]) if 2 * len(said) > len(texts) else ""
+    """The refusal of the writer if most samples refuse; otherwise ""."""
+    refusals = [text.strip() for text in texts if text.strip().upper().startswith(NO_ANSWER)]
+    return one_line(refusals[0]) if 2 * len(refusals) > len(texts) else ""
 
 
 def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
-    """What the question's words were taken for: a value that the query has, of a table that it reads."""
+    """Sentences about the question's words that the query uses as values of a table that it reads."""
     named = {token.text.strip('"`[]').lower() for token in tokenize(sql) if token.kind in ("word", "quoted")}
     return [
         f'"{match.phrase}" is taken as {match.table}.{match.column} = {literal(match.value)}'

@@ -1,4 +1,4 @@
-"""What samples wrote for one question: each query checked, put right and run, and the vote by result."""
+"""The queries that samples wrote for one question: checks, corrects and runs them, and votes by result."""
 
 import math
 import re
@@ -14,12 +14,12 @@ from chaku.sql.execute.runner import Result
 from chaku.sql.schema.definition import Schema
 from chaku.sql.schema.introspect import one_line
 
-EMPTY_WEIGHT = 0.5  # of a vote for no rows, or for nothing but NULLs: mostly a condition that fits nothing
+EMPTY_WEIGHT = 0.5  # of a vote for no rows or only NULLs: such a query often has a condition that nothing fits
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One query as written by `votes` samples, as it ran (`sql`), and its result."""
+    """One query. `written`: as `votes` samples wrote it. `sql`: as it ran, after corrections of names (`changes`)."""
 
     written: str
     sql: str
@@ -31,10 +31,10 @@ class Candidate:
 def try_texts(
     texts: Sequence[str], schema: Schema, run: Callable[[str], Result], *, mend: bool = True
 ) -> list[Candidate]:
-    """The queries in the samples' texts with their results; the same query once.
+    """The different queries in the samples' texts, with their results.
 
-    `mend`: misspelt names are put right, and a query whose names do not fit the schema does not run. Without it every
-    query runs as it is written.
+    `mend`: correct misspelt names, and do not run a query whose names do not fit the schema. Otherwise every query
+    runs as written.
     """
     tried = []
     for written, votes in Counter(extract_sql(text) for text in texts).items():
@@ -47,7 +47,7 @@ def try_texts(
 
 
 def trouble_with(candidates: Sequence[Candidate]) -> str:
-    """What a writer is told of its first query that failed; empty where some query ran."""
+    """The first failed query and its error, for the next prompt; empty if some query ran."""
     failed = [candidate for candidate in candidates if not candidate.result.ok]
     if len(failed) < len(candidates):
         return ""
@@ -55,7 +55,7 @@ def trouble_with(candidates: Sequence[Candidate]) -> str:
 
 
 def vote(candidates: Sequence[Candidate], num_samples: int) -> tuple[Candidate, float]:
-    """The candidate whose result most samples agree on, and their share; of equals, the one written first."""
+    """The candidate with the most common result, and the share of samples with this result; ties go to the first."""
     groups: dict[Any, list[Candidate]] = {}
     for candidate in candidates:
         if candidate.result.ok:
@@ -71,7 +71,7 @@ def vote(candidates: Sequence[Candidate], num_samples: int) -> tuple[Candidate, 
 
 
 def result_key(candidate: Candidate) -> Any:
-    """Equal for results that say the same: names of columns apart, and the order of rows where none is asked for."""
+    """A key that is equal for equal results. Ignores column names, and the order of rows unless the query sorts."""
     rows = [tuple(map(_comparable, row)) for row in candidate.result.rows]
     ordered = re.search(r"\border\s+by\b", candidate.sql, re.IGNORECASE) is not None
     return tuple(rows) if ordered else frozenset(Counter(rows).items())

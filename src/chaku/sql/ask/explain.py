@@ -1,4 +1,4 @@
-"""A query in plain words, clause by clause: for a reader who knows the data and not SQL."""
+"""Explains a query in plain words, clause by clause, for a reader who knows the data but not SQL."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ SET_OPERATIONS = {"Union": "together with", "Intersect": "that are also among", 
 
 
 def explain(sql: str, schema: Schema) -> list[str]:
-    """One line a step, in the order in which the database thinks. Raises Refused for what is no query."""
+    """One line for each step, in the order of the computation. Raises Refused for a text that is no query."""
     return _query(parse_query(sql, schema), schema.dialect)
 
 
@@ -65,8 +65,8 @@ def _source(source: Any, dialect: str) -> str:
     called = f", called {source.alias}" if source.alias else ""
     if isinstance(source, exp.Subquery):
         read = source.this
-        told = _query(read, dialect) if isinstance(read, exp.Query) else [_text(read, dialect)]  # (a JOIN b)
-        return f"({'; '.join(told)}){called}"
+        steps = _query(read, dialect) if isinstance(read, exp.Query) else [_text(read, dialect)]  # (a JOIN b)
+        return f"({'; '.join(steps)}){called}"
     return f"{source.name}{called}"
 
 

@@ -1,11 +1,11 @@
-"""A grammar made from a schema: one SELECT, and only tables and columns that exist.
+"""Makes a grammar from a schema: it allows one SELECT, with tables and columns that exist.
 
-A context-free grammar cannot know which tables a FROM will name, so a bare column may be any of the schema's; one
-behind a table's name is that table's own, and one behind an alias any again. A query may name what it makes (results,
-subqueries, common table expressions) as it likes, but such a name may stand only where the query has made one: behind
-WITH; in GROUP BY, HAVING and ORDER BY once a result has a name; behind a FROM with a subquery or with a long alias.
-In front of the FROM stand short aliases and names that sound like results alone, so that no invented column hides
-among them. What is left, scopes that do not fit, `check` finds.
+A context-free grammar cannot know which tables a FROM will name. So a bare column, or a column behind an alias, may be
+any column of the schema; a column behind a table's name must be a column of this table. A query may invent names for
+results, subqueries and common table expressions. The grammar allows invented names only after the query can have made
+some: behind WITH; in GROUP BY, HAVING and ORDER BY once a result has a name; behind a FROM with a subquery or with a
+long alias. In front of the FROM, it allows only short aliases and typical names of results, so that the model cannot
+invent a column there. `check` finds the errors of scope that remain.
 """
 
 from chaku.sql.ask.grammar_expressions import expressions
@@ -16,7 +16,10 @@ from chaku.sql.schema.definition import Dialect, Schema
 
 
 def sql_grammar(schema: Schema) -> str:
-    """The grammar of queries on a schema, in Lark. Keywords in either case; names as the dialect folds them."""
+    """The grammar of queries on a schema, in Lark's syntax. The case of names counts only where the dialect minds it.
+
+    Raises ValueError for a schema without columns.
+    """
     if not any(table.columns for table in schema.tables):
         raise ValueError("a schema without columns has no queries")
     dialect = schema.dialect
@@ -27,8 +30,8 @@ def sql_grammar(schema: Schema) -> str:
     return "\n".join([*parts, words(dialect), functions(dialect), names(schema)])
 
 
-# A rule's name ends in _w where names that the query makes may stand, and in a where aggregates may.
-# Llama 2's chat template ends a reply with a space.
+# A suffix of a rule's name tells what its values may contain: w: names that the query makes; a: aggregates.
+# SPACE at the end: Llama 2's chat template ends a reply with a space.
 START = """
 start: SPACE? (query | with) (END_OF_QUERY | SPACE)?
 with: WITH (NAME columns? AS_OPEN query CLOSE | RECURSIVE cte_w) (COMMA cte_w)* SPACE query_w
@@ -38,10 +41,10 @@ columns: CALL NAME (COMMA NAME)* CLOSE
 
 
 def _queries(dialect: Dialect) -> str:
-    """Rules of a query outside a WITH: `named` has names for its results, `derived` reads what it names itself."""
+    """The rules of a query without WITH: `named` names its results, `derived` reads subqueries or long aliases."""
     parentheses = "" if dialect == "sqlite" else "| OPEN query CLOSE"  # around a part of a UNION
     unnamed = _unnamed(dialect)
-    having = "value_a" if dialect == "postgres" else "value_wa"  # which knows no results' names there
+    having = "value_a" if dialect == "postgres" else "value_wa"  # HAVING knows no names of results there
     nulls = "" if dialect == "mysql" else "NULLS?"
     qualify, qualify_w = _qualify(dialect, "value_a"), _qualify(dialect, "value_wa")
     return f"""
@@ -95,10 +98,10 @@ ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
 
 
 def _qualify(dialect: Dialect, value: str) -> str:
-    """DuckDB's condition on the results of windows."""
+    """QUALIFY: DuckDB's condition on the results of windows."""
     return f" (QUALIFY {value})?" if dialect == "duckdb" else ""
 
 
 def _unnamed(dialect: Dialect) -> str:
-    """Behind the alias of a subquery in FROM: MySQL, and PostgreSQL before 16, want one for each."""
+    """ "?" if the alias of a subquery in FROM is optional; MySQL, and PostgreSQL before 16, require the alias."""
     return "?" if dialect in ("sqlite", "duckdb") else ""

@@ -1,14 +1,14 @@
-"""The grammar's rules of expressions: operators, conditions, CASE, casts, dates, aggregates and windows."""
+"""The grammar's rules for expressions: operators, conditions, CASE, casts, dates, aggregates and windows."""
 
 from chaku.sql.ask.grammar_functions import calls
 from chaku.sql.schema.definition import Dialect
 
 
 def expressions(dialect: Dialect, *, made: bool, aggregates: bool) -> str:
-    """The rules of one set: value, value_a, value_w, value_wa.
+    """The rules of one kind of value: value, value_a, value_w or value_wa.
 
-    `made`: names that the query makes may stand in it; `aggregates`: aggregates may, though not in each other. A
-    condition is a value like any other, as engines have it: an aggregate's argument, a result.
+    `made`: the value may contain names that the query makes. `aggregates`: the value may contain aggregates, but no
+    aggregate inside another. A condition is a value like any other: it may be an argument or a result.
     """
     plain = "_w" if made else ""
     x = {"": "_a", "_w": "_wa"}[plain] if aggregates else plain
@@ -42,7 +42,7 @@ atom{x}: {f"{chr(10)}    | ".join(atoms)}
 
 
 def _dates(dialect: Dialect, x: str) -> list[str]:
-    """What dates have a syntax of their own for."""
+    """Expressions that have their own syntax for dates."""
     if dialect == "sqlite":
         return ["NOW"]
     common = ["NOW", "DATE SPACE STRING", f"EXTRACT CALL FIELD FROM value{x} CLOSE"]
@@ -58,7 +58,7 @@ def _dates(dialect: Dialect, x: str) -> list[str]:
 
 
 def _aggregates(dialect: Dialect, x: str, plain: str) -> list[str]:
-    """Calls of aggregates and window functions. Their arguments hold no aggregates, but in a window a single one."""
+    """Calls of aggregates and window functions. Only a window's argument may be an aggregate, and only a single one."""
     over = f"over{x}? " if dialect == "mysql" else f"(FILTER {plain} CLOSE)? over{x}?"
     order = f"(ORDER_BY ordered_in{x})?"
     one = (

@@ -1,12 +1,12 @@
-"""The functions, aggregates and types that the grammar has for each engine, and what they are called with."""
+"""The functions with their arguments, aggregates and types that the grammar knows for each engine."""
 
 import re
 import sqlite3
 
 from chaku.sql.schema.definition import Dialect
 
-# Functions by the arguments that they take, in their order: e (an expression), s (a string), n (a number); ? behind one
-# that may be left out, * behind one that may come any number of times.
+# Functions by their arguments, in order: e (an expression), s (a string), n (a number); ? marks an optional argument,
+# and * an argument that may be repeated.
 FUNCTIONS: dict[Dialect, dict[str, str]] = {
     "sqlite": {
         "": "random",
@@ -110,12 +110,12 @@ TYPES: dict[Dialect, str] = {
 
 
 def calls(dialect: Dialect, value: str) -> list[str]:
-    """Calls of the dialect's functions, whose arguments are `value`."""
+    """Calls of the dialect's functions. `value`: the rule of their arguments."""
     return [f"{_terminal(key)} CALL{_arguments(key, value)} CLOSE" for key in FUNCTIONS[dialect]]
 
 
 def functions(dialect: Dialect) -> str:
-    """The terminals of the names of functions, aggregates and types."""
+    """The terminals for the names of functions, aggregates and types."""
     rules = []
     for key, names in FUNCTIONS[dialect].items():
         known = names.split() if dialect != "sqlite" else [name for name in names.split() if name in _of_sqlite()]
@@ -125,7 +125,7 @@ def functions(dialect: Dialect) -> str:
 
 
 def _of_sqlite() -> set[str]:
-    """The functions that this SQLite was built with: those of mathematics are an option."""
+    """The functions that this SQLite was built with: mathematical functions are optional."""
     connection = sqlite3.connect(":memory:")
     try:
         return {name for (name,) in connection.execute("SELECT DISTINCT name FROM pragma_function_list")}

@@ -1,4 +1,4 @@
-"""The grammar's names: those of the schema, and those that a query makes."""
+"""The grammar's names: names of the schema, and names that a query makes."""
 
 import json
 import re
@@ -6,15 +6,15 @@ import re
 from chaku.sql.execute.reserved_words import RESERVED_WORDS
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_table
 
-MOST_QUOTED = 500  # columns of a schema whose names may be quoted needlessly: a larger grammar would be too large
+MOST_QUOTED = 500  # columns; only smaller schemas allow needless quotes, since they enlarge the grammar
 COMMON_ALIASES = "source src dest dst target origin start end first second prev previous curr current parent child sub"
 LIKELY_WORDS = (
     "num number count counted cnt total sum avg average mean min minimum max maximum ratio rate percent share"
 )
 LIKELY_NAMES = "rank rn row_num row_number previous prev next result value frequency"
 
-# What no query may make a name of: words that an engine keeps for itself. SQLite, DuckDB and PostgreSQL 15 were asked
-# with `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`.
+# Reserved words, which no query may use as a name. Found by running `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`
+# for every word w in SQLite, DuckDB and PostgreSQL 15.
 RESERVED = """
 add all alter analyse analyze and anti any array as asc asof asymmetric at authorization autoincrement between binary
 both by case cast check collate collation column commit concurrently constraint create cross current_catalog
@@ -26,11 +26,11 @@ pivot_longer pivot_wider placing positional primary qualify raise recursive refe
 session_user set show similar some summarize symmetric table tablesample then to trailing transaction true union
 unique unpack unpivot update user using values variadic verbose when where window with
 """
-MORE_IN_MYSQL = ("date", "merge", "minus", "nocheck")  # beside its RESERVED_WORDS
+MORE_IN_MYSQL = ("date", "merge", "minus", "nocheck")  # in addition to RESERVED_WORDS
 
 
 def names(schema: Schema) -> str:
-    """The terminals of names."""
+    """The terminals for names."""
     dialect = schema.dialect
     columns = {column.name for table in schema.tables for column in table.columns}
     tables = {table.name for table in schema.tables}
@@ -68,7 +68,7 @@ SPACE_NAME: SPACE NAME
 
 
 def _aliases(tables: tuple[Table, ...]) -> str:
-    """Aliases that may stand in front of the FROM: T1, c, OI, the beginnings of tables' words, their initials."""
+    """Aliases that may stand in front of the FROM, such as T1, c, OI: beginnings and initials of the tables' words."""
     words = {word for table in tables for word in re.findall(r"[a-z]{3,}", table.name.lower())}
     initials = {"".join(word[0] for word in re.findall(r"[a-z]+", table.name.lower())) for table in tables}
     beginnings = [word[:3] + "".join(f"({letter}" for letter in word[3:]) + ")?" * (len(word) - 3) for word in words]
@@ -81,9 +81,9 @@ def _alternatives(names: set[str], dialect: Dialect, *, quoted: bool) -> str:
 
 
 def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> str:
-    """A name as the dialect takes it: without regard to case, but in PostgreSQL where quotes keep a name as it is.
+    """The spellings of a name that the dialect accepts: in any case, unless PostgreSQL needs quotes around the name.
 
-    `namespace`: the schema in front of a table's name, as of a `Table`. `quoted`: also in quotes that are not needed.
+    `namespace`: the schema in front of a table's name (see `Table`). `quoted`: allow needless quotes.
     """
     written = {quote_table(name, namespace, dialect)}
     if quoted:

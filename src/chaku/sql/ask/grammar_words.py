@@ -8,10 +8,10 @@ from chaku.sql.schema.definition import Dialect
 LONGEST_STRING = 120  # characters of a literal
 LONGEST_SPACE = 32  # characters between two words: nested queries are indented
 
-# A terminal is as long as it can be, and never shorter for what follows: one must not be the beginning of another with
-# more words behind it. Keywords with the white space that belongs to them, + where there must be some and - where there
-# may be: words never run into each other, and nobody writes blanks for ever. A word that may be a column's name as well
-# (count, date, interval) is a terminal of its own, without the space and the bracket behind it.
+# The lexer always takes the longest terminal, so no terminal may begin with another terminal and a space. Keywords
+# include their white space, with + for required space and - for optional space; this keeps words apart, and limits the
+# number of blanks. A word that may also name a column (count, date, interval) is a terminal without the space and the
+# bracket behind it.
 KEYWORDS = {
     "SELECT": "select+", "DISTINCT": "distinct+", "DISTINCT_OPEN": "distinct\\(-", "FROM": "+from+",
     "WHERE": "+where+", "HAVING": "+having+", "GROUP_BY": "+group+by+", "ORDER_BY": "+order+by+", "LIMIT": "+limit+",
@@ -60,9 +60,9 @@ DIALECT_KEYWORDS: dict[Dialect, dict[str, str]] = {
 
 
 def words(dialect: Dialect) -> str:
-    """The terminals of keywords, signs and literals."""
+    """The terminals for keywords, signs and literals."""
     known = {**KEYWORDS, **DIALECT_KEYWORDS[dialect], "JOIN": _joins(dialect)}
-    backslash = r"\\" if dialect == "mysql" else ""  # which would begin an escape there
+    backslash = r"\\" if dialect == "mysql" else ""  # a backslash begins an escape there
     comma = " | LIMIT INTEGER COMMA INTEGER" if dialect in ("sqlite", "mysql") else ""
     return (
         "\n".join(f"{name}: {_keyword(text)}" for name, text in known.items())
@@ -76,14 +76,14 @@ STRING: /'([^'{backslash}\x00-\x1f]|''){{0,{LONGEST_STRING}}}'/
 
 
 def _joins(dialect: Dialect) -> str:
-    # SQLite knows RIGHT and FULL since 3.39; MySQL has no FULL.
+    # SQLite has RIGHT and FULL since version 3.39; MySQL has no FULL.
     both = dialect != "sqlite" or sqlite3.sqlite_version_info >= (3, 39)
     sides = "left|right|full" if both and dialect != "mysql" else "left|right" if both else "left"
     return f"+(natural+)?((inner|cross|({sides})(+outer)?)+)?join+"
 
 
 def _keyword(text: str) -> str:
-    """A keyword's regular expression. An escaped sign stands for itself."""
+    """A keyword's regular expression. + and - stand for space; an escaped sign stands for itself."""
     space = r"[ \t\n]"
     marks = {"+": f"{space}{{1,{LONGEST_SPACE}}}", "-": f"{space}{{0,{LONGEST_SPACE}}}"}
     found = re.sub(r"\\.|\[[^]]*\]|[+-]", lambda found: marks.get(found[0], found[0]), text)

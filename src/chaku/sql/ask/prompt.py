@@ -1,4 +1,4 @@
-"""What a model is asked: the schema, and the question."""
+"""Builds the prompt for a query: the schema and the question."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,22 +13,22 @@ from chaku.sql.schema.values import Match
 Form = Literal["ddl", "compact", "db-gpt-hub"]
 FORMS: tuple[Form, ...] = ("ddl", "compact", "db-gpt-hub")
 
-MAX_HINTS = 5  # values that a prompt says the question means
-HINTS_SHARE = 3  # a third of a prompt at most is for hints
-BYTES_PER_TOKEN = 3  # of code in Llama's vocabulary, at least: without a tokenizer prompts are rather too short
+MAX_HINTS = 5  # hints about values that the question may mean
+HINTS_SHARE = 3  # hints take at most a third of a prompt
+BYTES_PER_TOKEN = 3  # a low estimate for code in Llama's vocabulary, so that prompts are never too long
 DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "mysql": "MySQL"}
 
 
 @dataclass(frozen=True)
 class SqlPrompt:
-    """`text` is the user's message; `dropped` names the parts of the schema that did not fit."""
+    """A prompt. `text`: the user's message. `dropped`: the parts of the schema that did not fit."""
 
     text: str
     dropped: tuple[Dropped, ...]
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens of a text where no tokenizer is at hand: no fewer than there are."""
+    """An upper estimate of a text's tokens, for use without a tokenizer."""
     return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
@@ -41,11 +41,11 @@ def build_prompt(
     evidence: str = "",
     form: Form = "ddl",
 ) -> SqlPrompt:
-    """A prompt of at most `max_tokens` tokens, the reply not counted.
+    """A prompt of at most `max_tokens` tokens, without the reply.
 
-    "ddl" is ours: CREATE TABLE statements with types, keys, comments and sampled values. "compact" has names and keys
-    alone, for small models. "db-gpt-hub" is that project's form, to compare with its results. Raises ChakuError when
-    the question leaves no room for the schema.
+    `form`: "ddl" has CREATE TABLE statements with types, keys, comments and sampled values. "compact" has only names
+    and keys, for small models. "db-gpt-hub" is the form of the project DB-GPT-Hub, to compare with its results. Raises
+    ChakuError when the question leaves no room for the schema.
     """
     if form == "db-gpt-hub":
         asked = " ".join(question.split())
@@ -69,11 +69,11 @@ def linked_prompt(
     trouble: str = "",
     form: Form = "ddl",
 ) -> tuple[SqlPrompt, Schema]:
-    """The prompt of a question whose values were looked up, and the part of the schema that it shows.
+    """The prompt of a question with hints, and the part of the schema that it shows.
 
-    That part is what the question is about where all of it does not fit. Before the question stand the `trouble` with
-    an earlier query, what the question's words mean in this database, and `examples`, as far as a third of the prompt
-    holds them. Raises ChakuError when the question leaves no room for the schema.
+    A schema that does not fit is cut to the tables and columns that the question is about. Hints stand before the
+    question: the `trouble` with an earlier query, the values that the question means (`matches`), and `examples`; they
+    take at most a third of the prompt. Raises ChakuError when the question leaves no room for the schema.
     """
     hints = [trouble] if trouble else []
     hints += [
@@ -98,7 +98,7 @@ def linked_prompt(
 
 
 def _tail(schema: Schema, question: str, evidence: str, form: Form) -> str:
-    """What follows the schema."""
+    """The end of the prompt, after the schema."""
     hint = f"-- {' '.join(evidence.split())}\n" if evidence else ""
     dialect = f"-- {DIALECTS[schema.dialect]}\n" if form == "ddl" else ""
     return f"\n{dialect}{hint}-- {' '.join(question.split())}\n"
@@ -108,13 +108,13 @@ def _room(tail: str, count_tokens: Callable[[str], int], max_tokens: int) -> int
     room = max_tokens - count_tokens(tail)
     if room < 1:
         raise ChakuError(
-            f"the question takes all of {max_tokens} tokens; ask it in fewer words or give the prompt more"
+            f"the question fills all {max_tokens} tokens of the prompt; shorten the question, or allow longer prompts"
         )
     return room
 
 
 def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int], max_tokens: int) -> SqlPrompt:
-    """DB-GPT-Hub's words, its slips included. Tables are dropped from the end where it would cut the text off."""
+    """DB-GPT-Hub's prompt, with its spelling errors. Drops the last tables, where DB-GPT-Hub would cut the text off."""
     tables = list(schema.tables)
     dropped: list[Dropped] = []
     while True:
@@ -127,7 +127,10 @@ def _db_gpt_hub(schema: Schema, question: str, count_tokens: Callable[[str], int
         if count_tokens(text) <= max_tokens:
             return SqlPrompt(text, tuple(dropped))
         if len(tables) < 2:
-            raise ChakuError(f"the schema of {schema.name} does not fit into {max_tokens} tokens with the question")
+            raise ChakuError(
+                f"the schema of {schema.name} does not fit into {max_tokens} tokens with the question; shorten the "
+                "question, or allow longer prompts"
+            )
         dropped.append(Dropped("table", tables.pop().name))
 
 

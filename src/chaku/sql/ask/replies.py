@@ -1,4 +1,4 @@
-"""The query in a model's reply, whatever stands around it: fences, prose, a prefix, an explanation."""
+"""Finds the query in a model's reply among fences, prose, prefixes and explanations."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from chaku.sql.execute.parse import Refused, parse
 
 _FENCE = re.compile(r"(?:```|~~~)[ \t]*(?:\w+[ \t]*\n)?(.*?)(?:```|~~~|\Z)", re.DOTALL)
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-# "With the tables above ..." is prose: a WITH names a query.
+# A WITH must name a query: "With the tables above ..." is prose.
 _CTE = r"""with\s+(?:recursive\s+)?[\w"\[\]]+\s*(?:\([^()]*\)\s*)?as\s*(?:(?:not\s+)?materialized\s*)?\("""
 _BEGIN = rf"(?:select\b|{_CTE})"
 _ANYWHERE = re.compile(rf"\b{_BEGIN}", re.IGNORECASE)
@@ -21,10 +21,10 @@ _KEYWORDS = frozenset(
 
 
 def extract_sql(text: str) -> str:
-    """The query in a reply: the first that parses of those that are found, else the first, else all of the text.
+    """The first text in a reply that parses as a query; else the first that looks like a query; else the whole reply.
 
-    Looked for in fences, in inline code, at the beginning of lines, then anywhere. A query ends at its semicolon, a
-    blank line, or a line of prose.
+    Searches fences, then inline code, then the beginnings of lines, then the whole text. A query ends at its
+    semicolon, at a blank line, or at a line of prose.
     """
     first = ""
     for found in _found(text):
@@ -46,7 +46,7 @@ def _found(text: str) -> Iterator[str]:
     for begin in _LINE_BEGIN.finditer(text):
         yield text[begin.start("query") :]
     anywhere = list(_ANYWHERE.finditer(text))
-    for begin in sorted(anywhere, key=lambda place: not place[0].isupper()):  # prose has "select", a query SELECT
+    for begin in sorted(anywhere, key=lambda place: not place[0].isupper()):  # capitals first: prose has "select"
         yield text[begin.start() :]
 
 
@@ -55,12 +55,12 @@ def _first_paragraph(text: str) -> str:
 
 
 def _until_semicolon(text: str) -> str:
-    """Up to the first semicolon outside quotes."""
+    """The text before the first semicolon outside quotes."""
     return re.match(r"(?:'(?:[^']|'')*(?:'|$)|\"[^\"]*(?:\"|$)|`[^`]*(?:`|$)|[^;'\"`])*", text)[0]  # type: ignore[index]
 
 
 def _before_prose(query: str) -> str:
-    """The query's lines before the first that begins like a sentence; empty where none does."""
+    """The lines before the first line that begins like a sentence; empty without such a line."""
     for line in _PROSE_LINE.finditer(query):
         if line[1].lower() not in _KEYWORDS:
             return query[: line.start()].strip()

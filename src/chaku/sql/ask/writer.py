@@ -1,4 +1,4 @@
-"""Who writes the SQL: a model in this process, under the schema's grammar, or one behind an OpenAI-compatible API."""
+"""Writes SQL with a model: in this process, under the schema's grammar, or behind an OpenAI-compatible API."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from chaku.tokens.tokenizer import Tokenizer
 
 MAX_TOKENS = 256  # of a query
-TEMPLATE_TOKENS = 32  # that most chat templates write around a message, at most
-KEPT_GRAMMARS = 8  # the last ones made: a question whose schema is cut has a grammar of its own
-ENDPOINT_PROMPT_TOKENS = 6_000  # fit a context of 8,192 with the instructions and the reply
-TEMPERATURE = 0.8  # of the samples after the first, which is greedy
+TEMPLATE_TOKENS = 32  # most chat templates write at most this number of tokens around a message
+KEPT_GRAMMARS = 8  # in a cache: a question with a cut schema needs its own grammar
+ENDPOINT_PROMPT_TOKENS = 6_000  # fits a context of 8,192 tokens with the instructions and the reply
+TEMPERATURE = 0.8  # for all samples but the first, which is greedy
 NO_ANSWER = "NO ANSWER"
-# What chat templates of the common families write around messages. A server may read it in a message as its own.
+# Control tokens of common chat templates. A server may read such a text in a message as a control token.
 CONTROL = re.compile(
     r"<\||\|>|<｜|｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<0x[0-9A-F]{2}>", re.IGNORECASE
 )
@@ -35,33 +35,33 @@ Asked = tuple[str, Schema]  # a prompt, and the part of the schema that it shows
 
 
 class Writer(Protocol):
-    """Writes queries. `max_prompt_tokens` and `form` are of the prompts that it is given."""
+    """Writes queries. Callers build prompts of the form `form`, of at most `max_prompt_tokens` tokens."""
 
     max_prompt_tokens: int
     form: Form
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a text, or no fewer."""
+        """The number of tokens of a text, or an upper estimate."""
         ...
 
     def write(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
-        """`num_samples` texts of each prompt, in the prompts' order; the first is the likeliest."""
+        """`num_samples` texts for each prompt, in the prompts' order; the first text is the greedy sample."""
         ...
 
 
 class ModelWriter:
-    """A model that writes queries, here or behind an endpoint; implements `Writer`.
+    """A model in this process or behind an endpoint; implements `Writer`.
 
-    A model here writes under the grammar of each schema, unless `constrained` is False. With a chat template the prompt
-    is a user's message, else a text to continue. What is spelt like a special token in a prompt (a comment, a value)
-    stays text: the tokenizer sees to that.
+    A model in this process writes under the grammar of each schema, unless `constrained` is False. With a chat
+    template, the prompt is a user's message; otherwise the model continues the prompt. The tokenizer keeps text that
+    looks like a special token (in a comment, in a value) as text.
 
-    An endpoint is not held to a grammar; what it writes is checked like all else. Chat control tokens in the prompt are
-    broken up, as the server's tokenizer might take them for its own.
+    An endpoint writes without a grammar. Control tokens of chat templates in its prompts are broken up, since the
+    server's tokenizer might read them as special tokens.
 
-    `max_prompt_tokens`: at most, as in training; default: what the context leaves, or ENDPOINT_PROMPT_TOKENS.
-    `max_tokens`: of a query, at most a quarter of the context. `instructed`: a chat model that did not learn these
-    prompts is told what to do with them, as an endpoint always is.
+    `max_prompt_tokens`: the length in training; default: the room in the context, or ENDPOINT_PROMPT_TOKENS.
+    `max_tokens`: for a query, at most a quarter of the context. `instructed`: put INSTRUCTIONS before the prompt, for a
+    chat model that was not trained on these prompts; an endpoint always gets them.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ModelWriter:
             max_tokens=self.max_tokens,
             temperature=TEMPERATURE,
             first_greedy=True,
-            # The grammar ends a query itself, and knows strings; a reply of an endpoint is more than a query.
+            # A grammar ends a query by itself. An endpoint may write prose with a semicolon before the query.
             stop=() if self.constrained or self._tokenizer is None else (";",),
             seed=self.seed,
             num_samples=num_samples,
@@ -115,10 +115,10 @@ class ModelWriter:
         return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
 
     def _prompt(self, text: str) -> TextPrompt | ChatPrompt:
-        told = self.instructions + text
+        prompt = self.instructions + text
         if self._tokenizer is None:
-            return TextPrompt(without_control(told))
-        return ChatPrompt((Message("user", told),)) if self._chat else TextPrompt(told)
+            return TextPrompt(without_control(prompt))
+        return ChatPrompt((Message("user", prompt),)) if self._chat else TextPrompt(prompt)
 
 
 def writer_as_learnt(
@@ -131,9 +131,10 @@ def writer_as_learnt(
     instructions: bool = True,
     seed: int = 0,
 ) -> ModelWriter:
-    """A writer that asks as the model learnt to be asked, unless told otherwise; None: it did not learn to be asked.
+    """A writer with the prompt settings of the model's training (`learnt`; None: not trained on these prompts).
 
-    `instructions`: a chat model that did not learn is told what to do.
+    `form` and `max_prompt_tokens` replace settings of the training. `instructions`: instruct a chat model that was not
+    trained on these prompts.
     """
     return ModelWriter(
         generator,
@@ -153,7 +154,7 @@ def _grammar(names: Schema) -> str:
 
 
 def _names_alone(schema: Schema) -> Schema:
-    """The schema without values and comments, which differ between questions: a grammar is made of names."""
+    """The schema without values and comments: a grammar needs only names, and the rest differs between questions."""
     return replace(
         schema,
         tables=tuple(
@@ -164,22 +165,22 @@ def _names_alone(schema: Schema) -> Schema:
 
 
 def find_chat(tokenizer: "Tokenizer") -> Chat | None:
-    """How a checkpoint chats; None for a base model, or one trained on prompts that its completion follows."""
+    """The checkpoint's chat format; None for a model without a chat template, which continues its prompts."""
     try:
         return Chat(tokenizer)
-    except ChakuError:  # it has no template
+    except ChakuError:  # no template
         return None
 
 
 def prompt_ids(tokenizer: "Tokenizer", chat: Chat | None, text: str) -> list[int]:
-    """A prompt as a user's message, else as a text to continue."""
+    """The tokens of a prompt: as a user's message with `chat`, otherwise as a text to continue."""
     from chaku.inference.prompts import complete
 
     return chat.prompt([Message("user", text)]) if chat else list(complete(tokenizer, text).ids)
 
 
 def without_control(text: str) -> str:
-    """A text in which nothing is spelt like a chat template's control token: a space stands in each."""
+    """The text with a space in everything that looks like a chat template's control token."""
     while (changed := CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
         text = changed
     return text

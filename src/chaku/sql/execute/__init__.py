@@ -1,1 +1,1 @@
-"""A query that nobody vouches for: parsed, checked, and run read-only."""
+"""Parses, checks and runs an untrusted query, read-only."""

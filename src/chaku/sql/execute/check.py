@@ -1,4 +1,4 @@
-"""Checks a query against a schema before it runs: every table, column and alias, scope by scope, with nearest names."""
+"""Checks a query against a schema before it runs: every table, column and alias, scope by scope."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from chaku.sql.execute.read_only import write_sql
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name
 from chaku.sql.schema.words import normalize, stem
 
-NEAR = 0.6  # of 1.0: the least likeness of names that a message offers
-OFFERED = 3  # names in a message
-FIXES = 3  # rounds of putting names right
-# Columns that tables have beside their own.
+NEAR = 0.6  # the least likeness (0 to 1) of a name that a message suggests
+OFFERED = 3  # suggested names in a message
+FIXES = 3  # rounds of correcting names
+# Columns that every table has by itself.
 SYSTEM_COLUMNS: dict[Dialect, tuple[str, ...]] = {
     "sqlite": ("rowid", "oid", "_rowid_"),
     "duckdb": ("rowid",),
     "postgres": ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),
     "mysql": (),
 }
-# What PostgreSQL's functions in FROM call their columns; "" is the name of the function's alias.
+# The column names of PostgreSQL's functions in FROM; "" stands for the alias of the function.
 FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"), ("",)),
     **dict.fromkeys(("string_to_table", "json_object_keys", "jsonb_object_keys"), ("",)),
@@ -33,13 +33,13 @@ FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("jsonb_array_elements", "jsonb_array_elements_text"), ("value",)),
     **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
 }
-Columns = dict[str, str | None]  # as the engine compares a column's name: as the schema spells it; None: the engine's
-Found = tuple["QueryProblem", exp.Identifier | None]  # and the name in the tree that may be put right
+Columns = dict[str, str | None]  # a column's name as the engine compares it -> in the schema (None: a system column)
+Found = tuple["QueryProblem", exp.Identifier | None]  # a problem, and the name in the tree that may be corrected
 
 
 @dataclass(frozen=True)
 class QueryProblem:
-    """What is wrong with a query; `name` as written, `nearest` the names that may be meant, the likeliest first."""
+    """An error in a query. `name`: the wrong name as written. `nearest`: likely corrections, the likeliest first."""
 
     message: str
     name: str = ""
@@ -48,7 +48,7 @@ class QueryProblem:
 
 
 def check(sql: str, schema: Schema) -> list[QueryProblem]:
-    """What keeps a query from running on a schema; empty when its names and scopes are right."""
+    """The errors that keep a query from running on a schema; empty for a query with right names and scopes."""
     try:
         tree = parse_query(sql, schema)
     except Refused as error:
@@ -57,14 +57,14 @@ def check(sql: str, schema: Schema) -> list[QueryProblem]:
 
 
 def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
-    """The query with names put right that differ from an existing one in no letter, and what was put right.
+    """Correct names that differ from an existing name only in capitals, signs, quotes and plurals.
 
-    Letters apart, names are the same whatever their capitals, signs, quotes and plurals. What differs more may mean
-    something else (contact_id is no contract_id): it stays, for `check` to report.
+    Returns the query, and a sentence for each correction. A name that differs in other letters may mean something else
+    (contact_id and contract_id), so it stays, and `check` reports it.
     """
     changes: dict[str, None] = {}
     tables = {table.name: table for table in schema.tables}
-    for _ in range(FIXES):  # a name that was read as another may have been a result's name elsewhere in the query
+    for _ in range(FIXES):  # a corrected name may be the name of a result elsewhere in the query
         try:
             tree = parse_query(sql, schema)
         except Refused:
@@ -88,7 +88,7 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
 
 
 def _plainly_meant(problem: QueryProblem) -> str:
-    """The one name that is as good as the same, or nothing."""
+    """The only name that is the same but for capitals, signs, quotes and plurals; "" otherwise."""
     same = [name for name in problem.nearest if _is_same(problem.name, name) or name.endswith(f".{problem.name}")]
     return same[0] if len(same) == 1 else ""
 
@@ -111,7 +111,7 @@ def _identifier(name: str, dialect: Dialect) -> exp.Identifier:
 
 
 def parse_query(sql: str, schema: Schema) -> exp.Expr:
-    """The tree of one query, in which SQLite's double-quoted strings are strings. Raises Refused."""
+    """The syntax tree of one query; SQLite's double-quoted strings become strings. Raises Refused for other texts."""
     tree = parse(sql, schema.dialect)
     if schema.dialect == "sqlite" and '"' in sql:
         tree = parse(quote_literals(sql, schema), schema.dialect)
@@ -121,13 +121,13 @@ def parse_query(sql: str, schema: Schema) -> exp.Expr:
 
 
 def likeness(one: str, other: str) -> float:
-    """Of two names, without case, signs and plurals: 1.0 where they are the same."""
+    """The similarity of two names, ignoring case, signs and plurals: 0 to 1."""
     one, other = (" ".join(map(stem, normalize(name).split())) for name in (one, other))
     return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Existing names that are near one that does not exist, the nearest first."""
+    """At most OFFERED of `names` that are similar to `name`, the most similar first."""
     scored = sorted(
         ((likeness(name, candidate), candidate) for candidate in set(names)), key=lambda pair: (-pair[0], pair[1])
     )
@@ -135,8 +135,8 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
-    try:  # sqlglot looks at a scope's sources only when they are asked for: a table that is named twice is refused then
-        compared = tree.copy()  # with names as the engine compares them; a very deep tree cannot be copied
+    try:  # sqlglot finds a scope's sources lazily, and raises for a table that is named twice
+        compared = tree.copy()  # gets its names as the engine compares them; a very deep tree cannot be copied
         pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
         checker = _Checker(schema, {id(copy): identifier for copy, identifier in pairs})
         compared = normalize_identifiers(compared, dialect=schema.dialect)
@@ -150,22 +150,22 @@ def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
 
 
 class _Checker:
-    """Looks names up, scope by scope. Columns of a source are None where they cannot be known.
+    """Looks names up, scope by scope. The columns of a source are None when they cannot be known.
 
-    PostgreSQL compares a name in quotes as it is and any other in small letters; MySQL minds the case of tables and
-    aliases, and of no columns; SQLite and DuckDB mind none.
+    PostgreSQL compares quoted names exactly and other names in small letters. MySQL distinguishes the case of tables
+    and aliases, but not of columns. SQLite and DuckDB ignore case.
     """
 
     def __init__(self, schema: Schema, written: "dict[int, exp.Identifier]"):
         self.dialect, self.search_path, self.written = schema.dialect, schema.search_path, written
         self.names = [table.name for table in schema.tables]
-        self.tables: dict[tuple[str, str], Columns] = {}  # by schema, "" on the search path, and name
+        self.tables: dict[tuple[str, str], Columns] = {}  # by (schema, name); the schema is "" on the search path
         self.columns_of: dict[str, Columns] = {}
         for table in schema.tables:
             columns = self.keyed(column.name for column in table.columns)
             self.columns_of[table.name] = columns
             self.tables[self.table_key(table.namespace), self.table_key(table.bare_name)] = columns
-        self.proven: set[int] = set()  # columns with a table's name in front that exist
+        self.proven: set[int] = set()  # existing columns with a table's name in front
         self.seen: dict[int, tuple[Any, dict[str, Columns | None]]] = {}  # scopes with their sources
 
     def table_key(self, name: str) -> str:
@@ -178,7 +178,7 @@ class _Checker:
         return {self.key(name): name for name in columns}
 
     def spelt(self, identifier: exp.Identifier) -> str:
-        """A name as the query has it."""
+        """A name as the query spells it."""
         return str(self.written[id(identifier)].name)
 
     def find_table(self, node: exp.Table) -> Columns | None:
@@ -192,7 +192,7 @@ class _Checker:
             if isinstance(source, exp.Table) and source.name and self.find_table(source) is None:
                 yield self.no_table(node)
         here, outer = self.sources(scope), self.outer(scope)
-        # A result may be named in ORDER BY, but one that is a bare column has to be a column first.
+        # ORDER BY may use the name of a result, but a result that is a bare column must itself be a column.
         bare = (exp.Column,) if isinstance(scope.expression, exp.Select) else ()
         results = (select for select in scope.expression.selects if not (isinstance(select, bare) and not select.table))
         outputs = {self.key(result.alias_or_name) for result in results}
@@ -235,7 +235,7 @@ class _Checker:
         yield QueryProblem(message, name, near), self.written[id(column.this)]
 
     def is_struct(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
-        """Whether a.b, or t.a.b, is the field b of a column a."""
+        """Whether a.b, or t.a.b, means the field b of a column a."""
         if column.db:
             return column.db in reach
         return any(columns is None or column.table in columns for columns in reach.values())
@@ -256,31 +256,32 @@ class _Checker:
         near = nearest(name, known)
         elsewhere = [table for table in self.names if key in self.columns_of[table]]
         if elsewhere and not (near and _is_same(name, near[0])):
-            said = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
-            yield QueryProblem(said, name), None
+            message = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
+            yield QueryProblem(message, name), None
         else:
-            said = f"no table of this query has a column {name}{_offer(near, sorted(known))}"
-            yield QueryProblem(said, name, near), self.written[id(column.this)]
+            message = f"no table of this query has a column {name}{_offer(near, sorted(known))}"
+            yield QueryProblem(message, name, near), self.written[id(column.this)]
 
     def calls(self, tree: exp.Expr) -> Iterator[Found]:
-        """PostgreSQL calls the function f where it reads c.f and c has no column f: every such name must be known."""
+        """PostgreSQL reads c.f as a call of the function f if c has no column f, so every such column must be known."""
         for column in tree.find_all(exp.Column):
             if column.table and isinstance(column.this, exp.Identifier) and id(column) not in self.proven:
                 name = f"{column.table}.{column.name}"
-                said = f"{name} may call a function: name the columns of {column.table}, as in AS {column.table} (a, b)"
-                yield QueryProblem(said, name), None
+                table = column.table
+                message = f"{name} may call a function: name the columns of {table}, as in AS {table} (a, b)"
+                yield QueryProblem(message, name), None
 
     def is_system(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
-        """Whether a table's own column of the engine is meant."""
+        """Whether the column is a system column of a table."""
         columns = reach[column.table]
         return column.name.lower() in SYSTEM_COLUMNS[self.dialect] and any(
             columns is table for table in self.tables.values()
         )
 
     def sources(self, scope: Any) -> dict[str, Columns | None]:
-        """A scope's own tables and subqueries by alias, with their columns.
+        """The tables and subqueries of a scope by alias, with their columns.
 
-        Looked up once: a query that is named twice, and reads another that is, would be asked for again and again.
+        The result is cached: queries in WITH that read each other twice would otherwise take exponential time.
         """
         if id(scope) not in self.seen:
             found = {alias: self.columns(node, source) for alias, (node, source) in scope.selected_sources.items()}
@@ -288,7 +289,7 @@ class _Checker:
         return self.seen[id(scope)][1]
 
     def outer(self, scope: Any) -> dict[str, Columns | None]:
-        """What a subquery can reach of the queries around it."""
+        """The tables and subqueries of the surrounding queries that a subquery can use."""
         found: dict[str, Columns | None] = {}
         while scope is not None and not scope.is_cte and (not scope.is_derived_table or _is_lateral(scope)):
             scope = scope.parent
@@ -315,7 +316,7 @@ class _Checker:
 
     def results(self, source: Any, expression: Any) -> Columns | None:
         """The columns that a query returns."""
-        while isinstance(expression, exp.SetOperation):  # whose results have the names of the first query
+        while isinstance(expression, exp.SetOperation):  # its results have the names of the first query
             expression = expression.left.unnest()
         source = next((scope for scope in source.traverse() if scope.expression is expression), None)
         found: Columns = {}
@@ -332,7 +333,7 @@ class _Checker:
         return found
 
     def renamed(self, columns: Columns | None, holder: Any) -> Columns | None:
-        """The columns as an alias with names in parentheses calls them."""
+        """The columns with new names from an alias with names in parentheses."""
         may_rename = isinstance(holder, exp.CTE | exp.Subquery | exp.Table | exp.Lateral)
         named = holder.alias_column_names if may_rename else []
         if not named or columns is None:
@@ -340,7 +341,7 @@ class _Checker:
         return self.keyed(named) | dict([*columns.items()][len(named) :])
 
     def of_function(self, node: Any) -> Columns | None:
-        """The columns of a function that returns rows, where its alias or PostgreSQL says them."""
+        """The columns of a function that returns rows, from its alias or FUNCTION_COLUMNS; None if unknown."""
         alias = node.args.get("alias")
         if alias is not None and alias.columns:
             return self.keyed(column.name for column in alias.columns)
@@ -358,13 +359,13 @@ def _is_lateral(scope: Any) -> bool:
 
 
 def _may_name_results(column: exp.Column) -> bool:
-    """Whether a column stands where a query's own results may be named."""
+    """Whether a column stands at a place where the query's own results may be named."""
     place = column.find_ancestor(exp.Order, exp.Group, exp.Having, exp.Query)
     return not isinstance(place, exp.Query) or isinstance(place, exp.SetOperation)
 
 
 def _is_merged(column: exp.Column) -> bool:
-    """Whether a join makes one column of several: USING, NATURAL."""
+    """Whether a join (USING, NATURAL) merges this column with the same column of another table."""
     query = column.find_ancestor(exp.Query)
     joins = query.args.get("joins") or [] if query is not None else []
     used = {name.name.casefold() for join in joins for name in join.args.get("using") or []}

@@ -1,4 +1,4 @@
-"""A database by its URL: SQLite, DuckDB, PostgreSQL or MySQL, each read-only behind every layer that it has."""
+"""Opens a SQLite, DuckDB, PostgreSQL or MySQL database by its URL, read-only behind several layers of protection."""
 
 import importlib.util
 import re
@@ -36,7 +36,7 @@ SCHEMES: dict[str, Dialect] = {
     "mariadb": "mysql",
 }
 DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-SAID_PROBLEMS = 3  # of a query's names
+SAID_PROBLEMS = 3  # wrong names in one message
 NEEDS = {
     "duckdb": ("duckdb",),
     "postgres": ("sqlalchemy", "psycopg"),
@@ -55,12 +55,14 @@ HAVING bool_and(EXISTS (
 
 
 class Database:
-    """One database, asked through a child process. A context manager; one query runs at a time.
+    """One database, behind a child process. A context manager; one query runs at a time.
 
-    SQLite is guarded by its own authorizer. For the others a statement is first checked by its parse tree and written
-    anew (`read_only`), and then runs in a session that the engine itself holds read-only: DuckDB opened read-only with
-    external access off and its configuration locked; PostgreSQL and MySQL in a read-only transaction with a time limit.
-    A role that may only read is still the best first layer: nothing here can give rights back that the role never had.
+    SQLite is guarded by its own authorizer. For other engines, a statement is checked by its parse tree and written
+    again from the tree (`read_only`). It then runs in a read-only session: DuckDB is opened read-only, with external
+    access off and a locked configuration; PostgreSQL and MySQL run it in a read-only transaction with a time limit. A
+    role that may only read is still the best protection.
+
+    Raises ChakuError for a URL of another kind, a missing file, and a missing driver.
     """
 
     def __init__(self, url: str):
@@ -69,10 +71,10 @@ class Database:
         if missing:
             raise ChakuError(f"{self.dialect} databases need {', '.join(missing)}: pip install 'chaku[sql]'")
         if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
-            raise ChakuError(f"{self.location} is not a database file")
+            raise ChakuError(f"{self.location} is not a database file; check the path")
         self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
-        # These reserve far more address space than they use, so what they write to is limited on its own. DuckDB's own
-        # limit of 1 GB does not count all: one function on one long value took three times that.
+        # These engines reserve far more address space than they use, so written memory has its own limit. DuckDB's own
+        # limit of 1 GB does not count everything: one function on one long value took 3 GB.
         command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
         environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
@@ -90,14 +92,14 @@ class Database:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending, or the name of the server's database."""
+        """The name of the file without its suffix, or the name of the database on its server."""
         if self.dialect in ("sqlite", "duckdb"):
             return Path(self.location).stem
         return unquote(self.location.split("?")[0].rsplit("/", 1)[-1])
 
     @property
     def place(self) -> str:
-        """What tells it from every other database: a file's whole path, or the URL."""
+        """A text that identifies the database: the absolute path of its file, or the URL, which may have a password."""
         return str(Path(self.location).resolve()) if self.dialect in ("sqlite", "duckdb") else self.location
 
     def run(
@@ -110,10 +112,10 @@ class Database:
         max_bytes: int = MAX_BYTES,
         max_cell: int = MAX_CELL,
     ) -> Result:
-        """The rows of one query, or why it failed or was refused.
+        """The rows of one query, or the reason why it failed or was refused.
 
-        `schema`: a query that names other tables or columns does not run. PostgreSQL, which calls a function where it
-        finds no column, is always held to one: its own where none is given.
+        `schema`: a query that names other tables or columns does not run. PostgreSQL reads an unknown column as a call
+        of a function, so its queries are always checked against a schema (default: the database's schema).
         """
         limits: dict[str, Any] = {
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
@@ -135,9 +137,9 @@ class Database:
 
     @cached_property
     def _extensions(self) -> dict[str, str]:
-        """PostgreSQL's functions that extensions brought (similarity, unaccent), with their schemas, by name.
+        """PostgreSQL functions from extensions (similarity, unaccent): name -> schema.
 
-        A name that a function of the user's own has too, in the same schema, is left out.
+        Leaves out a function if the user has defined a function with the same name in the same schema.
         """
         if self.dialect != "postgres":
             return {}
@@ -145,7 +147,7 @@ class Database:
 
     @cached_property
     def _own_functions(self) -> tuple[str, ...]:
-        """The stored functions of a MySQL database: one may be called like a function that other engines have."""
+        """The stored functions of a MySQL database. Such a function may have the name of another engine's builtin."""
         if self.dialect != "mysql":
             return ()
         query = "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
@@ -153,11 +155,11 @@ class Database:
 
     @cached_property
     def schema(self) -> Schema:
-        """The tables, without values, read once. Raises ChakuError when the database is away."""
+        """The tables, without values, read once. Raises ChakuError when the database cannot be reached."""
         return introspect(self, num_values=0)
 
     def run_unchecked(self, sql: str, **limits: Any) -> Result:
-        """Run our own statement (of the catalogue, say) under all the layers but the parse tree's."""
+        """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree."""
         limits = {
             "timeout": TIMEOUT, "max_rows": MAX_ROWS, "max_bytes": MAX_BYTES, "max_cell": MAX_CELL, **limits,
         }  # fmt: skip
@@ -167,14 +169,14 @@ class Database:
 
 
 def parse_url(url: str) -> tuple[Dialect, str]:
-    """(dialect, a path or a URL with its driver) of a SQLAlchemy URL or a path. Raises ChakuError for another kind."""
+    """(dialect, a path or a URL with a driver) for a path or a SQLAlchemy URL. Raises ChakuError for other URLs."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _sniff(Path(url)), url
     dialect = SCHEMES.get(scheme.split("+")[0].lower())
     if dialect is None:
         raise ChakuError(
-            f"{scheme}:// is not a database that chaku asks; give sqlite:///PATH, duckdb:///PATH, "
+            f"chaku cannot open {scheme}:// databases; give sqlite:///PATH, duckdb:///PATH, "
             "postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
         )
     if dialect in ("sqlite", "duckdb"):
@@ -183,7 +185,7 @@ def parse_url(url: str) -> tuple[Dialect, str]:
 
 
 def _sniff(path: Path) -> Dialect:
-    """DuckDB's files have DUCK at byte 8; everything else is taken for SQLite, which says so when it is not."""
+    """The dialect of a file: DuckDB's files have DUCK at byte 8; any other file is opened as SQLite, which may fail."""
     if not path.is_file():
         raise ChakuError(f"{path} does not exist; give a database file or a URL such as postgresql://USER@HOST/NAME")
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""SQLite reads a name in double quotes that it does not know as a string: here such strings become plain ones."""
+"""Turns unknown names in double quotes into strings in single quotes, since SQLite reads such names as strings."""
 
 from sqlglot import exp
 
@@ -7,7 +7,7 @@ from chaku.sql.schema.definition import Schema
 
 
 def quote_literals(sql: str, schema: Schema) -> str:
-    """The query with 'strings' where it has "names" that no table, result or alias in reach has; the rest untouched.
+    """The query with 'name' in place of every "name" that is no column, result or alias in reach.
 
     Raises Refused when the text cannot be parsed.
     """
@@ -37,7 +37,7 @@ def _is_known(column: exp.Column, columns: dict[str, set[str]]) -> bool:
         sources += [select.args["from_"].this] if select.args.get("from_") else []
         for source in sources:
             if isinstance(source, exp.Table):
-                # What is no table of the schema is a WITH query: its columns are not looked up, the name stays.
+                # A source that is no table of the schema is a WITH query: it may have any column, so the name stays.
                 if name in columns.get(source.name.lower(), {name}):
                     return True
             elif isinstance(source, exp.Subquery) and name in {column.lower() for column in source.this.named_selects}:

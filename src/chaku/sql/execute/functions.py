@@ -1,7 +1,7 @@
-"""What a query may be made of: the functions that may be called, and the parts of the tree beside them."""
+"""The allowed parts of a query: functions, and other nodes of its parse tree."""
 
-# Functions that read their arguments and return a value, by the names that engines give them or that sqlglot gives
-# them in its tree. What is not here is refused, so that a function nobody thought of cannot do harm.
+# Functions that only read their arguments and return a value, with the names of the engines and of sqlglot's tree.
+# Every other function is refused, so that an unknown function cannot do harm.
 _AGGREGATES = """
 any_value approx_count_distinct approx_distinct approx_quantile arg_max arg_min array_agg avg bit_and bit_or bit_xor
 bool_and bool_or corr count count_if countif count_star covar_pop covar_samp cume_dist dense_rank every first
@@ -62,8 +62,8 @@ j_s_o_n_b_contains_top_key j_s_o_n_b_contains_any_top_keys j_s_o_n_b_contains_al
 """
 FUNCTIONS = frozenset(" ".join((_AGGREGATES, _NUMBERS, _TEXT, _TIMES, _OTHERS)).split())
 
-# Nodes of the tree that are neither functions nor operators. What is not here (DELETE in a WITH, INTO, FOR UPDATE,
-# variables, COPY, ...) is refused.
+# Nodes of the tree that are neither functions nor operators. Every other node is refused: DELETE in a WITH, INTO, FOR
+# UPDATE, variables, COPY, ...
 _NODES = """
 Select Union Except Intersect Subquery CTE With TableAlias Table Column Identifier Star Literal Boolean Null Alias
 Aliases From Join Where Group GroupingSets Cube Rollup Having Qualify Order Ordered Limit LimitOptions Offset Fetch

@@ -1,4 +1,4 @@
-"""SQL text as tokens, for the few rules that are about text and not about structure."""
+"""Splits SQL text into tokens, for the few rules about text instead of structure."""
 
 import re
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the text. `quoted` is a name in double quotes, backticks or brackets; "..." may mean a string."""
+    """A piece of the text. The kind "quoted" is a name in quotes, backticks or brackets; "..." may mean a string."""
 
     kind: Kind
     text: str
 
 
 def tokenize(sql: str) -> list[Token]:
-    """All of the text as tokens: joined, they are the text again. Never fails; what is left open ends with the text."""
+    """Split the text into tokens; joined, they are the text again. Never fails: an open quote ends with the text."""
     return [Token(match.lastgroup, match.group()) for match in _TOKEN.finditer(sql)]  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""SQL text as a parse tree."""
+"""Parses SQL text with sqlglot."""
 
 import logging
 from functools import cache
@@ -10,20 +10,21 @@ from sqlglot import exp
 from chaku.errors import ChakuError
 from chaku.sql.schema.definition import Dialect
 
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse becomes a command, which we refuse
-# What sqlglot raises on the text of a model: its own errors, and AttributeError, TypeError and others where the text is
-# like nothing that it was written for. Whatever it is, the text is wrong and not the program.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns about commands, which are refused
+# sqlglot raises its own errors for wrong text, but also AttributeError, TypeError and others for very wrong text. After
+# any of them, the text is at fault, not the program.
 SQLGLOT_ERRORS = (Exception,)
-# Tokens that sqlglot may read again, beside as many for each token of a statement; usual ones make it read few again.
+# sqlglot may read this number of tokens again, and READ_AGAIN_EACH more for each token of a statement. Usual statements
+# need far less.
 READ_AGAIN, READ_AGAIN_EACH = 1000, 10
 
 
 class Refused(ChakuError):
-    """A statement that may not run; the message says why."""
+    """A statement may not run; the message is the reason."""
 
 
 def parse(sql: str, dialect: Dialect = "sqlite") -> exp.Expr:
-    """The tree of one statement. Raises Refused when the text is none, or more than one."""
+    """The parse tree of one statement. Raises Refused for a text that is no statement, or several statements."""
     try:
         settings = sqlglot.Dialect.get_or_raise(dialect)
         tokens = settings.tokenize(sql)
@@ -36,14 +37,14 @@ def parse(sql: str, dialect: Dialect = "sqlite") -> exp.Expr:
 
 
 class _TooInvolved(Exception):
-    """Not an error of sqlglot's, which it would catch to try something else."""
+    """The parser gave up. No subclass of sqlglot's errors, since the parser would catch it and try another rule."""
 
 
 @cache
 def _parser(dialect: Dialect) -> Any:
-    """sqlglot's parser, which gives up where it would read the same again and again.
+    """sqlglot's parser with a limit on backtracking.
 
-    DECIMAL(DECIMAL(...)), 25 deep, is a minute's work: twice as much for each level.
+    Without the limit, DECIMAL(DECIMAL(...)) takes twice as long for each level: a minute for 25 levels.
     """
     base: Any = sqlglot.Dialect.get_or_raise(dialect).parser_class
 
@@ -62,5 +63,5 @@ def _parser(dialect: Dialect) -> Any:
 
 
 def first_line(error: Exception) -> str:
-    """What sqlglot says first, without its drawing of the place."""
+    """The first line of sqlglot's message, without its drawing of the place."""
     return " ".join(str(error).split("\n")[0].split())[:300]

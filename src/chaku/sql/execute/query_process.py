@@ -1,7 +1,7 @@
-"""The child process that runs queries. It stands alone: `execute` starts it by its path and sends one request a query.
+"""The child process that runs queries. It imports nothing from chaku; `QueryProcess` starts it by its path.
 
-A request and a reply are JSON after 8 bytes of length. The process limits its own memory, files and, anew for each
-query, CPU time; who started it kills it when a query outlasts its time all the same.
+A request and a reply are JSON after 8 bytes with its length. The process limits its memory, its files, and its CPU time
+for each query. The parent kills it if a query still takes too long.
 """
 
 import itertools
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-# What SQLite functions may not be called: they load code, reach files, or tell of the library itself.
+# Refused SQLite functions: they load code, reach files, reveal memory addresses, or fill the memory.
 REFUSED_FUNCTIONS = {"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer", "zeroblob", "randomblob"}
-LONGEST_CELL = 16_000_000  # bytes of a value while SQLite computes with it
+LONGEST_CELL = 16_000_000  # bytes of the longest value in SQLite's memory
 
 
 def main() -> None:
@@ -45,12 +45,12 @@ def main() -> None:
 
 
 def _limit(address_bytes: int, memory_bytes: int | None = None) -> None:
-    """`memory_bytes` of what can be written (default: all of the address space)."""
+    """Limit the process. `address_bytes`: of address space; `memory_bytes`: of writable memory (default: the same)."""
     memory = memory_bytes or address_bytes
     for which, value in (("AS", address_bytes), ("DATA", memory), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{which}"), (value, value))
-        except (ValueError, OSError):  # a system that does not know this limit; the clock and the caps still hold
+        except (ValueError, OSError):  # the system has no such limit; the timeout and the caps still hold
             continue
 
 
@@ -63,7 +63,7 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
     connection = open_sqlite(request["path"])
     refusals: list[str] = []
     try:
-        connection.text_factory = lambda data: data.decode("utf-8", "ignore")  # as the official evaluator reads it
+        connection.text_factory = lambda data: data.decode("utf-8", "ignore")  # as in Spider's official evaluator
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA temp_store = 2")  # sorting in memory: this process may not write a file
         connection.execute("PRAGMA cache_size = -65536")
@@ -89,7 +89,7 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_sqlite(path: str) -> sqlite3.Connection:
-    """A connection that cannot write. A database in WAL mode with nothing in its WAL is read as it lies."""
+    """A connection that cannot write. A database in WAL mode with an empty WAL is opened as immutable."""
     with Path(path).open("rb") as file:
         wal = file.read(20)[18:20] == b"\x02\x02"
     log = Path(path + "-wal")
@@ -98,7 +98,7 @@ def open_sqlite(path: str) -> sqlite3.Connection:
 
 
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-ACTION_NAMES = {  # as SQLite numbers what a statement would do, for messages
+ACTION_NAMES = {  # SQLite's number of an action -> its name, for messages
     value: name.removeprefix("SQLITE_").replace("_", " ")
     for name, value in vars(sqlite3).items()
     if name.startswith(("SQLITE_ALTER", "SQLITE_CREATE", "SQLITE_DROP"))
@@ -163,7 +163,7 @@ _engines: dict[str, Any] = {}
 
 
 def _connect(url: str) -> Any:
-    """A connection of the driver's own, new for each query, so that no session state lives on."""
+    """A new connection for each query, so that no session state survives."""
     import sqlalchemy
 
     if url not in _engines:
@@ -188,7 +188,7 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
             driver.execute(f"SET {setting}")
         driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _read_as_written(driver)
-        # A cursor on the server takes one query and nothing else (no COPY, no SHOW), and its rows come when asked for.
+        # A server-side cursor accepts only a single query (no COPY, no SHOW), and sends rows on demand.
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
         rows = iter(lambda: cursor.fetchmany(500), [])
@@ -198,11 +198,11 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
             return _failed(f"ran longer than {request['timeout']:g} s")
         raise
     finally:
-        connection.invalidate()  # closes it: whatever the query left open is rolled back
+        connection.invalidate()  # closes the connection, which rolls back an open transaction
 
 
 def _read_as_written(driver: Any) -> None:
-    """Read as the server writes them what Python has no type for: JSON, months in an interval, the year infinity."""
+    """Return the server's text for types that Python lacks: JSON, intervals with months, infinite dates."""
     from psycopg.types.string import TextLoader
 
     for name in ("json", "jsonb", "interval", "date", "time", "timetz", "timestamp", "timestamptz"):
@@ -218,7 +218,7 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
             version = cursor.fetchone()[0].lower()
             mariadb = "mariadb" in version
             if not mariadb and not version.startswith("5."):
-                cursor.execute("SET SESSION information_schema_stats_expiry = 0")  # when a table was changed, as of now
+                cursor.execute("SET SESSION information_schema_stats_expiry = 0")  # else times of changes are a day old
             limit = request["timeout"]
             cursor.execute(
                 f"SET SESSION max_statement_time = {limit}"
@@ -226,7 +226,7 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
                 else f"SET SESSION max_execution_time = {int(limit * 1000)}"
             )
             cursor.execute(f"SET SESSION lock_wait_timeout = {max(int(limit), 1)}")
-            # Strings and names are read as the parse tree's check reads them.
+            # The server must read strings and names as the check of the parse tree reads them.
             cursor.execute("SELECT @@sql_mode")
             modes = set(cursor.fetchone()[0].split(",")) - {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE"}
             cursor.execute(f"SET SESSION sql_mode = '{','.join(sorted(modes))}'")
@@ -248,7 +248,7 @@ def _mysql(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mysql_conversions() -> dict[Any, Any]:
-    """Times are read as the server writes them: Python has no day 0 and no time of 25 hours."""
+    """Return dates and times as the server's text: Python has no day 0, and no time of 25 hours."""
     from pymysql.constants import FIELD_TYPE
     from pymysql.converters import conversions
 
@@ -263,7 +263,7 @@ def _unbuffered() -> Any:
 
 
 def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -> dict[str, Any]:
-    """At most `max_rows` rows, `max_cell` characters a cell and `max_bytes` in all; says whether that cut something."""
+    """The reply with at most `max_rows` rows, `max_cell` characters a cell and `max_bytes` bytes in total."""
     kept: list[list[Any]] = []
     size, truncated = 0, False
     for row in rows:
@@ -282,7 +282,7 @@ def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -
 
 
 def _cell(value: Any, longest: int) -> tuple[Any, bool, int]:
-    """(the value as JSON carries it, whether it was cut, its size)."""
+    """(the value for JSON, whether it was cut, its size in bytes)."""
     if value is None or isinstance(value, bool | int | float):
         return value, False, 8
     if isinstance(value, str):
@@ -298,7 +298,7 @@ def _cell(value: Any, longest: int) -> tuple[Any, bool, int]:
 
 
 def _nested(value: Any) -> Any:
-    """An array, a struct or a map as JSON has it. A number that JSON's readers would round is a text."""
+    """An array, a struct or a map as JSON values. A number that JSON's readers would round becomes text."""
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(key): _nested(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

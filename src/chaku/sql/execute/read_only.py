@@ -1,4 +1,4 @@
-"""What a statement may be made of, by its parse tree: one query, and only functions that compute and nothing else."""
+"""Checks the parse tree of a statement: it must be one query whose functions only compute."""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ from chaku.sql.schema.definition import Dialect
 LONGEST_STATEMENT = 50_000  # characters
 UNSAFE_BINARY = {"PropertyEQ", "Kwarg", "Operator"}  # assignments, and operators named through a function's schema
 CATALOGS = {"pg_catalog", "information_schema", "pg_toast", "mysql", "performance_schema", "sys", "system"}
-OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # how their names begin
+OWN_TABLES = ("pg_", "pragma_", "duckdb_", "sqlite_")  # prefixes of their names
 
 
 def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | None = None) -> str:
-    """The statement written anew from its tree, without comments, so that what was checked is what runs.
+    """Check a statement, and write it again from its tree, so that exactly the checked statement runs.
 
-    PostgreSQL's functions are written as pg_catalog.name; `extensions` are others by name, with their schemas. Raises
-    Refused unless it is one query that reads tables and calls functions of FUNCTIONS.
+    PostgreSQL's functions are written as pg_catalog.name. `extensions`: the schemas of other functions by name. Raises
+    Refused unless the statement is one query that reads tables and calls functions of FUNCTIONS.
     """
     if len(sql) > LONGEST_STATEMENT:
         raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
@@ -34,7 +34,7 @@ def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | 
 
 
 def write_sql(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
-    """A tree as text, without comments; see `to_text`. Raises Refused for one that cannot be written."""
+    """A tree as text, without comments; see `to_text`. Raises Refused for a tree that cannot be written."""
     try:
         return to_text(tree, dialect, extensions=extensions)
     except NotBuiltIn as error:
@@ -69,13 +69,13 @@ def _check_node(node: exp.Expr, dialect: Dialect) -> None:
 
 
 def _check_dot(node: exp.Expr) -> None:
-    """PostgreSQL calls the function f where it reads `(value).f` and the value has no field f."""
+    """Refuse `(value).f`: PostgreSQL calls the function f if the value has no field f."""
     if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
         raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
 
 
 def _name(call: exp.Func, dialect: Dialect) -> str:
-    """A function's name as the dialect writes it: sqlglot's own names say nothing to a reader."""
+    """A function's name in the dialect; sqlglot's internal names would not help a reader."""
     try:
         written = call.name if call.key == "anonymous" else call.sql(dialect=dialect, comments=False)
     except SQLGLOT_ERRORS:

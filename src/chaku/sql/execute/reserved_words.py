@@ -1,9 +1,9 @@
-"""Words that name no table and no column without quotes, by engine.
+"""Words that need quotes as names of tables and columns, by engine.
 
-Each list holds the words that an engine itself refuses or reads as something else ("user" is PostgreSQL's name of the
-role), and those that sqlglot does. They were found by asking for a column and a table of every name on the engine's own
-list of keywords: PostgreSQL 15's pg_get_keywords() (and 16's system_user), DuckDB's duckdb_keywords(), MariaDB 10.11's
-information_schema.keywords with the reserved words of MySQL 9's manual, SQLite's list of keywords. The tests ask again.
+A list has the words that the engine or sqlglot refuses, or reads as something else: "user" is the role in PostgreSQL.
+The words were found by running a query for a column and a table with the name of each keyword of the engine. Sources of
+keywords: PostgreSQL 15's pg_get_keywords() (and system_user of 16), DuckDB's duckdb_keywords(), MariaDB 10.11's
+information_schema.keywords, the manual of MySQL 9, and SQLite's list of keywords. The tests repeat these queries.
 """
 
 from typing import Final, Literal

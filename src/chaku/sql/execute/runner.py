@@ -1,4 +1,4 @@
-"""Runs queries that nobody vouches for: read-only, in a warm child process that has limits and can be killed."""
+"""Runs untrusted queries, read-only, in a warm child process that has limits and can be killed."""
 
 import json
 import os
@@ -24,18 +24,17 @@ MAX_ROWS = 10_000
 MAX_BYTES = 16_000_000  # of a result
 MAX_CELL = 100_000  # characters of a cell
 MEMORY_BYTES = 1 << 30  # address space of the child
-GRACE_SECONDS = 0.5  # beyond a query's time, for its process to stop by itself, before it is killed
-START_SECONDS = 60.0  # that a child may take to be ready on a busy machine
+GRACE_SECONDS = 0.5  # after the timeout, for the process to stop by itself before it is killed
+START_SECONDS = 60.0  # for a child to start on a busy machine
 PROGRAM = Path(__file__).with_name("query_process.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a query returned, or the reason why it failed, or was refused and did not run.
+    """The rows of a query, or the `reason` why it failed, or was refused and did not run.
 
-    `truncated`: a cap on rows, cells or bytes cut something.
-
-    Cells are None, bool, int, float, str, bytes or Decimal; other types (dates, arrays) are their text.
+    `truncated`: a cap on rows, cells or bytes cut the result. Cells are None, bool, int, float, str, bytes or Decimal;
+    other types (dates, arrays) become text.
     """
 
     status: Literal["ok", "failed", "refused"]
@@ -53,8 +52,8 @@ class Result:
 class SQLiteRunner:
     """Runs SQL on SQLite files. A context manager; `num_processes` queries run at one time, from any threads.
 
-    Nothing that a query says changes a file, reads another file or outlasts its limit: the database is opened
-    read-only, `query_only`, under an authorizer that lets SELECT alone pass, in a process that may not write.
+    A query cannot change a file, read another file or run past its timeout: the database is opened read-only and
+    `query_only`, with an authorizer that allows only SELECT, in a process that may not write files.
     """
 
     def __init__(self, num_processes: int = 1, *, memory_bytes: int = MEMORY_BYTES):
@@ -84,9 +83,9 @@ class SQLiteRunner:
         max_bytes: int = MAX_BYTES,
         max_cell: int = MAX_CELL,
     ) -> Result:
-        """The rows of one statement. Raises ChakuError when there is no such file."""
+        """The rows of one statement. Raises ChakuError when the file does not exist."""
         if not path.is_file():
-            raise ChakuError(f"{path} is not a database file")
+            raise ChakuError(f"{path} is not a database file; check the path")
         request = {
             "dialect": "sqlite",
             "path": str(path.resolve()),
@@ -105,7 +104,7 @@ class SQLiteRunner:
     def run_many(
         self, jobs: Sequence[tuple[Path, str]], *, done: Callable[[], None] | None = None, **limits: Any
     ) -> list[Result]:
-        """The results of (path, sql) in order, as many at a time as there are processes; `limits` as in `run`."""
+        """The results of jobs (path, sql), in order. Runs `num_processes` at a time; `limits` as in `run`."""
 
         def one(job: tuple[Path, str]) -> Result:
             result = self.run(*job, **limits)
@@ -118,7 +117,7 @@ class SQLiteRunner:
 
 
 class QueryProcess:
-    """One child, started when first asked and again after it was killed. One thread at a time asks it."""
+    """One child process. A request starts it, also after it was killed. Use it from one thread at a time."""
 
     def __init__(self, command: list[str], *, environment: dict[str, str] | None):
         self._command, self._environment = command, environment
@@ -126,7 +125,7 @@ class QueryProcess:
         self._lock = threading.Lock()
 
     def ask(self, request: dict[str, Any]) -> Result:
-        """The child's answer, or why there is none."""
+        """The child's result, or the reason why it gave none."""
         with self._lock:
             self._start()
             started = time.monotonic()
@@ -187,13 +186,13 @@ class QueryProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=self._environment,
-            start_new_session=True,  # Ctrl-C is for who asked
+            start_new_session=True,  # Ctrl-C must not reach the child
         )
         try:
             self._receive(time.monotonic() + START_SECONDS, 1000)
         except (TimeoutError, OSError, ValueError) as error:
             self.stop()
-            raise ChakuError(f"the process that runs queries does not start ({' '.join(self._command)})") from error
+            raise ChakuError(f"the process that runs queries does not start: {' '.join(self._command)}") from error
 
     def _send(self, request: dict[str, Any]) -> None:
         assert self._process
@@ -204,7 +203,7 @@ class QueryProcess:
             view = view[os.write(self._process.stdin.fileno(), view) :]
 
     def _receive(self, deadline: float, limit: int) -> dict[str, Any]:
-        """Raises TimeoutError past the deadline, an OSError at the child's end, ValueError for noise."""
+        """The reply. Raises TimeoutError after the deadline, OSError if the child ended, ValueError for a bad reply."""
         assert self._process
         assert self._process.stdout
         descriptor = self._process.stdout.fileno()

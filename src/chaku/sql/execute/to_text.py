@@ -1,8 +1,8 @@
-"""A parse tree as the text that an engine runs: sqlglot's, but for names and calls that an engine would misread.
+"""Writes a parse tree as SQL text with sqlglot, and corrects names and calls that an engine would misread.
 
-Names that are reserved words stand in quotes: PostgreSQL answers `SELECT user` with the role. MySQL's REGEXP and ->>
-are written in the forms that MariaDB has too. And PostgreSQL's functions can be called by their full names, so that
-`lower(c)` is never a function of the user's own that takes such an argument.
+Names that are reserved words get quotes: PostgreSQL answers `SELECT user` with the role. MySQL's REGEXP and ->> are
+written in forms that MariaDB has too. PostgreSQL's functions can be written with their full names, so that `lower(c)`
+never calls a function of the user with the same name.
 """
 
 import re
@@ -17,8 +17,8 @@ from chaku.sql.execute.parse import parse
 from chaku.sql.execute.reserved_words import RESERVED_WORDS
 from chaku.sql.schema.definition import Dialect, quote_name
 
-# What looks like a call and is PostgreSQL's own syntax, which no function of the user's can take the place of
-# (func_expr_common_subexpr of its grammar, and what is no function at all).
+# PostgreSQL's syntax that looks like a call, but can never call a function of the user: func_expr_common_subexpr of
+# PostgreSQL's grammar, and words that are no functions.
 POSTGRES_SYNTAX = frozenset(
     """all any array case cast coalesce cube current_date current_time current_timestamp exists extract greatest
     grouping interval least localtime localtimestamp normalize not nullif overlay position rollup row some substring
@@ -28,15 +28,14 @@ BUILT_IN = "pg_catalog"
 
 
 class NotBuiltIn(Exception):
-    """A call that cannot be written so that only PostgreSQL's own function answers it."""
+    """A call of a PostgreSQL function cannot be written with its full name."""
 
 
 def to_text(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
     """The text of a tree, without comments.
 
-    `extensions`, for PostgreSQL: every function is written with its schema, the one that stands here by the function's
-    name, else pg_catalog. Raises NotBuiltIn where one cannot be, and what sqlglot raises for a tree that it cannot
-    write.
+    `extensions`: write PostgreSQL's functions with their schemas: the function's schema in `extensions`, or else
+    pg_catalog. Raises NotBuiltIn for a call that cannot be written so, and SQLGLOT_ERRORS for other failures.
     """
     generator = _generator(dialect, extensions is not None)(dialect=dialect, comments=False)
     if extensions is None:
@@ -72,7 +71,7 @@ _MARIADB = {
 
 
 def _folded_identifier(self: Any, node: exp.Identifier) -> str:
-    """A reserved word in quotes is the name that it is without them: in small letters."""
+    """Quotes keep the case of a reserved word, so write it in small letters, as the engine reads it without quotes."""
     if not node.args.get("quoted") and node.name.lower() in self.RESERVED_KEYWORDS:
         return f'"{node.name.lower()}"'
     return str(super(type(self), self).identifier_sql(node))
@@ -96,7 +95,7 @@ def _full_substring(self: Any, node: exp.Substring) -> str:
 
 
 def _without_prefixes(tree: exp.Expr) -> exp.Expr:
-    """`pg_catalog.lower(a)` as `lower(a)`: the prefix is written again."""
+    """Turn `pg_catalog.lower(a)` into `lower(a)`; the prefix is added again later."""
     tree = tree.copy()
     for call in list(tree.find_all(exp.Func)):
         if _is_in(call, BUILT_IN) and (owner := call.find_ancestor(exp.Dot, exp.Column, exp.Table)) is not None:
@@ -108,7 +107,7 @@ def _without_prefixes(tree: exp.Expr) -> exp.Expr:
 
 
 def _check_calls(text: str, extensions: Mapping[str, str]) -> None:
-    """Reads the text again. Raises NotBuiltIn for a call of a function that is not where it should be."""
+    """Parse the text again. Raises NotBuiltIn for a call of a function without its right schema."""
     for call in parse(text, "postgres").find_all(exp.Func):
         written = re.match(r"\s*\"?(\w+)\"?\s*\(", call.sql(dialect="postgres", comments=False))
         if not written or (written[1].lower() in POSTGRES_SYNTAX and _is_syntax(call)):
@@ -118,12 +117,12 @@ def _check_calls(text: str, extensions: Mapping[str, str]) -> None:
 
 
 def _is_syntax(call: exp.Func) -> bool:
-    """Whether a call in POSTGRES_SYNTAX is written as syntax: substring(a FROM 1) is, substring(a) is a plain call."""
+    """Whether a call in POSTGRES_SYNTAX is written as syntax: substring(a FROM 1) is, but substring(a) is a call."""
     return not isinstance(call, exp.Substring) or any(call.args.get(part) for part in ("start", "length"))
 
 
 def _is_in(call: exp.Func, schema: str) -> bool:
-    """Whether a function stands behind the name of a schema and a dot, alone or as a table of FROM."""
+    """Whether the call is written with the name of `schema` and a dot, as an expression or as a table of FROM."""
     node: exp.Expr = call
     while isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.Window) and node.parent.this is node:
         node = node.parent
@@ -131,6 +130,6 @@ def _is_in(call: exp.Func, schema: str) -> bool:
     if isinstance(parent, exp.Dot):
         owner = parent.this
         return parent.expression is node and isinstance(owner, exp.Identifier | exp.Var) and owner.name == schema
-    if isinstance(parent, exp.Column):  # so sqlglot reads a FILTER or WITHIN GROUP behind such a call
+    if isinstance(parent, exp.Column):  # sqlglot's tree for a call with FILTER or WITHIN GROUP
         return parent.this is node and parent.table == schema and not parent.db
     return isinstance(parent, exp.Table) and parent.this is node and parent.db == schema and not parent.catalog

@@ -1,1 +1,1 @@
-"""What a database holds: its tables, keys and values, and which of them a question is about."""
+"""Reads a database's tables, keys and values, and links a question to them."""

@@ -1,4 +1,4 @@
-"""What tells whether a table has changed since its values were read, without reading them."""
+"""Finds whether a table has changed since its values were read, without reading the values again."""
 
 import hashlib
 from pathlib import Path
@@ -8,17 +8,17 @@ if TYPE_CHECKING:
     from chaku.sql.execute.database import Database
     from chaku.sql.schema.definition import Schema
 
-Stamps = dict[str, str | None]  # of tables by name; None: nothing tells whether the table has changed
+Stamps = dict[str, str | None]  # table name -> stamp; None: a change of the table cannot be detected
 
-# Rows that were written since the statistics began, and the file that holds them, which TRUNCATE changes. A view, or a
-# table in partitions, may change with any table; a foreign one tells nothing.
+# The stamp has the numbers of rows written since the statistics began, and the table's file, which TRUNCATE replaces. A
+# view or a partitioned table may change with any table. Changes of a foreign table cannot be detected.
 _POSTGRES = """
 SELECT n.nspname, c.relname, c.relkind::text,
     concat_ws('-', c.oid, c.relfilenode, s.n_tup_ins, s.n_tup_upd, s.n_tup_del)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
-# The time of the last change, where the server knows one; it counts whole seconds.
+# The time of the last change, if the server knows it; it counts in whole seconds.
 _MYSQL = """
 SELECT table_schema, table_name, CASE table_type WHEN 'VIEW' THEN 'v' ELSE 'r' END,
     CASE WHEN update_time < now() - INTERVAL 2 SECOND THEN concat_ws(' ', create_time, update_time) END
@@ -27,7 +27,7 @@ FROM information_schema.tables WHERE table_schema = DATABASE()
 
 
 def change_stamps(database: "Database", schema: "Schema") -> Stamps:
-    """A text for each table that is another after the table has changed. A file has one for all its tables."""
+    """A stamp for each table, which differs after a change of the table. All tables of a file share one stamp."""
     if database.dialect in ("sqlite", "duckdb"):
         return dict.fromkeys((table.name for table in schema.tables), file_stamp(Path(database.location)))
     query = _POSTGRES if database.dialect == "postgres" else _MYSQL
@@ -46,7 +46,7 @@ def change_stamps(database: "Database", schema: "Schema") -> Stamps:
 
 
 def file_stamp(path: Path) -> str:
-    """Of the file and of what is written but not yet in it; SQLite counts its transactions at byte 24."""
+    """The stamp of a database file and its write-ahead log; SQLite counts transactions at byte 24."""
     parts = []
     for file in (path, Path(f"{path}-wal"), Path(f"{path}.wal")):
         if file.is_file():

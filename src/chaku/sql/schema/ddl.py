@@ -1,4 +1,4 @@
-"""A schema as a prompt shows it: CREATE TABLE statements within a token budget."""
+"""Writes a schema for a prompt: CREATE TABLE statements within a token budget."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,13 +12,11 @@ Render = Callable[[Schema, Table], str]
 def to_ddl(
     schema: Schema, *, count_tokens: Callable[[str], int], max_tokens: int, render: Render | None = None
 ) -> tuple[str, list[Dropped]]:
-    """The schema as DDL with types, keys, comments and sampled values, and the names of what did not fit.
+    """The schema as DDL with types, keys, comments and sampled values, and the parts that did not fit.
 
-    `render` writes one table (default: `ddl_table`).
-
-    What says least goes first: all values but one a column, the last values, comments, then from the last table to
-    the first its columns that are no key, and at the end whole tables, from the last. Raises ChakuError when not even
-    the first table's keys fit.
+    `render` writes one table (default: `ddl_table`). The least useful parts are dropped first: all values but one a
+    column; the last values; comments; from the last table to the first, the columns that are no keys; and then whole
+    tables, from the last. Raises ChakuError when the keys of the first table do not fit.
     """
     dropped: list[Dropped] = []
     render = render or ddl_table
@@ -33,7 +31,7 @@ def to_ddl(
     for name, smaller, without in _with_fewer_parts(schema, dropped):
         left = next((table for table in smaller.tables if table.name == name), None)
         sizes[name] = count_tokens(render(smaller, left)) if left else 0
-        if sum(sizes.values()) > max_tokens:  # an estimate that spares most counts of the whole: seams add a little
+        if sum(sizes.values()) > max_tokens:  # a cheap estimate; counting the whole text each time would be slow
             continue
         text = schema_text(smaller, render)
         if count_tokens(text) <= max_tokens:
@@ -58,7 +56,7 @@ def _with_less_said(schema: Schema) -> Iterator[tuple[Schema, list[Dropped]]]:
 
 
 def _with_fewer_parts(schema: Schema, dropped: list[Dropped]) -> Iterator[tuple[str, Schema, list[Dropped]]]:
-    """Ever smaller schemas, each with the name of the table that lost a part and all that is dropped so far."""
+    """Smaller and smaller schemas: (the table that lost a part, the schema, all parts dropped so far)."""
     referenced = {(key.table, name) for table in schema.tables for key in table.foreign_keys for name in key.references}
     tables, dropped = list(schema.tables), list(dropped)
     for index in reversed(range(len(tables))):
@@ -92,12 +90,12 @@ def _each_column(schema: Schema, keep_values: int, keep_comments: bool = True) -
 
 
 def schema_text(schema: Schema, render: Render) -> str:
-    """All of the schema's tables, each as `render` writes it."""
+    """All tables of the schema, written by `render`."""
     return "\n".join(render(schema, table) for table in schema.tables)
 
 
 def ddl_table(schema: Schema, table: Table) -> str:
-    """One line a column: a model reads name, type, key and values side by side."""
+    """A CREATE TABLE statement. A line has all about one column, so that a model reads it together."""
 
     def quoted(names: tuple[str, ...] | list[str]) -> str:
         return ", ".join(quote_name(name, schema.dialect) for name in names)
@@ -126,7 +124,10 @@ def ddl_table(schema: Schema, table: Table) -> str:
 
 
 def compact_table(schema: Schema, table: Table) -> str:
-    """Names and keys alone: orders(id, buyer -> customer.id, day). customer_id of customer.id goes without saying."""
+    """A table with names and keys only: orders(id, buyer -> customer.id, day).
+
+    A column such as customer_id has no arrow to customer.id, since its name says the same.
+    """
     targets = {
         column: f" -> {key.table}.{reference}"
         for key in table.foreign_keys

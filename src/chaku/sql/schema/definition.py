@@ -1,4 +1,4 @@
-"""What a database holds, and how a prompt says it."""
+"""The records of a schema, reading them from SQLite and Spider files, and writing names and values as SQL."""
 
 import re
 import sqlite3
@@ -14,16 +14,16 @@ from chaku.sql.execute.reserved_words import RESERVED_WORDS
 
 Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
 
-SHADOW_ENDINGS = (  # of FTS3 to FTS5, and R*Tree
+SHADOW_ENDINGS = (  # for FTS3 to FTS5, and R*Tree
     "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
 )  # fmt: skip
-NUM_VALUES = 3  # sampled values a column: enough to show its form
-VALUE_CHARS = 40  # a longer text value says little more about its column
+NUM_VALUES = 3  # sampled values a column: enough to show their form
+VALUE_CHARS = 40  # characters; a longer value would say little more about its column
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `values` are a few of its distinct values as SQL literals ('France', 12)."""
+    """One column. `values`: a few of its distinct values as SQL literals ('France', 12)."""
 
     name: str
     type: str = ""
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """`columns` of a table are `references` of `table`, one for one. `table` and `namespace` as of a `Table`."""
+    """A foreign key: `columns` refer to the columns `references` of `table`. `table`, `namespace`: see `Table`."""
 
     columns: tuple[str, ...]
     table: str
@@ -45,9 +45,9 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """`name` is how a query calls the table: "orders", or "sales.orders" where it must say in which schema that is.
+    """One table. `name`: its name in a query: "orders", or "sales.orders" if the query must name the schema.
 
-    `namespace`: that schema, "sales"; empty where a query need not say it.
+    `namespace`: this schema, "sales"; empty if a query need not name it.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A part of a schema that a prompt leaves out: of a table, or of one of its columns."""
+    """A part of a schema that a prompt leaves out; `column` is empty for a part of a table."""
 
     kind: Literal["table", "column", "values", "comment"]
     table: str
@@ -77,9 +77,9 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Schema:
-    """A database's tables, in the order in which a prompt shows them: what does not fit is dropped from the end.
+    """A database's tables, in the order of a prompt, which drops tables from the end if they do not fit.
 
-    `search_path`: the schemas (in the database's sense) whose tables a query need not qualify, but may.
+    `search_path`: the schemas (in the database's sense) of tables that a query may name without their schema.
     """
 
     name: str
@@ -89,24 +89,24 @@ class Schema:
 
 
 def database_file(databases: Path, name: str) -> Path:
-    """Where Spider and BIRD keep a database."""
+    """The path of a database in Spider's and BIRD's folders."""
     return databases / name / f"{name}.sqlite"
 
 
 def open_sqlite(path: Path) -> sqlite3.Connection:
-    """Open a SQLite file for reading only. Text that is not UTF-8 is read with replacement characters.
+    """Open a SQLite file read-only. Bytes that are not UTF-8 become replacement characters.
 
-    Raises ChakuError when there is no such file.
+    Raises ChakuError when the file does not exist.
     """
     if not path.is_file():
-        raise ChakuError(f"the database {path} does not exist")
+        raise ChakuError(f"the database {path} does not exist; check the path")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 
 
 def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
-    """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError when it is none."""
+    """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError for any other file."""
     try:
         with closing(open_sqlite(path)) as connection:
             rows = connection.execute(
@@ -122,19 +122,19 @@ def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
 
 
 def _shadow_tables(rows: list[tuple[str, str]]) -> set[str]:
-    """The tables in which full-text and R*Tree indices keep their data: no table of the user's."""
+    """The internal tables of full-text and R*Tree indices."""
     virtual = [name for name, sql in rows if re.match(r"\s*CREATE\s+VIRTUAL\s+TABLE\b", sql, re.IGNORECASE)]
     return {f"{name}_{ending}" for name in virtual for ending in SHADOW_ENDINGS}
 
 
 def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> Table | None:
-    """None, after saying so, for what SQLite itself cannot read: a view of a table that is gone, say."""
+    """A table or view. Prints a line and returns None if SQLite cannot read it, such as a view of a missing table."""
     quoted = quote_name(table, always=True)
     columns = []
     try:
         described = connection.execute(f"PRAGMA table_xinfo({quoted})").fetchall()
     except sqlite3.OperationalError as error:
-        say(f"{table} is left out, as SQLite cannot read it: {error}")
+        say(f"{table} is left out, since SQLite cannot read it: {error}")
         return None
     for _, name, kind, not_null, _, key, hidden in described:
         if hidden == 1:  # of a virtual table; 2 and 3 are computed columns
@@ -157,19 +157,19 @@ def _read_table(connection: sqlite3.Connection, table: str, num_values: int) -> 
 
 
 def _sample(connection: sqlite3.Connection, table: str, column: str, num_values: int) -> tuple[str, ...]:
-    # The first rows show a column's form as well as any, and a large table is not read through.
+    # The first rows show a column's form well enough, without reading all of a large table.
     query = (
         f"SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} LIMIT 1000) WHERE {column} IS NOT NULL LIMIT ?"
     )
     try:
         rows = connection.execute(query, (num_values,)).fetchall()
-    except sqlite3.OperationalError:  # a view over a table that is gone, a virtual table without its module
+    except sqlite3.OperationalError:  # a view of a missing table, or a virtual table without its module
         return ()
     return tuple(literal(value) for (value,) in rows if not isinstance(value, bytes))
 
 
 def literal(value: object) -> str:
-    """A value as SQL writes it, on one line and at most VALUE_CHARS characters long."""
+    """A value as an SQL literal on one line, cut to VALUE_CHARS characters."""
     if value is None:
         return "NULL"
     if isinstance(value, int | float):
@@ -181,14 +181,15 @@ def literal(value: object) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """A text's printable characters on one line: nothing that ends a prompt's line, or moves a terminal's cursor."""
+    """The printable characters of a text on one line, so that it cannot end a prompt's line or control a terminal."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def read_spider_tables(path: Path) -> dict[str, Schema]:
-    """The schemas of a Spider-form tables.json (Spider, BIRD, CSpider) by database id.
+    """Read schemas by database id from a tables.json in Spider's form (Spider, BIRD, CSpider).
 
-    A column's natural-language name becomes its comment where it says more than the name itself.
+    A column's natural-language name becomes its comment, unless it repeats the name. Raises ChakuError for a file in
+    another form.
     """
     entries = read_json(path)
     try:
@@ -228,8 +229,8 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
-    """An identifier as the dialect writes it: in quotes where it must be."""
-    folded = dialect == "postgres" and name != name.lower()  # which reads a name without quotes in lower case
+    """A name in the dialect, with quotes if it needs quotes, or `always`."""
+    folded = dialect == "postgres" and name != name.lower()  # PostgreSQL reads it in lower case without quotes
     if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in RESERVED_WORDS[dialect]:
         return name
     mark = "`" if dialect == "mysql" else '"'
@@ -237,6 +238,6 @@ def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) 
 
 
 def quote_table(name: str, namespace: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
-    """A table's name as the dialect writes it, with its schema in front where `namespace` says one; see `Table`."""
+    """A table's name in the dialect, after its schema if `namespace` is not empty; see `Table`."""
     bare = quote_name(name.removeprefix(f"{namespace}.") if namespace else name, dialect, always=always)
     return f"{quote_name(namespace, dialect, always=always)}.{bare}" if namespace else bare

@@ -1,4 +1,4 @@
-"""A database's schema, read from the database itself: tables, keys, comments, and a few values of each column."""
+"""Reads the schema of a database: tables, keys, comments, and a few values of each column."""
 
 import re
 import time
@@ -24,15 +24,16 @@ from chaku.sql.schema.definition import (
 if TYPE_CHECKING:
     from chaku.sql.execute.database import Database
 
-SAMPLE_SECONDS = 30.0  # that sampling values may take
-SAMPLED_ROWS = 200  # of a table: they show its columns' form
-COMMENT_CHARS = 200  # of a comment: it is a line of a prompt, whoever wrote it
+SAMPLE_SECONDS = 30.0  # for sampling values from all tables
+SAMPLED_ROWS = 200  # of a table, enough to show the form of its values
+COMMENT_CHARS = 200  # a comment becomes one line of a prompt
 
 
 def introspect(database: "Database", *, num_values: int = NUM_VALUES) -> Schema:
-    """The schema with `num_values` sampled values a column (0: none). Raises ChakuError when the database is away.
+    """The schema, with `num_values` sampled values a column (0: none).
 
-    DuckDB and PostgreSQL: the tables of all schemas that may be read; MySQL: those of the URL's database.
+    It has the tables of all readable schemas in DuckDB and PostgreSQL, and the tables of the URL's database in MySQL.
+    Raises ChakuError when the database cannot be reached.
     """
     if database.dialect == "sqlite":
         return read_sqlite(Path(database.location), num_values=num_values)
@@ -41,20 +42,20 @@ def introspect(database: "Database", *, num_values: int = NUM_VALUES) -> Schema:
     started = time.monotonic()
     for number, table in enumerate(tables):
         if num_values and time.monotonic() - started > SAMPLE_SECONDS:
-            say(f"no values are sampled of {len(tables) - number} tables, {table.name} the first: that takes too long")
+            say(f"sampling takes too long: {len(tables) - number} tables have no sampled values: {table.name}, ...")
             break
         tables[number] = with_values(database, table, num_values) if num_values else table
     return replace(schema, tables=tuple(tables))
 
 
 def one_line(text: object) -> str:
-    """A comment or a value as a prompt may show it: printable characters on one line, not too many."""
+    """A comment or a value for a prompt: at most COMMENT_CHARS printable characters on one line."""
     line = on_one_line(str(text or ""))
     return line if len(line) <= COMMENT_CHARS else line[: COMMENT_CHARS - 1] + "…"
 
 
 def _duckdb(database: "Database") -> Schema:
-    # duckdb-engine, SQLAlchemy's dialect, lags behind DuckDB; the catalogue is read as DuckDB documents it.
+    # Read DuckDB's documented catalogue: SQLAlchemy's dialect duckdb-engine lags behind DuckDB.
     here = "database_name = current_database() AND NOT internal"
     tables = _Tables(("main",))
     for namespace, name, column, kind, nullable, comment in _rows(
@@ -65,7 +66,7 @@ def _duckdb(database: "Database") -> Schema:
         tables.add(namespace, name, Column(column, one_line(kind), one_line(comment), not_null=not nullable))
     for kind in ("table", "view"):
         query = f"SELECT schema_name, {kind}_name, comment FROM duckdb_{kind}s() WHERE {here}"
-        tables.comments |= {(namespace, name): one_line(said) for namespace, name, said in _rows(database, query)}
+        tables.comments |= {(namespace, name): one_line(comment) for namespace, name, comment in _rows(database, query)}
     for namespace, name, kind, columns, target, references in _rows(
         database,
         "SELECT schema_name, table_name, constraint_type, array_to_string(constraint_column_names, chr(31)), "
@@ -112,12 +113,12 @@ _SHORT_TYPES = {
 
 
 def _postgres(database: "Database") -> Schema:
-    """Tables of all schemas that the role may read, without partitions and what belongs to extensions."""
+    """The tables of all schemas that the role may read, without partitions and tables of extensions."""
     tables = _Tables(tuple(name for (name,) in _rows(database, "SELECT unnest(current_schemas(false))::text")))
-    for namespace, name, column, kind, is_array, not_null, labels, comment, said in _rows(database, _POSTGRES_COLUMNS):
+    for namespace, name, column, kind, is_array, not_null, labels, comment, about in _rows(database, _POSTGRES_COLUMNS):
         base = f"ENUM({labels}){'[]' if is_array else ''}" if labels else _short_type(kind)
         tables.add(namespace, name, Column(column, one_line(base), one_line(comment), not_null=not_null))
-        tables.comments[namespace, name] = one_line(said)
+        tables.comments[namespace, name] = one_line(about)
     for namespace, name, is_primary, other, target, columns, references in _rows(database, _POSTGRES_KEYS):
         tables.add_key(namespace, name, columns, *(() if is_primary else (other, target, references)))
     return tables.schema(database)
@@ -150,17 +151,17 @@ GROUP BY table_name, constraint_name ORDER BY table_name, constraint_name
 def _mysql(database: "Database") -> Schema:
     """The tables of the URL's database."""
     tables = _Tables((database.name,))
-    for name, column, kind, not_null, comment, said in _rows(database, _MYSQL_COLUMNS):
+    for name, column, kind, not_null, comment, about in _rows(database, _MYSQL_COLUMNS):
         shown = re.sub(r"^\w+", lambda word: word[0].upper(), kind) if "'" in kind else kind.upper()
         tables.add(database.name, name, Column(column, one_line(shown), one_line(comment), not_null=bool(not_null)))
-        tables.comments[database.name, name] = one_line(said)
+        tables.comments[database.name, name] = one_line(about)
     for name, is_primary, columns, target, references in _rows(database, _MYSQL_KEYS):
         tables.add_key(database.name, name, columns, *(() if is_primary else (database.name, target, references)))
     return tables.schema(database)
 
 
 class _Tables:
-    """Collects what a catalogue says of tables, each by the schema that holds it and its name."""
+    """Collects the catalogue's entries about tables, by (schema, table name)."""
 
     def __init__(self, search_path: tuple[str, ...]):
         self.search_path = search_path
@@ -175,7 +176,7 @@ class _Tables:
     def add_key(
         self, namespace: str, table: str, columns: str, other: str = "", target: str = "", references: str = ""
     ) -> None:
-        """A foreign key, or a primary one where there is no `target`. Names of columns are joined by U+001F."""
+        """Add a foreign key, or a primary key without `target`. Names of columns are joined by U+001F."""
         if target:
             key = (columns.split("\x1f"), (other, target), references.split("\x1f"))
             self.foreign.setdefault((namespace, table), []).append(key)
@@ -198,7 +199,7 @@ class _Tables:
         return Schema(database.name, tuple(tables), database.dialect, self.search_path)
 
     def _names(self) -> dict[tuple[str, str], tuple[str, str]]:
-        """How queries call the tables, and the schema in front: none for the first of its name on the search path."""
+        """The tables' names in queries, and the schema in front, unless the search path finds the table by its name."""
         names = {}
         first: set[str] = set()
         by_path = sorted(self.columns, key=lambda place: self._path_index(place[0]))
@@ -213,7 +214,7 @@ class _Tables:
 
 
 def with_values(database: "Database", table: Table, num_values: int = NUM_VALUES) -> Table:
-    """The table with sampled values, by one query; without, where it cannot be read (no rights, a broken view)."""
+    """The table with sampled values, from one query; without values if it cannot be read (no rights, a broken view)."""
     names = ", ".join(quote_name(other.name, database.dialect, always=True) for other in table.columns)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     result = database.run_unchecked(f"SELECT {names} FROM {source} LIMIT {SAMPLED_ROWS}", max_cell=1000)

@@ -1,4 +1,4 @@
-"""What is known of a database: its schema and its values. Values are kept between questions, until a table changes."""
+"""A database's schema and values, for questions. Values are cached until their table changes."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from chaku.sql.schema.definition import NUM_VALUES, Dropped, Schema, Table
 from chaku.sql.schema.introspect import introspect, with_values
 from chaku.sql.schema.values import ValueIndex, distinct_values, text_columns
 
-VERSION = 1  # of the file's form
-READ_SECONDS = 60.0  # that reading values may take, of all tables
+VERSION = 1  # of the file format
+READ_SECONDS = 60.0  # for reading the values of all tables
 
 
 @dataclass(frozen=True)
 class TableValues:
-    """Of a table, when `stamp` was its stamp: `samples` are SQL literals for prompts, `distinct` are looked up."""
+    """The values of a table at `stamp`, by column. `samples`: SQL literals for prompts. `distinct`: for look-ups."""
 
     stamp: str | None
     columns: list[str]
@@ -31,10 +31,10 @@ class TableValues:
 
 
 class Knowledge:
-    """A database's schema, without names that no prompt can show (`unreadable`), and its values.
+    """A database's schema and values. `unreadable`: names that no prompt can show, and that the schema leaves out.
 
-    The schema is read anew whenever `refresh` is called, the values of a table when it has changed; `cache` is the file
-    in which they are kept, None: they are kept in memory alone. Raises ChakuError when the database is away.
+    `refresh` reads the schema again, and the values of tables that have changed. `cache`: the file for values (None:
+    in memory only). Raises ChakuError when the database cannot be reached.
     """
 
     def __init__(self, database: Database, *, cache: Path | None = None):
@@ -47,13 +47,13 @@ class Knowledge:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what has changed."""
+        """Read the schema, and the values of tables that have changed."""
         if self.database.dialect in ("sqlite", "duckdb"):
             stamp = file_stamp(Path(self.database.location))
             if stamp == self._file_stamp:
                 return
             self._file_stamp = stamp
-        # SQLite's sampled values are read with the names, in no time.
+        # SQLite's sampled values come with the schema, since reading them is fast.
         in_sqlite = self.database.dialect == "sqlite"
         schema, self.unreadable = _readable(introspect(self.database, num_values=NUM_VALUES if in_sqlite else 0))
         known = self._values_of(schema)
@@ -65,7 +65,7 @@ class Knowledge:
         self._kept = known
 
     def _values_of(self, schema: Schema) -> dict[str, TableValues]:
-        """As kept, where a table has not changed; else read now, as far as the time goes."""
+        """The values of all tables: from the cache for an unchanged table, otherwise read now, for READ_SECONDS."""
         stamps = change_stamps(self.database, schema)
         known: dict[str, TableValues] = {}
         started, left = time.monotonic(), []
@@ -79,7 +79,7 @@ class Knowledge:
             else:
                 left.append(table.name)
         if left:
-            say(f"values of {len(left)} tables are not read this time, as that takes too long: {left[0]}, ...")
+            say(f"reading values takes too long: {len(left)} tables wait for the next question: {left[0]}, ...")
         return known
 
     def _read(self, table: Table, stamp: str | None, columns: list[str]) -> TableValues:
@@ -92,13 +92,13 @@ class Knowledge:
 
 
 def cache_path(name: str, location: str) -> Path:
-    """Where a database's values are kept."""
+    """The cache file of a database's values."""
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(home).expanduser() / "chaku" / "sql" / f"{file_name(name, location)}.json"
 
 
 def _load(path: Path) -> dict[str, TableValues]:
-    """What is kept; nothing where the file is of another form or broken: it is written again."""
+    """The cached values; empty for a broken file or another format, which will be overwritten."""
     try:
         stored: Any = json.loads(path.read_text(encoding="utf-8"))
         tables = stored["tables"] if stored["version"] == VERSION else {}
@@ -109,13 +109,13 @@ def _load(path: Path) -> dict[str, TableValues]:
 
 
 def _is_whole(kept: TableValues) -> bool:
-    """Whether all that is listed is text. Raises TypeError or AttributeError for what is no list."""
+    """Whether all lists hold only texts. Raises TypeError or AttributeError for other shapes."""
     lists = [kept.columns, *kept.samples.values(), *kept.distinct.values()]
     return all(isinstance(text, str) for listed in lists for text in listed)
 
 
 def _save(path: Path, known: dict[str, TableValues]) -> None:
-    """Only who runs this may read the file: the values are the database's."""
+    """Write the cache. Only the user may read the file, since its values come from the database."""
     stored = {"version": VERSION, "tables": {name: asdict(values) for name, values in known.items()}}
     with atomic_file(path) as temporary:
         temporary.chmod(0o600)
@@ -141,7 +141,7 @@ def _with_samples(schema: Schema, known: dict[str, TableValues]) -> Schema:
 
 
 def _readable(schema: Schema) -> tuple[Schema, tuple[Dropped, ...]]:
-    """The schema without names that hold line breaks or other control characters: they would end a prompt's line."""
+    """The schema without names that contain line breaks or other control characters, which would break a prompt."""
     dropped = [Dropped("table", repr(known.name)) for known in schema.tables if not known.name.isprintable()]
     tables = []
     for table in schema.tables:

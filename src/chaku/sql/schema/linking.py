@@ -1,7 +1,8 @@
-"""Which tables and columns a question is about, for schemas that no prompt holds: 1,000 tables and more.
+"""Finds the tables and columns that a question is about, for schemas that are too large for a prompt.
 
-Names and comments are compared with the question by their words, rare words counting more; values that the question
-names point to their columns; tables that join two linked ones come along. What is left out is named.
+Compares the words of names and comments with the question; rare words count more. Values in the question point to
+their columns. Tables that join two linked tables are included. The parts that are left out are listed. Works for
+1,000 tables and more.
 """
 
 import math
@@ -16,14 +17,14 @@ from chaku.sql.schema.definition import Column, Dropped, Schema, Table, literal
 from chaku.sql.schema.values import Match
 from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
 
-CANDIDATES = 60  # tables that are looked at closely
-WIDE = 12  # columns of a table that stay in any case
-MIN_WORD = 3  # letters of a word that may be the beginning of a name's word, or the other way round
+CANDIDATES = 60  # tables that may get into the prompt
+WIDE = 12  # a table with at most this number of columns keeps all columns
+MIN_WORD = 3  # letters of a word that may match a longer word as its beginning
 
 
 @dataclass(frozen=True)
 class Linked:
-    """`schema`: what the prompt shows, the likeliest tables first where some are left out. `dropped` names the rest."""
+    """The result of linking. `schema`: the likeliest tables, the likeliest first, or the whole schema in its order."""
 
     schema: Schema
     dropped: tuple[Dropped, ...]
@@ -38,12 +39,12 @@ def link(
     max_tokens: int,
     render: Callable[[Schema, Table], str] = ddl_table,
 ) -> Linked:
-    """The part of a schema that a question needs, in at most `max_tokens` tokens of DDL; all of it where it fits.
+    """The part of a schema that a question needs, in at most `max_tokens` tokens; the whole schema if it fits.
 
-    The values that the question names are shown first among their column's, so that a model copies their spelling.
+    Values in the question come first in their columns, so that a model copies their spelling. `render` writes a table.
     """
     schema = _with_matches(schema, matches)
-    may_fit = sum(len(table.columns) for table in schema.tables) < max_tokens  # a column is a token at least
+    may_fit = sum(len(table.columns) for table in schema.tables) < max_tokens  # a column has at least one token
     if may_fit and count_tokens("\n".join(render(schema, table) for table in schema.tables)) <= max_tokens:
         return Linked(schema, ())
     asked = words_of(question)
@@ -66,9 +67,9 @@ def link(
     return Linked(replace(schema, tables=tuple(kept)), tuple(_dropped(schema, kept)))
 
 
-@lru_cache(maxsize=1 << 16)  # a schema's names come again with every question; nobody changes the counter
+@lru_cache(maxsize=1 << 16)  # a schema's names repeat with every question; do not change the counter
 def words_of(text: str) -> Counter[str]:
-    """Stems of the words of a question, a name or a comment; of Chinese, pairs of characters."""
+    """The stems of the words of a question, a name or a comment; for Chinese, pairs of characters."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     words: Counter[str] = Counter()
     for word in normalize(spaced).split():
@@ -80,13 +81,13 @@ def words_of(text: str) -> Counter[str]:
 
 
 def _table_words(table: Table) -> list[tuple[Counter[str], float]]:
-    """The words of a table and of its columns, each with what a word in it is worth."""
+    """The words of a table and of its columns, with the weight of a match in them."""
     listed = [(words_of(f"{table.name} {table.comment}"), 2.0)]
     return listed + [(words_of(f"{column.name} {column.comment}"), 1.0) for column in table.columns]
 
 
 def _weights(schema: Schema) -> dict[str, float]:
-    """A word's weight: the fewer tables have it, the more it says."""
+    """The weight of each word: higher for words in fewer tables (inverse document frequency)."""
     tables = [set().union(*(words for words, _ in _table_words(table))) for table in schema.tables]
     counts = Counter(word for words in tables for word in words)
     return {word: math.log(1 + len(tables) / count) for word, count in counts.items()}
@@ -99,11 +100,11 @@ def _score(table: Table, asked: Counter[str], weights: dict[str, float]) -> floa
             best[word] = max(best.get(word, 0.0), worth * likeness * weights[word])
     own = words_of(table.name)
     covered = sum(likeness for _, likeness in _common(own, asked)) / max(len(own), 1)
-    return sum(best.values()) * (1 + covered)  # orders before order_status_history, for a question about orders
+    return sum(best.values()) * (1 + covered)  # ranks orders before order_status_history
 
 
 def _common(words: Iterable[str], asked: Counter[str]) -> Iterable[tuple[str, float]]:
-    """(word, likeness): the same word, or one the beginning of the other (`cust`, `quantity` and `qty` are not)."""
+    """(word, likeness) for words that match a word of the question, as a whole or as a beginning (not `qty`)."""
     for word in words:
         if word in asked:
             yield word, 1.0
@@ -114,7 +115,7 @@ def _common(words: Iterable[str], asked: Counter[str]) -> Iterable[tuple[str, fl
 
 
 def _with_neighbours(ranked: list[Table], schema: Schema, scores: dict[str, float]) -> list[Table]:
-    """The ranked tables; one that joins two of the first stands behind the second of them."""
+    """The ranked tables; a table that joins two of the first tables stands behind the second of them."""
     by_name = {table.name: table for table in schema.tables}
     links: dict[str, set[str]] = {table.name: set() for table in schema.tables}
     for table in schema.tables:
@@ -136,19 +137,17 @@ def _with_neighbours(ranked: list[Table], schema: Schema, scores: dict[str, floa
         if table.name not in order:
             order.append(table.name)
         order += sorted(joining, key=lambda name: -scores[name])
-    for name in [*order]:  # then what the linked tables refer to, as far as there is room
+    for name in [*order]:  # then the tables that the linked tables refer to
         order += [
             neighbour for neighbour in sorted(links[name], key=lambda other: -scores[other]) if neighbour not in order
         ]
-    return [
-        by_name[name] for name in order
-    ] or ranked  # words in common with no table: the first ones, and that is said
+    return [by_name[name] for name in order] or ranked  # no word in common with any table
 
 
 def _narrow(
     table: Table, asked: Counter[str], weights: dict[str, float], named: set[tuple[str, str]], schema: Schema
 ) -> Table:
-    """A table's keys and the columns that the question is likeliest about."""
+    """The table with its keys and its likeliest columns only."""
     keys = {name for key in table.foreign_keys for name in key.columns}
     keys |= {
         name
@@ -200,14 +199,14 @@ def _dropped(schema: Schema, kept: list[Table]) -> Iterable[Dropped]:
 
 @dataclass(frozen=True)
 class Unlinked:
-    """`words` of a question that no name, comment or value has; `linked`: whether some other word does."""
+    """`words`: words of a question that match no name, comment or value. `linked`: whether some other word matches."""
 
     words: tuple[str, ...]
     linked: bool
 
 
 def unlinked_words(question: str, schema: Schema, matches: Sequence[Match]) -> Unlinked | None:
-    """The words that a schema does not know; None for a question in another script, whose words names cannot have."""
+    """The question's words that match nothing in the schema; None for a question in another script than the names."""
     if CJK.search(question) or not normalize(question).isascii():
         return None
     known = {word for table in schema.tables for words, _ in _table_words(table) for word in words}

@@ -1,9 +1,9 @@
 """Finds the values that a question means: "UK customers" is about 'United Kingdom'.
 
-Distinct values of text columns are indexed once: by their words without case and accents, by their initials, and by
-pairs of letters for near spellings. Chinese has no spaces, so values are looked for inside the question too.
-A wrong value in a prompt is believed, so short ones count only as they are written ("are" is no 'ARE'), and letters are
-initials only where they are written as a code. `benchmarks/value_hints.py` measures how often the values are meant.
+The distinct values of text columns are indexed once: by their words without case and accents, by their initials, and
+by pairs of letters for similar spellings. Chinese has no spaces, so values are also searched inside the question.
+A model believes wrong values in its prompt. So short values must match exactly ("are" is not 'ARE'), and initials must
+be written in capitals. `benchmarks/value_hints.py` measures how often the found values are right.
 """
 
 import re
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from chaku.sql.execute.database import Database
 
 VALUES_PER_COLUMN = 2_000
-COLUMN_SECONDS = 5.0  # of one column's query
-BUILD_SECONDS = 60.0  # of all of them
-LONGEST_VALUE = 60  # characters: longer texts are prose, which nobody names in a question
+COLUMN_SECONDS = 5.0  # for the query of one column
+BUILD_SECONDS = 60.0  # for all columns
+LONGEST_VALUE = 60  # characters; longer texts are prose, which nobody quotes in a question
 WORDS_IN_A_PHRASE = 5
-NEAR = 0.84  # of 1.0: the least likeness of a near spelling
-CODE = 0.9  # the score of a code's value
-SHORT = 3  # letters of a value that counts only as it is written
+NEAR = 0.84  # the least likeness (0 to 1) of a similar spelling
+CODE = 0.9  # the score of a value that a code stands for
+SHORT = 3  # letters; values up to this length must match exactly
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
 NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
-CHINESE_SUFFIXES = "市省县區区国國"  # of a city, province, county, district, country; often left out
+CHINESE_SUFFIXES = "市省县區区国國"  # city, province, county, district, country; often left out
 
 
 @dataclass(frozen=True, order=True)
 class Match:
-    """`phrase` of a question names `value` of a column; `score` is 1.0 where they are the same words."""
+    """The `phrase` of a question means the `value` of a column. `score`: 1.0 for the same words."""
 
     score: float
     table: str
@@ -46,7 +46,7 @@ class Match:
 
 
 def text_columns(table: Table) -> list[Column]:
-    """The columns whose values a question may name."""
+    """The text columns: a question may name their values."""
     return [
         column for column in table.columns if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type)
     ]
@@ -55,7 +55,7 @@ def text_columns(table: Table) -> list[Column]:
 def distinct_values(
     database: "Database", table: Table, column: Column, limit: int = VALUES_PER_COLUMN, seconds: float = COLUMN_SECONDS
 ) -> list[str] | None:
-    """A column's values, as far as a question may name them; None where they cannot be read in time."""
+    """At most `limit` distinct texts of a column, without long texts; None if they cannot be read in time."""
     name = quote_name(column.name, database.dialect, always=True)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
@@ -67,7 +67,7 @@ def distinct_values(
 
 @dataclass
 class ValueIndex:
-    """Values by what a question may call them."""
+    """An index of values by the words that a question may use for them."""
 
     places: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
     aliases: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # singulars, without small words
@@ -77,9 +77,9 @@ class ValueIndex:
 
     @classmethod
     def build(cls, database: "Database", schema: Schema, *, per_column: int = VALUES_PER_COLUMN) -> "ValueIndex":
-        """Read the distinct values of every text column: a query each, read-only, capped; what is left out is said.
+        """Read at most `per_column` distinct values of every text column; prints a line if the time runs out.
 
-        A column that cannot be read in its time (no rights, a slow view) has no values.
+        A column that cannot be read in COLUMN_SECONDS (no rights, a slow view) has no values.
         """
         index = cls()
         columns = [(table, column) for table in schema.tables for column in text_columns(table)]
@@ -87,7 +87,7 @@ class ValueIndex:
         for number, (table, column) in enumerate(columns):
             if time.monotonic() - started > BUILD_SECONDS:
                 left = ", ".join(f"{table.name}.{column.name}" for table, column in columns[number : number + 5])
-                say(f"values of {len(columns) - number} columns are not looked up, as that takes too long: {left}, ...")
+                say(f"reading values takes too long: {len(columns) - number} columns have none: {left}, ...")
                 break
             for value in distinct_values(database, table, column, per_column) or ():
                 index.add(table.name, column.name, value)
@@ -115,7 +115,7 @@ class ValueIndex:
             self.longest_cjk = max(self.longest_cjk, len(key))
 
     def find(self, question: str, *, limit: int = 10) -> list[Match]:
-        """The best matches of a question's phrases, the best first; a column's value is named once."""
+        """The best matches of a question's phrases, the best first, each value of a column once."""
         best: dict[tuple[str, str, str], Match] = {}
         codes = _codes(question)
         for phrase in _phrases(question, self.longest_cjk):
@@ -129,7 +129,7 @@ class ValueIndex:
                     if (place := (table, column, value)) not in best or best[place].score < score:
                         best[place] = match
         ordered = sorted(best.values(), key=lambda match: (-match.score, -len(match.phrase), match.table, match.column))
-        # "new york" says more than "york": a phrase inside a better match's phrase adds nothing.
+        # Drop a phrase inside the phrase of a better match: "york" adds nothing to "new york".
         kept: list[Match] = []
         for match in ordered:
             inside = (value for value in kept if match.phrase != value.phrase and match.phrase in value.phrase)
@@ -138,7 +138,7 @@ class ValueIndex:
         return kept[:limit]
 
     def _keys(self, phrase: str, *, is_code: bool) -> Iterator[tuple[str, float]]:
-        """(indexed key, score) of what a phrase may mean. `is_code`: it is written in capitals."""
+        """The (indexed key, score) of values that a phrase may mean. `is_code`: the phrase is written in capitals."""
         if phrase in self.places:
             yield phrase, 1.0
         for alias in {phrase, _plain(phrase)}:
@@ -151,7 +151,7 @@ class ValueIndex:
             yield from self._near(phrase)
 
     def _near(self, phrase: str) -> Iterator[tuple[str, float]]:
-        """Near spellings: enough pairs of letters in common, then the likeness of the whole."""
+        """Similar spellings: keys with enough pairs of letters in common, and then a likeness of NEAR or more."""
         shared: dict[str, int] = defaultdict(int)
         pairs = _pairs(phrase)
         for pair in pairs:
@@ -165,24 +165,24 @@ class ValueIndex:
 
 
 def _codes(question: str) -> set[str]:
-    """The words in capitals, in small letters; none where the whole question is in capitals."""
+    """The words in capitals, converted to small letters; empty if the whole question is in capitals."""
     if question.isupper():
         return set()
     return {word.lower() for word in re.findall(r"\b[A-Z]{2,6}\b", question)}
 
 
 def _is_short(key: str) -> bool:
-    """Whether a value is too short to be told from parts of other words by its letters alone."""
+    """Whether a value is so short that it may be part of another word."""
     return len(key) <= SHORT and key.isascii()
 
 
 def _is_written(value: str, question: str) -> bool:
-    """Whether a value, or its plural, stands in the question in its own capitals and small letters."""
+    """Whether a value, or its plural, stands in the question with the same case."""
     return re.search(rf"(?<!\w){re.escape(value.strip())}(?:s|es)?(?!\w)", question) is not None
 
 
 def _is_question(phrase: str) -> bool:
-    """Whether all words of a phrase are such as questions about anything have."""
+    """Whether a phrase has only words that are common in questions about any data."""
     return all(word in SMALL_WORDS or stem(word) in QUESTION_WORDS for word in phrase.split())
 
 
@@ -191,7 +191,7 @@ def _without_small(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Singulars, without small words."""
+    """The text with singulars, and without small words such as "the"."""
     return " ".join(map(stem, _without_small(text)))
 
 
@@ -200,7 +200,7 @@ def _pairs(text: str) -> set[str]:
 
 
 def _phrases(question: str, longest_cjk: int) -> Iterable[str]:
-    """Runs of words, and of Chinese characters, the longest first."""
+    """All runs of words and of Chinese characters, the longest first."""
     normal = normalize(question)
     words = normal.split()
     found: dict[str, None] = {}

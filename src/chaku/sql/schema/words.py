@@ -1,4 +1,4 @@
-"""Words of names, values and questions, so that they can be compared: without case, accents, signs and plurals."""
+"""Normalises the words of names, values and questions, to compare them without case, accents, signs and plurals."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ _SIGNS = re.compile(r"[\W_]+")
 
 
 def normalize(text: str) -> str:
-    """Lower-case words without accents, full-width letters as plain ones, signs as spaces."""
+    """Lower-case words without accents; full-width letters become plain letters, and signs become spaces."""
     if text.isascii():
         return " ".join(_SIGNS.sub(" ", text.lower()).split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -21,14 +21,14 @@ def normalize(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """A plural's singular, near enough to compare words of names."""
+    """The singular of an English plural: a rough rule that is good enough to compare names."""
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 2:
             return word[: len(word) - len(ending)] + instead
     return word
 
 
-# Words of questions that are about SQL, not about the data.
+# Words in questions that ask for a kind of query, not for data.
 _QUESTION_WORDS = """about after all also any are as at average be before below best between both but can could count
 did do does during each every few fewest find first get give had has have highest i it its largest last least less list
 longest low lowest many maximum mean me minimum more most much name new no not number old one only order other our out

@@ -1,1 +1,1 @@
-"""Predicted queries against gold queries, by the official rules."""
+"""Scores predicted queries against gold queries by the official rules."""

@@ -1,4 +1,4 @@
-"""A model on published questions: asked, written down as it goes, scored by the official rule, with intervals."""
+"""Runs a model on published questions, saves its predictions, and scores them by the official rule with intervals."""
 
 import json
 import random
@@ -39,17 +39,18 @@ def run_benchmark(
     num_variants: int = 0,
     out: Path | None = None,
 ) -> dict[str, Any]:
-    """The scores, their intervals, the seconds a question, and what they rest on: what OUT/results.json holds.
+    """The scores, their intervals, the seconds a question, and the settings: the content of results.json in `out`.
 
-    `limit`: a plain random sample of so many questions, the same for the same `seed`. Predictions are kept in
-    OUT/predictions.jsonl as they come: killed and called again, it asks what is missing. OUT/samples.jsonl has a line a
-    question, as `chaku eval compare` reads it. Without `out` nothing is kept. `num_variants`: of each database, for
-    test-suite EX; 0 leaves it out. Raises ChakuError when OUT holds predictions that were made otherwise.
+    `limit`: score a random sample of this number of questions, which depends only on `seed`. predictions.jsonl in `out`
+    receives predictions as they come, so that a killed run continues with the missing questions. samples.jsonl has a
+    line for each question, for `chaku eval compare`. Without `out`, nothing is saved. `num_variants`: the number of
+    variants of each database for test-suite EX; 0 leaves it out. Raises ChakuError when `out` has predictions that were
+    made with other settings.
     """
     askable, missing = questions.askable()
     if missing:
         without = len(questions.examples) - len(askable)
-        say(f"{without} questions are left out, as their databases are not at hand: {', '.join(missing)}")
+        say(f"{without} questions are left out, since their databases are missing: {', '.join(missing)}")
     indices = choose(askable, limit, seed)
     prompt = PromptSettings(**{**asdict(prompt), "max_tokens": min(prompt.max_tokens, writer.max_prompt_tokens)})
     record = {
@@ -89,7 +90,7 @@ def run_benchmark(
 
 
 def choose(indices: Sequence[int], limit: int | None, seed: int) -> list[int]:
-    """The questions that are asked, in order. Raises ChakuError for a limit below 1."""
+    """The indices of the questions to ask, in order. Raises ChakuError for a limit below 1."""
     if limit is not None and limit < 1:
         raise ChakuError(f"--limit is {limit}; it must be at least 1")
     return list(indices) if limit is None else sorted(random.Random(seed).sample(indices, min(limit, len(indices))))
@@ -109,7 +110,7 @@ def _predictions(
     asking: Asking,
     path: Path,
 ) -> list[Prediction]:
-    """The predictions in the questions' order; those that `path` holds are not asked for again."""
+    """The predictions in the questions' order. Reads the predictions in `path`, and makes the missing ones."""
     told = read_spider_tables(questions.tables) if questions.tables else None
     prompts = ExamplePrompts(questions.databases, prompt, writer.count_tokens, told)
     with Journal(path) as journal:
@@ -139,7 +140,7 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
     }
     not_asked = [prediction.problem for prediction in predictions if prediction.problem]
     if not_asked:
-        say(f"{len(not_asked)} questions are not asked, the first because {not_asked[0]}")
+        say(f"{len(not_asked)} questions were not asked; the reason of the first: {not_asked[0]}")
     return {
         **{name: scores[name] for name in MEASURES},
         **_interval(verdicts, "all"),
@@ -160,13 +161,13 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
 
 
 def _interval(verdicts: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]:
-    """The 95% interval of EX (Wilson's) and how many questions it rests on."""
+    """Wilson's 95% interval of EX, and the number of scored questions."""
     right = [row["ex"] for row in verdicts if row["ex"] is not None and level in ("all", row["hardness"])]
     return {"scored": len(right), "interval_95": list(wilson_interval(sum(right), len(right))) if right else None}
 
 
 def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """A question's line: `chaku eval compare` reads task_id, passed and measures, a person the rest."""
+    """A row of samples.jsonl. `chaku eval compare` reads task_id, passed and measures; people read the rest."""
     example = questions.examples[prediction.index]
     return {
         "task_id": f"{example.database}/{prediction.index}",
@@ -183,7 +184,7 @@ def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, 
 
 
 def results_in_lines(results: Mapping[str, Any]) -> list[str]:
-    """A line of how it was asked, and the table of scores by hardness, for a terminal."""
+    """The settings in one line, the table of scores by hardness, and the counts, for a terminal."""
     about, counts = results["manifest"], results["counts"]
     limit = (
         f"a random sample of {counts['questions']} questions" if about["limit"] else f"{counts['questions']} questions"
@@ -204,8 +205,8 @@ def results_in_lines(results: Mapping[str, Any]) -> list[str]:
         interval = f"{low:.1%} to {high:.1%}"
         others = "".join("-".rjust(20) if row[name] is None else f"{row[name]:>20.1%}" for name in shown[1:])
         lines.append(f"{level:10}{row['scored']:>8}{row['ex']:>8.1%}{interval:>20}{others}")
-    said = {"failed": "failed to run", "empty_against_empty": "right with no rows", "not_scored": "not scored",
-            "not_asked": "not asked", "asked_again": "asked again",
-            "no_database": "left out, as their databases are not at hand"}  # fmt: skip
-    lines.append(", ".join(f"{words}: {counts[name]}" for name, words in said.items() if counts[name]))
+    shown_counts = {"failed": "failed to run", "empty_against_empty": "right with no rows", "not_scored": "not scored",
+                    "not_asked": "not asked", "asked_again": "asked again",
+                    "no_database": "left out, since their databases are missing"}  # fmt: skip
+    lines.append(", ".join(f"{words}: {counts[name]}" for name, words in shown_counts.items() if counts[name]))
     return [line for line in lines if line]

@@ -12,7 +12,7 @@ def bird_ex(gold: Rows, predicted: Rows) -> bool:
 
 
 def soft_f1(gold: Rows, predicted: Rows) -> float:
-    """F1 of cells, where the rows at one place (repeats dropped) are compared whatever their cells' order."""
+    """F1 of cells. Drops repeated rows, pairs rows by their position, and ignores the order of cells in a row."""
     if not gold and not predicted:
         return 1.0
     gold, predicted = list(dict.fromkeys(gold)), list(dict.fromkeys(predicted))
@@ -26,10 +26,10 @@ def soft_f1(gold: Rows, predicted: Rows) -> float:
 
 
 def speed_reward(ratios: Sequence[float]) -> float:
-    """The reward of a correct query from how many times faster than gold each of its runs was.
+    """The reward of a correct query. `ratios`: gold's time divided by the query's time, for each run.
 
-    The mean is taken within three standard deviations; R-VES is 100 times the mean of the rewards' square roots over
-    all questions, with 0 for a wrong one. The steps are those of BIRD's mini-dev.
+    The mean ratio leaves out runs beyond three standard deviations. R-VES is 100 times the mean of the square roots of
+    all rewards, with 0 for a wrong query. The steps come from BIRD's mini-dev.
     """
     mean = sum(ratios) / len(ratios)
     deviation = math.sqrt(sum((ratio - mean) ** 2 for ratio in ratios) / len(ratios))

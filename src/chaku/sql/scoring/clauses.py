@@ -1,7 +1,7 @@
-"""A query as the clauses that exact set match compares: Spider's form (Yu et al. 2018), read with sqlglot.
+"""Splits a query into the clauses that exact set match compares: Spider's form (Yu et al. 2018), read with sqlglot.
 
-Where Spider's own parser gives up (aliases without AS, outer joins, CASE, functions, WITH, parentheses) this one goes
-on; what it has no form for is compared as text with the values left out.
+Spider's parser fails on aliases without AS, outer joins, CASE, functions, WITH and parentheses; this parser reads them.
+An expression without a form in Spider is compared as text without its values.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ Names = dict[str, frozenset[str]]  # table -> its columns, all in lower case
 
 
 class NotComparable(Exception):
-    """The text is no query of this schema; the message says why."""
+    """The text is no query of this schema; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class ColumnUse:
-    """`column` is "table.column", "*", or the text of an expression that is no column."""
+    """A column with an aggregate. `column`: "table.column", "*", or the text of an expression that is no column."""
 
     aggregate: str
     column: str
@@ -30,7 +30,7 @@ class ColumnUse:
 
 @dataclass(frozen=True)
 class Unit:
-    """A column, or two with an operator between."""
+    """A column, or two columns with an operator between them."""
 
     operator: str
     left: ColumnUse
@@ -39,7 +39,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Condition:
-    """`values` are subqueries, or None for what is none: constants and columns stay only in subqueries of FROM."""
+    """One condition. `values`: subqueries; None for constants and columns, except in subqueries of FROM."""
 
     negated: bool
     operator: str
@@ -77,7 +77,7 @@ _ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 
 
 def read_clauses(sql: str, tables: Names) -> Clauses:
-    """The clauses of one query. Raises NotComparable."""
+    """The clauses of one query. Raises NotComparable for a text that is no query of these tables."""
     try:
         return _Reader(tables).query(parse(sql), None, keep_values=False)
     except Refused as error:
@@ -88,12 +88,12 @@ def read_clauses(sql: str, tables: Names) -> Clauses:
 
 @dataclass
 class _Scope:
-    """What names mean within one SELECT: alias -> table, or None for a subquery; aliases of its results."""
+    """The names within one SELECT. `tables`: alias -> table, or None for a subquery."""
 
     parent: "_Scope | None"
     tables: dict[str, str | None] = field(default_factory=dict)
     ctes: dict[str, Clauses] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)  # of this SELECT: alias -> expression
+    results: dict[str, Any] = field(default_factory=dict)  # alias -> expression of a result
 
     def outward(self) -> Iterator["_Scope"]:
         scope: _Scope | None = self
@@ -108,7 +108,7 @@ class _Reader:
         self.schema = tables
 
     def query(self, tree: Any, parent: _Scope | None, *, keep_values: bool) -> Clauses:
-        """SELECT, or a chain of set operations, which Spider nests to the right: a UNION (b UNION c)."""
+        """A SELECT, or a chain of set operations, which Spider nests to the right: a UNION (b UNION c)."""
         scope = _Scope(parent)
         for cte in _expressions(tree.args.get("with_")):
             scope.ctes[cte.alias.lower()] = self.query(cte.this, scope, keep_values=True)  # as a subquery in FROM
@@ -121,7 +121,7 @@ class _Reader:
         return result
 
     def _chain(self, tree: Any) -> tuple[list[Any], list[str], dict[str, Any]]:
-        """(the queries, the operations between them, ORDER BY and LIMIT of the whole, which Spider has on the last)."""
+        """(queries, operations between them, ORDER BY and LIMIT), which Spider attaches to the last query."""
         exp = self.exp
         tail = {key: tree.args[key] for key in ("order", "limit") if tree.args.get(key)}
         if isinstance(tree, exp.SetOperation):
@@ -180,7 +180,7 @@ class _Reader:
         alias = source.alias.lower()
         if isinstance(source, exp.Subquery):
             scope.tables[alias] = None
-            return self.query(source.this, scope.parent, keep_values=True)  # as the official code leaves them
+            return self.query(source.this, scope.parent, keep_values=True)  # as in the official code
         if not isinstance(source, exp.Table):
             raise NotComparable(f"reads from {source.sql(dialect='sqlite')[:60]}, which is no table")
         name = source.name.lower()
@@ -194,7 +194,7 @@ class _Reader:
         return name
 
     def _order(self, order: Any, scope: _Scope) -> tuple[str, tuple[Unit, ...]]:
-        """One direction for all, the last that is written: so does Spider."""
+        """One direction for all columns: the last direction in the text, as in Spider."""
         directions = [
             expression.args["desc"] for expression in order.expressions if expression.args.get("desc") is not None
         ]
@@ -202,7 +202,7 @@ class _Reader:
         return direction, tuple(self._unit(expression.this, scope) for expression in order.expressions)
 
     def _item(self, expression: Any, scope: _Scope) -> tuple[str, Unit]:
-        """(aggregate, what it is of): Spider keeps a SELECT's aggregate outside its unit."""
+        """(aggregate, unit) of a result: Spider keeps the aggregate of a result outside its unit."""
         aggregate = _aggregate(expression)
         if not aggregate:
             return "", self._unit(expression, scope)
@@ -223,7 +223,7 @@ class _Reader:
         return Unit("", self._column(expression, scope))
 
     def _bare(self, expression: Any, scope: _Scope) -> Any:
-        """Without parentheses; an alias of a result is what it stands for."""
+        """The expression without parentheses; the alias of a result becomes its expression."""
         while isinstance(expression, self.exp.Paren):
             expression = expression.this
         if isinstance(expression, self.exp.Column) and not expression.table:
@@ -244,7 +244,7 @@ class _Reader:
         return ColumnUse("", self._as_text(expression, scope))
 
     def _resolve(self, column: Any, scope: _Scope) -> str:
-        """ "table.column": of the first table of FROM that has it, then of the queries around."""
+        """ "table.column" for the first table with this column in FROM, or in FROM of the surrounding queries."""
         name, alias = column.name.lower(), column.table.lower()
         in_subquery = False
         for outer in scope.outward():
@@ -276,7 +276,7 @@ class _Reader:
         return expression.copy().transform(masked).sql(dialect="sqlite").lower()
 
     def _conditions(self, tree: Any, scope: _Scope, keep: bool) -> Conditions:
-        """Conditions in the order of the text, with the words between; parentheses are dropped, as Spider has none."""
+        """Conditions in the order of the text, and the connectors between them; Spider's form has no parentheses."""
         exp = self.exp
         while isinstance(tree, exp.Paren):
             tree = tree.this

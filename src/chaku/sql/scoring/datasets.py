@@ -1,4 +1,4 @@
-"""Questions with their SQL, in the forms that they are published in: Spider and its kin, BIRD, WikiSQL, plain."""
+"""Reads published questions with their SQL: Spider and its relatives, BIRD, WikiSQL, and plain rows."""
 
 import csv
 import sqlite3
@@ -22,7 +22,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Example:
-    """A question about a database and the gold query. `evidence` is what BIRD tells beside the question."""
+    """A question about a database, and the gold query. `evidence`: BIRD's explanation of terms in the question."""
 
     question: str
     query: str
@@ -31,10 +31,10 @@ class Example:
 
 
 def read_examples(path: Path) -> list[Example]:
-    """The examples of a .json (a list) or .jsonl file; each row's keys tell its form.
+    """Read the examples of a .json (a list) or .jsonl file; the keys of a row tell its form.
 
-    WikiSQL's tables are read from the file beside it: train.tables.jsonl of train.jsonl. Raises ChakuError, naming the
-    row, for one that has no known form.
+    WikiSQL's tables are read from the file beside `path`: train.tables.jsonl for train.jsonl. Raises ChakuError, with
+    the row's number, for a row without a known form, and for a file without examples.
     """
     tables = {table["id"]: table for table in _wikisql_tables(path)}
     examples = []
@@ -44,7 +44,7 @@ def read_examples(path: Path) -> list[Example]:
         except (KeyError, TypeError, IndexError) as error:
             raise ChakuError(f"{path}, row {number}: {error!r} is missing or wrong; a row is one of {FORMS}") from error
     if not examples:
-        raise ChakuError(f"{path} has no examples")
+        raise ChakuError(f"{path} has no examples; its rows must be {FORMS}")
     return examples
 
 
@@ -55,7 +55,7 @@ def _example(row: dict[str, Any], tables: dict[str, dict[str, Any]]) -> Example:
     database = row["db_id"] if "db_id" in row else row["database"]
     question = row["SpiderSynQuestion"] if "SpiderSynQuestion" in row else row["question"]
     if not all(isinstance(text, str) for text in (question, query, database)):
-        raise TypeError("a question, query or database that is no text")
+        raise TypeError("a question, query or database that is no string")
     return Example(question.strip(), query.strip(), database, (row.get("evidence") or "").strip())
 
 
@@ -71,7 +71,7 @@ def _wikisql_tables(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _wikisql_columns(table: dict[str, Any]) -> list[str]:
-    """The header as column names that SQLite can tell apart."""
+    """The header as column names that differ for SQLite."""
     names: list[str] = []
     for title in table["header"]:
         name, number = title, 1
@@ -106,9 +106,9 @@ def _wikisql_name(table: dict[str, Any]) -> str:
 
 
 def write_wikisql_databases(path: Path, directory: Path) -> int:
-    """Write DIRECTORY/ID/ID.sqlite for each table of the file beside `path`; their number. Those there are kept.
+    """Write ID/ID.sqlite into `directory` for each table of the file beside `path`; returns the number of tables.
 
-    Text compares without regard to case, as WikiSQL's own execution has it.
+    Files that exist stay. Text compares without regard to case, as in WikiSQL's own execution.
     """
     number = 0
     for table in _wikisql_tables(path):
@@ -130,7 +130,7 @@ def write_wikisql_databases(path: Path, directory: Path) -> int:
 
 
 def with_keys(schema: Schema, told: Schema | None) -> Schema:
-    """The schema with the comments, and where it has none the keys, that tables.json tells of the same tables."""
+    """The schema, with comments and keys of `told` (a tables.json) for columns and tables that have none."""
     if told is None:
         return schema
     others = {table.name.lower(): table for table in told.tables}
@@ -153,19 +153,19 @@ def with_keys(schema: Schema, told: Schema | None) -> Schema:
 
 
 def with_descriptions(schema: Schema, folder: Path) -> Schema:
-    """The schema with BIRD's descriptions, database_description/TABLE.csv, as comments; without them as it is."""
+    """The schema with comments from BIRD's database_description/TABLE.csv in `folder`, if these files exist."""
     files = {path.stem.lower(): path for path in folder.glob("*.csv")}
     tables = []
     for table in schema.tables:
         path = files.get(table.name.lower())
-        said = dict(_descriptions(path)) if path else {}
-        columns = (replace(column, comment=said.get(column.name.lower(), column.comment)) for column in table.columns)
+        about = dict(_descriptions(path)) if path else {}
+        columns = (replace(column, comment=about.get(column.name.lower(), column.comment)) for column in table.columns)
         tables.append(replace(table, columns=tuple(columns)))
     return replace(schema, tables=tuple(tables))
 
 
 def _descriptions(path: Path) -> Iterable[tuple[str, str]]:
-    text = path.read_bytes().decode("utf-8-sig", "replace")  # some are in Windows' code page
+    text = path.read_bytes().decode("utf-8-sig", "replace")  # some files use a Windows code page
     for row in csv.DictReader(text.splitlines()):
         name = (row.get("original_column_name") or "").strip().lower()
         parts = (row.get("column_name"), row.get("column_description"), row.get("value_description"))

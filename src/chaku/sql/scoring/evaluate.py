@@ -1,4 +1,4 @@
-"""A model's execution accuracy on questions: each asked once, greedily, and scored by the official rule."""
+"""Measures a model's execution accuracy: greedy queries for questions, scored by the official rule."""
 
 from collections import defaultdict
 from dataclasses import asdict, replace
@@ -19,7 +19,7 @@ from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
 
-MAX_TOKENS = 96  # of a reply: the longest query of the shop has fewer in any vocabulary of a demo
+MAX_TOKENS = 96  # of a reply; the longest query about the shop is shorter with the tokenizer of every demo recipe
 SHOWN_ROWS = 5
 
 
@@ -34,15 +34,15 @@ def evaluate(
     max_tokens: int = MAX_TOKENS,
     instructed: bool = False,
 ) -> dict[str, Any]:
-    """The scores of `score`, EX by what is unseen of a question (where its row says so), and samples with their rows.
+    """The result of `score`, EX for each kind of unseen question (if rows name a kind), and samples with their rows.
 
-    The samples are the first `num_shown` right answers and the first `num_shown` wrong ones; what is right on the
-    database and not on its variants was right by luck.
+    The samples are the first `num_shown` right answers and the first `num_shown` wrong answers. A sample with "right",
+    but not "on_variants", was right on the database by luck.
 
-    With a chat template the prompt is a user's message, else a text to continue. No grammar: the model alone is
-    measured. `instructed`: a chat model that did not learn these prompts is told what to do with them. A prompt has at
-    most the tokens of `settings`, and what the reply's `max_tokens` leave of the context. `limit` takes the first so
-    many questions. Raises ChakuError when there is no room for a prompt.
+    With a chat template, the prompt is a user's message; otherwise the model continues the prompt. No grammar is used,
+    to measure the model alone. `instructed`: put instructions before the prompt, for a chat model that was not trained
+    on these prompts. A prompt fits both `settings.max_tokens` and the context without the reply's `max_tokens`.
+    `limit`: ask only this number of questions. Raises ChakuError when a prompt does not fit.
     """
     writer = ModelWriter(
         engine, max_prompt_tokens=settings.max_tokens, constrained=False, instructed=instructed, max_tokens=max_tokens
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _by_unseen(path: Path, rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """EX of the shop's questions by what training never had of them: the query's structure, or the wording."""
+    """EX of the shop's questions by the part that training never had: the query's structure, or the wording."""
     if path.suffix != ".jsonl":
         return {}
     found: dict[str, list[bool]] = defaultdict(list)

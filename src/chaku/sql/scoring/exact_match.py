@@ -1,8 +1,8 @@
 """Exact set match and hardness, as Spider's evaluation defines them (Yu et al. 2018).
 
-Clauses are compared as sets; values and DISTINCT do not count, and columns that a foreign key makes equal are one. As
-in the official code, that holds for the query and what its set operations join; a subquery in a condition is compared
-as it stands (without values), one in FROM with its values too.
+Clauses are compared as sets. Values and DISTINCT do not count, and columns that a foreign key makes equal are the same.
+As in the official code, these rules hold for the query and the queries of its set operations. A subquery in a condition
+is compared exactly but without values, and a subquery in FROM exactly with values.
 """
 
 from collections import Counter
@@ -29,7 +29,7 @@ LEVELS: tuple[Hardness, ...] = ("easy", "medium", "hard", "extra")
 
 @dataclass(frozen=True)
 class ExactMatch:
-    """`matches` is None, and `hardness` too, where the gold query itself cannot be read; `reason` says why."""
+    """The result of a comparison. `matches` and `hardness` are None if the gold query cannot be read (see `reason`)."""
 
     matches: bool | None
     hardness: Hardness | None
@@ -37,7 +37,7 @@ class ExactMatch:
 
 
 class Matcher:
-    """Compares queries of one database. `names` are its tables as the file has them; keys come from `schema`."""
+    """Compares queries of one database. `keys`: a schema with the foreign keys to merge; default: `schema`."""
 
     def __init__(self, schema: Schema, keys: Schema | None = None):
         self.names: Names = {
@@ -47,7 +47,7 @@ class Matcher:
         self._read = lru_cache(maxsize=None)(lambda sql: read_clauses(sql, self.names))
 
     def compare(self, gold: str, predicted: str) -> ExactMatch:
-        """Whether the queries match, and how hard the gold one is."""
+        """Whether the queries match, and the hardness of the gold query."""
         try:
             wanted = self._read(gold)
         except NotComparable as error:
@@ -60,9 +60,10 @@ class Matcher:
         return ExactMatch(_match(self._plain(found), self._plain(wanted)), level)
 
     def _plain(self, query: Clauses, tables: frozenset[str] | None = None) -> Clauses:
-        """Without DISTINCT, and with columns that a foreign key makes equal as one.
+        """The query without DISTINCT, with one name for columns that a foreign key makes equal.
 
-        Only columns of the tables in the first FROM are merged, also in the queries that set operations join.
+        As in the official code, only columns of the tables in the first FROM are merged, also in the other queries of
+        set operations.
         """
         here = tables if tables is not None else frozenset(table for table in query.tables if isinstance(table, str))
 
@@ -92,7 +93,7 @@ class Matcher:
 
 
 def merged_columns(schema: Schema) -> dict[str, str]:
-    """For each column of a foreign key, the column that stands for it and its equals: the first in the schema."""
+    """For each column of a foreign key, the first column in the schema that is equal to it by foreign keys."""
     place = {
         f"{table.name}.{column.name}".lower(): index
         for index, (table, column) in enumerate((table, column) for table in schema.tables for column in table.columns)
@@ -104,7 +105,7 @@ def merged_columns(schema: Schema) -> dict[str, str]:
                 pair = {f"{table.name}.{name}".lower(), f"{key.table}.{reference}".lower()} & place.keys()
                 if len(pair) < 2 and name.lower() != reference.lower():
                     continue
-                group = next((group for group in groups if group & pair), None)  # two groups never become one
+                group = next((group for group in groups if group & pair), None)  # like Spider, never merge two groups
                 if group is None:
                     groups.append(group := set())
                 group |= pair
@@ -126,7 +127,7 @@ def _match(found: Clauses, wanted: Clauses) -> bool:
 
 def _same_groups(found: Clauses, wanted: Clauses) -> bool:
     if not found.group and not wanted.group:
-        return True  # HAVING alone does not count, but for its keyword
+        return True  # the official code ignores a HAVING without GROUP BY, but for its keyword
     columns = [[use.column for use in query.group] for query in (found, wanted)]
     return columns[0] == columns[1] and found.having == wanted.having
 
@@ -173,7 +174,7 @@ def _keywords(query: Clauses) -> set[str]:
 
 
 def hardness(query: Clauses) -> Hardness:
-    """The level that Spider's rule gives a gold query, by counts of clauses, of nested queries and of other parts."""
+    """The hardness of a gold query by Spider's rule: from the numbers of clauses, nested queries and other parts."""
     clauses, nested, others = _num_clauses(query), _num_nested(query), _num_others(query)
     if clauses <= 1 and others == 0 and nested == 0:
         return "easy"
@@ -204,7 +205,7 @@ def _num_others(query: Clauses) -> int:
     count = sum(bool(aggregate) for aggregate, _ in query.select) + aggregates(query.group)
     if query.order:
         count += aggregates(use for unit in query.order[1] for use in (unit.left, unit.right))
-    # The official code looks for aggregates where a condition has its NOT, and counts a HAVING's AND and OR too.
+    # The official code counts a condition's NOT as an aggregate, and counts AND and OR in HAVING too.
     count += sum(part.negated for part in (*query.where.parts, *query.having.parts)) + len(query.having.connectors)
     num_conditions = len(query.where.parts) + len(query.where.connectors)
     return sum(number > 1 for number in (count, len(query.select), num_conditions, len(query.group)))

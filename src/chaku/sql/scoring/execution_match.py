@@ -8,11 +8,11 @@ from chaku.sql.execute.lexer import Token, is_word, tokenize
 
 Rows = Sequence[tuple]
 
-MAX_PLUGGED = 2000  # ways to plug gold values that are tried before giving up; the official code tries all
+MAX_PLUGGED = 2000  # ways to insert gold values; the official code tries all ways
 
 
 def clean(sql: str) -> str:
-    """A query as the rule executes it: operators that a model wrote in two pieces joined, no semicolon at the end."""
+    """A query as the official evaluator runs it: with `> =` joined to `>=`, and without a semicolon at the end."""
     return sql.replace("> =", ">=").replace("< =", "<=").replace("! =", "!=").rstrip("; \t\r\n")
 
 
@@ -22,15 +22,15 @@ def remove_distinct(sql: str) -> str:
 
 
 def order_matters(gold: str) -> bool:
-    """Whether rows are compared in order: when `order by` appears anywhere in the gold query."""
+    """Whether rows must have the same order: if `order by` appears anywhere in the gold query."""
     return "order by" in gold.lower()
 
 
 def same_result(gold: Rows, predicted: Rows, *, ordered: bool) -> bool:
     """Whether the results are equal as bags (as lists when `ordered`) of rows, up to a permutation of columns.
 
-    Two empty results are equal whatever their columns. Takes polynomial time for all that a query returns in
-    practice: columns are paired by their content, and a pairing is dropped as soon as the rows so far disagree.
+    Two empty results are always equal. The search is fast in practice: it pairs columns with equal content, and drops a
+    pairing as soon as the rows differ.
     """
     if len(gold) != len(predicted):
         return False
@@ -47,21 +47,21 @@ def same_result(gold: Rows, predicted: Rows, *, ordered: bool) -> bool:
 
 
 def _row_values(rows: Rows) -> Counter:
-    # Equal numbers of different types (1 and 1.0) hash alike, which text forms do not.
+    # Compare values, not texts: 1 and 1.0 are equal and have the same hash.
     return Counter(frozenset(Counter(row).items()) for row in rows)
 
 
 def _match_columns(gold: list[tuple], predicted: list[tuple]) -> bool:
-    """Whether some order of the predicted columns makes both bags of rows the same."""
+    """Whether some order of the predicted columns makes both bags of rows equal."""
     kinds = [frozenset(Counter(column).items()) for column in gold]
     candidates = [frozenset(Counter(column).items()) for column in predicted]
     if Counter(kinds) != Counter(candidates):
         return False
-    # The rarest kinds of column first, those of most values first: they leave the fewest choices.
+    # Start with the rarest kinds of columns, and with the columns of most values: they leave the fewest choices.
     order = sorted(range(len(gold)), key=lambda index: (kinds.count(kinds[index]), -len(kinds[index])))
 
     def extend(depth: int, used: frozenset[int], gold_groups: list[int], predicted_groups: list[int]) -> bool:
-        # A group number a row says which rows are alike in the columns matched so far, on both sides.
+        # Rows with the same group number, on both sides, are equal in the columns that are already paired.
         if depth == len(order):
             return True
         column = gold[order[depth]]
@@ -72,7 +72,7 @@ def _match_columns(gold: list[tuple], predicted: list[tuple]) -> bool:
         for index, other in enumerate(predicted):
             if index in used or candidates[index] != kinds[order[depth]] or other in tried:
                 continue
-            tried.add(other)  # a second column with the same cells would fare the same
+            tried.add(other)  # a column with the same cells gives the same result
             found = [numbers.get(pair, -1) for pair in zip(predicted_groups, other, strict=True)]
             if Counter(found) == wanted and extend(depth + 1, used | {index}, gold_next, found):
                 return True
@@ -82,9 +82,9 @@ def _match_columns(gold: list[tuple], predicted: list[tuple]) -> bool:
 
 
 def plugged(gold: str, predicted: str) -> Iterator[str]:
-    """The prediction with the gold query's values in place of its own, in every way: for models without values.
+    """The prediction with the gold query's values in place of its values, in every way up to MAX_PLUGGED.
 
-    The bare word `value` is a place for a value too. At most MAX_PLUGGED ways.
+    This scores models that predict no values: they may write the bare word `value`.
     """
     values = list(dict.fromkeys(token.text for token in tokenize(gold) if _is_value(token)))
     tokens = tokenize(predicted)

@@ -1,4 +1,4 @@
-"""Published questions to predicted queries: in batches, sorted by database, with a vote and a repair where asked."""
+"""Predicts queries for published questions: in batches, sorted by database, with an optional vote and repair."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from chaku.sql.schema.definition import database_file
 from chaku.sql.scoring.datasets import Example
 from chaku.sql.training.example_prompts import ExamplePrompts
 
-BATCH_SIZE = 16  # questions whose queries are written together
+BATCH_SIZE = 16  # questions
 
 
 @dataclass(frozen=True)
 class Asking:
-    """How questions are asked. With one sample, the greedy one, nothing is voted on.
+    """How questions are asked. A single sample is greedy, and needs no vote.
 
-    `repair`: misspelt names are put right, and a question for which no query ran is asked once more, with what was
-    wrong. `timeout`: of a query that runs for the vote or the repair, in seconds.
+    `repair`: correct misspelt names, and if no query of a question ran, ask once more with the error in the prompt.
+    `timeout`: seconds of a query for the vote or the repair. Raises ChakuError for a number below 1.
     """
 
     num_samples: int = 1
@@ -38,10 +38,10 @@ class Asking:
 
 @dataclass(frozen=True)
 class Prediction:
-    """`sql` is the query that counts for the question; `index`: the question's place among the examples.
+    """The predicted query (`sql`) of the question with this `index` among the examples.
 
-    `reply`: the first sample as it was written. `share`: of the samples, those that agree with the result that won the
-    vote. `problem`: why the question could not be asked. `seconds`: of writing, its share of the batch's.
+    `reply`: the text of the first sample. `share`: the share of samples with the result that won the vote. `problem`:
+    why the question could not be asked. `seconds`: the time to write the batch, divided by its questions.
     """
 
     index: int
@@ -63,7 +63,7 @@ def predict(
 ) -> Iterator[list[Prediction]]:
     """The predictions for the examples at `indices`, a batch at a time.
 
-    They are sorted by database, whose schema, values and grammar are then made once.
+    Batches are sorted by database, so that the schema, values and grammar of a database are made once.
     """
     ordered = sorted(indices, key=lambda index: (examples[index].database, index))
     with SQLiteRunner() as runner:
@@ -96,7 +96,7 @@ class _Batch:
         return [replace(made[index], seconds=seconds) for index in self.examples]
 
     def _prompts(self, troubles: dict[int, str]) -> tuple[dict[int, Asked], dict[int, str]]:
-        """The prompts of questions, and why the others have none. `troubles`: what was wrong with earlier queries."""
+        """The prompts, and the reasons of questions without one, by index. `troubles`: errors of earlier queries."""
         asked, problems = {}, {}
         for index, trouble in troubles.items():
             try:

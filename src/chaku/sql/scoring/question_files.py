@@ -1,4 +1,4 @@
-"""Where published questions and their databases lie: Spider's, Spider-Syn's and BIRD's folders, found by themselves."""
+"""Finds published questions and their databases in the folders of Spider, Spider-Syn and BIRD."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from chaku.sql.scoring.datasets import Example, read_examples
 
 DATABASE_FOLDERS = ("database", "databases", "dev_databases", "train_databases", "test_database", ".")
 TABLES_FILES = ("tables.json", "dev_tables.json", "train_tables.json")
-FILES = ("dev.json", "mini_dev*.json", "dev.jsonl")  # of a folder: what is asked
+FILES = ("dev.json", "mini_dev*.json", "dev.jsonl")  # files of questions in a folder, the first match first
 
 
 @dataclass(frozen=True)
 class QuestionFile:
-    """Questions with the folder of their databases, NAME/NAME.sqlite, and tables.json where there is one."""
+    """Questions, the folder of their databases (NAME/NAME.sqlite), and their tables.json if there is one."""
 
     path: Path
     examples: Sequence[Example]
@@ -26,16 +26,16 @@ class QuestionFile:
 
     @property
     def name(self) -> str:
-        """Its folder and file: spider/dev."""
+        """The names of its folder and file, as in spider/dev."""
         return f"{self.path.resolve().parent.name}/{self.path.stem}"
 
     @property
     def sha256(self) -> str:
-        """Of the questions, their gold queries and databases' names."""
+        """A hash of the questions, their gold queries, and their databases' names."""
         return sha256_json([astuple(example) for example in self.examples])
 
     def askable(self) -> tuple[list[int], list[str]]:
-        """The places of the questions whose databases are there, and the names of the databases that are not."""
+        """The indices of the questions whose databases exist, and the names of the missing databases."""
         names = {example.database for example in self.examples}
         there = {name: database_file(self.databases, name).is_file() for name in sorted(names)}
         indices = [index for index, example in enumerate(self.examples) if there[example.database]]
@@ -43,9 +43,10 @@ class QuestionFile:
 
 
 def find_questions(questions: Path, databases: Path | None = None, tables: Path | None = None) -> QuestionFile:
-    """The questions of a file, or of a folder of $CHAKU_BENCHMARKS ("spider"); what is not given is looked for.
+    """The questions of a file, of a folder, or of a folder of $CHAKU_BENCHMARKS ("spider").
 
-    Raises ChakuError when there is no such file, or no database of its questions.
+    Searches for `databases` and `tables` if they are not given. Raises ChakuError when the file is missing, or every
+    database of its questions.
     """
     path = _question_file(questions)
     examples = read_examples(path)
@@ -76,12 +77,12 @@ def _question_file(questions: Path) -> Path:
     if path.is_dir():
         files = [file for pattern in FILES for file in sorted(path.glob(pattern))]
         if not files:
-            raise ChakuError(f"{path} has none of {', '.join(FILES)}; name the file of questions")
+            raise ChakuError(f"{path} has none of {', '.join(FILES)}; give the path of the file of questions")
         return files[0]
     return path
 
 
 def _database_folders(path: Path) -> Iterator[Path]:
-    """Beside the file, else beside Spider's: Spider-Syn, Spider-DK and others ask Spider's databases."""
+    """Folders beside the file, then in Spider's folder: Spider-Syn, Spider-DK and others use Spider's databases."""
     for parent in (path.parent, path.parent.parent / "spider", path.parent.parent):
         yield from (parent / name for name in DATABASE_FOLDERS)

@@ -1,4 +1,4 @@
-"""Scores predicted SQL against gold SQL: one verdict a question, and the totals."""
+"""Scores predicted SQL against gold SQL: a verdict for each question, and the totals."""
 
 import math
 import platform
@@ -28,7 +28,7 @@ from chaku.sql.scoring.test_suite import NUM_VARIANTS, query_constants, write_va
 
 MAX_ROWS = 200_000  # of a gold result
 MAX_BYTES = 64_000_000
-SPARE_ROWS = 20_000  # that a prediction may return beyond ten times gold's; more is a flood
+SPARE_ROWS = 20_000  # a prediction may return ten times gold's rows and SPARE_ROWS more
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class QueryPair:
 
 @dataclass
 class QueryScore:
-    """One question's row. None: not measured, with the reason. `ex` is by the official rule, DISTINCT removed."""
+    """The verdict of one question. None: not measured (see `reason`). `ex`: by the official rule, without DISTINCT."""
 
     index: int
     db_id: str
@@ -68,7 +68,7 @@ MEASURES = ("ex", "ex_keep_distinct", "ex_plug_value", "ex_plug_value_keep_disti
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """`timeout` is of one query, in seconds. `num_variants` 0 leaves test-suite EX out, `ves_runs` 0 R-VES."""
+    """`timeout`: seconds of one query. `num_variants`: 0 leaves test-suite EX out. `ves_runs`: 0 leaves R-VES out."""
 
     num_processes: int = 2
     timeout: float = 10.0
@@ -84,12 +84,12 @@ def score(
     tables: Path | None = None,
     settings: ScoreSettings | None = None,
 ) -> dict[str, Any]:
-    """The verdicts (`rows`), the totals by level, counts, and what they rest on.
+    """The verdicts (`rows`), the totals by level, the counts, and the settings.
 
-    `databases` holds NAME/NAME.sqlite for each database; beside it more .sqlite files are its official test suite, and
-    `ex` must then hold on all. `tables` (tables.json) gives the foreign keys that exact set match merges; without it
-    they are the database's own. A question whose database is not there, or whose gold query fails, is not scored: its
-    row says so and the counts too. Raises ChakuError when no question can be scored.
+    `databases`: a folder with NAME/NAME.sqlite for each database. Other .sqlite files in the folder NAME are its
+    official test suite, and `ex` must then hold on all of them. `tables`: a tables.json with the foreign keys for exact
+    set match; default: the database's keys. A question with a missing database or a failing gold query is counted, but
+    not scored. Raises ChakuError when no question can be scored.
     """
     settings = settings or ScoreSettings()
     schemas = read_spider_tables(tables) if tables else {}
@@ -107,7 +107,9 @@ def score(
                 _test_suites(scorer, questions, verdicts, pool)
     if all(verdict.ex is None for verdict in verdicts):
         raise ChakuError(
-            f"no question could be scored; the first: {verdicts[0].reason}" if verdicts else "no questions"
+            f"no question could be scored; the first: {verdicts[0].reason}"
+            if verdicts
+            else "there are no questions to score; check the file of gold queries"
         )
     return {
         **_totals(verdicts),
@@ -150,11 +152,11 @@ class _Scorer:
         return result
 
     def run_against(self, wanted: Result, path: Path, sql: str) -> Result:
-        """A prediction's result; what returns many times more than gold is a flood."""
+        """A prediction's result; a prediction with far more rows than gold fails."""
         return self.run(path, sql, min(10 * len(wanted.rows) + SPARE_ROWS, MAX_ROWS))
 
     def is_beyond_repair(self, found: Result) -> bool:
-        """Whether a failed query would fail without its DISTINCT and with other values as well: not run again."""
+        """Whether a query failed in a way that other values, or the removal of DISTINCT, cannot repair."""
         slow = found.seconds > self.settings.timeout / 2
         return not found.ok and (slow or found.truncated or found.status == "refused")
 
@@ -227,7 +229,7 @@ class _Scorer:
         return False
 
     def _r_ves(self, path: Path, gold: str, predicted: str) -> float:
-        if gold == predicted:  # the same text is as fast as itself: timing it would measure noise
+        if gold == predicted:  # timing equal texts would measure noise
             return 100 * math.sqrt(speed_reward([1.0]))
         ratios = []
         for _ in range(self.settings.ves_runs):
@@ -236,7 +238,7 @@ class _Scorer:
         return 100 * math.sqrt(speed_reward(ratios)) if ratios else 0.0
 
     def _is_tied(self, path: Path, gold: str) -> bool:
-        """Whether the row behind a gold query's LIMIT has the same sort keys as the last before it."""
+        """Whether the first row after a gold query's LIMIT has the same sort keys as the last row before it."""
         if (probe := tie_probe(gold)) is None:
             return False
         sql, limit = probe
@@ -251,7 +253,7 @@ def _fail(verdict: QueryScore, found: Result) -> None:
 
 
 def tie_probe(gold: str) -> tuple[str, int] | None:
-    """A query for the sort keys up to one row behind the LIMIT, and that LIMIT; None without ORDER BY and LIMIT."""
+    """A query for the sort keys up to one row after the LIMIT, and the LIMIT; None without ORDER BY and LIMIT."""
     if "limit" not in gold.lower():
         return None
     try:
@@ -285,7 +287,7 @@ def _difference(gold: str, wanted: Result, found: Result) -> str:
 def _test_suites(
     scorer: _Scorer, questions: Sequence[QueryPair], verdicts: Sequence[QueryScore], pool: ThreadPoolExecutor
 ) -> None:
-    """Test-suite EX: what passes on the database must pass on every variant of it."""
+    """Test-suite EX: a prediction that is right on the database must be right on every variant of it."""
     by_database: dict[str, list[tuple[QueryPair, QueryScore]]] = defaultdict(list)
     for question, verdict in zip(questions, verdicts, strict=True):
         if verdict.ex is not None:
@@ -309,7 +311,7 @@ def _test_suites(
             for (_, verdict), passes in zip(pairs, passed, strict=True):
                 verdict.test_suite = passes
                 if not passes and not verdict.reason:
-                    verdict.reason = "agrees on the database, not on a variant of it"
+                    verdict.reason = "right on the database, but wrong on a variant of it"
                 bar.advance(1)
             for path in variants:
                 path.unlink()
@@ -353,17 +355,17 @@ def _totals(verdicts: Sequence[QueryScore]) -> dict[str, Any]:
 
 
 def read_questions(gold: Path, predicted: Path) -> list[QueryPair]:
-    """Pair the lines `SQL<tab>db_id` of a gold file with those of a prediction file (or BIRD's JSON of predictions).
+    """Pair the lines `SQL<tab>db_id` of a gold file with the lines of a prediction file, or with BIRD's JSON.
 
-    Blank gold lines, which part dialogues, are left out. A blank prediction is a prediction that is empty. Raises
-    ChakuError, naming the line, when they do not pair.
+    Blank gold lines, which separate dialogues, are left out. A blank line of predictions is an empty prediction.
+    Raises ChakuError for a gold line without a database, and for different numbers of lines.
     """
     wanted = []
     for number, line in enumerate(_lines(gold), 1):
         if line.strip():
             sql, tab, database = line.rpartition("\t")
             if not tab or not database.strip():
-                raise ChakuError(f"{gold}, line {number}: no tab and database behind the SQL")
+                raise ChakuError(f"{gold}, line {number}: the SQL must be followed by a tab and the database's name")
             wanted.append((sql.strip(), database.strip()))
     if predicted.suffix == ".json":
         from chaku.files import read_json
@@ -387,7 +389,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """The totals as a table, by level."""
+    """Print the totals as a table, by level."""
     levels = [*LEVELS, "all"]
     by_level = scores["by_hardness"]
     rows: list[list[object]] = [["count", *(by_level[level]["count"] for level in levels)]]

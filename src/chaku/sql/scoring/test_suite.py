@@ -1,7 +1,7 @@
-"""Variants of a database that tell queries apart which agree on the original by chance (after Zhong et al. 2020).
+"""Writes variants of a database, on which a query that is right by luck gives other rows (after Zhong et al. 2020).
 
-Each variant has fewer rows, other values in the columns that are no key, and the constants of the gold queries, and
-their neighbours, where those queries look for them. Rows whose parent is gone go too, so that joins still find theirs.
+A variant has fewer rows, and other values in the columns that are no keys. Columns that gold queries compare with a
+constant get this constant and its neighbours as values. Rows without their parent row are removed.
 """
 
 import random
@@ -17,13 +17,13 @@ from chaku.sql.execute.parse import Refused, parse
 from chaku.sql.schema.definition import Schema, Table, open_sqlite, quote_name, read_sqlite
 
 NUM_VARIANTS = 20
-MAX_ROWS = 2000  # of a table in a variant: enough to tell queries apart, few enough to run them quickly
+MAX_ROWS = 2000  # of a table in a variant: enough to show differences, and few enough for fast queries
 
-Constants = dict[str, list[Any]]  # column name -> values that queries compare it with
+Constants = dict[str, list[Any]]  # column name -> values that queries compare the column with
 
 
 def query_constants(queries: Iterable[str]) -> Constants:
-    """The values that queries compare columns with, each number with its neighbours. Unreadable queries give none."""
+    """The values that queries compare columns with, and the neighbours of numbers. Skips queries that do not parse."""
     found: dict[str, dict[Any, None]] = {}
     for query in queries:
         try:
@@ -140,7 +140,7 @@ def _keys(schema: Schema) -> set[tuple[str, str]]:
 
 
 def _drop_orphans(schema: Schema, rows: dict[str, list[tuple]], varied: dict[str, list[list[Any]]]) -> bool:
-    """Drop the rows whose parent was there and is no more; whether there were any."""
+    """Drop the rows that had a parent row in the original and have none now; returns whether there were any."""
     tables = {table.name.lower(): table for table in schema.tables}
     dropped = False
     for table in schema.tables:

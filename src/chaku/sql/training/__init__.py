@@ -1,1 +1,1 @@
-"""Published questions to prompts and conversations to learn from."""
+"""Turns published questions into prompts and conversations for training."""

@@ -1,4 +1,4 @@
-"""The settings of the shop in a recipe."""
+"""The settings of the shop in a recipe: its table [shop]."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ from chaku.settings import setting
 
 @dataclass(frozen=True)
 class ShopConfig:
-    """A recipe's [shop]: how many questions to train on, and to ask. `max_tokens`: of a prompt and its answer.
+    """A recipe's [shop]. `num_train`, `num_dev`: questions for training and for scoring.
 
-    The default has no room for all twelve tables: a prompt shows those that the question is about. `chinese`: some
-    questions are in Chinese, which suits only a model whose pretraining had Chinese.
+    `max_tokens`: of a prompt and its answer together. The default has no room for all twelve tables, so a prompt shows
+    the tables that its question is about. `chinese`: write some questions in Chinese, for a model with Chinese in its
+    pretraining.
     """
 
     num_train: int = setting(6000, at_least=1)

@@ -1,4 +1,4 @@
-"""The prompts of published questions, to learn from and to be asked: each database's schema and values read once."""
+"""Builds the prompts of published questions, for training and for scoring; reads each database's schema once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from chaku.sql.scoring.datasets import Example, with_descriptions, with_keys
 
 @dataclass(frozen=True)
 class PromptSettings:
-    """`max_tokens` is of a prompt; `num_values` are sampled of each column.
+    """The form of prompts. `max_tokens`: of a prompt. `num_values`: sampled values of each column.
 
-    `link`: prompts as `chaku sql ask` writes them, with what the question's words mean in the database and, where the
-    schema does not fit, the part of it that the question is about. Raises ChakuError for DB-GPT-Hub's form with it.
+    `link`: write prompts as `chaku sql ask` does: with the database's values that the question's words mean, and with
+    only the related part of a schema that does not fit. Raises ChakuError for `link` with DB-GPT-Hub's form.
     """
 
     form: Form = "ddl"
@@ -29,20 +29,20 @@ class PromptSettings:
 
     def __post_init__(self) -> None:
         if self.link and self.form == "db-gpt-hub":
-            raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or leave linking out")
+            raise ChakuError("DB-GPT-Hub's prompt form has no linking; choose another form, or do not link")
 
 
-TRAINED_PROMPT = "sql_prompt.json"  # of a checkpoint that learnt Text-to-SQL: how it was asked
+TRAINED_PROMPT = "sql_prompt.json"  # in a checkpoint that was trained on Text-to-SQL: the settings of its prompts
 
 
 def trained_prompt(checkpoint: Path) -> PromptSettings | None:
-    """How a checkpoint was asked in training; None where it does not say."""
+    """The settings of the prompts in a checkpoint's training; None for a checkpoint without TRAINED_PROMPT."""
     path = checkpoint / TRAINED_PROMPT
     return PromptSettings(**read_json(path)) if path.is_file() else None
 
 
 class ExamplePrompts:
-    """Prompts of examples over a directory of databases. `told`: schemas of tables.json, with keys and names."""
+    """Prompts of examples over a directory of databases. `told`: schemas from tables.json, with keys and comments."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class ExamplePrompts:
         self._values: dict[str, ValueIndex] = {}
 
     def schema(self, name: str) -> Schema:
-        """A database's, with the keys and comments of tables.json and BIRD's descriptions.
+        """The schema of a database, with the keys and comments of tables.json and BIRD's descriptions.
 
-        Raises FileNotFoundError when the database is not there.
+        Raises FileNotFoundError when the database does not exist.
         """
         if name not in self._schemas:
             path = database_file(self._databases, name)
@@ -70,14 +70,14 @@ class ExamplePrompts:
         return self._schemas[name]
 
     def prompt(self, example: Example, schema: Schema | None = None) -> SqlPrompt:
-        """See `asked`."""
+        """The prompt of an example; see `asked`."""
         return self.asked(example, schema=schema)[0]
 
     def asked(self, example: Example, *, trouble: str = "", schema: Schema | None = None) -> tuple[SqlPrompt, Schema]:
-        """The prompt, and the part of the schema that it shows (all of it, where nothing is linked).
+        """The prompt, and the part of the schema that it shows (the whole schema without linking).
 
-        `trouble`: what was wrong with an earlier query. `schema`: in place of the database's own, with fewer columns.
-        Raises ChakuError when the question leaves no room for the schema.
+        `trouble`: the error of an earlier query. `schema`: a schema with fewer columns than the database's schema, to
+        show instead. Raises ChakuError when the question leaves no room for the schema.
         """
         settings, name = self._settings, example.database
         shown = schema or self.schema(name)
@@ -92,7 +92,7 @@ class ExamplePrompts:
                 trouble=trouble,
                 form=settings.form,
             )
-        as_told = settings.form == "db-gpt-hub" and name in self._told  # that project reads tables.json alone
+        as_told = settings.form == "db-gpt-hub" and name in self._told  # DB-GPT-Hub reads only tables.json
         prompt = build_prompt(
             self._told[name] if as_told else shown,
             example.question,

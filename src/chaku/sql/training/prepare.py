@@ -1,4 +1,4 @@
-"""Published questions to conversations to train on: gold SQL normalised and run before a model learns it."""
+"""Turns published questions into conversations for training; normalises gold SQL and checks it by running it."""
 
 import json
 from collections import Counter
@@ -22,12 +22,12 @@ from chaku.sql.scoring.execution_match import clean
 from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
 from chaku.sql.training.schema_noise import num_columns, with_noise
 
-ASKED_AS = "asked_as"  # of a row: the settings of its prompt
+ASKED_AS = "asked_as"  # the key of a row for the settings of its prompt
 
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """`timeout`: of a gold query, in seconds. `noise_seed`: of `schema_noise`, which None leaves out."""
+    """`timeout`: seconds of a gold query. `noise_seed`: the seed of `schema_noise`; None for prompts without noise."""
 
     prompt: PromptSettings = field(default_factory=PromptSettings)
     timeout: float = 10.0
@@ -44,11 +44,12 @@ def prepare(
     count_tokens: Callable[[str], int] | None = None,
     settings: PrepareSettings | None = None,
 ) -> dict[str, Any]:
-    """Write one conversation a line to `out`: the prompt, and the SQL, which alone is learnt. Returns the counts.
+    """Write one conversation a line to `out`: the prompt, and the SQL as the reply. Returns the counts.
 
-    Left out, and counted by reason: what does not parse, fails on its database, returns something else once
-    normalised, has no database, or needs a table that linking left out. An empty result is counted and kept. Rows also
-    have question, query, database, the settings of the prompt, and what did not fit it; what noise left out is counted.
+    An example is left out, and counted by reason, if its query does not parse, fails on its database, returns other
+    rows after normalisation, has no database, or needs a table that linking left out. An example with an empty result
+    is counted and kept. A row also has the question, query, database, settings of the prompt, and the parts of the
+    schema that did not fit. Raises ChakuError when no example is left.
     """
     settings = settings or PrepareSettings()
     count = count_tokens or estimate_tokens
@@ -106,7 +107,8 @@ def prepare(
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             counts["written"] += 1
         if not counts["written"]:
-            raise ChakuError(f"no example is left: {'; '.join(f'{kind}: {said}' for kind, said in first.items())}")
+            reasons = "; ".join(f"{kind}: {message}" for kind, message in first.items())
+            raise ChakuError(f"no example is usable; the first of each kind: {reasons}")
     return {
         "examples": len(examples),
         "written": counts.pop("written"),
@@ -118,9 +120,9 @@ def prepare(
 
 
 def prepared_prompt(paths: Sequence[Path]) -> PromptSettings | None:
-    """How the questions of files that `prepare` wrote are asked; None where none is its, or they are asked differently.
+    """The settings of the prompts in files that `prepare` wrote; None for other files, and for different settings.
 
-    A model that learns from them is to be asked so.
+    A model that is trained on these files needs the same settings later.
     """
     found = set()
     for path in paths:
@@ -148,7 +150,7 @@ def _tables_left_out(query: str, prompt: SqlPrompt) -> str:
 def _verified(
     example: Example, schema: Schema, runner: SQLiteRunner, databases: Path, timeout: float
 ) -> tuple[str, list[str]]:
-    """The gold query as it is learnt, and what to count. Raises _LeftOut."""
+    """The normalised gold query, and the counters to increase. Raises _LeftOut for an unusable example."""
     original = clean(example.query)
     try:
         query = tidy(quote_literals(original, schema))
@@ -166,7 +168,7 @@ def _verified(
 
 
 def tidy(sql: str) -> str:
-    """The query on one line, with single spaces, and none before a comma."""
+    """The query on one line, with single spaces, and without a space before a comma."""
     text = "".join(" " if token.kind in ("space", "comment") else token.text for token in tokenize(sql))
     tokens = tokenize(text.strip())
     kept = []

@@ -1,7 +1,8 @@
-"""Schemas of training prompts with random parts left out, so that a model learns to read schemas, not these by heart.
+"""Leaves out random parts of schemas in training prompts, so that a model reads schemas and does not memorise them.
 
-After OmniSQL (arXiv 2503.02240): keys and the columns that the gold query uses stay, with a random 10 to 100% of the
-rest; comments are left out at random. Asking shows whole schemas, or linked ones: the noise is of training alone.
+After OmniSQL (arXiv 2503.02240): keys and the columns of the gold query stay, and a random 10 to 100% of the other
+columns; comments are left out at random. Only training has this noise; `chaku sql ask` shows the whole or the linked
+schema.
 """
 
 import random
@@ -13,15 +14,15 @@ from chaku.sql.execute.lexer import tokenize
 from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.sql.scoring.datasets import Example
 
-LEAST_KEPT = 0.1  # of the columns that are no key and that the query does not use
-COMMENT_KEPT = 0.5  # chance of a comment, and of a column's sampled values
+LEAST_KEPT = 0.1  # of the columns that are no keys and not in the query
+COMMENT_KEPT = 0.5  # the probability to keep a comment, or the sampled values of a column
 
 
 def with_noise(schema: Schema, example: Example, query: str, seed: int) -> Schema:
-    """The schema with random parts left out: the same for the same seed, question and query.
+    """The schema without random parts, which depend only on the seed, the question and the query.
 
-    Nothing that `query` names goes: a column whose name stands in it stays in every table, and `*` keeps all columns of
-    the tables that it names. A table that keeps no column goes, unless the query names it.
+    A column whose name is in the query stays in every table; for a query with `*`, the tables that it names keep all
+    columns. A table without any column left is removed, unless the query names it.
     """
     draw = random.Random(sha256_json([seed, example.database, example.question, query]))
     share = draw.uniform(LEAST_KEPT, 1.0)
@@ -43,23 +44,23 @@ def with_noise(schema: Schema, example: Example, query: str, seed: int) -> Schem
         if kept:
             tables.append(_with_fewer_comments(replace(table, columns=tuple(kept)), draw))
     noisy = replace(schema, tables=_without_broken_keys(tables))
-    # The names are told apart by their text alone; a query that some reading of SQL resolves otherwise keeps it all.
+    # The rules above compare only the texts of names. Keep the whole schema if the query needs a removed part.
     return schema if check(query, noisy) and not check(query, schema) else noisy
 
 
 def num_columns(schema: Schema) -> int:
-    """Columns of all tables."""
+    """The number of columns of all tables."""
     return sum(len(table.columns) for table in schema.tables)
 
 
 def _names(query: str) -> set[str]:
-    """Words of a query, without quotes, in lower case; of a name in quotes the whole."""
+    """The words of a query in lower case; a name in quotes counts as one word."""
     tokens = (token for token in tokenize(query) if token.kind in ("word", "quoted"))
     return {token.text.strip('`"[]').lower() for token in tokens}
 
 
 def _selects_all(query: str) -> bool:
-    """Whether a query has a `*` that stands for columns, or a NATURAL join, which compares those of equal names."""
+    """Whether a query has a `*` that means columns, or a NATURAL join, which compares columns with equal names."""
     tokens = [token for token in tokenize(query) if token.kind not in ("space", "comment")]
     for before, token in zip([None, *tokens], tokens, strict=False):
         if token.text.lower() == "natural":
@@ -70,7 +71,7 @@ def _selects_all(query: str) -> bool:
 
 
 def _keys(schema: Schema) -> set[tuple[str, str]]:
-    """(table, column in lower case) of primary keys, foreign keys and what they refer to."""
+    """(table, column in lower case) of primary keys, foreign keys and the columns that they refer to."""
     names = {table.name.lower(): table.name for table in schema.tables}
     keys = {
         (table.name, column.name.lower()) for table in schema.tables for column in table.columns if column.primary_key
@@ -92,7 +93,7 @@ def _with_fewer_comments(table: Table, draw: random.Random) -> Table:
 
 
 def _without_broken_keys(tables: list[Table]) -> tuple[Table, ...]:
-    """The tables without foreign keys to a table that has gone."""
+    """The tables without foreign keys to removed tables."""
     left = {table.name.lower() for table in tables}
     return tuple(
         replace(table, foreign_keys=tuple(key for key in table.foreign_keys if key.table.lower() in left))
