@@ -114,7 +114,7 @@ def test_set_overrides_by_stage_name():
         ("code.training.batch_tokens=100", "less than one sequence"),
         ("model.preset=8b", "is unknown; presets"),
         ("corpus.sources=[]", "corpus.sources is empty"),
-        ("evals.benchmarks=['humanevil']", "there are bits_per_byte"),
+        ("evals.benchmarks=['humanevil']", "did you mean humaneval"),
         ("nonsense", "is not KEY=VALUE"),
         ("code.training.learning_rate=-1", "training: learning_rate is -1.0; it must be above 0"),
         ("code.training.learning_rate=nan", "learning_rate is nan; it must be a finite number"),

@@ -133,7 +133,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "CHECKPOINT", "--benchmark", "nothing"], "there is no benchmark 'nothing'; there are bits_per_byte"),
+        (["run", "CHECKPOINT", "--benchmark", "nothing"], "no benchmark 'nothing' (`chaku eval list` lists all)"),
         (["run", "CHECKPOINT", "--benchmark", "perplexity"], "give --corpus"),
         (["run", "m", "--benchmark", "perplexity", "--endpoint", "http://x"], "needs the model itself"),
         (["run", "m", "--benchmark", "mbpp", "--endpoint", "http://x", "--quantize", "int8"], "serves what it serves"),

@@ -52,4 +52,4 @@ def find_benchmark(name: str) -> Benchmark:
 
 
 def no_such_benchmark(name: str, names: tuple[str, ...] = (*HELDOUT_MEASURES, *BENCHMARKS)) -> ChakuError:
-    return ChakuError(f"there is no benchmark {name!r}; there are {', '.join(names)}{did_you_mean(name, names)}")
+    return ChakuError(f"there is no benchmark {name!r}{did_you_mean(name, names)} (`chaku eval list` lists all)")

@@ -58,7 +58,7 @@ def load_problems(names: Sequence[str]) -> list[Problem]:
     for name in names:
         if name not in BENCHMARKS:
             near = did_you_mean(name, BENCHMARKS)
-            raise ChakuError(f"there is no benchmark {name!r} to check against{near}; `chaku eval list` shows all")
+            raise ChakuError(f"there is no benchmark {name!r} to check against{near} (`chaku eval list` lists all)")
         benchmark = BENCHMARKS[name]
         problems += [_problem(benchmark, task) for task in benchmark.load(None)]
     return problems
