@@ -70,7 +70,7 @@ class TextPrompt:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFile:
-    """The place of a file with a hole. `others`: (path, text) of files of its repository, which the model reads first."""
+    """The place of a file with a hole. `others`: (path, text) of the repository's files that the model reads first."""
 
     repository: str
     path: str

@@ -57,7 +57,5 @@ class Healer:
     def _range(self, text: bytes) -> tuple[int, int]:
         """The range, in `_texts`, of the tokens that begin with `text`."""
         head = text.rstrip(b"\xff")
-        after = (
-            head[:-1] + bytes([head[-1] + 1]) if head else None
-        )  # sorts right after the texts that begin with `text`
+        after = head[:-1] + bytes([head[-1] + 1]) if head else None  # sorts after all that begin with `text`
         return bisect_left(self._texts, text), len(self._texts) if after is None else bisect_left(self._texts, after)

@@ -94,7 +94,7 @@ class OpenVinoDecoder:
 
 
 class OpenVinoRows:
-    """Implements `Rows`; the infer request holds the keys and values. `start`: (rows,), each row's first slot in use."""
+    """Implements `Rows`; the infer request holds the key-value cache. `start`: (rows,), a row's first slot in use."""
 
     def __init__(self, config: LlamaConfig, request: Any, start: np.ndarray):
         self._config, self._request, self._start = config, request, start

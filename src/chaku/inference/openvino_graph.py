@@ -165,7 +165,7 @@ class _Graph:
         return weight.float()
 
     def _matrix(self, names: list[str]) -> Node:
-        """The named matrices, stacked: (out, in) float32. Packed weights stay packed, as the plugin reads them packed."""
+        """The named matrices, stacked: (out, in) float32. Packed weights stay packed: the plugin reads them packed."""
         parts = [self.weights[name] for name in names]
         if packed := [part for part in parts if isinstance(part, Packed)]:
             assert len(packed) == len(parts), names

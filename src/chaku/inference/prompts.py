@@ -80,7 +80,7 @@ def infill(
 
 
 def answer(chat: Chat, messages: Sequence[Message], opening: str = "") -> Prompt:
-    """A conversation up to the assistant's reply, which begins with `opening`. Raises ChakuError as `Chat.prompt` does."""
+    """A conversation up to the assistant's reply, which begins with `opening`. Raises ChakuError as `Chat.prompt`."""
     return Prompt(tuple(chat.prompt(messages, opening)), stop_ids=frozenset({chat.end_id}))
 
 

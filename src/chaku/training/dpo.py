@@ -22,7 +22,8 @@ def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
     """The losses of pairs, (pairs,).
 
     `policy` and `reference`: (pairs, 2) log-probabilities, in nats, of the chosen and the rejected reply, each summed
-    over the tokens of the reply. Equation 7 of the paper: -log sigmoid(beta * (gain of the chosen - gain of the rejected)).
+    over the tokens of the reply. A reply's gain is its policy minus its reference log-probability. Equation 7 of the
+    paper: -log sigmoid(beta * (gain of the chosen reply - gain of the rejected reply)).
     """
     gains = policy - reference
     return -F.logsigmoid(beta * (gains[:, 0] - gains[:, 1]))

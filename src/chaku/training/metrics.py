@@ -57,7 +57,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; an empty list when the file does not exist. Skips a last line that a kill cut short."""
+    """The lines of a metrics file; empty when the file does not exist. Skips a last line that a kill cut short."""
     lines = []
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():

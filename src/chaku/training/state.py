@@ -1,4 +1,4 @@
-"""Saves and loads the state of an unfinished stage: weights, optimizer moments, step. A kill never leaves half a state."""
+"""Saves and loads the state of an unfinished stage: weights, optimizer moments, step. Writes are atomic."""
 
 import json
 import shutil

@@ -121,9 +121,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
             loss = hidden.new_zeros((), dtype=torch.float32)
             num_rows = min(score_rows(len(weight)), max(1, len(states)))
-            buffer = states.new_empty(
-                num_rows, len(weight)
-            )  # used again and again: fresh memory costs more than a softmax
+            buffer = states.new_empty(num_rows, len(weight))  # reused: fresh memory costs more than a softmax
             wide = buffer.float()  # the same object when the dtype is float32
             for start in range(0, len(states), num_rows):
                 rows, targets = states[start : start + num_rows], labels[start : start + num_rows]
@@ -177,7 +175,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
 
 
 def optimizer_step(model: Llama, optimizer: torch.optim.AdamW, rate: float, max_grad_norm: float) -> float:
-    """Clip the gradients, update the weights at learning rate `rate`, clear the gradients. Returns the unclipped norm."""
+    """Clip the gradients, update the weights with learning rate `rate`, clear the gradients. Returns the norm before
+    clipping.
+    """
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate
