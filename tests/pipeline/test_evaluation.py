@@ -80,7 +80,7 @@ def test_first_steps_solutions_pass_and_an_empty_body_does_not():
 def test_benchmarks_are_found_by_name():
     assert find_benchmark("mbpp") is BENCHMARKS["mbpp"]
     assert not set(BENCHMARKS) & set(HELDOUT_MEASURES)
-    with pytest.raises(ChakuError, match=r"there is no benchmark 'mbp'; there are first_steps, humaneval"):
+    with pytest.raises(ChakuError, match=r"there is no benchmark 'mbp'; choose from first_steps, humaneval"):
         find_benchmark("mbp")
     with pytest.raises(ChakuError, match="perplexity is measured on a model itself"):
         find_benchmark("perplexity")

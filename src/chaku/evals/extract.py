@@ -58,9 +58,7 @@ def _python_program(text: str, entry_point: str, prompt: str, wanted: set[str]) 
         return _source(_program(whole, [], entry_point, wanted))
     if entry_point and (program := _completed(prompt, [*codes, text], entry_point)):
         return program
-    session = "".join(
-        f"{line}\n" for line in _SESSION.findall(text)
-    )  # a session of Python's interpreter, with its prompts
+    session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # typed into Python's interpreter
     if session and entry_point and _defines(_statements(session), entry_point):
         return _source(_program(_statements(session), [], entry_point, wanted))
     return _source(_kept([statement for block in blocks or [whole] for statement in block], entry_point)) or text

@@ -110,9 +110,7 @@ class Judge:
         benchmark, limits = self._benchmark, self._limits
         assert benchmark.jobs is not None
         make_jobs = benchmark.jobs
-        owners: list[
-            tuple[str, int]
-        ] = []  # for each job: the completion's key, and the job's place among the completion's jobs
+        owners: list[tuple[str, int]] = []  # job -> (the completion's key, the job's place among its jobs)
         waiting: dict[str, list[Verdict | None]] = {}
 
         def jobs() -> Iterator[Job]:

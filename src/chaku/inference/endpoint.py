@@ -63,7 +63,7 @@ class Endpoint:
         elif isinstance(prompt, InfillPrompt) and prompt.file is not None:
             why = "an endpoint cannot read a repository; leave the repository out, or give a model's directory"
         elif isinstance(prompt, ChatPrompt) and not self.chat:
-            why = "a conversation needs the endpoint's chat API (in Python: Endpoint(..., chat=True))"
+            why = "a conversation needs the endpoint's chat API; give --chat (in Python: chat=True)"
         elif isinstance(prompt, ChatPrompt) and prompt.opening:
             why = "an endpoint cannot go on from the beginning of a reply; give a model's directory"
         elif request.grammar is not None:

@@ -123,7 +123,7 @@ def stages_section(run: ReportedRun) -> Html:
         "from",
         "status",
         "context",
-        "RoPE base",
+        "rotary base",
         "peak learning rate",
         "infilled tokens",
         "last loss",

@@ -1,4 +1,4 @@
-"""CRUXEval's exact prompts (github.com/facebookresearch/cruxeval: prompts.py). A problem replaces <CODE> and <VALUE>."""
+"""CRUXEval's exact prompts (github.com/facebookresearch/cruxeval: prompts.py); <CODE> and <VALUE> are placeholders."""
 
 DIRECT_OUTPUT = """\
 You are given a Python function and an assertion containing an input to the function. Complete the assertion \

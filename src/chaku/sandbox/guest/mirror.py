@@ -15,13 +15,8 @@ from chaku.sandbox.guest.operations import AWAITED, SPECIAL, WITH_DATA
 if TYPE_CHECKING:
     from chaku.sandbox.guest.wire import Peer
 
-SHOWN = (
-    "__name__",
-    "__qualname__",
-    "__wrapped__",
-    "__annotations__",
-    "__match_args__",
-)  # the special attributes that mirrors forward
+# The special attributes that mirrors ask their owner for.
+SHOWN = ("__name__", "__qualname__", "__wrapped__", "__annotations__", "__match_args__")
 
 
 class Mirror(type):

@@ -132,9 +132,7 @@ class Peer:
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             self.gone = True
             raise Broken from error
-        if (
-            isinstance(raised, StopIteration) and operation not in ENDS_LOOPS
-        ):  # StopIteration would end the tests' own loops
+        if isinstance(raised, StopIteration) and operation not in ENDS_LOOPS:  # it would end the tests' own loops
             raise RuntimeError("the candidate raised StopIteration") from raised
         raise raised
 
