@@ -50,7 +50,7 @@ def test_a_problem_is_found_by_its_number_or_its_place(benchmark, ids, given, fo
 def test_a_place_is_of_the_test_split_and_has_to_be_there():
     tasks = [Task("1", "", in_split=False), Task("11", ""), Task("12", "")]
     assert [sample.task_id for sample in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
-    with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has 2 problems"):
+    with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has only 2 problems"):
         identify_samples(raw(2), tasks, "mbpp")
 
 

@@ -81,7 +81,7 @@ def _exercises(run: ReportedRun) -> Iterator[Achievement]:
     if len(scores) > 1 and scores[best := max(scores, key=lambda stage: scores[stage])]:
         first = next(iter(scores))
         others = ", ".join(f"{name} {percent(share)}" for name, share in scores.items() if name not in (first, best))
-        text = f"of exercises are solved by {best}, trained on answers that passed their tests; before by {first}"
+        text = f"of exercises are solved by {best}, trained on answers that passed their tests; by {first} before"
         yield Achievement(percent(scores[best]), text + (f" ({others})" if others else ""), percent(scores[first]))
 
 
