@@ -139,7 +139,7 @@ def test_an_endpoint_completes_and_chats_and_says_what_it_cannot_do():
             there.score(["x"])
         with pytest.raises(ChakuError, match="an endpoint only answers whole requests"):
             there.stream("x")
-        with pytest.raises(ChakuError, match="not told a repository"):
+        with pytest.raises(ChakuError, match="cannot read a repository"):
             there.infill("a", "b", file=RepositoryFile("here", "a.py"))
 
 

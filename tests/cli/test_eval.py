@@ -135,12 +135,15 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
     [
         (["run", "CHECKPOINT", "--benchmark", "nothing"], "no benchmark 'nothing' (`chaku eval list` lists all)"),
         (["run", "CHECKPOINT", "--benchmark", "perplexity"], "give --corpus"),
-        (["run", "m", "--benchmark", "perplexity", "--endpoint", "http://x"], "needs the model itself"),
+        (["run", "m", "--benchmark", "perplexity", "--endpoint", "http://x"], "which an endpoint cannot do"),
         (["run", "m", "--benchmark", "mbpp", "--endpoint", "http://x", "--quantize", "int8"], "serves what it serves"),
-        (["run", "m", "--benchmark", "mbpp", "--benchmark", "humaneval", "--problems", "f"], "one benchmark's file"),
+        (
+            ["run", "m", "--benchmark", "mbpp", "--benchmark", "humaneval", "--problems", "f"],
+            "the file of one benchmark",
+        ),
         (["run", "m", "--benchmark", "mbpp", "--limit", "0"], "--limit is 0"),
         (["score", "--benchmark", "nothing", "--samples", "f"], "there is no benchmark 'nothing'"),
-        (["score", "--benchmark", "infilling", "--samples", "f"], "is measured on a model itself"),
+        (["score", "--benchmark", "infilling", "--samples", "f"], "is measured on a model, not on samples"),
         (["score", "--benchmark", "first_steps", "--samples", "/nowhere"], "/nowhere does not exist"),
         (["score", "--benchmark", "humaneval", "--samples", "/x", "--problems", "/nowhere"], "/nowhere does not exist"),
         (["compare", "/nowhere", "/nowhere"], "/nowhere does not exist"),
@@ -158,6 +161,6 @@ def test_samples_that_do_not_fit_are_refused(tmp_path, problems, capsys):
     assert score(tmp_path, problems, [right(0)], "out") == 2
     assert "3 of the 4 problems have no sample: T/1, T/2, T/3; " in capsys.readouterr().err
     assert score(tmp_path, problems, [{**right(0), "task_id": "T/9"}], "out") == 2
-    assert "T/9 is no problem of this benchmark" in capsys.readouterr().err
+    assert "T/9 is not in this benchmark" in capsys.readouterr().err
     assert score(tmp_path, problems, [right(n) for n in range(4)], "out", "--k", "2") == 2
     assert "pass@2 needs 2 samples of every problem, but T/0 has 1" in capsys.readouterr().err

@@ -92,5 +92,5 @@ def test_what_is_no_result_is_named(tmp_path):
     with pytest.raises(ChakuError, match="does not exist"):
         read_scored(tmp_path)
     (tmp_path / "results.json").write_text('{"benchmark": "perplexity", "results": {}}')
-    with pytest.raises(ChakuError, match="is no result of"):
+    with pytest.raises(ChakuError, match="is not a result with samples"):
         read_scored(tmp_path / "results.json")

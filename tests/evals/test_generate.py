@@ -128,7 +128,7 @@ def test_a_short_context_leaves_half_for_the_prompt(engine, tmp_path):
 
 def test_a_problem_without_a_prompt_is_not_asked(engine, tmp_path):
     benchmark, _ = little()
-    with pytest.raises(ChakuError, match="little: t9 has no prompt: plain cannot be made of the file"):
+    with pytest.raises(ChakuError, match=r"little: the file of problems has no prompt \(plain\) for t9"):
         generate_samples(benchmark, [Task("t9", "")], writes(engine, "x"), Sampling(), tmp_path)
 
 
@@ -138,5 +138,5 @@ def test_a_limit_of_the_prompt_is_for_texts_that_are_completed(engine, tmp_path)
     generate_samples(benchmark, tasks[:1], model, Sampling(max_prompt_tokens=2), tmp_path / "text")
     assert model.requests[0].prompt == TextPrompt(PROMPTS[0], 2)
     hole = Task("hole", "def f(a):\n", suffix="\n    return a\n")
-    with pytest.raises(ChakuError, match="little: --max-prompt-tokens is for texts that are completed"):
+    with pytest.raises(ChakuError, match="little: --max-prompt-tokens works only for prompts to complete"):
         generate_samples(benchmark, [hole], model, Sampling(max_prompt_tokens=2), tmp_path / "hole")

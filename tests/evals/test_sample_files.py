@@ -149,7 +149,7 @@ def test_multipl_e_folders_are_read_and_results_stand_for_completions_that_are_n
         (line(doc={}, doc_id="x", resps=[]), "line 1 is not a sample"),
         (
             line(doc={"task_id": "a"}, resps=["x"], filter="b") + line(doc={"task_id": "a"}, resps=["x"], filter="c"),
-            r"every sample once a filter \(.*filter b; .*filter c\); keep the rows of one filter",
+            r"once for every filter \(.*filter b; .*filter c\); keep the rows of one filter",
         ),
         (line(eval={"a": [{}]}), "line 1: a list of samples must hold texts, not null"),
     ],

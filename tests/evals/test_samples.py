@@ -50,7 +50,7 @@ def test_a_problem_is_found_by_its_number_or_its_place(benchmark, ids, given, fo
 def test_a_place_is_of_the_test_split_and_has_to_be_there():
     tasks = [Task("1", "", in_split=False), Task("11", ""), Task("12", "")]
     assert [sample.task_id for sample in identify_samples(raw(1, 0), tasks, "mbpp")] == ["12", "11"]
-    with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has 2 problems"):
+    with pytest.raises(ChakuError, match=r"s.jsonl, line 1 is of problem number 3 .* but mbpp has only 2 problems"):
         identify_samples(raw(2), tasks, "mbpp")
 
 
@@ -59,9 +59,7 @@ def test_a_list_in_another_order_than_the_benchmarks_is_refused():
     given = [RawSample(None, place, None, f"def {name}():\n    pass\n", *ABOUT) for place, name in enumerate("ab")]
     assert [sample.task_id for sample in identify_samples(given, tasks, "little")] == ["a", "b"]
     swapped = [replace(name, place=1 - place) for place, name in enumerate(given)]
-    with pytest.raises(
-        ChakuError, match=r"in the place of b but begins with the prompt of a: .* give each text with its"
-    ):
+    with pytest.raises(ChakuError, match=r"in the place of b but begins with the prompt of a: .* give every text its"):
         identify_samples(swapped, tasks, "little")
 
 
@@ -89,9 +87,7 @@ def test_problems_outside_the_split_are_scored_where_they_are_sampled():
 
 
 def test_samples_of_unknown_problems_are_refused():
-    with pytest.raises(
-        ChakuError, match="HumanEval/0, HumanEval/1 are no problem of this benchmark, whose ids are like 1"
-    ):
+    with pytest.raises(ChakuError, match="HumanEval/0, HumanEval/1 are not in this benchmark, whose ids are like 1"):
         choose_tasks(TASKS, [Sample("HumanEval/1", 0, ""), Sample("HumanEval/0", 0, ""), Sample("11", 0, "")])
 
 

@@ -290,7 +290,7 @@ def test_chat_replies_that_were_not_extracted_are_told_with_what_to_do(problems,
     names = ("Little/add", "Little/times", "Little/plus")
     results = score_file(HUMANEVAL, write_samples(*((name, FENCED) for name in names)), problems=problems)
     [note] = results["notes"]
-    assert note.startswith("3 of 3 samples are syntax errors and hold a Markdown fence")
+    assert note.startswith("3 of 3 samples are syntax errors with a Markdown fence")
     assert "--extract" in note
     assert f"  NOTE: {note}" in result_in_lines(results)
     half = write_samples(*((name, FENCED) for name in names[:1]), *((name, "    return a - b\n") for name in names[1:]))
@@ -312,6 +312,6 @@ def test_only_syntax_errors_look_like_replies(judgement, noted):
     pairs = [(Sample("t0", 0, FENCED), judgement)]
     assert ("with --extract" in unextracted(HUMANEVAL, pairs, of_others=True)) is noted
     assert ("with --chat" in unextracted(HUMANEVAL, pairs, of_others=False)) is noted
-    assert ("as little knows no chat" in unextracted(little()[0], pairs, of_others=True)) is noted
+    assert ("as little has no chat form" in unextracted(little()[0], pairs, of_others=True)) is noted
     assert unextracted(HUMANEVAL, [(Sample("t0", 0, "no fence"), judgement)], of_others=True) == ""
     assert unextracted(replace(HUMANEVAL, opening=""), pairs, of_others=True) == ""

@@ -29,7 +29,7 @@ def test_an_unknown_name_and_all_names_are_refused():
         select_tasks(HUMANEVAL, TASKS, exclude=["a", "d"])
     with pytest.raises(ChakuError, match="--exclude names every problem"):
         select_tasks(HUMANEVAL, TASKS, exclude=["a", "b", "c"])
-    with pytest.raises(ChakuError, match="no problem can be judged here: a has no test; install what they need"):
+    with pytest.raises(ChakuError, match="no problem can be judged here: a has no test; install the named tools"):
         select_tasks(HUMANEVAL, [replace(TASKS[0], lacks="has no test")])
 
 

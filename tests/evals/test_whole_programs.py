@@ -145,10 +145,10 @@ def test_a_whole_program_is_judged_for_what_it_is(problems, tmp_path):
     rows = [{"task_id": name, "solution": WRONG if name == "Little/add" else code} for name, code in WHOLE]
     rows.append({"task_id": "Little/gone", "solution": "?"})
     path = write(tmp_path / "s.jsonl", rows)
-    with pytest.raises(ChakuError, match=r"Little/gone is no problem of this benchmark.*--partial scores the others"):
+    with pytest.raises(ChakuError, match=r"Little/gone is not in this benchmark.*--partial scores only the other"):
         score_file(HUMANEVAL, path, problems=problems)
     results = score_file(HUMANEVAL, path, problems=problems, scoring=Scoring(partial=True))
-    assert "  LEFT OUT: samples of 1 problems that this set has not" in result_in_lines(results)
+    assert "  LEFT OUT: samples of 1 problems that are not in the set of problems" in result_in_lines(results)
     assert (results["verdicts"], results["num_problems"]) == ({"passed": 2, "failed": 1}, 3)
     assert (results["manifest"]["unknown_problems"], results["manifest"]["partial"]) == (["Little/gone"], False)
 

@@ -113,7 +113,7 @@ def test_a_token_that_ends_a_reply_ends_the_text_where_the_grammar_may_end(any_e
 
 def test_a_broken_grammar_and_healing_are_refused(any_engine):
     vocabulary = Vocabulary(any_engine.tokenizer)
-    with pytest.raises(ChakuError, match="the grammar is not one that llguidance takes"):
+    with pytest.raises(ChakuError, match="llguidance refuses the grammar"):
         Constraint(vocabulary, "start: (")
     with pytest.raises(ChakuError, match="healing"):
         any_engine.generate([Prompt((1,))], SamplingParams(max_tokens=9, healing=True), grammar=GRAMMAR)

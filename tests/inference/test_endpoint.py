@@ -68,7 +68,7 @@ def test_busy_and_broken_answers_are_asked_again(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "hint"), [(401, "set OPENAI_API_KEY"), (404, "a name that it serves"), (400, "so sorry")]
+    ("status", "hint"), [(401, "set OPENAI_API_KEY"), (404, "a name that the server serves"), (400, "so sorry")]
 )
 def test_a_refusal_is_said_in_the_servers_words_at_once(server, tmp_path, status, hint):
     server.troubles = [status] * 100
@@ -84,7 +84,7 @@ def test_a_server_that_stays_away_stops_it_and_what_came_is_kept(server, tmp_pat
     server.answer = lambda request: {"choices": [{"text": "x"}]}
     server.troubles = [503] * module.ATTEMPTS
     server.requests.clear()
-    with pytest.raises(ChakuError, match=r"did not answer 8 times \(503 .*the same command goes on"):
+    with pytest.raises(ChakuError, match=r"did not answer 8 times \(503 .*run the same command"):
         generate_samples(BENCHMARK, [TASKS[0]], Endpoint(server.url, "m"), Sampling(), tmp_path / "away")
     server.requests.clear()
     samples, _ = generate_samples(BENCHMARK, TASKS, Endpoint(server.url, "m"), Sampling(), tmp_path)
@@ -166,12 +166,12 @@ def test_a_conversation_goes_to_the_chat_api_turn_by_turn(server):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(TextPrompt("x"), SamplingParams(), grammar="start: /a/"), "not held to a grammar"),
+        (Request(TextPrompt("x"), SamplingParams(), grammar="start: /a/"), "cannot decode under a grammar"),
         (
             Request(InfillPrompt("a", "b", file=RepositoryFile("here", "a.py")), SamplingParams()),
-            "not told a repository",
+            "cannot read a repository",
         ),
-        (Request(ChatPrompt((Message("user", "x"),), "Sure"), SamplingParams()), "for the chat API"),
+        (Request(ChatPrompt((Message("user", "x"),), "Sure"), SamplingParams()), "needs the endpoint's chat API"),
         (Request(TextPrompt("x", max_tokens=3), SamplingParams()), "neither healed nor counted"),
     ],
 )

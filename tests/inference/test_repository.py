@@ -32,5 +32,5 @@ def test_the_first_files_are_left_out_where_there_is_no_room(capsys):
 
 
 def test_a_model_that_knows_no_repositories_is_said():
-    with pytest.raises(ChakuError, match="the model does not know repositories"):
+    with pytest.raises(ChakuError, match="the model cannot read repositories"):
         repository_header(Pieces("a"), "shop", "src/c.py", OTHERS)

@@ -334,7 +334,7 @@ def test_a_missing_benchmark_stops_the_run_or_is_left_out_and_reported(
     assert (out / "evals" / "base" / "bits_per_byte.json").exists()
     assert "the problems of humaneval is missing" in report.read_text()
     run_recipe(load_recipe(recipe_path), out)
-    assert "Left out of this run" not in report.read_text()
+    assert "These parts were left out" not in report.read_text()
     assert "nothing is missing" in capsys.readouterr().err
 
 

@@ -19,10 +19,10 @@ def exercises(share: float) -> dict[str, Any]:
 
 def test_a_family_shows_its_best_stage_beside_what_it_grew_from(run_dir: Path) -> None:
     figures = {figure.text.split(";")[0]: figure for figure in achievements(read_run(run_dir))}
-    assert figures["bits for a byte of text that python-long never saw"] == Achievement(
-        "1.670", "bits for a byte of text that python-long never saw; base needed more", "2.150"
+    assert figures["bits per byte of text that python-long never saw"] == Achievement(
+        "1.670", "bits per byte of text that python-long never saw; base needed more", "2.150"
     )
-    assert figures["of hidden lines come back exactly from python-long, which sees what follows (SPM)"].after == "18.0%"
+    assert figures["of hidden lines are written exactly by python-long with the text after them (SPM)"].after == "18.0%"
     assert figures["small Python functions by python-long pass their tests"].after == "4 of 24"
     long_files = figures["perplexity of long at position 8,192 of long files"]
     assert (long_files.before, long_files.after) == ("260.0", "14.9")

@@ -107,7 +107,7 @@ def test_stage_rows_carry_settings_time_and_throughput(run_dir: Path) -> None:
     assert row["from"] == "code"
     assert row["context"] == "2,048"
     assert row["rotary base"] == "1M"
-    assert row["peak rate"] == "3.3e-4"
+    assert row["peak learning rate"] == "3.3e-4"
     assert row["infilled tokens"] == "62%"
     assert row["tokens/s"] == "14.1k"
     assert row["MFU"] == "62%"
@@ -283,7 +283,7 @@ def test_a_value_of_a_wrong_type_never_stops_the_report(run_dir: Path, shift: in
 
 
 def test_what_was_left_out_is_said_with_what_would_help(run_dir: Path) -> None:
-    assert "Left out of this run" not in text_of(parse(write_report(run_dir)))
+    assert "These parts were left out" not in text_of(parse(write_report(run_dir)))
     left_out = [
         {"part": "benchmark humaneval", "why": "g++ is missing", "how_to_get": "apt-get install g++"},
         {"part": "stage sql", "why": "its parent is left out", "how_to_get": ""},
@@ -292,7 +292,7 @@ def test_what_was_left_out_is_said_with_what_would_help(run_dir: Path) -> None:
     (run_dir / "left_out.json").write_text(json.dumps(left_out))
     warning = parse(write_report(run_dir)).find(".//div[@class='warning']")
     assert warning is not None
-    assert "Left out of this run" in text_of(warning)
+    assert "These parts were left out" in text_of(warning)
     rows = rows_of(warning)
     assert ["benchmark humaneval", "g++ is missing", "apt-get install g++"] in rows
     assert ["stage sql", "its parent is left out", "–"] in rows

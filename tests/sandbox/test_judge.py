@@ -424,7 +424,7 @@ def f(x):
         "failed",
         "PermissionError",
     ),
-    "holds itself": (
+    "contains itself": (
         """\
 def f(x):
     x = []
@@ -432,7 +432,7 @@ def f(x):
     return x
 """,
         "failed",
-        "holds itself",
+        "contains itself",
     ),
     "enormous": (
         """\

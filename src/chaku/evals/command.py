@@ -1,4 +1,4 @@
-"""What `chaku eval run` does: several benchmarks and measures on one model, and again with quantised weights."""
+"""Runs `chaku eval run`: several benchmarks and measures on one model, and again with quantised weights."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvalRun:
-    """`model` is a checkpoint, or with `endpoint` the name that it serves; `loading`: arguments of `load_engine`.
+    """The options of `chaku eval run`; its help explains the options that are not explained here.
 
-    See the command's help for the rest.
+    `model`: a checkpoint; with `endpoint`, the model's name on the server. `loading`: arguments of `load_engine`.
     """
 
     model: str
@@ -45,10 +45,10 @@ class EvalRun:
 
 
 def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
-    """Each benchmark's result as it is there; in OUT, or in OUT/BENCHMARK where there are several.
+    """Yields the result of every benchmark as soon as it is measured. Writes to OUT; with several, to OUT/BENCHMARK.
 
-    With `quantize`, each is measured again at the end with quantised weights (in `quantized` of its directory), and
-    only then given. Raises ChakuError for what does not go together, before anything is loaded.
+    With `quantize`, first measures all benchmarks, then measures them again with quantised weights (in the directory's
+    `quantized`), and only then yields results. Raises ChakuError for contradicting options, before loading anything.
     """
     _check(asked)
     if asked.endpoint is not None:
@@ -86,13 +86,13 @@ def _check(asked: EvalRun) -> None:
         elif name not in HELDOUT_MEASURES:
             raise no_such_benchmark(name)
         elif asked.chat:
-            raise ChakuError(f"{name} is measured on text, not asked in a chat; leave out --chat")
+            raise ChakuError(f"{name} has no chat form: it scores given text; leave out --chat")
         elif asked.endpoint is not None:
-            raise ChakuError(f"{name} needs the model itself: an endpoint does not give what it scores")
+            raise ChakuError(f"{name} scores given text, which an endpoint cannot do; give a model's directory")
         elif asked.corpus is None:
             raise ChakuError(f"{name} is measured on held-out documents; give --corpus DIRECTORY")
     if asked.problems is not None and len(asked.benchmarks) > 1:
-        raise ChakuError("--problems is one benchmark's file; give it with one --benchmark")
+        raise ChakuError("--problems is the file of one benchmark; give only one --benchmark with it")
     if asked.limit is not None and asked.limit < 1:
         raise ChakuError(f"--limit is {asked.limit}; it must be at least 1")
 

@@ -1,4 +1,4 @@
-"""Two results side by side: is the difference more than chance, and were they measured alike?"""
+"""Compares two results: whether both were measured alike, and whether their difference is more than chance."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from chaku.files import read_json
 from chaku.intervals import resampled_means
 from chaku.jsonl import read_lines
 
-# What makes a protocol. Not the seed: with another one the same is measured again.
+# The manifest's fields that must agree. The seed may differ: another seed measures the same thing again.
 PROTOCOL = (
     *("data_sha256", "prompt_form", "mode", "healing", "max_prompt_tokens", "stops", "max_tokens"),
     *("temperature", "top_p", "num_samples"),
@@ -25,7 +25,7 @@ PROTOCOL = (
 
 @dataclass(frozen=True)
 class Scored:
-    """A result with its problems: task -> (samples, correct)."""
+    """A result, with `counts`: task -> (number of samples, number of correct samples)."""
 
     path: Path
     results: Mapping[str, Any]
@@ -34,11 +34,13 @@ class Scored:
 
 
 def read_scored(path: Path) -> Scored:
-    """A directory of `chaku eval`, or its results.json. Raises ChakuError for what is none."""
+    """Read a directory that `chaku eval` wrote, or its results.json. Raises ChakuError for any other path."""
     file = path / "results.json" if path.is_dir() else path
     results = read_json(file)
     if not isinstance(results, dict) or not {"benchmark", "pass_at_k", "manifest"} <= results.keys():
-        raise ChakuError(f"{file} is no result of `chaku eval run` or `chaku eval score` on samples")
+        raise ChakuError(
+            f"{file} is not a result with samples; give a directory that `chaku eval run` or `chaku eval score` wrote"
+        )
     lines = [line for _, line in read_lines(file.with_name("samples.jsonl"))]
     counts: dict[str, tuple[int, int]] = {}
     values: dict[str, dict[str, list[float]]] = {}
@@ -52,23 +54,24 @@ def read_scored(path: Path) -> Scored:
 
 
 def protocol_differences(one: Scored, other: Scored) -> list[str]:
-    """What was not the same in the two, in words; empty where they were measured alike."""
+    """Descriptions of the differences between two protocols; empty when both were measured alike."""
     pairs = [("benchmark", one.results["benchmark"], other.results["benchmark"])]
     pairs += [(name, one.results["manifest"].get(name), other.results["manifest"].get(name)) for name in PROTOCOL]
     return [f"{name}: {_short(first)} and {_short(second)}" for name, first, second in pairs if first != second]
 
 
 def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, Any]:
-    """Both scores on the problems that they share, the difference, its 95% interval and its p.
+    """Both scores on the problems in common, their difference, its 95% interval and its p-value.
 
-    The interval and p are of a bootstrap over the problems, in pairs; where each problem has one sample, pass@1's p is
-    the exact McNemar test's. Raises ChakuError for different protocols, naming the differences, unless `anyway`.
+    Interval and p-value come from a paired bootstrap over the problems. When every problem has one sample, the p-value
+    of pass@1 comes from the exact McNemar test. Raises ChakuError for different protocols, with the differences, unless
+    `anyway`; and for results without a problem in common.
     """
     differences = protocol_differences(one, other)
     if differences and not anyway:
         raise ChakuError(
-            f"{one.path} and {other.path} were not measured alike ({'; '.join(differences)}); give --anyway to see "
-            "them side by side all the same"
+            f"{one.path} and {other.path} were not measured alike ({'; '.join(differences)}); give --anyway to compare "
+            "them nevertheless"
         )
     common = [task for task in one.counts if task in other.counts]
     if not common:
@@ -113,7 +116,10 @@ def _row(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
-    """The exact two-sided p of the problems that one solves and the other does not (binomial, a half each)."""
+    """The exact two-sided p-value of McNemar's test (binomial with probability 1/2).
+
+    `only_one`, `only_other`: the numbers of problems that only the one or only the other model solves.
+    """
     total, fewer = only_one + only_other, min(only_one, only_other)
     return min(1.0, 2 * sum(math.comb(total, number) for number in range(fewer + 1)) / 2**total)
 

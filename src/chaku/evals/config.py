@@ -7,10 +7,11 @@ from chaku.settings import setting
 
 @dataclass(frozen=True)
 class EvalsConfig:
-    """`benchmarks` are held-out measures (`measures.py`) and benchmarks (`suite.py`).
+    """`benchmarks`: names of held-out measures (`measures.py`) and of benchmarks (`suite.py`).
 
-    `max_tokens` caps a sample of a benchmark (None: the benchmark's own). `perplexity_tokens` is how far perplexity by
-    position goes (None: four times the longest training length). `chat`: benchmarks that can be asked in a chat are.
+    `max_tokens`: the length limit of a sample (None: the benchmark's own). `perplexity_tokens`: the last position of
+    perplexity by position (None: four times the longest training length). `chat`: use the chat form of every benchmark
+    that has one.
     """
 
     stages: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""The Python program in a chat model's reply, whatever stands around it.
+"""Takes the Python program from a chat model's reply.
 
-The program is made as EvalPlus' `sanitize` makes it: of the code that Python can read, the imports and what the entry
-point needs. Examples of its use, asserts, prints and `if __name__ == "__main__"` are left out.
+Follows EvalPlus' `sanitize`: from the code that Python can parse, keeps the imports and the definitions that the entry
+point needs. Leaves out examples of use, asserts, prints and `if __name__ == "__main__"`.
 """
 
 import ast
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from chaku.evals.fences import clean, code_blocks
 
-MAX_LINES = 2_000  # of a reply that are searched; a longer reply is a model that repeats itself
-# A statement that prints, asks or runs tests shows a function and is no part of it.
+MAX_LINES = 2_000  # lines searched in a reply; a model with a longer reply repeats itself
+# Names in statements that print, prompt or run tests: examples of use.
 _EXAMPLES = {"print", "input", "doctest", "unittest", "pytest", "exit", "quit"}
 _SESSION = re.compile(r"^[ \t]*(?:>>>|\.\.\.)(?: |$)(.*)$", re.MULTILINE)
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
@@ -25,7 +25,7 @@ _IMPORTS = (ast.Import, ast.ImportFrom)
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """One statement at the left margin: its text, the names that it gives values to, and the names that it reads."""
+    """A top-level statement: its text, the names that it binds, and the names that it reads."""
 
     source: str
     node: ast.stmt
@@ -34,16 +34,16 @@ class Statement:
 
 
 def python_program(reply: str, entry_point: str = "", prompt: str = "", also: Iterable[str] = ()) -> str:
-    """The program that a reply gives, ready to run; a reply without code comes back as it is.
+    """The program in a reply, ready to run. Returns a reply without code unchanged.
 
-    Of several blocks, the first that defines `entry_point` with a body is taken, with what it needs of the others.
-    Without `entry_point`, all blocks are joined. `prompt` is the unfinished program that was shown: a reply that gives
-    the function's body alone is joined to it. `also`: names that the tests may use beside the entry point.
+    Takes the first code block that defines `entry_point` with a body, and the definitions that it needs from the other
+    blocks. Without `entry_point`, joins all blocks. `prompt`: the unfinished program that the model saw; a reply with
+    only the function's body is appended to it. `also`: names that the tests may use besides the entry point.
     """
     text = clean(reply)
     try:
         return _python_program(text, entry_point, prompt, {entry_point, *also})
-    except RecursionError:  # of an expression that is nested too deeply to be looked at
+    except RecursionError:  # an expression is nested too deeply
         return text
 
 
@@ -58,16 +58,17 @@ def _python_program(text: str, entry_point: str, prompt: str, wanted: set[str]) 
         return _source(_program(whole, [], entry_point, wanted))
     if entry_point and (program := _completed(prompt, [*codes, text], entry_point)):
         return program
-    session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # of the interpreter, with its prompts
+    session = "".join(f"{line}\n" for line in _SESSION.findall(text))  # typed into Python's interpreter
     if session and entry_point and _defines(_statements(session), entry_point):
         return _source(_program(_statements(session), [], entry_point, wanted))
     return _source(_kept([statement for block in blocks or [whole] for statement in block], entry_point)) or text
 
 
 def last_block(reply: str, name: str = "") -> str:
-    """The last block's code, of those that Python can read and that have `name` in them where there are such.
+    """The code of the last block: preferably a block that Python can parse and that contains `name`, else a block that
+    Python can parse.
 
-    For whole programs: nothing of the block is left out. A reply without a block comes back as it is.
+    For whole programs: returns the whole block. Returns a reply without a block unchanged.
     """
     text = clean(reply)
     codes = [block.code for block in code_blocks(text, lambda code: _parse(code) is not None)]
@@ -79,19 +80,18 @@ def last_block(reply: str, name: str = "") -> str:
 def _parse(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of "\d" in a text that is not raw
+            warnings.simplefilter("ignore")  # "\d" in a string that is not raw
             return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
 def _statements(code: str) -> list[Statement]:
-    """The statements that Python can read: of the code as it is, or with other white space in place of its tabs.
+    """The statements that Python can parse, of the code as it is, or with other white space in place of tabs.
 
-    Code that is indented as a whole is moved to the margin. Lines that cannot be read (prose, code that was cut off)
-    are passed over.
+    Removes a common indent. Skips lines that Python cannot parse (prose, code that was cut off).
     """
-    if code.lstrip("\n").startswith((" ", "\t")):  # `dedent` also empties blank lines, in the code's texts, too
+    if code.lstrip("\n").startswith((" ", "\t")):  # only then: `dedent` changes blank lines inside strings too
         code = textwrap.dedent(code)
     forms = list(dict.fromkeys([code, code.replace("\t", "    "), code.expandtabs(8), code.replace("\u00a0", " ")]))
     readable = [form for form in forms if _parse(form) is not None]
@@ -101,7 +101,7 @@ def _statements(code: str) -> list[Statement]:
 
 
 def _parts(code: str) -> list[str]:
-    """From each line at the margin on, the longest part that Python can read."""
+    """The longest part that Python can parse, from every line without an indent."""
     lines = code.split("\n")[:MAX_LINES]
     parts, start = [], 0
     while start < len(lines):
@@ -109,7 +109,7 @@ def _parts(code: str) -> list[str]:
         while end > start and (problem := _first_problem("\n".join(lines[start:end]))) is not None:
             end = min(start + problem, end - 1)
             while end > start and (not lines[end].strip() or lines[end][0] in " \t)]}"):
-                end -= 1  # to the beginning of the statement that holds the problem
+                end -= 1  # back to the beginning of the statement with the problem
         if end > start:
             parts.append("\n".join(lines[start:end]))
         start = max(end, start + 1)
@@ -117,7 +117,7 @@ def _parts(code: str) -> list[str]:
 
 
 def _first_problem(code: str) -> int | None:
-    """The number, from 0, of the line that Python cannot read; None where it can read all of them."""
+    """The number, from 0, of the first line that Python cannot parse; None when Python can parse the code."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -148,11 +148,11 @@ def _first_line(node: ast.stmt) -> int:
 
 
 def _names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that a statement binds in its module, and the names that stand in it."""
+    """The names that a statement binds in its module, and the names that it contains."""
     reads = frozenset(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
     if isinstance(node, _DEFINITIONS):
         return frozenset({node.name}), reads
-    reads -= {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}  # of a lambda
+    reads -= {inner.arg for inner in ast.walk(node) if isinstance(inner, ast.arg)}  # parameters of a lambda
     binds: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
@@ -165,7 +165,7 @@ def _names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _is_stub(statement: Statement) -> bool:
-    """A function without a body, as a prompt shows it: a docstring, `pass`, `...` or `raise NotImplementedError`."""
+    """Whether a function has no real body: only a docstring, `pass`, `...` or `raise NotImplementedError`."""
     node = statement.node
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and all(
         isinstance(statement, ast.Pass)
@@ -182,7 +182,7 @@ def _defines(block: Iterable[Statement], name: str) -> bool:
 def _program(
     block: Sequence[Statement], others: Sequence[Sequence[Statement]], entry_point: str, wanted: set[str]
 ) -> list[Statement]:
-    """What the wanted names need of the entry point's block, after what that needs of the other blocks."""
+    """The statements that the wanted names need: from the other blocks first, then from the entry point's block."""
     own = _kept(block, entry_point, wanted)
     bound = _BUILTINS.union(*(statement.binds for statement in own))
     missing = set().union(*(statement.reads for statement in own)) - bound
@@ -204,10 +204,11 @@ def _program(
 
 
 def _kept(statements: Sequence[Statement], entry_point: str, wanted: set[str] | None = None) -> list[Statement]:
-    """The imports and what the wanted names need (None: all names), of which the first definition counts; no examples.
+    """The imports, and the statements that the wanted names need (None: all names), without examples.
 
-    A statement that binds nothing (`sys.setrecursionlimit(10**6)`, `table[0] = 1`, `fill()`) stays where what it uses
-    is there and neither calls the entry point nor prints.
+    The first of several definitions of a name counts. A statement that binds nothing (`sys.setrecursionlimit(10**6)`,
+    `table[0] = 1`, `fill()`) stays when every name that it uses is defined, and it neither prints nor calls the entry
+    point, even indirectly.
     """
     statements = [
         definition for definition in _first_definitions(statements) if not _is_example(definition, entry_point)
@@ -239,7 +240,7 @@ def _first_definitions(statements: Sequence[Statement]) -> list[Statement]:
 
 
 def _is_example(statement: Statement, entry_point: str) -> bool:
-    """Whether a statement shows or tests the program: an assert, the main part, a call of it, what prints."""
+    """Whether a statement shows or tests the program: an assert, the main part, a call of the program, a print."""
     node = statement.node
     if isinstance(node, (*_DEFINITIONS, *_IMPORTS)):
         return False
@@ -252,13 +253,13 @@ def _is_example(statement: Statement, entry_point: str) -> bool:
 
 def _acts(statement: Statement, statements: Sequence[Statement], bound: frozenset[str], entry_point: str) -> bool:
     node = statement.node
-    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call | ast.Await):  # a word of prose
+    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Call | ast.Await):  # probably a word of prose
         return False
     return statement.reads <= bound and not _closure(statement.reads, statements) & {*_EXAMPLES, entry_point}
 
 
 def _closure(names: Iterable[str], statements: Sequence[Statement]) -> set[str]:
-    """The names, and the names that stand in what binds them, and so on."""
+    """The names, the names in the statements that bind them, and so on."""
     found: set[str] = set()
     new = set(names)
     while new:
@@ -268,9 +269,10 @@ def _closure(names: Iterable[str], statements: Sequence[Statement]) -> set[str]:
 
 
 def _completed(prompt: str, codes: Sequence[str], entry_point: str) -> str:
-    """The prompt with the first code that is the function's body: as it is, indented, or its first line indented.
+    """The prompt, completed by the first code that is the function's body: unchanged, with an indent, or with an indent
+    of its first line.
 
-    Code that fits whole is taken before code of which only the beginning does.
+    Prefers code that completes the prompt as a whole to code of which only the beginning does.
     """
     programs = [
         prompt + body

@@ -1,4 +1,4 @@
-"""Markdown's blocks of code in a reply, as models write them: looser than CommonMark where models are."""
+"""Finds Markdown code blocks in a reply; accepts more than CommonMark, as models write looser Markdown."""
 
 import re
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 # A fence may stand after prose on its line ("the code: ```python"), and its info string may have attributes.
 _OPENING = re.compile(r"^(?P<before>.*?)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^`\n]*)$")
 _INLINE = re.compile(r"```([^`\n]+)```")
-_ANSI = re.compile(r"\x1b(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")  # colours, which some servers leave in
+_ANSI = re.compile(r"\x1b(?:[@-Z\\-_]|\[[0-?]*[ -/]*[@-~])")  # terminal colours, which some servers leave in
 MAX_PROSE = 200  # characters before a fence on its line
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """`language` is the first word of the info string, in lower case. `closed`: its closing fence was written."""
+    """A code block. `language`: the first word of the info string, in lower case. `closed`: it has a closing fence."""
 
     language: str
     code: str
@@ -21,18 +21,19 @@ class CodeBlock:
 
 
 def clean(text: str) -> str:
-    """A reply with Unix line ends, without terminal colours, a byte order mark, and the reasoning before its answer."""
+    """Normalise a reply: Unix line ends, no terminal colours, no byte order mark, no reasoning before the answer."""
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
     answer = text.rpartition("</think>")[2]
     return answer if answer.strip() else text
 
 
 def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> list[CodeBlock]:
-    """The blocks in the text's order; a last block that was cut short counts.
+    """The code blocks in the text's order, including a last block that was cut short.
 
-    A closing fence is at least as long as the opening fence and indented at most three spaces more, so that the fences
-    in a docstring of the code close nothing. With `is_whole`, the first closing fence that ends whole code is taken
-    (without such a fence the first of all), so that a fence in a text of the code does not end it either.
+    A closing fence is at least as long as the opening fence and indented at most three spaces more, so that a fence in
+    a docstring of the code does not close the block. With `is_whole`, the block ends at the first closing fence that
+    leaves whole code (or, if none does, at the first closing fence), so that a fence in a string does not end it
+    either.
     """
     lines = clean(text).split("\n")
     blocks = []
@@ -79,6 +80,6 @@ def _indent(line: str) -> str:
 
 
 def _without_indent(code: str, opening: re.Match[str]) -> str:
-    """As CommonMark has it: a fence in a list is indented, and its code as much."""
+    """Remove the indent of the opening fence from the code, as CommonMark does for a fence in a list."""
     indent = _indent(opening["before"]) if not opening["before"].strip() else ""
     return re.sub(rf"^{re.escape(indent)}", "", code, flags=re.MULTILINE) if indent else code

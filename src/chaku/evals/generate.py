@@ -1,4 +1,4 @@
-"""Problems to samples, written down as they come."""
+"""Samples a benchmark's problems, and stores the samples as they arrive."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,9 +28,9 @@ from chaku.tokens.chat import Chat, Message
 
 @dataclass(frozen=True)
 class Sampling:
-    """What may be chosen of a generation. `max_tokens` None: the benchmark's, or half of a shorter context.
+    """The options of sampling. `max_tokens` None: the benchmark's, or half of the context if that is less.
 
-    `max_prompt_tokens`: only the end of a longer prompt is asked (None: what the context has room for).
+    `max_prompt_tokens`: a longer prompt loses its beginning (None: the model reads as much as its context holds).
     """
 
     temperature: float = 0.0
@@ -41,7 +41,10 @@ class Sampling:
     max_prompt_tokens: int | None = None
 
     def params(self, benchmark: Benchmark, context: int | None) -> SamplingParams:
-        """Raises ChakuError for a value out of range. `context`: of the model, where it is known."""
+        """The sampling parameters for a benchmark. `context`: the model's context in tokens; None when unknown.
+
+        Raises ChakuError for a value out of range.
+        """
         if self.max_prompt_tokens is not None and self.max_prompt_tokens < 1:
             raise ChakuError(f"max_prompt_tokens is {self.max_prompt_tokens}; it must be at least 1")
         fitting = benchmark.max_tokens if context is None else min(benchmark.max_tokens, context // 2)
@@ -62,16 +65,17 @@ GREEDY = Sampling()
 def generate_samples(
     benchmark: Benchmark, tasks: Sequence[Task], generator: Generator, sampling: Sampling, out: Path
 ) -> tuple[list[Sample], dict[str, Any]]:
-    """Samples of the tasks of the benchmark's split, in order, and the manifest of how they were made.
+    """Samples of the tasks in the benchmark's test split, in order, and the manifest of their generation.
 
-    They are kept in OUT/completions.jsonl as they come: killed and called again, it asks for what is missing. Raises
-    ChakuError when OUT holds completions that were made otherwise, for a problem without a prompt, and for what the
-    generator refuses.
+    Stores samples in OUT/completions.jsonl as they arrive; a run that resumes after a kill asks only for the missing
+    samples. Raises ChakuError when OUT holds completions with another manifest, for a problem without a prompt, and for
+    a request that the generator refuses.
     """
     tasks = [task for task in tasks if task.in_split]
     if unasked := next((task.task_id for task in tasks if not task.prompt and task.suffix is None), None):
         raise ChakuError(
-            f"{benchmark.name}: {unasked} has no prompt: {benchmark.prompt_form} cannot be made of the file"
+            f"{benchmark.name}: the file of problems has no prompt ({benchmark.prompt_form}) for {unasked}; give "
+            "the benchmark's published file with --problems"
         )
     params = sampling.params(benchmark, generator.context)
     wanted = {
@@ -114,7 +118,10 @@ def _prompt(benchmark: Benchmark, task: Task, max_prompt_tokens: int | None) -> 
     if benchmark.opening is None and task.suffix is None:
         return TextPrompt(task.prompt, max_prompt_tokens)
     if max_prompt_tokens is not None:
-        raise ChakuError(f"{benchmark.name}: --max-prompt-tokens is for texts that are completed; leave it out")
+        raise ChakuError(
+            f"{benchmark.name}: --max-prompt-tokens works only for prompts to complete, not for infilling or chat; "
+            "leave it out"
+        )
     if benchmark.opening is not None:
         return ChatPrompt((Message("user", task.prompt),), benchmark.opening)
     assert task.suffix is not None
@@ -123,7 +130,7 @@ def _prompt(benchmark: Benchmark, task: Task, max_prompt_tokens: int | None) -> 
 
 
 def _row(benchmark: Benchmark, task: Task, index: int, text: str) -> dict[str, Any]:
-    """A line of completions.jsonl; of a chat it has the whole reply, too, which can be read and extracted again."""
+    """A line of completions.jsonl. For a chat it also has the whole reply, which can be extracted again."""
     row = {"task_id": task.task_id, "index": index}
     if benchmark.opening is None:
         return {**row, "completion": benchmark.cut_text(task, text)}

@@ -1,4 +1,4 @@
-"""Results as lines for a terminal."""
+"""Formats results as lines for a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def result_in_lines(result: Mapping[str, Any]) -> list[str]:
     if left_out := result["manifest"].get("left_out"):
         lines.append(f"  LEFT OUT: {len(left_out)} problems that cannot be judged on this machine")
     if unknown := result["manifest"].get("unknown_problems"):
-        lines.append(f"  LEFT OUT: samples of {len(unknown)} problems that this set has not")
+        lines.append(f"  LEFT OUT: samples of {len(unknown)} problems that are not in the set of problems")
     lines += [f"  NOTE: {note}" for note in result.get("notes", ())]
     if excluded := result["manifest"].get("excluded"):
         lines.append(f"  EXCLUDED: {', '.join(excluded)}")
@@ -31,7 +31,7 @@ def result_in_lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def comparison_in_lines(comparison: Mapping[str, Any]) -> list[str]:
-    """What was not alike first, then a table."""
+    """The differences between the protocols, then a table of scores."""
     lines = [f"NOT ALIKE: {difference}" for difference in comparison["differences"]]
     lines += [f"a: {comparison['a']}", f"b: {comparison['b']}"]
     common = f"{comparison['benchmark']}, {comparison['num_common']} problems in common"

@@ -1,4 +1,4 @@
-"""Completions to judgements: equal ones are judged once, each is written down as soon as it is known."""
+"""Judges completions. Equal completions of a problem are judged once; every judgement is stored at once."""
 
 import itertools
 import platform
@@ -17,16 +17,16 @@ from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
-NUM_WRONG = 3  # problems that a wrong completion is tried on
-TIME_FACTOR = 4.0  # times the CPU seconds of a problem's reference; EvalPlus's `gt_time_limit_factor`
-PATIENCE = 10.0  # times the limit, for a reference that timed out: the machine may be slow, or busy
+NUM_WRONG = 3  # problems on which a wrong completion is tried
+TIME_FACTOR = 4.0  # time limit / CPU seconds of the reference; EvalPlus's `gt_time_limit_factor`
+PATIENCE = 10.0  # factor of the limit for a reference that timed out: the machine may be slow, or busy
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How programs are run: CPU seconds and megabytes of each, how many at a time, and whether in the sandbox.
+    """How programs are run: CPU seconds and megabytes for every program, how many at a time, and whether isolated.
 
-    `timeout` is the least limit: a problem whose reference takes long here gets more; see `check_references`.
+    `timeout`: the smallest limit; a problem whose reference is slow here gets more time (`check_references`).
     """
 
     timeout: float
@@ -36,19 +36,20 @@ class Limits:
 
 
 class Judge:
-    """Judges completions of one benchmark, with a journal of what it judged before.
+    """Judges completions of one benchmark, with a journal of earlier judgements.
 
-    Nothing that the sandbox failed on is ever a judgement: it is run a second time, and then stops the scoring.
+    A failure of the sandbox is never a judgement: the program is run a second time, and a second failure stops the
+    scoring.
     """
 
     def __init__(self, benchmark: Benchmark, limits: Limits, journal: Path):
         self._benchmark, self._limits, self._path = benchmark, limits, journal
-        self._task_hashes: dict[str, str] = {}  # a task's tests may be long, its samples many
-        self._slowest: dict[str, float] = {}  # CPU seconds of a completion's slowest program, by its key
-        self.longer_timeouts: dict[str, float] = {}  # CPU seconds of the problems that get more than the limit, by id
+        self._task_hashes: dict[str, str] = {}  # cached: tests may be long, and samples many
+        self._slowest: dict[str, float] = {}  # CPU seconds of a completion's slowest program, by the completion's key
+        self.longer_timeouts: dict[str, float] = {}  # task id -> CPU seconds, where more than the limit
 
     def judge(self, asked: Sequence[tuple[Task, str]], description: str) -> list[Judgement]:
-        """A judgement of each completion, in order. Raises ChakuError when the sandbox fails."""
+        """The judgements of completions, in their order. Raises ChakuError when the sandbox fails."""
         keys = [self._key(task, completion) for task, completion in asked]
         with Journal(self._path) as journal:
             self._slowest = {row["key"]: row.pop("slowest") for row in journal.rows}
@@ -70,16 +71,16 @@ class Judge:
                     if attempt == 2:
                         raise ChakuError(
                             f"the sandbox failed twice on {len(missing)} of {len(set(keys))} programs: {broken}; "
-                            "nothing is scored, and what was judged is kept: the same command goes on"
+                            "nothing is scored. Judgements so far are kept: run the same command again to go on"
                         )
         return [known[key] for key in keys]
 
     def timeout(self, task: Task) -> float:
-        """CPU seconds of each of a task's programs."""
+        """The limit of CPU seconds of every program of a task."""
         return self.longer_timeouts.get(task.task_id, self._limits.timeout)
 
     def allow(self, task: Task, seconds: float) -> None:
-        """Give a task's programs at least these CPU seconds: the limit, doubled as often as it takes."""
+        """Give a task's programs at least `seconds` of CPU time: doubles the limit until it is enough."""
         timeout = self._limits.timeout
         while timeout < seconds:
             timeout *= 2
@@ -89,11 +90,11 @@ class Judge:
             self.longer_timeouts.pop(task.task_id, None)
 
     def slowest(self, task: Task, completion: str) -> float:
-        """CPU seconds of the slowest program of a completion that was judged."""
+        """CPU seconds of the slowest program of a judged completion."""
         return self._slowest[self._key(task, completion)]
 
     def _run(self, missing: dict[str, tuple[Task, str]]) -> Iterator[tuple[str, Judgement, float]]:
-        """Judgements as they come, with the CPU seconds of the slowest program; those with one limit together."""
+        """Yields (key, judgement, CPU seconds of the slowest program). Runs completions with equal limits together."""
         by_timeout: dict[float, dict[str, tuple[Task, str]]] = {}
         for key, (task, completion) in missing.items():
             if self._benchmark.jobs is None:
@@ -109,7 +110,7 @@ class Judge:
         benchmark, limits = self._benchmark, self._limits
         assert benchmark.jobs is not None
         make_jobs = benchmark.jobs
-        owners: list[tuple[str, int]] = []  # of each job: its completion's key, and its place among its jobs
+        owners: list[tuple[str, int]] = []  # job -> (the completion's key, the job's place among its jobs)
         waiting: dict[str, list[Verdict | None]] = {}
 
         def jobs() -> Iterator[Job]:
@@ -119,7 +120,7 @@ class Judge:
                     raise ChakuError(f"{benchmark.name}: {task.task_id} has no test")
                 waiting[key] = [None] * len(made)
                 for place, job in enumerate(made):
-                    if key not in waiting:  # it is judged already
+                    if key not in waiting:  # already judged
                         break
                     owners.append((key, place))
                     yield job
@@ -147,7 +148,7 @@ class Judge:
             self._task_hashes[task.task_id] = tasks_sha256([task])
         limits = self._limits
         how = [self.timeout(task), limits.memory_mb, limits.isolated, chaku.__version__, platform.python_version()]
-        # The form tells what follows a prompt from a whole program.
+        # The prompt form distinguishes a completion from a whole program with the same text.
         asked = [self._benchmark.name, self._benchmark.prompt_form, self._task_hashes[task.task_id]]
         return sha256_json([*asked, completion, how])
 
@@ -155,9 +156,10 @@ class Judge:
 def _judgement(
     benchmark: Benchmark, task: Task, completion: str, verdicts: Sequence[Verdict | None]
 ) -> Judgement | None:
-    """None while it is open: until every program has its verdict, or one in the programs' order was ended from outside.
+    """The judgement; None while it is open. It is decided when every program has its verdict, or when a program was
+    ended from outside and all programs before it have verdicts.
 
-    (A time-out, say: the others, of a problem with many cases, may all take as long.)
+    After a timeout, say, the other programs are not awaited: each may take as long.
     """
     found = [
         verdict for verdict in itertools.takewhile(lambda verdict: verdict is not None, verdicts) if verdict is not None
@@ -170,13 +172,13 @@ def _judgement(
 
 
 def check_machine(benchmark: Benchmark, *, isolated: bool = True) -> None:
-    """Raises ChakuError, saying what to do, where this machine cannot run the benchmark's programs."""
+    """Raises ChakuError, with the remedy, when this machine cannot run the benchmark's programs."""
     if problem := why_not_here(benchmark, isolated=isolated):
         raise ChakuError(problem)
 
 
 def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
-    """What is missing here to run a benchmark's programs, the sandbox or a toolchain; None when nothing is."""
+    """Why this machine cannot run a benchmark's programs: no sandbox, or no toolchain; None when it can."""
     if benchmark.jobs is None:
         return None
     if isolated and (problem := check_sandbox()):
@@ -186,12 +188,12 @@ def why_not_here(benchmark: Benchmark, *, isolated: bool = True) -> str | None:
 
 
 def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
-    """Run the completions that are known to be right; returns how many problems have some.
+    """Run the reference solutions; returns the number of problems that have some.
 
-    A problem is sound when one of its references passes: APPS's solutions are not all right. One that timed out is run
-    again with `PATIENCE` where no other passes. From then on the problem's programs may take `TIME_FACTOR` times what
-    that reference takes here and now, where it is more than the limit. Raises ChakuError, naming the problems, when no
-    reference passes: no score would be true.
+    A problem is sound when at least one reference passes, as some of APPS's solutions are wrong. When none passes, a
+    reference that timed out is run again with `PATIENCE` times the limit. The problem's programs may then take
+    `TIME_FACTOR` times the CPU seconds of the reference that passed, if that is more than the limit. Raises ChakuError,
+    with the problems, when a problem's references all fail: the scores would be wrong.
     """
     sound: dict[str, bool] = {task.task_id: False for task in tasks if task.references}
     first: dict[str, Judgement] = {}
@@ -220,15 +222,15 @@ def check_references(judge: Judge, tasks: Sequence[Task]) -> int:
         raise ChakuError(
             f"the reference solutions of {len(wrong)} of {len(sound)} problems fail here, so nothing is scored: "
             f"{'; '.join(named[:5])}{'; on a slow machine give more seconds with --timeout' if too_slow else ''}; "
-            f"to score the others alone, give --exclude {' '.join(wrong)}"
+            f"to score only the other problems, give --exclude {' '.join(wrong)}"
         )
     return len(sound)
 
 
 def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> None:
-    """Where the problems have no references: run a completion that the tests must fail, on the first few of them.
+    """Run a wrong completion on the first few problems without references, to check that the tests can fail.
 
-    Raises ChakuError when it passes, or fails before a test could run it.
+    Raises ChakuError when the wrong completion passes, or fails before a test could run it.
     """
     make_wrong = benchmark.wrong
     asked = [task for task in tasks if not task.references][:NUM_WRONG]
@@ -239,5 +241,6 @@ def check_wrong(judge: Judge, benchmark: Benchmark, tasks: Sequence[Task]) -> No
         if judgement.passed or judgement.verdict not in ("failed", "crashed"):
             raise ChakuError(
                 f"{benchmark.name}: a completion that only raises an error should fail {task.task_id}, but the verdict "
-                f"is {judgement.verdict} ({judgement.reason}); nothing is scored, as the tests do not tell"
+                f"is {judgement.verdict} ({judgement.reason}). The tests cannot tell right from wrong, so nothing is "
+                "scored; check the toolchain, and use the published problem file"
             )

@@ -1,4 +1,4 @@
-"""What can be measured: every benchmark's name, what its family measures, and whether it can be run on this machine."""
+"""Lists the benchmarks: their names, the purpose of their family, and whether this machine can run them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from chaku.evals.suite import FAMILIES, HELDOUT_MEASURES
 
 
 def list_benchmarks() -> Iterator[dict[str, Any]]:
-    """A row a benchmark. `chat`: --chat asks it; `num_problems`: None without data; `why_not`: None where it runs."""
+    """A row a benchmark. `chat`: has a chat form. `num_problems`: None without data. `why_not`: None if it can run."""
     for measures, family in FAMILIES:
         for benchmark in family:
             number, why_not = None, why_not_here(benchmark)
@@ -22,7 +22,7 @@ def list_benchmarks() -> Iterator[dict[str, Any]]:
 
 
 def listing_in_lines() -> Iterator[str]:
-    """The list for a terminal: a line of each family, and under it a line of each benchmark."""
+    """The list for a terminal: a line for every family, and below it a line for every benchmark."""
     shown = ""
     for row in list_benchmarks():
         if row["measures"] != shown:

@@ -1,4 +1,4 @@
-"""pass@k: the chance that one of k samples of a problem is right, averaged over problems."""
+"""pass@k: the chance that at least one of k samples of a problem is right, averaged over problems."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,14 @@ def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:
 
 
 def pass_at_k_by_problem(counts: Mapping[str, tuple[int, int]], k: int) -> list[float]:
-    """Each problem's estimate; `counts` is task -> (samples, correct).
+    """The estimate of every problem. `counts`: task -> (samples, correct).
 
-    Raises ChakuError, naming a problem, when it has fewer samples than k: the estimate would be biased.
+    Raises ChakuError when a problem has fewer than k samples, as the estimate would be biased.
     """
     if not counts:
-        raise ChakuError(f"pass@{k} of no problems at all; there is nothing to score")
+        raise ChakuError(f"there are no problems, so there is no pass@{k}; give at least one problem with samples")
     if k < 1:
-        raise ChakuError(f"there is no pass@{k}; k is 1 or more")
+        raise ChakuError(f"there is no pass@{k}; give a k of at least 1")
     for task, (num_samples, _) in counts.items():
         if num_samples < k:
             raise ChakuError(f"pass@{k} needs {k} samples of every problem, but {task} has {num_samples}; sample more")

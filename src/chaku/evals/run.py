@@ -1,4 +1,4 @@
-"""A model on a benchmark, from the problems to the score."""
+"""Measures a model on a benchmark: samples the problems and scores the samples; or scores a file of samples."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,11 @@ def run_benchmark(
     sampling: Sampling = GREEDY,
     scoring: Scoring = AS_IT_IS,
 ) -> dict[str, Any]:
-    """Generate and score; returns what OUT/results.json holds. Without `out` nothing is kept, and nothing resumes.
+    """Generate samples and score them; returns the contents of OUT/results.json. Without `out`, keeps no files and
+    cannot resume.
 
-    `limit` takes the first problems only. Raises ChakuError as `generate_samples` and `score_samples` do; what keeps
-    samples from being scored is said before any is generated.
+    `limit`: take only the first problems. Raises ChakuError as `generate_samples` and `score_samples` do. Checks that
+    the benchmark can be scored here before it generates samples.
     """
     loaded = [task for task in benchmark.load(problems) if task.in_split]
     tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until, scoring.exclude)
@@ -54,8 +55,8 @@ def score_file(
 ) -> dict[str, Any]:
     """Score a file or folder of samples (see `sample_files`) as `score_samples` does.
 
-    For a benchmark in its chat form, the samples are replies. With `partial`, samples of problems that the set has not
-    (a newer version may have dropped them) are left out and counted.
+    For a benchmark in its chat form, the samples are replies. With `partial`, leaves out and counts samples of unknown
+    problems, which a newer version of the benchmark may have dropped.
     """
     loaded = benchmark.load(problems)
     tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until, scoring.exclude)
@@ -76,7 +77,7 @@ def score_file(
 def _read(
     benchmark: Benchmark, path: Path, tasks: Sequence[Task], *, partial: bool
 ) -> tuple[list[Sample], dict[str, Any]]:
-    """The samples under the problems' ids, and how they were read. `partial` leaves out those of no problem."""
+    """The samples with the problems' ids, and the file's format. `partial`: leave out samples of unknown problems."""
     raw = read_raw_samples(path, replies=benchmark.opening is not None)
     samples = identify_samples(raw, tasks, benchmark.name)
     record: dict[str, Any] = {"samples_form": ", ".join(dict.fromkeys(sample.form for sample in raw))}
@@ -84,7 +85,7 @@ def _read(
     known = [sample for sample in samples if sample.task_id in ids]
     if partial and known and len(known) < len(samples):
         unknown = sorted({sample.task_id for sample in samples} - ids)
-        say(f"{benchmark.name}: LEFT OUT are samples of {len(unknown)} problems that this set has not: {few(unknown)}")
+        say(f"{benchmark.name}: LEFT OUT: samples of {len(unknown)} problems that are not in the set: {few(unknown)}")
         record["unknown_problems"] = unknown
         samples = known
     return samples, record

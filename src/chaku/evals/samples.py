@@ -1,4 +1,4 @@
-"""Samples of a benchmark's problems: which problem each is of, and which problems are scored."""
+"""Matches samples with a benchmark's problems, and chooses the problems that are scored."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ _NAMED = re.compile(rf"{_NUMBERED.pattern}_\w+")  # MultiPL-E's HumanEval_0_has_
 
 @dataclass(frozen=True)
 class Sample:
-    """One text for a problem. `index` counts a problem's samples from 0, in the order of the file."""
+    """One text for a problem. `index`: counts a problem's samples from 0, in the order of the file."""
 
     task_id: str
     index: int
@@ -24,11 +24,11 @@ class Sample:
 
 
 def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark: str) -> list[Sample]:
-    """The samples under the problems' own ids, numbered.
+    """The samples with the problems' own ids, numbered.
 
-    A problem may be named by its number alone, by the benchmark's name and its number (`mbpp/11`), with `_` for `/`, or
-    by its place in the test split. What names no problem keeps its id. Raises ChakuError for a place that there is not,
-    for a text in the place of another problem, and for two samples of a problem with the same index.
+    A file may name a problem by its number alone, by the benchmark's name and its number (`mbpp/11`), with `_` for `/`,
+    or by its place in the test split. An id that names no problem stays as it is. Raises ChakuError for a place beyond
+    the last problem, for a text in the place of another problem, and for two samples of a problem with one index.
     """
     split = [task for task in tasks if task.in_split]
     ids = {task.task_id for task in tasks}
@@ -42,13 +42,13 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
             if not 0 <= sample.place < len(split):
                 raise ChakuError(
                     f"{sample.where} is of problem number {sample.place + 1} in the benchmark's order, but {benchmark} "
-                    f"has {len(split)} problems; is it the right --benchmark?"
+                    f"has only {len(split)} problems; is it the right --benchmark?"
                 )
             task_id = split[sample.place].task_id
             if (other := _of_another(sample.text, split[sample.place], split)) is not None:
                 raise ChakuError(
-                    f"{sample.where} is in the place of {task_id} but begins with the prompt of {other}: the file has "
-                    "another order than the benchmark; give each text with its task_id"
+                    f"{sample.where} is in the place of {task_id} but begins with the prompt of {other}: the file's "
+                    "order differs from the benchmark's; give every text its task_id"
                 )
         else:
             task_id = sample.task_id if sample.task_id in ids else _find(sample.task_id, by_number, benchmark)
@@ -62,7 +62,7 @@ def identify_samples(raw: Sequence[RawSample], tasks: Sequence[Task], benchmark:
 
 
 def _of_another(text: str, task: Task, tasks: Sequence[Task]) -> str | None:
-    """The problem whose prompt a text begins with, where it is not the one that it should be of."""
+    """The id of another problem, with whose prompt the text begins; None when the text may be of `task`."""
     text = text.lstrip("\r\n")
     if not task.prompt.strip() or text.startswith(task.prompt.strip()):
         return None
@@ -77,7 +77,7 @@ def _of_another(text: str, task: Task, tasks: Sequence[Task]) -> str | None:
 
 
 def _by_number(tasks: Sequence[Task]) -> dict[int, tuple[str, str]]:
-    """number -> (what stands before it, id), of the ids that have a number of their own."""
+    """number -> (the prefix before the number, task id), for ids whose number is unique."""
     found: dict[int, list[tuple[str, str]]] = {}
     for task in tasks:
         match = _NUMBERED.fullmatch(task.task_id) or _NAMED.fullmatch(task.task_id)
@@ -96,24 +96,24 @@ def _find(task_id: str, by_number: dict[int, tuple[str, str]], benchmark: str) -
 
 
 def choose_tasks(tasks: Sequence[Task], samples: Iterable[Sample], *, partial: bool = False) -> list[Task]:
-    """The tasks that the samples are scored on: all of the benchmark's split, and others that have samples.
+    """The tasks to score: the tasks of the benchmark's test split, and other tasks that have samples.
 
-    Raises ChakuError for a sample of no known task, and for tasks without a sample unless `partial`, which leaves
-    them out.
+    `partial`: leave out tasks without samples. Raises ChakuError for a sample of an unknown task, and, unless
+    `partial`, for tasks without samples.
     """
     known = {task.task_id for task in tasks}
     sampled = {sample.task_id for sample in samples}
     if unknown := sorted(sampled - known):
-        dropped = "" if partial or len(unknown) == len(sampled) else "; --partial scores the others only"
+        dropped = "" if partial or len(unknown) == len(sampled) else "; --partial scores only the other samples"
         raise ChakuError(
-            f"{few(unknown)} {'is' if len(unknown) == 1 else 'are'} no problem of this benchmark, whose ids are like "
-            f"{tasks[0].task_id}; is it the right --benchmark, and --problems?{dropped}"
+            f"{few(unknown)} {'is' if len(unknown) == 1 else 'are'} not in this benchmark, whose ids are like "
+            f"{tasks[0].task_id}; check --benchmark and --problems{dropped}"
         )
     if missing := [task.task_id for task in tasks if task.in_split and task.task_id not in sampled]:
         if not partial:
             raise ChakuError(
                 f"{len(missing)} of the {sum(task.in_split for task in tasks)} problems have no sample: "
-                f"{few(missing)}; sample them, or give --partial to score the others only"
+                f"{few(missing)}; sample them, or give --partial to score only the other problems"
             )
         return [task for task in tasks if task.task_id in sampled]
     return [task for task in tasks if task.in_split or task.task_id in sampled]

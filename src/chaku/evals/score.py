@@ -1,4 +1,4 @@
-"""Samples to scores: reference solutions first, then every sample, then `results.json` and `samples.jsonl`."""
+"""Scores samples: runs the reference solutions, then every sample, then writes `results.json` and `samples.jsonl`."""
 
 import json
 import platform
@@ -23,10 +23,10 @@ from chaku.sandbox.languages import toolchains
 FENCE = "```"
 SYNTAX_ERRORS = ("syntaxerror", "indentationerror", "taberror", "parseerror")
 DEFAULT_KS = (1, 10, 100)
-JOURNAL = ".verdicts.jsonl"  # of a scoring that has not ended
+JOURNAL = ".verdicts.jsonl"  # the judgements of an unfinished scoring
 ISOLATED = "sandbox"
 NOT_ISOLATED = "none: --unsafe-no-sandbox"
-# What is not known of samples that were not made here.
+# The manifest's fields that are unknown for samples from a file.
 UNKNOWN = dict.fromkeys(
     ("model_sha256", "prompt_form", "stops", "max_tokens", "temperature", "top_p", "num_samples", "seed", "healing"),
     None,
@@ -35,10 +35,10 @@ UNKNOWN = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Scoring:
-    """What may be chosen; None is the benchmark's own. `partial`: problems without samples are left out.
+    """The options of scoring; None: the benchmark's own value. `partial`: leave out problems without samples.
 
-    `since` and `until`: the days, YYYY-MM-DD, between which the problems were published. `exclude`: the ids of problems
-    that are neither asked nor scored.
+    `since` and `until`: take only problems published from and to these days, YYYY-MM-DD. `exclude`: ids of problems to
+    leave out.
     """
 
     ks: tuple[int, ...] | None = None
@@ -72,12 +72,12 @@ def score_samples(
     generation: Mapping[str, Any] | None = None,
     checked: tuple[Judge, int] | None = None,
 ) -> dict[str, Any]:
-    """Score samples into `out`; returns what `results.json` holds.
+    """Score samples, write `results.json` and `samples.jsonl` to `out`, and return the contents of `results.json`.
 
-    `generation`: the manifest of how the samples were made; None where they came from elsewhere. `checked`: what
-    `check_benchmark` says of the tasks, where it was asked before the samples were made. Killed and called
-    again, it goes on from what was judged. Raises ChakuError for samples that do not fit the tasks, a k that is
-    larger than some problem's number of samples, reference solutions that fail, and a machine that cannot run them.
+    `generation`: the manifest of the samples' generation; None for samples from a file. `checked`: the result of
+    `check_benchmark` for these tasks, if it was called before. Resumes after a kill. Raises ChakuError for samples that
+    do not belong to the tasks, a k above a problem's number of samples, reference solutions that fail, and a machine
+    that cannot run the programs.
     """
     chosen = choose_tasks(tasks, samples, partial=scoring.partial)
     by_id = {task.task_id: task for task in chosen}
@@ -88,10 +88,10 @@ def score_samples(
     judge, num_references = checked or check_benchmark(benchmark, chosen, out, scoring)
     if num_references < len(chosen):
         number = f"{len(chosen) - num_references} of the {len(chosen)}" if num_references else "the"
-        say(f"{benchmark.name}: {number} problems have no reference solutions, so none was run for them")
+        say(f"{benchmark.name}: {number} problems have no reference solutions, so their tests were not checked")
     if judge.longer_timeouts:
         named = ", ".join(f"{name} {seconds:g} s" for name, seconds in judge.longer_timeouts.items())
-        say(f"{benchmark.name}: more CPU time than {limits.timeout:g} s, as their references are slow here: {named}")
+        say(f"{benchmark.name}: problems with slow references may take more than {limits.timeout:g} s of CPU: {named}")
     judgements = judge.judge([(by_id[sample.task_id], sample.completion) for sample in samples], "score samples")
     record = {
         **versions(),
@@ -124,9 +124,9 @@ def score_samples(
 
 
 def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]], *, of_others: bool) -> str:
-    """What to say where most samples are syntax errors that hold a fence: they are chat replies. Else empty.
+    """A warning when most samples are syntax errors with a fence, and so probably chat replies; else empty.
 
-    `of_others`: they come from a file, not from a model that was asked here.
+    `of_others`: the samples come from a file, not from a model that was sampled here.
     """
     if benchmark.opening is not None:
         return ""
@@ -134,14 +134,14 @@ def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]],
     if 2 * number <= len(pairs):
         return ""
     if benchmark.chat is None:
-        advice = f"take the programs out of them first, as {benchmark.name} knows no chat"
+        advice = f"extract the programs from them first, as {benchmark.name} has no chat form"
     elif of_others:
-        advice = "take the programs out of them with --extract"
+        advice = "extract the programs from them with --extract"
     else:
         advice = "ask a chat model with --chat"
     return (
-        f"{number} of {len(pairs)} samples are syntax errors and hold a Markdown fence ({FENCE}): they look like a "
-        f"chat model's replies, so this score says nothing of the model; {advice}"
+        f"{number} of {len(pairs)} samples are syntax errors with a Markdown fence ({FENCE}): they look like a chat "
+        f"model's replies, so this score does not measure the model; {advice}"
     )
 
 
@@ -151,9 +151,9 @@ def _is_syntax_error(judgement: Judgement) -> bool:
 
 
 def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scoring: Scoring) -> tuple[Judge, int]:
-    """A judge that was tried on the reference solutions, and how many problems have some.
+    """A judge that has run the reference solutions, and the number of problems that have some.
 
-    What it judged is kept in `out`, so that trying it again costs nothing. Raises ChakuError as `score_samples` does.
+    Stores the judgements in `out`, so that a second check costs nothing. Raises ChakuError as `score_samples` does.
     """
     limits = scoring.limits(benchmark)
     check_machine(benchmark, isolated=limits.isolated)
@@ -198,7 +198,10 @@ def _group(
 
 
 def choose_ks(numbers: Mapping[str, int], wanted: Sequence[int] | None) -> tuple[int, ...]:
-    """The given ks, or those of DEFAULT_KS that every problem has samples for."""
+    """The wanted ks; None: the values of DEFAULT_KS that are at most every problem's number of samples.
+
+    Raises ChakuError when a problem has fewer samples than a wanted k.
+    """
     if wanted is None:
         return tuple(k for k in DEFAULT_KS if k <= min(numbers.values()))
     for k in wanted:

@@ -1,4 +1,4 @@
-"""The benchmarks by name."""
+"""Lists all benchmarks, by family and by name."""
 
 from chaku.errors import ChakuError, did_you_mean
 from chaku.evals.benchmark import Benchmark
@@ -18,7 +18,7 @@ from chaku.evals.benchmarks.multipl_e import MULTIPL_E
 from chaku.evals.benchmarks.multipl_fim import MULTIPL_FIM
 from chaku.evals.benchmarks.next_line import NEXT_LINE
 
-# What is measured, and the benchmarks that measure it.
+# (description, benchmarks)
 FAMILIES: tuple[tuple[str, tuple[Benchmark, ...]], ...] = (
     ("24 short Python functions that come with chaku", (FIRST_STEPS,)),
     (
@@ -38,14 +38,16 @@ FAMILIES: tuple[tuple[str, tuple[Benchmark, ...]], ...] = (
     ("exercises of the family that chaku's rehearsal learns from", (EXERCISES, EXERCISES_SAMPLED)),
 )
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for _, family in FAMILIES for benchmark in family}
-# On held-out documents of a corpus; run by `measures.py`.
+# Measures on held-out documents of a corpus; `heldout/measures.py` runs them.
 HELDOUT_MEASURES = ("bits_per_byte", "infilling", "perplexity", "key_retrieval")
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """Raises ChakuError, with the names that there are, for another, and for a measure that takes no samples."""
+    """The benchmark of that name. Raises ChakuError for an unknown name, and for a measure that has no samples."""
     if name in HELDOUT_MEASURES:
-        raise ChakuError(f"{name} is measured on a model itself, not on samples: chaku eval run MODEL")
+        raise ChakuError(
+            f"{name} is measured on a model, not on samples: run `chaku eval run MODEL --benchmark {name}`"
+        )
     if name not in BENCHMARKS:
         raise no_such_benchmark(name, tuple(BENCHMARKS))
     return BENCHMARKS[name]

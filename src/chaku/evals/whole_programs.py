@@ -1,4 +1,4 @@
-"""Samples that are whole programs, not what follows the prompt: they are judged without the prompt."""
+"""Judges samples that are whole programs, without putting the prompt before them."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from chaku.sandbox.verdict import Job
 def judge_whole_programs(
     benchmark: Benchmark, tasks: Sequence[Task], samples: Sequence[Sample]
 ) -> tuple[Benchmark, list[Task], list[Sample], int]:
-    """The benchmark, its tasks and the samples so that whole programs are judged as such, and how many there are.
+    """The benchmark, tasks and samples, changed so that whole programs are judged right; and the number of these.
 
-    Without whole programs all come back as they are. With some, the benchmark judges programs, as it does for chat
-    models: the other samples and the references have their prompts put before them. A benchmark that cannot judges what
-    follows the prompt in each. Raises ChakuError, naming the problem, for a program that does not begin with it.
+    Without whole programs, nothing changes. With whole programs, the benchmark judges programs, as in its chat form:
+    the other samples and the references get their prompts put before them. For a benchmark without a chat form, the
+    prompt is cut from every whole program. Raises ChakuError, with the problem, when such a program does not begin with
+    the prompt.
     """
     by_id = {task.task_id: task for task in tasks}
     whole = [is_whole(by_id[sample.task_id], sample) for sample in samples]
@@ -57,8 +58,11 @@ def judge_whole_programs(
 
 
 def is_whole(task: Task, sample: Sample) -> bool:
-    """Whether a sample is a whole program. Where its file does not say: it begins with the prompt, or defines the
-    function that the problem asks for at the left margin."""
+    """Whether a sample is a whole program.
+
+    If its file does not say so, a whole program begins with the prompt, or defines the problem's function without an
+    indent.
+    """
     if sample.kind != "either":
         return sample.kind == "program"
     if task.suffix is None and task.prompt.strip() and sample.completion.lstrip("\r\n").startswith(task.prompt.strip()):
@@ -68,7 +72,7 @@ def is_whole(task: Task, sample: Sample) -> bool:
 
 
 def _told(task: Task) -> Task:
-    """As `ChatForm` takes a task: with its prompt in the data."""
+    """The task with its prompt in its data, as `ChatForm` expects."""
     return replace(task, data={**task.data, "prompt": task.prompt})
 
 
@@ -80,5 +84,5 @@ def _after_prompt(benchmark: Benchmark, task: Task, sample: Sample) -> str:
         return text.lstrip("\r\n")[len(task.prompt.strip()) :]
     raise ChakuError(
         f"{benchmark.name}: the sample of {task.task_id} is a whole program that does not begin with the problem's "
-        "prompt, and this benchmark judges what follows the prompt; give that, as `completion`"
+        "prompt, but this benchmark judges the text after the prompt; give only this text, as `completion`"
     )

@@ -14,10 +14,10 @@ from chaku.tokens.chat import Chat, Message
 
 
 class ChatSession:
-    """`messages`: all that was said. The model sees as many of the newest turns as the context holds.
+    """A conversation and its `messages`. The model reads as many of the newest turns as its context holds.
 
-    `template` as `Chat` takes it. Half of the context is always left to what was said: `max_tokens` of `params` is cut
-    to the other half. Raises ChakuError for a model without a chat template.
+    `template`: see `Chat`. The conversation always has half of the context: `max_tokens` of `params` is lowered to the
+    other half where it is larger. Raises ChakuError for a model without a chat template.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class ChatSession:
     def reset(self) -> None:
         """Forget all but the system prompt."""
         self.messages: list[Message] = list(self._system)
-        self._left_out = 0  # of the oldest turns
+        self._left_out = 0  # number of the oldest turns that the model no longer reads
 
     def ask(self, text: str) -> Iterator[str]:
-        """The reply, piece by piece. What is there when the caller stops is kept as the reply.
+        """The reply, piece by piece. When the caller stops early, the text so far is kept as the reply.
 
-        When the context is full the oldest turns are left out, and that is said. Raises ChakuError, and forgets the
-        message, when it does not fit alone or the template refuses it.
+        When the context is full, the oldest turns are left out, with a notice. When the message alone does not fit, or
+        the template refuses it, raises ChakuError and drops the message.
         """
         self.messages.append(Message("user", text))
         pieces: list[str] = []
@@ -61,7 +61,7 @@ class ChatSession:
                 self.messages.pop()
 
     def save(self, path: Path) -> None:
-        """Append the conversation as one line of JSON, which a recipe can train on."""
+        """Append the conversation to `path` as one line of JSON, which a recipe can train on."""
         line = json.dumps({"messages": [asdict(message) for message in self.messages]}, ensure_ascii=False)
         try:
             with path.open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Decoding under a grammar: which tokens may come next in each row, so that the text is one of the grammar's."""
+"""Decoding under a grammar: masks every token that would leave the grammar."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,17 +11,18 @@ from torch import Tensor
 from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import Tokenizer
 
-# llguidance gives up on a grammar or a mask past these. Its own limits, 1,000,000 and 200,000, are too low for a
-# database with a thousand tables. It does about 50,000 a ms of the first, 14,000 of the second.
+# llguidance gives up on a grammar (LEXER_WORK) or a mask (STEP_WORK) above these limits. Its defaults, 1,000,000 and
+# 200,000, are too low for a database with a thousand tables. It does about 50,000 units of LEXER_WORK a millisecond,
+# and 14,000 of STEP_WORK.
 LEXER_WORK = 20_000_000
 STEP_WORK = 2_000_000
 
 
 class Vocabulary:
-    """A tokenizer's tokens as llguidance reads them; made once, for any number of grammars.
+    """A tokenizer's tokens in llguidance's form; one vocabulary serves any number of grammars.
 
-    Works on the tokens' bytes, so byte-level and SentencePiece vocabularies are alike, and a character may be split
-    between tokens. Special tokens are never allowed but EOS and `end_ids`, which end a text where the grammar may end.
+    Works on the tokens' bytes: byte-level and SentencePiece vocabularies behave alike, and a character may be split
+    between tokens. Allows no special tokens except EOS and `end_ids`, which end a text where the grammar may end.
     """
 
     def __init__(self, tokenizer: Tokenizer, end_ids: Sequence[int] = ()):
@@ -46,23 +47,24 @@ class Constraint:
         )
         self._matcher = matcher(vocabulary.tokens, matcher.grammar_from_lark(grammar), log_level=0, limits=limits)
         if self._matcher.is_error():
-            raise ChakuError(f"the grammar is not one that llguidance takes: {self._matcher.get_error()}")
+            raise ChakuError(f"llguidance refuses the grammar: {self._matcher.get_error()}")
 
     def matcher(self) -> Any:
-        """llguidance's state of a text that is to begin."""
+        """llguidance's state before the first token of a text."""
         return self._matcher.deep_copy()
 
     def accepts(self, ids: Sequence[int]) -> bool:
-        """Whether ids, without the one that ends them, are a whole text of the grammar."""
+        """Whether `ids`, without an end token, are a whole text of the grammar."""
         matcher = self._matcher.deep_copy()
         return bool(matcher.try_consume_tokens(list(ids)) == len(ids) and matcher.is_accepting())
 
 
 class Masks:
-    """What the rows of a batch may write next, each under its own grammar of one vocabulary. A context manager.
+    """Masks of the tokens that the rows of a batch may sample next. A context manager.
 
-    The next masks are made in a thread while the model computes the next scores, which do not depend on them; a single
-    row's at once: it takes less time than handing it over.
+    Each row has its own grammar; all grammars share one vocabulary. A thread computes the next masks while the model
+    computes the next logits. The mask of a single row is computed without the thread: that takes less time than
+    handing it over.
     """
 
     def __init__(self, constraints: Sequence[Constraint]):
@@ -78,28 +80,28 @@ class Masks:
         self._thread.shutdown(cancel_futures=True)
 
     def apply(self, scores: Tensor) -> Tensor:
-        """(rows, vocab) scores with -inf where a token may not come."""
+        """Set the (rows, vocab) logits of forbidden tokens to -inf."""
         forbidden = self._pending.result() if self._pending else self._compute()
         return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
 
     def take(self, tokens: Sequence[int]) -> None:
-        """The rows' chosen tokens. A row that has ended takes no more."""
+        """Advance the rows by their chosen tokens, one token a row. Rows that have ended ignore their token."""
         for matcher, token in zip(self._matchers, tokens, strict=True):
             if not matcher.is_stopped():
                 matcher.consume_token(token)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows only."""
+        """Keep only these rows."""
         self._matchers = [self._matchers[number] for number in rows]
 
     def prepare(self) -> None:
-        """Begin to compute the next masks."""
+        """Start computing the next masks."""
         self._pending: Future[np.ndarray] | None = None
         if len(self._matchers) > 1:
             self._pending = self._thread.submit(self._compute)
 
     def _compute(self) -> np.ndarray:
-        """(rows, vocab) bool: what may not come next."""
+        """(rows, vocab) bool: the forbidden tokens."""
         vocab_size = self._vocabulary.size
         bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
         running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
@@ -109,7 +111,7 @@ class Masks:
         elif running:
             self._vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
         allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
-        # A row that has ended, or whose matcher gave up, ends: an unfinished text fails later, where that is seen.
+        # A row that has ended, or whose matcher gave up, may only end. Whoever reads an unfinished text reports it.
         stuck = ~allowed.any(axis=1)
         if stuck.any():
             allowed[np.ix_(stuck, np.array(self._vocabulary.end_ids))] = True
@@ -117,7 +119,7 @@ class Masks:
 
 
 class _Tokens:
-    """A tokenizer as llguidance reads it."""
+    """A tokenizer with the attributes that llguidance's TokenizerWrapper reads."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._encode = tokenizer.encode_infilling

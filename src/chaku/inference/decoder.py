@@ -1,4 +1,4 @@
-"""What computes logits: the protocol that PyTorch's and OpenVINO's decoders share."""
+"""The protocol of decoders, which compute logits; PyTorch's and OpenVINO's decoders implement it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,39 +9,39 @@ from chaku.model.config import LlamaConfig
 
 
 class Rows(Protocol):
-    """Rows of tokens that are decoded together, and the keys and values of their tokens."""
+    """Rows of tokens that are decoded together, with their key-value cache."""
 
     def decode(self, tokens: Sequence[int]) -> Tensor:
-        """Append one token to each row; the logits of what follows, (rows, vocab) float32."""
+        """Append one token to each row. Returns the logits of the next tokens, (rows, vocab) float32."""
         ...
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order. A row may be named several times: each copy is then decoded by itself."""
+        """Keep these rows, in this order. A row number may repeat: each copy of the row is then decoded on its own."""
         ...
 
 
 class Decoder(Protocol):
-    """A model that gives logits. `name` says, in manifests, what computed a result."""
+    """A model that computes logits. Manifests record its `name`."""
 
     config: LlamaConfig
     name: str
 
     @property
     def precision(self) -> str:
-        """How the weights are kept: a dtype, or how they are quantised."""
+        """The dtype of the weights, or their quantisation."""
         ...
 
     def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, Rows]:
-        """Read prompts of any lengths; the logits of what follows, (rows, vocab) float32, and the rows to go on with.
+        """Read prompts of any lengths. Returns the logits of the next tokens, (rows, vocab) float32, and the rows.
 
-        `num_new`: at most so many tokens follow.
+        `num_new`: the largest number of tokens that will be decoded after a prompt.
         """
         ...
 
     def score(self, ids: Tensor) -> Tensor:
-        """Log-probabilities, in nats, of the tokens after the first, (rows, length) -> (rows, length - 1) float32.
+        """Log-probabilities, in nats, of the tokens after the first: (rows, length) -> (rows, length - 1) float32.
 
-        Rows may be filled up on the right with any ids, whose scores mean nothing.
+        Rows may be padded on the right with any ids; ignore the log-probabilities of the padding.
         """
         ...
 

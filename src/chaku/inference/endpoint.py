@@ -16,22 +16,23 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.inference.generator import ChatPrompt, Completion, InfillPrompt, Request, TextPrompt
 
-REQUESTS_AT_ONCE = 16  # to a server, which batches them
-MAX_STOPS = 4  # that OpenAI's API takes; texts are cut at all of them here
+REQUESTS_AT_ONCE = 16  # the server batches them
+MAX_STOPS = 4  # OpenAI's API takes no more stop strings; the texts are cut here at all of them
 ATTEMPTS = 8
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts; doubled each time
 TIMEOUT = 600.0  # seconds of one request: a loaded server queues
-AWAY_SECONDS = 5.0  # that somebody waits for a server that refuses connections, or that nobody knows
+AWAY_SECONDS = 5.0  # with `patience`: how long to wait for a server that refuses connections or has no address
 TRY_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server that can be asked to write; implements `Generator`.
+    """A server that writes completions; implements `Generator`.
 
-    `url` with or without `/v1`; `model` is the name that the server knows it by. The key is $OPENAI_API_KEY. `chat`:
-    a text to complete is sent as a user's message to the chat API, for servers that have no other. `patience`: seconds
-    of one answer, all attempts included, where somebody waits for it; a server that is not there has AWAY_SECONDS.
+    `url`: with or without `/v1`. `model`: the model's name on the server. The API key is $OPENAI_API_KEY. `chat`: send
+    a text to complete as a user's message to the chat API, for servers without a completions API. `patience`: seconds
+    that one answer may take, all attempts included, when a person waits for it; an absent server then gets
+    AWAY_SECONDS.
     """
 
     url: str
@@ -57,24 +58,24 @@ class Endpoint:
         if request.params.healing or (isinstance(prompt, TextPrompt) and prompt.max_tokens is not None):
             why = (
                 "an endpoint takes text, so tokens can be neither healed nor counted; give a model's directory, or "
-                "choose a benchmark without healing and no limit of the prompt's tokens"
+                "choose a benchmark without healing and without a limit on the prompt's tokens"
             )
         elif isinstance(prompt, InfillPrompt) and prompt.file is not None:
-            why = "an endpoint is not told a repository; ask without it, or a model's directory"
+            why = "an endpoint cannot read a repository; leave the repository out, or give a model's directory"
         elif isinstance(prompt, ChatPrompt) and not self.chat:
-            why = "a conversation is for the chat API; make the endpoint with chat=True"
+            why = "a conversation needs the endpoint's chat API; give --chat (in Python: chat=True)"
         elif isinstance(prompt, ChatPrompt) and prompt.opening:
-            why = "the beginning of an endpoint's reply cannot be given; ask without it, or a model's directory"
+            why = "an endpoint cannot go on from the beginning of a reply; give a model's directory"
         elif request.grammar is not None:
-            why = "an endpoint is not held to a grammar; ask without it, or a model's directory"
+            why = "an endpoint cannot decode under a grammar; leave the grammar out, or give a model's directory"
         if why:
             raise ChakuError(why)
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """The completions, one after the other. Each is a request whose seed is the parameters' plus its number.
+        """Send the requests one after the other; returns their completions. The seed is `params.seed + sample`.
 
-        Waits and asks again where the server is busy or away; see ATTEMPTS. Raises ChakuError, with the server's own
-        words, when it refuses or stays away.
+        Waits and sends a request again, up to ATTEMPTS times, while the server is busy or away. Raises ChakuError, with
+        the server's own words, when the server refuses or stays away.
         """
         return [self._answer(request) for request in requests]
 
@@ -106,12 +107,13 @@ class Endpoint:
                 time.sleep(seconds)
                 wait = min(2 * wait, LONGEST_WAIT)
         raise ChakuError(
-            f"{self.address} did not answer {ATTEMPTS} times ({words}); what came is kept: the same command goes on"
+            f"{self.address} did not answer {ATTEMPTS} times ({words}); answers so far are kept: run the same command "
+            "again to go on"
         )
 
     @property
     def address(self) -> str:
-        """The whole address of the API that is asked. Raises ChakuError for what is no http(s) URL."""
+        """The full URL of the API. Raises ChakuError when `url` is not an http(s) URL."""
         parts = urllib.parse.urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ChakuError(f"--endpoint {self.url!r} is not a URL like http://localhost:8000/v1")
@@ -144,7 +146,7 @@ class Endpoint:
 
 
 def _asked(prompt: TextPrompt | InfillPrompt | ChatPrompt) -> dict[str, Any]:
-    """The prompt as the API names its parts."""
+    """The prompt's fields of the API's request."""
     match prompt:
         case TextPrompt(text):
             return {"prompt": text}
@@ -155,7 +157,7 @@ def _asked(prompt: TextPrompt | InfillPrompt | ChatPrompt) -> dict[str, Any]:
 
 
 def _completion(answer: bytes, address: str, chat: bool) -> Completion:
-    """The text, and its tokens as the server counts them (where it does not: a token a word or sign)."""
+    """The completion in a server's answer. Without the server's token count, each word or sign counts as a token."""
     text = num_tokens = reason = None
     try:
         parsed = json.loads(answer)
@@ -175,7 +177,7 @@ def _completion(answer: bytes, address: str, chat: bool) -> Completion:
 
 def _hint(code: int) -> str:
     return {
-        401: "; set OPENAI_API_KEY to a key that it takes",
-        403: "; set OPENAI_API_KEY to a key that it takes",
-        404: "; is the URL right, and MODEL a name that it serves?",
+        401: "; set OPENAI_API_KEY to a key that the server accepts",
+        403: "; set OPENAI_API_KEY to a key that the server accepts",
+        404: "; check the URL, and that MODEL is a name that the server serves",
     }.get(code, "")

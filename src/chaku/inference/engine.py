@@ -1,4 +1,4 @@
-"""Weights to text: batches with a key-value cache, streaming, and log-probabilities of given texts."""
+"""Writes text with a model: in batches with a key-value cache, or streamed; and scores given texts."""
 
 import codecs
 import random
@@ -25,15 +25,16 @@ from chaku.model.llama import Llama
 from chaku.tokens.chat import Chat
 from chaku.tokens.tokenizer import Tokenizer
 
-SCORE_TOKENS = 8192  # of a batch that is scored, padding included
-KEPT_CONSTRAINTS = 64  # a batch has at most as many as rows
-LEAST_HOLE = 8  # tokens of an infilling prompt, however little room the context leaves: its marks need some
+SCORE_TOKENS = 8192  # tokens scored in one batch, padding included
+KEPT_CONSTRAINTS = 64  # the default batch_size: a batch has at most one grammar for each row
+LEAST_HOLE = 8  # tokens that an infilling prompt always gets: its special tokens need some
 
 
 class Engine:
-    """A model with its tokenizer, ready to write; implements `Generator`. `batch_size`: rows that are decoded together.
+    """A model with its tokenizer, ready to write; implements `Generator`.
 
-    `model`: in PyTorch, or a decoder that computes its logits otherwise. `sampler` chooses each token.
+    `model`: a PyTorch `Llama`, or another decoder. `batch_size`: rows that are decoded together. `sampler` chooses each
+    token. Raises ChakuError when the tokenizer has more tokens than the model has embeddings.
     """
 
     num_threads = 1
@@ -42,7 +43,7 @@ class Engine:
         if model.config.vocab_size < tokenizer.vocab_size:
             raise ChakuError(
                 f"the model has {model.config.vocab_size} token embeddings and the tokenizer "
-                f"{tokenizer.vocab_size} tokens; they do not belong together"
+                f"{tokenizer.vocab_size} tokens; use the tokenizer of this model"
             )
         self.model, self.tokenizer, self.batch_size, self.sampler = model, tokenizer, batch_size, sampler
         self.decoder: Decoder = TorchDecoder(model) if isinstance(model, Llama) else model
@@ -56,12 +57,12 @@ class Engine:
 
     @cached_property
     def healer(self) -> Healer:
-        """For the tokenizer; made when it is first needed."""
+        """The tokenizer's healer; built on first use, which takes a pass over the vocabulary."""
         return Healer(self.tokenizer)
 
     @cached_property
     def chat(self) -> Chat:
-        """How the model chats. Raises ChakuError for a model without a chat template."""
+        """The model's chat format. Raises ChakuError for a model without a chat template."""
         return Chat(self.tokenizer)
 
     @cached_property
@@ -77,7 +78,10 @@ class Engine:
         self.read(request)
 
     def read(self, request: Request) -> Prompt:
-        """What the model reads. Raises ChakuError where it was not made to read that: a chat, a hole, a repository."""
+        """The request's prompt in tokens.
+
+        Raises ChakuError when the model has no tokens for the request's form: a chat, an infilling, a repository.
+        """
         match request.prompt:
             case TextPrompt(text, max_tokens):
                 return complete(self.tokenizer, text, max_tokens)
@@ -93,8 +97,8 @@ class Engine:
                 return infill(self.tokenizer, prefix, suffix, mode=mode, max_length=room, header=header)
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """The completions, in the requests' order; see `generate` for a prompt that is too long."""
-        alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # read once
+        """The completions, in the requests' order. `generate` says how prompts that are too long are handled."""
+        alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # tokenize a prompt once
         fitted = self._fit([(self.read(request), request.params.max_tokens) for request in alike.values()])
         prompts = dict(zip(alike, fitted, strict=True))
         rows = []
@@ -114,11 +118,11 @@ class Engine:
     ) -> list[list[Completion]]:
         """Continue each prompt `params.num_samples` times; the completions come in the prompts' order.
 
-        A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), which is said; for
-        an infilling prompt that is an error, as its parts have places (`prompts.infill` cuts them rightly). With a
-        `grammar` (one for all prompts, or one a prompt; see `constraints.Constraint`), a completion that stops is one
-        of its texts, and one that does not is the beginning of one. `description` shows a progress bar. Raises
-        ChakuError when `max_tokens` alone fills the context.
+        A prompt that leaves no room for `max_tokens` in the context loses its beginning (after BOS), with a warning.
+        `grammar`: one for all prompts, or one a prompt; see `constraints.Constraint`. A completion under a grammar that
+        finishes with "stop" is a whole text of the grammar; one that finishes with "length" is the beginning of such a
+        text. `description` shows a progress bar. Raises ChakuError when `max_tokens` alone fills the context, and for
+        an infilling prompt that is too long: only `prompts.infill` knows where to cut it.
         """
         params = params or SamplingParams()
         fitted = self._fit([(prompt, params.max_tokens) for prompt in prompts])
@@ -133,7 +137,7 @@ class Engine:
     def stream(
         self, prompt: Prompt, params: SamplingParams | None = None, *, grammar: str | None = None
     ) -> Iterator[str]:
-        """The text of one completion, piece by piece: whole characters, nothing of a stop string."""
+        """The text of one completion, piece by piece. Pieces are whole characters and hold no part of a stop string."""
         params = params or SamplingParams()
         [fitted] = self._fit([(prompt, params.max_tokens)])
         row = _Row(fitted, params, 0, self, grammar)
@@ -144,7 +148,7 @@ class Engine:
             yield piece
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Log-probability, in nats, of each token after the first, given those before it: float32 (length - 1,).
+        """Log-probability, in nats, of each token after the first, given the tokens before it: float32 (length - 1,).
 
         Sequences may be longer than the context.
         """
@@ -162,7 +166,7 @@ class Engine:
         return results
 
     def constraint(self, grammar: str, end_ids: frozenset[int]) -> Constraint:
-        """The grammar over the tokenizer's tokens, for texts that any of `end_ids` ends; the last ones are kept."""
+        """The grammar over the tokenizer's tokens, for texts that any of `end_ids` ends. Caches KEPT_CONSTRAINTS."""
         if (grammar, end_ids) not in self._constraints:
             if end_ids not in self._vocabularies:
                 self._vocabularies[end_ids] = Vocabulary(self.tokenizer, sorted(end_ids))
@@ -172,10 +176,12 @@ class Engine:
         return self._constraints[grammar, end_ids]
 
     def _fit(self, prompts: Sequence[tuple[Prompt, int]]) -> list[Prompt]:
-        """The prompts, each cut to what the context leaves beside its `max_tokens`."""
+        """Cut each prompt to the room that the context leaves beside the prompt's `max_tokens`."""
         for prompt, max_tokens in prompts:
             if self.context - max_tokens < 1:
-                raise ChakuError(f"max_tokens {max_tokens} fills the context of {self.context} tokens; ask for less")
+                raise ChakuError(
+                    f"max_tokens {max_tokens} fills the context of {self.context} tokens; lower --max-tokens"
+                )
             if not prompt.ids:
                 raise ChakuError("a prompt has no tokens; begin it as prompts.complete does")
             if prompt.parts_have_places and len(prompt.ids) > self.context - max_tokens:
@@ -193,7 +199,7 @@ class Engine:
         return fitted
 
     def _cut(self, prompt: Prompt, room: int) -> Prompt:
-        """Without its beginning after BOS, as far as it has no room."""
+        """Cut the prompt to `room` tokens: BOS and its end stay."""
         ids, begin = prompt.ids, len(self.tokenizer.begin)
         if len(ids) <= room:
             return prompt
@@ -201,9 +207,9 @@ class Engine:
         return replace(prompt, ids=kept, tokens_cut=prompt.tokens_cut + len(ids) - room)
 
     def _write(self, rows: Sequence["_Row"], description: str | None = None) -> None:
-        """Write all rows to their ends, a batch at a time, those with the shortest prompts first."""
+        """Write all rows to their ends, a batch at a time; rows with the shortest prompts come first."""
         ordered = sorted(rows, key=lambda row: len(row.prompt))
-        # The masks of a batch are of one vocabulary, and for all of its rows.
+        # `Masks` needs a grammar for every row of a batch, and one vocabulary for all of them.
         vocabularies = dict.fromkeys(row.vocabulary for row in ordered)
         groups = [[row for row in ordered if row.vocabulary is vocabulary] for vocabulary in vocabularies]
         with progress(description, len(rows), "completions") if description else nullcontext() as bar:
@@ -218,7 +224,7 @@ class Engine:
     @torch.inference_mode()
     def _decode(self, rows: list["_Row"]) -> Iterator[None]:
         """Write a batch of rows to their ends; yields after every token."""
-        # A prompt with several samples is read once; its keys and values are copied for each.
+        # A prompt with several samples is read once; its keys and values are copied for each sample.
         prompts = list(dict.fromkeys(tuple(row.prompt) for row in rows))
         number_of = {prompt: number for number, prompt in enumerate(prompts)}
         logits, state = self.decoder.prefill(prompts, max(row.max_tokens for row in rows))
@@ -228,9 +234,9 @@ class Engine:
             logits = logits[read]
         constraints = [row.constraint for row in rows if row.constraint]
         with Masks(constraints) if constraints else nullcontext() as masks:
-            held = rows  # the rows of `state`, the finished among them
+            held = rows  # the rows of `state`, including finished rows
             while True:
-                scores = logits[:, : self.tokenizer.vocab_size]  # the model's vocabulary may be filled up
+                scores = logits[:, : self.tokenizer.vocab_size]  # the model's vocabulary may be padded
                 if masks:
                     scores = masks.apply(scores)
                 for number, row in enumerate(held):
@@ -247,7 +253,7 @@ class Engine:
                     return
                 if masks:
                     masks.take(chosen)
-                if len(open_rows) <= 0.75 * len(held):  # dropping a row copies the cache, so it is done for several
+                if len(open_rows) <= 0.75 * len(held):  # dropping rows copies the cache: drop several at once
                     state.select(open_rows)
                     held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
                     if masks:
@@ -263,14 +269,15 @@ class _Row:
     def __init__(self, prompt: Prompt, params: SamplingParams, sample: int, engine: Engine, grammar: str | None = None):
         if grammar and params.healing:
             raise ChakuError(
-                "a completion under a grammar begins with the grammar: healing the prompt's end is not for it"
+                "a grammar describes the completion from its first token, so the prompt's end cannot be healed; "
+                "leave out healing or the grammar"
             )
         self.params, self._cut = params, prompt.tokens_cut
         ids = list(prompt.ids)
         self._random: random.Random | None = None
         if not params.is_greedy(sample):
             self._random = row_random(params.seed, ids, sample)
-        # The bytes at the prompt's end that are still to be written again, in tokens that may go on.
+        # `owed`: the bytes removed from the prompt's end that the row must write again, perhaps inside longer tokens.
         self.prompt, self.owed = engine.healer.split(ids) if params.healing else (ids, b"")
         self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
         self.ids: list[int] = []
@@ -284,16 +291,16 @@ class _Row:
         self._data = bytearray()
         self._sent = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        # Where nothing stands before the completion, it begins with Llama's implicit space.
+        # A completion at the very beginning of a text starts with Llama's implicit space.
         self._implicit_space = tokenizer.implicit_space and prompt.begins_text
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """Of the constraint."""
+        """The constraint's vocabulary; None without a constraint."""
         return self.constraint.vocabulary if self.constraint else None
 
     def uniform(self) -> float | None:
-        """The number that draws the row's next token; None for a row that is greedy."""
+        """The random number in [0, 1) that samples the row's next token; None for a greedy row."""
         return self._random.random() if self._random else None
 
     def take(self, token: int) -> None:
@@ -325,7 +332,7 @@ class _Row:
         return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self._cut)
 
     def new_text(self) -> str:
-        """What is new and certain: no half character, nothing that may yet become a stop string."""
+        """The new text that is certain: without half characters, and without text that may become a stop string."""
         done = self.finish_reason is not None
         end = len(self._data) - (0 if done else self._held_back())
         piece = self._decoder.decode(bytes(self._data[self._sent : end]), final=done)

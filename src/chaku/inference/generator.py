@@ -1,4 +1,4 @@
-"""What can be asked to write text, a model in this process or one behind an endpoint: one protocol for both."""
+"""The protocol of text generators: a model in this process, or a model behind an endpoint."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from chaku.errors import ChakuError
 
-if TYPE_CHECKING:  # to ask an endpoint needs neither a tokenizer nor torch
+if TYPE_CHECKING:  # an endpoint needs neither a tokenizer nor torch
     from chaku.tokens.chat import Message
     from chaku.tokens.infilling import Mode
     from chaku.tokens.tokenizer import Tokenizer
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # to ask an endpoint needs neither a tokenizer nor torch
 class SamplingParams:
     """`temperature` 0 is greedy. A completion ends before any of the `stop` strings, at EOS or at one of `stop_ids`.
 
-    `first_greedy`: of several samples the first is greedy, whatever the temperature of the others.
-    `healing`: where the prompt ends inside a token, it is continued as if it did not (`inference.healing`).
+    `first_greedy`: the first of several samples is greedy, whatever the temperature of the others.
+    `healing`: a prompt that ends inside a token is continued as if it had not been cut there (`inference.healing`).
     Raises ChakuError for a value out of range.
     """
 
@@ -44,7 +44,7 @@ class SamplingParams:
                 raise ChakuError(f"{name} is {getattr(self, name)!r}; it must be {wanted}")
 
     def record(self) -> dict[str, Any]:
-        """For a manifest."""
+        """The parameters as a manifest records them."""
         return {
             "stops": list(self.stop),
             "max_tokens": self.max_tokens,
@@ -56,13 +56,13 @@ class SamplingParams:
         }
 
     def is_greedy(self, sample: int) -> bool:
-        """Whether the sample of this number takes the likeliest token every time."""
+        """Whether sample number `sample` always takes the most likely token."""
         return self.temperature == 0 or (self.first_greedy and sample == 0)
 
 
 @dataclass(frozen=True, slots=True)
 class TextPrompt:
-    """A text to complete. Over `max_tokens` tokens (None: what the context has room for), only its end is read."""
+    """A text to complete. The model reads at most its last `max_tokens` tokens (None: as many as the context holds)."""
 
     text: str
     max_tokens: int | None = None
@@ -70,7 +70,7 @@ class TextPrompt:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFile:
-    """Where a file with a hole lies. `others`: (path, text) of files of its repository, to be read first."""
+    """The place of a file with a hole. `others`: (path, text) of the repository's files that the model reads first."""
 
     repository: str
     path: str
@@ -79,9 +79,9 @@ class RepositoryFile:
 
 @dataclass(frozen=True, slots=True)
 class InfillPrompt:
-    """The text before and after a hole to fill, in `mode` (None: the model's first).
+    """The text before and after a hole to fill. `mode`: the order of the parts (None: the model's default).
 
-    `file`: what is told of the file's repository, to models that learnt to read that.
+    `file`: the file's repository, for models that were trained to read repositories.
     """
 
     prefix: str
@@ -100,10 +100,10 @@ class ChatPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One completion that is wanted: number `sample` of the `params.num_samples` of a prompt.
+    """A request for one completion: number `sample` of the `params.num_samples` completions of a prompt.
 
-    What is written depends on prompt, parameters and number alone. With a `grammar` (see `constraints.Constraint`), it
-    is one of the grammar's texts.
+    The completion depends on nothing but the request. With a `grammar` (see `constraints.Constraint`), the completion
+    is a text of the grammar.
     """
 
     prompt: TextPrompt | InfillPrompt | ChatPrompt
@@ -114,11 +114,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was written, without the stop string that ended it, and the tokens that it took.
+    """A written text, without the stop string that ended it, and the number of its tokens.
 
-    `ids` include the token that ended it; an endpoint does not tell them. With `healing`, `ids` follow the shortened
-    prompt and spell its lost end first; `text` continues the whole prompt. `prompt_tokens_cut`: tokens of the prompt
-    that the context had no room for.
+    `ids` include the token that ended the text; they are empty for an endpoint. With `healing`, `ids` follow the
+    shortened prompt and first spell the prompt's removed end; `text` continues the whole prompt. `prompt_tokens_cut`:
+    tokens of the prompt that the context had no room for.
     """
 
     text: str
@@ -129,10 +129,10 @@ class Completion:
 
 
 class Generator(Protocol):
-    """What can be asked to write: `Engine` in this process, `Endpoint` elsewhere.
+    """A writer of texts: `Engine` in this process, `Endpoint` on a server.
 
-    `answer` may be called from `num_threads` threads at one time, best with `num_rows` requests each. `tokenizer` and
-    `context` (tokens) are None where they are not known.
+    Up to `num_threads` threads may call `answer` at one time, best with `num_rows` requests a call. `tokenizer` and
+    `context` (tokens) are None when unknown.
     """
 
     @property
@@ -149,27 +149,27 @@ class Generator(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What the texts depend on, beside the requests."""
+        """Everything besides the requests that determines the texts."""
         ...
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """The identity, and what else a manifest says of who wrote."""
+        """The identity, and everything else that a manifest records about the generator."""
         ...
 
     def check(self, request: Request) -> None:
-        """Raises ChakuError for what cannot be asked here."""
+        """Raises ChakuError for a request that this generator cannot answer."""
         ...
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        """The completions, in the requests' order. Raises ChakuError for what is refused."""
+        """The completions, in the requests' order. Raises ChakuError for a request that is refused."""
         ...
 
 
 def answer_all(generator: Generator, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
-    """(number of the request, its completion) as they come, several at a time; the shortest prompts first.
+    """Yields lists of (number of a request, its completion) as they arrive; the shortest prompts come first.
 
-    When the caller stops, what was sent is waited for, and nothing more is sent.
+    When the caller stops, waits for the requests that are under way and sends no more.
     """
     order = sorted(range(len(requests)), key=lambda number: _length(requests[number]))
     num_rows = generator.num_rows

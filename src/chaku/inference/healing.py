@@ -1,8 +1,9 @@
 """Token healing: a prompt that ends inside a token is continued as if it had not been cut there.
 
-"def retu" has other tokens than the start of "def return": a model that has only seen whole words does not know how to
-go on. So the last tokens are taken away, and what is written first has to spell them again, in any tokens: "return",
-say, as one. Only then does the completion begin, so that no character comes twice and none is lost.
+The tokens of "def retu" differ from the first tokens of "def return", so a model that was trained on whole words cannot
+go on from "def retu". Healing removes the last tokens from the prompt, and the model first has to spell their bytes
+again, in any tokens: "return", say, as one token. The completion begins after these bytes, so no character is repeated
+or lost.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,7 +13,7 @@ from chaku.tokens.tokenizer import Tokenizer
 
 
 class Healer:
-    """Which tokens to take away, and which may be written until they are spelt again."""
+    """Removes the last tokens of a prompt, and lists the tokens that may spell the removed bytes again."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
@@ -23,11 +24,11 @@ class Healer:
         self._longest = max(map(len, self._texts))
 
     def split(self, prompt: Sequence[int]) -> tuple[list[int], bytes]:
-        """The prompt without its last tokens, and the bytes that these spelt.
+        """The prompt without its last tokens, and the bytes of the removed tokens.
 
-        They are the tokens under the longest end of the text that begins a longer token. None is taken away where a
-        special token (an infilling mark, BOS) comes last, or where no longer token begins with any end of the text.
-        Where nothing is left, the prompt is BOS, as `prompts.complete` has it for no text.
+        Finds the longest end of the text that is the beginning of a longer token, and removes the tokens that spell it.
+        Removes nothing when no end of the text begins a longer token, or when the last token is special (an infilling
+        mark, BOS). A prompt that would become empty becomes BOS, as in `prompts.complete`.
         """
         start = len(prompt)
         while start > max(0, len(prompt) - self._longest) and prompt[start - 1] not in self._tokenizer.special_ids:
@@ -42,7 +43,7 @@ class Healer:
         return list(prompt[:keep]) or [self._tokenizer.bos_id], removed
 
     def allowed(self, rest: bytes) -> list[int]:
-        """The tokens that spell the start of `rest`, or all of it and more. There always are some."""
+        """The tokens that spell the start of `rest`, and the tokens that start with all of `rest`. Never empty."""
         ids = self._ids[slice(*self._range(rest))]
         for length in range(1, min(len(rest), self._longest + 1)):
             first = bisect_left(self._texts, rest[:length])
@@ -54,7 +55,7 @@ class Healer:
         return first < last and self._texts[last - 1] != text
 
     def _range(self, text: bytes) -> tuple[int, int]:
-        """Where, in order, the tokens stand that begin with a text."""
+        """The range, in `_texts`, of the tokens that begin with `text`."""
         head = text.rstrip(b"\xff")
-        after = head[:-1] + bytes([head[-1] + 1]) if head else None  # the first text after all that begin so
+        after = head[:-1] + bytes([head[-1] + 1]) if head else None  # sorts after all that begin with `text`
         return bisect_left(self._texts, text), len(self._texts) if after is None else bisect_left(self._texts, after)

@@ -1,4 +1,4 @@
-"""A checkpoint ready to write: on which device, in which dtype, with what decoder."""
+"""Loads a checkpoint for inference: chooses the device, the dtype and the decoder."""
 
 import platform
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from chaku.model.quantization import Scheme
 from chaku.tokens.load import load_tokenizer
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-# Parameters: a model of so few gains nothing from a compiled graph, and reads rows of 8,192 tokens five times slower.
+# Parameters of a small model: OpenVINO does not make it faster, and reads rows of 8,192 tokens five times slower.
 SMALL = 2**25
 
 
@@ -37,11 +37,11 @@ def load_engine(
 ) -> Engine:
     """The engine of a checkpoint: a path, a name of the catalogue, or a Hub id.
 
-    What is not given is chosen: a GPU if there is one; OpenVINO on a processor that it is fast on, where it is
-    installed, for all but the smallest models; weights as they are stored. Weights that a GGUF file has quantised are
-    packed in 8 bits for OpenVINO; for PyTorch they become float32, or bfloat16 where the processor computes it. Raises
-    ChakuError for a checkpoint that is none, or not whole, or larger than the memory, and for what does not go
-    together.
+    Defaults: `device` is the GPU if there is one; `decoder` is OpenVINO on an x86-64 processor, where OpenVINO is
+    installed and the model has more than SMALL parameters; `dtype` is the stored dtype. Quantised weights of a GGUF
+    file become int8 for OpenVINO; for PyTorch they become float32, or bfloat16 where the processor computes it. Raises
+    ChakuError for a missing or incomplete checkpoint, for a model larger than the memory, and for arguments that
+    contradict each other.
     """
     path = find_checkpoint(name)
     detail(f"checkpoint: {path}")
@@ -66,7 +66,10 @@ def _load(
 
 
 def find_device(name: str | None) -> torch.device:
-    """A device by its name; None: the GPU if there is one, else the processor. Raises ChakuError for none."""
+    """A device by its name; None: the GPU if there is one, else the processor.
+
+    Raises ChakuError for an unknown or absent device.
+    """
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -76,21 +79,21 @@ def find_device(name: str | None) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ChakuError(f"--device {name}: PyTorch finds {torch.cuda.device_count() or 'no'} NVIDIA GPUs; give cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ChakuError("--device mps: this is no Mac with an Apple GPU that PyTorch can use; give cpu")
+        raise ChakuError("--device mps: PyTorch finds no Apple GPU on this machine; give cpu")
     return device
 
 
 def find_dtype(name: str | None) -> torch.dtype | None:
-    """A dtype by its name. Raises ChakuError for none that weights can have."""
+    """A dtype by its name. Raises ChakuError for a name that is not in DTYPES."""
     if name is not None and name not in DTYPES:
         raise ChakuError(f"--dtype {name} is not a dtype; give {', '.join(DTYPES)}")
     return None if name is None else DTYPES[name]
 
 
 def openvino_problem() -> str | None:
-    """Why models are not decoded by OpenVINO on this machine's processor; None where they are."""
+    """Why this machine cannot use OpenVINO; None when it can."""
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return f"it was not tried on {platform.machine()} processors"
+        return f"chaku was not tested with OpenVINO on {platform.machine()} processors"
     if find_spec("openvino") is None:
         return "OpenVINO is not installed: pip install 'chaku[fast]'"
     return None
@@ -99,7 +102,7 @@ def openvino_problem() -> str | None:
 def _torch_dtype(
     path: Path, device: torch.device, scheme: Scheme | None, asked: torch.dtype | None
 ) -> torch.dtype | None:
-    """What PyTorch's weights become. A processor that has no products of 16 bits computes in float32."""
+    """The dtype of PyTorch's weights. A processor without 16-bit products computes in float32."""
     stored = _stored_dtype(path)
     if device.type != "cpu":
         return asked or stored or torch.bfloat16
@@ -115,12 +118,12 @@ def _torch_dtype(
     if stored is not None and room is not None and scheme is None:
         config = open_checkpoint(path).config
         if model_memory(config, torch.float32) > room / 2:
-            return stored  # slower, but it does not crowd out the rest
+            return stored  # slower, but leaves memory for other programs
     return torch.float32
 
 
 def _stored_dtype(path: Path) -> torch.dtype | None:
-    """The dtype of a checkpoint's matrices; None where they are quantised."""
+    """The dtype of a checkpoint's matrices; None for quantised matrices."""
     if not is_gguf(path):
         return stored_dtype(path) or torch.bfloat16  # Meta's files are bfloat16 or float16
     kinds = {tensor.kind.name for tensor in read_gguf_file(path).tensors if len(tensor.shape) == 2}
@@ -132,7 +135,7 @@ def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtyp
     if device.type != "cpu":
         raise ChakuError(f"--decoder openvino computes on a processor, not on {device}; leave --device out")
     if scheme == "nf4":
-        raise ChakuError("nf4 is for training; give int8 or int4")
+        raise ChakuError("--quantize nf4 is for training; give int8 or int4")
     if problem := openvino_problem():
         raise ChakuError(f"--decoder openvino: {problem}")
     from chaku.inference.openvino_decoder import OpenVinoDecoder
@@ -140,7 +143,7 @@ def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtyp
 
     stored = _stored_dtype(path)
     if scheme is None and dtype is None and stored is None:
-        scheme = "int8"  # of a GGUF file: nearly as exact as its own quantised weights, and a faster product
+        scheme = "int8"  # a GGUF file: int8 is nearly as exact as its own quantisation, and faster
     kept = dtype or stored or torch.float32
     opened = open_packed(path) if scheme == "int8" else open_checkpoint(path)
     check_memory(opened.config, path, torch.bfloat16 if scheme else kept, device, scheme)

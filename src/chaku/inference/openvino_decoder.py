@@ -1,4 +1,4 @@
-"""The fast decoder for processors: the whole model as one graph that OpenVINO has compiled, with packed weights."""
+"""The fast decoder for processors: OpenVINO compiles the whole model to one graph with packed weights."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -14,24 +14,26 @@ from chaku.inference.openvino_graph import Weight, build_graph
 from chaku.machine import computes_bfloat16
 from chaku.model.config import LlamaConfig
 
-PREFILL_TOKENS = 1024  # read in one call, all rows together: what one call computes must fit into memory
+PREFILL_TOKENS = 1024  # in one call, all rows together: the activations of a call must fit into memory
 
 
 @lru_cache
 def _core() -> ov.Core:
-    """One for the process, kept to its end. Each Core gives its thread a stack for signals, and as it ends the stack
-    that was there before, even where that was of another Core and is gone: the next signal (a child that ended,
-    SIGTERM) was a segmentation fault then (OpenVINO 2026.4).
+    """The process's only Core; it lives as long as the process.
+
+    A Core sets a signal stack for its thread, and restores the earlier signal stack when it ends. With several Cores,
+    the earlier stack may belong to a Core that is gone: the next signal (SIGTERM, or SIGCHLD for a child that ended)
+    is then a segmentation fault (OpenVINO 2026.4).
     """
     return ov.Core()
 
 
 class OpenVinoDecoder:
-    """Implements `Decoder`. `weights`: under Hugging Face's names, packed or not.
+    """Implements `Decoder`. `weights`: named as in Hugging Face's checkpoints, packed or plain.
 
-    Products of packed weights take activations in 8 bits, one scale for 32; all else is computed in float32, or unless
-    `exact` in bfloat16 where the processor does. `precision` says how the weights are kept. `sha256` computes the
-    checkpoint's hash.
+    Products with packed weights quantise activations to 8 bits, with one scale for 32 values. Everything else is
+    computed in float32; or, unless `exact`, in bfloat16 where the processor supports it. `precision`: the dtype or
+    quantisation of the weights. `sha256` computes the checkpoint's hash.
     """
 
     def __init__(
@@ -92,18 +94,18 @@ class OpenVinoDecoder:
 
 
 class OpenVinoRows:
-    """Implements `Rows`; the keys and values are inside the request. `start`: (rows,), the first slot of a token."""
+    """Implements `Rows`; the infer request holds the key-value cache. `start`: (rows,), a row's first slot in use."""
 
     def __init__(self, config: LlamaConfig, request: Any, start: np.ndarray):
         self._config, self._request, self._start = config, request, start
-        self._length = 0  # slots that are used
-        self._from = np.arange(len(start), dtype=np.int32)  # the cache's row that each row goes on from
+        self._length = 0  # slots in use
+        self._from = np.arange(len(start), dtype=np.int32)  # for each row, its row in the cache
 
     def decode(self, tokens: Sequence[int]) -> Tensor:
         return torch.from_numpy(self.forward(np.array(tokens, np.int32)[:, None])[:, -1])
 
     def forward(self, ids: np.ndarray, num_kept: int = 1) -> np.ndarray:
-        """Append (rows, new) tokens; the logits after the last of them, (rows, num_kept, vocab) float32."""
+        """Append (rows, new) tokens. Returns the logits after the last `num_kept`, (rows, num_kept, vocab) float32."""
         num_new = ids.shape[1]
         slots = np.arange(self._length, self._length + num_new)
         inputs = {
@@ -119,17 +121,17 @@ class OpenVinoRows:
         return logits
 
     def select(self, rows: Sequence[int]) -> None:
-        # The cache's rows are moved in the next step.
+        # The next call of `forward` moves the cache's rows.
         self._from, self._start = self._from[list(rows)], self._start[list(rows)]
 
 
 def _mask(slots: np.ndarray, start: np.ndarray, window: int | None) -> np.ndarray:
-    """(rows, 1, new, slots) float32: 0 where a new token sees a slot, else minus infinity."""
+    """(rows, 1, new, slots) float32: 0 where a new token attends to a slot, else minus infinity."""
     held = np.arange(slots[-1] + 1)
     visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (rows, new, slots)
     if window is not None:
         visible &= held > slots[:, None] - window
-    visible |= held == slots[:, None]  # a padding slot sees itself: a row of the softmax must not be empty
+    visible |= held == slots[:, None]  # padding attends to itself: a softmax row must not be empty
     return np.where(visible, np.float32(0), np.float32(-np.inf))[:, None]
 
 

@@ -1,7 +1,7 @@
-"""A Llama as an OpenVINO graph: the same computation as `chaku.model.llama`, for one compiled call a step.
+"""A Llama as an OpenVINO graph: the same computation as `chaku.model.llama`, in one compiled call a step.
 
-The graph is written in the shapes that OpenVINO's CPU plugin recognises and replaces by kernels of its own: RMSNorm,
-rotary embedding, attention that appends to its own cache of keys and values, and products of packed weights.
+The graph uses patterns that OpenVINO's CPU plugin recognises and replaces by its own kernels: RMSNorm, rotary
+embedding, attention with its own key-value cache, and products with packed weights.
 """
 
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ _TYPES = {
 
 
 def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> tuple[Any, list[Any]]:
-    """An `openvino.Model` of weights under Hugging Face's names, and the memory that must outlive it.
+    """An `openvino.Model`, and the memory that must outlive it. `weights`: named as in Hugging Face's checkpoints.
 
-    Inputs: `ids` and `positions`, (rows, new) int32; `mask`, (rows, 1, new, old + new) float32, which is added to the
-    attention's scores; `rows`, (rows,) int32: which of the cache's rows each row goes on from; `kept`, (n,) int32: of
-    which new tokens the logits are wanted. Output: logits, (rows, n, vocab) float32.
+    Inputs: `ids` and `positions`, (rows, new) int32; `mask`, (rows, 1, new, old + new) float32, added to the attention
+    scores; `rows`, (rows,) int32: for each row, the cache row that it continues; `kept`, (n,) int32: the new tokens
+    that get logits. Output: logits, (rows, n, vocab) float32.
     """
     graph = _Graph(config, weights)
     return graph.build(), graph.memory
@@ -44,13 +44,13 @@ def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> tuple[Any
 
 @dataclass
 class _Attention:
-    """What all layers share."""
+    """The inputs of attention that all layers share."""
 
     cos: Node
     sin: Node
     mask: Node
     rows: Node
-    empty: Node  # keys, or values, of no tokens
+    empty: Node  # keys or values of an empty cache
 
 
 class _Graph:
@@ -99,7 +99,7 @@ class _Graph:
     def _attention(self, hidden: Node, layer: int, shared: _Attention) -> Node:
         config, name = self.config, f"model.layers.{layer}.self_attn"
         num_heads, num_kv, size = config.num_attention_heads, config.num_key_value_heads, config.head_dim
-        # One product for all three: fewer calls a step, and a graph that compiles faster.
+        # One product for queries, keys and values: fewer calls a step, and a graph that compiles faster.
         merged = self._linear(hidden, *(f"{name}.{part}_proj" for part in "qkv"))
         widths = [heads * size for heads in (num_heads, num_kv, num_kv)]
         split = op.variadic_split(merged, self._ints(2), self._ints(widths))
@@ -116,7 +116,7 @@ class _Graph:
         return self._linear(joined, f"{name}.o_proj")
 
     def _with_past(self, new: Node, name: str, shared: _Attention) -> Node:
-        """Keys or values of all tokens so far, (rows, heads, old + new, head_dim), which the next step goes on from."""
+        """Keys or values of all tokens so far, (rows, heads, old + new, head_dim). Stores them for the next step."""
         config, info = self.config, VariableInfo()
         num_kv, size = config.num_key_value_heads, config.head_dim
         info.data_shape, info.data_type = ov.PartialShape([-1, num_kv, -1, size]), ov.Type.f32
@@ -127,7 +127,7 @@ class _Graph:
         self.sinks.append(op.assign(whole, variable))
         if (group := config.num_attention_heads // num_kv) == 1:
             return whole
-        # The plugin recognises this product with ones, and reads each key once for all heads of its group.
+        # The plugin recognises the product with ones as grouped-query attention: it reads a key once for its group.
         repeated = op.multiply(op.unsqueeze(whole, self._ints(2)), self._floats(np.ones((1, 1, group, 1, 1))))
         return op.reshape(repeated, self._ints([0, config.num_attention_heads, -1, size]), True)
 
@@ -152,7 +152,7 @@ class _Graph:
         return op.multiply(op.multiply(hidden, scale), self._constant(self._float32(name).view(1, 1, -1)))
 
     def _linear(self, hidden: Node, *names: str) -> Node:
-        """The product with matrices of the same width, one under the other, and their biases."""
+        """The product with the named matrices, stacked on top of each other, and their biases."""
         product = op.matmul(hidden, self._matrix([f"{name}.weight" for name in names]), False, True)
         if f"{names[0]}.bias" not in self.weights:
             return product
@@ -165,7 +165,7 @@ class _Graph:
         return weight.float()
 
     def _matrix(self, names: list[str]) -> Node:
-        """(out, in) float32; packed weights stay packed, as the plugin computes with them."""
+        """The named matrices, stacked: (out, in) float32. Packed weights stay packed: the plugin reads them packed."""
         parts = [self.weights[name] for name in names]
         if packed := [part for part in parts if isinstance(part, Packed)]:
             assert len(packed) == len(parts), names
@@ -189,15 +189,15 @@ class _Graph:
     def _half(self, values: Tensor) -> Node:
         """A matrix that stays in 16 bits until a product reads it.
 
-        Without the mark that OpenVINO's own transformation sets, the plugin makes float32 of it. The mark is for
-        float16.
+        OpenVINO's own transformation marks the matrix; it knows only float16. The plugin converts a matrix without the
+        mark to float32.
         """
         holder = ov.Model([op.result(op.constant(values.float().numpy()))], [], "matrix")
         compress_model_transformation(holder)
         return holder.get_results()[0].input_value(0)
 
     def _constant(self, values: Tensor, shape: list[int] | None = None, dtype: Any = None) -> Node:
-        """A constant in the memory of `values`."""
+        """A constant that shares the memory of `values`."""
         array = values.detach().contiguous().numpy()
         self.memory.append(array)
         return op.constant(ov.Tensor(array, ov.Shape(shape or list(array.shape)), dtype or _TYPES[values.dtype]))
@@ -209,7 +209,7 @@ class _Graph:
         return self._small(np.array(values, np.float32))
 
     def _small(self, array: np.ndarray) -> Node:
-        """A constant that is made once: a graph with fewer nodes compiles faster."""
+        """A constant that all its users share: a graph with fewer nodes compiles faster."""
         key = (array.tobytes(), array.shape, array.dtype)
         if key not in self._constants:
             self._constants[key] = op.constant(array)

@@ -1,4 +1,4 @@
-"""What the model is given to read: a text to complete, the two sides of a hole, or a conversation."""
+"""Builds prompts: a text to complete, the two sides of a hole, or a conversation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ FILL_ME = "<FILL_ME>"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Ids to read before writing.
+    """The ids that the model reads.
 
-    `stop_ids` end what is written, beside EOS. `begins_text`: no text stands before it. `parts_have_places`: the
-    beginning may not be cut (an infilling prompt). `tokens_cut`: tokens that were left out already.
+    `stop_ids` end the completion, besides EOS. `begins_text`: the prompt has no text, so the completion begins one.
+    `parts_have_places`: an infilling prompt, whose beginning must not be cut. `tokens_cut`: tokens already left out.
     """
 
     ids: tuple[int, ...]
@@ -28,10 +28,10 @@ class Prompt:
 
 
 def complete(tokenizer: Tokenizer, text: str, max_tokens: int | None = None) -> Prompt:
-    """BOS, where the vocabulary has one, and the text. What is spelt like a special token in it stays text.
+    """BOS, if the vocabulary has it, and the text. A special token's name in the text stays plain text.
 
-    An empty text without BOS begins as in training, after the end of another. Of a text of more than `max_tokens`
-    tokens, the end is kept.
+    Where the vocabulary has no BOS, the prompt of an empty text is the token that separates documents in training. A
+    text of more than `max_tokens` tokens loses its beginning.
     """
     ids = tokenizer.encode(text)
     kept = ids if max_tokens is None else ids[max(len(ids) - max_tokens, 0) :]
@@ -49,13 +49,13 @@ def infill(
 ) -> Prompt:
     """The infilling prompt, in `mode` (default: PSM where the tokenizer's family has it).
 
-    Code Llama's (Meta's `infilling_prompt_tokens`), and with their own tokens StarCoder's, Qwen's and DeepSeek-Coder's:
+    Code Llama, as in Meta's `infilling_prompt_tokens`; StarCoder, Qwen and DeepSeek-Coder, with their own tokens:
     PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID. SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix).
-    Codestral's: BOS SUF enc_inf(suffix) PRE enc(prefix). BOS stands where `complete` has it.
-    `header`: what stands after BOS and before the prompt (`repository_header`), which `max_length` does not count.
-    Over `max_length` tokens, the parts furthest from the hole are left out, and that is said: the suffix keeps a third
-    of the room, or what the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens, or for a mode
-    that its family does not have.
+    Codestral: BOS SUF enc_inf(suffix) PRE enc(prefix). BOS is left out where `complete` leaves it out.
+    `header`: ids between BOS and the prompt (`repository_header`), which `max_length` does not count.
+    A text of more than `max_length` tokens loses the parts furthest from the hole, with a warning: the suffix keeps a
+    third of the room, or as much as the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens, or
+    for a mode that the tokenizer's family does not have.
     """
     tokens = layout(tokenizer, mode)
     mode = mode or tokens.modes[0]
@@ -80,12 +80,12 @@ def infill(
 
 
 def answer(chat: Chat, messages: Sequence[Message], opening: str = "") -> Prompt:
-    """A conversation up to where the assistant's reply goes on after `opening`. Raises ChakuError as `Chat.prompt`."""
+    """A conversation up to the assistant's reply, which begins with `opening`. Raises ChakuError as `Chat.prompt`."""
     return Prompt(tuple(chat.prompt(messages, opening)), stop_ids=frozenset({chat.end_id}))
 
 
 def split_fill_me(text: str) -> tuple[str, str]:
-    """The text before and after its one `<FILL_ME>`. Raises ChakuError when there is none, or more than one."""
+    """The text before and after `<FILL_ME>`. Raises ChakuError unless the text has exactly one `<FILL_ME>`."""
     parts = text.split(FILL_ME)
     if len(parts) != 2:
         raise ChakuError(f"the text has {len(parts) - 1} {FILL_ME} marks; write exactly one where the hole is")

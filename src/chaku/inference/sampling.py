@@ -1,4 +1,4 @@
-"""How tokens are chosen: temperature, top-p and seeds."""
+"""Samples tokens: temperature, top_p and seeds."""
 
 import hashlib
 import random
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from chaku.inference.generator import SamplingParams
 
-LIKELIEST = 256  # tokens that are sorted first
+LIKELIEST = 256  # tokens sorted in the first try
 
 
 def row_random(seed: int, prompt: Sequence[int], sample: int) -> random.Random:
-    """A row's own numbers: they depend on the seed, the prompt and the sample, not on what shares the batch."""
+    """A row's random numbers: they depend on seed, prompt and sample number, not on the other rows of the batch."""
     key = hashlib.sha256(repr((seed, sample, list(prompt))).encode()).digest()
     return random.Random(key)
 
@@ -28,10 +28,10 @@ class Sampler(Protocol):
 
 
 def choose(scores: Tensor, params: Sequence[SamplingParams], uniforms: Sequence[float | None]) -> list[int]:
-    """The next id of each row of (rows, vocab) scores, by the row's parameters and its number in [0, 1).
+    """Sample the next id of each row from (rows, vocab) logits, with the row's parameters and random number in [0, 1).
 
-    A row without a number is greedy. Top-p keeps the smallest set of the likeliest tokens whose probabilities sum to at
-    least `top_p`.
+    A row whose number is None is greedy. `top_p` keeps the smallest set of most likely tokens whose probabilities sum
+    to at least `top_p`.
     """
     chosen: list[int] = scores.argmax(dim=-1).tolist()
     numbers = {row: number for row, number in enumerate(uniforms) if number is not None}
@@ -49,8 +49,8 @@ def _sample(scores: Tensor, params: Sequence[SamplingParams], uniforms: Sequence
     probabilities = torch.softmax(scores.double() / column([row.temperature for row in params]), dim=-1)
     top_p, points = column([row.top_p for row in params]), column(uniforms)
     whole = top_p >= 1
-    # Sorting a large vocabulary takes as long as a step of a small model. Mostly the likeliest tokens are enough: those
-    # after them are not kept, or not reached.
+    # Sorting a large vocabulary takes as long as a step of a small model. The LIKELIEST tokens are enough for most
+    # rows: top_p cuts off the other tokens, or the random number does not reach them.
     vocab_size = probabilities.shape[1]
     for num_sorted in (min(LIKELIEST, vocab_size), vocab_size):
         likeliest, order = probabilities.topk(num_sorted, dim=-1)

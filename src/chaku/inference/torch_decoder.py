@@ -1,4 +1,4 @@
-"""The reference decoder: PyTorch, on a processor or a GPU, with every kind of weights that `Llama` can have."""
+"""The reference decoder: PyTorch, on a processor or a GPU, with every kind of weights that `Llama` supports."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from chaku.model.kv_cache import KVCache
 from chaku.model.llama import Llama
 from chaku.model.quantization import is_quantized, stored_tensors, weights_bytes
 
-SCORED_POSITIONS = 2048  # of a row whose logits exist at one time
+SCORED_POSITIONS = 2048  # positions of a row whose logits are in memory at one time
 
 
 class TorchDecoder:
@@ -23,12 +23,12 @@ class TorchDecoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
+        """The device of the weights."""
         return self.model.lm_head.weight.device
 
     @property
     def precision(self) -> str:
-        """The dtype, and how the projections are quantised."""
+        """The dtype, and the quantisation of the projections."""
         weight = self.model.lm_head.weight
         dtype = str(weight.dtype).removeprefix("torch.")
         kinds = {type(weight).__name__ for weight in self.model.parameters() if is_quantized(weight)}
@@ -80,7 +80,7 @@ class TorchRows:
 
     @torch.inference_mode()
     def forward(self, ids: Tensor) -> Tensor:
-        """Append (rows, new) tokens; the logits after the last, (rows, vocab) float32."""
+        """Append (rows, new) tokens. Returns the logits after the last token, (rows, vocab) float32."""
         hidden = self._model.forward_hidden(ids.to(self._cache.start.device), cache=self._cache)[:, -1]
         return self._model.lm_head(hidden).float()
 

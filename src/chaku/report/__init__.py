@@ -1,4 +1,4 @@
-"""The run as one HTML page."""
+"""Writes a run's report as one HTML page."""
 
 from chaku.report.page import write_report
 

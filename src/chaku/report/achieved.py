@@ -1,4 +1,4 @@
-"""The report's first part: what the run achieved, each figure beside what it was before."""
+"""The report's first part: the run's main figures, before and after training."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from chaku.report.run import ReportedRun, mapping, number, numbers
 from chaku.report.table import fixed, percent, whole
 
 EXERCISES = "exercises"
-BASE_MODEL = "model"  # as in a recipe's evals: the checkpoint that the run began with
+BASE_MODEL = "model"  # the name, in a recipe's evals, of the checkpoint that the run began with
 
 
 @dataclass(frozen=True)
 class Achievement:
-    """One figure: `after`, beside `before` where there is a fair one; `text` says what was measured, and of whom."""
+    """One figure. `after`: the result. `before`: a comparable earlier result, if any. `text`: measure and model."""
 
     after: str
     text: str
@@ -25,7 +25,7 @@ class Achievement:
 
 
 def achieved_section(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> Html:
-    """The figures of this run, then those of the runs beside it, with links to their reports."""
+    """The figures of this run, then the figures of the runs in `beside`, with links to their reports."""
     parts: list[Html] = [_cards(achievements(run)) or element("p", "Nothing is measured yet.", class_="absent")]
     for other in beside:
         name = other.directory.resolve().name
@@ -36,7 +36,7 @@ def achieved_section(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> Ht
 
 
 def achievements(run: ReportedRun) -> list[Achievement]:
-    """What a run's results show. A figure of zero is not here: the tables below have it."""
+    """The figures of a run's results. Figures of zero are left out: the tables below have them."""
     return [*_shop(run), *_programs(run), *_exercises(run), *_text(run), *_infilling(run), *_long_context(run)]
 
 
@@ -81,7 +81,7 @@ def _exercises(run: ReportedRun) -> Iterator[Achievement]:
     if len(scores) > 1 and scores[best := max(scores, key=lambda stage: scores[stage])]:
         first = next(iter(scores))
         others = ", ".join(f"{name} {percent(share)}" for name, share in scores.items() if name not in (first, best))
-        text = f"of exercises solved by {best}, which learnt from answers that passed when executed; by {first} before"
+        text = f"of exercises are solved by {best}, trained on answers that passed their tests; by {first} before"
         yield Achievement(percent(scores[best]), text + (f" ({others})" if others else ""), percent(scores[first]))
 
 
@@ -94,7 +94,7 @@ def _text(run: ReportedRun) -> Iterator[Achievement]:
     if bits and min(bits.values()) > 0:
         first, best = next(iter(bits)), min(bits, key=lambda stage: bits[stage])
         before = fixed(bits[first]) if best != first else ""
-        text = f"bits for a byte of text that {best} never saw" + (f"; {first} needed more" if best != first else "")
+        text = f"bits per byte of text that {best} never saw" + (f"; {first} needed more" if best != first else "")
         yield Achievement(fixed(bits[best]), text, before)
 
 
@@ -103,7 +103,7 @@ def _infilling(run: ReportedRun) -> Iterator[Achievement]:
     best = max(shares, key=lambda stage: shares[stage][0], default=None)
     if best is not None and shares[best][0]:
         share, mode, alone = shares[best]
-        text = f"of hidden lines come back exactly from {best}, which sees what follows ({mode}); without, {alone}"
+        text = f"of hidden lines are written exactly by {best} with the text after them ({mode}); without it, {alone}"
         yield Achievement(percent(share), text)
 
 
@@ -114,7 +114,7 @@ def _best_mode(result: dict[str, Any]) -> tuple[float, str, str]:
 
 
 def _long_context(run: ReportedRun) -> Iterator[Achievement]:
-    """The lowest perplexity at the farthest positions, beside that of the stage which it grew from."""
+    """The stage with the lowest perplexity at the last positions, compared with its nearest measured ancestor."""
     last = {}
     for stage, result in stage_results(run, "perplexity").items():
         values = [value for value in numbers(result.get("perplexity")) if value is not None]

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: a line chart and the family tree. Colours are classes (`s0` .. `s7`) of the style sheet."""
+"""Draws line charts and the family tree as inline SVG. Colours are classes (`s0` .. `s7`) of the style sheet."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ NUM_COLOURS = 8
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its points (x, y), the index of its colour, and paler points behind it (the unsmoothed values)."""
+    """One line: its points (x, y), the index of its colour, and `raw`, the unsmoothed points, drawn paler behind it."""
 
     name: str
     colour: int
@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Node:
-    """A box of the tree: heading, smaller lines of text, its parent's name, whether it is still to come."""
+    """A box of the tree. `name`: its heading. `parent`: its parent's name. `lines`: small text. `faint`: unfinished."""
 
     name: str
     parent: str | None
@@ -44,7 +44,7 @@ def line_chart(
     width: int = 760,
     height: int = 300,
 ) -> Html:
-    """A chart with a legend; each of `marks` is a labelled upright rule. A log axis leaves out what is not positive."""
+    """A chart with a legend. `marks`: (x, label) of vertical rules. A log axis leaves out values that are 0 or less."""
 
     def shown(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         return [(x, y) for x, y in points if (x > 0 or not log_x) and (y > 0 or not log_y)]
@@ -99,17 +99,17 @@ def line_chart(
 
 
 def swatch(colour: int) -> Html:
-    """The little square that stands for a line's colour in a legend or a table."""
+    """The small square in a line's colour, for a legend or a table."""
     return element("i", class_=f"swatch s{colour % NUM_COLOURS}{' dashed' * _dashed(colour)}")
 
 
 def _dashed(colour: int) -> bool:
-    """Colours repeat after eight; the second round is dashed."""
+    """Whether a line is dashed: colours repeat after NUM_COLOURS lines, and every second round is dashed."""
     return colour // NUM_COLOURS % 2 == 1
 
 
 def smooth(points: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
-    """At each point the mean of those at most `window` // 2 places away."""
+    """Running mean: at every point, the mean of the points at most `window` // 2 places away."""
     sums = [0.0, *accumulate(y for _, y in points)]
     means = []
     for index, (x, _) in enumerate(points):
@@ -129,7 +129,7 @@ def thin(points: Sequence[tuple[float, float]], most: int = 400) -> list[tuple[f
 def _axis(
     values: Sequence[float], start: float, end: float, log: bool, num_ticks: int
 ) -> tuple[Callable[[float], float], list[float]]:
-    """A function from value to pixel, and the values at which to write a tick."""
+    """A function from value to pixel, and the values of the ticks."""
     low, high = min(values), max(values)
     if low == high:
         low, high = (low / 1.5, high * 1.5) if log else (low - 0.5, high + 0.5)
@@ -147,7 +147,7 @@ def _linear_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Round values between low and high: the finest of a few patterns that gives at most `most`, or linear ticks."""
+    """Round values between low and high: the finest pattern with at most `most` ticks; linear ticks if it has few."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for pattern in (
         (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
@@ -169,7 +169,7 @@ def _f(value: float) -> str:
 
 
 def family_tree(nodes: Sequence[Node]) -> Html:
-    """The stages from left to right, each joined to its parent; a first child stands level with its parent."""
+    """The stages from left to right, joined to their parents. A first child is at the height of its parent."""
     box_width, line_height, gap_x, gap_y = 176, 16, 36, 18
     box_height = 32 + line_height * max((len(node.lines) for node in nodes), default=0)
     places: dict[str, tuple[int, int]] = {}
@@ -189,7 +189,7 @@ def family_tree(nodes: Sequence[Node]) -> Html:
         if node.parent not in names:
             place(node, 0)
             num_rows += 1
-    for node in nodes:  # what a circle of parents kept from being reached
+    for node in nodes:  # nodes whose parents form a circle
         if node.name not in places:
             place(node, 0)
             num_rows += 1

@@ -1,23 +1,23 @@
-"""HTML and SVG that is escaped by construction: only what `element` built is markup, everything else is text."""
+"""Builds HTML and SVG that is always escaped: only the results of `element` are markup, everything else is text."""
 
 import re
 from collections.abc import Iterable
 
-# Control characters, lone surrogates and non-characters are not allowed in a page; bidirectional controls are, but they
-# can make code read otherwise than it runs (CVE-2021-42574), so both are shown instead of sent.
+# HTML forbids control characters, lone surrogates and non-characters. It allows bidirectional controls, but these can
+# make code look different from what runs (CVE-2021-42574). All of them are replaced by visible characters.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class Html(str):
-    """Markup that may enter the page as it is."""
+    """Markup that is not escaped."""
 
     __slots__ = ()
 
 
 def element(name: str, /, *children: object, **attributes: object) -> Html:
-    """One element. Children that are not Html are escaped, None is left out, lists are taken apart.
+    """One element. Escapes children that are not Html, leaves out None, and joins lists.
 
-    `class_` becomes `class`, `stroke_width` becomes `stroke-width`; an attribute that is None is left out.
+    `class_` becomes `class`, `stroke_width` becomes `stroke-width`; attributes that are None are left out.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
@@ -43,7 +43,7 @@ def join(parts: Iterable[object]) -> Html:
 
 
 def escape(value: object) -> Html:
-    """A value as text, safe in content and in a double-quoted attribute; what cannot be shown is made visible."""
+    """A value as text, safe in content and in a double-quoted attribute. Unsafe characters are made visible."""
     text = str(value).replace("\r\n", "\n")
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     return Html(_UNSAFE.sub(_visible, text))

@@ -1,4 +1,4 @@
-"""The report's box of what this run left out, because the machine lacked something for it."""
+"""The report's box of the parts that this run left out, because the machine lacked something."""
 
 from chaku.report.html import Html, element
 from chaku.report.run import ReportedRun
@@ -6,7 +6,7 @@ from chaku.report.table import table, text_cell
 
 
 def left_out_box(run: ReportedRun) -> Html | None:
-    """What was left out, why, and what would let it run; nothing where everything ran."""
+    """The parts that were left out, why, and how to get what they need; None when everything ran."""
     if not run.left_out:
         return None
     rows = [
@@ -18,5 +18,5 @@ def left_out_box(run: ReportedRun) -> Html | None:
         for part in run.left_out
         for how in (str(part.get("how_to_get", "")),)
     ]
-    text = "Left out of this run, because this machine lacked something. Run the same command again when it is there:"
+    text = "These parts were left out, as this machine lacked something. Install it and run the same command again:"
     return element("div", text, table(["left out", "<why", "<how to get it"], rows), class_="warning")

@@ -1,4 +1,4 @@
-"""The report's part on what went in and what it took: the corpus, what was dropped, the time of each step."""
+"""The report's parts on the corpus, with the dropped documents, and on the time of every step."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "pi
 
 
 def corpus_section(run: ReportedRun) -> Html:
-    """What was kept, by language and kind, and what was dropped and why."""
+    """The kept documents by language and kind, and the dropped documents by reason."""
     kept, dropped = records(run.summary.get("kept")), records(run.summary.get("dropped"))
     if not kept and not dropped:
         return element("p", "No corpus was built.", class_="absent")
@@ -75,11 +75,11 @@ def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
         rows.append(
             [reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), text_cell(languages)]
         )
-    return table(["reason", "documents", "of all seen", "text", "<mostly"], rows)
+    return table(["reason", "documents", "share of all", "text", "<main languages"], rows)
 
 
 def timings_section(run: ReportedRun) -> Html:
-    """Time and throughput of each step of the run."""
+    """Time and throughput of every step of the run."""
     timed = [(entry, number(entry.get("seconds"))) for entry in run.timings]
     total = sum(seconds for _, seconds in timed if seconds) or 1.0
     largest = max((seconds for _, seconds in timed if seconds), default=1.0)

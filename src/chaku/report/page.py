@@ -1,4 +1,4 @@
-"""The page: reads a run directory, writes report.html into it. One file, no script, nothing loaded from elsewhere."""
+"""Reads a run directory and writes its report.html: one file, without scripts, that loads no other files."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,11 +19,11 @@ from chaku.report.training import curves_section, stages_section, tree_section
 
 
 def write_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
-    """Write RUN_DIR/report.html from whatever the run has left there so far, and return its path.
+    """Write RUN_DIR/report.html from the files that the run has written so far, and return its path.
 
-    `beside`: other run directories, whose figures stand under this run's with links to their own reports.
-    Raises ChakuError when `run_dir` is not a directory or cannot be written; a missing or broken part is said in the
-    page, never an error.
+    `beside`: other run directories, whose figures are shown below this run's, with links to their reports.
+    Raises ChakuError when `run_dir` is not a directory or cannot be written. Missing or broken parts are not errors;
+    the page names them.
     """
     run_dir = Path(run_dir)
     page = render(read_run(run_dir), [read_run(other) for other in beside])
@@ -52,7 +52,7 @@ def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        # Samples are written by models: even if a page were built wrongly, nothing in it could run or load.
+        # Models write the samples. Even if one of them were not escaped, this policy lets nothing run or load.
         element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
         element("title", f"chaku: {name}"),
         Html(f"<style>\n{style}</style>"),
@@ -112,7 +112,7 @@ def _problems(run: ReportedRun) -> Html | None:
 
 
 def _commands(run: ReportedRun) -> Html:
-    """What a reader may copy into a terminal."""
+    """Commands that a reader may copy into a terminal."""
     shown = [
         element(
             "article",
@@ -126,7 +126,7 @@ def _commands(run: ReportedRun) -> Html:
 
 
 def _details(run: ReportedRun) -> Html:
-    """Seeds, fingerprints and versions of each stage."""
+    """Seeds, fingerprints and versions of every stage."""
     rows = []
     for stage in run.stages:
         if stage.facts:

@@ -1,4 +1,4 @@
-"""The numbers of the Code Llama paper (arXiv 2308.12950 v3) that the report shows beside a run's own."""
+"""Numbers from the Code Llama paper (arXiv 2308.12950 v3), which the report shows beside a run's numbers."""
 
 MODEL = "Code Llama 7B"
 

@@ -1,4 +1,4 @@
-"""The report's part on evaluation: each benchmark's table, with the paper's numbers where it has them."""
+"""The report's part on evaluation: a table for every benchmark, with the paper's numbers if it has any."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ PAPER_NOTE = (
 
 
 def results_section(run: ReportedRun) -> Html:
-    """A part for each benchmark that has results; the others are named at the end."""
+    """A part for every benchmark with results, and the names of the other benchmarks."""
     parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
     sections: list[tuple[str, str, Callable[[ReportedRun, dict[str, dict[str, Any]]], Html]]] = [
         ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
@@ -46,11 +46,11 @@ def results_section(run: ReportedRun) -> Html:
 
 
 def stage_results(run: ReportedRun, benchmark: str) -> dict[str, dict[str, Any]]:
-    """Stage name -> results: the model that the run began with, then the stages in the order of the family."""
+    """Stage name -> results: first the model that the run began with, then the stages, parents before children."""
     files = run.evals.get(benchmark, {})
     stages = [stage.name for stage in run.stages if stage.name in files]
     order = [name for name in files if name not in stages] + stages
-    # The results lie beside the manifest, or under "results".
+    # Held-out measures have their results under "results"; benchmarks have them beside the manifest.
     return {name: mapping(files[name].get("results")) or files[name] for name in order}
 
 
@@ -72,7 +72,10 @@ def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
     rows = [row(name, languages[name], {s: mapping(t.get(name)) for s, t in by_stage.items()}) for name in ordered]
     first = next((facts for facts in overall.values() if facts), {})
     rows.append(row("all", first, overall))
-    text = "Fewer is better; bold: the best stage. xz -9 packs the same bytes. No held-out document was trained on."
+    text = (
+        "Lower is better; bold: the best stage. xz -9 compresses the same bytes. No stage was trained on held-out "
+        "documents."
+    )
     return join([table(["language", "text", "xz -9", *results], rows), element("p", text, class_="note")])
 
 
@@ -85,8 +88,8 @@ def _infilling(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     published = [f"{paper.INFILLING_PASS_AT_1[mode]:.1f}%" for mode in modes[:2]]
     rows.append(table_row([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None], class_="paper"))
     note = (
-        "Share of held-out lines that come back exactly. Left to right: the same model sees only what is before the "
-        "line. *Paper: HumanEval single-line infilling, pass@1 by running tests, where any line that works counts."
+        "Share of hidden lines that the model writes exactly. Left to right: the same model sees only the text before "
+        "the line. *Paper: HumanEval single-line infilling, pass@1 by running tests: every line that works counts."
     )
     columns = ["stage", "examples", "PSM", "SPM", "left to right"]
     shown = next((result for result in reversed(results.values()) if records(result.get("examples"))), None)
@@ -141,9 +144,9 @@ def _key_retrieval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
     ]
     parts.append(table(columns, published, f"Paper: {paper.MODEL}, 64 examples a cell"))
     note = (
-        "A function that returns a two-digit number is hidden at a place in the context (0 is its start); the model "
-        "completes a call to it. Greedy: it writes the number. Ranked: of all two-digit numbers it finds that one the "
-        "likeliest (chance: 1.1%)."
+        "A function that returns a two-digit number is hidden at a relative position in the context (0 is its start); "
+        "the model completes a call to it. Greedy: greedy decoding writes the number. Ranked: the number has the "
+        "highest probability of all two-digit numbers (chance: 1.1%)."
     )
     return join([*parts, element("p", note, class_="note")])
 
@@ -173,7 +176,7 @@ def _humaneval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
 
 
 def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
-    """The manifests, folded away; what several stages have in common is said once."""
+    """The manifests, in a closed box. A value that several stages share has one row."""
     contents = run.evals.get(benchmark, {})
     stages: dict[tuple[str, str], list[str]] = {}
     for stage, content in contents.items():

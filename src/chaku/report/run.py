@@ -1,4 +1,4 @@
-"""A run directory as plain values. Every part may be missing, cut off or malformed: the report shows what is there."""
+"""Reads a run directory into plain values. Any part may be missing, cut off or malformed; the report shows the rest."""
 
 import json
 import math
@@ -11,7 +11,9 @@ from chaku.errors import ChakuError
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what stage.json says (empty while it is unfinished) and the lines of metrics.jsonl by kind."""
+    """One stage. `facts`: the content of stage.json, empty while the stage is unfinished. `steps`, `heldout` and
+    `samples`: the lines of metrics.jsonl, by kind.
+    """
 
     name: str
     parent: str | None
@@ -26,15 +28,16 @@ class Stage:
 
     @property
     def tokens(self) -> float:
-        """Tokens trained on in this stage alone."""
+        """The number of tokens that this stage trained on, without its ancestors."""
         return number(self.facts.get("tokens")) or (number(self.steps[-1].get("tokens")) if self.steps else 0.0) or 0.0
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """All that the report shows. `evals` is benchmark -> stage -> file content; `problems` are sentences.
+    """The contents of a run directory. `evals`: benchmark -> stage -> file content. `problems`: sentences about files
+    that could not be read.
 
-    `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: what a reader may try.
+    `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: commands for the reader to try.
     `left_out`: the parts of the recipe that lacked something on this machine (`pipeline/leave_out.py`).
     """
 
@@ -90,7 +93,7 @@ def read_run(directory: Path) -> ReportedRun:
 
 
 def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -> list[Stage]:
-    """The stages of the recipe and of the run, each after its parent, siblings in the recipe's order."""
+    """The stages of the recipe and of the run: parents before children, and siblings in the recipe's order."""
     planned = _planned_parents(recipe)
     names = dict.fromkeys(planned)
     names |= dict.fromkeys(p.name for p in sorted(directory.glob("stages/*")) if p.is_dir() and p.name[0] != ".")
@@ -121,7 +124,7 @@ def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -
 
 
 def _planned_parents(recipe: dict[str, Any]) -> dict[str, str | None]:
-    """Stage name -> parent as the recipe declares them, whether `stages` is a table or a list of tables."""
+    """Stage name -> parent, from the recipe, whose `stages` may be a table or a list of tables."""
     declared = recipe.get("stages", {})
     if isinstance(declared, dict):
         pairs = [(name, mapping(stage)) for name, stage in declared.items()]
@@ -141,7 +144,7 @@ def _read(path: Path, root: Path, problems: list[str]) -> Any:
 
 
 def _read_lines(path: Path, root: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """The JSON objects of a .jsonl file. A run that was killed may leave half a line: it is counted, not fatal."""
+    """The JSON objects of a .jsonl file. A killed run may leave half a line: broken lines are counted and skipped."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -161,7 +164,7 @@ def _read_lines(path: Path, root: Path, problems: list[str]) -> list[dict[str, A
 
 
 def _last_of_each_step(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By step; a step that was done again after a restart counts once, as it was done last."""
+    """The lines sorted by step. Keeps only the last line of a step that was repeated after a restart."""
     by_step = {step: line for line in lines if (step := number(line.get("step"))) is not None}
     return [by_step[step] for step in sorted(by_step)]
 
@@ -182,10 +185,10 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def records(value: object) -> list[dict[str, Any]]:
-    """The JSON objects in a list; none when `value` is not a list."""
+    """The JSON objects in a list; empty when `value` is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def numbers(value: object) -> list[float | None]:
-    """A list with everything that is not a finite number as None; empty when `value` is not a list."""
+    """The items of a list, with None for everything that is not a finite number; empty when `value` is not a list."""
     return [number(item) for item in value] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""What the models wrote, with their part marked."""
+"""The report's samples, with the text that a model wrote marked."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from chaku.report.run import ReportedRun, mapping
 from chaku.report.table import whole
 
 MAX_EXAMPLES = 4
-CONTEXT_LINES = 8  # of prefix and suffix around an infilled line
+CONTEXT_LINES = 8  # lines of prefix, and of suffix, shown around an infilled line
 
 
 def samples_section(run: ReportedRun) -> Html:
-    """The run's samples, then what each stage wrote along its training."""
+    """The run's samples, then the samples that the stages wrote during training."""
     colours = {stage.name: index for index, stage in enumerate(run.stages)}
     shown = []
     for sample in run.samples:
@@ -26,11 +26,11 @@ def samples_section(run: ReportedRun) -> Html:
     if not shown:
         shown.append(element("p", "No samples were written.", class_="absent"))
     else:
-        shown.insert(0, element("p", "The ", element("mark", "marked"), " part is the model's.", class_="note"))
+        shown.insert(0, element("p", "The model wrote the ", element("mark", "marked"), " text.", class_="note"))
     for stage in run.stages:
         if stage.samples:
             along = [_while_training(line) for line in stage.samples]
-            title = f"{stage.name}: {len(along)} sample{'s' * (len(along) != 1)} along its training"
+            title = f"{stage.name}: {len(along)} sample{'s' * (len(along) != 1)} during its training"
             shown.append(element("details", element("summary", title), along))
     return join(shown)
 
@@ -48,7 +48,7 @@ def _sample(header: list[Html], before: object, written: object, after: object) 
 
 
 def infill_examples(stage: str, examples: list[dict[str, Any]]) -> Html:
-    """Held-out lines with what stood there and what each way of asking gave."""
+    """Hidden lines in their context, with the model's line for every mode."""
     shown = []
     for example in examples[:MAX_EXAMPLES]:
         truth = str(example.get("middle", ""))
@@ -61,13 +61,13 @@ def infill_examples(stage: str, examples: list[dict[str, Any]]) -> Html:
                 sign = element("b", "✓ " if right else "✗ ", class_="good" if right else "bad")
                 verdicts.append(element("span", sign, label, None if right else [": ", element("code", given[:200])]))
         shown.append(_sample(verdicts, before, truth, after))
-    note = element("p", "Marked is the line that was hidden; above it, what the model put there.", class_="note")
+    note = element("p", "The marked line was hidden. Above the text: the lines that the model wrote.", class_="note")
     title = f"{stage}: {len(shown)} of the hidden lines"
     return element("details", element("summary", title), note, shown)
 
 
 def program_samples(samples: dict[str, list[dict[str, Any]]]) -> Html | None:
-    """A few programs of a benchmark with their verdicts, by stage."""
+    """The first programs of every stage, with their verdicts."""
     shown = []
     for stage, programs in samples.items():
         for program in programs[:MAX_EXAMPLES]:

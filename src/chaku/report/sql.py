@@ -1,4 +1,4 @@
-"""Text-to-SQL about the shop: execution accuracy before and after, and a few questions with their SQL and rows."""
+"""The report's part on text-to-SQL: execution accuracy before and after training, and some questions with their SQL."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from chaku.report.table import percent, table, whole
 
 
 def shop_answers(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
-    """A row a stage that was asked; the samples are of the last, which learnt about the shop."""
+    """A table with a row for every measured stage, and samples of the last stage."""
     unseen = sorted({name for result in results.values() for name in mapping(result.get("by_unseen"))})
     rows = []
     for name, result in results.items():
@@ -20,9 +20,9 @@ def shop_answers(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     named = [f"unseen {kind}" for kind in unseen]
     columns = ["stage", "execution accuracy", "on variants too", *named, "fail to run", "questions"]
     note = (
-        "The share of questions whose SQL returns what the right SQL does (Spider's rule), and does so on 20 variants "
-        "of the database too: what is right by luck is not there. Code Llama 7B with LoRA reaches about 66% on "
-        "Spider's own questions."
+        "Execution accuracy: the share of questions whose SQL returns the same rows as the right SQL (Spider's rule). "
+        "On variants too: it also does on 20 variants of the database, where wrong SQL is not right by luck. "
+        "Code Llama 7B with LoRA reaches about 66% on Spider's own questions."
     )
     last = list(results)[-1]
     samples = [_sample(record) for record in records(results[last].get("samples"))]

@@ -1,4 +1,4 @@
-"""Tables, and numbers as people read them."""
+"""Builds tables, and formats numbers for people."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ NOTHING = "–"
 
 
 def table(columns: Sequence[object], rows: Sequence[Sequence[object]], caption: str | None = None) -> Html:
-    """A table; the first cell of each row is its heading. A cell may be text, Html or a whole <td>; None is a dash.
+    """A table. A row's first cell is its heading. A cell may be text, Html or a whole <td>; None becomes a dash.
 
     A column whose name begins with "<" is left-aligned, as `text_cell` is.
     """
@@ -21,13 +21,13 @@ def table(columns: Sequence[object], rows: Sequence[Sequence[object]], caption: 
 
 
 def _heading(column: object) -> Html:
-    """A column's heading; "<words" stands over left-aligned cells."""
+    """A column's heading. A column whose name begins with "<" is left-aligned."""
     text = str(column)
     return element("th", text.removeprefix("<"), scope="col", class_="text" if text.startswith("<") else None)
 
 
 def table_row(cells: Sequence[object], class_: str | None = None) -> Html:
-    """One row, to be given to `table` where it needs a class."""
+    """One row with a CSS class, to pass to `table`."""
     parts = [element("th", cells[0], scope="row")]
     for cell in cells[1:]:
         whole = isinstance(cell, Html) and cell.startswith("<td")
@@ -36,19 +36,19 @@ def table_row(cells: Sequence[object], class_: str | None = None) -> Html:
 
 
 def text_cell(text: object) -> Html:
-    """A cell of words, left-aligned, that may wrap."""
+    """A left-aligned cell of text that may wrap."""
     return element("td", text, class_="text")
 
 
 def heat_cell(share: float | None) -> Html:
-    """A percentage whose background deepens from 0 to 1; None is a dash."""
+    """A percentage whose background is darker for larger shares; None becomes a dash."""
     if share is None:
         return element("td", NOTHING)
     return element("td", percent(share), class_="heat", style=f"--heat:{min(max(share, 0.0), 1.0):.3f}")
 
 
 def bar(parts: Sequence[tuple[float, int]], total: float) -> Html:
-    """A stacked bar of (amount, colour); its full width stands for `total`."""
+    """A stacked bar of (amount, colour). Its full width is `total`."""
     pieces = [
         element("i", class_=f"s{colour % 8}", style=f"width:{amount / total:.2%}")
         for amount, colour in parts
@@ -64,25 +64,25 @@ def percent(share: object, digits: int = 1) -> str:
 
 
 def fixed(value: object, digits: int = 3) -> str:
-    """A number with `digits` after the point; a dash when it is not one."""
+    """A number with `digits` after the point; a dash when it is not a number."""
     value = number(value)
     return NOTHING if value is None else f"{value:,.{digits}f}"
 
 
 def count(value: object) -> str:
-    """A count in four characters or so; a dash when it is not a number."""
+    """A count in about four characters; a dash when it is not a number."""
     value = number(value)
     return NOTHING if value is None else short(value)
 
 
 def spaced(value: object, unit: str) -> str:
-    """A count with a unit that takes the scale's prefix: 310 GFLOP/s."""
+    """A count with a unit and its prefix: 310 GFLOP/s."""
     text = count(value)
     return text if text == NOTHING else f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"
 
 
 def whole(value: object) -> str:
-    """A count in full, with thousands marked; a dash when it is not a number."""
+    """A count in full, with thousands separators; a dash when it is not a number."""
     value = number(value)
     return NOTHING if value is None else f"{value:,.0f}"
 

@@ -1,4 +1,4 @@
-"""The report's part on training: the family tree, the curves, the table of stages."""
+"""The report's part on training: the family tree, the loss curves, the tables of stages."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from chaku.report.table import count, duration, fixed, percent, spaced, table, w
 
 
 def tree_section(run: ReportedRun) -> Html:
-    """The stages and what each came from."""
+    """The family tree of the stages."""
     if not run.stages:
         return _absent("No stage was run.")
     nodes = []
@@ -30,7 +30,7 @@ def tree_section(run: ReportedRun) -> Html:
 
 
 def curves_section(run: ReportedRun) -> Html:
-    """Training loss along the family tree, and held-out loss of each set."""
+    """Training loss along the family tree, and held-out loss of every set."""
     trained = [(index, stage) for index, stage in enumerate(run.stages) if stage.steps]
     if not trained:
         return _absent("No training step was logged.")
@@ -50,13 +50,13 @@ def curves_section(run: ReportedRun) -> Html:
             losses,
             title="Training loss",
             x_label=x_label,
-            y_label="nats a token, log scale; pale: each step, firm: running mean",
+            y_label="nats per token, log scale; pale: single steps, solid: running mean",
             log_y=True,
         ),
         element(
             "p",
-            "Each stage trains on its own mix of data: compare levels within a stage, and the held-out losses below "
-            "between stages of one context length, which read the same text.",
+            "Every stage trains on its own mix of data, so compare training losses only within a stage. The held-out "
+            "losses below can be compared between stages of one context length, which read the same text.",
             class_="note",
         ),
     ]
@@ -65,7 +65,7 @@ def curves_section(run: ReportedRun) -> Html:
             lines,
             title=f"Held-out loss: {name}",
             x_label=x_label,
-            y_label="nats a token, log scale",
+            y_label="nats per token, log scale",
             log_y=True,
             width=420,
             height=240,
@@ -87,7 +87,7 @@ def _heldout_curves(stage: Stage, offset: float) -> dict[str, list[tuple[float, 
 
 
 def stages_section(run: ReportedRun) -> Html:
-    """Settings, time and throughput of each stage."""
+    """Settings, time and throughput of every stage."""
     settings_rows, speed_rows = [], []
     for index, stage in enumerate(run.stages):
         name = element("span", swatch(index), stage.name, class_="key")
@@ -124,14 +124,14 @@ def stages_section(run: ReportedRun) -> Html:
         "status",
         "context",
         "rotary base",
-        "peak rate",
+        "peak learning rate",
         "infilled tokens",
         "last loss",
     ]
     speed_columns = ["stage", "tokens", "steps", "time", "tokens/s", "arithmetic", "MFU"]
     note = (
-        "Peak rate: of learning. Infilled tokens: those in documents rearranged for infilling. Last loss: mean of the "
-        "last tenth of the steps. MFU: share of the machine's measured matrix-product speed."
+        "Infilled tokens: the share of tokens in documents rearranged for infilling. Last loss: mean of the last tenth "
+        "of the steps. MFU: share of the machine's measured matrix-product speed."
     )
     return join(
         [
@@ -143,7 +143,7 @@ def stages_section(run: ReportedRun) -> Html:
 
 
 def settings_of(stage: Stage) -> dict[str, Any]:
-    """What the tables show of a stage's resolved configuration, None where it is not recorded."""
+    """The settings of a stage that the tables show, from its resolved configuration; None when not recorded."""
     config, model = mapping(stage.facts.get("config")), mapping(stage.facts.get("model"))
     training = mapping(config.get("training"))
     return {

@@ -1,1 +1,1 @@
-"""Text to verdict: programs run where they can do no harm."""
+"""Programs to verdicts: runs untrusted programs in isolation."""

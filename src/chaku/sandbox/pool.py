@@ -1,4 +1,4 @@
-"""Many jobs at a time, on warm workers; their verdicts."""
+"""Runs many jobs at a time on warm workers, and returns their verdicts."""
 
 import queue
 import threading
@@ -15,15 +15,15 @@ from chaku.sandbox.probe import how_to_isolate
 from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Verdict
 from chaku.sandbox.worker import Worker, WorkerDied
 
-STARVED = 0.1  # of its time by the clock without a core: more is the machine's fault
-ATTEMPTS = 3  # at a job whose worker dies under it; the verdict is then "sandbox_error", which nobody scores
+STARVED = 0.1  # share of the wall time that a program waited for a core: above it, the timeout is the machine's fault
+ATTEMPTS = 3  # workers that may die under a job before its verdict is "sandbox_error", which is not scored
 
 
 def run(job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB, isolated: bool = True) -> Verdict:
-    """The verdict of one job. `timeout`: CPU seconds; by the clock a program may take three times that and 10 s.
+    """The verdict of one job. `timeout`: CPU seconds; the limit of wall time is 3 * `timeout` + 10 seconds.
 
-    Raises ChakuError where programs cannot be isolated, unless `isolated` is False: then the program runs as the user
-    that calls, with nothing but its limits around it.
+    With `isolated` False, the program runs as the calling user, with limits but without a sandbox. Raises ChakuError
+    when programs cannot be isolated, unless `isolated` is False.
     """
     [(_, verdict)] = run_stream([job], timeout=timeout, memory_mb=memory_mb, num_workers=1, isolated=isolated)
     return verdict
@@ -38,7 +38,7 @@ def run_many(
     isolated: bool = True,
     description: str = "run programs",
 ) -> list[Verdict]:
-    """The verdicts of jobs in order, `num_workers` (default: one a core) at a time; see `run`."""
+    """The verdicts of jobs, in their order. Runs `num_workers` jobs (default: one a core) at a time; see `run`."""
     verdicts: list[Verdict | None] = [None] * len(jobs)
     with progress(description, len(jobs), "programs") as bar:
         limits: dict[str, Any] = {"timeout": timeout, "memory_mb": memory_mb}
@@ -56,10 +56,9 @@ def run_stream(
     num_workers: int | None = None,
     isolated: bool = True,
 ) -> Iterator[tuple[int, Verdict]]:
-    """(index of the job, its verdict) as jobs end. Jobs are taken as workers are free, so they may be generated late.
+    """Yields (index of the job, its verdict) as jobs end. Takes the next job when a worker is free.
 
-    A job that ran out of time by the clock because others had the cores is run again, alone, when all others are done,
-    before its verdict stands.
+    A job that ran out of wall time because other processes had the cores is run again, alone, after all other jobs.
     """
     isolation = how_to_isolate() if isolated else None
     num_workers = num_workers or num_cores()
@@ -75,7 +74,7 @@ def run_stream(
                     taken = next(source, None)
                 if taken is None:
                     break
-                plan(taken[1])  # a missing toolchain is the user's affair, and said before anything starts
+                plan(taken[1])  # raises ChakuError for a missing toolchain, before the job starts
                 done.put((*taken, workers.verdict(taken[1], timeout, memory_mb)))
         except BaseException as error:
             done.put(error)
@@ -112,10 +111,10 @@ def run_stream(
 
 
 class Pool:
-    """Warm workers that take jobs one by one, from any thread; for work whose next jobs follow from verdicts.
+    """Warm workers that take jobs one by one, from any thread; for work whose next jobs depend on verdicts.
 
-    A context manager: at its end jobs that were not begun are dropped. A job that ran out of time by the clock because
-    others had the cores is run a second time, but not alone, as there is no end of the others to wait for.
+    A context manager: its end drops jobs that have not started. A job that ran out of wall time because other processes
+    had the cores is run a second time, but not alone: there may always be other jobs.
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class Pool:
         self._threads = ThreadPoolExecutor(num_workers or num_cores(), "sandbox")
 
     def submit(self, job: Job) -> Future[Verdict]:
-        """The verdict to be. Raises ChakuError for a language that cannot be run here."""
+        """Queue a job; the future gives its verdict. Raises ChakuError for a language that cannot be run here."""
         plan(job)
         return self._threads.submit(self._run, job)
 
@@ -156,13 +155,16 @@ class Pool:
 
 
 def _starved(verdict: Verdict, timeout: float) -> bool:
-    """Whether a program might have ended in time on an idle machine: one that only waited would wait there, too."""
+    """Whether a program ran out of wall time because it lacked a core, and might end in time on an idle machine.
+
+    A program that only waited, without being ready to run, would wait on an idle machine too.
+    """
     share = verdict.starved_seconds / max(verdict.wall_seconds, 1e-9)
     return verdict.status == "timed_out" and verdict.cpu_seconds < timeout and share > STARVED
 
 
 class _Workers:
-    """One thread's warm workers: one for each hash seed that a job asked for."""
+    """One thread's warm workers: one worker for every hash seed of its jobs."""
 
     def __init__(self, isolation: Isolation | None):
         self._isolation = isolation

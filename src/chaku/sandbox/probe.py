@@ -1,4 +1,4 @@
-"""Whether programs can be isolated on this machine, tried once with a small one."""
+"""Runs a small program once, to learn whether and how programs can be isolated on this machine."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ PROBE = "import colorsys, os, socket\nassert os.getuid()\nwith open('/tmp/file',
 
 
 class NoSandbox(ChakuError):
-    """Programs cannot be isolated here; `obstacle` says why, and what helps."""
+    """Programs cannot be isolated here. `obstacle`: the cause and the command that helps."""
 
     def __init__(self, obstacle: Obstacle):
         super().__init__(f"programs can only be run in a sandbox, and there is none: {obstacle}")
@@ -21,7 +21,7 @@ class NoSandbox(ChakuError):
 
 
 def check_sandbox() -> str | None:
-    """None where programs can be isolated, else what is missing and what to do."""
+    """None when programs can be isolated, else a message with the cause and the command that helps."""
     try:
         how_to_isolate()
     except NoSandbox as error:
@@ -30,12 +30,12 @@ def check_sandbox() -> str | None:
 
 
 def about_isolation() -> dict[str, str | int | bool]:
-    """What holds a program here, for the doctor. Raises NoSandbox where nothing does.
+    """The parts of this machine's sandbox, for `chaku doctor`. Raises NoSandbox when programs cannot be isolated.
 
-    `landlock`: the version of its interface, 0 without it.
+    `landlock`: the version of Landlock's interface, 0 without Landlock.
     """
     isolation = how_to_isolate()
-    from chaku.sandbox.guest import kernel  # of Unix alone
+    from chaku.sandbox.guest import kernel  # exists on Unix only
 
     packaged = isolation.bwrap == packaged_bwrap()
     return {
@@ -49,9 +49,9 @@ def about_isolation() -> dict[str, str | int | bool]:
 
 @functools.cache
 def how_to_isolate() -> Isolation:
-    """The first way that runs a small program here: the system's bwrap, then the package's; as root, as two users.
+    """The first isolation that runs a small program: with the system's bwrap, then with the package's.
 
-    Raises NoSandbox when no way does.
+    Root tries each bwrap twice: with an unused user, then with a user namespace. Raises NoSandbox when all fail.
     """
     if obstacle := not_linux():
         raise NoSandbox(obstacle)
@@ -69,12 +69,12 @@ def how_to_isolate() -> Isolation:
 
 
 def _problem(isolation: Isolation) -> str | None:
-    """Why this way does not run a small program; None where it does."""
-    from chaku.sandbox.worker import Worker, WorkerDied  # of Unix alone
+    """Why a small program fails with this isolation; None when it works."""
+    from chaku.sandbox.worker import Worker, WorkerDied  # exists on Unix only
 
     try:
         with Worker(isolation) as trial:
             verdict = trial.run(Job(PROBE), timeout=20.0)
-    except (WorkerDied, OSError) as error:  # OSError: the file is no program of this processor
+    except (WorkerDied, OSError) as error:  # OSError: a bwrap of another processor
         return str(error)
     return None if verdict.passed else verdict.reason

@@ -1,4 +1,4 @@
-"""What is run, and how it went."""
+"""A job, which the sandbox runs, and a verdict, which it returns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,17 +16,18 @@ KEPT_OUTPUT = 64 * 1024
 class Job:
     """A program, or a candidate with tests.
 
-    Without `tests`, a program: it passes when it runs to its end with exit status 0. Leaving early with status 0 is not
-    enough in Python, where the end can be seen, unless it `may_exit`: a program of one's own may end in sys.exit(0).
+    Without `tests`, `source` is a program. It passes when it runs to its end with exit status 0. A Python program that
+    calls sys.exit(0) before its end fails, unless `may_exit`: a user's own program may end in sys.exit(0).
 
-    With `tests`, `source` is a candidate that trusted tests judge. Python: `prelude` and the tests run, in order and in
-    one namespace, in a process of their own, where what the candidate defines is mirrored, and its answers are plain
-    data. `entry_point` is always the candidate's; other names that neither the tests nor the prelude define are, too.
-    Other languages: the tests are one text, and their end must be reached (`runners`). In compiled languages `prelude`
-    is the prompt, up to the bracket that opens the function: it declares what the tests may call.
+    With `tests`, `source` is a candidate that trusted tests judge. In Python, `prelude` and the tests run in order, in
+    one namespace, in a process apart from the candidate. That process has mirrors of the candidate's functions and
+    classes, which answer in plain data. The candidate provides `entry_point`, and every other name that neither the
+    tests nor the prelude define. In other languages the tests are one text, and the program must reach its end
+    (`runners`). In compiled languages `prelude` is the prompt, up to the bracket that opens the function: it declares
+    the functions that the tests may call.
 
-    `keep_output`: bytes of standard output and of standard error that the verdict keeps. `stop_at_failure`: the tests
-    after the first that fails are not run. `hash_seed` is Python's own: with another, sets of text iterate otherwise.
+    `keep_output`: bytes of standard output, and of standard error, that the verdict keeps. `stop_at_failure`: stop at
+    the first test that fails. `hash_seed`: Python's PYTHONHASHSEED, which fixes the order of sets of strings.
     """
 
     source: str
@@ -43,11 +44,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is empty for a pass. `tests`: the reason of each Python test that was run, empty where it passed.
+    """The result of a job. `reason`: why it failed; empty for a pass. `tests`: a reason for every Python test that ran.
 
-    `exit_status` is the program's, minus the number of the signal that ended it, or None where it was ended from
-    outside. `stdout_cut` and `stderr_cut`: there was more than was kept. `starved_seconds`: of a program that ran out
-    of time by the clock, for how long it was ready to run while others had the cores.
+    `exit_status`: the program's exit status, or minus the signal that ended it; None when the sandbox ended it.
+    `stdout_cut` and `stderr_cut`: the output was longer than the kept part. `starved_seconds`: how long a program that
+    ran out of wall time was ready to run while other processes had the cores.
     """
 
     status: Status

@@ -1,4 +1,4 @@
-"""One warm worker, seen from outside: start it, give it jobs, turn what it reports into verdicts."""
+"""One warm worker, seen from outside: starts it, sends it jobs, turns its reports into verdicts."""
 
 import marshal
 import math
@@ -20,19 +20,19 @@ from chaku.sandbox.verdict import MEMORY_MB, TIMEOUT, Job, Status, Verdict
 if TYPE_CHECKING:
     from chaku.sandbox.isolation import Isolation
 
-START_SECONDS = 60.0  # that a worker may take to be ready on a busy machine
-GRACE_SECONDS = 30.0  # beyond a job's own limits, after which the worker itself is given up
+START_SECONDS = 60.0  # time for a worker to be ready on a busy machine
+GRACE_SECONDS = 30.0  # after a job's own limits; then the worker counts as dead
 BOOT = "import sys; sys.path.insert(0, {path!r}); from chaku.sandbox.guest import worker; worker.main()"
 
 
 class WorkerDied(Exception):
-    """The worker itself, not a program in it, ended or does not answer."""
+    """The worker ended or does not answer. (A program that ends or hangs gets a verdict.)"""
 
 
 class Worker:
-    """A sandbox that is warm. A context manager; `isolation` None runs programs unisolated (`--unsafe-no-sandbox`).
+    """A warm sandbox. A context manager. With `isolation` None, programs run unisolated (`--unsafe-no-sandbox`).
 
-    Jobs share its `hash_seed`, whatever they ask for: `pool.py` keeps a worker for each.
+    All jobs run with the worker's `hash_seed`, not with their own: `pool.py` keeps a worker for every hash seed.
     """
 
     def __init__(self, isolation: "Isolation | None", hash_seed: int = 0):
@@ -48,7 +48,7 @@ class Worker:
         self.stop()
 
     def start(self) -> None:
-        """Raises WorkerDied, with its words, when it does not become ready."""
+        """Start the process and wait until it is ready. Raises WorkerDied, with the last error line, when it fails."""
         ours, theirs = socket.socketpair()
         isolated = self.isolation is not None
         settings: dict[str, Any] = {"isolated": False, "user": None, "count_processes": False}
@@ -58,7 +58,7 @@ class Worker:
             settings = self.isolation.settings()
             line = isolating.command(self.isolation, self.hash_seed)
         path = "/sandbox" if isolated else str(isolating.GUEST.parents[2])
-        # -P: no module is taken from the working directory; -s: none from a home; -B: no byte code is written.
+        # -P: import no module from the working directory; -s: none from the home; -B: write no byte code.
         line += [str(isolating.interpreter()), "-P", "-s", "-B", "-c", BOOT.format(path=path)]
         line += [str(theirs.fileno()), marshal.dumps(settings).hex()]
         self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class Worker:
             stderr=subprocess.PIPE,
             pass_fds=(theirs.fileno(),),
             env={} if isolated else isolating.environment(self.hash_seed),
-            start_new_session=True,  # Ctrl-C is for who asked
+            start_new_session=True,  # Ctrl-C must reach the calling process only
         )
         theirs.close()
         self._channel = ours
@@ -84,7 +84,7 @@ class Worker:
         return self._process is not None
 
     def stop(self) -> None:
-        """End the worker and all that runs in it."""
+        """Kill the worker and every process in it."""
         if self._channel is not None:
             self._channel.close()
         if self._process is not None:
@@ -95,7 +95,7 @@ class Worker:
         self._channel = self._process = None
 
     def run(self, job: Job, *, timeout: float = TIMEOUT, memory_mb: int = MEMORY_MB) -> Verdict:
-        """The verdict of one job. Raises WorkerDied when there is none: then the worker has to be started again."""
+        """The verdict of one job. Raises WorkerDied when the worker fails; then start the worker again."""
         assert self._channel is not None
         how = plan(job, memory_mb)
         wall = wall_limit(timeout)
@@ -159,7 +159,7 @@ class Worker:
 
 
 def wall_limit(timeout: float) -> float:
-    """Seconds that a program may take by the clock: generous, as other work may share the machine."""
+    """The limit of a program's wall time, in seconds: generous, as other work may share the machine."""
     return 3 * timeout + 10
 
 
@@ -186,7 +186,7 @@ def _verdict(job: Job, how: Plan, reply: dict[str, Any], timeout: float, memory_
 
 
 def _as_utf8(text: str) -> str:
-    """Half of a surrogate pair, which a program may put into its message, cannot be written to a file."""
+    """Replace lone surrogates, which a program may put into its message, and which cannot be written to a file."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

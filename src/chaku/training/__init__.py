@@ -1,1 +1,1 @@
-"""Batches to weights: one trainer, its state that a kill leaves whole, losses, and the learning rate."""
+"""Batches to weights: the trainer, its saved state, the losses and the learning rate schedule."""

@@ -8,13 +8,16 @@ from chaku.settings import setting
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a stage trains. Weight decay, clipping and eps are not in the Code Llama paper: they are Llama 2's.
+    """How a stage trains.
 
-    `tokens` is the stage's budget; `share` instead takes that part of the recipe's time budget, and `epochs` passes so
-    often over the stage's conversations or pairs. `batch_tokens` is the
-    global batch of one optimizer step; `micro_batch_tokens` go through the model at once (gradients accumulate).
-    `precision` "auto" is bfloat16 where the processor multiplies it faster than float32, found by measuring.
-    `micro_batch_tokens` and `compile` change how sums round, which chaku does not count as another result.
+    `learning_rate`, warm-up, betas and batch come from the Code Llama paper; weight decay, clipping and eps, which the
+    paper does not give, come from Llama 2.
+
+    A stage has one budget: `tokens`; or `share`, its part of the recipe's time budget; or `epochs`, passes over its
+    conversations or pairs. One optimizer step trains on `batch_tokens` tokens. The model reads `micro_batch_tokens` of
+    them at once, and the gradients accumulate. `precision` "auto" measures matrix products and chooses bfloat16 where
+    it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums; chaku still counts the
+    result as the same.
     """
 
     learning_rate: float = setting(3e-4, above=0)  # paper 2.6: code stage of 7B and 13B
@@ -43,6 +46,6 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class DpoConfig:
-    """`beta` (the paper's, section 4): how dear it is to move away from the model that training began with."""
+    """`beta`, of section 4 of the DPO paper (arXiv 2305.18290): the penalty for moving away from the initial model."""
 
     beta: float = setting(0.1, above=0)

@@ -1,4 +1,4 @@
-"""Direct preference optimisation: of two replies, the better one gains on the worse (arXiv 2305.18290)."""
+"""Direct preference optimisation (arXiv 2305.18290): raises the chosen reply's probability over the rejected one's."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,11 @@ from chaku.training.step import autocast, chat_states, score_rows
 
 
 def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
-    """(pairs, 2) log-probabilities of chosen and rejected replies, summed over their tokens -> (pairs,) losses.
+    """The losses of pairs, (pairs,).
 
-    Equation 7 of the paper: -log sigmoid(beta * (gain of the chosen - gain of the rejected)).
+    `policy` and `reference`: (pairs, 2) log-probabilities, in nats, of the chosen and the rejected reply, each summed
+    over the tokens of the reply. A reply's gain is its policy minus its reference log-probability. Equation 7 of the
+    paper: -log sigmoid(beta * (gain of the chosen reply - gain of the rejected reply)).
     """
     gains = policy - reference
     return -F.logsigmoid(beta * (gains[:, 0] - gains[:, 1]))
@@ -30,10 +32,10 @@ def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
 def accumulate_pairs(
     model: Llama, batch: Batch, dpo: DpoConfig, config: TrainingConfig, device: torch.device
 ) -> tuple[float, dict[str, Any]]:
-    """Add up the gradients of a batch of pairs in micro-batches; returns its mean loss over pairs, and what to log.
+    """Add up the gradients of a batch of pairs in micro-batches; returns the mean loss of a pair, and values to log.
 
-    `accuracy`: of the pairs, how many have the chosen reply gain more than the rejected one. `margin`: the mean
-    difference of their gains, times beta.
+    `dpo_accuracy`: the share of pairs whose chosen reply gained more than the rejected reply. `dpo_margin`: beta times
+    the mean difference of the two gains.
     """
     assert batch.reference is not None
     assert batch.trained is not None
@@ -56,9 +58,10 @@ def accumulate_pairs(
 
 
 def reply_log_probabilities(model: Llama, part: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The log-probability, in nats, of each document's trained tokens, and which documents there are.
+    """The log-probability, in nats, of each document's trained tokens, and a mask of the documents that exist.
 
-    Both (rows, most documents in a row): float32 and bool. An even number of documents.
+    Both have the shape (rows, documents): float32 and bool. `documents` is the largest number of documents in a row;
+    it is even, as documents come in pairs.
     """
     assert part.trained is not None
     documents, trained = part.document_ids.to(device), part.trained.to(device)
@@ -67,20 +70,23 @@ def reply_log_probabilities(model: Llama, part: Batch, device: torch.device) -> 
     scores = token_log_probabilities(hidden, model.lm_head.weight, labels)
     width = int(documents.max()) + 1
     valid = trained[:, 1:] & (documents[:, 1:] >= 0)
-    one_each = F.one_hot(documents[:, 1:].clamp(min=0), width) * valid[..., None]  # (rows, seq, documents)
-    counts = one_each.sum(dim=1)  # (rows, documents)
-    # The trained tokens stand row by row, document by document: sums over runs, in one order on every device.
+    membership = F.one_hot(documents[:, 1:].clamp(min=0), width) * valid[..., None]  # (rows, seq, documents)
+    counts = membership.sum(dim=1)  # (rows, documents)
+    # The trained tokens are sorted by row and document, so segments can be summed in the same order on every device.
     sums = torch.segment_reduce(scores, "sum", lengths=counts.flatten(), unsafe=True, initial=0)
     return sums.view(counts.shape), counts > 0
 
 
 def token_log_probabilities(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-    """(tokens, hidden) states, (vocab, hidden) output weights, (tokens,) ids -> their log-probabilities, float32."""
+    """Log-probabilities, (tokens,) float32 nats, of `labels` (tokens,).
+
+    `hidden`: (tokens, hidden) final states. `weight`: (vocab, hidden) output weights.
+    """
     return _TokenLogProbabilities.apply(hidden, weight, labels)
 
 
 class _TokenLogProbabilities(torch.autograd.Function):
-    """Some rows at a time, and again in the backward pass: the scores (tokens x vocabulary) never exist at once."""
+    """Computes the logits a few rows at a time, and again in the backward pass, so they never fill the memory."""
 
     @staticmethod
     def forward(ctx, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
@@ -106,7 +112,7 @@ class _TokenLogProbabilities(torch.autograd.Function):
 
 
 def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignore[no-untyped-def]
-    """Log-softmax of some rows, their labels (rows, 1), and which rows."""
+    """Yields chunks of rows: their log-probabilities (rows, vocab), their labels (rows, 1), and their slice."""
     with torch.autocast(hidden.device.type, enabled=False):
         matrix = weight.to(ctx.dtype)
         num_rows = score_rows(len(weight))
@@ -118,9 +124,10 @@ def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignor
 
 @torch.no_grad()
 def with_reference(model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path) -> PackedDataset:
-    """The data set with each reply's log-probability under `model`, which training is to begin with.
+    """Add each reply's log-probability under `model`, the model before training, to the data set.
 
-    Computed once and kept as DIRECTORY/reference-SET.npy; those of pairs that are too long for a sequence are NaN.
+    The log-probabilities are computed once and stored in DIRECTORY/reference-SET.npy. Pairs that are too long for a
+    sequence have NaN.
     """
     device = model.lm_head.weight.device
     sets = list(dataset.sets)

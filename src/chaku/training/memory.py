@@ -1,4 +1,4 @@
-"""What the training of a stage takes of the memory: an estimate, compared with measurements in docs/log.md."""
+"""Estimates the memory that a stage's training needs; docs/log.md compares the estimate with measurements."""
 
 import torch
 
@@ -8,7 +8,7 @@ from chaku.model.quantization import Scheme
 from chaku.training.config import TrainingConfig
 from chaku.training.step import score_rows
 
-STATE_BYTES = 12  # of a trained weight beside itself: its gradient and AdamW's two moments, in float32
+STATE_BYTES = 12  # per trained weight, besides the weight: its gradient and AdamW's two moments, in float32
 
 
 def training_memory(
@@ -18,15 +18,15 @@ def training_memory(
     lora: LoraConfig | None = None,
     scheme: Scheme | None = None,
 ) -> int:
-    """Bytes at the peak of a stage: the model, what training keeps beside it, and the merge of an adapter.
+    """Bytes at the peak of a stage: the model, gradients, optimizer state, activations, and the merge of an adapter.
 
-    Weights are float32. Under a `scheme` the base is loaded again, unquantised, in place of the quantised one, to merge
-    the adapter.
+    Weights are float32. With a `scheme`, the merge loads the base model again without quantisation; the quantised
+    base model has been freed by then.
     """
     model = model_memory(config, torch.float32, scheme)
     trained = num_trained(config, lora)
     adapter = trained * 4 if lora else 0
-    head = 0 if lora else 2 * config.vocab_size * config.hidden_size * 4  # the output's gradient, made and handed on
+    head = 0 if lora else 2 * config.vocab_size * config.hidden_size * 4  # two copies of the output weights' gradient
     scores = 2 * score_rows(config.vocab_size) * config.vocab_size * 4
     peak = model + adapter + trained * STATE_BYTES + head + scores
     peak += activations(config, training, sequence_length, lora)
@@ -34,7 +34,7 @@ def training_memory(
 
 
 def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:
-    """The weights that a stage trains: all, or LoRA's two matrices beside each target."""
+    """The number of weights that a stage trains: all weights, or LoRA's two matrices for each target."""
     if lora is None:
         return config.num_parameters
     return config.num_hidden_layers * sum(lora.rank * (rows + columns) for rows, columns in _targets(config, lora))
@@ -43,13 +43,13 @@ def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:
 def activations(
     config: LlamaConfig, training: TrainingConfig, sequence_length: int, lora: LoraConfig | None = None
 ) -> int:
-    """Bytes that the forward pass keeps for the backward pass, of one micro-batch.
+    """Bytes that the forward pass of one micro-batch keeps for the backward pass.
 
-    A token keeps in each layer, in float32: the input of both norms, queries, keys and values, the output of attention,
-    and gate and up of the feed-forward part (`model/fused.py`). On a GPU the plain decoder keeps about twice as many
-    numbers, of 16 bits. With dropout it is the plain decoder too, and LoRA keeps the input of each target behind it,
-    and its mask. The backward pass works on two layers' worth more. The allocator's gaps are not counted: a process may
-    take half as much again.
+    Each token keeps in each layer, in float32: the inputs of both norms, queries, keys and values, the output of
+    attention, and gate and up of the feed-forward part (`model/fused.py`). On a GPU, the plain decoder keeps about
+    twice as many numbers in 16 bits. LoRA with dropout uses the plain decoder too, and also keeps each target's
+    input after dropout, and the dropout mask. The backward pass needs two more layers of activations. The allocator's
+    gaps are not counted: a process may take half as much again.
     """
     rows = max(1, min(training.micro_batch_tokens, training.batch_tokens) // sequence_length)
     q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim

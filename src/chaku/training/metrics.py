@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, and the same numbers for TensorBoard when it is installed."""
+"""Writes metrics.jsonl, one JSON object a line, and the same numbers for TensorBoard when it is installed."""
 
 import json
 from importlib.util import find_spec
@@ -10,7 +10,10 @@ from chaku.files import explain_disk_errors, write_text
 
 
 class MetricsLog:
-    """Append to DIRECTORY/metrics.jsonl from a step on; lines that a killed run wrote past that step are dropped."""
+    """Appends to DIRECTORY/metrics.jsonl. Drops lines after `first_step`: a killed run wrote them, then lost the steps.
+
+    With `tensorboard`, writes DIRECTORY/tensorboard too.
+    """
 
     def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
         path = directory / "metrics.jsonl"
@@ -54,7 +57,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; none when it does not exist. A last line that a kill cut short is left out."""
+    """The lines of a metrics file; empty when the file does not exist. Skips a last line that a kill cut short."""
     lines = []
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""How many steps a stage has, and the learning rate of each."""
+"""The number of steps of a stage, and the learning rate of every step."""
 
 import math
 
@@ -9,8 +9,8 @@ from chaku.training.config import TrainingConfig
 def learning_rate(step: int, num_steps: int, config: TrainingConfig) -> float:
     """The rate of optimizer step `step` (0-based) of `num_steps`: linear warm-up, then a cosine to peak * ratio.
 
-    The warm-up is cut to a tenth of a stage shorter than ten warm-ups, so that short stages still reach their peak.
-    The last step gets exactly the minimum.
+    The warm-up takes at most a tenth of the stage, so that a short stage still reaches its peak. The last step gets
+    exactly the minimum.
     """
     warmup = min(config.warmup_steps, num_steps // 10)
     peak, lowest = config.learning_rate, config.learning_rate * config.min_learning_rate_ratio
@@ -29,7 +29,8 @@ def num_steps(config: TrainingConfig, sequence_length: int) -> int:
         raise ChakuError("training.tokens is not set; set it, or give `share` and a [budget] in the recipe")
     if config.batch_tokens < sequence_length:
         raise ChakuError(
-            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens"
+            f"training.batch_tokens {config.batch_tokens} is less than one sequence of {sequence_length} tokens; "
+            f"set it to at least {sequence_length} in the recipe"
         )
     return max(1, math.ceil(config.tokens / (batch_rows(config, sequence_length) * sequence_length)))
 

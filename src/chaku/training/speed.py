@@ -1,4 +1,4 @@
-"""How fast this machine is: matrix products, and whole training steps."""
+"""Measures this machine's speed: of matrix products, and of whole training steps."""
 
 import statistics
 import time
@@ -46,8 +46,11 @@ def measure_training_speed(
     lora: LoraConfig | None = None,
     seconds: float = 3.0,
 ) -> float:
-    """Tokens per second, those without a loss too, of training on these batches: the median step of about `seconds`,
-    after one to warm up. `lora`: only its adapter is trained."""
+    """Tokens per second of training on `batches`, counting tokens without a loss too.
+
+    Runs steps for about `seconds` and takes their median time, without the first step, which warms up. With `lora`,
+    trains only the adapter.
+    """
     model = Llama(shape).to(device)
     if lora is not None:
         add_lora(model, lora, torch.Generator(device))
@@ -66,7 +69,7 @@ def measure_training_speed(
 
 
 def random_batches(vocab_size: int, rows: int, sequence_length: int) -> Iterator[Batch]:
-    """Endless batches of random tokens, the loss on all of them."""
+    """Endless batches of random tokens that all have a loss."""
     while True:
         tokens = torch.randint(vocab_size, (rows, sequence_length + 1))
         yield Batch(tokens, torch.zeros_like(tokens), 0, 0)

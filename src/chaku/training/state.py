@@ -1,4 +1,4 @@
-"""The state of an unfinished stage: weights, optimizer moments, step. Whole or absent, never half."""
+"""Saves and loads the state of an unfinished stage: weights, optimizer moments, step. Writes are atomic."""
 
 import json
 import shutil
@@ -20,9 +20,9 @@ _TENSORS, _PROGRESS = "state.safetensors", "progress.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: optimizer steps done, and seconds spent on them. The next sample index follows from it.
+    """The optimizer steps that a stage has done, and the seconds spent on them. The steps give the next sample's index.
 
-    `precision` is what "auto" came to: it is measured once, so that a stage does not go on in another.
+    `precision`: the precision that "auto" chose. It is saved, so that a resumed stage goes on in the same precision.
     """
 
     step: int
@@ -31,7 +31,7 @@ class Progress:
 
 
 def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, progress: Progress) -> None:
-    """Write DIRECTORY/step-NNNNNNNN atomically, then remove older ones. Frozen weights are not written."""
+    """Write DIRECTORY/step-NNNNNNNN atomically, then remove older states. Frozen weights are not written."""
     trainable = trainable_parameters(model)
     tensors = {f"model.{name}": parameter.detach() for name, parameter in trainable}
     for name, parameter in trainable:
@@ -40,7 +40,7 @@ def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, prog
     target = directory / f"step-{progress.step:08}"
     fields = {**asdict(progress), "num_threads": torch.get_num_threads()}
     with atomic_directory(target) as temporary:
-        # The progress is in the file of the tensors too, and so in its hash.
+        # The tensors' file holds the progress too, so that its hash covers both.
         save_file(tensors, temporary / _TENSORS, metadata={"progress": json.dumps(fields)})
         write_json(temporary / _PROGRESS, {**fields, "sha256": sha256_file(temporary / _TENSORS)})
     for other in directory.glob("step-*"):
@@ -49,9 +49,9 @@ def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, prog
 
 
 def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> Progress:
-    """Put the newest saved state into model and optimizer. Without one, nothing changes and step 0 is returned.
+    """Load the newest saved state into model and optimizer. Without a saved state, change nothing and return step 0.
 
-    Raises ChakuError for a state that is not as it was written.
+    Raises ChakuError for a damaged state.
     """
     saved = sorted(directory.glob("step-*"))
     if not saved:
@@ -59,11 +59,11 @@ def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> P
     newest = saved[-1]
     fields = read_json(newest / _PROGRESS)
     try:
-        if (digest := fields.pop("sha256", None)) is not None:  # an earlier version wrote none
+        if (digest := fields.pop("sha256", None)) is not None:  # earlier versions wrote no hash
             with safe_open(newest / _TENSORS, "pt") as file:
                 same = json.loads(file.metadata()["progress"]) == fields
             if not same or sha256_file(newest / _TENSORS) != digest:
-                raise OSError("it is not what was written")
+                raise OSError("its hash is wrong")
         tensors = load_file(newest / _TENSORS)
         with torch.no_grad():
             for name, parameter in trainable_parameters(model):
@@ -77,5 +77,5 @@ def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> P
             f"{newest} is damaged ({error}): put it back from a copy, or remove it to start this stage again"
         ) from error
     if (before := fields.pop("num_threads")) != (now := torch.get_num_threads()):
-        say(f"this stage began on {before} threads and goes on on {now}: sums round differently, losses by a hair")
+        say(f"this stage began on {before} threads and resumes on {now}: rounding will change losses very slightly")
     return Progress(**fields)

@@ -13,9 +13,9 @@ from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 
-# Scores (tokens x vocabulary) that exist at one time: 8 MB in float32 stay in the cache. But a product of fewer rows
-# than MIN_ROWS waits for the output weights: with 64 rows and 49,152 words it takes 1.2 times as long on an idle
-# machine, twice as long beside programs that read memory too.
+# Logits (tokens x vocabulary) in memory at one time: 8 MB in float32 stay in the cache. A product of fewer rows than
+# MIN_ROWS waits for the output weights: 64 rows with a vocabulary of 49,152 take 1.2 times as long on an idle
+# machine, and twice as long beside other programs that read memory.
 SCORES = 2**21
 MIN_ROWS = 512
 
@@ -30,11 +30,11 @@ def training_step_loss(
 ) -> Tensor:
     """Summed cross-entropy of the next tokens, in nats, divided by `num_valid`.
 
-    `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative one marks padding, which has no loss.
-    `document_masking`: attention stays inside each document. `num_valid` is the number of predicted tokens of the
-    *global* batch, so that losses of micro-batches and ranks add up to the mean; by default this batch's own.
-    `trained`, the same shape: the loss is on these tokens alone; attention stays inside each document, whose positions
-    count from 0, as if it stood alone.
+    `tokens`: (batch, seq + 1). `document_ids`: the same shape; a negative id marks padding, which has no loss.
+    `document_masking`: attention stays inside each document. `num_valid`: the number of predicted tokens of the
+    *global* batch, so that the losses of micro-batches and ranks add up to the mean; the default is the number in
+    `tokens`. `trained`: a loss mask of the same shape. With `trained`, attention stays inside each document, and
+    the positions of each document count from 0.
     """
     inputs, labels = tokens[:, :-1], tokens[:, 1:]
     if document_ids is not None:
@@ -64,7 +64,10 @@ def accumulate(
         valid &= batch.trained[:, 1:]
     num_valid = int(valid.sum())
     if num_valid == 0:
-        raise ChakuError(f"the batch that begins with sample {batch.first_sample} has no token with a loss")
+        raise ChakuError(
+            f"the batch that begins with sample {batch.first_sample} has no token with a loss; raise "
+            "training.batch_tokens in the recipe, or look at these samples"
+        )
     rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
     total = 0.0
     for part in batch.split(rows):
@@ -78,18 +81,18 @@ def accumulate(
 
 
 def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the next token is trained on: the final states there, (number of such, hidden), and those tokens.
+    """The trained tokens, (trained,), and the final states that predict them, (trained, hidden); the states first.
 
-    All (batch, seq + 1). Documents do not see each other, and the positions of each count from 0.
+    The arguments have the shape (batch, seq + 1). Attention stays inside each document, whose positions count from 0.
     """
     valid = trained[:, 1:] & (document_ids[:, 1:] >= 0)
     return _states(model, tokens[:, :-1], document_ids[:, :-1], valid), tokens[:, 1:][valid]
 
 
 def _states(model: Llama, tokens: Tensor, document_ids: Tensor, wanted: Tensor) -> Tensor:
-    """The final states of the `wanted` tokens, (number of such, hidden), of documents that stand alone.
+    """The final states of the `wanted` tokens, (wanted, hidden). Attention stays inside each document.
 
-    All (batch, seq); `wanted` is bool.
+    The arguments have the shape (batch, seq); `wanted` is bool.
     """
     if can_fuse(model, tokens.shape[1]):
         layout = shared_beginnings(tokens, document_ids)
@@ -102,10 +105,10 @@ def _states(model: Llama, tokens: Tensor, document_ids: Tensor, wanted: Tensor) 
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Cross-entropy of `hidden @ weight.T`, with both gradients made in the forward pass, some rows at a time.
+    """Cross-entropy of `hidden @ weight.T`. The forward pass computes both gradients too, a few rows at a time.
 
-    The scores (tokens x vocabulary) are the largest tensor of a small model's step; this way they are written once
-    and never kept.
+    The logits (tokens x vocabulary) are the largest tensor of a small model's step; here they are written once and
+    never kept.
     """
 
     @staticmethod
@@ -118,8 +121,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
             loss = hidden.new_zeros((), dtype=torch.float32)
             num_rows = min(score_rows(len(weight)), max(1, len(states)))
-            buffer = states.new_empty(num_rows, len(weight))  # one for all rows: fresh memory costs more than a softmax
-            wide = buffer.float()  # the buffer itself in float32
+            buffer = states.new_empty(num_rows, len(weight))  # reused: fresh memory costs more than a softmax
+            wide = buffer.float()  # the same object when the dtype is float32
             for start in range(0, len(states), num_rows):
                 rows, targets = states[start : start + num_rows], labels[start : start + num_rows]
                 valid = (targets >= 0)[:, None]
@@ -130,10 +133,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     scores.copy_(slopes)
                 target_scores, highest = scores.gather(1, index), scores.amax(1, keepdim=True)
                 torch.softmax(scores, dim=-1, out=scores)
-                # The highest score's probability, never less than 1 / vocab, tells the logarithm of their sum.
+                # The highest logit's probability is 1 / sum(exp(logits - highest)), and never less than 1 / vocab:
+                # its logarithm is the normaliser, without a second pass over the logits.
                 log_probabilities = target_scores - highest + scores.amax(1, keepdim=True).log_()
                 loss -= (log_probabilities * valid).sum()
-                scores.scatter_(1, index, log_probabilities.expm1())  # the target's: its probability less 1
+                scores.scatter_(1, index, log_probabilities.expm1())  # the target's gradient: probability - 1
                 if wide is not buffer:
                     slopes.copy_(scores)
                 share = (valid / num_valid).to(dtype)
@@ -150,12 +154,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def score_rows(vocab_size: int) -> int:
-    """Tokens whose scores are computed at one time."""
+    """The number of tokens whose logits are computed at one time."""
     return max(MIN_ROWS, SCORES // vocab_size)
 
 
 def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW over what is not frozen, with weight decay on the matrices and none on the norms."""
+    """AdamW over the weights that are not frozen, with weight decay on matrices and none on norms."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trainable if p.ndim >= 2]
     vectors = [p for p in trainable if p.ndim < 2]
@@ -166,12 +170,14 @@ def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Mixed precision: float32 weights, bfloat16 matrix products; nothing for "float32"."""
+    """Mixed precision for "bfloat16": float32 weights, bfloat16 matrix products. Changes nothing for "float32"."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def optimizer_step(model: Llama, optimizer: torch.optim.AdamW, rate: float, max_grad_norm: float) -> float:
-    """Clip the gradients, update the weights at the given rate, clear the gradients. Returns the unclipped norm."""
+    """Clip the gradients, update the weights with learning rate `rate`, clear the gradients. Returns the norm before
+    clipping.
+    """
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -1,4 +1,4 @@
-"""The training loop of one stage: exact to the bit when it is cut off and started again."""
+"""The training loop of one stage. A run that is stopped and resumed gives the same bits as a run without a stop."""
 
 import math
 import signal
@@ -25,7 +25,7 @@ from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_
 
 
 class Interrupted(Exception):
-    """SIGTERM or SIGINT arrived: the state is saved, and the same command goes on from it."""
+    """SIGTERM or SIGINT arrived. The state is saved, and the same command resumes from it."""
 
 
 def train(
@@ -41,10 +41,10 @@ def train(
 ) -> Progress:
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
-    `heldout`: per set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: text to log from the model so far.
-    `dpo`: the data set is of pairs with their reference, and the loss is over them.
-    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError when the loss or the
-    gradient is not finite, naming the batch.
+    `heldout`: for each held-out set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: writes texts with the
+    model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
+    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError, with the batch's samples, when the loss or the
+    gradient is not finite.
     """
     device = model.lm_head.weight.device
     sequence_length = dataset.sequence_length
@@ -59,7 +59,7 @@ def train(
     peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
     if not all(parameter.requires_grad for parameter in model.parameters()):
-        flops_per_token *= 2 / 3  # a frozen weight has no gradient: two products of three are left
+        flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
     forward = torch.compile(training_step_loss) if config.compile else training_step_loss
     batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
     batch_tokens = rows * sequence_length
@@ -73,7 +73,7 @@ def train(
         for step in range(reached.step, steps):
             started = time.perf_counter()
             batch = next(batches)
-            torch.manual_seed(dataset.seed + step)  # for LoRA's dropout, which a resumed step draws the same
+            torch.manual_seed(dataset.seed + step)  # a resumed step must draw the same LoRA dropout
             notes: dict[str, float] = {}
             with autocast(device, precision):
                 if dpo:
@@ -141,7 +141,10 @@ def heldout_losses(
 
 @contextmanager
 def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Within, SIGTERM and SIGINT only set a flag; the yielded function reads it. A second signal acts as usual."""
+    """Inside this context, SIGTERM and SIGINT only set a flag. Yields a function that reads the flag.
+
+    A second signal acts as usual.
+    """
     received: list[int] = []
     previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
@@ -154,7 +157,7 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
     try:
         for number in previous:
             signal.signal(number, note)
-    except ValueError:  # not the main thread: signals stay with whoever owns it
+    except ValueError:  # not the main thread: Python lets only the main thread handle signals
         yield lambda: False
         return
     try:

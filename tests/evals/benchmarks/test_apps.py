@@ -173,7 +173,7 @@ def test_files_that_cannot_be_judged_by_are_refused(tmp_path, monkeypatch):
         load(tmp_path, problem(1, {"inputs": [], "outputs": []}))
     with pytest.raises(ChakuError, match="problem 2 has no tests"):
         load(tmp_path, {**SUMS, "problem_id": 2, "input_output": ""})
-    with pytest.raises(ChakuError, match="not an output for every input"):
+    with pytest.raises(ChakuError, match="inputs and outputs do not match"):
         load(tmp_path, problem(1, {"inputs": ["1", "2"], "outputs": ["1"]}))
     with pytest.raises(ChakuError, match=r"nowhere does not exist; unpack https"):
         ZERO_SHOT.load(tmp_path / "nowhere")

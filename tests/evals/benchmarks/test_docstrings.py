@@ -53,5 +53,5 @@ def test_an_answer_is_its_first_paragraph_before_the_quotes(tmp_path):
 
 
 def test_a_docstring_that_is_not_in_the_code_is_named(tmp_path):
-    with pytest.raises(ChakuError, match=r"function 2 \(add\): its docstring does not stand between quotes"):
+    with pytest.raises(ChakuError, match=r"function 2 \(add\): its code does not have its docstring between quotes"):
         load(tmp_path, ADD, {**SINGLE, "docstring": "Give two."})

@@ -156,12 +156,12 @@ def test_a_pickle_of_anything_else_is_refused_and_never_run(value, tmp_path, cap
     [
         ({"private_test_cases": "no base64!"}, "cannot be decompressed"),
         ({"private_test_cases": base64.b64encode(b"not zlib").decode()}, "cannot be decompressed"),
-        ({"private_test_cases": base64.b64encode(zlib.compress(b"no pickle")).decode()}, "are no pickle"),
+        ({"private_test_cases": base64.b64encode(zlib.compress(b"no pickle")).decode()}, "are not a pickle"),
         ({"private_test_cases": base64.b64encode(zlib.compress(b"x" * 999)[:-5]).decode()}, "or cut off"),
         ({"private_test_cases": packed("{broken")}, "in its tests or metadata"),
         ({"public_test_cases": "[]", "private_test_cases": "[]"}, "has no tests"),
         ({"public_test_cases": '[{"input": "1"}]'}, "a test has no input, output or testtype"),
-        ({"metadata": '{"func_name": "f"}'}, "of the kind 'stdin', and func_name is 'f'"),
+        ({"metadata": '{"func_name": "f"}'}, "the testtype 'stdin' does not fit func_name 'f'"),
         ({"contest_date": "May"}, "contest_date is 'May'"),
     ],
 )
@@ -182,9 +182,9 @@ def test_problems_are_chosen_by_their_days(path):
     assert select_tasks(LIVECODEBENCH, tasks, until="2023-05-13")[0] == tasks[:1]
     chosen, record = select_tasks(LIVECODEBENCH, tasks, "2023-01-01", "2024-12-31")
     assert (chosen, record) == (tasks, {"since": "2023-01-01", "until": "2024-12-31"})
-    with pytest.raises(ChakuError, match="no problem of that time; its days are from 2023-05-13 to 2024-01-06"):
+    with pytest.raises(ChakuError, match="its problems are from 2023-05-13 to 2024-01-06"):
         select_tasks(LIVECODEBENCH, tasks, since="2025-01-01")
-    with pytest.raises(ChakuError, match="--until 'May' is no day; write it like"):
+    with pytest.raises(ChakuError, match="--until 'May' is not a day; write it like"):
         select_tasks(LIVECODEBENCH, tasks, until="May")
 
 

@@ -92,7 +92,7 @@ class Pieces:
 
 def test_the_repositorys_and_the_files_names_stand_before_the_file():
     assert repository_header(Pieces("<|repo_name|>", "<|file_sep|>"), "r", "a.js") == [1, "r\n", 2, "a.js\n"]
-    with pytest.raises(ChakuError, match="the model does not know repositories"):
+    with pytest.raises(ChakuError, match="the model cannot read repositories"):
         repository_header(Pieces("<|repo_name|>"), "r", "a.js")
 
 
@@ -110,7 +110,7 @@ def test_the_header_comes_after_bos_and_before_the_infilling_prompt(engine, monk
 def test_an_endpoint_is_not_told_a_repository(path, tmp_path):
     benchmark, task = load("multipl-fim-js-psm-repository", path)
     assert task.data["path"] == "humaneval-HumanEval_53_add.js"
-    with pytest.raises(ChakuError, match="an endpoint is not told a repository"):
+    with pytest.raises(ChakuError, match="an endpoint cannot read a repository"):
         generate_samples(benchmark, [task], Endpoint("http://x", "m"), Sampling(), tmp_path)
 
 

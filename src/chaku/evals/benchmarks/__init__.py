@@ -1,1 +1,1 @@
-"""Benchmarks: one file each; what several share is beside them."""
+"""Benchmarks, one file a family, and files that several benchmarks share."""

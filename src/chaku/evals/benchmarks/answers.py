@@ -1,20 +1,20 @@
-"""Whether an answer is the expected one: values that a function returned, or lines that a program printed.
+"""Compares an answer with the expected answer: values that a function returned, or lines that a program printed.
 
-The sandbox executes this file's text before a candidate's tests, so it imports the standard library alone. There are no
-second chances: not another order, not a first element alone, not a whole number that is nearly right.
+The sandbox executes this file's text before a candidate's tests, so it imports only the standard library. An answer in
+another order, or only its first element, or a whole number that is nearly right, is wrong.
 """
 
 import re
 from decimal import Decimal
 from typing import Any
 
-TOLERANCE = 1e-6  # absolute up to 1, relative above: what competitions usually allow for a number with a fraction
+TOLERANCE = 1e-6  # absolute up to 1, relative above: usual in competitions for numbers with a fraction
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 LEADING_ZERO = re.compile(r"[+-]?0\d")
 
 
 def same_value(ours: Any, expected: Any) -> bool:
-    """Whether a returned value is the one that JSON could write down: tuples count as lists, keys as text."""
+    """Whether a returned value equals a value from JSON: tuples count as lists, and keys as strings."""
     if isinstance(expected, bool) or isinstance(ours, bool):
         return ours is expected
     if isinstance(expected, int | float):
@@ -32,9 +32,9 @@ def same_value(ours: Any, expected: Any) -> bool:
 
 
 def same_output(ours: str, expected: str) -> bool:
-    """Whether a program printed what is expected: the same lines of the same words, numbers compared as numbers.
+    """Whether a program's output has the expected lines of words. Numbers are compared as numbers.
 
-    White space at the ends of lines, between words, and blank lines do not count.
+    Ignores blank lines, and the amount of white space between words and at the ends of lines.
     """
     one, other = ([words for line in text.splitlines() if (words := line.split())] for text in (ours, expected))
     return len(one) == len(other) and all(
@@ -47,13 +47,13 @@ def _same_word(ours: str, expected: str) -> bool:
         return True
     if not NUMBER.fullmatch(ours) or not NUMBER.fullmatch(expected):
         return False
-    if LEADING_ZERO.match(ours) or LEADING_ZERO.match(expected):  # digits that are not a number: a code, binary
+    if LEADING_ZERO.match(ours) or LEADING_ZERO.match(expected):  # digits but not a number: a code, binary
         return False
     return _near(Decimal(ours), Decimal(expected))
 
 
 def _near(ours: Decimal, expected: Decimal) -> bool:
-    """Equal; or near, where one of them has a fraction."""
+    """Whether two numbers are equal; or close, when one of them has a fraction."""
     if not ours.is_finite() or not expected.is_finite():
         return str(ours) == str(expected)
     if ours == expected or (ours == ours.to_integral_value() and expected == expected.to_integral_value()):

@@ -1,8 +1,8 @@
 """APPS: 10,000 problems from programming sites, in three difficulties (Hendrycks et al. 2021, arXiv 2105.09938).
 
-A problem with `fn_name` calls a function, or a method of a `class Solution`; the others run a whole program that reads
-standard input. Prompts are the paper's. `apps` asks zero-shot; `apps-2-shot` puts two solved problems first, as Code
-Llama does (section 3.1). Which two, that paper does not say: they are read from a file, and are in the data's hash.
+A problem with `fn_name` calls a function, or a method of a `class Solution`; other problems run a whole program that
+reads standard input. Prompts are the paper's. `apps` is zero-shot; `apps-2-shot` puts two solved problems first, as
+Code Llama does (section 3.1). Its paper does not name the two problems: they are read from a file, and hashed as data.
 """
 
 import json
@@ -20,7 +20,7 @@ from chaku.evals.benchmarks.problem_files import find_file
 from chaku.sandbox.verdict import Job, Verdict
 
 EXAMPLES = "apps/examples.jsonl"
-# What APPS's own runner imports for every program (numpy aside): older samples count on it.
+# The imports of APPS's own runner, except numpy: older samples rely on them.
 HEADER = """\
 import sys, time, itertools, collections, math, fractions, random, heapq, functools, bisect, string, re
 from itertools import accumulate, product, permutations, combinations
@@ -41,7 +41,10 @@ KEPT_OUTPUT = 64 * 1024
 
 
 def load_apps(num_shots: int, path: Path | None = None) -> list[Task]:
-    """The problems of a folder in APPS's layout (default: apps/test), or of a file of the Hub's rows."""
+    """The problems in a folder with APPS's layout (default: apps/test), or in a file of the Hub's rows.
+
+    `num_shots`: solved problems before each question.
+    """
     path, rows = read_problems(path)
     before = "".join(_ask(row) + row["solutions"][0].strip() + "\n" for row in _examples(num_shots))
     tasks = [
@@ -65,21 +68,21 @@ def _examples(number: int) -> list[dict[str, Any]]:
     path, rows = read_problems(find_file(None, EXAMPLES, what))
     solved = [row for row in rows if row["solutions"]]
     if len(solved) < number:
-        raise ChakuError(f"{path} has {len(solved)} solved problems; {number} are shown before each question")
+        raise ChakuError(f"{path} has {len(solved)} solved problems, but the prompt shows {number}; add problems to it")
     return solved[:number]
 
 
 def _ask(row: dict[str, Any]) -> str:
-    """The paper's prompt (appendix C; `generate_gpt_codes.py` decides on line breaks)."""
+    """The paper's prompt (appendix C; line breaks as in `generate_gpt_codes.py`)."""
     starter = "\n" + row["starter_code"] if row["starter_code"] else ""
     form = "Call-Based" if row["tests"].get("fn_name") else "Standard Input"
     return f"\nQUESTION:\n{row['question']}{starter}\nUse {form} format\nANSWER:\n"
 
 
 def jobs(task: Task, completion: str, header: str = HEADER) -> list[Job]:
-    """One program a test case. `header`: imports that stand before every program."""
+    """One job for every test case. `header`: imports put before every program."""
     tests = task.data
-    future = re.search(r"^from __future__ import", completion, re.MULTILINE)  # stands first, or is an error
+    future = re.search(r"^from __future__ import", completion, re.MULTILINE)  # an error unless it comes first
     source = completion if future else header + completion
     if not tests.get("fn_name"):
         return [
@@ -88,7 +91,7 @@ def jobs(task: Task, completion: str, header: str = HEADER) -> list[Job]:
         ]
     in_class = re.search(r"^class Solution\b", completion, re.MULTILINE)
     call = f"Solution().{tests['fn_name']}" if in_class else tests["fn_name"]
-    # Where every expected value is a list of one, it may be the value wrapped, as for problems from Codewars.
+    # When every expected value is a list of one element, the list may wrap the value (problems from Codewars).
     wrapped = not tests.get("is_exact") and all(
         isinstance(output, list) and len(output) == 1 for output in tests["outputs"]
     )
@@ -107,11 +110,11 @@ ARGUMENTS = """
 import json as _json
 
 def _arguments(text):
-    return [_keys(each) for each in _json.loads(text)]
+    return [_keys(argument) for argument in _json.loads(text)]
 
 def _keys(value):
     if isinstance(value, dict) and value and all(key.lstrip("-").isdecimal() for key in value):
-        return {int(key): each for key, each in value.items()}  # JSON has no other keys than text
+        return {int(key): item for key, item in value.items()}  # JSON has only strings as keys
     return value
 """
 
@@ -124,15 +127,16 @@ def _prelude() -> str:
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Calls are judged in the sandbox. A program has to end with exit status 0 and to have printed what is expected.
+    """The judgement from the verdicts of the first or all cases.
 
-    The verdicts may be those of the first cases alone.
+    A problem with `fn_name` passes when all its tests passed. A whole program must exit with status 0 and print the
+    expected output in every case.
     """
     if task.data.get("fn_name"):
         return all_pass(task, completion, verdicts)
     seconds = sum(answer.cpu_seconds for answer in verdicts)
     for case, (verdict, expected) in enumerate(zip(verdicts, task.data["outputs"], strict=False), 1):
-        left = verdict.status == "failed" and verdict.exit_status == 0  # `sys.exit()` is an end like any other
+        left = verdict.status == "failed" and verdict.exit_status == 0  # `sys.exit()` is a normal end here
         if not verdict.passed and not left:
             return Judgement(verdict.status, False, f"case {case}: {verdict.reason}", seconds)
         if verdict.stdout_cut or not answers.same_output(verdict.stdout, _text(expected)):
@@ -142,7 +146,7 @@ def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement
 
 
 def _text(lines: Any) -> str:
-    """Input or output: a text, or its lines."""
+    """Input or output as one text; the files have a text or a list of lines."""
     return lines if isinstance(lines, str) else "\n".join(map(str, lines)) if isinstance(lines, list) else str(lines)
 
 
@@ -155,7 +159,7 @@ def _benchmark(num_shots: int) -> Benchmark:
         jobs=jobs,
         stops=("\nQUESTION:", "\nANSWER:", "\n```"),
         max_tokens=1024,
-        timeout=4.0,  # of each case, as APPS's own runner has it (by the clock)
+        timeout=4.0,  # for each case; APPS's own runner allows 4 s of wall time
         judge=judge,
         is_program=True,
     )

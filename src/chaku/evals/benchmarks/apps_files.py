@@ -1,4 +1,4 @@
-"""APPS's files: a folder a problem, as published, or the Hub's rows (codeparrot/apps), where JSON stands in JSON."""
+"""Reads APPS's files: a folder for every problem, as published, or the Hub's rows (codeparrot/apps)."""
 
 import json
 import os
@@ -16,18 +16,23 @@ HUB_FIELDS = ("problem_id", "question", "input_output")
 
 
 def read_problems(path: Path | None = None) -> tuple[Path, list[dict[str, Any]]]:
-    """Where they were read, and the problems: id, question, starter_code, tests, solutions and difficulty of each.
+    """The path that was read, and its problems: dicts of id, question, starter_code, tests, solutions and difficulty.
 
-    `path` is a folder of problems or a file of rows, by default apps/test under $CHAKU_BENCHMARKS. Raises ChakuError
-    for a problem that has no tests: nothing could be judged by it.
+    `path`: a folder of problems or a file of rows; by default, apps/test under $CHAKU_BENCHMARKS. Raises ChakuError for
+    a missing path, and for a problem without tests.
     """
     path = path or _default()
     if not path.exists():
-        raise ChakuError(f"{path} does not exist; unpack {URL} and give its folder `test`, or a file of the Hub's rows")
+        raise ChakuError(
+            f"{path} does not exist; unpack {URL}, and give its folder `test`, or a file of the Hub's rows, with "
+            "--problems"
+        )
     if path.is_dir():
         folders = sorted(question.parent for question in path.glob("*/question.txt"))
         if not folders:
-            raise ChakuError(f"{path} has no folders with a question.txt; give the folder `test` of {URL}")
+            raise ChakuError(
+                f"{path} has no folders with a question.txt; give the folder `test` of {URL} with --problems"
+            )
         return path, [_from_folder(folder) for folder in folders]
     rows = read_rows(path, HUB_FIELDS)
     return path, [_problem(f"{path}, problem {row['problem_id']}", str(row["problem_id"]), row) for row in rows]
@@ -60,7 +65,7 @@ def _from_folder(folder: Path) -> dict[str, Any]:
 def _problem(where: str, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     tests, solutions = (_parsed(where, row.get(column)) for column in ("input_output", "solutions"))
     if not tests or not tests.get("inputs") or len(tests["inputs"]) != len(tests.get("outputs", ())):
-        raise ChakuError(f"{where} has no tests, or not an output for every input; take the problem out")
+        raise ChakuError(f"{where} has no tests, or its inputs and outputs do not match; remove the problem")
     return {
         "id": name,
         "question": row["question"],

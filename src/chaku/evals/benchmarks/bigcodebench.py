@@ -1,8 +1,8 @@
 """BigCodeBench: Python functions that call many libraries (Zhuo et al. 2024, arXiv 2406.15877).
 
 `complete` shows a docstring to complete, `instruct` an instruction in words. The tests are a `unittest.TestCase` that
-patches modules and looks at data frames and plots, so a program and its tests run in one process: a program that is
-written to fool its tests could, unlike elsewhere here. A problem whose imports are missing here is left out by name.
+patches modules and inspects data frames and plots, so a program and its tests share a process: unlike in chaku's other
+benchmarks, a program could be written to fool its tests. Problems whose imports are not installed are left out.
 """
 
 import ast
@@ -20,10 +20,10 @@ from chaku.sandbox.verdict import Job
 
 URL = "https://huggingface.co/datasets/bigcode/{} (the newest split, as Parquet or JSON lines)"
 FIELDS = ("task_id", "complete_prompt", "instruct_prompt", "canonical_solution", "code_prompt", "test", "entry_point")
-STOPS = (*PYTHON_STOPS[:-1], "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")  # of its provider/utility.py
+STOPS = (*PYTHON_STOPS[:-1], "\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert ")  # from its provider/utility.py
 MAX_TOKENS = 1280
 Split = Literal["complete", "instruct"]
-# As BigCodeBench's own runner: the program and its tests are one module of this name, which some tests patch.
+# As in BigCodeBench's own runner, program and tests are one module named __test__, which some tests patch.
 RUNNER = """\
 import builtins as _builtins, os as _os, sys as _sys, types as _types, unittest as _unittest
 _module = _types.ModuleType("__test__")
@@ -40,7 +40,7 @@ if not _result.testsRun:
 
 
 def load_bigcodebench(name: str, split: Split, path: Path | None = None) -> list[Task]:
-    """The problems in the file's order; those whose imports are not all here say what they lack in `lacks`."""
+    """The problems in the file's order. `lacks` names the packages of a problem that are not installed."""
     path = find_file(path, f"bigcodebench/{name}.jsonl", URL.format(name))
     return unique_tasks([_task(split, row) for row in read_rows(path, FIELDS)], str(path))
 
@@ -58,7 +58,7 @@ def _task(split: Split, row: dict[str, Any]) -> Task:
 
 
 def missing_modules(codes: Iterable[str]) -> list[str]:
-    """The packages that the codes import and this Python has not."""
+    """The packages that the programs import and that are not installed."""
     names: set[str] = set()
     for code in codes:
         for node in ast.walk(ast.parse(code)):
@@ -75,7 +75,7 @@ def _is_here(name: str) -> bool:
 
 
 def jobs(task: Task, program: str) -> list[Job]:
-    """The program after the prompt's imports (BigCodeBench calls that calibrated), and the tests."""
+    """The prompt's imports (BigCodeBench's "calibrated" form), the program and the tests, as one program."""
     source = f"{task.data['code_prompt']}\n    pass\n{program}\n{task.data['test']}"
     return [Job(RUNNER.format(source=source))]
 

@@ -1,18 +1,19 @@
-"""Smoothed BLEU-4 of one text against another, as CodeXGLUE measures docstrings."""
+"""Smoothed BLEU-4 of a text against a reference, as CodeXGLUE measures docstrings."""
 
 import math
 import re
 from collections import Counter
 
 ORDER = 4
-# CodeXGLUE splits words from signs, and then (its NIST normalisation) the underscore from both.
+# CodeXGLUE splits words and signs; its NIST normalisation then makes every underscore a token.
 TOKEN = re.compile(r"_|[^\W_]+|[^\s\w]")
 
 
 def bleu(candidate: str, reference: str) -> float:
-    """From 0 to 1: lower-case tokens; add-one smoothing of n-grams longer than one (Lin and Och 2004).
+    """BLEU, from 0 to 1, of lower-case tokens, with add-one smoothing of n-grams longer than one (Lin and Och 2004).
 
-    The brevity penalty is CodeXGLUE's: 1 - (reference + 1) / (candidate + 1) in the exponent, with lengths in tokens.
+    The brevity penalty is CodeXGLUE's: exp(min(0, 1 - (r + 1) / (c + 1))) for r tokens in the reference and c in the
+    candidate.
     """
     ours, theirs = tokens(candidate), tokens(reference)
     logarithms = 0.0
@@ -28,7 +29,7 @@ def bleu(candidate: str, reference: str) -> float:
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens that are counted."""
+    """The lower-case words, signs and underscores of a text."""
     return TOKEN.findall(text.lower())
 
 

@@ -1,8 +1,8 @@
-"""CRUXEval: what a Python function returns, or an input for what it returns (Gu et al. 2024, arXiv 2401.03065).
+"""CRUXEval: predict a Python function's output, or find an input for an output (Gu et al. 2024, arXiv 2401.03065).
 
-800 short functions; `o` asks for the output, `i` for an input, `-cot` with reasoning first. The answer is a Python
-expression. It is computed in the sandbox, and the trusted function is called outside it: `f(input) == answer`. The
-paper's runner executes any text beside the function; here an input has to be one call of `f`, without a way around it.
+800 short functions; `o` asks for the output, `i` for an input, `-cot` asks for reasoning first. The answer is a Python
+expression. The candidate's process evaluates the answer; the tests' process calls the trusted function and compares:
+`f(input) == answer`. The paper's runner executes any text beside the function; here an input must be one call of `f`.
 """
 
 import ast
@@ -45,9 +45,9 @@ def _task(asked: Asked, reasoned: bool, row: dict[str, Any]) -> Task:
 
 
 def answer_of(asked: Asked, text: str) -> str:
-    """The answer in a reply, between its [ANSWER] tags where it has them: of an assertion, the side that was asked for.
+    """The answer in a reply: the text between [ANSWER] tags if there are any; in an assertion, only the answer's side.
 
-    Of more text, a line that asserts is taken before the first line and the last.
+    In a longer text, tries a line with an assertion, then the first line, then the last.
     """
     text = clean(text)
     text = text.partition("[ANSWER]")[2] if "[ANSWER]" in text else text
@@ -63,7 +63,7 @@ def answer_of(asked: Asked, text: str) -> str:
 
 
 def _side(asked: Asked, text: str) -> str | None:
-    """The answer in an assertion or an expression that Python can read; None for another text."""
+    """The answer in an assertion or expression that Python can parse; None for any other text."""
     try:
         node: ast.AST = ast.parse(text).body[0]
     except (SyntaxError, ValueError, RecursionError, MemoryError, IndexError):
@@ -81,7 +81,7 @@ def _is_call_of_f(node: ast.AST) -> bool:
 
 
 def _split(asked: Asked, text: str) -> str:
-    """As the paper's scripts take an answer out of any text."""
+    """Extract the answer from any text as the paper's scripts do."""
     if "==" in text:
         text = text.split("==")[1 if asked == "output" else 0].strip()
     if asked == "input" and "assert f" in text:
@@ -90,9 +90,9 @@ def _split(asked: Asked, text: str) -> str:
 
 
 def jobs(asked: Asked, task: Task, answer: str) -> list[Job]:
-    """The answer's value, compared outside with what the function of the file returns."""
+    """The job of an answer: the candidate evaluates the answer; the tests compare it with the trusted function."""
     code, given, output = (task.data[name] for name in ("code", "input", "output"))
-    if asked == "output":  # no function is there that the answer could call
+    if asked == "output":  # without the function, so that the answer cannot call it
         source = f"def answer():\n    return (\n{answer}\n)\n"
         test = f"assert answer() == f({given})"
     else:

@@ -1,4 +1,4 @@
-"""CRUXEval's prompts to the character (github.com/facebookresearch/cruxeval: prompts.py), with places for a problem."""
+"""CRUXEval's exact prompts (github.com/facebookresearch/cruxeval: prompts.py); <CODE> and <VALUE> are placeholders."""
 
 DIRECT_OUTPUT = """\
 You are given a Python function and an assertion containing an input to the function. Complete the assertion \

@@ -1,7 +1,7 @@
-"""Docstring generation: CodeXGLUE's code-to-text set for Python, asked for by infilling (Code Llama, section 3.2).
+"""Docstring generation: CodeXGLUE's code-to-text set for Python, as infilling (Code Llama, section 3.2).
 
-What stands between a function's docstring quotes is hidden. The answer's first paragraph is compared with the first
-paragraph of the true one, which is CodeXGLUE's target (`docstring_tokens`), by smoothed BLEU-4.
+The text between a function's docstring quotes is hidden. Smoothed BLEU-4 compares the answer's first paragraph with the
+first paragraph of the true docstring, which is CodeXGLUE's target (`docstring_tokens`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ QUOTES = ('"""', "'''", '"', "'")
 
 
 def load_docstrings(path: Path | None = None) -> list[Task]:
-    """The functions, in the file's order. Raises ChakuError for one whose docstring cannot be found in its code."""
+    """The functions, in the file's order. Raises ChakuError for a function whose code does not have its docstring."""
     path = find_file(path, FILE, SOURCE)
     rows = read_rows(path, ("code", "docstring", "docstring_tokens"))
     return unique_tasks([_task(path, number, row) for number, row in enumerate(rows)], str(path))
@@ -31,8 +31,8 @@ def _task(path: Path, number: int, row: dict[str, Any]) -> Task:
     hole = _find_hole(code, row["docstring"].strip())
     if hole is None:
         raise ChakuError(
-            f"{path}, function {number + 1} ({row.get('func_name', '?')}): its docstring does not stand between quotes "
-            "in its code; the file is not CodeXGLUE's for Python, take the row out if it is"
+            f"{path}, function {number + 1} ({row.get('func_name', '?')}): its code does not have its docstring "
+            "between quotes; give CodeXGLUE's file for Python, or remove this row from it"
         )
     start, end, quotes = hole
     return Task(
@@ -45,7 +45,7 @@ def _task(path: Path, number: int, row: dict[str, Any]) -> Task:
 
 
 def _find_hole(code: str, docstring: str) -> tuple[int, int, str] | None:
-    """Where the text between the quotes begins and ends, and the quotes."""
+    """(start, end, quotes) of the text between the docstring's quotes; None when the code does not have it."""
     at = code.find(docstring)
     while docstring and at >= 0:
         before, after = code[:at].rstrip(), code[at + len(docstring) :].lstrip()
@@ -62,7 +62,7 @@ def cut(task: Task, text: str) -> str:
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """BLEU from 0 to 100; passed when the tokens are those of the target."""
+    """Passed when the tokens equal the target's tokens. `bleu`: from 0 to 100."""
     target = task.data["target"]
     same = tokens(completion) == tokens(target)
     reason = "" if same else "is not the true docstring"
@@ -74,7 +74,7 @@ DOCSTRINGS = Benchmark(
     load=load_docstrings,
     prompt_form="zero-shot infilling between the docstring's quotes; the answer's first paragraph counts",
     jobs=None,
-    stops=(),  # an answer ends where `cut` says: the quotes differ from function to function
+    stops=(),  # `cut` ends an answer, as the quotes differ between functions
     max_tokens=256,  # CodeXGLUE keeps docstrings of up to 256 tokens
     judge=judge,
     cut=cut,

@@ -1,8 +1,8 @@
 """HumanEval+ and MBPP+: the same problems with many more inputs (Liu et al. 2023, arXiv 2305.01210).
 
-Both of EvalPlus's formats are read: its own, with `base_input` and `plus_input` (there `test` of HumanEval+ is only the
-base one, so it is not used), and that of the Hub, where the inputs stand in the text of `test`. Each answer is compared
-with the reference solution's by EvalPlus's own rule, and by a stricter one for the measure `strict`: `evalplus_check`.
+Reads EvalPlus's two formats: its own, with `base_input` and `plus_input` (its `test` for HumanEval+ has only the base
+inputs, and is not used); and the Hub's, with the inputs in the text of `test`. An answer is compared with the reference
+solution's answer, by EvalPlus's rule, and by a stricter rule for the measure `strict` (`evalplus_check`).
 """
 
 import re
@@ -25,7 +25,7 @@ HUMANEVAL_FILE = "humaneval/HumanEvalPlus.jsonl.gz"
 HUMANEVAL_URL = "https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz"
 MBPP_FILE = "mbpp/MbppPlus.jsonl.gz"
 MBPP_URL = "https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz"
-TIMEOUT = 60.0  # CPU seconds of all inputs: MBPP 599's own solution takes 15 to 30
+TIMEOUT = 60.0  # CPU seconds for all inputs: MBPP 599's own solution takes 15 to 30
 STRICT_TEST = "assert not _loose, _loose\n"
 MBPP_STOPS = ('\n"""', "\nassert", "\nif __name__", "\ndef main(", "\nprint(", "\n```")
 
@@ -37,7 +37,7 @@ def load_humaneval_plus(path: Path | None = None) -> list[Task]:
 
 
 def load_mbpp_plus(path: Path | None = None) -> list[Task]:
-    """The prompt is EvalPlus's: a docstring of the task and its first assert, after which the code is written."""
+    """The problems of MBPP+. The prompt is EvalPlus's: a docstring with the task and its first assert."""
     path = find_file(path, MBPP_FILE, MBPP_URL)
     tasks = []
     for row in read_rows(path, ("task_id", "prompt")):
@@ -71,12 +71,12 @@ def _task(path: Path, row: dict[str, Any], prompt: str, before_solution: str) ->
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The completed program with a test of the base inputs, and with a test of those that EvalPlus added."""
+    """Two jobs of the completed program: one tests the base inputs, one tests the inputs that EvalPlus added."""
     return program_jobs(task, task.prompt + completion)
 
 
 def program_jobs(task: Task, program: str) -> list[Job]:
-    """Each has two tests: EvalPlus's rule, and whether the strict rule accepts the same answers."""
+    """The jobs of a program. Each has two tests: one of EvalPlus's rule, and one of the strict rule."""
     name = task.data["entry_point"]
     # In namespaces of their own: a candidate's function may be called as one of the checker's is.
     before = (
@@ -92,7 +92,7 @@ def program_jobs(task: Task, program: str) -> list[Job]:
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Passed by all inputs. Measures are 100 or 0: `base` for the base inputs, `strict` for all by the strict rule."""
+    """Passed when all inputs pass. Measures, 0 or 100: `base` (base inputs), `strict` (all inputs, strict rule)."""
     official = [
         replace(verdict, status="passed", reason="") if _only_loose(verdict) else verdict for verdict in verdicts
     ]

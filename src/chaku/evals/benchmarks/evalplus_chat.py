@@ -1,7 +1,7 @@
-"""How EvalPlus asks instruct models (github.com/evalplus/evalplus, v0.3.1: codegen.py and provider/utility.py).
+"""EvalPlus's prompts for instruct models (github.com/evalplus/evalplus, v0.3.1: codegen.py and provider/utility.py).
 
-The user shows the problem in a fenced block. The assistant's reply is opened with a sentence and a fence, so that the
-model goes on inside the block. Behind OpenAI's API (provider/openai.py) the reply is not opened.
+The user's message shows the problem in a fenced block. The assistant's reply begins with a given sentence and fence, so
+that the model continues inside the block. With OpenAI's API (provider/openai.py), the reply has no given beginning.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,10 @@ def evalplus_chat(
     fence: str = "python",
     stops: tuple[str, ...] = PYTHON_STOPS,
 ) -> ChatForm:
-    """`problem` is the text in the user's block; `language` is named in the sentences, `fence` in the reply's fence."""
+    """EvalPlus's chat form. `problem`: the text in the user's block.
+
+    `language`: the language's name in the sentences. `fence`: its name in the reply's fence.
+    """
     instruction = INSTRUCTION.format(language)
     return ChatForm(
         prompt_form="chat: EvalPlus's instruction, and its beginning of the reply",
@@ -41,7 +44,7 @@ def evalplus_chat(
 
 
 def function_chat(jobs: Callable[[Task, str], list[Job]]) -> ChatForm:
-    """For Python functions that are completed from their docstrings: HumanEval and HumanEval+."""
+    """The chat form for Python functions with a docstring to complete: HumanEval and HumanEval+."""
     return evalplus_chat(
         jobs,
         extract=lambda task, reply: python_program(reply, task.data["entry_point"], task.data["prompt"]),
@@ -53,7 +56,7 @@ def function_chat(jobs: Callable[[Task, str], list[Job]]) -> ChatForm:
 def script_chat(
     jobs: Callable[[Task, str], list[Job]], problem: Callable[[Task], str], extract: Callable[[Task, str], str]
 ) -> ChatForm:
-    """For Python programs that are written from a sentence and an assert: MBPP and MBPP+."""
+    """The chat form for Python programs to write from a sentence and an assert: MBPP and MBPP+."""
     return evalplus_chat(
         jobs,
         extract=extract,

@@ -1,10 +1,9 @@
-"""How HumanEval+ and MBPP+ judge an answer. The text of this file is a part of each test: it imports nothing of chaku.
+"""Judges answers of HumanEval+ and MBPP+. This file's text is part of every test, so it imports nothing from chaku.
 
-An answer is compared with the reference solution's on the same input, by EvalPlus's own rule (v0.3.1,
-`evalplus/eval/__init__.py`): values are compared by Python's `==`, for which 0 is False and 1 is 1.0, and a tolerance
-that one answer was given stays for the answers after it. Answers that only this rule accepts are told apart: the
-strict rule wants False where False is due, and a tolerance for floats alone. `ORACLES` are the problems with more than
-one right answer, as EvalPlus has them.
+Compares an answer with the reference solution's answer for the same input, by EvalPlus's rule (v0.3.1,
+`evalplus/eval/__init__.py`): Python's `==`, for which 0 is False and 1 is 1.0; and a tolerance that, once granted to an
+answer, also holds for the later answers. The strict rule accepts fewer answers: it distinguishes 0 from False, and
+grants a tolerance only to floats. `ORACLES` judge the problems with several right answers, as in EvalPlus.
 """
 
 import copy
@@ -14,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-FLOAT_TOLERANCE = 1e-6  # absolute, for answers that are floats or lists of them; EvalPlus's
+FLOAT_TOLERANCE = 1e-6  # EvalPlus's absolute tolerance for floats and lists of floats
 RELATIVE_TOLERANCE = 1e-7
 NUMBERS = (int, float, complex, Decimal, Fraction)  # bool is an int
 
@@ -24,9 +23,9 @@ Same = Callable[[Any, Any], bool]
 def check_answers(
     candidate: Callable[..., Any], reference: Callable[..., Any], inputs: Any, atol: float, name: str
 ) -> str:
-    """The first answer that EvalPlus's rule accepts and the strict rule does not, in words; empty where there is none.
+    """Describes the first answer that only EvalPlus's rule accepts, not the strict rule; empty when there is none.
 
-    Raises AssertionError, with the input, at the first answer that EvalPlus's rule does not accept.
+    Raises AssertionError, with the input, at the first answer that EvalPlus's rule rejects.
     """
     right = ORACLES.get(name, lambda answer, expected, arguments, same: same(answer, expected))
     too_large = TOO_LARGE.get(name)
@@ -61,13 +60,13 @@ def cut(value: Any) -> str:
 
 
 def has_floats(value: Any) -> bool:
-    """Whether a value is a float, or a list or tuple of nothing but floats."""
+    """Whether a value is a float, or a non-empty list or tuple of floats only."""
     values = value if isinstance(value, (list, tuple)) else [value]
     return bool(values) and all(isinstance(item, float) for item in values)
 
 
 def equal(answer: Any, expected: Any) -> bool:
-    """`answer == expected`, of plain data; an object of the candidate's own is equal to nothing, whatever it claims."""
+    """`answer == expected` for plain data. An object of the candidate's class never equals anything."""
     if isinstance(expected, NUMBERS):
         both_nan = expected != expected and answer != answer
         return isinstance(answer, NUMBERS) and (answer == expected or both_nan)
@@ -90,14 +89,14 @@ def equal(answer: Any, expected: Any) -> bool:
 
 
 def is_near(answer: Any, expected: Any, tolerance: float) -> bool:
-    """Whether two values of one type are near each other: numbers, or lists of numbers as long as each other."""
+    """Whether two values of one type are close: numbers, or lists of equal length."""
     return bool(tolerance) and type(answer) is type(expected) and all_close(answer, expected, tolerance)
 
 
 def all_close(answer: Any, expected: Any, tolerance: float) -> bool:
-    """As numpy.allclose, but that lists have to be of one shape."""
+    """Like numpy.allclose, but lists must have the same shape."""
     if isinstance(expected, (int, float, complex)) and isinstance(answer, (int, float, complex)):
-        # For numpy, an infinite number is close to none but itself.
+        # As in numpy, an infinite number is close only to itself.
         return answer == expected or abs(answer - expected) <= tolerance + RELATIVE_TOLERANCE * abs(expected) < math.inf
     return (
         isinstance(expected, (list, tuple))
@@ -108,7 +107,7 @@ def all_close(answer: Any, expected: Any, tolerance: float) -> bool:
 
 
 def strictly_equal(answer: Any, expected: Any, atol: float) -> bool:
-    """As `equal`, but True is not 1; to a tolerance where the problem has one, or where floats are expected."""
+    """Like `equal`, but True is not 1. Grants a tolerance if the problem has one, or if floats are expected."""
     if atol == 0 and has_floats(expected):
         atol = FLOAT_TOLERANCE
     if isinstance(expected, bool) or isinstance(answer, bool):
@@ -129,7 +128,7 @@ def strictly_equal(answer: Any, expected: Any, atol: float) -> bool:
 
 
 def is_root(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
-    """HumanEval/32: any zero of the polynomial, to 1e-4."""
+    """HumanEval/32: the polynomial's value at the answer is 0, to 1e-4."""
     [coefficients] = arguments
     return abs(sum(coefficient * math.pow(answer, power) for power, coefficient in enumerate(coefficients))) <= 1e-4
 
@@ -139,7 +138,7 @@ def as_sets(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
 
 
 def found(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
-    """A bool, or anything but None where the reference found something."""
+    """The answer says, as a bool or as None or not None, whether the reference found something."""
     return bool((answer if isinstance(answer, bool) else answer is not None) == (expected is not None))
 
 
@@ -148,21 +147,21 @@ def or_zero(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
 
 
 def surface(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
-    """MBPP 581: the height may be the slant's or the pyramid's own."""
+    """MBPP 581: the height may be the slant height or the pyramid's height."""
     edge, height = arguments
     upright = round(edge**2 + 2 * edge * math.sqrt((edge / 2) ** 2 + height**2))
     return same(answer, expected) or same(answer, upright)
 
 
 def digit_distance(answer: Any, expected: Any, arguments: Any, same: Same) -> bool:
-    """MBPP 558: or with the shorter number filled with zeros."""
+    """MBPP 558: the expected answer, or the answer with the shorter number padded with zeros."""
     one, other = map(str, arguments)
     width = max(len(one), len(other))
     filled = sum(abs(int(a) - int(b)) for a, b in zip(one.zfill(width), other.zfill(width), strict=True))
     return same(answer, expected) or same(answer, filled)
 
 
-# MBPP 255 has 5 inputs, of 112, whose answers are of 100 MB to 1 GB: too much for a candidate to hand over.
+# 5 of MBPP 255's 112 inputs have answers of 100 MB to 1 GB: too large to cross between processes.
 TOO_LARGE: dict[str, Callable[..., bool]] = {
     "combinations_colors": lambda colors, number: len(colors) >= 4 and number >= 76,
 }

@@ -1,4 +1,4 @@
-"""MBPP+'s inputs as its functions take them: JSON has no tuples, sets or complex numbers, so EvalPlus restores them."""
+"""Restores the types of MBPP+'s inputs as EvalPlus does: JSON has no tuples, sets or complex numbers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 Arguments = list[Any]
 
 
-def _each(depth: int) -> Callable[[Arguments], Sequence[Any]]:
-    """All lists `depth` levels down become tuples."""
+def _at_depth(depth: int) -> Callable[[Arguments], Sequence[Any]]:
+    """Makes a function that turns all lists `depth` levels down into tuples."""
 
     def restore(value: Any, level: int = 0) -> Any:
         if level == depth:
@@ -51,9 +51,9 @@ def _values(arguments: Arguments) -> Arguments:
 
 # fmt: off
 FORMS: list[tuple[Callable[[Arguments], Sequence[Any]], tuple[int, ...]]] = [
-    (_each(1), (2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740, 744,
-                809)),
-    (_each(2), (63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780)),
+    (_at_depth(1), (2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740,
+                    744, 809)),
+    (_at_depth(2), (63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780)),
     (_items_of_first, (75, 413, 444, 753)),
     (_second, (106, 750)),
     (_first, (250, 307, 405, 446, 617, 720, 763, 808)),
@@ -70,6 +70,6 @@ BY_NUMBER = {f"Mbpp/{number}": form for form, numbers in FORMS for number in num
 
 
 def restore_types(task_id: str, inputs: Sequence[Arguments]) -> list[Sequence[Any]]:
-    """The argument lists of one problem."""
+    """The argument lists of one problem, with their types restored."""
     form = BY_NUMBER.get(task_id)
     return [form(arguments) if form else arguments for arguments in inputs]

@@ -1,6 +1,6 @@
-"""Exercises of the synthetic family whose operation signatures no training data has; see `corpus/exercises.py`.
+"""Synthetic exercises with signatures of operations that no training data has (`synthetic/exercises.py`).
 
-They show what selection by execution does in that family, and nothing about other benchmarks.
+They show the effect of selection by execution on these exercises; they say nothing about other benchmarks.
 """
 
 from dataclasses import replace
@@ -14,15 +14,15 @@ from chaku.sandbox.verdict import Job
 from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, exercises
 
 NUM_PROBLEMS = 300
-NUM_SAMPLED = 100  # the first of them, for pass@10
+NUM_SAMPLED = 100  # the first problems, which are sampled for pass@10
 NUM_TESTS = 12
 SEEN, NEW = "words as in fine-tuning", "words new to fine-tuning"
 
 
 def load(number: int, path: Path | None = None) -> list[Task]:
-    """The first problems: always the same. Raises ChakuError for a path, as they are not in a file."""
+    """The first `number` problems, always the same. Raises ChakuError for a path, as they are not in a file."""
     if path is not None:
-        raise ChakuError("the exercises are made, not read from a file; leave out --problems")
+        raise ChakuError("the exercises are generated, not read from a file; leave out --problems")
     made = exercises("problems", 0, held_out=True, num_tests=NUM_TESTS)
     return [
         Task(
@@ -37,7 +37,7 @@ def load(number: int, path: Path | None = None) -> list[Task]:
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The function and its asserts; a reply in a chat begins after a space."""
+    """The function and its asserts. A chat reply begins with a space, which is removed."""
     return [Job(completion.strip(" "), tests=tuple(task.data["tests"]), entry_point="f")]
 
 

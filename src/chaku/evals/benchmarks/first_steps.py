@@ -1,7 +1,6 @@
-"""First steps: 24 functions of one or two lines, ours, in HumanEval's form.
+"""First steps: chaku's own 24 functions of one or two lines, in HumanEval's form.
 
-They come with chaku, so that a model's code is run on every machine, and the easiest ask no more than a small model may
-have seen often.
+They come with chaku, so every machine can run a model's code. A small model may often have seen the easiest functions.
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """HumanEval: 164 Python functions to complete from their docstrings (Chen et al. 2021, arXiv 2107.03374).
 
-The paper's form: zero-shot, the prompt unstripped, greedy for pass@1, 3 s a program.
+As in the paper: zero-shot, the prompt unstripped, greedy for pass@1, 3 s a program.
 """
 
 import re
@@ -17,8 +17,8 @@ FILE = "humaneval/HumanEval.jsonl.gz"
 URL = "https://github.com/openai/human-eval/raw/master/data/HumanEval.jsonl.gz"
 FIELDS = ("task_id", "prompt", "canonical_solution", "test", "entry_point")
 PROMPT_FORM = "zero-shot, unstripped"
-# Where a completion ends: human-eval's own four (Chen et al. 2021, section 2.3: class, def, #, if, print), a decorator
-# and the fence of a Markdown block.
+# Stop strings: human-eval's own (Chen et al. 2021, section 2.3: class, def, #, if, print), a decorator, and the fence
+# of a Markdown block.
 STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\n```")
 
 
@@ -33,7 +33,7 @@ def make_task(row: dict[str, Any]) -> Task:
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The completed function, and the file's test called on it, as human-eval joins them."""
+    """The completed function with the file's test, joined as in human-eval."""
     return program_jobs(task, task.prompt + completion)
 
 
@@ -44,7 +44,7 @@ def program_jobs(task: Task, program: str) -> list[Job]:
 
 
 def before_function(prompt: str, name: str) -> str:
-    """The imports and helpers of a prompt that ends in a function to complete: the tests may use them."""
+    """The imports and helpers before the function in a prompt, which the tests may use."""
     found = list(re.finditer(rf"^(async )?def {re.escape(name)}\b", prompt, re.MULTILINE))
     return prompt[: found[-1].start()] if found else ""
 

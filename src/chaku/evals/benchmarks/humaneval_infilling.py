@@ -1,7 +1,7 @@
-"""HumanEval infilling: a line, some lines or a random span of HumanEval's solutions is hidden, and has to work again.
+"""HumanEval infilling: a line, several lines or a random span of a solution is hidden; the completed program must pass.
 
-Single and multi-line sets: Fried et al. 2022 (InCoder, arXiv 2204.05999). Random spans: Bavarian et al. 2022 (arXiv
-2207.14255). Program: prompt, completion, suffix, test, and the call of the test, as human-eval-infilling joins them.
+Single-line and multi-line sets: Fried et al. 2022 (InCoder, arXiv 2204.05999). Random spans: Bavarian et al. 2022
+(arXiv 2207.14255). Program: prompt, completion, suffix, test and the call of the test, as in human-eval-infilling.
 """
 
 from functools import partial
@@ -39,7 +39,7 @@ def load_infilling(kind: str, path: Path | None = None) -> list[Task]:
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The whole function, and the test that calls it. What stands before the function is trusted, helpers included."""
+    """The whole function, and the test that calls it. The text before the function, with its helpers, is trusted."""
     entry_point, test = task.data["entry_point"], task.data["test"]
     return [
         Job(
@@ -52,7 +52,7 @@ def jobs(task: Task, completion: str) -> list[Job]:
 
 
 def whole_line(task: Task, text: str) -> str:
-    """The first line with its line break, which the suffix of the single-line set does not begin with."""
+    """The first line, with a line break: the suffixes of the single-line set do not begin with a line break."""
     return text.partition("\n")[0] + "\n"
 
 
@@ -70,7 +70,7 @@ def _benchmark(kind: str, mode: Mode, healing: bool = False) -> Benchmark:
     )
 
 
-# Lines begin at token boundaries; only a random span makes a prefix end inside a token, where SPM needs healing.
+# Lines begin at token boundaries. Only before a random span can a prefix end inside a token, so that SPM needs healing.
 INFILLING = (
     *(_benchmark(kind, mode) for kind in FILES for mode in MODES),
     *(_benchmark(kind, "spm", healing=True) for kind in FILES if kind.startswith("random")),

@@ -1,10 +1,10 @@
 """HumanEval-X: HumanEval written by hand in five more languages (Zheng et al. 2023, arXiv 2303.17568).
 
-Programs are put together as CodeGeeX's `evaluate_humaneval_x.py` does, with two differences that no right solution
-feels: Go's assertions come with the program, so that no module is fetched, and crates that a Rust program does not use
-are not asked for, so that rustc alone builds it. Four of Rust's problems are left out (`lacks`): three tests need a
-crate, and one problem has no test. So are those of C++ whose libraries are not here. Some solutions of the files cannot
-pass, though the tests are right: those are not references.
+Programs are assembled as in CodeGeeX's `evaluate_humaneval_x.py`, with two differences that do not affect right
+solutions: Go's assertions are part of the program, so that no module is fetched; and unused crates are removed from
+Rust programs, so that rustc alone can build them. Four of Rust's problems are left out (`lacks`): three tests need a
+crate, and one problem has no test. C++ problems whose libraries are not installed are left out too. Some of the files'
+solutions fail although the tests are right; these solutions are not references.
 """
 
 import re
@@ -21,7 +21,7 @@ from chaku.sandbox.verdict import Job
 URL = "https://github.com/THUDM/CodeGeeX/raw/main/codegeex/benchmark/humaneval-x/{0}/data/humaneval_{0}.jsonl.gz"
 FIELDS = ("task_id", "prompt", "declaration", "canonical_solution", "test")
 NAMES = {"python": "python", "cpp": "cpp", "java": "java", "js": "javascript", "go": "go", "rust": "rust"}
-# The protocol's imports (numpy aside), added where a program has not got them.
+# CodeGeeX's imports, except numpy, which are put before every program.
 PYTHON_IMPORTS = """\
 import math, re, sys, copy, datetime, itertools, collections, heapq, statistics, functools, hashlib, string
 from typing import *
@@ -30,7 +30,7 @@ from collections import *
 CPP_INCLUDES = ("stdlib.h", "algorithm", "math.h", "stdio.h", "vector", "string", "climits", "cstring", "iostream")
 COMMENTS_AT_END = re.compile(r"(?:\s*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*))*\s*$", re.DOTALL)  # after a function's bracket
 GO_PACKAGES = ("math", "strings", "fmt", "strconv", "time", "bytes", "regexp", "sort", "math/rand", "crypto/md5")
-# What the tests use of github.com/stretchr/testify/assert: equal, and of the same type.
+# The part of github.com/stretchr/testify/assert that the tests use: Equal, for equal values of the same type.
 GO_ASSERT = """
 type assertionsOf struct{ t *testing.T }
 type newAssertions struct{}
@@ -42,8 +42,8 @@ func (a assertionsOf) Equal(expected, actual interface{}, about ...interface{}) 
 """
 TESTIFY = '"github.com/stretchr/testify/assert"'
 RUST_CRATES = ("rand", "regex", "md5")
-# 112 returns a value in a comma expression, 155 forgets 0, 162 needs js-md5 where Node's own crypto would do; Go's 95
-# passes or fails by the order in which a map happens to be walked.
+# JavaScript 112 returns a value in a comma expression, 155 forgets 0, and 162 needs js-md5. Go's 95 passes or fails
+# depending on the random order of a map.
 NOT_REFERENCES = {"JavaScript/112", "JavaScript/155", "JavaScript/162", "Go/95"}
 
 
@@ -65,14 +65,14 @@ def load_humaneval_x(language: str, path: Path | None = None) -> list[Task]:
 
 
 def _prompt(language: str, row: Mapping[str, Any]) -> str:
-    """The prompt; Rust's first file has the comment alone there, and what it describes in `declaration`."""
+    """The prompt. Rust's first file has only the comment in `prompt`, and the declaration in `declaration`."""
     if language == "rust" and "\nfn " not in row["prompt"]:
         return str(row["prompt"] + row["declaration"].lstrip("\n")).lstrip("\n")
     return str(row["prompt"])
 
 
 def python(task: Task, completion: str) -> Job:
-    """As in the protocol, the completion ends before the first line that is not indented."""
+    """The Python job. As in CodeGeeX, the completion ends before the first line without an indent."""
     lines = completion.split("\n")
     end = next((at for at, line in enumerate(lines) if line.strip() and line[0] not in " \t"), len(lines))
     found = re.findall(r"^check\((\w+)\)", task.data["test"], re.MULTILINE)
@@ -86,7 +86,7 @@ def python(task: Task, completion: str) -> Job:
 
 
 def cpp(task: Task, completion: str) -> Job:
-    """The usual headers in front."""
+    """The C++ job, with CodeGeeX's headers before the prompt."""
     includes = (f"#include<{name}>" for name in CPP_INCLUDES)
     missing = "".join(f"{line}\n" for line in includes if line not in task.prompt)
     prompt = f"{missing}\n{task.prompt}"
@@ -94,17 +94,19 @@ def cpp(task: Task, completion: str) -> Job:
 
 
 def java(task: Task, completion: str) -> Job:
-    """Class Solution, then class Main with the tests."""
+    """The Java job: class Solution, then class Main with the tests."""
     return Job(task.prompt + completion, language="java", tests=(task.data["test"],), prelude=task.prompt)
 
 
 def javascript(task: Task, completion: str) -> Job:
-    """Whose `console.assert` only prints in Node; in the sandbox it fails, as any output does in the protocol."""
+    """The JavaScript job. Node's `console.assert` only prints; in the sandbox it fails the test, as output does in
+    CodeGeeX.
+    """
     return Job(task.prompt + completion, language="javascript", tests=(task.data["test"],))
 
 
 def go(task: Task, completion: str) -> Job:
-    """An import that is not used is an error in Go, so only those that are stand in the program."""
+    """The Go job, with only the imports that the program uses: an unused import is an error in Go."""
     prompt = task.prompt.replace(task.data["import"], "", 1)
     used = re.sub(r"//.*|/\*[\s\S]*?\*/", "", prompt + completion)
     wanted = dict.fromkeys([*re.findall(r'"([\w./]+)"', task.data["import"]), *GO_PACKAGES])
@@ -120,7 +122,7 @@ def go(task: Task, completion: str) -> Job:
 
 
 def rust(task: Task, completion: str) -> Job:
-    """Without the crates that are not used, so that rustc alone can build it."""
+    """The Rust job, without the imports of unused crates, so that rustc alone can build it."""
     prompt, test = task.prompt, task.data["test"]
     for crate in RUST_CRATES:
         line = re.compile(rf"^use {crate}\b.*;\n", re.MULTILINE)
@@ -130,14 +132,13 @@ def rust(task: Task, completion: str) -> Job:
 
 
 def _is_reference(language: str, row: Mapping[str, Any]) -> bool:
-    """Whether a row's solution can pass where there are no modules but the language's own."""
+    """Whether a row's solution can pass with only the language's own modules."""
     needs_crate = language == "rust" and any(_mentions(row["canonical_solution"], name) for name in RUST_CRATES)
     return not needs_crate and row["task_id"] not in NOT_REFERENCES
 
 
 def _lacks(language: str, row: Mapping[str, Any]) -> str:
-    """What keeps a problem from being judged: a Rust test that there is not, or that a crate is missing for, or C++'s
-    libraries where they are not installed."""
+    """Why a problem cannot be judged: its Rust test is missing or needs a crate, or a C++ library is not installed."""
     if language == "rust":
         test = _uncommented(row["test"])
         crates = [name for name in RUST_CRATES if _mentions(test, name)]
@@ -146,7 +147,7 @@ def _lacks(language: str, row: Mapping[str, Any]) -> str:
 
 
 def _mentions(code: str, crate: str) -> bool:
-    """Whether a crate is used, by its name or, as `Regex` is, by its type's."""
+    """Whether code uses a crate, by the crate's name or by a type's name such as `Regex`."""
     return re.search(rf"\b({crate}::|{crate.capitalize()}\b)", _uncommented(code)) is not None
 
 
@@ -155,12 +156,12 @@ def _uncommented(code: str) -> str:
 
 
 PROGRAMS = {"python": python, "cpp": cpp, "java": java, "js": javascript, "go": go, "rust": rust}
-# Other languages end where the protocol's count of brackets says: see `cut`.
+# In other languages, `cut` ends a completion by counting brackets, as CodeGeeX does.
 PYTHON_STOPS = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert", "\n```")
 
 
 def cut(language: str, text: str) -> str:
-    """Up to the bracket that closes the function; Java's class is closed after it. Python has no brackets."""
+    """Cut after the bracket that closes the function, and close Java's class. Python's text is not cut here."""
     depth = 1
     for at, character in enumerate(text if language != "python" else ""):
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -179,7 +180,7 @@ def _benchmark(language: str) -> Benchmark:
         jobs=lambda task, completion: [program(task, completion)],
         stops=stops,
         cut=lambda task, text: cut(language, cut_at(text, stops)),
-        timeout=10.0,  # the protocol gives 5 s by the clock, in the JVM too
+        timeout=10.0,  # CodeGeeX allows 5 s of wall time, in the JVM too
         languages=(NAMES[language],),
     )
 

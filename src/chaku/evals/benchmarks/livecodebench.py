@@ -1,7 +1,8 @@
-"""LiveCodeBench, code generation: problems of contests with the days they were held on (Jain et al. 2024, 2403.07974).
+"""LiveCodeBench, code generation: contest problems with their dates (Jain et al. 2024, arXiv 2403.07974).
 
-A problem with starter code is a method of `class Solution`, the others are whole programs that read standard input. The
-days tell problems that a model may have read from newer ones: --since and --until. Answers are judged as APPS's are.
+A problem with starter code asks for a method of `class Solution`; other problems ask for a whole program that reads
+standard input. With --since and --until, the dates separate newer problems from problems that a model may have been
+trained on. Answers are judged like APPS's.
 """
 
 import re
@@ -23,7 +24,7 @@ FIELDS = (
     *("public_test_cases", "private_test_cases", "metadata"),
 )
 MAX_TOKENS = 2000
-# lcb_runner/prompts/code_generation.py: the generic question, and the system's words.
+# lcb_runner/prompts/code_generation.py: the generic question, and the system message.
 SYSTEM = (
     "You are an expert Python programmer. You will be given a question (problem specification) and will generate a "
     "correct Python program that matches the specification and passes all tests."
@@ -37,7 +38,7 @@ WITHOUT_STARTER = (
     "inputs). Enclose your code within delimiters as follows. Ensure that when the python program runs, it reads the "
     "inputs, runs the algorithm and writes output to STDOUT."
 )
-# What its runner imports for every program (`import_string`).
+# The imports of LiveCodeBench's own runner (`import_string`).
 HEADER = (
     "".join(
         f"from {name} import *\n"
@@ -53,9 +54,9 @@ HEADER = (
 
 
 def load_livecodebench(path: Path | None = None) -> list[Task]:
-    """The problems of a file, or of all test*.jsonl of a folder (default: livecodebench), the oldest first.
+    """The problems in a file, or in all test*.jsonl of a folder (default: livecodebench), the oldest first.
 
-    Raises ChakuError for a damaged problem, and for private tests that hold anything but text.
+    Raises ChakuError for a damaged problem, and for private tests whose pickle holds anything but one text.
     """
     path = path or find_folder(FOLDER, URL)
     files = sorted(path.glob("test*.jsonl*")) if path.is_dir() else [path]
@@ -68,7 +69,9 @@ def load_livecodebench(path: Path | None = None) -> list[Task]:
 def _task(where: str, row: dict[str, Any]) -> Task:
     date = str(row["contest_date"])[:10]
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):
-        raise ChakuError(f"{where}: contest_date is {row['contest_date']!r}, not like 2024-08-31T00:00:00")
+        raise ChakuError(
+            f"{where}: contest_date is {row['contest_date']!r}, not like 2024-08-31T00:00:00; get the file again"
+        )
     return Task(
         task_id=str(row["question_id"]),
         prompt=question(row["question_content"], row["starter_code"]),
@@ -87,12 +90,12 @@ def question(content: str, starter: str) -> str:
 
 
 def jobs(task: Task, program: str) -> list[Job]:
-    """One program a test, public and private."""
+    """One job for every public and private test."""
     return apps.jobs(task, program, header=HEADER)
 
 
 def extract(task: Task, reply: str) -> str:
-    """The last block, as LiveCodeBench takes it; of the blocks that Python can read, where any has the method."""
+    """The last block, as in LiveCodeBench; but a block that has the method and that Python can parse is preferred."""
     return last_block(reply, task.data.get("fn_name") or "")
 
 
@@ -102,7 +105,7 @@ LIVECODEBENCH = Benchmark(
     prompt_form="LiveCodeBench's generic question as text; the last block of the answer",
     jobs=jobs,
     max_tokens=MAX_TOKENS,
-    timeout=6.0,  # of each test, as its own runner has it (by the clock)
+    timeout=6.0,  # for each test; LiveCodeBench's runner allows 6 s of wall time
     memory_mb=2048,
     judge=apps.judge,
     cut=extract,

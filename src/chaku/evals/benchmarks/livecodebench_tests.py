@@ -1,7 +1,7 @@
-"""LiveCodeBench's tests: public ones are JSON, private ones JSON in a pickled text, compressed, as Base64.
+"""Reads LiveCodeBench's tests: public tests are JSON; private tests are JSON in a pickled text, compressed, as Base64.
 
-Reading a pickle can run any code. So none is unpickled here: its instructions are listed, and a pickle of more than one
-text is refused.
+Unpickling can run any code, so nothing is unpickled here: only the pickle's instructions are listed. A pickle of
+anything but one text is refused.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 
 from chaku.errors import ChakuError
 
-MAX_BYTES = 1 << 30  # of one problem's private tests, decompressed
+MAX_BYTES = 1 << 30  # limit of a problem's private tests, decompressed
 # The instructions that `pickle.dumps` writes for one text, in protocols 0 to 5.
 _TEXT = {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 _AROUND = {"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "STOP"}
@@ -22,18 +22,20 @@ _AROUND = {"PROTO", "FRAME", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE", "STOP"}
 def read_tests(where: str, public: Any, private: Any, metadata: Any) -> dict[str, Any]:
     """All tests of a problem in APPS's form: `inputs`, `outputs`, and for methods `fn_name`.
 
-    Raises ChakuError, with `where`, for damaged tests, kinds that are not known, and a problem without any.
+    Raises ChakuError, with `where`, for damaged tests, unknown kinds of tests, and a problem without tests.
     """
     rows = [*_from_json(where, public), *_from_json(where, unpack(where, private))]
     name = _from_json(where, metadata or "{}").get("func_name")
     if not rows:
-        raise ChakuError(f"{where} has no tests; take the problem out")
+        raise ChakuError(f"{where} has no tests; remove the problem")
     inputs, outputs = [], []
     for row in rows:
         if not isinstance(row, dict) or not {"input", "output", "testtype"} <= row.keys():
             raise ChakuError(f"{where}: a test has no input, output or testtype; get the file again")
         if row["testtype"] not in ("stdin", "functional") or (row["testtype"] == "functional") != bool(name):
-            raise ChakuError(f"{where}: a test is of the kind {row['testtype']!r}, and func_name is {name!r}")
+            raise ChakuError(
+                f"{where}: the testtype {row['testtype']!r} does not fit func_name {name!r}; get the file again"
+            )
         given, expected = row["input"], row["output"]
         inputs.append([_from_json(where, line) for line in given.split("\n")] if name else given)
         outputs.append(_from_json(where, expected) if name else expected)
@@ -41,7 +43,7 @@ def read_tests(where: str, public: Any, private: Any, metadata: Any) -> dict[str
 
 
 def unpack(where: str, private: Any) -> Any:
-    """Private tests as JSON text: as it stands, or out of its pickle."""
+    """Private tests as a JSON text, unpacked if they are packed."""
     if not isinstance(private, str) or private.lstrip().startswith("["):
         return private
     try:
@@ -63,10 +65,10 @@ def _pickled_text(where: str, data: bytes) -> str:
             elif instruction.name not in _AROUND:
                 raise ChakuError(
                     f"{where}: its private tests are REFUSED: a pickle of more than one text could run "
-                    f"anything ({instruction.name}); get the file from where it is published"
+                    f"any code ({instruction.name}); get the file from the Hub again"
                 )
     except ValueError as error:
-        raise ChakuError(f"{where}: its private tests are no pickle ({error}); get the file again") from error
+        raise ChakuError(f"{where}: its private tests are not a pickle ({error}); get the file again") from error
     if len(texts) != 1:
         raise ChakuError(f"{where}: its private tests are {len(texts)} texts, not one; get the file again")
     return str(texts[0])

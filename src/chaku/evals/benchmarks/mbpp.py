@@ -1,7 +1,7 @@
 """MBPP: Python functions to write from a sentence and three asserts (Austin et al. 2021, arXiv 2108.07732).
 
-Problems 1 to 10 are for prompts, 11 to 510 for the test; of the sanitized subset the same. The prompts are those of
-MBPP's own README, with problems 2, 3 and 4 solved before, and of the Code Llama paper's figure 12 (zero-shot).
+Problems 1 to 10 are for prompts, and problems 11 to 510 are the test split, also in the sanitized subset. There are two
+prompts: MBPP's README's, after the solved problems 2, 3 and 4; and figure 12 of the Code Llama paper (zero-shot).
 """
 
 import re
@@ -22,7 +22,7 @@ SANITIZED_FILE = "mbpp/sanitized-mbpp.json"
 URL = "https://github.com/google-research/google-research/raw/master/mbpp/"
 SHOTS = (2, 3, 4)
 TEST_SPLIT = range(11, 511)
-NUM_SHOWN = 3  # asserts in a prompt; a few problems have more
+NUM_SHOWN = 3  # asserts shown in a prompt; a few problems have more
 TIMEOUT = 15.0  # CPU seconds: problem 123's own solution takes 5 to 6.5
 
 Row = dict[str, Any]
@@ -31,14 +31,14 @@ Form = Callable[[Row, Sequence[Row]], str]
 
 def ask(row: Row) -> str:
     """The task and its asserts, in the words of MBPP's README."""
-    text = row["text"] if "text" in row else row["prompt"]  # the sanitized file's name for it
+    text = row["text"] if "text" in row else row["prompt"]  # `prompt` in the sanitized file
     tests = "\n".join(row["test_list"][:NUM_SHOWN])
     task = f"You are an expert Python programmer, and here is your task: {text}"
     return f"{task} Your code should pass these tests:\n\n{tests}"
 
 
 def three_shot(row: Row, shots: Sequence[Row]) -> str:
-    """The solved problems, a blank line between, then the one to solve; empty where the file lacks those."""
+    """The solved problems, then the problem to solve; empty when the file lacks one of the solved problems."""
     if len(shots) < len(SHOTS):
         return ""
     solved = (f"{ask(shot)}\n[BEGIN]\n{_unix(shot['code'])}\n[DONE]\n\n" for shot in shots)
@@ -46,13 +46,13 @@ def three_shot(row: Row, shots: Sequence[Row]) -> str:
 
 
 def zero_shot(row: Row, shots: Sequence[Row]) -> str:
-    """Code Llama's, figure 12; the opening tag is the model's to write."""
+    """Code Llama's prompt, figure 12. The model itself writes the opening tag."""
     asked = ask(row).replace(" Your code should pass", "\nYour code should pass", 1)
     return f"[INST] {asked}\nYour code should start with a [PYTHON] tag and end with a [/PYTHON] tag. [/INST]"
 
 
 def load(form: Form, file: str, path: Path | None = None) -> list[Task]:
-    """All problems of a file; those of the test split are `in_split`, or all where it has none of that split."""
+    """All problems of a file. `in_split`: the test split; all problems if the file has none of the test split."""
     path = find_file(path, file, URL + Path(file).name)
     rows = read_rows(path, ("task_id", "code", "test_list"))
     shots = [row for number in SHOTS for row in rows if row["task_id"] == number]
@@ -71,7 +71,7 @@ def load(form: Form, file: str, path: Path | None = None) -> list[Task]:
 
 
 def jobs(task: Task, completion: str) -> list[Job]:
-    """The code, the problem's imports and set-up (which may use the code's classes), and each assert."""
+    """The code, with tests: the problem's set-up, which may use the code's classes, and its asserts."""
     setup = task.data.get("test_setup_code", "")
     tests = ([setup] if setup.strip() else []) + list(task.data["test_list"])
     prelude = "\n".join(task.data.get("test_imports", ()))
@@ -79,14 +79,14 @@ def jobs(task: Task, completion: str) -> list[Job]:
 
 
 def entry_point(row: Mapping[str, Any]) -> str:
-    """The function that the asserts call: the first of the solution's that they name. Problem 126 asks for a `sum`."""
+    """The first function in the first assert that the solution defines. (Problem 126 defines a `sum`.)"""
     defined = re.findall(r"^def\s+(\w+)", row["code"], re.MULTILINE)
     called = re.findall(r"(\w+)\s*\(", row["test_list"][0]) if row["test_list"] else []
     return next((name for name in called if name in defined), "")
 
 
 def between_tags(task: Task, text: str) -> str:
-    """The code between [PYTHON] tags; all of the text where the first is not there, to the end where the second is."""
+    """The code between [PYTHON] and [/PYTHON]. A missing tag stands for the beginning or the end of the text."""
     _, opening, code = text.partition("[PYTHON]")
     return (code if opening else text).partition("[/PYTHON]")[0]
 
@@ -103,7 +103,7 @@ def docstring(task: Task) -> str:
 
 
 def extract(task: Task, reply: str) -> str:
-    """The program in a reply, with all that the tests and their set-up name (problem 367's call a class `Node`)."""
+    """The program in a reply, with every name that the tests and their set-up use (problem 367: a class `Node`)."""
     named = re.findall(r"\w+", "\n".join([task.data.get("test_setup_code", ""), *task.data["test_list"]]))
     return python_program(reply, entry_point(task.data), also=named)
 

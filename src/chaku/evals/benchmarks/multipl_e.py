@@ -1,8 +1,8 @@
-"""MultiPL-E: HumanEval and MBPP in other languages (Cassano et al. 2022, 2208.08227).
+"""MultiPL-E: HumanEval and MBPP in other languages (Cassano et al. 2022, arXiv 2208.08227).
 
-Translators wrote prompts and tests. Program: the prompt without white space at its end, the completion, the tests. The
-set has no solutions, so none can be run before a model is scored. In their place a completion that is sure to fail, as
-its body raises an error, is run: did it pass, or not even compile, the tests would not be reached.
+Translators wrote the prompts and tests. Program: the prompt without white space at its end, the completion, the tests.
+The set has no reference solutions to run before scoring. Instead, a wrong completion is run, whose body raises an
+error: if it passed, or did not compile, the tests would not have run.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from chaku.sandbox.verdict import Job
 
 @dataclass(frozen=True)
 class MultiplELanguage:
-    """A language by MultiPL-E's short name: the sandbox's name of it, where a completion ends, a body that fails."""
+    """A language: MultiPL-E's short name, the sandbox's name, the stop strings, and a body that raises an error."""
 
     short: str
     name: str
@@ -26,8 +26,8 @@ class MultiplELanguage:
     wrong: str
 
 
-# Stops: the translators of nuprl/MultiPL-E, for rows that do not have their own `stop_tokens`. Where a function's end
-# is a stop, the tests begin with that end.
+# Stop strings from the translators of nuprl/MultiPL-E, for rows without their own `stop_tokens`. When a stop string is
+# the end of the function, the tests begin with this end.
 LANGUAGES = (
     MultiplELanguage("cpp", "cpp", ("\n}",), "\n    throw 1;"),
     MultiplELanguage("cs", "csharp", ("\n    }\n",), "\n        throw new Exception();"),
@@ -58,7 +58,7 @@ TITLES = {"cpp": "C++", "csharp": "C#", "javascript": "JavaScript", "php": "PHP"
 
 
 def load_multipl_e(origin: str, language: MultiplELanguage, path: Path | None = None) -> list[Task]:
-    """The problems of one language, in the file's order. `origin`: the set that was translated, humaneval or mbpp."""
+    """The problems of one language, in the file's order. `origin`: the translated set, humaneval or mbpp."""
     url = f"https://huggingface.co/datasets/nuprl/MultiPL-E ({origin}-{language.short}, as JSON lines)"
     path = find_file(path, f"multipl-e/{origin}-{language.short}.jsonl", url)
     tasks = [

@@ -1,8 +1,8 @@
-"""MultiPL-E's programs out of a chat model's reply, in any of its languages.
+"""Takes MultiPL-E's programs from a chat model's reply, in any of its languages.
 
-The tests go on where a completion ends, some of them inside the function. So the function is found in the reply by its
-name, and the program is put together anew: what stands before the function in the prompt (imports, the class), what the
-reply has before it, helpers of the reply that are used, and the function, left open where the tests close it.
+The tests continue at the end of a completion, sometimes inside the function. So the function is found in the reply by
+its name, and the program is assembled from: the prompt's text before the function (imports, the class), the reply's
+text before the function, the helpers in the reply that are used, and the function, left open if the tests close it.
 """
 
 import re
@@ -21,7 +21,7 @@ _GO_IMPORTS = re.compile(r'^import\s*(?:\((?P<many>[^)]*)\)|(?P<one>(?:\w+\s+)?"
 
 
 def function_name(prompt: str) -> str:
-    """The function that a prompt asks for: its last line that begins a definition."""
+    """The name of the function that a prompt asks for, from the last line that begins a definition."""
     for line in reversed(prompt.rstrip().split("\n")):
         if not _COMMENT.match(line) and not line.rstrip().endswith(";") and (found := _NAME.search(line)):
             return found[1]
@@ -29,7 +29,7 @@ def function_name(prompt: str) -> str:
 
 
 def program_of_reply(task: Task, reply: str) -> str:
-    """The program up to where the tests begin. A reply without the function is taken as its body."""
+    """The program up to the beginning of the tests. A reply without the function counts as the function's body."""
     prompt, tests = task.data["prompt"], task.data["tests"]
     name = function_name(prompt)
     text = clean(reply)
@@ -66,7 +66,7 @@ def _indent(line: str) -> int:
 
 
 def _definition(lines: Sequence[str], name: str) -> int:
-    """The number of the line that begins the function's definition; -1 where there is none."""
+    """The number of the line that begins the function's definition; -1 when there is none."""
     pattern = re.compile(rf"\s*(?P<before>[^=(\"'/#]*?)(?<![\w.$>]){re.escape(name)}\s*(?P<sign>\(|<-|=(?!=)|:|\{{)")
     for number, line in enumerate(lines):
         found = pattern.match(line)
@@ -80,7 +80,7 @@ def _definition(lines: Sequence[str], name: str) -> int:
 
 
 def _end(lines: Sequence[str], start: int) -> int:
-    """The number of the function's last line: the closing line at its own indentation, or the last line of all."""
+    """The number of the function's last line: the closing line with the function's indent, or the last line of all."""
     first = lines[start]
     if "{" in first and first.count("{") == first.count("}"):
         return start
@@ -99,9 +99,9 @@ def _head(prompt: str, name: str) -> list[str]:
 
 
 def _before(lines: Sequence[str], head: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The lines above the reply's class (its imports among them), and those of the class; without a class, the second.
+    """(the lines before the reply's class, imports included; the lines inside the class, before the function).
 
-    What the prompt's own lines say already is left out.
+    Without a class, all lines except imports are in the second list. Leaves out lines that the prompt already has.
     """
     told = {line.strip() for line in head} - {""}
     class_lines = [number for number, line in enumerate(lines) if _CLASS.match(line)]
@@ -118,7 +118,7 @@ def _before(lines: Sequence[str], head: Sequence[str]) -> tuple[list[str], list[
 
 
 def _used(lines: Sequence[str], indent: int, program: str) -> Iterable[str]:
-    """Of what follows the function, the definitions at its indentation that the program names."""
+    """The definitions after the function, with its indent, that the program uses."""
     chunks: list[list[str]] = []
     for line in lines:
         begins = line.strip() and _indent(line) <= indent and not re.match(r"\s*(\}|end\b|\{|\))", line)
@@ -138,7 +138,7 @@ def _used(lines: Sequence[str], indent: int, program: str) -> Iterable[str]:
 
 
 def _go_imports(code: str, program: str) -> list[str]:
-    """Imports of the reply that the program uses and has not: in Go, an import that nothing uses is an error."""
+    """The reply's imports that the program uses and lacks: in Go, an unused import is an error."""
     found = (imports["many"] or imports["one"] for imports in _GO_IMPORTS.finditer(code))
     specs = [spec.strip() for several in found for spec in several.split("\n")]
     return [f"import {spec}" for spec in specs if '"' in spec and spec not in program and _go_uses(spec, program)]

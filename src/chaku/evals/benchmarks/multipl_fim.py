@@ -1,7 +1,7 @@
 """MultiPL-FIM: one line of a solution of MultiPL-E's HumanEval is hidden (SantaCoder: Allal et al. 2023, 2301.03988).
 
-1,969 holes in JavaScript, 1,780 in Java. The prompt ends without the line break before the hole, so a model writes that
-first. Exact match is Qwen2.5-Coder's: of the line, without white space around it. Beside it the set's tests are run.
+1,969 holes in JavaScript, 1,780 in Java. The prompt ends before the line break of the hole, so a model first writes a
+line break. Exact match, as for Qwen2.5-Coder, compares the stripped line. The set's tests are run too.
 """
 
 import re
@@ -20,7 +20,7 @@ URL = "https://huggingface.co/datasets/bigcode/santacoder-fim-task (the rows of 
 FIELDS = ("name", "language", "prompt", "suffix", "canonical_solution", "tests")
 REPOSITORY = "humaneval-{}"
 MAX_TOKENS = 64  # Qwen2.5-Coder's `gen_length`
-_HEAD = re.compile(r"^[ \t]*public static [^\n]*\{", re.MULTILINE)  # of Java's function
+_HEAD = re.compile(r"^[ \t]*public static [^\n]*\{", re.MULTILINE)  # the head of a Java function
 _CLOSING = re.compile(r"\}\s*\}\s*$")
 
 
@@ -56,13 +56,13 @@ def load_multipl_fim(language: FimLanguage, path: Path | None = None) -> list[Ta
 
 
 def hidden_line(task: Task, text: str) -> str:
-    """The line that fills the hole: after the line break that a model writes first, or the first where it does not."""
+    """The line that fills the hole: the line after a first line break, or else the first line."""
     lines = text.replace("\r\n", "\n").split("\n")
     return lines[1] if len(lines) > 1 and not lines[0].strip() else lines[0]
 
 
 def jobs(language: FimLanguage, task: Task, line: str) -> list[Job]:
-    """The whole solution with its tests. Java's tests close its last method and its class themselves."""
+    """The whole solution with its tests. Java's tests themselves close the last method and the class."""
     source = f"{task.prompt}\n{line}\n{task.suffix}"
     if language.short == "java":
         source = _CLOSING.sub("", source)
@@ -71,7 +71,7 @@ def jobs(language: FimLanguage, task: Task, line: str) -> list[Job]:
 
 
 def judge(task: Task, line: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Passed by the tests. Exact match and edit similarity of the line are measures, from 0 to 100."""
+    """Passed when the tests pass. Measures, from 0 to 100: exact match and edit similarity of the line."""
     judged = all_pass(task, line, verdicts)
     ours, true = line.strip(), task.data["line"].strip()
     measures = {"exact_match": 100.0 * (ours == true), "edit_similarity": 100 * edit_similarity(ours, true)}

@@ -1,6 +1,6 @@
-"""Next-line completion of long files: LCC (Guo et al. 2023, arXiv 2306.14893), of which Code Llama used a part.
+"""Next-line completion of long files: LCC (Guo et al. 2023, arXiv 2306.14893); Code Llama used a part of it.
 
-A line is compared as LCC does, token by token: white space between tokens does not count.
+Lines are compared token by token, as in LCC: white space between tokens does not count.
 """
 
 import re
@@ -20,7 +20,7 @@ TOKEN = re.compile(r"\w+|[^\s\w]")
 
 
 def load_next_line(language: str, path: Path | None = None) -> list[Task]:
-    """The files of one language: a `context` and its next line, `gt` (LCC) or the first of `answers` (LongBench)."""
+    """The files of one language: a `context` and its next line, in `gt` (LCC) or first in `answers` (LongBench)."""
     url = f"https://huggingface.co/datasets/microsoft/LCC_{language} (the test split, as JSON lines)"
     path = find_file(path, f"lcc/{language}.jsonl", url)
     rows = enumerate(read_rows(path, ("context",)))
@@ -51,7 +51,7 @@ def first_line(text: str, language: str) -> str:
 
 
 def edit_similarity(one: str, other: str) -> float:
-    """From 0 to 1: twice the longest common subsequence, of the characters of both (fuzzywuzzy's ratio)."""
+    """From 0 to 1: twice the length of the longest common subsequence / the sum of lengths (fuzzywuzzy's ratio)."""
     row = [0] * (len(other) + 1)
     for letter in one:
         above = row
@@ -63,7 +63,7 @@ def edit_similarity(one: str, other: str) -> float:
 
 
 def judge(task: Task, completion: str, verdicts: Sequence[Verdict]) -> Judgement:
-    """Passed: the tokens are those of the true line. Edit similarity and BLEU from 0 to 100."""
+    """Passed when the tokens equal the true line's tokens. Measures, from 0 to 100: edit similarity and BLEU."""
     line, answer = (" ".join(TOKEN.findall(text)) for text in (first_line(completion, task.group), task.data["answer"]))
     same = line == answer
     measures = {"edit_similarity": 100 * edit_similarity(line, answer), "bleu": 100 * bleu(line, answer)}

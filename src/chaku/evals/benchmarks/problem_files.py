@@ -1,4 +1,4 @@
-"""Where benchmarks' files lie, and reading them: JSON lines or one JSON list, gzipped or not, or Parquet."""
+"""Finds and reads benchmarks' files: JSON lines or one JSON list, gzipped or not, or Parquet."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from chaku.jsonl import read_lines
 def find_file(given: Path | None, file: str, url: str) -> Path:
     """The given path, or `file` under $CHAKU_BENCHMARKS, as JSON lines, gzipped or not, or as Parquet.
 
-    Raises ChakuError, with the URL to get the file from, where it is absent.
+    Raises ChakuError, with the file's URL, when the file is absent.
     """
     if given is not None:
         return given
@@ -26,11 +26,11 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
     others = [found.with_name(f"{stem}{suffix}") for suffix in (".jsonl", ".jsonl.gz", ".parquet")]
     if here := next((path for path in (found, *others) if path.is_file()), None):
         return here
-    raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
+    raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to the folder that has {file}")
 
 
 def find_folder(folder: str, url: str) -> Path:
-    """`folder` under $CHAKU_BENCHMARKS. Raises ChakuError, with the URL to get its files from, where it is absent."""
+    """`folder` under $CHAKU_BENCHMARKS. Raises ChakuError, with its files' URL, when the folder is absent."""
     benchmarks = os.environ.get("CHAKU_BENCHMARKS")
     if not benchmarks:
         raise ChakuError(
@@ -38,14 +38,14 @@ def find_folder(folder: str, url: str) -> Path:
         )
     found = Path(benchmarks) / folder
     if not found.is_dir():
-        raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to where it is")
+        raise ChakuError(f"{found} does not exist; save {url} there, or set CHAKU_BENCHMARKS to the folder that has it")
     return found
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of a .json (a list), .jsonl or .parquet file, gzipped or not, each with the `required` fields.
+    """The rows of a .json (a list), .jsonl or .parquet file, gzipped or not. Every row has the `required` fields.
 
-    Raises ChakuError, with the number of the line or row, for a missing, damaged or foreign file.
+    Raises ChakuError, with the number of the line or row, for a missing or damaged file, or a file of something else.
     """
     rows = []
     for number, row in read_lines(path):

@@ -1,1 +1,1 @@
-"""Measures on held-out documents of a corpus: they ask the model itself, not samples of it."""
+"""Measures on the held-out documents of a corpus; they need the model itself, not samples."""

@@ -1,4 +1,4 @@
-"""Held-out bits per byte by language: how well a model packs text that it has not seen, beside xz."""
+"""Held-out bits per byte by language: how well a model predicts unseen text, compared with xz."""
 
 import lzma
 import math
@@ -9,19 +9,20 @@ from chaku.console import progress
 from chaku.evals.heldout.documents import by_label, cut_text, read_heldout, scoring_windows
 from chaku.inference.engine import Engine
 
-DOCUMENTS_PER_LANGUAGE = 8  # at least, as one document gives no more than its share of the bytes
-MIN_BYTES = 2_000  # of a language with less, a number would say nothing
+DOCUMENTS_PER_LANGUAGE = 8  # a document gives at most one eighth of its language's bytes
+MIN_BYTES = 2_000  # languages with less text are left out: their numbers would be noise
 WINDOWS_AT_ONCE = 32
 
 
 def evaluate(
     engine: Engine, corpus: Path, *, max_bytes: int = 60_000, max_languages: int = 10, context: int | None = None
 ) -> dict[str, Any]:
-    """Score up to `max_bytes` of each of the languages that have most.
+    """Score the `max_languages` languages with the most text, and up to `max_bytes` of each language.
 
-    A document costs the bits of its tokens after BOS and of the EOS that ends it. Longer ones are scored in windows of
-    `context` tokens (default: the model's), each with a quarter of it to look back on. xz packs the same bytes with
-    preset 9, a language's documents as one file: it sees the earlier documents, which the model does not.
+    A document costs the bits of its tokens after BOS, including the final EOS. A document longer than `context` tokens
+    (default: the model's) is scored in windows; every window after the first starts with a quarter of known context. xz
+    compresses the same bytes with preset 9, a language's documents as one file. Unlike the model, xz sees the earlier
+    documents.
     """
     tokenizer = engine.tokenizer
     context = context or engine.model.config.max_position_embeddings
@@ -30,7 +31,7 @@ def evaluate(
         texts = _up_to([document.text for document in documents], max_bytes)
         if _size(texts) >= MIN_BYTES:
             chosen[name] = texts
-    # The name decides between equals, so that every model is measured on the same languages.
+    # Ties are broken by name, so that every model is measured on the same languages.
     names = sorted(chosen, key=lambda name: (-_size(chosen[name]), name))[:max_languages]
     windows: list[tuple[str, list[int], int]] = []
     for name in names:
@@ -64,7 +65,7 @@ def evaluate(
 
 
 def _up_to(texts: list[str], max_bytes: int) -> list[str]:
-    """The first texts, each cut to its share, until `max_bytes` are reached."""
+    """The first texts, up to `max_bytes` in all; each is cut to max_bytes / DOCUMENTS_PER_LANGUAGE."""
     taken: list[str] = []
     left = max_bytes
     for text in texts:

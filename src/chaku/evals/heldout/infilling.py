@@ -1,7 +1,7 @@
-"""Single-line infilling of held-out files: one line is hidden, and has to come back exactly.
+"""Single-line infilling of held-out files: one line is hidden, and the model must write it exactly.
 
-The same examples are asked for in prefix-suffix-middle order, in suffix-prefix-middle order, and left to right from the
-prefix alone by the same model: the difference is what the suffix is worth.
+The model gets the same examples in prefix-suffix-middle order, in suffix-prefix-middle order, and left to right with
+only the prefix. The difference shows how much the suffix helps.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +15,7 @@ from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete, infill
 
 PARAMS = SamplingParams(max_tokens=48, temperature=0.0, stop=("\n",))
-MIN_CHARS = 5  # of a hidden line, stripped: shorter ones are mostly brackets
+MIN_CHARS = 5  # characters of a hidden line, stripped: shorter lines are mostly brackets
 LINES_PER_DOCUMENT = 4
 KEPT_EXAMPLES = 8
 SHORTEST_CONTEXT = 512  # tokens
@@ -23,7 +23,7 @@ SHORTEST_CONTEXT = 512  # tokens
 
 @dataclass(frozen=True)
 class HiddenLine:
-    """A line without its line end, and what stands before and after it. `suffix` begins with the line end."""
+    """A line without its line end, and the text before and after it. `suffix` begins with the line end."""
 
     prefix: str
     middle: str
@@ -39,10 +39,10 @@ def choose_examples(
     max_middle: int = 100,
     seed: int = 0,
 ) -> list[HiddenLine]:
-    """Lines of held-out code, chosen by hash. Prefix and suffix are cut at line ends to so many characters.
+    """Lines of held-out code, chosen by hash. Prefix and suffix are cut at line ends to the given limits of characters.
 
-    The limits keep nearly every example within 512 tokens of a small vocabulary. Where the corpus has pieces of files,
-    these are taken: whole documents, as in training.
+    The default limits keep nearly every example within 512 tokens of a small vocabulary. Where the corpus has pieces of
+    files, the lines come from the pieces, which are the documents that models train on.
     """
     found: list[tuple[int, HiddenLine]] = []
     documents = list(read_documents(corpus, "heldout", kinds=(PIECE,))) or read_heldout(corpus, kinds=("code",))
@@ -59,19 +59,19 @@ def choose_examples(
             found.append(
                 (rank, HiddenLine(_last_lines(before, max_prefix), lines[number], _first_lines(after, max_suffix)))
             )
-    found.sort(key=lambda each: each[0])
+    found.sort(key=lambda pair: pair[0])
     return [example for _, example in found[:num_examples]]
 
 
 def evaluate(
     engine: Engine, corpus: Path, *, num_examples: int = 96, params: SamplingParams = PARAMS, seed: int = 0
 ) -> dict[str, Any]:
-    """The share of lines that come back exactly, greedy, white space at the end aside.
+    """The share of hidden lines that greedy decoding writes exactly, except for white space at the end.
 
-    `psm` and `spm` are absent when the tokenizer's family does not have them.
+    `psm` and `spm` are absent when the tokenizer's family does not have these orders.
     """
     tokenizer = engine.tokenizer
-    # The same limit for every model of a family, so that all see the same examples.
+    # The same limit for every model of a family, so that all get the same examples.
     room = min(engine.model.config.max_position_embeddings, SHORTEST_CONTEXT) - params.max_tokens
     candidates = choose_examples(corpus, num_examples=2 * num_examples, seed=seed)
     examples = [
@@ -104,12 +104,12 @@ def evaluate(
 
 
 def _last_lines(text: str, max_chars: int) -> str:
-    """The end of a text, from the start of a line, in at most so many characters."""
+    """The last lines of a text, at most `max_chars` characters."""
     if len(text) <= max_chars:
         return text
     return text[len(text) - max_chars :].partition("\n")[2]
 
 
 def _first_lines(text: str, max_chars: int) -> str:
-    """The start of a text, up to a line's end, in at most so many characters."""
+    """The first lines of a text, at most `max_chars` characters."""
     return text if len(text) <= max_chars else text[:max_chars].rpartition("\n")[0]

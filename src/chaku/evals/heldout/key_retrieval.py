@@ -1,7 +1,8 @@
 """Key retrieval: a function that returns a number is hidden in a long file; the model completes a call to it.
 
-After section 4.3 of Code Llama (arXiv 2308.12950): the key function at a relative position of the context, a two-digit
-number, 64 examples a cell at full scale. Lengths here are counted in tokens and scale with the model.
+Follows section 4.3 of Code Llama (arXiv 2308.12950): the key function at a relative position in the context, a
+two-digit number, 64 examples a cell at full scale. Lengths here are in tokens and scale with the model's training
+length.
 """
 
 import ast
@@ -17,7 +18,7 @@ from chaku.evals.heldout.documents import pick, read_heldout
 from chaku.inference.engine import Engine
 from chaku.tokens.tokenizer import Tokenizer
 
-POSITIONS = (0.0, 0.2, 0.4)  # of the paper's table
+POSITIONS = (0.0, 0.2, 0.4)  # the positions in the paper's table
 KEY_FUNCTION = '''def my_function() -> int:
     """Note that this function is used at the end
     """
@@ -25,7 +26,7 @@ KEY_FUNCTION = '''def my_function() -> int:
 '''
 QUESTION = "assert my_function() == "
 VALUES = range(10, 100)
-MAX_FUNCTION_CHARS = 800  # longer ones would make the position coarse
+MAX_FUNCTION_CHARS = 800  # longer functions would make the position inexact
 
 
 def evaluate(
@@ -38,10 +39,11 @@ def evaluate(
     num_examples: int = 16,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Two accuracies for each length and position. Lengths by default: 0.5, 1 and 1.5 training lengths, as published.
+    """Two accuracies for every length and position. Default lengths: 0.5, 1 and 1.5 training lengths, as in the paper.
 
-    `accuracy`: the model writes the number, greedily. `forced_accuracy`: of all ninety two-digit numbers it finds the
-    right one likeliest, which shows in small models that would not write a number there; chance is 1/90.
+    `accuracy`: greedy decoding writes the number. `forced_accuracy`: the right number has the highest probability of
+    all ninety two-digit numbers (chance: 1/90); it also measures small models that would write something else there.
+    Raises ChakuError when the corpus has no Python function, or the tokenizer has no token for each digit.
     """
     lengths = list(lengths or (training_length // 2, training_length, training_length * 3 // 2))
     functions = python_functions(corpus)
@@ -74,7 +76,7 @@ def evaluate(
 
 
 def python_functions(corpus: Path) -> list[str]:
-    """Top-level functions of held-out Python files, ending in a line end. Raises ChakuError when there are none."""
+    """Top-level functions of held-out Python files, with a line end. Raises ChakuError when there are none."""
     functions = []
     for document in read_heldout(corpus, kinds=("code",), languages=("Python",)):
         try:
@@ -102,9 +104,9 @@ def write_context(
     value: int,
     order: tuple[object, ...],
 ) -> str:
-    """A file of about `length` tokens, never more: functions drawn by `order`, the key function, the question last.
+    """A file of about `length` tokens, never more: random functions, the key function among them, and the question.
 
-    The key function stands after `position` of the other functions' tokens.
+    `position`: the share of the other functions' tokens that comes before the key function. `order` seeds the choice.
     """
     key = KEY_FUNCTION.format(value=value)
     room = length - len(tokenizer.encode(key)) - len(tokenizer.encode(QUESTION)) - 4  # BOS, the number, line ends
@@ -125,23 +127,26 @@ def write_context(
 
 
 def _digit_ids(tokenizer: Tokenizer) -> list[int]:
-    """The ids of 0 to 9 after the question; digits are tokens of their own in every Llama tokenizer."""
+    """The ids of the digits 0 to 9 after the question; in Llama's tokenizers, every digit is a token.
+
+    Raises ChakuError for a tokenizer that joins digits.
+    """
     start = tokenizer.encode(QUESTION)
     ids = []
     for digit in range(10):
         whole = tokenizer.encode(f"{QUESTION}{digit}{digit}")
         if whole[: len(start)] != start or len(whole) != len(start) + 2 or whole[-1] != whole[-2]:
             raise ChakuError(
-                "key retrieval needs a tokenizer that writes each digit as a token of its own, as Llama's do"
+                "key retrieval needs a tokenizer with a token for each digit, as Llama's; leave key_retrieval out"
             )
         ids.append(whole[-1])
     return ids
 
 
 def _ask(engine: Engine, text: str, value: int, digits: Sequence[int]) -> tuple[bool, bool]:
-    """(whether the number is what greedy decoding writes, whether it is the likeliest of all two-digit numbers).
+    """(whether greedy decoding writes the number, whether the number is the most likely of all two-digit numbers).
 
-    One pass over the text, then one step with each first digit beside the others.
+    Takes one prefill of the text, and one decode step with all nine first digits as a batch.
     """
     tokenizer = engine.tokenizer
     logits, rows = engine.decoder.prefill([[tokenizer.bos_id, *tokenizer.encode(text)]], num_new=1)
@@ -149,7 +154,7 @@ def _ask(engine: Engine, text: str, value: int, digits: Sequence[int]) -> tuple[
     rows.select([0] * 9)
     tens, units = list(digits[1:]), list(digits)
     second = F.log_softmax(rows.decode(tens), dim=-1)  # (9, vocab)
-    scores = first[tens][:, None] + second[:, units]  # (9, 10): the number's logarithmic probability
+    scores = first[tens][:, None] + second[:, units]  # (9, 10): log-probabilities of the numbers
     right_ten, right_unit = divmod(value, 10)
     ranked = int(scores.argmax()) == value - VALUES.start
     written = int(first.argmax()) == digits[right_ten] and int(second[right_ten - 1].argmax()) == digits[right_unit]

@@ -1,4 +1,4 @@
-"""The measures on held-out documents, by name: the one place that knows each one's settings and its manifest."""
+"""Runs the measures on held-out documents, by name, with their settings and manifests."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from chaku.evals.heldout.documents import heldout_sha256
 from chaku.inference.engine import Engine
 from chaku.manifest import versions
 
-LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # of the longest training length: where keys are hidden
+LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # lengths of key retrieval, as shares of the longest training length
 
 
 def measure(
@@ -21,11 +21,11 @@ def measure(
     training_length: int,
     longest_length: int | None = None,
 ) -> dict[str, Any]:
-    """One measure of one model: `benchmark`, `results` and `manifest`.
+    """Run one measure on one model; returns `benchmark`, `results` and `manifest`.
 
-    `training_length`: tokens of the sequences that the model was last trained on. `longest_length`: of the longest
-    in its family, from which the lengths of the long-context measures follow, so that they can be compared.
-    Raises ChakuError where there is no corpus.
+    `training_length`: the sequence length, in tokens, of the model's last training. `longest_length`: the longest
+    training length in the model's family; it sets the lengths of the long-context measures, so that the family's models
+    can be compared. Raises ChakuError without a corpus.
     """
     if corpus is None:
         raise ChakuError(f"{name} is measured on held-out documents; give --corpus DIRECTORY")
@@ -59,7 +59,7 @@ def measure(
 
 
 def inputs(name: str, settings: EvalsConfig, training_length: int, longest_length: int) -> list[int | None]:
-    """The settings that a measure follows from: it is measured again when one of these changes."""
+    """The settings that determine a measure: it is measured again when one of them changes."""
     if name == "bits_per_byte":
         return [settings.max_bytes_per_language]
     if name == "infilling":
@@ -70,7 +70,7 @@ def inputs(name: str, settings: EvalsConfig, training_length: int, longest_lengt
 
 
 def in_a_line(name: str, results: dict[str, Any]) -> str:
-    """The result that matters most, for the terminal."""
+    """The most important result, for the terminal."""
     if name == "bits_per_byte":
         overall = results["overall"]
         return f"{overall['bits_per_byte']:.3f} (xz {overall['xz_bits_per_byte']:.3f})"

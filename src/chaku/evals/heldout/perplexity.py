@@ -1,4 +1,4 @@
-"""Perplexity by position: whether a model makes use of context beyond the length that it was trained on."""
+"""Perplexity by position: whether a model uses context beyond its training length."""
 
 import math
 from itertools import pairwise
@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 from chaku.evals.heldout.documents import read_heldout
 from chaku.inference.engine import Engine
 
-FIRST_EDGE = 128  # tokens; positions before it are one bin, as little is to be learnt from them
+FIRST_EDGE = 128  # tokens; earlier positions are one bin, as their details say little
 
 
 def evaluate(
@@ -23,10 +23,11 @@ def evaluate(
     max_length: int | None = None,
     num_documents: int = 8,
 ) -> dict[str, Any]:
-    """Perplexity of held-out code in bins of positions that double, up to `max_length` (default 4 * training_length).
+    """Perplexity of held-out code, in bins of positions whose sizes double, up to `max_length` tokens (default:
+    4 * `training_length`).
 
-    Every document fills every bin, so that the bins differ by position alone. Code files of that length come first;
-    where there are too few, files of one language, neighbours by path, are joined into one.
+    Every document fills every bin, so that the bins differ only by position. Takes code files of at least `max_length`
+    tokens; if there are too few, joins files of one language, in the order of their paths.
     """
     length = max_length or 4 * training_length
     sequences = long_sequences(engine, corpus, length, num_documents)
@@ -48,13 +49,13 @@ def evaluate(
 
 
 def long_sequences(engine: Engine, corpus: Path, length: int, number: int) -> list[list[int]]:
-    """BOS and `length` tokens, up to `number` times. Raises ChakuError when no language has so much held-out code."""
+    """Up to `number` sequences of BOS and `length` tokens. Raises ChakuError when the held-out code is too short."""
     tokenizer = engine.tokenizer
     documents = read_heldout(corpus, kinds=("code",))
     whole: list[list[int]] = []
     by_language: dict[str, list[tuple[str, str]]] = {}
     for document in documents:
-        # A token has at least one byte: a shorter text need not be encoded to know that it is too short.
+        # A token has at least one byte, so a text with fewer bytes than `length` is too short.
         if len(document.text.encode()) >= length and len(whole) < number:
             ids = tokenizer.encode(document.text)
             if len(ids) >= length:

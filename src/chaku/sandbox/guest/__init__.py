@@ -1,1 +1,3 @@
-"""What runs inside the sandbox. It imports nothing of the rest of chaku, and little else, for speed and safety."""
+"""The code that runs inside the sandbox. It imports nothing from the rest of chaku, and little else, for speed and
+safety.
+"""

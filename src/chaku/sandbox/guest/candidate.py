@@ -8,16 +8,16 @@ import types
 from chaku.sandbox.guest.source import FILE, make_module
 from chaku.sandbox.guest.wire import Gone, Peer, describe
 
-NAMESPACE = 0  # the number under which the judge names the candidate's global names
+NAMESPACE = 0  # the object number of the candidate's global namespace
 
 
 def main(channel: socket.socket, source: str) -> None:
-    """Say what the text defines, or how it failed, then answer until the judge hangs up. Never returns.
+    """Report the names that the text defines, or its failure; then answer until the judge hangs up. Never returns.
 
-    It runs as an imported module: what it does under `if __name__ == "__main__"` is no part of what is tested.
+    The text runs as an imported module: code under `if __name__ == "__main__"` is not tested.
     """
     peer = Peer(channel)
-    leave = os._exit  # kept: the candidate may replace functions of os
+    leave = os._exit  # the candidate may replace functions of os
     sys.modules["__main__"] = types.ModuleType("__main__")
     module = make_module("program", source)
     try:

@@ -1,4 +1,4 @@
-"""One job's walls: what every process of it goes through before it runs a line that is not ours."""
+"""Confines every process of a job before it runs untrusted code."""
 
 import os
 import signal
@@ -6,14 +6,14 @@ from typing import Any
 
 from chaku.sandbox.guest import kernel
 
-FILE_MB = 32  # that a program may write to one file, its outputs included
+FILE_MB = 32  # the most that a program may write to one file, its outputs included
 COMPILE_MEMORY_MB = 2048
 COMPILE_FILE_MB = 256
-JUDGE_EXTRA_SECONDS = 5  # of CPU time, for the tests themselves
+JUDGE_EXTRA_SECONDS = 5  # CPU time for the tests themselves
 
 
 class Confinement:
-    """`files`: descriptors of standard input, output, error, and of what the compiler prints."""
+    """`files`: descriptors of standard input, output and error, and of the compiler's output."""
 
     def __init__(self, job: dict[str, Any], settings: dict[str, Any], files: list[int]):
         self.job = job
@@ -23,12 +23,12 @@ class Confinement:
         self.files = files
 
     def set_the_scene(self) -> None:
-        """For process 1: an empty /tmp, /dev/shm and /proc. Without isolation, at least a process group of its own."""
+        """Give process 1 an empty /tmp and /dev/shm and a new /proc; without isolation, only its own process group."""
         if self.isolated:
             kernel.mount_scratch(self.job["scratch_mb"] * kernel.MEGABYTE)
             if not kernel.mount_proc() and self.job["needs_proc"]:
                 raise OSError(
-                    "the language's runtime needs /proc, which cannot be shown here: run chaku as another user"
+                    "the language's runtime needs /proc, which cannot be mounted here: run chaku as another user"
                 )
             os.chdir(self.job["folder"])
         else:
@@ -39,7 +39,7 @@ class Confinement:
         self._standard_files(self.files[0], self.files[1], self.files[2])
         job = self.job
         self._confine({keep}, job["cpu_seconds"], job["memory_mb"], FILE_MB, job["virtual"])
-        kernel.traceable(True)  # by itself: its own /proc/self
+        kernel.traceable(True)  # else it cannot read its own /proc/self
 
     def compiler(self) -> None:
         """Become a process in which a compiler may run."""
@@ -55,7 +55,7 @@ class Confinement:
         self._confine(keep, seconds, self.job["memory_mb"], FILE_MB, virtual=True, may_signal=True)
 
     def foreign_judge(self, keep: set[int]) -> None:
-        """Become a process in which tests in another language may run: a user of its own where there are users."""
+        """Become a process in which tests in another language may run, as another user where the sandbox has users."""
         null = os.open("/dev/null", os.O_RDWR)
         self._standard_files(null, null, self.files[3])
         if self.user is not None:
@@ -75,7 +75,7 @@ class Confinement:
             os.closerange(start, descriptor)
             start = descriptor + 1
         os.closerange(start, 1024)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; its end tells that an output ran over
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it; as an exit signal, it shows an output limit
         if self.isolated:
             kernel.drop_rights(self.user)
         kernel.limit_resources(seconds, memory_mb, file_mb, self.processes, virtual)

@@ -1,8 +1,8 @@
 """Process 1 of a Python job with tests: runs the tests, with mirrors of the candidate's functions and classes.
 
-The tests never run in the process that runs the candidate: whatever the candidate does to its own interpreter, it can
-only answer in plain data, or name an object of its own. When this process ends, the kernel ends all that the candidate
-started.
+The tests never run in the candidate's process: whatever the candidate does to its own interpreter, it can only answer
+with plain data, or with the number of one of its objects. When process 1 ends, the kernel kills every process that the
+candidate started.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from chaku.sandbox.guest.mirror import Mirror, believe
 from chaku.sandbox.guest.processes import END_SECONDS, wait
 from chaku.sandbox.guest.wire import Gone, Peer, in_words
 
-MODULES = {"np": "numpy", "pd": "pandas"}  # names that everybody gives them
+MODULES = {"np": "numpy", "pd": "pandas"}  # customary short names
 
 
 def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: int) -> dict[str, Any]:
-    """Fork the candidate, then read the tests, run them, say how it went (`report_to` is kept open for that)."""
+    """Fork the candidate, read the tests, run them, and return the report. Keeps `report_to` open for the report."""
     here, there = socket.socketpair()
     kernel.traceable(False)
     child = os.fork()
@@ -64,7 +64,7 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int, tests_from: in
 
 
 def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]:
-    """(status, reason, the reason of each test that was run). The status "gone" says that the candidate is no more."""
+    """(status, reason, the reason of each test that ran). The status "gone": the candidate's process has ended."""
     results: list[str] = []
     try:
         message = peer.receive()
@@ -74,7 +74,7 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
             left = "left before its end: " if "SystemExit" in names else ""
             return status, f"{left}{names[0]}: {text}".rstrip(": "), results
         offered = {str(name): bool(is_module) for name, is_module in message[1]}
-        if offered.get(trusted["entry_point"]):  # a module answers no call
+        if offered.get(trusted["entry_point"]):  # a module cannot be called
             del offered[trusted["entry_point"]]
         namespace = {"__name__": "__main__", "__builtins__": __builtins__}
         sys.modules["__main__"] = types.ModuleType("__main__")
@@ -97,7 +97,7 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
         except BaseException as error:
             failure = _explain(error, trusted["tests"][number], f"test {number}", peer.doubt)
             kind = "out_of_memory" if isinstance(error, MemoryError) else "failed"
-        if peer.gone:  # a test that catches everything does not hide it
+        if peer.gone:  # even when the test caught the exception
             return "gone", "", results
         results.append(failure)
         if failure and not reason:
@@ -110,21 +110,21 @@ def run_tests(trusted: dict[str, Any], peer: Peer) -> tuple[str, str, list[str]]
 def _bind(
     peer: Peer, offered: dict[str, bool], namespace: dict[str, Any], codes: list[types.CodeType], entry_point: str
 ) -> None:
-    """Give the tests what they name: the candidate's entry point, then what neither they nor the prelude have."""
+    """Bind the candidate's entry point for the tests, and every name that neither the tests nor the prelude define."""
     used = set().union(*map(_names, codes))
     builtin = vars(__builtins__) if isinstance(__builtins__, types.ModuleType) else __builtins__
     for name in sorted(used | {entry_point}):
         if name not in offered or (name != entry_point and (name in namespace or name in builtin)):
             continue
         if offered[name]:
-            with contextlib.suppress(ImportError):  # the judge's own module, whatever the candidate calls by its name
+            with contextlib.suppress(ImportError):  # the judge's own module, never the candidate's
                 namespace[name] = importlib.import_module(MODULES.get(name, name))
         else:
             namespace[name] = bound = peer.ask("__getitem__", NAMESPACE, (name,), {})
             if type(bound) is Mirror and name != entry_point and _is_meant(codes, name):
                 believe(bound)
     if entry_point and entry_point not in offered:
-        namespace.pop(entry_point, None)  # the prelude's stub must not answer for it
+        namespace.pop(entry_point, None)  # the prelude's stub must not pass for the candidate's function
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -133,7 +133,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _is_meant(codes: list[types.CodeType], name: str) -> bool:
-    """Whether tests ask for a global name and never give it a value: `math.fabs`, or their own `check`, is no such."""
+    """Whether the tests read a global name and never assign it; `fabs` in `math.fabs` is an attribute, not a name."""
     done = {how for code in codes for how, what in _operations(code) if what == name}
     return bool(done & {"LOAD_NAME", "LOAD_GLOBAL"}) and not done & {"STORE_NAME", "STORE_GLOBAL"}
 
@@ -146,7 +146,7 @@ def _operations(code: types.CodeType) -> Iterator[tuple[str, Any]]:
 
 
 def _explain(error: BaseException, test: str, file: str, doubt: str) -> str:
-    """The exception, and for a bare assertion its text, with what made a comparison false that may look true."""
+    """The exception in words. A bare assertion adds its source line, and why a comparison was false (`doubt`)."""
     words = in_words(error)
     if words != "AssertionError":
         return words

@@ -1,6 +1,6 @@
-"""What a process asks of Linux before untrusted code runs in it: limits, no rights, no way to the rest of the system.
+"""Linux calls that confine a process before it runs untrusted code: limits, capabilities, Landlock, seccomp, mounts.
 
-Runs inside the sandbox, so it imports nothing of chaku. The calls that Python 3.11 lacks go to libc through ctypes.
+Runs inside the sandbox, so it imports nothing from chaku. Calls that Python 3.11 lacks go to libc through ctypes.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ ANY_NEW = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NE
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 22, 24, 38, 47
 
-# System calls that no program needs and that have led out of sandboxes: the number on x86-64, and on arm64.
+# System calls that no program needs and that were used to escape from sandboxes: numbers on x86-64 and on arm64.
 REFUSED = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -64,7 +64,7 @@ REFUSED = {
     "clock_settime": (227, 112),
     "quotactl": (179, 60),
 }
-# System calls that hold memory outside of any process's limit. They fail as unknown ones, so that libraries do without.
+# System calls that take memory outside the limits of processes. They fail as unknown calls: libraries cope with that.
 MISSING = {
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
@@ -73,26 +73,26 @@ MISSING = {
     "semget": (64, 190),
 }
 SOCKET, SOCKETPAIR = (41, 198), (53, 199)
-FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6: others, as AF_VSOCK, are not within a network namespace
+FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; a network namespace does not confine others, such as AF_VSOCK
 CLONE, CLONE3, CAPSET = (56, 220), (435, 435), (126, 91)
 AUDIT_ARCH = (0xC000003E, 0xC00000B7)
-X32 = 0x40000000  # x86-64's second table of system calls would be a way around the first
+X32 = 0x40000000  # x86-64's second table of system calls, which would bypass the filter
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 WRITABLE = ("/tmp", "/dev/shm", "/dev/null", "/dev/full", "/dev/tty")
 
-# PyDLL keeps the interpreter's lock during a call: a fork through it leaves the child with a lock that it holds.
+# PyDLL holds the interpreter's lock during a call, so that a forked child owns the lock.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
 
 def machine() -> int | None:
-    """0 on x86-64, 1 on arm64, None elsewhere: the column of the tables above."""
+    """This processor's column in the tables above: 0 on x86-64, 1 on arm64, None elsewhere."""
     return {"x86_64": 0, "aarch64": 1, "arm64": 1}.get(platform.machine())
 
 
 def system_call(number: int, *arguments: object) -> int:
-    """One system call. Raises OSError."""
+    """Make a system call. Raises OSError when it fails."""
     result = _syscall(ctypes.c_long(number), *arguments)
     if result < 0:
         error = ctypes.get_errno()
@@ -105,7 +105,7 @@ def fork_into_namespaces() -> int:
     flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC
     column = machine()
     if column is None:
-        raise OSError("chaku's sandbox knows x86-64 and arm64 only")
+        raise OSError("chaku's sandbox supports only x86-64 and arm64 processors")
     zero = ctypes.c_long(0)
     return system_call(CLONE[column], ctypes.c_long(flags | 17), zero, zero, zero, zero)  # 17: SIGCHLD at its end
 
@@ -120,19 +120,19 @@ def mount(kind: str, place: str, options: str, flags: int = 0) -> None:
 
 
 def mount_scratch(size: int) -> None:
-    """Give this mount namespace an empty /tmp and /dev/shm of its own, of so many bytes and 4,096 files each.
+    """Mount an empty /tmp and an empty /dev/shm in this namespace. Each holds `size` bytes and 4,096 files.
 
-    Not sticky, so that a program may remove what process 1 put there for it.
+    Without the sticky bit, so that a program may remove the files that process 1 wrote for it.
     """
     for place in ("/tmp", "/dev/shm"):
         mount("tmpfs", place, f"size={size},nr_inodes=4096,mode=777")
 
 
 def mount_proc() -> bool:
-    """Show this namespace's own processes in /proc, and nothing of the machine; else an empty /proc, and False.
+    """Mount a /proc with only this namespace's processes; if that is refused, mount an empty /proc and return False.
 
-    The system's /proc would show the worker. A new one is refused in a user namespace in which bubblewrap had to cover
-    parts of the system's (root without rights); then Bash lacks `<(...)`, and some runtimes do not start.
+    The system's /proc would show the worker. Linux refuses a new /proc in a user namespace in which bubblewrap had to
+    hide parts of the old /proc (root without capabilities). Bash then lacks `<(...)`, and some runtimes do not start.
     """
     try:
         mount("proc", "/proc", "subset=pid,hidepid=invisible", MS_NOEXEC)
@@ -143,9 +143,10 @@ def mount_proc() -> bool:
 
 
 def limit_resources(cpu_seconds: int, memory_mb: int, file_mb: int, processes: int, virtual: bool = True) -> None:
-    """Limits that cannot be raised again. CPU seconds are whole; who judges counts the fraction.
+    """Set limits that cannot be raised again. CPU seconds are whole here; the verdict compares the exact time.
 
-    `virtual`: memory is address space; else only what is writable, for runtimes that reserve far more than they use.
+    `virtual`: `memory_mb` limits the address space; else the writable memory, for runtimes that reserve far more than
+    they use.
     """
     memory = resource.RLIMIT_AS if virtual else resource.RLIMIT_DATA
     limits = {
@@ -166,9 +167,9 @@ def limit_resources(cpu_seconds: int, memory_mb: int, file_mb: int, processes: i
 
 
 def drop_rights(user: int | None) -> None:
-    """Become `user` where one is given, in a user namespace of its own where the system has them, for good.
+    """Drop all capabilities for good. With a `user`, first become that user, in a new user namespace where possible.
 
-    Afterwards the process has no capability, gains none by any program that it starts, and cannot be traced.
+    Afterwards the process gains no capabilities from any program that it starts, and cannot be traced.
     """
     if user is not None:
         os.setgroups([])
@@ -187,12 +188,12 @@ def drop_rights(user: int | None) -> None:
 
 
 def traceable(allowed: bool) -> None:
-    """Whether others of the same user may look into this process's memory."""
+    """Allow or forbid other processes of the same user to read this process's memory."""
     _libc.prctl(PR_SET_DUMPABLE, ctypes.c_ulong(int(allowed)), 0, 0, 0)
 
 
 def landlock_version() -> int:
-    """The version of the kernel's Landlock interface, 0 without it."""
+    """The version of the kernel's Landlock interface; 0 without Landlock."""
     try:
         return system_call(LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     except OSError:
@@ -200,11 +201,14 @@ def landlock_version() -> int:
 
 
 def restrict_files(may_signal: bool = False) -> int:
-    """Landlock: writing in WRITABLE only, no abstract socket to outside, and no signal. Returns its version, or 0."""
+    """Use Landlock to forbid writing outside WRITABLE, and abstract sockets and signals to other processes.
+
+    `may_signal`: allow signals. Returns Landlock's version; 0 without Landlock.
+    """
     abi = landlock_version()
     if abi == 0:
         return 0
-    # Bits of LANDLOCK_ACCESS_FS: write, remove, make, rename. Reading and running stay free.
+    # Bits of LANDLOCK_ACCESS_FS: write, remove, make, rename. Reading and executing stay allowed.
     write = 0b1_1111_1111_0010 | (1 << 13 if abi >= 2 else 0) | (1 << 14 if abi >= 3 else 0)
     write |= 1 << 15 if abi >= 5 else 0
     scoped = (0b01 if may_signal else 0b11) if abi >= 6 else 0  # abstract sockets, signals
@@ -245,7 +249,7 @@ def _filter(column: int) -> bytes:
     ]
     answers = {both[column]: deny for both in REFUSED.values()}
     answers |= {both[column]: no_such for both in MISSING.values()}
-    answers[CLONE3[column]] = no_such  # its flags cannot be seen here; libc then takes clone
+    answers[CLONE3[column]] = no_such  # a filter cannot read its flags; libc falls back to clone
     for number, answer in answers.items():
         lines += [_instruction(equal, 0, 1, number), _instruction(give, 0, 0, answer)]
     for call in (SOCKET, SOCKETPAIR):
@@ -263,9 +267,9 @@ def _filter(column: int) -> bytes:
 
 
 def refuse_system_calls() -> bool:
-    """Seccomp: calls of REFUSED and MISSING, and sockets of other FAMILIES, fail from now on, here and in all children.
+    """Use seccomp to refuse the calls of REFUSED and MISSING, and sockets outside FAMILIES, here and in all children.
 
-    False where the processor is not known.
+    Returns False for an unsupported processor.
     """
     column = machine()
     if column is None:

@@ -1,10 +1,10 @@
-"""Objects of the other side: each an instance of a class that mirrors its own, so that Python's rules hold for it.
+"""Mirrors: local stand-ins for objects and classes of the other process.
 
-A mirror has the name, the bases and the special methods of the class that it mirrors, and none of its code: every
-operation is asked of the owner. `isinstance` and `except` work by the mirrors' bases.
+A mirror class has the name, the bases and the special methods of the class that it mirrors, but none of its code: it
+asks the owning process to do every operation. `isinstance` and `except` work through the mirrors' bases.
 
-For the judge, a candidate's object is never equal to plain data, whatever it says of itself. Operators between such an
-object and the tests' own data are asked only of classes that the tests name, other than the one under test.
+For the judge, a candidate's object is never equal to plain data, whatever its `__eq__` returns. An operator between a
+candidate's object and the tests' own data is asked only of classes that the tests name, except the class under test.
 """
 
 from collections.abc import Generator
@@ -15,11 +15,12 @@ from chaku.sandbox.guest.operations import AWAITED, SPECIAL, WITH_DATA
 if TYPE_CHECKING:
     from chaku.sandbox.guest.wire import Peer
 
-SHOWN = ("__name__", "__qualname__", "__wrapped__", "__annotations__", "__match_args__")  # of special attributes
+# The special attributes that mirrors ask their owner for.
+SHOWN = ("__name__", "__qualname__", "__wrapped__", "__annotations__", "__match_args__")
 
 
 class Mirror(type):
-    """The class of mirrors. What is done with a class (called, asked for a member of an enumeration) its owner does."""
+    """The metaclass of mirrors. Its owner does the operations on a class: calling it, getting a member of an enum."""
 
     _home: tuple["Peer", int]
     _believed: bool
@@ -55,13 +56,13 @@ class Mirror(type):
 
 
 class Remote:
-    """An object of the other side: the base of all mirrors. Its home is (the peer, its number there)."""
+    """The base of all mirrors: an object of the other process. `_home`: (the peer, the object's number there)."""
 
     def __getattr__(self, name: str) -> Any:
         return _get(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("__"):  # Python's own, of an exception
+        if name.startswith("__"):  # Python sets these on exceptions
             object.__setattr__(self, name, value)
         else:
             ask(self, "set", name, value)
@@ -93,11 +94,11 @@ class Remote:
 
 
 class AtHome:
-    """What has a value here and a home on the other side."""
+    """An object with a value here and a home in the other process."""
 
 
 class Held(AtHome):
-    """A text, number or tuple of a subclass: its value is here, its other attributes are asked of the owner."""
+    """An instance of a subclass of str, int, float or tuple: its value is here, its attributes are at the owner."""
 
     def __getattr__(self, name: str) -> Any:
         return _get(self, name)
@@ -116,7 +117,7 @@ HELD: dict[type, Any] = {base: type(base.__name__, (Held, base), {}) for base in
 
 
 def home_of(thing: Any) -> tuple["Peer", int] | None:
-    """Whose object it is and its number there; None for what is no object of the other side's."""
+    """The peer that owns an object, and the object's number there; None for an object of this process."""
     if type(thing) is Mirror:
         return thing._home
     if type(type(thing)) is Mirror or isinstance(thing, AtHome):
@@ -126,14 +127,14 @@ def home_of(thing: Any) -> tuple["Peer", int] | None:
 
 
 def ask(thing: Any, operation: str, *arguments: Any, **named: Any) -> Any:
-    """Have the owner of an object do something with it."""
+    """Ask the owner of an object to do an operation on it."""
     home = home_of(thing)
     assert home is not None
     return home[0].ask(operation, home[1], arguments, named)
 
 
 def place(thing: Any, home: tuple["Peer", int]) -> Any:
-    """Give a new object its home."""
+    """Set the home of a new object."""
     object.__setattr__(thing, "_home", home)
     return thing
 
@@ -141,7 +142,7 @@ def place(thing: Any, home: tuple["Peer", int]) -> Any:
 def make_mirror(
     home: tuple["Peer", int], name: str, module: str, bases: list[type], special: list[str], hashable: bool
 ) -> Mirror:
-    """The mirror of a class. Of the `bases`, mirrors and exceptions count."""
+    """The mirror of a class. Keeps only the `bases` that are mirrors or exceptions."""
     kept: list[Any] = [base for base in bases if type(base) is Mirror or issubclass(base, BaseException)]
     if not any(type(base) is Mirror for base in kept):
         kept.insert(0, Remote)
@@ -157,7 +158,7 @@ def make_mirror(
 
 
 def believe(mirror: Mirror) -> None:
-    """Let the class, and those that derive from it, answer operators that are given the tests' own data."""
+    """Let a class and its subclasses answer operators with the tests' own data."""
     type.__setattr__(mirror, "_believed", True)
 
 
@@ -168,7 +169,7 @@ def _get(thing: Any, name: str) -> Any:
 
 
 def _doubted(thing: Any, values: tuple[Any, ...]) -> bool:
-    """Whether an answer could only repeat what the tests told: the judge's question, with the tests' own data in it."""
+    """Whether the judge's question holds the tests' own data, so that the candidate could just repeat them."""
     home = home_of(thing)
     assert home is not None
     believed = type.__getattribute__(type(thing), "__mro__")
@@ -193,12 +194,12 @@ def _equal(self: Any, other: Any) -> Any:
     peer = home[0]
     if peer.other_process is None or home_of(other) is not None:
         return ask(self, "__eq__", other)
-    # Without showing it what it should be equal to.
+    # The candidate must not see the expected value.
     is_plain, value = ask(self, "inside")
     if is_plain:
         return value == other
     peer.doubt = f"an object of the candidate's class {type(self).__name__} is never equal to plain data here"
-    return NotImplemented  # the tests' own object may know
+    return NotImplemented  # Python then asks the tests' own object
 
 
 def _unequal(self: Any, other: Any) -> Any:
@@ -231,7 +232,7 @@ def _await(self: Any) -> Any:
 
 
 def coroutine(peer: "Peer", number: int) -> Any:
-    """A coroutine here that stands for one of the other side's, which runs to its end when this one is awaited."""
+    """A stand-in for a coroutine of the other process. Awaiting it runs the other coroutine to its end."""
 
     async def wait() -> Any:
         return peer.ask("__await__", number, (), {})
@@ -240,7 +241,7 @@ def coroutine(peer: "Peer", number: int) -> Any:
 
 
 def generator(peer: "Peer", number: int) -> Generator[Any, Any, Any]:
-    """A generator here that stands for one of the other side's."""
+    """A stand-in for a generator of the other process."""
     step, given = "send", None
     while True:
         try:
@@ -249,7 +250,7 @@ def generator(peer: "Peer", number: int) -> Generator[Any, Any, Any]:
             return end.value
         try:
             step, given = "send", (yield value)
-        except GeneratorExit:  # not asked for: the collector may end this one amid another question
+        except GeneratorExit:  # not forwarded: the garbage collector may raise it amid another question
             raise
         except BaseException as error:
             step, given = "throw", error

@@ -1,6 +1,6 @@
-"""What one side may have done to an object of the other's: every operation by its name, and how its owner does it.
+"""The operations that one process may ask of an object of the other process: their names, and what the owner does.
 
-An operator is asked for by the name of its special method; the owner applies the operator itself.
+An operator has the name of its special method; the owner applies the operator itself.
 """
 
 import copy
@@ -40,7 +40,7 @@ def _arithmetic() -> dict[str, Callable[..., Any]]:
     return found
 
 
-# With the tests' own data as the other operand, an answer to these could be a lie that the data itself makes possible.
+# With the tests' own data as the other operand, a candidate could make up the answer to these from that data.
 WITH_DATA: dict[str, Callable[..., Any]] = {**_arithmetic(), **{name: getattr(operator, name) for name in ORDER}}
 SPECIAL: dict[str, Callable[..., Any]] = {
     **WITH_DATA,
@@ -74,7 +74,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "__enter__": lambda thing: type(thing).__enter__(thing),
     "__exit__": lambda thing, *error: type(thing).__exit__(thing, *error),
 }
-# Their answers are awaited.
+# Operations whose results are awaited.
 AWAITED: dict[str, Callable[..., Any]] = {
     "__await__": lambda thing: thing,
     "__anext__": lambda thing: type(thing).__anext__(thing),
@@ -98,7 +98,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def special_methods(kind: type) -> list[str]:
-    """The special methods that a class has and that `object` has not in the same way."""
+    """The special methods that a class or one of its bases, except `object`, defines."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__[:-1]):
         found |= vars(base)

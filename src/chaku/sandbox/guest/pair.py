@@ -1,4 +1,4 @@
-"""Process 1 of a job whose tests judge from a process of their own, in a language other than Python."""
+"""Process 1 of a job in a scripted language other than Python: starts a judge and a candidate process."""
 
 import os
 import socket
@@ -8,17 +8,17 @@ from typing import Any
 from chaku.sandbox.guest.confinement import Confinement
 from chaku.sandbox.guest.processes import END_SECONDS, end, start, wait
 
-CHANNEL, TESTS = 3, 4  # the descriptors that both find, and that the judge alone finds
+CHANNEL, TESTS = 3, 4  # descriptors: both processes have CHANNEL, only the judge has TESTS
 
 
 def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
-    """Start both, wait for the judge, say how it went. The tests leave the folder before the candidate is there."""
+    """Delete the tests' file, start candidate and judge, wait for the judge, and return the report."""
     path = Path(job["folder"], job["tests"])
     tests = os.memfd_create("tests")
     with os.fdopen(tests, "wb", closefd=False) as file:
         file.write(path.read_bytes())
     os.lseek(tests, 0, os.SEEK_SET)
-    for copy in Path(job["folder"]).glob(f"{path.stem}.*"):  # as it was written, and as a compiler left it
+    for copy in Path(job["folder"]).glob(f"{path.stem}.*"):  # the tests' source, and a compiler's output
         copy.unlink()
     words = walls.files[3]
     os.ftruncate(words, 0)
@@ -34,7 +34,7 @@ def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     died = wait(candidate, END_SECONDS, apart=walls.isolated) if gone else None
     usage = died[1] if died is not None else end(candidate, END_SECONDS, apart=walls.isolated)
     result = {"code": None, "peak_kb": usage.ru_maxrss}
-    if gone:  # whatever the tests made of that
+    if gone:  # even when the tests caught the error
         return result | {"status": "gone", "reason": "", "code": died[0] if died else None}
     if code == 0:
         return result | {"status": "passed", "reason": ""}
@@ -42,7 +42,7 @@ def main(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
 
 
 def _hung_up(channel: socket.socket) -> bool:
-    """Whether the other end was closed. Ours is still open, so that it was not we who ended it."""
+    """Whether the candidate closed its end; the judge's end is still open, as we hold a copy."""
     try:
         while data := channel.recv(1 << 16, socket.MSG_DONTWAIT):
             del data

@@ -1,4 +1,4 @@
-"""Processes that process 1 starts, and what they used."""
+"""Starts, ends and waits for the processes of process 1, and measures their CPU time and memory."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from typing import Any
 from chaku.sandbox.guest import kernel
 from chaku.sandbox.guest.wire import in_words
 
-END_SECONDS = 1.0  # that a candidate which hung up has to end
+END_SECONDS = 1.0  # time for a candidate to end after it hung up
 
 
 def start(
@@ -22,9 +22,9 @@ def start(
     *,
     apart: bool = False,
 ) -> int:
-    """Start a program; it finds the descriptors `given` (ours by its own) beside the standard ones.
+    """Start a program with its standard descriptors and the descriptors `given` (the program's number: ours).
 
-    `apart`: in a process namespace of its own, with its own /proc: it sees no other process. Needs CAP_SYS_ADMIN.
+    `apart`: in a new process namespace with its own /proc, so that it sees no other process. Needs CAP_SYS_ADMIN.
     """
     child = kernel.fork_into_namespaces() if apart else os.fork()
     if child == 0:
@@ -49,10 +49,10 @@ def start(
 
 
 def _attend(program: int) -> None:
-    """As process 1 of a namespace: wait for the program, and end as it ended. Never returns.
+    """As process 1 of a namespace: wait for the program, and exit with its status. Never returns.
 
-    (A program that is process 1 itself would not feel its own signals, SIGABRT among them.) SIGTERM ends the program:
-    if this process was killed, nobody would know what time the program took.
+    A program that is process 1 would ignore its own signals, SIGABRT among them. SIGTERM ends the program: if this
+    process were killed instead, the program's CPU time would be lost.
     """
     kernel.traceable(False)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(program, signal.SIGKILL))
@@ -62,7 +62,7 @@ def _attend(program: int) -> None:
 
 
 def end(child: int, seconds: float, *, apart: bool) -> Any:
-    """End a process, started `apart` or not; its usage."""
+    """End a process, and return its resource usage. `apart`: whether it was started apart."""
     if apart:
         os.kill(child, signal.SIGTERM)
         if (died := wait(child, seconds)) is not None:
@@ -72,29 +72,29 @@ def end(child: int, seconds: float, *, apart: bool) -> Any:
 
 
 def exit_code(status: int, *, apart: bool) -> int:
-    """The exit status of a process, or minus its signal, from what `wait` gives."""
+    """The exit status of a process, or minus its signal, from the status of wait(2). `apart`: see `_attend`."""
     code = os.waitstatus_to_exitcode(status)
     return 128 - code if apart and code > 128 else code
 
 
 def watch(child: int) -> dict[str, Any]:
-    """Wait for a process, as process 1 also for what it leaves behind."""
+    """Wait for a process; as process 1, also reap the orphans that it leaves behind."""
     code = usage = None
     while code is None:
-        pid, status, each = os.wait4(-1, 0)
+        pid, status, used = os.wait4(-1, 0)
         if pid == child:
-            code, usage = os.waitstatus_to_exitcode(status), each
+            code, usage = os.waitstatus_to_exitcode(status), used
     return {"status": "", "reason": "", "code": code, "peak_kb": usage.ru_maxrss if usage else 0}
 
 
 def spent() -> float:
-    """CPU seconds of all that was started and has ended, what a program did not wait for included."""
+    """CPU seconds of all descendants that have ended, including processes that a program did not wait for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def wait(child: int, seconds: float, *, apart: bool = False) -> Any:
-    """(exit status, usage) of a process, started `apart` or not, that ends within so many seconds, else None."""
+    """(exit status, resource usage) of a process that ends within `seconds`, else None. `apart`: see `start`."""
     until = time.monotonic() + seconds
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)

@@ -15,12 +15,12 @@ from chaku.sandbox.guest.processes import spent, start, watch
 from chaku.sandbox.guest.source import FILE, make_module
 from chaku.sandbox.guest.wire import in_words
 
-COMPILED = b"compiled "  # and the CPU seconds: a line before the report, at which the program's own time begins
+COMPILED = b"compiled "  # begins a line with the compilers' CPU seconds; the program's wall time starts at this line
 LEFT = "left before its end (exit status {})"
 
 
 def main(job: dict[str, Any], walls: Confinement, report_to: int) -> dict[str, Any]:
-    """Compile where the language asks for it, then run. A compiler's failure is the report of the whole."""
+    """Write the files, compile if the plan has compilers, then run. A failed compilation is the whole report."""
     folder = Path(job["folder"])
     for name, text in job["files"].items():
         if job["mark"]:
@@ -51,9 +51,9 @@ def main(job: dict[str, Any], walls: Confinement, report_to: int) -> dict[str, A
 
 
 def _command(job: dict[str, Any], walls: Confinement, folder: Path) -> dict[str, Any]:
-    """A program of its own. With a mark, it has passed only if the mark's file is there at its end."""
+    """Run a command. With a mark, the program passes only if the mark's file exists at its end."""
     if job["mark"] and job["compile"]:
-        for name in job["files"]:  # the mark is written in them
+        for name in job["files"]:  # they contain the mark
             (folder / name).unlink()
     result = watch(start(job["command"], job, walls.program))
     if job["mark"] and result["code"] == 0:
@@ -63,9 +63,9 @@ def _command(job: dict[str, Any], walls: Confinement, folder: Path) -> dict[str,
 
 
 def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
-    """A program in Python needs no new interpreter: the warm one forks.
+    """Run a Python program in a fork of the warm interpreter, which saves the start of a new interpreter.
 
-    That it ran to its end is its own word, with a nonce: without tests there is nobody else who could know.
+    The forked process itself reports, with a nonce, that the program reached its end: nothing else can observe that.
     """
     nonce = secrets.token_hex(16)
     report_from, report_to = os.pipe()
@@ -82,7 +82,7 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
     os.set_blocking(report_from, False)
     try:
         report = os.read(report_from, 4096).decode("utf-8", "replace")
-    except BlockingIOError:  # something of the program's still holds the other end
+    except BlockingIOError:  # a process that the program started still holds the other end
         report = ""
     given, _, rest = report.partition("\n")
     if secrets.compare_digest(given.encode(), nonce.encode()):
@@ -92,13 +92,13 @@ def _python(job: dict[str, Any], walls: Confinement) -> dict[str, Any]:
 
 
 def _run(source: str, nonce: str, report_to: int, *, may_exit: bool) -> None:
-    # Kept under names of our own: the program may replace functions of os and sys.
+    # Local names, as the program may replace functions of os and sys.
     write, leave, flushes = os.write, os._exit, (sys.stdout.flush, sys.stderr.flush)
     module = make_module("__main__", source)
     status, reason, code = "passed", "", 0
     try:
         exec(compile(source, FILE, "exec"), module.__dict__)
-        if "threading" in sys.modules:  # as Python ends: its threads, then what was registered
+        if "threading" in sys.modules:  # as Python does at its end: join threads, then run atexit functions
             sys.modules["threading"]._shutdown()
         atexit._run_exitfuncs()
     except MemoryError:
@@ -114,13 +114,13 @@ def _run(source: str, nonce: str, report_to: int, *, may_exit: bool) -> None:
         try:
             flush()
         except BaseException:
-            code = code or 120  # as Python itself ends when its output cannot be written
+            code = code or 120  # Python's own status when it cannot write its output
     write(report_to, f"{nonce}\n{status}\n{reason}".encode("utf-8", "replace"))
     leave(code)
 
 
 def _print_traceback(error: BaseException) -> None:
-    """Without the exception's own methods and within bounds, as the program may have filled its message."""
+    """Print a short traceback without calling the exception's own methods, which the program may have written."""
     try:
         traceback.print_tb(error.__traceback__.tb_next if error.__traceback__ else None, limit=-20)
         print(in_words(error), file=sys.stderr)

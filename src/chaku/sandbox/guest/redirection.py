@@ -1,4 +1,4 @@
-"""What tests replaced to watch a program: its output, its input, `print` and `input`. The candidate's side follows."""
+"""Repeats in the candidate's process what the tests redirected: standard streams, `print` and `input`."""
 
 import builtins
 import io
@@ -12,14 +12,14 @@ FUNCTIONS = ("print", "input")
 
 
 class Originals:
-    """What was there before the tests ran: what is not the same later, they replaced."""
+    """The streams and functions before the tests ran; a later difference shows what the tests replaced."""
 
     def __init__(self) -> None:
         self._streams = {name: getattr(sys, name) for name in STREAMS}
         self._functions = {name: getattr(builtins, name) for name in FUNCTIONS}
 
     def replaced(self, encode: Callable[[Any], Any]) -> dict[str, Any]:
-        """By name: a function that the other side may call, the text left to read, or True for an output."""
+        """Name -> a function that the candidate may call, the unread text of stdin, or True for an output stream."""
         found: dict[str, Any] = {
             name: True for name, stream in self._streams.items() if getattr(sys, name) is not stream
         }
@@ -35,7 +35,7 @@ class Originals:
 
 @contextmanager
 def redirected(wanted: dict[str, Any], decode: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
-    """While it holds, outputs are kept; at its end the yielded dict has them, and how much of the input was read."""
+    """A context that captures outputs. At its end, the yielded dict has the outputs and the read length of stdin."""
     seen: dict[str, Any] = {}
     if not wanted:
         yield seen
@@ -62,7 +62,10 @@ def redirected(wanted: dict[str, Any], decode: Callable[[Any], Any]) -> Iterator
 
 
 def replay(seen: dict[str, Any]) -> None:
-    """Write what the other side printed, and read on where it stopped. Raises TypeError for what is no text."""
+    """Write the candidate's output to our streams, and advance stdin by the length that it read.
+
+    Raises TypeError when stdin's entry is not a number.
+    """
     for name in STREAMS:
         if name in seen:
             getattr(sys, name).write(str(seen[name]))

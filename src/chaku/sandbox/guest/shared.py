@@ -1,6 +1,6 @@
-"""Lists, dicts and sets that belong to an object of the other side: what is changed in them here is changed there.
+"""Copies of lists, dicts and sets that are attributes of an object in the other process.
 
-They are attributes of the object. The elements are here, as they were when the attribute was read.
+A copy has the elements from the time when the attribute was read. Changes of the copy are also made in the original.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ CHANGES: dict[type, tuple[str, ...]] = {
 
 
 def change(thing: Any, name: str, *arguments: Any, **named: Any) -> None:
-    """What the owner does. Raises TypeError for anything but a change of a container."""
+    """Change the owner's original. Raises TypeError for any method except those in CHANGES."""
     if name not in CHANGES.get(type(thing), ()):
         raise TypeError(name)
     getattr(thing, name)(*arguments, **named)
@@ -41,7 +41,7 @@ def _method(base: type, name: str) -> Any:
 
 
 def _pop(self: Any) -> Any:
-    """Of a set: the same element on both sides."""
+    """A set's `pop`, which removes the same element in both processes."""
     result = set.pop(self)
     ask(self, "change", "discard", result)
     return result

@@ -1,4 +1,4 @@
-"""The text of a Python program as Python itself would have it: a module, a file, lines that can be looked up."""
+"""Makes the text of a Python program a module, a file, and source lines for tracebacks, as Python itself would."""
 
 import linecache
 import sys
@@ -9,9 +9,9 @@ FILE = "program.py"
 
 
 def make_module(name: str, source: str) -> types.ModuleType:
-    """A module of that name, whose text is to be executed in it; the text lies as a file in the working folder.
+    """An empty module of that name, in which to execute the text. Writes the text to a file in the working folder.
 
-    Processes that `multiprocessing` starts anew read the file: by its path if it is the main program, else by import.
+    Processes that `multiprocessing` spawns read the file: by its path for the main program, else by import.
     """
     Path(FILE).write_text(source, encoding="utf-8", errors="surrogatepass")
     module = types.ModuleType(name)

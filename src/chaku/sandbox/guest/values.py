@@ -1,6 +1,6 @@
-"""Plain data as JSON and back: the receiver rebuilds it and runs nothing of the sender's.
+"""Converts plain data to JSON and back. The receiver rebuilds the data without running code of the sender.
 
-What is not plain data is the business of `refer` and `resolve` (`wire.py`): it stays where it is and crosses as a name.
+Other objects stay in their process and cross as a number; `refer` and `resolve` (`wire.py`) convert them.
 """
 
 import base64
@@ -14,19 +14,19 @@ from fractions import Fraction
 from typing import Any
 
 PLAIN = frozenset((str, int, float, bool, type(None)))
-BIG = 2**63  # JSON's digits of larger whole numbers would be slow to read, and are limited
-ARRAY_TYPE = re.compile(r"[<>|=]?[biufcmMSU]\d*(\[\w+\])?|\|O")  # numpy's names of plain element types, and objects
+BIG = 2**63  # larger integers cross in hexadecimal: Python reads long decimal numbers slowly, and limits them
+ARRAY_TYPE = re.compile(r"[<>|=]?[biufcmMSU]\d*(\[\w+\])?|\|O")  # numpy's names of plain dtypes, and object
 
 Refer = Callable[[Any], Any]
 Resolve = Callable[[str, Any], Any]
 
 
 def encode(value: Any, refer: Refer) -> Any:
-    """JSON for a value. Raises ValueError for one that is nested too deeply, or holds itself."""
+    """The JSON of a value. Raises ValueError for a value that is nested too deeply, or contains itself."""
     try:
         return _encode(value, refer)
     except RecursionError:
-        raise ValueError("a value is nested too deeply to hand over, or holds itself") from None
+        raise ValueError("a value is nested too deeply to hand over, or contains itself") from None
 
 
 def _encode(value: Any, refer: Refer) -> Any:
@@ -51,7 +51,7 @@ def _encode(value: Any, refer: Refer) -> Any:
 
 
 def decode(value: Any, resolve: Resolve) -> Any:
-    """The value of a JSON. Raises ValueError, TypeError or LookupError for what `encode` does not write."""
+    """The value of `encode`'s JSON. Raises ValueError, TypeError or LookupError for any other JSON."""
     if type(value) in PLAIN:
         return value
     [(tag, content)] = value.items()
@@ -72,7 +72,10 @@ def decode(value: Any, resolve: Resolve) -> Any:
 
 
 def inside(value: Any) -> Any:
-    """The plain value inside an instance of a subclass, whatever methods it redefines. Raises TypeError without one."""
+    """The plain value of an instance of a plain type's subclass, ignoring the subclass's methods.
+
+    Raises TypeError for other objects.
+    """
     for base, how in BASES:
         if isinstance(value, base):
             return how(value)
@@ -80,7 +83,7 @@ def inside(value: Any) -> Any:
 
 
 def replace(place: Any, value: Any) -> None:
-    """Give a container the contents that the other side left it with. Raises TypeError where that cannot be."""
+    """Replace the contents of a container by another's contents. Raises TypeError for another type or shape."""
     if is_array(place) and type(place) is type(value) and place.shape == value.shape:
         place[...] = value
     elif type(place) is type(value) and type(value) in _REPLACERS:
@@ -90,17 +93,17 @@ def replace(place: Any, value: Any) -> None:
 
 
 def is_container(value: Any) -> bool:
-    """Whether a function may change what the value holds."""
+    """Whether the value is a mutable container, whose contents a called function may change."""
     return type(value) in _REPLACERS or is_array(value)
 
 
 def is_array(value: Any) -> bool:
-    """Whether a value is numpy's array itself, no subclass of it."""
+    """Whether a value is a numpy.ndarray, and not of a subclass."""
     return type(value).__module__ == "numpy" and type(value) is getattr(sys.modules.get("numpy"), "ndarray", None)
 
 
 def plain_list(value: Any) -> list[Any] | None:
-    """The elements as a list when all are plain and small; None where each needs a look."""
+    """The elements as a list when JSON can hold them all as they are; None when some need encoding."""
     kinds = set(map(type, value))
     if kinds <= PLAIN and (int not in kinds or all(type(item) is not int or -BIG < item < BIG for item in value)):
         return list(value)
@@ -108,7 +111,7 @@ def plain_list(value: Any) -> list[Any] | None:
 
 
 def _encode_array(array: Any, refer: Refer) -> Any:
-    """[element type, shape, the bytes in base 64; of objects, the elements]."""
+    """{"array": [dtype, shape, data]}: the bytes in base 64, or a list of the elements of an object array."""
     name = array.dtype.str
     if array.dtype.names or not ARRAY_TYPE.fullmatch(name):
         raise ValueError(f"a numpy array of {array.dtype} cannot be handed over")
@@ -154,7 +157,7 @@ _SEQUENCE_OF: dict[str, Any] = {tag: kind for kind, tag in _SEQUENCES.items()} |
 }
 _MAPPINGS: dict[Any, str] = {dict: "d", Counter: "c", OrderedDict: "o"}
 _MAPPING_OF: dict[str, Any] = {tag: kind for kind, tag in _MAPPINGS.items()}
-# Types that a text stands for: how to write it, how to read it.
+# Types that cross as a text or a list of numbers: how to write it, how to read it.
 _BY_TEXT: dict[Any, Any] = {
     bytes: (bytes.hex, bytes.fromhex),
     bytearray: (bytearray.hex, bytearray.fromhex),

@@ -1,26 +1,26 @@
-"""What a job's processes hold and wait for together, seen from the worker: every other process here is of its job."""
+"""Measures, for the worker, the memory of a job's processes and their wait for a core."""
 
 import os
 from pathlib import Path
 
 
 def members() -> list[Path]:
-    """The folders in /proc of the job's processes: all but process 1, which is bubblewrap's, and the worker."""
+    """The folders in /proc of the job's processes: all except process 1, which is bubblewrap's, and the worker."""
     return [path for path in Path("/proc").glob("[0-9]*") if path.name not in ("1", str(os.getpid()))]
 
 
 def holds_more(limit: int, user: int | None) -> bool:
-    """Whether the job's processes hold more than so many bytes of memory together.
+    """Whether the job's processes together hold more than `limit` bytes of memory.
 
-    `user`: whose processes they are, if not this one's own. What each holds is quickly added up, pages that several
-    share (after a fork) counted several times; only a sum above the limit is looked at closely.
+    `user`: the user of these processes, if it is not this process's user. A quick sum counts pages that several
+    processes share (after a fork) several times; only a sum above the limit is measured exactly.
     """
     job = members()
     return sum(map(_resident, job)) > limit and _exact(job, user) > limit
 
 
 def _exact(job: list[Path], user: int | None) -> int:
-    """Bytes that the job's processes hold, each shared page counted once. Only their user may look: a process as it."""
+    """Bytes that the job's processes hold, counting a shared page once. Only their user may read that: forks as it."""
     read_from, write_to = os.pipe()
     child = os.fork()
     if child == 0:
@@ -33,13 +33,13 @@ def _exact(job: list[Path], user: int | None) -> int:
             os._exit(0)
     os.close(write_to)
     with os.fdopen(read_from) as file:
-        told = file.read()
+        total = file.read()
     os.waitpid(child, 0)
-    return int(told or 0)
+    return int(total or 0)
 
 
 def starved() -> float:
-    """Seconds for which threads of the job were ready to run and had no core, at most of any one process."""
+    """Seconds for which a process's threads were ready to run without a core; the most of the job's processes."""
     waits = [0.0]
     for path in members():
         fields = [_read(task / "schedstat").split() for task in (path / "task").glob("*")]
@@ -52,7 +52,7 @@ def _resident(path: Path) -> int:
 
 
 def _proportional(path: Path) -> int:
-    """A process may keep others from looking so closely, its user too: then all that it holds counts."""
+    """A process's share of its pages. A process may hide it, even from its own user: then counts all its pages."""
     return _sum(_read(path / "smaps_rollup"), ("Pss_Anon:", "Pss_Shmem:")) or _resident(path)
 
 
@@ -64,5 +64,5 @@ def _sum(text: str, names: tuple[str, ...]) -> int:
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except OSError:  # it has ended, or is not ours to see
+    except OSError:  # the process has ended, or we may not read the file
         return ""

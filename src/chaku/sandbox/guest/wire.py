@@ -1,7 +1,7 @@
-"""How the judge and the candidate talk: questions and answers in plain data, of bounded size, over a socket.
+"""The protocol between judge and candidate: questions and answers in plain data, of bounded size, over a socket.
 
-Plain data crosses by value (`values.py`). Anything else stays where it is and crosses as a number; the other side has a
-mirror (`mirror.py`), whose operations are asked for over the wire.
+Plain data crosses by value (`values.py`). Other objects stay in their process and cross as a number; the other process
+makes a mirror (`mirror.py`), which sends its operations over the wire.
 """
 
 import builtins
@@ -23,23 +23,23 @@ from chaku.sandbox.guest.redirection import Originals, redirected, replay
 MAX_MESSAGE = 64 * 2**20
 MAX_OBJECTS = 1_000_000
 MAX_TEXT = 500  # characters of an exception's message
-LOOK_SECONDS = 0.25  # how often a silent candidate is looked after
+LOOK_SECONDS = 0.25  # between checks whether a silent candidate still runs
 ENDS_LOOPS = ("__next__", "send", "throw")  # which may raise StopIteration
 
 
 class Gone(BaseException):
-    """The other side does not answer any more."""
+    """The other process no longer answers."""
 
 
 class Broken(Gone):
-    """The other side sent what is not a message."""
+    """The other process sent an invalid message."""
 
 
 class Peer:
-    """One end of the wire. `other_process`: the candidate's, at the judge's end.
+    """One end of the wire. `other_process`: the candidate's process id at the judge's end; None at the other end.
 
-    There, objects show only their public attributes, and the other side is gone as soon as its process has ended or
-    stopped, whoever else may hold the wire. `doubt`: why a comparison was taken to be false, for the reason.
+    The judge's end shows only the public attributes of its objects, and raises Gone as soon as the candidate's process
+    has ended or stopped, even if another process still holds the wire. `doubt`: why a comparison counted as false.
     """
 
     def __init__(self, channel: socket.socket, other_process: int | None = None):
@@ -51,7 +51,7 @@ class Peer:
         self.doubt = ""
         self._remotes: dict[int, Any] = {}
         self._mirrors: dict[int, Any] = {}
-        self._stand_ins: dict[int, tuple[Any, int]] = {}  # coroutines and generators that stand for the other side's
+        self._stand_ins: dict[int, tuple[Any, int]] = {}  # for the other process's coroutines and generators
         self._originals = Originals() if other_process is not None else None
         self._loop: Any = None
         self._asking = RLock()
@@ -97,7 +97,7 @@ class Peer:
         return data
 
     def _look(self) -> None:
-        """Raises Gone when the other side's process has ended, or has stopped itself."""
+        """Raises Gone when the other process has ended or stopped."""
         assert self.other_process is not None
         flags = os.WEXITED | os.WSTOPPED | os.WNOWAIT | os.WNOHANG
         if os.waitid(os.P_PID, self.other_process, flags) is not None:
@@ -107,7 +107,7 @@ class Peer:
     # --- asking and answering
 
     def ask(self, operation: str, number: int, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Have the other side do something, answering its own questions meanwhile. One thread asks at a time."""
+        """Ask the other process to do an operation, and answer its questions meanwhile. One thread asks at a time."""
         with self._asking:
             return self._ask(operation, number, arguments, named)
 
@@ -144,7 +144,7 @@ class Peer:
         raise Broken
 
     def answer(self, message: Any) -> None:
-        """Do what the other side asks, and send the result, or the exception, back."""
+        """Do the operation of a message from the other process, and send back the result or the exception."""
         seen: dict[str, Any] = {}
         try:
             _, operation, number, arguments, named, replaced = message
@@ -189,7 +189,7 @@ class Peer:
         return OPERATIONS[operation](thing, *positional, **keywords)
 
     def _finish(self, awaitable: Awaitable[Any]) -> Any:
-        """Run it to its end, here and now; on one event loop for all that are not run within another."""
+        """Run an awaitable to its end now. Nested calls get their own event loop; all others share one."""
         import asyncio
 
         around = asyncio._get_running_loop()
@@ -205,18 +205,18 @@ class Peer:
                 loop.close()
             asyncio._set_running_loop(around)
 
-    # --- what is not plain data
+    # --- values and objects
 
     def encode(self, value: Any) -> Any:
-        """JSON for a value. Raises ValueError for one that cannot be handed over."""
+        """The JSON of a value. Raises ValueError for a value that cannot be handed over."""
         return values.encode(value, self._refer)
 
     def decode(self, value: Any) -> Any:
-        """The value of a JSON. Raises ValueError, TypeError or LookupError for what `encode` does not write."""
+        """The value of `encode`'s JSON. Raises ValueError, TypeError or LookupError for any other JSON."""
         return values.decode(value, self._resolve)
 
     def number_of(self, thing: Any) -> int:
-        """The number under which the other side may name an object."""
+        """The number by which the other process refers to an object. Raises ValueError above MAX_OBJECTS."""
         number = self.numbers.get(id(thing))
         if number is None:
             if len(self.objects) >= MAX_OBJECTS:
@@ -238,7 +238,7 @@ class Peer:
             return {"error": self._encode_error(value)}
         if kind is types.CoroutineType or kind is types.GeneratorType:
             return {kind.__name__: self.number_of(value)}
-        if not (id(kind) in self.numbers and _is_own(kind)):  # of a class that the other side does not know
+        if not (id(kind) in self.numbers and _is_own(kind)):  # a class that the other process does not know
             for base, how in values.BASES:
                 if isinstance(value, base):
                     plain = self.encode(how(value))
@@ -279,7 +279,7 @@ class Peer:
     # --- classes
 
     def class_of(self, number: int) -> Any:
-        """The class of that number: our own for an exception of Python's that is loaded here, else its mirror."""
+        """The class of that number: our own class for an exception of Python's library, else a mirror."""
         name, module, *_ = self._about(number)
         if module.partition(".")[0] in sys.stdlib_module_names:
             kind = getattr(sys.modules.get(module), name, None)
@@ -305,7 +305,7 @@ class Peer:
     # --- exceptions
 
     def _encode_error(self, error: BaseException) -> list[Any]:
-        """[its class, its number where that is no builtin one, its message, its arguments where they are plain]."""
+        """[class, object number (None for a builtin class), message, arguments (empty unless all are plain)]."""
         kind = type(error)
         _, text, arguments = describe(error)
         try:
@@ -317,9 +317,9 @@ class Peer:
             return [{"type": "Exception"}, None, text, []]
 
     def _decode_error(self, kind: Any, number: int | None, text: str, arguments: list[Any]) -> BaseException:
-        """The exception that the other side told of."""
+        """The exception that `_encode_error` of the other process encoded."""
         made: Any = self.decode(kind)
-        if isinstance(made, BaseException):  # one of ours
+        if isinstance(made, BaseException):  # an exception of this process
             return made
         if not _is_exception(made):
             raise ValueError(kind)
@@ -337,12 +337,15 @@ class Peer:
 
 
 def _is_own(kind: type) -> bool:
-    """Whether a class is the program's own, none of Python's library."""
+    """Whether a class is the program's own, and not of Python's library."""
     return str(kind.__module__).partition(".")[0] not in sys.stdlib_module_names
 
 
 def describe(error: BaseException) -> tuple[list[str], str, list[Any]]:
-    """(built-in types that it is, most special first, after its own name; its message; its arguments if plain)."""
+    """(names, message, arguments). Names: its class, then its built-in classes, the most specific first.
+
+    The arguments are empty unless all are plain.
+    """
     kinds = type(error).__mro__
     names = [kinds[0].__name__, *(kind.__name__ for kind in kinds if kind.__module__ == "builtins")]
     try:
@@ -365,7 +368,10 @@ def _is_exception(kind: Any) -> bool:
 
 
 def _check_public(thing: Any, name: object) -> None:
-    """Only public attributes of objects of the tests' own classes: frames and functions lead to expected values."""
+    """Raises AttributeError unless a public attribute of an object of a Python class is asked for.
+
+    Frames and functions of the tests would lead to the expected values.
+    """
     written_in_python = type(thing).__flags__ & (1 << 9)  # Py_TPFLAGS_HEAPTYPE
     if not written_in_python or str(name).startswith("_"):
         raise AttributeError(name)

@@ -1,7 +1,7 @@
-"""The warm process in the sandbox: takes jobs, gives each a process 1 with namespaces of its own, reports how it went.
+"""The warm process in the sandbox: takes jobs, starts a process 1 in new namespaces for each job, reports the results.
 
-It never runs untrusted code itself. Its arguments: the descriptor on which jobs come and results go (marshal, after a
-length), and the settings (marshal, in hexadecimal digits).
+It never runs untrusted code itself. Its arguments: the descriptor for jobs and results (marshal, after a length), and
+the settings (marshal, in hexadecimal digits).
 """
 
 import gc
@@ -24,8 +24,8 @@ from chaku.sandbox.guest import judge, kernel, program, watch
 from chaku.sandbox.guest.confinement import COMPILE_MEMORY_MB, Confinement
 from chaku.sandbox.guest.wire import in_words
 
-WATCH_SECONDS = 0.1  # between looks at a running job's memory
-EXTRA_MB = 256  # that a job's processes may hold together beyond the limit of each: the judge, and what runtimes add
+WATCH_SECONDS = 0.1  # between measurements of a running job's memory
+EXTRA_MB = 256  # a job's processes together may exceed the limit of one by this much: the judge, runtimes' helpers
 PRELOADED = """
     typing math collections itertools functools re heapq json string random bisect operator copy hashlib datetime
     statistics dataclasses abc enum fractions decimal cmath textwrap traceback
@@ -35,13 +35,13 @@ PRELOADED = """
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     settings = marshal.loads(bytes.fromhex(sys.argv[2]))
-    sys.path[:1] = []  # where these modules lie; a candidate's imports do not look there
-    base = site.getsitepackages()  # a virtual environment does not see them, or behind its own
+    sys.path[:1] = []  # the folder of these modules, from which candidates must not import
+    base = site.getsitepackages()  # a virtual environment does not use them, or only after its own
     sys.path[:] = [path for path in sys.path if path not in base] + settings["packages"]
     for name in PRELOADED.split():
         __import__(name)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked, whose end ends us
-    sys.set_int_max_str_digits(0)  # long numbers cost time, which is limited
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the calling process, whose end ends us
+    sys.set_int_max_str_digits(0)  # no limit of digits: long numbers cost only time, which is limited
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page of ours
     send(channel, {"ready": True})
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], int] | None:
-    """The next job and the descriptor of its tests, None at the end."""
+    """The next job and the descriptor of its tests; None when the channel is closed."""
     header, descriptors, _, _ = socket.recv_fds(channel, 4, 1)
     if len(header) < 4 or not descriptors:
         return None
@@ -74,9 +74,9 @@ def send(channel: socket.socket, message: dict[str, Any]) -> None:
 
 
 def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[str, Any]:
-    """Run a job in namespaces of its own until it ends, or its time by the clock is over.
+    """Run a job in new namespaces until it ends, or its wall time is over.
 
-    The tests stay in their file here, so that no fork of this process finds them in its memory.
+    Leaves the tests in their file, so that no fork of this process has them in its memory.
     """
     isolated = settings["isolated"]
     files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr", "compiler")]
@@ -94,8 +94,8 @@ def run(job: dict[str, Any], settings: dict[str, Any], tests_from: int) -> dict[
         report, stopped, compiling = _wait(child, report_from, job, settings)
         starved = 0.0
         if stopped:
-            starved = watch.starved() if isolated else math.inf  # without isolation nobody knows
-        _kill(child, group=not isolated)  # with process 1 goes all that it started
+            starved = watch.starved() if isolated else math.inf  # unknown without isolation: assume the worst
+        _kill(child, group=not isolated)  # the kernel then kills everything that process 1 started
         usage = os.wait4(child, 0)[2]
         outputs = [_start_of(file, job["keep_output"]) for file in files[1:]]
     finally:
@@ -131,10 +131,10 @@ def _first_process(job: dict[str, Any], walls: Confinement, report_to: int, test
 
 
 def _wait(child: int, report_from: int, job: dict[str, Any], settings: dict[str, Any]) -> tuple[bytes, str, float]:
-    """(the report, why process 1 was not left to end: "time", "memory" or "", CPU seconds of compilers).
+    """(the report, the limit that stopped process 1: "time", "memory" or "", CPU seconds of compilers).
 
-    A program's own time begins when it is compiled, which process 1 tells in a line before the report. Its memory is
-    looked at from time to time: each process has its limit, but no limit of Linux's without cgroups holds for all.
+    A program's wall time begins after compilation; process 1 then writes a line before the report. Measures the job's
+    memory from time to time: Linux, without cgroups, limits the memory of one process, but not of several together.
     """
     report = bytearray()
     pidfd = os.pidfd_open(child)
@@ -156,8 +156,8 @@ def _wait(child: int, report_from: int, job: dict[str, Any], settings: dict[str,
                 else:
                     poll.unregister(report_from)
             if report.startswith(program.COMPILED) and b"\n" in report:
-                said, _, report = report.partition(b"\n")
-                compiling = float(said.removeprefix(program.COMPILED))
+                line, _, report = report.partition(b"\n")
+                compiling = float(line.removeprefix(program.COMPILED))
                 deadline = time.monotonic() + job["wall_seconds"]
                 memory_mb = job["memory_mb"]
             if any(descriptor == pidfd for descriptor, _ in ready):
@@ -171,7 +171,7 @@ def _wait(child: int, report_from: int, job: dict[str, Any], settings: dict[str,
 
 
 def _read_report(report: bytes) -> dict[str, Any] | None:
-    """What process 1 said; None where it said nothing whole: tests that end their own process silence it."""
+    """Process 1's report; None when it is missing or cut off, as when the tests end their own process."""
     try:
         result = json.loads(report)
         return result if isinstance(result.get("cpu"), float) else None

@@ -1,6 +1,6 @@
-"""C++: the tests are a program of their own, the candidate a shared library behind it in the linker's order.
+"""C++: the tests are a program, and the candidate is a shared library that the linker searches last.
 
-So no macro, overload or symbol of the candidate's reaches the tests, which see the prompt's declarations alone.
+The tests see only the prompt's declarations; no macro, overload or symbol of the candidate reaches them.
 """
 
 import re
@@ -10,12 +10,12 @@ from chaku.sandbox.languages.plan import Plan, close, expect_main
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
-# libc before the candidate: what the tests call by name is never the candidate's.
+# libc comes before the candidate: a candidate cannot replace the library functions that the tests call.
 _LIBRARIES = ("-Wl,--no-as-needed", "-Wl,-lstdc++,-lm,-lc", "./libprogram.so")
 
 
 def cpp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """The prelude is the prompt, whose last open bracket makes it a declaration."""
+    """The plan of a C++ job. Its prelude is the prompt; ";" in place of its last "{" declares the function."""
     compiler = (tool("g++"), "-std=c++17", "-O1")
     linked = ("-lcrypto",) if "<openssl/" in job.source else ()
     if not tests:
@@ -31,8 +31,8 @@ def cpp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         )
     own = f"tests_{mark[:8]}"
     source, tests = close(job.source, tests)
-    # The tests' main becomes a function that ours calls: only its own return leads to the mark, which neither exit nor
-    # an exception nor pthread_exit is. Unlike main, it has to say what it returns.
+    # Our main calls the tests' main, renamed, and creates the mark only after it returns: exit, an exception or
+    # pthread_exit create no mark. A function other than main needs a return statement.
     tests, count = re.subn(r"\bint\s+main\s*\([^)]*\)\s*\{", f"static int {own}() {{", tests)
     expect_main(count, "int main()")
     head, bracket, end = tests.rpartition("}")

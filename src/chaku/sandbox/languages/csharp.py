@@ -1,4 +1,4 @@
-"""C#: the tests stand in a namespace of their own, whose imports come before what the candidate defines outside it."""
+"""C#: the tests have their own namespace, whose imports take precedence over the candidate's definitions outside it."""
 
 import re
 
@@ -10,7 +10,9 @@ from chaku.sandbox.verdict import Job
 
 
 def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """MultiPL-E's tests, which go on inside the candidate's class. They get our assertions: Mono's only print."""
+    """The plan of a C# job. MultiPL-E's tests continue the candidate's class. `Plain.cs` has assertions that end the
+    program: Mono's assertions only print.
+    """
     files = {"program.cs": job.source}
     options: Command = ("-r:System.Numerics.dll", "-out:program.exe")
     if tests:

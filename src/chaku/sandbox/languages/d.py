@@ -1,4 +1,4 @@
-"""D: the candidate is a module of its own, compiled before the tests' module, which imports its functions."""
+"""D: the candidate is a module, compiled before the tests' module, which imports the candidate's functions."""
 
 import re
 from pathlib import Path
@@ -8,14 +8,15 @@ from chaku.sandbox.languages.plan import Plan, expect_main, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
-# An assertion, or a text that may have its word in it.
+# An assertion, or a string, which may contain the word "assert".
 _ASSERT = re.compile(r'"(?:\\.|[^"\\])*"|`[^`]*`|\bassert(?=\s*\()', re.DOTALL)
 
 
 def d(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """MultiPL-E's tests. The `unittest` becomes a function that `main` calls: a program may turn unit tests off.
+    """The plan of a D job, with MultiPL-E's tests.
 
-    Nor do they use D's `assert`, whose failure a program may handle by going on.
+    `main` calls the tests' `unittest` as a function, as a program may turn unit tests off. The tests use our assertion
+    instead of D's `assert`, as a program may ignore the failure of D's `assert`.
     """
     compiler = tool("gdc")
     gdc = Path(compiler).name.startswith("gdc")

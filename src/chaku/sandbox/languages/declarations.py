@@ -1,7 +1,7 @@
-"""The functions that a prompt declares, in compiled languages: their tests are compiled against the declaration alone.
+"""Finds the functions that a prompt declares; the tests of compiled languages are compiled against these declarations.
 
-The tests' own unit wraps each function under the declaration of the prompt. So a name of a type means there what it
-means in the language and in the prompt's imports, whatever the candidate defines under that name.
+The tests' file wraps each function with the prompt's declaration. A type's name in the tests therefore means the type
+of the language or of the prompt's imports, even if the candidate defines another type of that name.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chaku.errors import ChakuError
 from chaku.sandbox.verdict import Job
 
-# A method of Java or C#, by its modifiers.
+# A method of Java or C#, recognised by its modifiers.
 _METHOD = (
     r"^[ \t]*(?P<head>(?:public|private|protected|static|final)\b[^\n;{}()=]*[ \t](?P<name>\w+)[ \t]*"
     r"\((?P<parameters>[^(){}]*)\)[^\n;{}=]*)\{"
@@ -41,7 +41,7 @@ class Function:
 
 
 def declared(job: Job) -> list[Function]:
-    """The functions that the prelude of a job declares. Raises ChakuError where there is none."""
+    """The functions that the prelude of a job declares. Raises ChakuError when the prelude declares none."""
     found = []
     for match in re.finditer(_HEADS[job.language], without_comments(job.prelude), re.MULTILINE):
         parameters = _split(match["parameters"])
@@ -59,12 +59,12 @@ def declared(job: Job) -> list[Function]:
 
 
 def without_comments(text: str) -> str:
-    """A program in a language like C without its comments, and with nothing between its quotes."""
+    """The text of a program, in a language with C's comments, without comments and with empty strings."""
     return _COMMENT_OR_TEXT.sub(lambda found: " " if found[0].startswith("/") else '""', text)
 
 
 def _split(parameters: str) -> list[str]:
-    """The parameters between commas, of which those inside brackets are no such."""
+    """Split a parameter list at its commas, except at commas inside brackets."""
     parts, depth = [""], 0
     for character in parameters:
         depth += {"(": 1, "[": 1, "<": 1, "{": 1, ")": -1, "]": -1, ">": -1, "}": -1}.get(character, 0)

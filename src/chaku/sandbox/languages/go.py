@@ -1,4 +1,4 @@
-"""Go: the candidate is a package of its own, which the tests' package imports: they share no name."""
+"""Go: the tests' package imports the candidate's package, so they share no names."""
 
 import re
 
@@ -10,12 +10,13 @@ from chaku.sandbox.verdict import Job
 
 _PACKAGE = re.compile(r"^[ \t]*package[ \t]+\w+", re.MULTILINE)
 _IMPORTS = re.compile(r'^import[ \t]*(?:\([^)]*\)|"[^"]*")', re.MULTILINE)
-# What MultiPL-E's prompts import for their tests, and a use of it for the candidate, which may have none.
+# Packages that MultiPL-E's prompts import for their tests, and an expression that uses the package: the candidate has
+# the same imports, and Go refuses an unused import.
 _USES = {"testing": "testing.Short", "fmt": "fmt.Sprint"}
 
 
 def go(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """The prelude has the package's clause, the tests' imports and the functions' declarations."""
+    """The plan of a Go job. Its prelude has the package clause, the tests' imports and the functions' declarations."""
     limits = {**large(), "scratch_mb": 512}
     environment = {
         **ENVIRONMENT,
@@ -43,7 +44,7 @@ def go(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     )
     packages = re.findall(r'"([^"]+)"', " ".join(_IMPORTS.findall(job.prelude)))
     imports = "\n".join(f'import "{name}"' for name in dict.fromkeys(packages) if _is_used(name, calls + tests))
-    # A candidate may not choose which tests run.
+    # Reset the flags: a candidate could have selected which tests run.
     start = (
         'package tests\nimport ("flag"; "os"; "testing")\n'
         "func TestMain(m *testing.M) {\nflag.Parse()\n"
@@ -68,7 +69,7 @@ def go(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _is_used(package: str, code: str) -> bool:
-    """An import that nothing uses is an error in Go."""
+    """Whether the code uses the package: an unused import is an error in Go."""
     return re.search(rf"(?<![\w.]){package.rpartition('/')[2]}\.", code) is not None
 
 

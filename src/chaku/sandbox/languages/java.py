@@ -1,7 +1,7 @@
-"""Java: the candidate is in a package of its own, the tests in another, which calls it through an entry.
+"""Java: candidate and tests have separate packages; the tests call the candidate through an entry class.
 
-So nothing that the candidate's text ends, opens or defines reaches the tests, and what it returns is copied into the
-language's own classes before they compare it.
+Brackets and definitions in the candidate's text therefore do not affect the tests, and its return values are copied
+into the language's own classes before the tests compare them.
 """
 
 import re
@@ -18,8 +18,10 @@ _SMALL = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
 
 
 def java(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """Tests are MultiPL-E's, which go on inside the candidate's class, or a class that makes an object of it."""
-    # A library that only the candidate asks for is its own affair: where it is missing, its program does not compile.
+    """The plan of a Java job. The tests continue the candidate's class (MultiPL-E), or are a class that creates an
+    object of the candidate's class.
+    """
+    # A missing library that only the candidate imports is not the user's problem: the candidate does not compile.
     path = ":".join(filter(None, (".", library("java", job.prelude + tests if tests else job.source))))
     if tests:
         start, files = f"tests_{mark[:8]}.Start", _files(job, tests, mark, f"tests_{mark[:8]}")
@@ -43,7 +45,7 @@ def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
     functions, types = declared(job), re.findall(_TYPE, prompt)
     candidate, entry = types[0] if types else "Problem", f"Entry_{own}"
     source, tests = close(job.source, tests)
-    if "static" in functions[0].head:  # MultiPL-E's: the tests stand in the candidate's class, which ends with them
+    if "static" in functions[0].head:  # MultiPL-E: the tests end the candidate's class
         source, tests_class = f"{source}}}\n", candidate
         target, called = f"program.{entry}", candidate
         tests = f"class {candidate} {{\n{_calls(functions, target)}\n{tests}"
@@ -73,7 +75,7 @@ def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
 
 
 def _calls(functions: list[Function], target: str) -> str:
-    """The functions as the tests see them: what the entry's return, in plain values."""
+    """The functions that the tests call: they call the entry class and copy its results into plain values."""
     lines = []
     for function in functions:
         call, result = f"{target}.{function.name}({function.arguments})", _result(function)
@@ -92,13 +94,13 @@ def _public(function: Function) -> str:
 
 
 def _result(function: Function) -> str:
-    """The type of what it returns."""
+    """The function's return type."""
     before = function.head.partition("(")[0].rpartition(function.name)[0]
     return re.sub(r"\b(?:public|private|protected|static|final)\b", "", before).strip()
 
 
 def _main_and_file(source: str) -> tuple[str, str]:
-    """(the class whose `main` is run, the name that the file must have): of types outside all others."""
+    """(the class whose `main` is run, the name that the file must have); both are top-level types."""
     text, depth, outer = without_comments(source), 0, []
     for token in re.finditer(rf"[{{}}]|{_TYPE}|\bvoid\s+(?P<main>main)\s*\(", text):
         if token[0] in "{}":

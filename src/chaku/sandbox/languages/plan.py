@@ -1,4 +1,4 @@
-"""How one job is laid out, compiled and run, in plain values for the worker; and what several runners share."""
+"""A plan: how the worker lays out, compiles and runs one job. And functions that several languages share."""
 
 import re
 from dataclasses import asdict, dataclass, field
@@ -17,13 +17,13 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """What the worker does for a job. Without a `command`, the warm Python runs the source.
+    """The worker's instructions for a job. Without a `command`, the warm Python runs the source.
 
-    With a `candidate`, that command is the untrusted process, and `command` the judge's, which reads the file
-    `tests` (removed before) from descriptor 4; both have the other on descriptor 3.
-    `files` may lie in a folder of the job's own. `mark`: the name of the file that the tests make at their end; in the
-    texts of `files` it becomes the whole path.
-    `virtual`: memory is limited as address space, else as data, for runtimes that reserve far more than they use.
+    With a `candidate` command, that command starts the untrusted process, and `command` starts the judge. Descriptor 3
+    connects the two. The judge reads the file `tests`, which is deleted before the candidate starts, from descriptor 4.
+    `files`: the text of each file; names may include a subfolder. `mark`: the name of the file that the tests create at
+    their end; in the texts of `files`, the worker replaces it by the full path.
+    `virtual`: limit the address space; else limit the data, for runtimes that reserve far more than they use.
     """
 
     judged: bool = False
@@ -34,14 +34,14 @@ class Plan:
     tests: str = ""
     mark: str = ""
     environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
-    processes: int = 512  # and threads
+    processes: int = 512  # limit of processes and threads
     virtual: bool = True
     scratch_mb: int = 64
     compile_seconds: int = COMPILE_SECONDS
     needs_proc: bool = False
 
     def fields(self) -> dict[str, Any]:
-        """For the worker: plain values."""
+        """The plan in plain values, which cross to the worker."""
         return asdict(self)
 
 
@@ -51,7 +51,7 @@ def large(needs_proc: bool = False) -> dict[str, Any]:
 
 
 def close(source: str, tests: str) -> tuple[str, str]:
-    """The braces with which tests begin end the candidate's function: they go with it."""
+    """Move the braces at the beginning of the tests, which close the candidate's function, to the candidate."""
     braces = re.match(r"\s*(?:\}\s*)*", tests)
     assert braces is not None
     return f"{source}\n{braces[0]}\n", tests[braces.end() :]
@@ -64,5 +64,5 @@ def expect_main(count: int, what: str) -> None:
 
 @cache
 def harness(*names: str) -> str:
-    """Programs of ours, one after the other; scripts are handed over as an argument, so that no file has to be seen."""
+    """Our scripts, joined. Scripts are passed as an argument, so that the sandbox need not show their files."""
     return "\n".join((HARNESS / name).read_text(encoding="utf-8") for name in names)

@@ -1,4 +1,4 @@
-"""How a job of any language is run: the plan of its language."""
+"""Makes the plan of a job in any language."""
 
 import secrets
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from chaku.sandbox.languages.scala import scala
 from chaku.sandbox.languages.toolchains import find, why_not
 from chaku.sandbox.verdict import MEMORY_MB, Job
 
-# (job, its tests as one text, a random name for a mark of their end, megabytes of memory) -> how to run it
+# (job, its tests as one text, a random name for the mark, megabytes of memory) -> plan
 _PLANS: dict[str, Callable[[Job, str, str, int], Plan]] = {
     "cpp": cpp,
     "java": java,
@@ -37,7 +37,7 @@ _PLANS: dict[str, Callable[[Job, str, str, int], Plan]] = {
 
 
 def plan(job: Job, memory_mb: int = MEMORY_MB) -> Plan:
-    """How to run a job. Raises ChakuError for a language that there is no runner for, or whose toolchain is missing."""
+    """The plan of a job. Raises ChakuError for a language without a runner, or whose toolchain is missing."""
     if job.language == "python":
         return Plan(judged=bool(job.tests))
     find(job.language)

@@ -1,7 +1,7 @@
-"""Rust: candidate and tests are modules of their own, in files of their own.
+"""Rust: candidate and tests are separate modules, in separate files.
 
-So nothing at a candidate's end reaches the tests (an attribute, an open comment), and its macros and types are none of
-theirs. The tests' module lies below the candidate's, which alone lets it call functions that are not public.
+An attribute or an open comment at the candidate's end does not reach the tests, nor do its macros and types. The tests'
+module is a child of the candidate's module: only a child may call functions that are not public.
 """
 
 import re
@@ -11,14 +11,14 @@ from chaku.sandbox.languages.plan import Plan, close, expect_main, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
 
-_OWN_ATTRIBUTES = re.compile(r"(?:\s*#!\[[^\n]*\n)*")  # of the file as a whole: they have to stay its first lines
-# Types of the language and of its prelude; others come from the prompt's imports, or are the candidate's to define.
+_OWN_ATTRIBUTES = re.compile(r"(?:\s*#!\[[^\n]*\n)*")  # attributes of the whole file must stay its first lines
+# Types of the language and its prelude. Other types come from the prompt's imports, or the candidate defines them.
 _KNOWN_TYPES = {"Box", "Err", "Fn", "FnMut", "FnOnce", "None", "Ok", "Option", "Result", "Some", "String", "Vec"}
 _KEYWORDS = {"for", "if", "in", "match", "return", "while"}
 
 
 def rust(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """Tests are MultiPL-E's `fn main`, or functions under `#[test]`, which are called in their order."""
+    """The plan of a Rust job. Tests are MultiPL-E's `fn main`, or functions with `#[test]`, called in their order."""
     options = ("--edition", "2021", "-O", "-A", "warnings", "--error-format", "short", "-o", "program")
     files = {"program.rs": job.source}
     root = "program.rs"
@@ -44,11 +44,13 @@ def rust(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _tests(job: Job, tests: str, mark: str) -> str:
-    """The prompt's imports and functions, the tests, and `run`, which calls these and makes the mark."""
+    """The tests' file: the prompt's imports and functions, the tests, and `run`, which calls the tests and creates the
+    mark.
+    """
     functions = declared(job)
     prompt = without_comments(job.prelude)
     imports = re.findall(r"^use\b[^;]*;", prompt, re.MULTILINE)
-    # What a problem leaves to the candidate: a type that its function returns, another function that is tested.
+    # Names that the candidate has to define: a type that its function returns, another function that the tests call.
     heads = " ".join(function.head.partition("(")[2] for function in functions)
     types = set(re.findall(r"\b[A-Z]\w*[a-z]\w*(?!\w*\s*:(?!:))", heads)) - _KNOWN_TYPES
     called = (

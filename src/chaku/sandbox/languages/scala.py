@@ -1,4 +1,4 @@
-"""Scala: the candidate is in a package of its own, the tests in another."""
+"""Scala: candidate and tests have separate packages."""
 
 import re
 
@@ -9,7 +9,7 @@ from chaku.sandbox.verdict import Job
 
 
 def scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """MultiPL-E's tests, which go on inside the candidate's object."""
+    """The plan of a Scala job. MultiPL-E's tests continue the candidate's object."""
     found = re.search(r"\bobject\s+(\w+)", without_comments(job.source))
     start = found[1] if found else "Problem"
     files = {"program.scala": job.source}

@@ -1,4 +1,4 @@
-"""Languages without a compiler of machine code: the tests judge from a process of their own (`inside/pair.py`)."""
+"""Scripted languages: the tests run in a process apart from the candidate (`guest/pair.py`)."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,8 @@ from chaku.sandbox.languages.plan import Command, Plan, close, harness, large
 from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
 
-# Comments and texts of tests: in what they expect, a candidate that is asked which of their names it has would find
-# its answers.
+# Comments and strings of tests. The judge sends the candidate the names in the tests' code, so it must leave out the
+# strings, which hold the expected answers.
 _QUOTED = r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
 _NOT_CODE = {
     ".js": r"//[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`" + _QUOTED,
@@ -34,10 +34,12 @@ def javascript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def typescript(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
-    """Two scripts share the global scope, so the compiler checks the tests' calls, too; then as JavaScript."""
+    """Compiled to JavaScript, then run as JavaScript. Candidate and tests share the global scope, so the compiler also
+    checks the tests' calls.
+    """
     how = javascript(job, tests, mark, memory_mb)
     files = {name.replace(".js", ".ts"): text for name, text in how.files.items()}
-    # As MultiPL-E compiles: without strict checks, which newer compilers make where they are not told.
+    # MultiPL-E compiles without strict checks, which are the default of newer compilers.
     options = ("--target", "esnext", "--noErrorTruncation", "--strict", "false")
     compiler = (tool("node"), str(Path(tool("tsc")).resolve()), *options)
     return Plan(
@@ -101,16 +103,16 @@ def r(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 def _pair(
     job: Job, tests: str, extension: str, command: Command, code: str, on_standard_streams: bool = False, **limits: Any
 ) -> Plan:
-    """Candidate and judge run our scripts, given as the argument of `code`.
+    """The plan of a candidate and a judge, which both run our scripts. `code`: the option that takes a script.
 
-    `on_standard_streams`: for a language that cannot use a descriptor which it did not open, descriptor 3 becomes
-    standard input and output.
+    `on_standard_streams`: descriptor 3 becomes standard input and output, for languages that can use only descriptors
+    that they opened.
     """
     program = f"program{extension}"
     if not tests:
         return Plan(files={program: job.source}, command=(*command, program), **limits)
     before = ("/bin/sh", "-c", 'exec "$@" <&3 >&3 3<&-', "sh") if on_standard_streams else ()
-    # Lua takes no argument that begins with a dash, as its comments do.
+    # A line break before the script: Lua takes no argument that begins with a dash, and its comments begin with dashes.
     candidate, judge = "\n" + harness(f"wire{extension}", f"candidate{extension}"), "\n" + _judge(extension, tests)
     entry_point = job.entry_point if re.fullmatch(r"[A-Za-z_][\w.]*", job.entry_point) else ""
     return Plan(
@@ -123,7 +125,7 @@ def _pair(
 
 
 def _judge(extension: str, tests: str) -> str:
-    """The judge's script, with the names in the tests' code; R's finds them by itself."""
+    """The judge's script, with the names in the tests' code inserted; R's script finds the names itself."""
     script = harness(f"wire{extension}", f"judge{extension}")
     if extension not in _NOT_CODE:
         return script
@@ -133,5 +135,5 @@ def _judge(extension: str, tests: str) -> str:
 
 
 def _scoped(script: str) -> str:
-    """Names of ours that the program, which shares JavaScript's global scope, does not see."""
+    """Hide our names in a function: the program shares JavaScript's global scope."""
     return f"(() => {{\n{script}\n}})();"

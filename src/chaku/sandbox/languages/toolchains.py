@@ -1,4 +1,4 @@
-"""Languages: what each is called, which tools run it, where they lie, and what to install where they are missing."""
+"""The languages that the sandbox runs: names, file extensions, tools, the tools' paths, and how to install them."""
 
 import functools
 import platform
@@ -12,9 +12,10 @@ from chaku.errors import ChakuError, did_you_mean
 
 @dataclass(frozen=True)
 class Library:
-    """What a language's benchmarks use and its own installation lacks. `word`: in a source that needs it.
+    """A library that a language's benchmarks need besides the language. `word`: a source with this word needs it.
 
-    It is there when one of `places` exists, or when the language's tool ends well with the arguments `check`.
+    The library is installed when one of `places` exists, or when the language's tool exits with status 0 for the
+    arguments `check`.
     """
 
     word: str
@@ -25,9 +26,11 @@ class Library:
 
 @dataclass(frozen=True)
 class Language:
-    """`tools`: each is needed, by the first of its names that is found. `install`: for Debian and Ubuntu, for others.
+    """A language. `tools`: every tool that it needs, with alternative names. `install`: for Debian and Ubuntu, for
+    others.
 
-    `real`: what makes the first tool print where it lies, for tools that are commonly started by a shim.
+    `version`: arguments with which the last tool prints its version. `real`: arguments with which the first tool prints
+    its path, for tools that are often started by a shim.
     """
 
     name: str
@@ -124,15 +127,15 @@ LANGUAGES = {
 
 
 def language_of(path: Path) -> str:
-    """The language of a file, by its extension. Raises ChakuError for one that is not known."""
+    """The language of a file, by its extension. Raises ChakuError for an unknown extension."""
     for language in LANGUAGES.values():
         if path.suffix in language.extensions:
             return language.name
-    raise ChakuError(f"{path}: no language has files that end in {path.suffix!r}; name one: {', '.join(LANGUAGES)}")
+    raise ChakuError(f"{path}: unknown extension {path.suffix!r}; give the language: {', '.join(LANGUAGES)}")
 
 
 def find(name: str) -> Language:
-    """A language by its name. Raises ChakuError for an unknown one."""
+    """A language by its name. Raises ChakuError for an unknown name."""
     if name not in LANGUAGES:
         near = did_you_mean(name, LANGUAGES)
         raise ChakuError(f"the sandbox has no runner for {name!r}; it runs {', '.join(LANGUAGES)}{near}")
@@ -140,7 +143,7 @@ def find(name: str) -> Language:
 
 
 def why_not(language: str) -> str | None:
-    """None where the language's tools are installed, else which are missing and how to install them."""
+    """None when the language's tools are installed, else the missing tools and how to install them."""
     missing = missing_tools(language)
     return f"{language} needs {' and '.join(missing)}: {how_to_install(language)}" if missing else None
 
@@ -151,13 +154,13 @@ def missing_tools(language: str) -> list[str]:
 
 
 def how_to_install(language: str) -> str:
-    """The command for Debian and Ubuntu, and where others get the tools."""
+    """The command for Debian and Ubuntu, and where to get the tools on other systems."""
     debian, others = find(language).install
     return f"apt-get install {debian} (elsewhere: {others})"
 
 
 def tool(name: str) -> str:
-    """The path of a tool of an installed language, as it is inside the sandbox."""
+    """The path of a tool inside the sandbox. Raises ChakuError when it is not installed."""
     for about in LANGUAGES.values():
         for names, path in zip(about.tools, _paths(about), strict=True):
             if name in names and path is not None:
@@ -166,7 +169,10 @@ def tool(name: str) -> str:
 
 
 def library(language: str, source: str) -> str:
-    """Where the library lies that a source asks for by name, if that matters. Raises ChakuError if it is missing."""
+    """The path of the first library that a source needs; "" when the language finds its libraries itself.
+
+    Raises ChakuError when a library is missing.
+    """
     if problem := missing_library(language, source):
         raise ChakuError(f"{language} {problem}")
     needed = (wanted for wanted in find(language).libraries if wanted.word in source)
@@ -174,7 +180,7 @@ def library(language: str, source: str) -> str:
 
 
 def missing_library(language: str, source: str) -> str:
-    """Which library a source asks for that is not here, and how to install it; empty where none is missing."""
+    """The missing library that a source needs, and how to install it; empty when none is missing."""
     for wanted in find(language).libraries:
         if wanted.word in source and _place(language, wanted) is None:
             return f"needs {wanted.word.strip('</')}: apt-get install {wanted.install}"
@@ -183,7 +189,7 @@ def missing_library(language: str, source: str) -> str:
 
 @functools.cache
 def version(language: str) -> str:
-    """What the language's last tool, its compiler if it has one, says about itself; "" where it is not installed."""
+    """The version that the language's last tool (its compiler, if it has one) prints; "" when not installed."""
     about = find(language)
     if language == "python":
         return f"Python {platform.python_version()}"
@@ -197,13 +203,13 @@ def version(language: str) -> str:
 
 @functools.cache
 def prefixes() -> tuple[Path, ...]:
-    """Folders, or single files, of toolchains: what has to be seen inside. A whole home never is one."""
+    """The folders or files of toolchains that the sandbox must show. Never a whole home directory."""
     found = [path for about in LANGUAGES.values() for path in _paths(about)]
     return tuple(dict.fromkeys(_prefix(path) for path in found if path is not None))
 
 
 def _prefix(path: Path) -> Path:
-    """The folder above `bin`; the file alone where that folder holds more than the toolchain."""
+    """The folder above `bin`; only the file when that folder holds more than the toolchain."""
     shared = (Path.home(), Path.home() / ".local", Path("/root"), Path("/home"), Path("/opt"), Path("/"))
     folder = path.parent.parent
     if path.parent.name == "bin" and not any(folder == place or folder in place.parents for place in shared):
@@ -217,7 +223,7 @@ def _which(names: tuple[str, ...]) -> str | None:
 
 @functools.cache
 def _real(names: tuple[str, ...], ask: tuple[str, ...] = ()) -> Path | None:
-    """The file itself behind links and shims. Below /usr links stay: Debian's alternatives are seen inside, too."""
+    """The file behind links and shims. Links below /usr stay: the sandbox shows Debian's /etc/alternatives too."""
     found = _which(names)
     if found is None:
         return None
@@ -232,7 +238,7 @@ def _real(names: tuple[str, ...], ask: tuple[str, ...] = ()) -> Path | None:
 
 @functools.cache
 def _place(language: str, needed: Library) -> str | None:
-    """The path of a language's library; "" where it is found by itself, None where it is missing."""
+    """The path of a language's library; "" when the language finds it itself, None when it is missing."""
     for pattern in needed.places:
         for path in sorted(Path("/").glob(pattern.lstrip("/"))):
             return str(path)

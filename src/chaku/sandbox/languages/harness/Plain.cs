@@ -1,4 +1,4 @@
-// What a candidate returned, made of the language's own classes alone: an `Equals` of its own decides nothing.
+// Copies a candidate's return value into the language's own classes, so that the candidate's `Equals` is never called.
 static class Plain {
     public static T Of<T>(T value) {
         if (value != null && !Ours(value.GetType()))

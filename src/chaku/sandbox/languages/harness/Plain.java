@@ -1,4 +1,4 @@
-// What a candidate returned, made of the language's own classes alone: an `equals` of its own decides nothing.
+// Copies a candidate's return value into the language's own classes, so that the candidate's `equals` is never called.
 final class Plain {
     static Object of(Object value) {
         if (value instanceof java.util.List) {

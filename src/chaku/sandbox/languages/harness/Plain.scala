@@ -1,4 +1,4 @@
-// What a candidate returned, made of the language's own classes alone: an `equals` of its own decides nothing.
+// Copies a candidate's return value into the language's own classes, so that the candidate's `equals` is never called.
 object Plain {
   def of(value: Any): Any = value match {
     case items: List[_] => items.map(of)

@@ -23,7 +23,7 @@ local({
     source <- pipe("cat <&4; echo")  # R would not read a last line without its end
     tests <- parse(text = readLines(source, warn = FALSE), keep.source = FALSE)
     close(source)
-    # What R itself means by a name stays so, unless the tests are about it.
+    # R's own names keep their meaning, except the name under test.
     words <- Filter(function(name) name == "ENTRY_POINT" || !exists(name), unique(all.names(tests)))
     for (name in intersect(unlist(ask("", as.list(words))), words))
       assign(name, local({ name <- name; function(...) ask(name, list(...)) }), envir = globalenv())

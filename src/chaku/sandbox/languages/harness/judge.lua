@@ -8,7 +8,7 @@ reader:close()
 local words, seen = {}, {}
 local keywords = " and break do else elseif end false for function goto if in local nil not or repeat return then true until while "
 for word in ("WORDS"):gmatch("%S+") do
-  -- What Lua itself means by a name stays so, unless the tests are about it.
+  -- Lua's own names keep their meaning, except the name under test.
   local new = _G[word] == nil or word == "ENTRY_POINT"
   if not seen[word] and new and not keywords:find(" " .. word .. " ", 1, true) then
     words[#words + 1], seen[word] = word, true

@@ -23,7 +23,7 @@ try {
         $words = explode(' ', 'WORDS');
         preg_match_all('/\bfunction\s+(\w+)/', $chaku_tests, $defined);
         foreach (chaku_ask('', array_values(array_diff($words, $defined[1]))) as $name) {
-            // What PHP itself means by a name stays so.
+            // PHP's own names keep their meaning.
             if (in_array($name, $words, true) && !in_array($name, $defined[1], true) && !function_exists($name))
                 eval("function $name(...\$values) { return chaku_ask('$name', \$values); }");
         }

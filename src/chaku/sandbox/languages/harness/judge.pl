@@ -20,7 +20,7 @@ package main;
 my @words = qw(WORDS);
 my %seen = map { $_ => 1 } @words;
 for my $name (Chaku::ask('names', 1, @words)) {
-    # What Perl itself means by a name stays so, unless the tests are about it.
+    # Perl's own names keep their meaning, except the name under test.
     next if !$seen{$name} || ($name ne $ARGV[0] && eval { defined prototype("CORE::$name") });
     no strict 'refs';
     *{"main::$name"} = sub { $calls .= '.'; Chaku::ask($name, wantarray, @_) };

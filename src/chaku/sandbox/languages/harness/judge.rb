@@ -22,7 +22,7 @@ if tests.include?("test/unit")
 end
 words = "WORDS".split
 ChakuWire.ask("", *words).each do |name|
-  # What Ruby itself, or the tests' library, means by a name stays so, unless the tests are about it.
+  # Names of Ruby and of the tests' library keep their meaning, except the name under test.
   known = Object.private_method_defined?(name) || Object.method_defined?(name)
   next if !words.include?(name) || (known && name != "ENTRY_POINT")
   Object.send(:define_method, name) { |*values| ChakuWire.ask(name, *values) }
