@@ -183,11 +183,11 @@ class Engine:
                     f"max_tokens {max_tokens} fills the context of {self.context} tokens; lower --max-tokens"
                 )
             if not prompt.ids:
-                raise ChakuError("a prompt has no tokens; begin it as prompts.complete does")
+                raise ChakuError("a prompt has no tokens; begin it with BOS, or with the end of another text")
             if prompt.parts_have_places and len(prompt.ids) > self.context - max_tokens:
                 raise ChakuError(
                     f"an infilling prompt is longer than the {self.context - max_tokens} tokens that the context of "
-                    f"{self.context} leaves for it; give prompts.infill max_length={self.context - max_tokens}"
+                    f"{self.context} leaves for it; shorten the texts around the hole, or lower max_tokens"
                 )
         fitted = [self._cut(prompt, self.context - max_tokens) for prompt, max_tokens in prompts]
         if cut := sum(len(after.ids) < len(before.ids) for after, (before, _) in zip(fitted, prompts, strict=True)):
