@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Show progress: a bar on a terminal, plain lines elsewhere, nothing with `--quiet`."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-PLAIN_LINE_SECONDS = 10.0  # how often a log file gets a line
+PLAIN_LINE_SECONDS = 10.0  # seconds between two lines in a log file
 
 _quiet = False
 _console = Console(stderr=True, highlight=False)
@@ -24,18 +24,18 @@ def set_quiet(quiet: bool) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of news to standard error, unless quiet."""
+    """Print a line to standard error, unless `--quiet` is given."""
     if not _quiet:
         _console.print(text, markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """Print a line to standard error, `--quiet` or not: a result is not what was asked for."""
+    """Print a line to standard error even with `--quiet`: a result differs from the user's request."""
     _console.print(text, markup=False, soft_wrap=True)
 
 
 def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
-    """Print a small table to standard error, unless quiet. Columns after the first are right-aligned."""
+    """Print a small table to standard error, unless `--quiet` is given. Columns after the first are right-aligned."""
     if _quiet:
         return
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
@@ -53,7 +53,7 @@ def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None
 
 @dataclass
 class Bar:
-    """A running count. `advance` it by the units done; `note` is shown at its end (a loss, a file name)."""
+    """A running count of finished units. `note` is shown at the end of the bar (a loss, a file name)."""
 
     description: str
     total: float
@@ -79,13 +79,16 @@ class Bar:
             say(f"{self.description}: {share} {count}{left} {self.note}")
 
     def rate(self) -> float:
-        """Units per second since this bar was shown."""
+        """Units per second since the bar first showed."""
         return (self.done - self.initial) / max(time.monotonic() - self.started, 1e-9)
 
 
 @contextmanager
 def progress(description: str, total: float, unit: str, initial: float = 0) -> Iterator[Bar]:
-    """Show work of `total` units (0 when unknown) with its rate and the time left; `initial` was done before."""
+    """Show work of `total` units (0 when unknown) with its rate and the time left.
+
+    `initial`: units that were finished before this process began.
+    """
     bar = Bar(description, total, unit, done=initial, initial=initial)
     if _quiet or not sys.stderr.isatty():
         yield bar
@@ -119,7 +122,7 @@ class _RateColumn(ProgressColumn):
 
 
 def short(number: float) -> str:
-    """A number in four characters or so: 12, 4.1k, 3.2M, 1.5G."""
+    """A number in about four characters: 12, 4.1k, 3.2M, 1.5G."""
     for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= scale:
             return f"{number / scale:.3g}{suffix}"

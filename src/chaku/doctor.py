@@ -1,4 +1,4 @@
-"""What this machine can do for chaku, and what to install for the rest."""
+"""`chaku doctor`: which parts of chaku work on this machine, and what to install for the others."""
 
 import platform
 import shutil
@@ -25,7 +25,7 @@ EXTRAS = {
 
 
 def examine() -> list[str]:
-    """One line a finding: versions, processors, the sandbox, the optional packages."""
+    """One line per finding: versions, processors, the sandbox, the optional packages."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU; everything runs on the CPU"
     lines = [
         f"ok       Python {platform.python_version()}, torch {torch.__version__}, {num_cores()} cores",
@@ -41,14 +41,14 @@ def examine() -> list[str]:
     try:
         lines.append(f"ok       HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}")
     except ChakuError as error:
-        lines.append(f"optional HumanEval is not there: {error}")
+        lines.append(f"optional HumanEval is not on this machine: {error}")
     if shutil.which("git") is None:
         lines.append("optional git is not installed; git checkouts are read as plain directories")
     return lines
 
 
 def _decoder() -> str:
-    dtype = "bfloat16" if computes_bfloat16() else "float32: this processor has no products of bfloat16"
+    dtype = "bfloat16" if computes_bfloat16() else "float32: this processor cannot multiply bfloat16"
     if problem := openvino_problem():
         return f"optional models decode in PyTorch ({dtype}), several times slower than with OpenVINO; {problem}"
     return f"ok       models decode with OpenVINO {version('openvino')} on the processor, and in PyTorch with {dtype}"

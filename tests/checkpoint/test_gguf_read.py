@@ -89,7 +89,7 @@ def test_linear_and_yarn_from_other_programs(tmp_path, smollm2):
         ({"llama.attention.head_count": 0}, "head_count is 0; chaku's Llama needs one positive number"),
         ({"llama.attention.value_length": 8}, "value_length is 8, but a head has 16"),
         ({"llama.rope.dimension_count": 8}, "rope.dimension_count is 8, but a head has 16"),
-        ({"tokenizer.ggml.bos_token_id": "1"}, "bos_token_id is '1', which is not the type that GGUF gives it"),
+        ({"tokenizer.ggml.bos_token_id": "1"}, "bos_token_id is '1', a value of the wrong type"),
         ({"split.count": 3}, "is one of 3 parts of a model; give the parts their names back"),
     ],
 )
