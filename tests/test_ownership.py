@@ -37,7 +37,9 @@ def test_a_directory_of_somebody_else_is_refused(command, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in (theirs, *theirs.rglob("*"))}
     assert main([word.format(here=here, theirs=theirs) for word in command]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith(f"chaku: {theirs} holds files that chaku did not make, so chaku writes nothing there. Name a")
+    assert said.startswith(
+        f"chaku: {theirs} holds files that chaku did not make, so chaku writes nothing there. Name a"
+    )
     assert {path: path.stat().st_mtime_ns for path in (theirs, *theirs.rglob("*"))} == before
 
 

@@ -120,9 +120,7 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
         )
     if source.type == "exercises":
         if source.max_bytes is None or not source.path.isdecimal():
-            raise ChakuError(
-                f"source {source.name!r}: exercises need max_bytes, and a number as path (the seed)"
-            )
+            raise ChakuError(f"source {source.name!r}: exercises need max_bytes, and a number as path (the seed)")
         made = documents(int(source.path), source.max_bytes)
         texts = ({"text": text, "path": f"{number}", "language": "Exercise"} for number, text in enumerate(made))
         return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))

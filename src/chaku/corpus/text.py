@@ -44,7 +44,7 @@ def decode_text(raw: bytes) -> tuple[str, str | None]:
 
 
 def clean_text(text: str) -> tuple[str, str | None]:
-    """(text, None), with \\n as line break and no byte order mark; ("", reason) for NUL characters or an LFS pointer."""
+    """(text, None), with \\n as line break and no byte order mark; ("", reason) for NUL characters, an LFS pointer."""
     if "\0" in text:
         return "", BINARY
     if text.startswith(LFS_POINTER.decode()):
