@@ -46,7 +46,7 @@ def test_a_directory_of_somebody_else_is_refused(command, tmp_path, capsys):
 def test_a_directory_is_one_thing(tmp_path):
     make_ours(tmp_path / "new", "run")
     make_ours(tmp_path / "new", "run")
-    with pytest.raises(ChakuError, match="holds chaku's run: nothing is written"):
+    with pytest.raises(ChakuError, match="holds chaku's run, so chaku writes nothing"):
         check_ours(tmp_path / "new", "corpus")
     assert json.loads((tmp_path / "new" / MARKER).read_text())["made_as"] == "run"
 
