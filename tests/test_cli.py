@@ -108,7 +108,7 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["complete", "/nowhere", "x"], "/nowhere does not exist, and is no name of the catalogue"),
+        (["complete", "/nowhere", "x"], "/nowhere does not exist, and the catalogue has no such model"),
         (["infill", "CHECKPOINT", "/nowhere.py"], "cannot read /nowhere.py"),
         (["infill", "CHECKPOINT", "NO_MARK"], "exactly one"),
         (["infill", "CHECKPOINT", "NO_MARK", "--prefix", "x"], "a file, or --prefix and --suffix: not both"),

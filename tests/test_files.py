@@ -67,7 +67,7 @@ def test_a_full_disk(what, tmp_path):
     (tmp_path / "disk").mkdir()
     error = on_a_file_system(["--size", "200000", "--tmpfs"], tmp_path / "disk", WRITERS[what])
     assert "ChakuError: cannot write" in error
-    assert "the disk is full; free some space and start again, finished work is kept" in error
+    assert "the disk is full; free some space and start again (finished work is kept)" in error
 
 
 @mounts

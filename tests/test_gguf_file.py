@@ -36,7 +36,7 @@ def test_a_whole_file(content, tmp_path):
     assert len(content) - 32 < last.offset + last.num_bytes <= len(content)
     with pytest.raises(ChakuError, match=r"model.gguf lacks general.nothing"):
         file.need("general.nothing", str)
-    with pytest.raises(ChakuError, match=r"general.name is 'tiny', which is not the type"):
+    with pytest.raises(ChakuError, match=r"general.name is 'tiny', a value of the wrong type"):
         file.get("general.name", int)
 
 
@@ -59,16 +59,16 @@ def test_a_file_is_parsed_once_until_it_changes(content, tmp_path):
         (b"<!DOCTYPE html><html>Not found</html>", "is not a GGUF file"),
         (b"PK\3\4" + b"\0" * 99, "is not a GGUF file"),
         (b"GG", "is not a GGUF file"),
-        (b"GGUF", "ends after 4 bytes, within its header"),
+        (b"GGUF", "ends after 4 bytes, inside its header"),
         (b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "is big-endian GGUF; get the little-endian file"),
         (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "is version 1 of GGUF; chaku reads versions 2 and 3"),
         (b"GGUF" + struct.pack("<IQQ", 4, 0, 0), "is version 4 of GGUF"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), "lacks general.architecture"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 2**63, 1), "within its header"),
-        (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**64 - 1), "within its header"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 2**63, 1), "inside its header"),
+        (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**64 - 1), "inside its header"),
         # A key whose name, and an array whose length, is longer than any file.
-        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**63) + b"\0" * 99, "within its header"),
-        (b"GGUF" + struct.pack("<IQQQcIIQ", 3, 0, 1, 1, b"a", 9, 8, 2**61) + b"\0" * 99, "within its header"),
+        (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**63) + b"\0" * 99, "inside its header"),
+        (b"GGUF" + struct.pack("<IQQQcIIQ", 3, 0, 1, 1, b"a", 9, 8, 2**61) + b"\0" * 99, "inside its header"),
         (b"GGUF" + struct.pack("<IQQQcIIQ", 3, 0, 1, 1, b"a", 9, 9, 2) + b"\0" * 99, "has the unknown type 9"),
         (b"GGUF" + struct.pack("<IQQQcI", 3, 0, 1, 1, b"a", 13) + b"\0" * 99, "has the unknown type 13"),
         (b"GGUF" + struct.pack("<IQQQc", 3, 0, 1, 1, b"\xff") + b"\0" * 99, "is not UTF-8"),

@@ -28,7 +28,7 @@ def test_a_damaged_line_is_named(tmp_path):
 
 
 def test_two_writers_are_one_too_many(tmp_path):
-    with Journal(tmp_path / "journal.jsonl"), pytest.raises(ChakuError, match="another chaku writes"):
+    with Journal(tmp_path / "journal.jsonl"), pytest.raises(ChakuError, match="another chaku process writes"):
         Journal(tmp_path / "journal.jsonl")
     with Journal(tmp_path / "journal.jsonl"):
         pass

@@ -37,14 +37,16 @@ def test_a_directory_of_somebody_else_is_refused(command, tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in (theirs, *theirs.rglob("*"))}
     assert main([word.format(here=here, theirs=theirs) for word in command]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith(f"chaku: {theirs} holds files that chaku did not make: nothing is written there. Name a new")
+    assert said.startswith(
+        f"chaku: {theirs} holds files that chaku did not make, so chaku writes nothing there. Name a"
+    )
     assert {path: path.stat().st_mtime_ns for path in (theirs, *theirs.rglob("*"))} == before
 
 
 def test_a_directory_is_one_thing(tmp_path):
     make_ours(tmp_path / "new", "run")
     make_ours(tmp_path / "new", "run")
-    with pytest.raises(ChakuError, match="holds chaku's run: nothing is written"):
+    with pytest.raises(ChakuError, match="holds chaku's run, so chaku writes nothing"):
         check_ours(tmp_path / "new", "corpus")
     assert json.loads((tmp_path / "new" / MARKER).read_text())["made_as"] == "run"
 

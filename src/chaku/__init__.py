@@ -1,4 +1,4 @@
-"""chaku: the whole Code Llama recipe as one program. `chaku.api` says what can be done from Python."""
+"""chaku: the whole Code Llama recipe as one program. `chaku.api` is its Python interface."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The names of `chaku.api`, imported when they are first used: `import chaku` takes a few milliseconds."""
+    """Import a name of `chaku.api` when it is first used, so that `import chaku` takes a few milliseconds."""
     if name in __all__:
         return getattr(import_module("chaku.api"), name)
     raise AttributeError(f"module 'chaku' has no attribute {name!r}")

@@ -5,7 +5,7 @@
     model = chaku.load("qwen2.5-coder-0.5b-instruct")
     print(model.complete("def add(a, b):\\n    return").text)
 
-Every name here can be had from `chaku` itself. What a function needs is imported when it is called.
+Every public name here can be imported from `chaku` itself. A function imports its modules when it is called.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,21 +41,21 @@ Prompt = str | TextPrompt | InfillPrompt | ChatPrompt
 
 @dataclass(frozen=True, slots=True)
 class TextScore:
-    """How likely a model holds a text: the log-probability, in nats, of each token after the first."""
+    """A model's log-probability, in nats, of every token of a text after the first token."""
 
     log_probabilities: tuple[float, ...]
     num_bytes: int
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits that the text takes after its first token, over all of its bytes: lower is likelier."""
+        """The bits of all tokens after the first, divided by the bytes of the whole text: lower is more likely."""
         nats = -sum(self.log_probabilities)
         return nats / 0.6931471805599453 / max(self.num_bytes, 1)  # ln 2
 
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """A score. `pass_at_k` and its 95% intervals by k, from 0 to 1; `details`: all that results.json holds."""
+    """A score. `pass_at_k` and its 95% intervals by k, from 0 to 1; `details`: the whole content of results.json."""
 
     benchmark: str
     num_problems: int
@@ -65,7 +65,7 @@ class BenchmarkResult:
 
     @classmethod
     def of(cls, results: Mapping[str, Any]) -> "BenchmarkResult":
-        """What results.json holds, typed."""
+        """The typed form of the content of results.json."""
         return cls(
             results["benchmark"],
             results["num_problems"],
@@ -76,17 +76,17 @@ class BenchmarkResult:
 
 
 class Model:
-    """A model here (`load`) or behind an endpoint (`connect`). `path`: its checkpoint, where it is here.
+    """A model on this machine (`load`) or behind an endpoint (`connect`). `path`: its checkpoint on this machine.
 
-    Sampling, everywhere: `max_tokens`, `temperature` (0 is greedy), `top_p`, `stop` (texts before which it ends),
-    `seed`, `num_samples`; see `SamplingParams`, where `stop` may be a list.
+    All methods take the same sampling settings: `max_tokens`, `temperature` (0 is greedy), `top_p`, `stop` (a stop
+    string or a list of them), `seed`, `num_samples`; see `SamplingParams`.
     """
 
     def __init__(self, generator: Generator, path: Path | None = None):
         self.generator, self.path = generator, path
 
     def complete(self, text: str, **sampling: Any) -> Completion:
-        """What follows a text. Raises ChakuError for sampling out of range."""
+        """Continue a text. Raises ChakuError for a sampling setting out of range."""
         return self._one(TextPrompt(text), sampling)
 
     def infill(
@@ -98,22 +98,24 @@ class Model:
         file: RepositoryFile | None = None,
         **sampling: Any,
     ) -> Completion:
-        """What stands between two texts. Raises ChakuError for a model without infilling tokens."""
+        """Write the middle between a prefix and a suffix. Raises ChakuError for a model without infilling tokens."""
         return self._one(InfillPrompt(prefix, suffix, mode, file), sampling)
 
     def chat(self, messages: "str | Sequence[Message]", *, opening: str = "", **sampling: Any) -> Completion:
-        """The reply to a message, or to the last of a conversation; it goes on after `opening`, its beginning.
+        """The reply to a message, or to the last message of a conversation.
 
-        Raises ChakuError for a model without a chat template.
+        `opening` is the beginning of the reply: the model continues after it. Raises ChakuError for a model without a
+        chat template.
         """
         return self._one(chat_prompt(messages, opening), {"max_tokens": 1024, **sampling})
 
     def generate(
         self, prompts: Sequence[Prompt], *, grammar: str | None = None, **sampling: Any
     ) -> list[list[Completion]]:
-        """`num_samples` completions of each prompt, in the prompts' order, many at a time.
+        """`num_samples` completions of each prompt, in the prompts' order, computed in batches.
 
-        A plain text is completed. With a `grammar` (llguidance's dialect of Lark) each is one of its texts.
+        A plain text is a completion prompt. With a `grammar` (llguidance's dialect of Lark) every completion matches
+        the grammar.
         """
         params = _params(sampling)
         requests = [
@@ -128,20 +130,23 @@ class Model:
         return [[found[next(numbers)] for _ in range(params.num_samples)] for _ in prompts]
 
     def stream(self, prompt: Prompt, *, grammar: str | None = None, **sampling: Any) -> Iterator[str]:
-        """One completion as it is written, piece by piece."""
+        """One completion, piece by piece while the model writes it. Raises ChakuError for an endpoint."""
         request = Request(TextPrompt(prompt) if isinstance(prompt, str) else prompt, _params(sampling), 0, grammar)
         engine = self.engine
         return engine.stream(engine.read(request), request.params, grammar=grammar)
 
     def talk(self, *, system: str | None = None, template: str | None = None, **sampling: Any) -> "ChatSession":
-        """A conversation, turn by turn, that remembers what was said as far as the context holds it."""
+        """A conversation, turn by turn. The model sees as many of the newest messages as fit its context.
+
+        Raises ChakuError for an endpoint.
+        """
         from chaku.inference.chat import ChatSession
 
         params = _params({"max_tokens": 1024, **sampling})
         return ChatSession(self.engine, params, system=system, template=template)
 
     def score(self, texts: Sequence[str]) -> list[TextScore]:
-        """How likely the model holds each text."""
+        """The log-probability of each text. Raises ChakuError for an endpoint."""
         engine = self.engine
         ids = [[*engine.tokenizer.begin, *engine.tokenizer.encode(text)] for text in texts]
         return [
@@ -151,22 +156,22 @@ class Model:
 
     @cached_property
     def engine(self) -> "Engine":
-        """The model's engine. Raises ChakuError for an endpoint, which has none here."""
+        """The model's engine. Raises ChakuError for an endpoint, which has no engine on this machine."""
         from chaku.inference.engine import Engine
 
         if not isinstance(self.generator, Engine):
-            raise ChakuError("an endpoint only answers whole requests; load the model's directory for this")
+            raise ChakuError("an endpoint only answers whole requests; this needs a model directory on this machine")
         return self.generator
 
     def _one(self, prompt: TextPrompt | InfillPrompt | ChatPrompt, sampling: dict[str, Any]) -> Completion:
         request = Request(prompt, _params(sampling))
         if request.params.num_samples > 1:
-            raise ChakuError("one completion is asked for: `generate` gives num_samples of them")
+            raise ChakuError("this method gives one completion; `generate` gives num_samples of them")
         return self.generator.answer([request])[0]
 
 
 def _params(sampling: Mapping[str, Any]) -> SamplingParams:
-    """`stop` may be a text, or a list of them."""
+    """The sampling parameters; `stop` may be one stop string or a list of them."""
     stop = sampling.get("stop", ())
     return SamplingParams(**{**sampling, "stop": (stop,) if isinstance(stop, str) else tuple(stop)})
 
@@ -179,10 +184,10 @@ def load(
     device: str | None = None,
     decoder: Literal["torch", "openvino"] | None = None,
 ) -> Model:
-    """A model on this machine: a directory, a .gguf file, a name of `chaku models`, or a Hub id.
+    """Load a model on this machine from a directory, a .gguf file, a name of `chaku models`, or a Hub id.
 
-    What is not given is chosen for this machine (`inference.load.load_engine` says how). Raises ChakuError for what is
-    no checkpoint, not whole, or larger than the memory.
+    Settings that are not given are chosen for this machine (see `inference.load.load_engine`). Raises ChakuError when
+    `name` is not a checkpoint, when files are missing, or when the model is larger than the memory.
     """
     from chaku.checkpoint.find import find_checkpoint
     from chaku.inference.load import load_engine
@@ -192,9 +197,10 @@ def load(
 
 
 def connect(url: str, model: str = "default", *, chat: bool = False, patience: float | None = None) -> Model:
-    """A model behind an OpenAI-compatible server; `model` is the name that the server knows it by.
+    """Connect to a model behind an OpenAI-compatible server; `model` is the server's name for it.
 
-    `chat`: through its chat API. `patience`: seconds of one answer, all attempts included. The key is $OPENAI_API_KEY.
+    `chat`: use the server's chat API. `patience`: the timeout of one answer in seconds, all attempts included. The API
+    key is read from $OPENAI_API_KEY.
     """
     from chaku.inference.endpoint import Endpoint
 
@@ -202,18 +208,18 @@ def connect(url: str, model: str = "default", *, chat: bool = False, patience: f
 
 
 def chat_prompt(messages: "str | Sequence[Message]", opening: str = "") -> ChatPrompt:
-    """A conversation to answer; a plain text is a user's message."""
+    """The prompt for the reply to a conversation; a plain text is a user's message."""
     from chaku.tokens.chat import Message
 
-    told = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-    return ChatPrompt(told, opening)
+    conversation = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
+    return ChatPrompt(conversation, opening)
 
 
 def ask(database: "str | Path | Database", model: Model, question: str, **settings: Any) -> "Answer":
-    """A question to a database: the SQL, its rows, and how sure it is; nothing is written to the database.
+    """Ask a database a question: returns the SQL, its rows, and the confidence. The database is only read.
 
-    `database`: a file or a URL, as `asker` takes it, with its `settings`. For several questions, `asker` reads the
-    database once. Raises ChakuError for a database that cannot be read.
+    `database` and `settings` are those of `asker`. For several questions use `asker`, which reads the schema and the
+    values once. Raises ChakuError for a database that cannot be read.
     """
     with asker(database, model, **settings) as asking:
         return asking.ask(question)
@@ -232,13 +238,14 @@ def asker(
     memory: Path | None = None,
     **limits: Any,
 ) -> "Iterator[Asker]":
-    """A database that is asked several questions, as a context manager: its schema and values are read once.
+    """Open a database for several questions, as a context manager: its schema and values are read once.
 
-    `database`: a SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME. `model`: a function that
-    loads one is called when the database is there. A model that chaku trained is asked as it learnt to be, unless
-    `form` or `max_prompt_tokens` say otherwise. `constrained`: under a grammar of the schema. `cache`: keep values on
-    disk between uses. `memory`: a file of remembered pairs (default: one a database). `limits`: `num_samples` queries
-    that are written and vote, the `timeout` of a query in seconds, and its `max_rows`.
+    `database`: a SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME. `model`: a model, or a
+    function that loads the model once the database is open. A model that chaku trained gets the prompt that it was
+    trained with, unless `form` or `max_prompt_tokens` change it. `constrained`: decode under a grammar of the schema.
+    `cache`: keep the database's values on disk between uses. `memory`: the file of remembered question-query pairs
+    (default: one file per database). `limits`: `num_samples`, the number of queries that vote; `timeout` of a query in
+    seconds; `max_rows` of a result. Raises ChakuError for a database that cannot be read.
     """
     from chaku.sql.ask.asker import Asker
     from chaku.sql.ask.memory import Memory, memory_path
@@ -276,11 +283,11 @@ def evaluate(
     num_samples: int = 1,
     seed: int = 0,
 ) -> BenchmarkResult:
-    """A model's score on a benchmark of `chaku eval list`, by running what it writes in the sandbox.
+    """Score a model on a benchmark of `chaku eval list`: the sandbox runs the model's programs.
 
-    `chat`: asked in a chat. With `out` results are kept there, and a killed call goes on. `problems`: the benchmark's
-    file, where it is not found by itself; `limit`: the first problems only. Raises ChakuError before anything is asked
-    where the benchmark's own solutions do not pass here.
+    `chat`: prompt the model through its chat template. `out`: a directory for the results; a killed evaluation resumes
+    there. `problems`: the benchmark's file, if chaku does not find it; `limit`: use only so many problems, the first
+    ones. Raises ChakuError, before the model writes anything, when the benchmark's own solutions do not pass here.
     """
     from chaku.evals.chat import in_chat
     from chaku.evals.generate import Sampling
@@ -308,7 +315,7 @@ def score(
     extract: bool = False,
     scoring: "Scoring | None" = None,
 ) -> BenchmarkResult:
-    """The score of samples in a file or folder, whoever wrote them. `extract`: they are replies of a chat.
+    """Score samples in a file or folder, from any program. `extract`: the samples are chat replies around code.
 
     Raises ChakuError for samples that do not fit the benchmark's problems.
     """
@@ -334,12 +341,12 @@ def run(
     without_missing: bool = False,
     make_again: bool | Callable[[str], bool] = False,
 ) -> Path:
-    """Run a recipe, or go on with it; returns the path of its report.
+    """Run a recipe, or resume it; returns the path of its report.
 
-    `out`: its directory (default: runs/NAME). `overrides`: settings as "stages.code.training.tokens=1000".
-    `without_missing`: run what can run without what this machine lacks. `make_again`: whether finished work may be made
-    again for a changed recipe; a function is told what it would be, and says. Raises ChakuError for what the user can
-    mend.
+    `out`: the run's directory (default: runs/NAME). `overrides`: settings such as
+    "stages.code.training.tokens=1000". `without_missing`: skip the steps whose requirements this machine lacks.
+    `make_again`: whether finished work may be made again after a change of the recipe; a function gets a description
+    of that work and returns True or False. Raises ChakuError for every error that the user can fix.
     """
     from chaku.pipeline import FinishedWork, run_recipe
     from chaku.recipe.load import load_recipe
@@ -357,10 +364,10 @@ def run(
 
 
 def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str | Path | None = None) -> dict[str, Any]:
-    """Documents of directories, git checkouts and files of rows: gathered, filtered, without duplicates, as Parquet.
+    """Build a corpus from directories, git checkouts and files of rows: filtered, deduplicated documents in Parquet.
 
-    `recipe`: adds the sources of its [corpus], and takes its limits. Returns the summary. Raises ChakuError without
-    sources, and for an `out` that holds anything else.
+    `recipe`: adds the sources of the recipe's [corpus] and applies its limits. Returns the summary. Raises ChakuError
+    when there are no sources, and when `out` holds files that are not a corpus of chaku's.
     """
     from chaku.corpus import build
     from chaku.corpus.sources import guess_source

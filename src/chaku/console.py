@@ -1,4 +1,4 @@
-"""What a person sees while work goes on: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Show progress: a bar on a terminal, plain lines elsewhere, nothing with `--quiet`."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # rich takes longer than the help of a command: it is importe
     from rich.progress import Progress, Task
     from rich.text import Text
 
-PLAIN_LINE_SECONDS = 10.0  # how often a log file gets a line
+PLAIN_LINE_SECONDS = 10.0  # seconds between two lines in a log file
 
 _quiet = False
 _verbose = False
@@ -32,7 +32,7 @@ def set_verbose(verbose: bool) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of news to standard error, unless quiet."""
+    """Print a line to standard error, unless `--quiet` is given."""
     if not _quiet:
         _standard_error().print(text, markup=False, soft_wrap=True)
 
@@ -44,7 +44,7 @@ def detail(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line to standard error, `--quiet` or not: a result is not what was asked for."""
+    """Print a line to standard error even with `--quiet`: a result differs from the user's request."""
     _standard_error().print(text, markup=False, soft_wrap=True)
 
 
@@ -58,7 +58,7 @@ def _standard_error() -> "Console":
 
 
 def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None:
-    """Print a small table to standard error, unless quiet. Columns after the first are right-aligned."""
+    """Print a small table to standard error, unless `--quiet` is given. Columns after the first are right-aligned."""
     if _quiet:
         return
     from rich.table import Table
@@ -78,7 +78,7 @@ def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None
 
 @dataclass
 class Bar:
-    """A running count. `advance` it by the units done; `note` is shown at its end (a loss, a file name)."""
+    """A running count of finished units. `note` is shown at the end of the bar (a loss, a file name)."""
 
     description: str
     total: float
@@ -104,13 +104,16 @@ class Bar:
             say(f"{self.description}: {share} {count}{left} {self.note}")
 
     def rate(self) -> float:
-        """Units per second since this bar was shown."""
+        """Units per second since the bar first showed."""
         return (self.done - self.initial) / max(time.monotonic() - self.started, 1e-9)
 
 
 @contextmanager
 def progress(description: str, total: float, unit: str, initial: float = 0) -> Iterator[Bar]:
-    """Show work of `total` units (0 when unknown) with its rate and the time left; `initial` was done before."""
+    """Show work of `total` units (0 when unknown) with its rate and the time left.
+
+    `initial`: units that were finished before this process began.
+    """
     bar = Bar(description, total, unit, done=initial, initial=initial)
     if _quiet or not sys.stderr.isatty():
         yield bar
@@ -147,7 +150,7 @@ def _live_bar(unit: str) -> "Progress":
 
 
 def short(number: float) -> str:
-    """A number in four characters or so: 12, 4.1k, 3.2M, 1.5G."""
+    """A number in about four characters: 12, 4.1k, 3.2M, 1.5G."""
     for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= scale:
             return f"{number / scale:.3g}{suffix}"

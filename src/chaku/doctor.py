@@ -1,4 +1,4 @@
-"""What this machine can do for chaku, and what to install for the rest."""
+"""`chaku doctor`: which parts of chaku work on this machine, and what to install for the others."""
 
 import platform
 import shutil
@@ -28,7 +28,7 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found: it is there, it is missing, or it is missing and can be done without."""
+    """A part of chaku: it works here, it is missing, or it is missing and chaku works without it."""
 
     status: Literal["ok", "optional", "missing"]
     text: str
@@ -54,14 +54,14 @@ def examine() -> list[Finding]:
     try:
         found.append(Finding("ok", f"HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}"))
     except ChakuError as error:
-        found.append(Finding("optional", f"HumanEval is not there: {error}"))
+        found.append(Finding("optional", f"HumanEval is not on this machine: {error}"))
     if shutil.which("git") is None:
         found.append(Finding("optional", "git is not installed; git checkouts are read as plain directories"))
     return found
 
 
 def _decoder() -> Finding:
-    dtype = "bfloat16" if computes_bfloat16() else "float32: this processor has no products of bfloat16"
+    dtype = "bfloat16" if computes_bfloat16() else "float32: this processor cannot multiply bfloat16"
     if problem := openvino_problem():
         return Finding(
             "optional", f"models decode in PyTorch ({dtype}), several times slower than with OpenVINO; {problem}"

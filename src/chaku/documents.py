@@ -1,4 +1,4 @@
-"""A document, and the Parquet files that hold documents."""
+"""`Document`, and the Parquet files that hold documents."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from chaku.errors import ChakuError
 
 KINDS = ("code", "code_prose", "prose")
-PIECE = "piece"  # of a code file that is in the corpus too: never counted beside it
+PIECE = "piece"  # a part of a code file; the corpus holds the file too, so a piece is never counted beside it
 SCHEMA = pa.schema(
     [
         ("text", pa.string()),
@@ -29,7 +29,8 @@ SCHEMA = pa.schema(
 class Document:
     """One text. `kind` is "code", "code_prose" (natural language about code), "prose" or "piece".
 
-    `sha256` is of its UTF-8. A piece is a part of a code file, which is a document besides: see `Source.piece_bytes`.
+    `sha256` is the hash of the text in UTF-8. A piece is a part of a code file, and the whole file is a document too:
+    see `Source.piece_bytes`.
     """
 
     text: str
@@ -55,7 +56,7 @@ def read_documents(
 
 
 def read_document_file(path: Path) -> Iterator[Document]:
-    """The documents of one Parquet file, a row group at a time. Raises ChakuError when it is damaged."""
+    """The documents of one Parquet file, a row group at a time. Raises ChakuError when the file is damaged."""
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):
@@ -67,7 +68,7 @@ def read_document_file(path: Path) -> Iterator[Document]:
 
 
 def count_documents(corpus: Path, split: str) -> int:
-    """How many documents a split has. Raises ChakuError as `read_documents` does."""
+    """The number of documents in a split. Raises ChakuError as `read_documents` does."""
     try:
         return sum(pq.read_metadata(path).num_rows for path in document_files(corpus, split))
     except (pa.ArrowInvalid, OSError) as error:

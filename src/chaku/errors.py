@@ -1,13 +1,13 @@
-"""The one exception that a user can cause, and the nearest name for its message."""
+"""`ChakuError`, the exception for every error that a user can cause, and the nearest name for its message."""
 
 from collections.abc import Iterable
 
 
 class ChakuError(Exception):
-    """Something that the user can put right.
+    """An error that the user can fix.
 
-    The message says what is wrong, where (a path, a recipe key, a line) and what to do. The command line prints it
-    without a traceback and exits with status 2; anything else that escapes is a bug in chaku.
+    The message says what is wrong, where (a path, a recipe key, a line) and what to do. The command line prints the
+    message without a traceback and exits with status 2. Any other exception that reaches the user is a bug in chaku.
     """
 
 

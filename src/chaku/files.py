@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write beside, flush to disk, rename."""
+"""Atomic files and directories: write a temporary one beside the path, flush it to disk, rename it."""
 
 import glob
 import hashlib
@@ -15,15 +15,15 @@ from chaku.errors import ChakuError
 from chaku.locks import try_lock
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
-RECORD = "inputs.json"  # of a directory that a step makes: what it was made from
+RECORD = "inputs.json"  # in a resumable directory: the inputs that the directory is made from
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same directory; on success it replaces `path`, on failure it is removed.
 
-    What a killed process left of its own try is removed too. Raises ChakuError, naming the path, when the disk is full
-    or the directory cannot be written.
+    Temporary files of `path` that killed processes left behind are removed too. Raises ChakuError, naming the path,
+    when the disk is full or the directory cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with explain_disk_errors(path):
@@ -32,7 +32,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
             if not _is_locked(left):
                 left.unlink(missing_ok=True)
         with temporary.open("wb") as lock:
-            try_lock(lock)  # held by who writes: a file that nobody holds was left behind
+            try_lock(lock)  # the writer holds the lock, so an unlocked temporary file was left behind
             try:
                 yield temporary
                 put_in_place(temporary, path)
@@ -44,12 +44,12 @@ def _is_locked(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return not try_lock(file)
-    except OSError:  # gone meanwhile; or a directory, or not ours to read
+    except OSError:  # removed meanwhile, a directory, or unreadable
         return True
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Flush a finished file or directory to disk and give it its name; a file that was there before is replaced."""
+    """Flush a finished file or directory to disk and rename it to `path`; a file already at `path` is replaced."""
     for file in temporary.rglob("*") if temporary.is_dir() else [temporary]:
         if file.is_file():
             _flush(file)
@@ -59,10 +59,11 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary directory; on success it takes the place of `path`, on failure it is removed.
+    """Yield an empty temporary directory; on success it replaces `path`, on failure it is removed.
 
-    A directory already at `path` is replaced: the caller knows whose it is. A kill between the two renames leaves the
-    old one as `.NAME.old`; see `restore`.
+    A directory already at `path` is replaced; the caller checks that chaku may replace it. A kill between the two
+    renames leaves the old directory as `.NAME.old`; see `restore`. Raises ChakuError when the disk is full or the
+    directory cannot be written.
     """
     temporary = path.with_name(f".{path.name}.partial")
     with explain_disk_errors(path):
@@ -78,11 +79,11 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def resumable_directory(path: Path, made_from: dict[str, Any]) -> Iterator[Path]:
-    """Yield a temporary directory to fill; on success it takes the place of `path`, which stands until then.
+    """Yield a temporary directory to fill; on success it replaces `path`, which stays as it is until then.
 
-    On failure, and after a kill, what is in it stays: the next call with the same `made_from` goes on with it, another
-    one begins with an empty directory. `made_from` is in it as inputs.json. Raises ChakuError while another process
-    fills it.
+    After a failure or a kill the temporary directory keeps its files: the next call with the same `made_from` goes on
+    with them; a call with another `made_from` begins with an empty directory. `made_from` is stored there as
+    inputs.json. Raises ChakuError while another process fills the directory.
     """
     temporary = path.with_name(f".{path.name}.partial")
     restore(path)
@@ -105,25 +106,25 @@ def _only_filler(temporary: Path, path: Path) -> Iterator[None]:
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
             if not try_lock(descriptor):
-                raise ChakuError(f"another chaku is making {path}; wait for it, or name another directory")
+                raise ChakuError(f"another chaku process writes {path}; wait until it ends, or name another directory")
             if temporary.exists() and os.fstat(descriptor).st_ino == temporary.stat().st_ino:
                 yield
                 return
-        finally:  # where it was given its name before it was locked: begin again
+        finally:  # another process renamed the directory before it was locked: begin again
             os.close(descriptor)
 
 
 def restore(path: Path) -> None:
-    """Put back a directory that a killed process had moved aside but not yet replaced."""
+    """Move back a directory that a killed process had moved aside but not yet replaced."""
     old = aside(path)
     if old.exists() and not path.exists():
         old.rename(path)
 
 
 def set_aside(path: Path) -> None:
-    """Move a directory to `.NAME.old`, where it is kept until what replaces it is whole; see `drop_aside`.
+    """Move a directory to `.NAME.old`, to keep it until its replacement is whole; see `drop_aside`.
 
-    What is there already stays in its place: that was whole once, and `path` may not be.
+    If `.NAME.old` exists, it stays and `path` is removed: the old directory was whole, and `path` may not be.
     """
     if path.exists():
         if aside(path).exists():
@@ -133,12 +134,12 @@ def set_aside(path: Path) -> None:
 
 
 def drop_aside(path: Path) -> None:
-    """Remove what `set_aside` kept."""
+    """Remove the directory that `set_aside` kept."""
     shutil.rmtree(aside(path), ignore_errors=True)
 
 
 def aside(path: Path) -> Path:
-    """Where `set_aside` keeps a directory."""
+    """The path where `set_aside` keeps a directory."""
     return path.with_name(f".{path.name}.old")
 
 
@@ -151,7 +152,7 @@ def _replace_directory(temporary: Path, path: Path) -> None:
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory with what is in it. Its name goes first: a kill never leaves a half that looks whole."""
+    """Remove a directory and its files. It is renamed first, so that a kill never leaves half of it under its name."""
     if path.exists():
         removed = path.with_name(f".{path.name}.removed")
         shutil.rmtree(removed, ignore_errors=True)
@@ -160,15 +161,15 @@ def remove_directory(path: Path) -> None:
 
 
 def remove_partials(directory: Path) -> None:
-    """Remove the files that killed processes left half written, at any depth; who calls holds the directory's lock."""
+    """Remove the half-written files of killed processes, at any depth. The caller holds the directory's lock."""
     for path in directory.rglob(".*.*.partial"):
         if path.is_file() and not _is_locked(path):
             path.unlink(missing_ok=True)
 
 
 FULL = {
-    28: "the disk is full; free some space and start again, finished work is kept",
-    122: "the disk quota is used up; free some space and start again, finished work is kept",
+    28: "the disk is full; free some space and start again (finished work is kept)",
+    122: "the disk quota is used up; free some space and start again (finished work is kept)",
 }
 UNWRITABLE = {
     13: "permission denied; choose a directory that you may write to",
@@ -179,14 +180,14 @@ UNWRITABLE = {
 
 @contextmanager
 def explain_disk_errors(path: Path) -> Iterator[None]:
-    """Within, what keeps `path` from being written is a ChakuError that says what to do."""
+    """Raise ChakuError, with advice, for a system error inside the block that prevents writing `path`."""
     with _explained(path, FULL | UNWRITABLE):
         yield
 
 
 @contextmanager
 def explain_full_disk(directory: Path) -> Iterator[None]:
-    """Within, a full disk is a ChakuError, whoever writes below `directory`."""
+    """Raise ChakuError when the disk is full inside the block, whichever library writes below `directory`."""
     with _explained(directory, FULL):
         yield
 
@@ -203,13 +204,13 @@ def _explained(path: Path, reasons: dict[int, str]) -> Iterator[None]:
 
 
 def _disk_error(error: Exception) -> int:
-    """The system's number of an error, also where a library hides it in a text; 0 where there is none."""
+    """An error's errno, even if a library gives it only in the message; 0 when there is none."""
     if isinstance(error, OSError):
         return error.errno or 0
-    if "disk is full" in str(error):  # SQLite's
+    if "disk is full" in str(error):  # SQLite's message
         return 28
-    said = re.search(r"os error (\d+)", str(error))  # safetensors'
-    return int(said[1]) if said else 0
+    found = re.search(r"os error (\d+)", str(error))  # safetensors' message
+    return int(found[1]) if found else 0
 
 
 def _flush(path: Path) -> None:
@@ -232,14 +233,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def refuse_lfs_pointer(path: Path) -> None:
-    """Raises ChakuError for what git leaves in place of a large file that was not downloaded."""
+    """Raises ChakuError for a Git LFS pointer, which stands in place of a large file that was not downloaded."""
     with suppress(OSError), path.open("rb") as file:
         if file.read(len(LFS_POINTER)) == LFS_POINTER:
             raise ChakuError(f"{path} is a Git LFS pointer, not the file itself: run git lfs pull in {path.parent}")
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; a missing or broken file is a ChakuError that names it."""
+    """Read a JSON file. Raises ChakuError, naming the file, when it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -256,5 +257,5 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """The SHA-256 of a value's canonical JSON: the same for equal values whatever their key order."""
+    """The SHA-256 of a value's JSON with sorted keys: equal values have equal hashes."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

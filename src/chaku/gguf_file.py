@@ -1,7 +1,7 @@
-"""The container of a GGUF file: metadata by key, and where each tensor lies. `checkpoint` and `tokens` read both.
+"""Read the header of a GGUF file: its metadata, and the place of every tensor in the file.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian). The gguf
-package has a reader too; that one takes 26 seconds to read the vocabulary of Qwen2.5-Coder-0.5B.
+package's own reader takes 26 seconds to read the vocabulary of Qwen2.5-Coder-0.5B.
 """
 
 import mmap
@@ -18,9 +18,9 @@ from chaku.errors import ChakuError
 
 _MAGIC = b"GGUF"
 _LFS_POINTER = b"version https://git-lfs"
-_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")  # llama.cpp's names of the parts of a split model
+_PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf")  # llama.cpp's names for the parts of a split model
 _STRING, _ARRAY, _BOOL = 8, 9, 7
-# The codes of the struct module by the numbers that GGUF gives its types.
+# The struct module's code for every GGUF type number.
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 _MAX_DIMENSIONS = 4
 _MIN_PAIR_BYTES = 8 + 4 + 1  # an empty key, its value's type, a byte
@@ -29,7 +29,7 @@ _MIN_TENSOR_BYTES = 8 + 4 + 4 + 8  # an empty name, no dimensions, type and offs
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor as it lies in a file. `shape` is PyTorch's; `kind` is a `gguf.GGMLQuantizationType`."""
+    """Where a tensor lies in a file. `shape` is in PyTorch's order; `kind` is a `gguf.GGMLQuantizationType`."""
 
     name: str
     shape: tuple[int, ...]
@@ -41,7 +41,10 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class GgufFile:
-    """A model in one file or several: `paths` are its parts, `path` the first; arrays in `metadata` are lists."""
+    """The header of a model in one file or several. `paths`: all parts; `path`: the first part.
+
+    Arrays in `metadata` are lists.
+    """
 
     path: Path
     paths: list[Path]
@@ -55,18 +58,22 @@ class GgufFile:
             return default
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
         if wrong:
-            raise ChakuError(f"{self.path}: {key} is {str(value)[:60]!r}, which is not the type that GGUF gives it")
+            raise ChakuError(
+                f"{self.path}: {key} is {str(value)[:60]!r}, a value of the wrong type; get or convert the file again"
+            )
         return value
 
     def need(self, key: str, kind: type | tuple[type, ...]) -> Any:
         """The value of a key. Raises ChakuError when it is missing or of another type."""
         if key not in self.metadata:
-            raise ChakuError(f"{self.path} lacks {key}: it is damaged or was converted by an old program; get it anew")
+            raise ChakuError(
+                f"{self.path} lacks {key}: the file is damaged or an old program converted it; get the file again"
+            )
         return self.get(key, kind)
 
 
 def is_gguf(path: Path) -> bool:
-    """Whether a path is to be read as a GGUF file: by its name, or by the file's first bytes."""
+    """Whether a path names a GGUF file: its name ends in .gguf, or the file begins with GGUF's magic bytes."""
     if path.suffix == ".gguf":
         return not path.is_dir()
     if not path.is_file():
@@ -76,7 +83,7 @@ def is_gguf(path: Path) -> bool:
 
 
 def gguf_files(path: Path) -> list[Path]:
-    """The parts of a model that is split into files (`NAME-00001-of-00003.gguf`), any of them named; else the file.
+    """All parts of a split model (`NAME-00001-of-00003.gguf`), given the path of any part; else the one file.
 
     Raises ChakuError when the file or a part is missing.
     """
@@ -89,26 +96,26 @@ def gguf_files(path: Path) -> list[Path]:
     parts = [path.with_name(f"{named[1]}-{number:05}-of-{named[3]}.gguf") for number in range(1, count + 1)]
     if missing := [part.name for part in parts if not part.is_file()]:
         shown = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise ChakuError(f"{path.parent} lacks {shown} of the {count} parts of the model: put all of them there")
+        raise ChakuError(f"{path.parent} lacks {shown} of the {count} parts of the model: put all parts there")
     return parts
 
 
 def read_gguf_file(path: Path) -> GgufFile:
-    """Metadata and the places of the tensors; no weight is read.
+    """Read the metadata and the tensors' places, but no weights.
 
-    Raises ChakuError, naming the file, for a file that is not GGUF, is damaged, cut off or written for another byte
-    order, and for a part that is missing.
+    Raises ChakuError, naming the file, when a file is not GGUF, is damaged or cut off, or is big-endian, and when a
+    part is missing.
     """
     paths = gguf_files(path)
     stamps = [(file.st_mtime_ns, file.st_size, file.st_ino) for file in (part.stat() for part in paths)]
-    with _READING:  # weights and tokenizer are loaded side by side
+    with _READING:  # two threads load the weights and the tokenizer: the second waits and gets the cached header
         return _read_parts(path, tuple(paths), tuple(stamps))
 
 
 _READING = Lock()
 
 
-@lru_cache(maxsize=1)  # one model's loading asks several times, and a large vocabulary takes half a second
+@lru_cache(maxsize=1)  # loading a model reads its header several times; a large vocabulary takes half a second
 def _read_parts(path: Path, paths: tuple[Path, ...], stamps: tuple[tuple[int, int, int], ...]) -> GgufFile:
     parts = [_Header(part) for part in paths]
     metadata, count = parts[0].metadata, parts[0].metadata.get("split.count", 1)
@@ -117,16 +124,16 @@ def _read_parts(path: Path, paths: tuple[Path, ...], stamps: tuple[tuple[int, in
             f"{paths[0]} is one of {count} parts of a model; give the parts their names back "
             f"(NAME-00001-of-{count:05}.gguf) and put them into one directory"
             if isinstance(count, int)
-            else f"{paths[0]}: split.count is no number; the file is damaged"
+            else f"{paths[0]}: split.count is not a number; the file is damaged: get it again"
         )
     tensors = [tensor for part in parts for tensor in part.tensors]
     if len({tensor.name for tensor in tensors}) < len(tensors):
-        raise ChakuError(f"{path} has a tensor twice; it is damaged: get it anew")
+        raise ChakuError(f"{path} has a tensor twice; the file is damaged: get it again")
     return GgufFile(paths[0], list(paths), metadata, tensors)
 
 
 class _Header:
-    """What stands before the weights of one file."""
+    """The header of one file: everything before the weights."""
 
     def __init__(self, path: Path):
         self._path, self._at = path, 0
@@ -144,7 +151,7 @@ class _Header:
         for _ in range(num_pairs):
             key = self._string()
             if key in self.metadata:
-                raise self._damaged(f"the key {key} stands there twice")
+                raise self._damaged(f"its header has the key {key} twice")
             self.metadata[key] = self._value(self._number("I"))
         alignment = self.metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 8 <= alignment <= 2**20 or alignment & (alignment - 1):
@@ -154,7 +161,7 @@ class _Header:
         self.tensors: list[StoredTensor] = []
         for name, shape, kind, offset, num_bytes in found:
             if offset % alignment or start + offset + num_bytes > size:
-                raise self._damaged(f"the tensor {name} lies beyond its end")
+                raise self._damaged(f"the tensor {name} lies beyond the end of the file")
             self.tensors.append(StoredTensor(name, shape, kind, self._path, start + offset, num_bytes))
 
     def _check_beginning(self) -> None:
@@ -174,10 +181,10 @@ class _Header:
         return ChakuError(f"{self._path} is damaged or cut off ({reason}); download it again")
 
     def _ends(self) -> ChakuError:
-        return self._damaged(f"it ends after {len(self._data):,} bytes, within its header")
+        return self._damaged(f"it ends after {len(self._data):,} bytes, inside its header")
 
     def _expect(self, num_bytes: int) -> None:
-        """Nothing is allocated for what the file does not hold."""
+        """Check that so many bytes follow, before memory is allocated for them."""
         if num_bytes > len(self._data) - self._at:
             raise self._ends()
 
@@ -226,7 +233,7 @@ class _Header:
         raise self._damaged(f"a value in its header has the unknown type {kind}")
 
     def _tensor(self) -> tuple[str, tuple[int, ...], Any, int, int]:
-        """Name, shape, type, offset from the first tensor, and bytes."""
+        """(name, shape, type, offset in bytes from the first tensor, number of bytes)."""
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
         name, num_dimensions = self._string(), self._number("I")

@@ -1,4 +1,4 @@
-"""Work that is written down line by line as it is done, so that a kill at any moment loses nothing."""
+"""A file that records finished work line by line, so that a kill at any moment loses no finished work."""
 
 import json
 import os
@@ -13,7 +13,11 @@ from chaku.locks import try_lock
 
 
 class Journal:
-    """An append-only file of JSON lines. `rows` are those that were there; a last line that was cut off is dropped."""
+    """An append-only file of JSON lines. `rows`: the rows that it held when it was opened.
+
+    A last line that was cut off is dropped. Raises ChakuError when another process writes the file, when a line is
+    damaged, or when the file cannot be written.
+    """
 
     def __init__(self, path: Path):
         self.rows: list[dict[str, Any]] = []
@@ -23,7 +27,7 @@ class Journal:
             self._file = path.open("a+b")
         if not try_lock(self._file):
             self._file.close()
-            raise ChakuError(f"another chaku writes {path}; wait for it, or give another --out")
+            raise ChakuError(f"another chaku process writes {path}; wait until it ends, or give another --out")
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):
@@ -34,14 +38,14 @@ class Journal:
             except ValueError as error:
                 self._file.close()
                 raise ChakuError(
-                    f"{path}, line {number} is damaged ({error}); remove the file to start anew"
+                    f"{path}, line {number} is damaged ({error}); remove the file to start again"
                 ) from error
             whole += len(line)
         self._file.truncate(whole)
         self._file.seek(0, os.SEEK_END)
 
     def append(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Write the rows in one go."""
+        """Write the rows in one write. Raises ChakuError when the disk is full."""
         with explain_disk_errors(self._path):
             self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
             self._file.flush()

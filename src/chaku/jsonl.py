@@ -1,4 +1,4 @@
-"""Rows of files that somebody else wrote: JSON lines, one JSON list or object, or Parquet; gzipped or not."""
+"""Read rows from files that chaku did not write: JSON lines, a JSON list or object, Parquet; gzipped or not."""
 
 import gzip
 import json
@@ -12,9 +12,10 @@ from chaku.errors import ChakuError
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number, value) of each line of JSON that is not blank, each item of one JSON list, or each row; from 1.
+    """(number, value) of every JSON line that is not blank, item of a JSON list, or Parquet row, numbered from 1.
 
-    One JSON object over several lines is one value.
+    A file that holds one JSON object over several lines gives one value. Raises ChakuError for a file that is missing
+    or damaged.
     """
     if path.suffix == ".parquet":
         yield from enumerate(_read_parquet(path), 1)
@@ -39,7 +40,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _object(text: str) -> Any:
-    """The value of a text that is one JSON object in several lines; None for JSON lines."""
+    """The value of a text that is one JSON object over several lines; None for JSON lines."""
     if not re.match(r"\s*\{\s*\n", text):
         return None
     try:
@@ -57,14 +58,14 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         raise ChakuError(f"{path} does not exist") from None
     except (OSError, pyarrow.ArrowException) as error:
-        raise ChakuError(f"{path} cannot be read whole ({error}); get it again") from error
+        raise ChakuError(f"{path} cannot be read to its end ({error}); get the file again") from error
     return rows
 
 
 def read_text(path: Path) -> str:
-    """A text in UTF-8, or in UTF-16 with a byte order mark (as PowerShell writes), gzipped or not; without the mark.
+    """A file's text, without a byte order mark: UTF-8, or UTF-16 with a mark (as PowerShell writes), gzipped or not.
 
-    Raises ChakuError for what is absent, damaged or no text.
+    Raises ChakuError for a file that is missing, damaged or not text.
     """
     try:
         content = path.read_bytes()
@@ -73,4 +74,4 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise ChakuError(f"{path} does not exist") from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ChakuError(f"{path} cannot be read whole ({error}); get it again") from error
+        raise ChakuError(f"{path} cannot be read to its end ({error}); get the file again") from error

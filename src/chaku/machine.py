@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, disk; and what does not run on its system."""
+"""This machine's cores, memory and disk, and the parts of chaku that its operating system cannot run."""
 
 import os
 import platform
@@ -8,18 +8,18 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-GROUPS = Path("/sys/fs/cgroup")  # where Linux tells the limits of containers and services
+GROUPS = Path("/sys/fs/cgroup")  # Linux shows the limits of containers and services here
 
 
 def num_cores() -> int:
-    """The processor cores that this process may use."""
+    """The number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name where Linux tells it, else its architecture."""
+    """The processor's name from Linux's /proc/cpuinfo; its architecture when there is no name."""
     try:
         named = re.search(r"^model name\s*:\s*(.*)", cpuinfo.read_text(), re.MULTILINE)
     except OSError:
@@ -28,7 +28,7 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor has instructions for products of bfloat16, as Linux tells; elsewhere False."""
+    """Whether the processor can multiply bfloat16, by Linux's /proc/cpuinfo; False on other systems."""
     try:
         flags = re.search(r"^(?:flags|Features)\s*:(.*)", cpuinfo.read_text(), re.MULTILINE)
     except OSError:
@@ -37,7 +37,7 @@ def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def total_memory() -> int | None:
-    """Bytes of memory of this machine, within its control groups' limits; None where the system does not tell."""
+    """Bytes of memory of this machine, within its control groups' limits; None when the system does not say."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -46,10 +46,10 @@ def total_memory() -> int | None:
 
 
 def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
-    """Bytes of memory that can be taken without swapping: Linux says so, elsewhere it is the machine's memory.
+    """Bytes of memory that can be allocated without swapping; outside Linux, all memory of the machine.
 
-    Within a control group (a container, a service) what its limit leaves; the files that it has in the page cache do
-    not count as used, because the system drops them when memory is asked for.
+    Inside a control group (a container, a service) the group's limit applies. Files in the page cache do not count as
+    used, because the system drops them when a process needs memory.
     """
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
@@ -60,7 +60,7 @@ def available_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
 
 
 def _group_limits(own: Path = Path("/proc/self/cgroup"), groups: Path = GROUPS) -> list[tuple[int, int]]:
-    """(limit, used) in bytes of this process's control group and those above it, in both versions of control groups."""
+    """(limit, used) in bytes of this process's control group and its parent groups, for both versions of cgroups."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -78,7 +78,7 @@ def _group_limits(own: Path = Path("/proc/self/cgroup"), groups: Path = GROUPS) 
         )
         folder = root / name.lstrip("/")
         for group in (folder, *folder.parents):
-            with suppress(OSError, ValueError):  # no such file; "max": no limit
+            with suppress(OSError, ValueError):  # the file is missing, or says "max": no limit
                 found.append(_limit(group, *files))
             if group == root:
                 break
@@ -93,7 +93,7 @@ def _limit(group: Path, limit_file: str, used_file: str, prefix: str) -> tuple[i
 
 
 def free_disk(path: Path) -> int:
-    """Bytes that can still be written into a directory, which need not exist yet."""
+    """Bytes that can still be written into a directory; the directory need not exist yet."""
     path = path.absolute()
     while not path.exists():
         path = path.parent
@@ -101,7 +101,7 @@ def free_disk(path: Path) -> int:
 
 
 def what_does_not_run(system: str | None = None) -> list[str]:
-    """What cannot work on this operating system, a sentence each; nothing on Linux, where everything runs."""
+    """The parts of chaku that this operating system cannot run, one sentence per part; empty on Linux."""
     system = system or sys.platform
     if system == "linux":
         return []

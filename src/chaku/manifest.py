@@ -1,4 +1,4 @@
-"""What a result rests on, written beside it; nothing is added to a result that was made otherwise."""
+"""The manifest beside a result: the settings that made it. A result is never continued with other settings."""
 
 import platform
 from collections.abc import Mapping
@@ -12,24 +12,27 @@ from chaku.files import read_json, write_json
 
 
 def versions() -> dict[str, str]:
-    """Of what makes a number: chaku, torch, Python."""
+    """The versions of chaku, torch and Python, which can change a result."""
     return {"chaku": chaku.__version__, "torch": version("torch"), "python": platform.python_version()}
 
 
 def claim(path: Path, record: dict[str, Any]) -> None:
-    """Say how the completions beside `path` are made, or check that the earlier ones were made so."""
+    """Write `record`, the settings of the completions beside `path`, or compare it with the record that is there.
+
+    Raises ChakuError when the completions that are there were made with other settings.
+    """
     if path.exists():
         if differences := differing(read_json(path), record):
             raise ChakuError(
-                f"{path.parent} holds completions that were made otherwise ({'; '.join(differences)}); give another "
-                "--out, or remove it"
+                f"{path.parent} holds completions made with other settings ({'; '.join(differences)}); give another "
+                "--out, or remove this directory"
             )
     else:
         write_json(path, record)
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`name: before, now` of each key whose values are not the same."""
+    """`NAME: BEFORE, now NOW` for every key whose two values differ."""
     return [
         f"{name}: {before.get(name)!r}, now {now.get(name)!r}"
         for name in dict.fromkeys([*before, *now])

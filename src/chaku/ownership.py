@@ -1,4 +1,4 @@
-"""Whose a directory is: chaku fills and replaces only directories that it made, or that were empty."""
+"""chaku writes only into directories that it made itself or that are empty; a marker file tells them apart."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 
 EVALUATION = "evaluation"
-MARKER = ".chaku.json"  # in a directory that chaku made: as what, and by which version
+MARKER = ".chaku.json"  # the kind of the directory, and the version of chaku that made it
 
 
 def check_ours(directory: Path, kind: str) -> None:
-    """Raises ChakuError where `directory` holds files and chaku did not make it as `kind` ("run", "evaluation")."""
+    """Raises ChakuError when `directory` holds files, unless chaku made it as `kind` ("run", "evaluation" ...)."""
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -20,22 +20,22 @@ def check_ours(directory: Path, kind: str) -> None:
     made_as = read_json(marker).get("made_as") if marker.exists() else _made_by_an_earlier_version(directory)
     if made_as != kind and any(directory.iterdir()):
         holds = f"chaku's {made_as}" if made_as else "files that chaku did not make"
-        raise ChakuError(f"{directory} holds {holds}: nothing is written there. Name a new or an empty directory")
+        raise ChakuError(f"{directory} holds {holds}, so chaku writes nothing there. Name a new or an empty directory")
 
 
 def make_ours(directory: Path, kind: str) -> None:
-    """Make a directory, or go on with one that chaku made; raises ChakuError as `check_ours` does."""
+    """Create and mark a directory, or accept a directory that chaku made. Raises ChakuError as `check_ours` does."""
     check_ours(directory, kind)
     mark_as_ours(directory, kind)
 
 
 def mark_as_ours(directory: Path, kind: str) -> None:
-    """Say in `directory` that chaku made it as `kind`."""
+    """Write the marker into `directory`, unless it is there: chaku made this directory as `kind`."""
     if not (directory / MARKER).exists():
         write_json(directory / MARKER, {"made_as": kind, "chaku": chaku.__version__})
 
 
-# Files by which what an earlier version made is known: it left no marker.
+# Earlier versions wrote no marker; their directories are known by these files.
 _EARLIER = {
     "run": ("recipe.json", ".lock"),
     EVALUATION: ("results.json", "samples.jsonl"),

@@ -1,4 +1,4 @@
-"""Settings of a recipe that know their range, and whether they change what comes out."""
+"""Recipe settings with their range; each records whether a change of its value changes the results."""
 
 import dataclasses
 from typing import Any
@@ -15,7 +15,10 @@ def setting(
     at_most: float | None = None,
     changes_results: bool = True,
 ) -> Any:
-    """A dataclass field with a range. `changes_results` False: finished work stays valid when the value changes."""
+    """A dataclass field with a range.
+
+    `changes_results` is False for a setting such as a number of workers: finished work stays valid when it changes.
+    """
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     metadata = {
         "bounds": {words: bound for words, bound in bounds.items() if bound is not None},
@@ -25,7 +28,7 @@ def setting(
 
 
 def check_range(field: dataclasses.Field, value: Any, where: str) -> None:
-    """Raises ChakuError for a number outside its field's range, or not finite. None is in any range."""
+    """Raises ChakuError for a number that is not finite or lies outside the field's range. None passes."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return
     if value != value or value in (float("inf"), float("-inf")):
@@ -43,7 +46,7 @@ def check_range(field: dataclasses.Field, value: Any, where: str) -> None:
 
 
 def result_settings(value: Any) -> Any:
-    """A dataclass as plain values, without the settings that change no result, at any depth."""
+    """A dataclass as plain dicts and lists, without the settings that change no result, at any depth."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: result_settings(getattr(value, field.name))

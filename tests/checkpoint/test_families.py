@@ -94,7 +94,7 @@ def test_trained_further_it_opens_in_transformers(name, tmp_path):
         ({"rope_scaling": {"rope_type": "made-up", "factor": 2.0}}, "'made-up' is not supported"),
         ({"rope_scaling": {"rope_type": "longrope", "factor": 2.0}}, "the same factors for short and long texts"),
         ({"rope_scaling": {**tiny_models.LONGROPE, "long_factor": [2.0] * 8}}, "the same factors for short and long"),
-        ({"head_dim": 32, "rope_scaling": tiny_models.LONGROPE}, "has 8 factors, but a head 16 pairs"),
+        ({"head_dim": 32, "rope_scaling": tiny_models.LONGROPE}, "has 8 factors, but a head has 16 pairs"),
         ({"model_type": "qwen2", "use_sliding_window": True}, "use_sliding_window"),
     ],
 )

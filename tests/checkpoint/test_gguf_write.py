@@ -119,20 +119,20 @@ def test_mistakes_are_named(tmp_path):
             write_gguf(config, tensors.items(), tokenizer, path, dtype=dtype)
         assert not list(tmp_path.iterdir())
 
-    fails("'q4' is not a type to write; choose one of f32", dtype="q4")
-    fails("20 tokens back .* set max_position_embeddings to 20", replace(config, sliding_window=20))
-    fails("300 token embeddings and the tokenizer 330", replace(config, vocab_size=300))
+    fails("'q4' is not a GGUF type of chaku's; choose one of f32", dtype="q4")
+    fails("sliding_window of 20 tokens.* set max_position_embeddings to 20", replace(config, sliding_window=20))
+    fails("300 token embeddings, but the tokenizer has 330", replace(config, vocab_size=300))
     fails(
-        "has no lm_head: it is a model without its output",
+        "has no lm_head: a model without its output",
         tensors={k: v for k, v in tensors.items() if k != "lm_head.weight"},
     )
     fails("has the tensor x, which its", tensors={"x": torch.ones(2), **tensors})
-    fails("belong together", tensors={**tensors, "lm_head.weight": torch.ones(2, 3)})
+    fails("of the same model", tensors={**tensors, "lm_head.weight": torch.ones(2, 3)})
     fails("norm.weight .* damaged", tensors={**tensors, "model.norm.weight": torch.full((64,), torch.nan)})
     fails("lm_head.weight .* export it as f32", tensors={**tensors, "lm_head.weight": torch.full((ROWS, 64), 7e4)})
     odd = tiny_config("llama-yarn").rope_scaling
     fails("not this yarn", replace(tiny_config("qwen2"), rope_scaling=odd))
-    fails(r"this tokenizer's way \(\['Whitespace', 'gpt-2'\]\)", tokenizer=byte_level("words"))
+    fails(r"this tokenizer splits words by \['Whitespace', 'gpt-2'\]", tokenizer=byte_level("words"))
 
 
 # --- what llama.cpp makes of it

@@ -163,7 +163,7 @@ def test_damage_is_named(how, message, tmp_path):
 
 def test_what_the_format_cannot_say(tmp_path):
     for change, message in (
-        ({"attention_bias": True}, "no biases"),
+        ({"attention_bias": True}, "cannot hold biases"),
         ({"head_dim": 16}, "a head_dim of its own"),
         ({"rope_scaling": RopeScaling("linear", 4.0)}, "this rotary scaling"),
         ({"model_type": "qwen2"}, "'qwen2' family"),

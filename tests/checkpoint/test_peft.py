@@ -162,7 +162,7 @@ def test_we_open_their_bin_and_their_shorthand(tmp_path):
         ({"layers_to_transform": [1]}, r"has the tensor .*layers\.0\..*, which its configuration does not ask for"),
         ({"some_later_method": {"x": 1}}, "some_later_method is"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
-        ({"target_modules": ["q_proj", "classifier"]}, "under the name classifier"),
+        ({"target_modules": ["q_proj", "classifier"]}, "target classifier matches no layer"),
         ({"target_modules": "decoder.*"}, "'decoder.*' matches no projection"),
         ({"target_modules": "("}, "not a regular expression"),
         ({"target_modules": None}, "no targets"),

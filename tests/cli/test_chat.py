@@ -70,7 +70,7 @@ def test_commands(talk, capsys, tmp_path):
 def test_what_cannot_be_answered_is_said_and_the_talk_goes_on(talk, capsys):
     session = talk(["[INST]", "/save /proc/none/x", "fine"], ["yes"])
     said = capsys.readouterr().err
-    assert "chaku: the chat template does not take the conversation" in said
+    assert "chaku: the chat template rejects the conversation" in said
     assert [message.content for message in session.messages] == ["fine", "yes"]
 
 

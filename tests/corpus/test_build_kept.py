@@ -168,7 +168,7 @@ def test_two_builds_into_one_directory_the_second_is_refused(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "begun\n"
-        with pytest.raises(ChakuError, match="another chaku is making"):
+        with pytest.raises(ChakuError, match="another chaku process writes"):
             build_corpus([Source("tree", "tree", str(tree))], out, **SETTINGS)
         first.kill()
     build_corpus([Source("tree", "tree", str(tree))], out, **SETTINGS)
@@ -217,7 +217,7 @@ def test_a_killed_worker_is_said_in_one_line(tmp_path):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         os.kill(wait_for(lambda: workers_of(process.pid), 1)[0], signal.SIGKILL)
         said = process.communicate()[1].strip().splitlines()[-1]
-    assert "ChakuError: one of 2 worker processes was killed, usually for want of memory" in said
+    assert "ChakuError: one of 2 worker processes was killed, usually because the memory was full" in said
 
 
 def wait_for(look, count: int) -> list[int]:

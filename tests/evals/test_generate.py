@@ -85,7 +85,7 @@ def test_a_killed_generation_goes_on_with_what_is_missing(engine, tmp_path):
 def test_completions_that_were_made_otherwise_are_not_mixed(engine, tmp_path, change, message):
     benchmark, tasks = little()
     generate_samples(benchmark, tasks, Recorder(engine), SAMPLING, tmp_path)
-    with pytest.raises(ChakuError, match=f"were made otherwise .{message}.; give another --out"):
+    with pytest.raises(ChakuError, match=f"made with other settings .{message}.; give another --out"):
         generate_samples(benchmark, tasks, Recorder(engine), replace(SAMPLING, **change), tmp_path)
     with pytest.raises(ChakuError, match="prompt_form: 'plain', now 'fancy'"):
         generate_samples(replace(benchmark, prompt_form="fancy"), tasks, Recorder(engine), SAMPLING, tmp_path)

@@ -165,5 +165,5 @@ def test_a_file_or_folder_that_is_not_there_or_not_whole(tmp_path):
     with pytest.raises(ChakuError, match=r"a folder of samples has PROBLEM/0\.py"):
         read_raw_samples(tmp_path)
     (tmp_path / "cut.gz").write_bytes(gzip.compress(line(task_id="a", completion="x" * 1000).encode())[:-9])
-    with pytest.raises(ChakuError, match="cannot be read whole"):
+    with pytest.raises(ChakuError, match="cannot be read to its end"):
         read_raw_samples(tmp_path / "cut.gz")

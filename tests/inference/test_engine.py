@@ -171,7 +171,7 @@ def test_a_prompt_longer_than_the_context_keeps_bos_and_its_end(engine, capsys):
     assert "longer than the 54 tokens" in capsys.readouterr().err
     assert completion.ids == plain_greedy(engine, Prompt((tokenizer.bos_id, *prompt.ids[-53:])), 10)
     assert completion.prompt_tokens_cut == len(prompt.ids) - 54
-    with pytest.raises(ChakuError, match="longer than the 54 tokens .* shorten the texts"):
+    with pytest.raises(ChakuError, match=r"longer than the 54 tokens .* shorten the texts"):
         engine.generate([infill(tokenizer, "return a + b " * 40, "")], SamplingParams(max_tokens=10))
     with pytest.raises(ChakuError, match="max_tokens 64 fills the context"):
         engine.generate([Prompt((1,))], SamplingParams(max_tokens=64))

@@ -144,7 +144,7 @@ def test_what_cannot_be_done_is_refused():
         quantize_tensor("w", torch.zeros(64, 48), "int4")
     with pytest.raises(ChakuError, match=r"multiple of 64 weights; w has \(5, 5\)"):
         quantize_tensor("w", torch.zeros(5, 5), "nf4")
-    with pytest.raises(ChakuError, match="int4 needs a processor, or an NVIDIA GPU"):
+    with pytest.raises(ChakuError, match="int4 needs a CPU, or an NVIDIA GPU"):
         quantize_tensor("w", torch.zeros(64, 64, device="meta"), "int4")
 
 

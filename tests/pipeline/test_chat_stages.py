@@ -240,7 +240,7 @@ def test_a_few_bad_conversations_are_left_out_counted_and_shown(recipe_path, who
     assert about["rows"] == 60
     assert sorted(about["left_out"].values()) == [1, 1, 1, 1]
     said = capsys.readouterr().err
-    for line, reason in ((31, "not JSON"), (32, "the content is"), (33, "no message of the assistant"), (34, "INST")):
+    for line, reason in ((31, "not JSON"), (32, "the content is"), (33, "no assistant message"), (34, "INST")):
         assert f"talks: 1 left out; the first: {path}, line {line}" in said
         assert reason in said
     path.write_text("\n".join([*good, *bad * 4]) + "\n")

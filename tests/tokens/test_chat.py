@@ -269,11 +269,11 @@ def test_templates_that_nothing_exact_can_be_learnt_from_are_refused(qwen, tmp_p
     for text, message in (
         (
             BUILTIN["chatml"].text.replace("assistant\\n", "assistant\\n<think>"),
-            "shows a reply otherwise than its prompt",
+            "prompt is not the beginning of the finished turn",
         ),
-        ("{% for message in messages %}{{ message.content }}\n{% endfor %}", "ends a reply with no special token"),
-        ("{% for message in", "does not take the conversation"),
-        ("{{ raise_exception('never') }}", "does not take the conversation: never"),
+        ("{% for message in messages %}{{ message.content }}\n{% endfor %}", "ends a reply without a special token"),
+        ("{% for message in", "rejects the conversation"),
+        ("{{ raise_exception('never') }}", "rejects the conversation: never"),
     ):
         path.write_text(text)
         with pytest.raises(ChakuError, match=message):
@@ -290,7 +290,7 @@ def test_mistakes(llama, qwen):
         with pytest.raises(ChakuError, match=message.replace("|", r"\|")):
             Chat(tokenizer, template)
     chat = Chat(llama, "llama2")
-    with pytest.raises(ChakuError, match="no message of the assistant"):
+    with pytest.raises(ChakuError, match="no assistant message"):
         chat.rows(TALK[:2])
     with pytest.raises(ChakuError, match="must take turns"):
         chat.rows([TALK[2]])

@@ -100,7 +100,9 @@ def test_a_row_longer_than_a_sequence_is_left_out_and_never_cut(rows, chats, tok
     seen = [document for index in range(len(dataset.plans[0])) for document in documents(dataset[index])]
     assert sorted(seen) == sorted((tuple(row.ids), tuple(row.trained)) for row in rows if len(row.ids) <= 32)
     assert 0 < len(seen) < len(rows)
-    with pytest.raises(ChakuError, match="'chats' has nothing that fits a sequence of 1 tokens; its shortest has 3"):
+    with pytest.raises(
+        ChakuError, match="nothing in the set 'chats' fits a sequence of 1 tokens; its shortest row has 3"
+    ):
         PackedDataset(None, [chats], 1, tokenizer, seed=1)
 
 
@@ -123,7 +125,7 @@ def test_pairs_stay_together_with_their_reference(rows, tokenizer, tmp_path):
 def test_no_conversation_at_all_is_an_error(tmp_path):
     with pytest.raises(ChakuError, match="no conversation to train on"):
         write_chat_store(tmp_path / "none", [])
-    with pytest.raises(ChakuError, match="is not whole"):
+    with pytest.raises(ChakuError, match="is incomplete"):
         ChatStore(tmp_path / "none")
 
 
@@ -137,5 +139,5 @@ def test_a_damaged_row_is_noticed_when_it_is_read(tmp_path, chats):
     assert damaged[0][0].tolist() == chats.store[0][0].tolist()
     with pytest.raises(ChakuError, match=r"set, row 1, is damaged; remove the directory"):
         damaged[1]
-    with pytest.raises(ChakuError, match="is not whole"):
+    with pytest.raises(ChakuError, match="is incomplete"):
         ChatStore(tmp_path)

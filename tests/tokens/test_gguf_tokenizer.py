@@ -153,15 +153,18 @@ def test_a_file_chats(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({PRE: "unheard-of"}, r"tokenizer.ggml.pre is 'unheard-of', and it knows .*qwen2.* Hugging Face directory"),
+        ({PRE: "unheard-of"}, r"tokenizer.ggml.pre is 'unheard-of', and chaku knows .*qwen2.* Hugging Face directory"),
         ({"tokenizer.ggml.model": "rwkv"}, "tokenizer.ggml.model is 'rwkv'; chaku reads 'gpt2' .* and 'llama'"),
         ({"tokenizer.ggml.model": None}, "lacks tokenizer.ggml.model"),
         ({"tokenizer.ggml.tokens": None}, "lacks tokenizer.ggml.tokens"),
         ({"tokenizer.ggml.tokens": ["a", "b"]}, r"vocabulary of 2 tokens and \d+ types is damaged"),
-        ({"tokenizer.ggml.merges": ["a b"]}, "the merge 'a b' is not one of tokens in the vocabulary"),
+        ({"tokenizer.ggml.merges": ["a b"]}, "the merge 'a b' names a token outside the vocabulary"),
         ({"tokenizer.ggml.merges": None}, "lacks tokenizer.ggml.merges"),
-        ({"tokenizer.ggml.eos_token_id": 9999}, "eos_token_id is 9999, which is no token of its"),
-        ({"tokenizer.ggml.eos_token_id": UNUSED}, "eos_token_id is \\d+, which is no token of its"),  # an unused row
+        ({"tokenizer.ggml.eos_token_id": 9999}, "eos_token_id is 9999, which is not in its vocabulary"),
+        (
+            {"tokenizer.ggml.eos_token_id": UNUSED},
+            "eos_token_id is \\d+, which is not in its vocabulary",
+        ),  # an unused row
         ({"tokenizer.ggml.bos_token_id": None, "tokenizer.ggml.add_bos_token": True}, "there is no BOS token"),
     ],
 )

@@ -100,5 +100,5 @@ def test_splice_equals_full_encoding_at_every_pair_of_cuts(changes, modes, tmp_p
 
 def test_other_kinds_are_refused(tmp_path):
     _, path = train(tmp_path, model_type="unigram", vocab_size=330)
-    with pytest.raises(ChakuError, match="not byte-pair encoding"):
+    with pytest.raises(ChakuError, match="not a tokenizer of Llama's kind"):
         load_tokenizer(path)

@@ -46,5 +46,5 @@ def test_damage_is_named(ranked):
     whole = path.read_bytes()
     for damaged in (whole[:-3], b"\n".join(whole.splitlines()[:100]), whole.replace(b" 300\n", b" 30\n")):
         path.write_bytes(damaged)
-        with pytest.raises(ChakuError, match="not a whole list of tokens and ranks"):
+        with pytest.raises(ChakuError, match="not a complete list of tokens and ranks"):
             load_tokenizer(directory)

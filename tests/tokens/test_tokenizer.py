@@ -93,7 +93,7 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ChakuError, match="does not exist"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {"type": "WordPiece"}}))
-    with pytest.raises(ChakuError, match="not a Llama tokenizer"):
+    with pytest.raises(ChakuError, match="neither a Llama tokenizer"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.model").write_bytes(b"garbage")
     with pytest.raises(ChakuError, match="not a SentencePiece model"):

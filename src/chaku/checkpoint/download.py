@@ -1,4 +1,4 @@
-"""Models of the catalogue on this machine: where they lie, and how one gets there, whole or not at all."""
+"""Download models of the catalogue into the cache directory, atomically."""
 
 import os
 import shutil
@@ -14,14 +14,14 @@ from chaku.files import explain_disk_errors, put_in_place
 
 
 def cache_directory() -> Path:
-    """Where models lie: CHAKU_CACHE, else `chaku/models` in the user's cache directory."""
+    """The directory of downloaded models: $CHAKU_CACHE, else `chaku/models` in the user's cache directory."""
     if given := os.environ.get("CHAKU_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chaku" / "models"
 
 
 def downloaded(model: CatalogueModel, directory: Path | None = None) -> Path | None:
-    """The model's file or directory where it is already here; else None."""
+    """The model's file or directory, if it is on this machine; else None."""
     path = _place(model, directory or cache_directory())
     if isinstance(model.source, PackagedFile):
         return path if path.is_file() and path.stat().st_size == model.num_bytes else None
@@ -29,19 +29,19 @@ def downloaded(model: CatalogueModel, directory: Path | None = None) -> Path | N
 
 
 def get(model: CatalogueModel, directory: Path | None = None) -> Path:
-    """The model's file or directory, downloaded when it is not here.
+    """The model's file or directory, downloaded if it is not on this machine.
 
-    A download that was stopped, killed or cut off goes on where it was. Two processes that ask for the same model at
-    once: the second waits. Raises ChakuError without a network, without space, for a hash that is not the expected one,
-    and for a directory that cannot be written.
+    A download that was stopped, killed or cut off resumes. If two processes need the same model, the second waits.
+    Raises ChakuError when there is no network, too little space, or a wrong hash, and when the directory cannot be
+    written.
     """
     directory = (directory or cache_directory()).absolute()
     work, place = directory / f".{model.name}.download", _place(model, directory)
     if path := downloaded(model, directory):
-        shutil.rmtree(work, ignore_errors=True)  # a kill at the very end leaves it
+        shutil.rmtree(work, ignore_errors=True)  # a kill between the rename and the clean-up leaves it
         return path
     if place.is_dir():
-        raise ChakuError(f"{place} is a directory, but not {model.name} as it was downloaded: move it away")
+        raise ChakuError(f"{place} is a directory, but not a download of {model.name}: move it away")
     with _only_one(directory, model.name) as lock:
         if path := downloaded(model, directory):
             return path
@@ -65,7 +65,7 @@ def check_space(name: str, directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise ChakuError(
-            f"{name} needs {needed / 1e9:.2f} GB of disk while it is downloaded and unpacked, and {directory} has "
+            f"{name} needs {needed / 1e9:.2f} GB of disk to download and unpack, but {directory} has only "
             f"{free / 1e9:.2f} GB free; free some space, or name a directory on another disk in CHAKU_CACHE"
         )
 
@@ -76,8 +76,8 @@ def _place(model: CatalogueModel, directory: Path) -> Path:
 
 @contextmanager
 def _only_one(directory: Path, name: str) -> Iterator[int]:
-    """Hold the lock of a model's download, waiting for another process that holds it. Gives its descriptor."""
-    import fcntl  # Unix has it alone; where it is missing, models that are here already can still be used
+    """Hold the lock of a model's download, after waiting for other holders. Yields the lock's file descriptor."""
+    import fcntl  # exists only on Unix; imported here so that Windows can still use models that are downloaded
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,6 +90,6 @@ def _only_one(directory: Path, name: str) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another process is getting {name} into {directory}; waiting for it")
+            say(f"another process is downloading {name} into {directory}; waiting until it ends")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock.fileno()

@@ -1,4 +1,4 @@
-"""A model by the name that a user typed: a path, a name of the catalogue, or a Hub id."""
+"""Find a model by the name that a user typed: a path, a name of the catalogue, or a Hub id."""
 
 import difflib
 import re
@@ -12,9 +12,9 @@ from chaku.errors import ChakuError
 
 
 def find_checkpoint(name: str | Path, catalogue: Sequence[CatalogueModel] = CATALOGUE) -> Path:
-    """A checkpoint's directory or .gguf file: an existing path as it is, else a model of the catalogue, else a Hub id.
+    """The directory or .gguf file of a checkpoint. `name`: an existing path, a name of the catalogue, or a Hub id.
 
-    A model that is not on this machine is downloaded, and that is said. Raises ChakuError for any other name, with the
+    A model that is not on this machine is downloaded, with a message. Raises ChakuError for any other name, with the
     nearest names, and when a download fails.
     """
     path, text = Path(name), str(name)
@@ -23,25 +23,25 @@ def find_checkpoint(name: str | Path, catalogue: Sequence[CatalogueModel] = CATA
     if model := by_name(text, catalogue):
         if here := download.downloaded(model):
             return here
-        say(f"{model.name} is not on this machine yet; it goes into {download.cache_directory()}")
+        say(f"{model.name} is not on this machine yet; downloading it into {download.cache_directory()}")
         return download.get(model)
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", text, re.ASCII) or path.suffix in (".gguf", ".pth", ".safetensors"):
-        raise ChakuError(f"{text} does not exist, and is no name of the catalogue{_nearest(text, catalogue)}")
+        raise ChakuError(f"{text} does not exist, and the catalogue has no such model{_nearest(text, catalogue)}")
     try:
         return hub.snapshot(text)
     except ChakuError as error:
-        raise ChakuError(f"{text} is no directory or file here. {error}{_nearest(text, catalogue)}") from error
+        raise ChakuError(f"{text} is not a directory or file here. {error}{_nearest(text, catalogue)}") from error
 
 
 def catalogue_model(name: str, catalogue: Sequence[CatalogueModel] = CATALOGUE) -> CatalogueModel:
-    """The catalogue's model of this name. Raises ChakuError with the nearest names where there is none."""
+    """The catalogue's model of this name. Raises ChakuError, with the nearest names, when there is none."""
     if model := by_name(name, catalogue):
         return model
     raise ChakuError(f"the catalogue has no model {name}{_nearest(name, catalogue)}")
 
 
 def _nearest(text: str, catalogue: Sequence[CatalogueModel]) -> str:
-    """What to type instead: names of the catalogue, or entries of the directory that the path begins with."""
+    """A hint for a mistyped name: similar names of the catalogue, or similar entries of the path's directory."""
     names = [model.name for model in catalogue]
     ids = {
         model.source.repository.lower(): model.name for model in catalogue if isinstance(model.source, HubRepository)

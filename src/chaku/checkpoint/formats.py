@@ -1,4 +1,4 @@
-"""A checkpoint in any format that chaku reads: Hugging Face's directory, Meta's directory, a GGUF file, a Hub id."""
+"""Open a checkpoint in any format that chaku reads: Hugging Face's or Meta's directory, a GGUF file, a Hub id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from chaku.model.quantization import Scheme
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`tensors` come once, under Hugging Face's names, memory-mapped where the format allows.
+    """An opened checkpoint. `path`: a directory or a GGUF file.
 
-    `path` is a directory or a GGUF file.
+    `tensors` can be iterated once. They have Hugging Face's names and are memory-mapped if the format allows it.
     """
 
     path: Path
@@ -43,9 +43,9 @@ class PackedCheckpoint:
 
 
 def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Checkpoint:
-    """Look at a checkpoint; no weight is read. Raises ChakuError for what is none, or not whole.
+    """Open a checkpoint without reading its weights. Raises ChakuError when `name` is no checkpoint, or incomplete.
 
-    A GGUF file's quantised weights become `dtype`, or (None) float32; other weights are given as they are stored.
+    Quantised weights of a GGUF file become `dtype`, or (None) float32; other weights keep their stored dtype.
     """
     path = find_checkpoint(name)
     if is_gguf(path):
@@ -57,7 +57,7 @@ def open_checkpoint(name: str | Path, dtype: torch.dtype | None = None) -> Check
 
 
 def open_packed(path: Path) -> PackedCheckpoint:
-    """As `open_checkpoint`, but matrices of a GGUF file whose type is signed codes of up to 8 bits come as these."""
+    """As `open_checkpoint`, but a GGUF file's matrices of signed codes of up to 8 bits stay packed."""
     if is_gguf(path):
         return PackedCheckpoint(path, *read_packed_gguf(path))
     opened = open_checkpoint(path)
@@ -71,13 +71,13 @@ def load_model(
     device: torch.device | str = "cpu",
     scheme: Scheme | None = None,
 ) -> Llama:
-    """A model from any format. `dtype` None keeps the checkpoint's own; `scheme` quantises each tensor as it comes.
+    """Load a model from any format. `dtype` None keeps the checkpoint's dtypes; `scheme` quantises the projections.
 
-    Each tensor goes from its file straight to its dtype and device, so that memory holds the weights once; where
-    neither changes, they stay in the mapped file (Meta's tensors, which are merged or turned, are copied). Quantised
-    weights of a GGUF file become `dtype`, or (None) float32. Raises ChakuError for an architecture that is not known
-    and for a model that is larger than the memory (before any weight is read), and for a missing, truncated or
-    misshapen checkpoint, naming file and tensor.
+    Every tensor moves from its file directly to its dtype and device, so that memory holds the weights once. If neither
+    changes, the weights stay in the mapped file (except Meta's, which are merged and rearranged). Quantised weights of
+    a GGUF file become `dtype`, or (None) float32. Raises ChakuError, before any weight is read, for an unknown
+    architecture and for a model that is larger than the memory; and, naming file and tensor, for a checkpoint that is
+    incomplete or has a tensor of the wrong shape.
     """
     opened = open_checkpoint(name, dtype)
     check_memory(opened.config, opened.path, dtype, device, scheme)
@@ -85,7 +85,7 @@ def load_model(
 
 
 def sha256_checkpoint(path: Path) -> str:
-    """The hash of a checkpoint's weight files."""
+    """The SHA-256 of a checkpoint's weight files."""
     find_files = gguf_files if is_gguf(path) else meta_files if is_meta(path) else weight_files
     hashes = [sha256_file(file) for file in find_files(path)]
     return hashes[0] if len(hashes) == 1 else sha256_json(hashes)

@@ -1,8 +1,8 @@
-"""The weights of a GGUF file as PyTorch tensors: every type that the gguf package dequantises, the usual ones fast.
+"""Dequantise the weights of a GGUF file to PyTorch tensors: fast for the usual types, by the gguf package for others.
 
-A row of weights is stored in blocks of 32 or 256, each with its own scale. The layouts are those of ggml-quants.h. Here
-a block type has a function that writes many blocks at once, which is 5 to 10 times as fast as the gguf package's. The
-package does the types that have none here, and tests compare the two, which agree to the bit.
+A row of weights is stored in blocks of 32 or 256 weights, and every block has its own scale. The layouts are those of
+ggml-quants.h. The functions here write many blocks at once, 5 to 10 times as fast as the gguf package's. The package
+dequantises the remaining types. Tests check that both agree to the bit.
 """
 
 from collections.abc import Callable
@@ -20,19 +20,19 @@ from chaku.model.packing import Packed
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _CONVERTED = {"F64": np.float64, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64}
-_CHUNK = 2**18  # weights that a thread writes at a time: their float32 values stay in its cache
+_CHUNK = 2**18  # weights that a thread writes at a time: their float32 values fit its cache
 _COPIED = 2**15  # weights that PyTorch copies without starting threads of its own
 
 
 def read_stored(
     stored: StoredTensor, dtype: torch.dtype | None, pairs: int = 0, pool: ThreadPoolExecutor | None = None
 ) -> Tensor:
-    """A tensor in `dtype`, or (None) as it is stored, in float32 where it is quantised.
+    """Read a tensor as `dtype`; with None, in its stored dtype, or float32 if it is quantised.
 
-    A tensor that is stored in `dtype` stays in the mapped file; its pages are copied when they are changed. `pairs`:
-    so many heads of rows 0, 1, 2, 3... are brought into the order of even rows, then odd rows (`rotary_heads`). The
-    threads of `pool` dequantise together: numpy lets others run while it computes.
-    Raises ChakuError for a type that nothing here dequantises.
+    A tensor that is stored in `dtype` stays in the mapped file; a page is copied when it is changed. `pairs`: the
+    number of heads whose rows 0, 1, 2, 3... are reordered to even rows, then odd rows (see `rotary_heads`); 0 for none.
+    The threads of `pool` dequantise in parallel, because numpy releases the interpreter's lock. Raises ChakuError for
+    a type that neither chaku nor the gguf package can dequantise.
     """
     name, count = stored.kind.name, prod(stored.shape)
     rows = _rows(stored, pairs)
@@ -52,7 +52,7 @@ def read_stored(
     def write_chunk(start: int) -> None:
         chunk = blocks[start : start + step]
         part = target[start * block_size : (start + len(chunk)) * block_size]
-        with np.errstate(all="ignore"):  # damaged scales: infinite or no numbers
+        with np.errstate(all="ignore"):  # damaged scales may be infinite or NaN
             if target.dtype == torch.float32:
                 write(chunk, part.numpy().reshape(-1, block_size))
                 return
@@ -68,9 +68,9 @@ def read_stored(
 
 
 def read_packed(stored: StoredTensor, pairs: int = 0, pool: ThreadPoolExecutor | None = None) -> Packed | None:
-    """A matrix's own codes and scales, or None for types that are not a scale and signed codes for 32 weights.
+    """A matrix with its stored codes and scales; None for types other than a scale and 32 signed codes per block.
 
-    `pairs` and `pool` are as in `read_stored`.
+    `pairs` and `pool` are those of `read_stored`.
     """
     codes_of = _SIGNED.get(stored.kind.name)
     if codes_of is None or len(stored.shape) != 2:
@@ -95,19 +95,22 @@ def read_packed(stored: StoredTensor, pairs: int = 0, pool: ThreadPoolExecutor |
 
 
 def _rows(stored: StoredTensor, pairs: int) -> np.ndarray:
-    """(rows, bytes) of a mapped tensor, the rows of `pairs` heads in the order of even rows, then odd rows."""
+    """A mapped tensor as (rows, bytes); the rows of `pairs` heads are reordered to even rows, then odd rows."""
     mapped = np.memmap(stored.path, np.uint8, "c", stored.offset, (stored.num_bytes,))
     rows = mapped.reshape(prod(stored.shape[:-1]), -1)
     if pairs:
-        rows = mapped.reshape(stored.shape[0], -1)  # of a vector (a bias) as well
+        rows = mapped.reshape(stored.shape[0], -1)  # a vector (a bias) has rows of one weight
         if len(rows) % (2 * pairs):
-            raise ChakuError(f"{stored.path}: {stored.name} has {len(rows)} rows, which are not {pairs} heads")
+            raise ChakuError(
+                f"{stored.path}: {stored.name} has {len(rows)} rows, which are not {pairs} heads; the file is damaged: "
+                "get it again"
+            )
         rows = rows.reshape(pairs, -1, 2, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
     return rows
 
 
-Blocks = np.ndarray  # (blocks, bytes of a block), uint8
-Values = np.ndarray  # (blocks, weights of a block), float32, written to
+Blocks = np.ndarray  # (blocks, bytes per block), uint8
+Values = np.ndarray  # (blocks, weights per block), float32; an output
 
 
 def _by_the_library(stored: StoredTensor) -> Callable[[Blocks, Values], None]:
@@ -133,14 +136,14 @@ def _half(two_bytes: np.ndarray) -> np.ndarray:
 
 
 def _halves(nibbles: np.ndarray, onto: np.ndarray) -> np.ndarray:
-    """Adds the low four bits of (blocks, 16) bytes to the first 16 of (blocks, 32), the high ones to the others."""
+    """Add the low four bits of (blocks, 16) bytes to the first half of (blocks, 32), the high bits to the second."""
     onto[:, :16] |= nibbles & 15
     onto[:, 16:] |= nibbles >> 4
     return onto
 
 
 def _fifth_bits(four_bytes: np.ndarray) -> np.ndarray:
-    """(blocks, 4) bytes -> (blocks, 32), 16 where a bit is set."""
+    """(blocks, 4) bytes -> (blocks, 32): 16 for a set bit, else 0."""
     return _BIT_AS_16[four_bytes].view(np.uint8)
 
 
@@ -176,7 +179,10 @@ def _q5_1(blocks: Blocks, values: Values) -> None:
 
 
 def _scales_and_minima(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the eight parts of a block of Q4_K or Q5_K, (blocks, 4, 2, 1): two factors, then 12 bytes of 6 bits."""
+    """The scales and minima of the eight parts of each Q4_K or Q5_K block, both (blocks, 4, 2, 1).
+
+    A block begins with two float16 factors, then 12 bytes with 16 numbers of 6 bits.
+    """
     first, second, third = blocks[:, 4:8], blocks[:, 8:12], blocks[:, 12:16]
     scales = np.concatenate([first & 63, (third & 15) | (first >> 6 << 4)], axis=1)
     minima = np.concatenate([second & 63, (third >> 4) | (second >> 6 << 4)], axis=1)
@@ -213,7 +219,7 @@ def _q6_k(blocks: Blocks, values: Values) -> None:
     np.multiply(codes.view(np.int8).reshape(-1, 16, 16), scales[:, :, None], out=values.reshape(-1, 16, 16))
 
 
-# Types of blocks that are a scale and 32 signed codes: (blocks, 32) int8.
+# Block types with a scale and 32 signed codes, and the functions that give the codes, (blocks, 32) int8.
 _SIGNED: dict[str, Callable[[Blocks], np.ndarray]] = {"Q4_0": _codes_q4_0, "Q5_0": _codes_q5_0, "Q8_0": _codes_q8_0}
 
 _DEQUANTIZE: dict[str, Callable[[Blocks, Values], None]] = {

@@ -1,10 +1,10 @@
-"""GGUF's names of a Llama's tensors, and the order of rows in which its two architectures differ."""
+"""Map tensor names between GGUF and Hugging Face, and tell which tensors differ in the order of their rows."""
 
 from chaku.model.config import LlamaConfig
 
-# GGUF's architecture by ours: llama.cpp has Mistral as "llama".
+# GGUF's architecture by model_type: llama.cpp treats Mistral as "llama".
 ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2"}
-ROPE_FREQS = "rope_freqs.weight"  # a divisor of each rotary frequency, (head_dim / 2,)
+ROPE_FREQS = "rope_freqs.weight"  # divisors of the rotary frequencies, (head_dim / 2,)
 
 _LAYER = {
     "self_attn.q_proj": "attn_q",
@@ -22,7 +22,7 @@ _BACK = {theirs: ours for ours, theirs in (_LAYER | _OTHERS).items()}
 
 
 def to_gguf(name: str) -> str:
-    """GGUF's name of a tensor: model.layers.3.mlp.up_proj.weight is blk.3.ffn_up.weight."""
+    """GGUF's name of a tensor, given Hugging Face's: model.layers.3.mlp.up_proj.weight is blk.3.ffn_up.weight."""
     module, _, leaf = name.rpartition(".")
     if module.startswith("model.layers."):
         _, _, layer, within = module.split(".", 3)
@@ -31,7 +31,7 @@ def to_gguf(name: str) -> str:
 
 
 def from_gguf(name: str) -> str:
-    """Hugging Face's name of a tensor; a tensor that no Llama has keeps its own."""
+    """Hugging Face's name of a tensor, given GGUF's; an unknown name is returned as it is."""
     module, _, leaf = name.rpartition(".")
     if module.startswith("blk.") and module.count(".") == 2:
         _, layer, within = module.split(".")
@@ -40,10 +40,11 @@ def from_gguf(name: str) -> str:
 
 
 def rotary_heads(config: LlamaConfig, architecture: str, name: str) -> int:
-    """How many heads a tensor has whose rows GGUF has in another order, else 0. `name` is Hugging Face's.
+    """The number of heads of a tensor whose rows have another order in GGUF; 0 for other tensors.
 
-    Hugging Face turns i with i + head_dim / 2; GGUF's llama architecture, as Meta, 2i with 2i + 1: the rows of queries
-    and keys, and their biases, move. Its qwen2 architecture turns as Hugging Face does.
+    `name` is Hugging Face's. Hugging Face rotates dimension i of a head together with i + head_dim / 2. GGUF's llama
+    architecture, like Meta's code, rotates 2i with 2i + 1, so that rows and biases of queries and keys are reordered.
+    GGUF's qwen2 architecture has Hugging Face's order.
     """
     if architecture != "llama":
         return 0

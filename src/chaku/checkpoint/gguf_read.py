@@ -1,4 +1,4 @@
-"""A GGUF file as a checkpoint: its configuration, and its tensors under Hugging Face's names and in their layout."""
+"""Read a GGUF file as a checkpoint: its configuration, and its tensors in Hugging Face's names and layout."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from chaku.gguf_file import GgufFile, StoredTensor, read_gguf_file
 from chaku.model.config import LlamaConfig
 from chaku.model.packing import Packed
 
-# Metadata that changes what a model computes, and the values that leave it a Llama. Keys without an architecture before
-# them here have it in the file.
+# Metadata that changes the model's computation, and the values with which it is a Llama. In the file, the name of the
+# architecture stands before each key.
 _PLAIN_VALUES: dict[str, tuple[Any, ...]] = {
     "expert_count": (0,),
     "attention.causal": (True,),
@@ -33,9 +33,9 @@ _PLAIN_VALUES: dict[str, tuple[Any, ...]] = {
     "residual_scale": (0.0, 1.0),
     "use_parallel_residual": (False,),
 }
-# Tables of rotary frequencies that old converters wrote; the configuration gives the same.
+# Tables of rotary frequencies from old converters; the configuration has the same information.
 _TABLE = re.compile(r"(blk\.\d+\.)?(attn_rot_embd|rope_freqs)\.weight")
-# llama.cpp ends a text at these tokens whatever the metadata says.
+# llama.cpp ends a text at tokens of these names, whatever the metadata says.
 END_NAMES = (
     "<|endoftext|>",
     "<|im_end|>",
@@ -49,10 +49,10 @@ END_NAMES = (
 
 
 def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig, Iterator[tuple[str, Tensor]]]:
-    """Configuration and tensors; a tensor is dequantised straight into `dtype` when its turn comes.
+    """The configuration and the tensors of a GGUF file; each tensor is dequantised to `dtype` when it is iterated.
 
-    `dtype` None keeps float32, float16 and bfloat16 as they are stored and makes float32 of quantised weights. Raises
-    ChakuError for a damaged file and for an architecture that chaku does not compute, before any weight is read.
+    `dtype` None keeps stored float32, float16 and bfloat16, and dequantises to float32. Raises ChakuError, before any
+    weight is read, for a damaged file and for an architecture that chaku does not support.
     """
     file = read_gguf_file(path)
     config = read_gguf_config(file)
@@ -60,7 +60,7 @@ def read_gguf(path: Path, dtype: torch.dtype | None = None) -> tuple[LlamaConfig
 
 
 def read_packed_gguf(path: Path) -> tuple[LlamaConfig, Iterator[tuple[str, Tensor | Packed]]]:
-    """As `read_gguf`, but a matrix whose type is a scale and signed codes for 32 weights comes as these."""
+    """As `read_gguf`, but a matrix of blocks with a scale and 32 signed codes stays packed."""
     file = read_gguf_file(path)
     config = read_gguf_config(file)
 
@@ -85,7 +85,7 @@ def _tensors(
 
 
 def read_gguf_config(file: GgufFile) -> LlamaConfig:
-    """The shape of the model. Raises ChakuError, naming the key, for anything that chaku's Llama does not compute."""
+    """The shape of the model. Raises ChakuError, naming the key, for settings that chaku's Llama does not support."""
     path, architecture = file.path, file.need("general.architecture", str)
     if architecture not in ARCHITECTURES.values():
         known = ", ".join(sorted(set(ARCHITECTURES.values())))
@@ -93,27 +93,34 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
     for key, allowed in _PLAIN_VALUES.items():
         value = file.metadata.get(f"{architecture}.{key}", allowed[0])
         if value not in allowed:
-            raise ChakuError(f"{path}: {architecture}.{key} is {str(value)[:60]}, which chaku's Llama does not compute")
+            raise ChakuError(
+                f"{path}: {architecture}.{key} is {str(value)[:60]}, which chaku's Llama does not support; use another "
+                "model"
+            )
     shapes = {stored.name: stored.shape for stored in file.tensors}
     if "token_embd.weight" not in shapes:
-        raise ChakuError(f"{path} lacks the tensor token_embd.weight: it holds no whole model")
+        raise ChakuError(f"{path} lacks the tensor token_embd.weight, so it is not a whole model; get another file")
     layers = {int(found[1]) for name in shapes if (found := re.match(r"blk\.(\d+)\.", name))}
     num_layers = _count(file, "block_count")
     if layers != set(range(num_layers)):
-        raise ChakuError(f"{path}: {architecture}.block_count is {num_layers}, but the file holds {len(layers)} layers")
+        raise ChakuError(
+            f"{path}: {architecture}.block_count is {num_layers}, but the file holds {len(layers)} layers; get it again"
+        )
     heads, hidden_size = _count(file, "attention.head_count"), _count(file, "embedding_length")
     head_dim = _count(file, "attention.key_length", hidden_size // heads)
     for key in ("attention.value_length", "rope.dimension_count"):
         if (size := _count(file, key, head_dim)) != head_dim:
             raise ChakuError(
-                f"{path}: {architecture}.{key} is {size}, but a head has {head_dim}; chaku needs them equal"
+                f"{path}: {architecture}.{key} is {size}, but a head has {head_dim} dimensions; chaku only supports "
+                "equal sizes: use another model"
             )
     window = file.get(f"{architecture}.attention.sliding_window", int)
     context = _count(file, "context_length")
     window = window if window and window < context else None
     if window is not None and architecture == "qwen2":
         raise ChakuError(
-            f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported"
+            f"{path}: qwen2.attention.sliding_window is {window}; a window in some layers is not supported: use "
+            "another model"
         )
     fields: dict[str, Any] = {
         "vocab_size": shapes["token_embd.weight"][0],
@@ -142,7 +149,7 @@ def read_gguf_config(file: GgufFile) -> LlamaConfig:
 
 
 def end_ids(file: GgufFile) -> tuple[int, ...]:
-    """Every token that ends a text: EOS first, the ends of a turn and of a message, and those that are so by name."""
+    """All tokens that end a text: EOS first, the ends of a turn and of a message, then tokens named in `END_NAMES`."""
     keys = ("eos", "eot", "eom")
     given = [file.get(f"tokenizer.ggml.{key}_token_id", int) for key in keys]
     control = 3
@@ -156,7 +163,7 @@ def end_ids(file: GgufFile) -> tuple[int, ...]:
 
 
 def _count(file: GgufFile, key: str, default: int | None = None) -> int:
-    """A positive number, the same in all layers where the file gives a number a layer."""
+    """A positive integer of the metadata. If the file gives one number per layer, they must be equal."""
     key = f"{file.metadata['general.architecture']}.{key}"
     if default is not None and key not in file.metadata:
         return default
@@ -169,5 +176,5 @@ def _count(file: GgufFile, key: str, default: int | None = None) -> int:
 
 
 def _shortest(value: float) -> float:
-    """The number that was meant: GGUF has float32, in which 1e-6 is 9.999999974752427e-07."""
+    """The short decimal that was meant: GGUF stores float32, in which 1e-6 is 9.999999974752427e-07."""
     return float(f"{value:.7g}")

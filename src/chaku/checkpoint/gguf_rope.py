@@ -1,7 +1,7 @@
-"""How a GGUF file says that rotary frequencies are stretched: metadata for linear and YaRN, else a tensor of divisors.
+"""Read and write a GGUF file's rotary scaling: metadata for linear and YaRN, a tensor of divisors for other scalings.
 
-`rope_freqs.weight` divides the frequencies one by one. Llama 3.1's scaling is written so, and its parameters are found
-again from the divisors where they give the same ones; divisors that nothing gives are kept as they are.
+The tensor `rope_freqs.weight` divides each frequency by its own number. Llama 3.1's scaling is stored in this way; its
+parameters are recovered from the divisors. Divisors that fit no parameters are kept as longrope factors.
 """
 
 from dataclasses import replace
@@ -17,31 +17,37 @@ from chaku.gguf_file import GgufFile
 from chaku.model.config import LlamaConfig, RopeScaling
 from chaku.model.rope import rotary_frequencies
 
-# Llama 3.1 divides by 8, Llama 3.2 by 32, within 8,192 positions; other models may have been trained on other lengths.
+# Llama 3.1 divides by 8, Llama 3.2 by 32, with 8,192 original positions; other models may have other lengths.
 _LLAMA3_FACTORS = (8.0, 32.0)
 _LLAMA3_LENGTHS = (8192, *(2**power for power in range(5, 21) if power != 13))
-_ROUNDING = 1e-5  # of divisors that were computed in float32, relative
+_ROUNDING = 1e-5  # the relative rounding error of divisors that were computed in float32
 
 
 def read_rope_scaling(file: GgufFile, plain: LlamaConfig) -> RopeScaling | None:
-    """The scaling of a model's rotary frequencies; `plain` is its configuration without.
+    """The scaling of a model's rotary frequencies; `plain` is its configuration without scaling.
 
-    Raises ChakuError for a kind that chaku does not compute.
+    Raises ChakuError for a scaling that chaku does not support.
     """
     prefix = f"{file.metadata['general.architecture']}.rope.scaling"
     factor = file.get(f"{prefix}.factor", float) or file.get(f"{prefix[:-8]}.scale_linear", float) or 1.0
     kind = file.get(f"{prefix}.type", str, "linear")
     attention = file.get(f"{prefix}.attn_factor", float, 1.0)
     if kind not in ("none", "linear", "yarn"):
-        raise ChakuError(f"{file.path}: {prefix}.type is {kind!r}; chaku computes linear, yarn, and rope_freqs.weight")
+        raise ChakuError(
+            f"{file.path}: {prefix}.type is {kind!r}; chaku supports linear, yarn, and {ROPE_FREQS}: use another model"
+        )
     for key in ("yarn_log_multiplier", "alpha"):
         if file.get(f"{prefix}.{key}", float, 0.0) not in (0.0, 1.0) or factor <= 0:
             raise ChakuError(
-                f"{file.path}: {prefix}.{key if factor > 0 else 'factor'} is one that chaku does not compute"
+                f"{file.path}: the value of {prefix}.{key if factor > 0 else 'factor'} is not supported; use another "
+                "model"
             )
     divisors = _divisors(file, plain)
     if divisors is not None and (kind == "yarn" or (kind == "linear" and factor != 1.0)):
-        raise ChakuError(f"{file.path} scales rotary frequencies by {ROPE_FREQS} and by {prefix}.type {kind!r} at once")
+        raise ChakuError(
+            f"{file.path} scales rotary frequencies both by {ROPE_FREQS} and by {prefix}.type {kind!r}; convert the "
+            "model again"
+        )
     if kind == "yarn" and factor != 1.0:
         scaling = RopeScaling(
             "yarn",
@@ -50,7 +56,7 @@ def read_rope_scaling(file: GgufFile, plain: LlamaConfig) -> RopeScaling | None:
             beta_fast=file.get(f"{prefix}.yarn_beta_fast", float, 32.0),
             beta_slow=file.get(f"{prefix}.yarn_beta_slow", float, 1.0),
         )
-        # The file's factor multiplies the paper's.
+        # The file's attention factor multiplies the factor of the paper.
         return scaling if attention == 1.0 else replace(scaling, attention_factor=attention * scaling.attention_scale)
     if kind == "linear" and factor != 1.0 and attention == 1.0:
         return RopeScaling("linear", factor)
@@ -70,16 +76,19 @@ def _divisors(file: GgufFile, plain: LlamaConfig) -> Tensor | None:
         return None
     if stored.shape != (plain.head_dim // 2,):
         raise ChakuError(
-            f"{file.path}: {ROPE_FREQS} has shape {stored.shape}, but a head has {plain.head_dim} dimensions"
+            f"{file.path}: {ROPE_FREQS} has shape {stored.shape}, but a head has {plain.head_dim} dimensions; get the "
+            "file again"
         )
     divisors = read_stored(stored, torch.float32).clone()
     if not (divisors.isfinite().all() and (divisors > 0).all()):
-        raise ChakuError(f"{file.path}: {ROPE_FREQS} has values that are no positive numbers; the file is damaged")
+        raise ChakuError(
+            f"{file.path}: {ROPE_FREQS} has values that are not positive numbers; the file is damaged: get it again"
+        )
     return divisors
 
 
 def _llama3(plain: LlamaConfig, divisors: Tensor) -> RopeScaling | None:
-    """Llama 3's parameters that give these divisors; None where none do."""
+    """The llama3 scaling that gives these divisors; None when there is none."""
     frequencies, _ = rotary_frequencies(plain)
     for factor in dict.fromkeys((round(float(divisors.max()), 4), *_LLAMA3_FACTORS)):
         for length in _LLAMA3_LENGTHS:
@@ -91,9 +100,9 @@ def _llama3(plain: LlamaConfig, divisors: Tensor) -> RopeScaling | None:
 
 
 def add_rope_scaling(writer: Any, config: LlamaConfig) -> list[tuple[str, Tensor]]:
-    """Write the metadata of linear and YaRN; what these cannot say is returned as the tensor of divisors.
+    """Write the metadata of the rotary scaling; for scalings other than linear and YaRN, return the tensor of divisors.
 
-    Raises ChakuError for what llama.cpp does not compute.
+    Raises ChakuError for a scaling that llama.cpp does not support.
     """
     import gguf
 
@@ -110,13 +119,13 @@ def add_rope_scaling(writer: Any, config: LlamaConfig) -> list[tuple[str, Tensor
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(scaling.factor)
         writer.add_rope_scaling_orig_ctx_len(scaling.original_max_position_embeddings)
-        # It multiplies the factor that the paper gives, which llama.cpp computes itself.
+        # llama.cpp computes the paper's factor itself and multiplies it by this one.
         writer.add_rope_scaling_attn_factors(scale / replace(scaling, attention_factor=None).attention_scale)
         return []
     if config.model_type == "qwen2":
         raise ChakuError(
-            "of rotary scalings, llama.cpp's qwen2 architecture has linear and YaRN with its usual limits (beta_fast "
-            f"32, beta_slow 1, truncate), not this {scaling.rope_type}; serve the checkpoint as it is"
+            "llama.cpp's qwen2 architecture supports only linear rotary scaling and YaRN with its usual limits "
+            f"(beta_fast 32, beta_slow 1, truncate), not this {scaling.rope_type}; serve the checkpoint as it is"
         )
     writer.add_rope_scaling_type(gguf.RopeScalingType.NONE)  # the default is linear
     writer.add_rope_scaling_attn_factors(scale)

@@ -1,4 +1,4 @@
-"""A tokenizer as metadata of a GGUF file: pieces and types, scores or merges, special tokens, the chat template."""
+"""Write a tokenizer into a GGUF file's metadata: pieces, types, scores or merges, special tokens, chat template."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from chaku.tokens.word_splitting import SPLITTINGS, splitting_steps
 
 
 def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
-    """Write the vocabulary, filled up with unused pieces to the model's rows, and what llama.cpp encodes with.
+    """Write the vocabulary and llama.cpp's settings for encoding. Unused pieces pad it to `vocab_size`.
 
-    Raises ChakuError for a tokenizer that llama.cpp has no name for, and for one that does not belong to the model.
+    Raises ChakuError for a word splitting that llama.cpp has no name for, and for a tokenizer with more tokens than the
+    model has embeddings.
     """
     import gguf
 
@@ -21,8 +22,8 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
     ids = {**model["vocab"], **{token["content"]: token["id"] for token in definition["added_tokens"]}}
     if max(ids.values()) >= vocab_size:
         raise ChakuError(
-            f"the model has {vocab_size} token embeddings and the tokenizer {max(ids.values()) + 1} tokens; "
-            "they do not belong together"
+            f"the model has {vocab_size} token embeddings, but the tokenizer has {max(ids.values()) + 1} tokens; use "
+            "the model's own tokenizer"
         )
     tokens = [f"[PAD{number}]" for number in range(vocab_size)]
     types = [gguf.TokenType.UNUSED] * vocab_size
@@ -35,7 +36,7 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
             types[number] = gguf.TokenType.CONTROL
         elif number in added:
             types[number] = gguf.TokenType.USER_DEFINED
-            tokens[number] = piece.replace(SPACE, " ")  # looked for in the text as it is given
+            tokens[number] = piece.replace(SPACE, " ")  # llama.cpp searches it in the raw text
         elif model.get("byte_fallback") and len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
             types[number] = gguf.TokenType.BYTE
         else:
@@ -71,13 +72,13 @@ def add_vocabulary(writer: Any, tokenizer: Tokenizer, vocab_size: int) -> None:
 
 
 def _splitting_name(definition: dict[str, Any]) -> str:
-    """llama.cpp's name of a byte-level tokenizer's way to split a text into words."""
+    """llama.cpp's name for a byte-level tokenizer's word splitting. Raises ChakuError when it has none."""
     steps = splitting_steps(definition)
     name = next((splitting.names[0] for splitting in SPLITTINGS if splitting.steps == steps), None)
     if name is None:
         known = ", ".join(splitting.names[0] for splitting in SPLITTINGS)
         raise ChakuError(
-            f"llama.cpp must split words as the tokenizer does, and this tokenizer's way ({list(steps)}) is none of "
-            f"those that chaku can name to it ({known}); convert the checkpoint with llama.cpp's convert_hf_to_gguf.py"
+            f"this tokenizer splits words by {list(steps)}, which is none of the splittings that chaku can name to "
+            f"llama.cpp ({known}); convert the checkpoint with llama.cpp's convert_hf_to_gguf.py"
         )
     return name

@@ -1,4 +1,4 @@
-"""A checkpoint as one GGUF file, which llama.cpp and what is built on it open."""
+"""Write a checkpoint as one GGUF file, for llama.cpp and the programs built on it."""
 
 from collections.abc import Iterable
 from contextlib import closing
@@ -33,20 +33,21 @@ def write_gguf(
 ) -> None:
     """Write model and tokenizer as GGUF, atomically; memory holds about one tensor at a time.
 
-    `tensors`: every tensor once, in any order, under Hugging Face's names and in its layout. `dtype`, one of
-    `GGUF_TYPES`, is the type of the matrices; norms and biases are float32, and a matrix whose rows do not divide into
-    q8_0's blocks of 32 is float16, as llama.cpp does. `name` is what programs show of the model.
+    `tensors`: every tensor once, in any order, in Hugging Face's names and layout. `dtype`, one of `GGUF_TYPES`, is the
+    type of the matrices. Norms and biases are float32. A matrix whose rows do not divide into q8_0's blocks of 32 is
+    float16, as in llama.cpp. `name`: the model's name for display.
 
-    Llama 2's kind of vocabulary is written as SentencePiece's, with a score a piece in place of merges. A text that
-    spells an infilling token may there become that token, as with Meta's own tokenizer, where chaku keeps it text.
+    A vocabulary of Llama 2's kind is written as a SentencePiece vocabulary, with scores instead of merges. With it,
+    llama.cpp may encode a text that spells an infilling token to that token, as Meta's own tokenizer does; chaku
+    encodes it as text.
 
-    Raises ChakuError for what llama.cpp would not compute as chaku does, for a tokenizer that does not belong to the
-    model, and for tensors that are missing, unknown, misshapen or too large for their type.
+    Raises ChakuError for a model that llama.cpp computes in another way, for a tokenizer with too many tokens, and for
+    tensors that are missing, unknown, of the wrong shape or too large for their type.
     """
     import gguf
 
     if dtype not in GGUF_TYPES:
-        raise ChakuError(f"{path}: {dtype!r} is not a type to write; choose one of {', '.join(GGUF_TYPES)}")
+        raise ChakuError(f"{path}: {dtype!r} is not a GGUF type of chaku's; choose one of {', '.join(GGUF_TYPES)}")
     writer = gguf.GGUFWriter(None, ARCHITECTURES[config.model_type])
     file_types = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
     writer.add_type("model")
@@ -60,9 +61,9 @@ def write_gguf(
     except ChakuError as error:
         raise ChakuError(f"{path}: {error}") from None
 
-    asked = tensor_shapes(config)
-    shapes = asked | {name: tensor.shape for name, tensor in extra}
-    names = {name: to_gguf(name) for name in asked} | {ROPE_FREQS: ROPE_FREQS}
+    needed = tensor_shapes(config)
+    shapes = needed | {name: tensor.shape for name, tensor in extra}
+    names = {name: to_gguf(name) for name in needed} | {ROPE_FREQS: ROPE_FREQS}
     kinds: dict[str, Any] = {}
     offsets: dict[str, int] = {}  # bytes, from the first tensor
     size = 0
@@ -80,7 +81,7 @@ def write_gguf(
             writer.write_header_to_file(temporary)
             writer.write_kv_data_to_file()
             writer.write_ti_data_to_file()
-        # The places are known, so that tensors are written as they come.
+        # All offsets are known, so that the tensors can be written in any order.
         start = writer.ggml_pad(temporary.stat().st_size, writer.data_alignment)
         with temporary.open("r+b") as file:
             file.truncate(start + size)
@@ -98,7 +99,7 @@ def _convert(config: LlamaConfig, name: str, tensor: Tensor, kind: Any, path: Pa
     values = tensor.detach().cpu().to(torch.float16 if half else torch.float32).contiguous()
     if not values.isfinite().all():
         advice = "export it as f32" if half and tensor.isfinite().all() else "the checkpoint is damaged"
-        raise ChakuError(f"{path}: {name} has values that {kind.name.lower()} does not hold; {advice}")
+        raise ChakuError(f"{path}: {name} has values that {kind.name.lower()} cannot hold; {advice}")
     return np.ascontiguousarray(gguf.quantize(values.numpy(), kind))
 
 
@@ -106,7 +107,7 @@ def _add_shape(writer: Any, config: LlamaConfig, path: Path) -> None:
     window = config.sliding_window
     if window is not None and window < config.max_position_embeddings:
         raise ChakuError(
-            f"{path}: the model sees {window} tokens back (sliding_window), which llama.cpp does not compute for this "
+            f"{path}: the model has a sliding_window of {window} tokens, which llama.cpp does not support for this "
             f"architecture: set max_position_embeddings to {window} in its config.json, and use it within that context"
         )
     writer.add_vocab_size(config.vocab_size)

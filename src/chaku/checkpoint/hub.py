@@ -1,4 +1,4 @@
-"""Models of the Hugging Face Hub, by huggingface_hub, which goes on where a download was cut off."""
+"""Download models from the Hugging Face Hub with huggingface_hub, which resumes downloads that were cut off."""
 
 import hashlib
 import shutil
@@ -15,16 +15,16 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
 
 REVISION_FILE = "revision.json"  # the repository and the commit of a model directory from the catalogue
-TIMEOUT_SECONDS = 10.0  # of the one question that comes before a download
-# What a model directory holds that is of use here; a repository may hold the weights again in other formats.
+TIMEOUT_SECONDS = 10.0  # of the request for the list of files, before a download
+# The files that chaku uses; a repository may hold the weights in other formats too.
 _FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.jinja", "LICENSE*", "README.md")
 
 
 def snapshot(repository: str) -> Path:
-    """The directory of a repository's newest commit in the Hub's own cache, downloaded when it is not there.
+    """The directory of a repository's newest commit in the Hub's cache, downloaded if it is not there.
 
-    Without a network a copy in that cache serves. Raises ChakuError for a repository that the Hub does not give, and
-    for an architecture that is not known, before its weights are downloaded.
+    Without a network, a copy in the cache is used. Raises ChakuError for a repository that cannot be downloaded, and,
+    before its weights are downloaded, for an unknown architecture.
     """
     hub = _huggingface_hub(repository)
     try:
@@ -35,7 +35,7 @@ def snapshot(repository: str) -> Path:
             path = Path(hub.snapshot_download(repository, local_files_only=True, allow_patterns=list(_FILES)))
         except (OSError, ValueError):
             raise error from None
-        say(f"{error}; the copy in the Hub's cache is used")
+        say(f"{error}; using the copy in the Hub's cache")
         return path
     names = _wanted([file.rfilename for file in about.siblings or ()])
     with _errors_in_a_line(repository):
@@ -45,9 +45,10 @@ def snapshot(repository: str) -> Path:
 
 
 def fetch(name: str, source: HubRepository, work: Path, check_space: Callable[[int], None]) -> Path:
-    """A model directory within the directory `work`, its files checked by the hashes that the Hub states.
+    """Download a model into a directory within `work`, and check its files by the hashes of the Hub.
 
-    `work` keeps the commit and all parts when this is stopped. `check_space` is called with the bytes that are missing.
+    If the download is stopped, `work` keeps the commit and all finished parts. `check_space` is called with the number
+    of missing bytes. Raises ChakuError when the download fails, when a hash is wrong, and for an unknown architecture.
     """
     hub = _huggingface_hub(source.repository)
     directory = work / "files"
@@ -84,7 +85,7 @@ def fetch(name: str, source: HubRepository, work: Path, check_space: Callable[[i
 
 
 def _wanted(names: list[str]) -> list[str]:
-    """The files to download: weights as safetensors before PyTorch's `.bin`, and Meta's where nothing else is."""
+    """The files to download; of the weights safetensors if there are any, else PyTorch's `.bin`, else Meta's shards."""
     weights = "consolidated.*.pth"
     if "config.json" in names:
         weights = "model*.safetensors" if any(name.startswith("model") for name in names) else "pytorch_model*.bin*"
@@ -92,16 +93,16 @@ def _wanted(names: list[str]) -> list[str]:
 
 
 def _refuse_unknown(directory: Path) -> None:
-    """Raises ChakuError for a directory whose `config.json` names an architecture that is not known."""
+    """Raises ChakuError for a directory whose `config.json` names an unknown architecture."""
     from chaku.checkpoint.huggingface import load_config  # torch takes a second
 
     load_config(directory)
 
 
 def _check(repository: str, path: Path, stated: Any) -> None:
-    """Compare a file with the hash that the Hub states: SHA-256 of a large file, git's blob hash of a small one."""
+    """Compare a file with the Hub's hash: SHA-256 for a large file, git's blob hash for a small file."""
     if not path.is_file():
-        raise ChakuError(f"{path.name} of {repository} has not come: the download was cut off; try again")
+        raise ChakuError(f"{path.name} of {repository} is missing: the download was cut off; try again")
     if stated.lfs:
         expected, found = stated.lfs.sha256, sha256_file(path)
     else:
@@ -110,7 +111,8 @@ def _check(repository: str, path: Path, stated: Any) -> None:
     if expected and found != expected:
         path.unlink()
         raise ChakuError(
-            f"{path.name} of {repository} has the hash {found}, but {expected} is expected; it is deleted: try again"
+            f"{path.name} of {repository} has the hash {found}, but {expected} is expected; the file is deleted: try "
+            "again"
         )
 
 
@@ -118,13 +120,13 @@ def _huggingface_hub(repository: str) -> Any:
     try:
         import huggingface_hub
     except ImportError:
-        raise ChakuError(f"{repository} is on the Hub; to download from there: pip install 'chaku[hub]'") from None
+        raise ChakuError(f"{repository} is on the Hub; to download it: pip install 'chaku[hub]'") from None
     return huggingface_hub
 
 
 @contextmanager
 def _no_bars() -> Iterator[None]:
-    """Within, huggingface_hub draws no bars: ours shows the same, and `--quiet` hushes it."""
+    """Hide huggingface_hub's progress bars inside the block: chaku's bar replaces them and obeys `--quiet`."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     before = are_progress_bars_disabled()
@@ -138,23 +140,23 @@ def _no_bars() -> Iterator[None]:
 
 @contextmanager
 def _errors_in_a_line(repository: str) -> Iterator[None]:
-    """Within, an error of the Hub or of the network is a ChakuError. A full disk stays an OSError."""
+    """Turn errors of the Hub and of the network inside the block into ChakuErrors. A full disk stays an OSError."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         yield
     except ChakuError:
         raise
-    except Exception as error:  # the HTTP library, and so its errors, differ between versions of huggingface_hub
+    except Exception as error:  # versions of huggingface_hub use different HTTP libraries with different errors
         if isinstance(error, OSError) and error.errno in (13, 20, 28, 30, 122):
             raise
         kind = type(error).__name__
         if isinstance(error, GatedRepoError):
-            reason = "its owner asks you to accept a licence: do so on its page, then `hf auth login`"
+            reason = "its owner requires you to accept a licence: accept it on the model's page, then `hf auth login`"
         elif isinstance(error, RepositoryNotFoundError):
             reason = "the Hub has no such repository, or it is private: check its name, or `hf auth login`"
         elif isinstance(error, RevisionNotFoundError):
-            reason = "the Hub no longer has the commit of this download"
+            reason = "the Hub no longer has the commit of this download; remove its .download directory and try again"
         elif any(word in kind for word in ("Connect", "Timeout", "Offline", "LocalEntry", "Snapshot")):
             reason = "the Hub cannot be reached (is there a network?)"
         elif any(word in kind for word in ("Read", "Protocol")):

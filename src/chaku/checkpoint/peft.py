@@ -1,4 +1,4 @@
-"""LoRA adapters in PEFT's format, written: `adapter_config.json` and `adapter_model.safetensors`."""
+"""Write LoRA adapters in PEFT's format: `adapter_config.json` and `adapter_model.safetensors`."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PREFIX = "base_model.model."  # PEFT's two wrappers around the model
 
 
 def save_adapter(model: Llama, config: LoraConfig, directory: Path, base_model_name: str) -> None:
-    """Write the adapter, in float32, each file atomically; `base_model_name` is where PEFT finds its base.
+    """Write the adapter in float32, each file atomically. `base_model_name`: the name or path of the base, for PEFT.
 
     Raises ChakuError for a model without LoRA.
     """
@@ -24,7 +24,7 @@ def save_adapter(model: Llama, config: LoraConfig, directory: Path, base_model_n
         for half, matrix in (("A", layer.lora_A), ("B", layer.lora_B))
     }
     if not tensors:
-        raise ChakuError("the model has no LoRA to save; merged into the base it is saved as a whole checkpoint")
+        raise ChakuError("the model has no LoRA to save; save the whole checkpoint instead")
     fields = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

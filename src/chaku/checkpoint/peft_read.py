@@ -1,4 +1,4 @@
-"""LoRA adapters that PEFT or chaku wrote, read: of projections, embedding and output, DoRA, and modules saved whole."""
+"""Read PEFT's LoRA adapters: of projections, embedding and output, with DoRA and with modules that are saved whole."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from chaku.model.lora import LoraLinear, lora_layers
 from chaku.model.quantization import dense
 
 EMBEDDING, OUTPUT = "model.embed_tokens", "lm_head"
-# Fields that change nothing in what a saved adapter computes; any other that is set must be one that is read below.
+# Fields that do not change a saved adapter's computation. All other fields that are set must be in `_READ`.
 _NO_EFFECT = {
     "task_type",
     "auto_mapping",
@@ -40,13 +40,13 @@ _READ = {
     *("rank_pattern", "alpha_pattern", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save"),
     *("use_dora", "ensure_weight_tying"),
 }
-# Initialisations that leave the base's weights alone. The others (pissa, olora, loftq...) change them on loading.
+# Initialisations that do not change the base's weights. Other initialisations (pissa, olora, loftq...) change them.
 _INITIALISATIONS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 
 
 @dataclass(frozen=True)
 class _Adapter:
-    """`targets`: how each module is adapted. `saved`: modules that are stored whole. `dora`: as arXiv 2402.09353."""
+    """`targets`: the LoRA settings by module. `saved`: modules that are stored whole. `dora`: see arXiv 2402.09353."""
 
     config: LoraConfig
     targets: dict[str, LoraConfig]
@@ -56,11 +56,11 @@ class _Adapter:
 
 @torch.no_grad()
 def load_adapter(model: Llama, directory: Path) -> LoraConfig:
-    """Add an adapter. LoRA on projections can be trained further or merged; all else is added to the weights at once:
+    """Add an adapter to a model, in place; returns its settings.
 
-    LoRA on the embedding and the output, DoRA, and modules that were trained whole. Raises ChakuError, before the model
-    changes, for anything that chaku does not compute, naming the field, and for tensors that do not fit the model,
-    naming the tensor.
+    LoRA on projections stays separate, for further training or a merge. LoRA on the embedding and the output, DoRA, and
+    modules that were trained whole are merged into the weights at once. Before the model changes, raises ChakuError,
+    naming the field, for settings that chaku does not support, and, naming the tensor, for tensors that do not fit.
     """
     where = f"{directory}/adapter_config.json"
     fields = read_json(directory / "adapter_config.json")
@@ -69,12 +69,12 @@ def load_adapter(model: Llama, directory: Path) -> LoraConfig:
             raise ChakuError("the model has LoRA already; merge it into the base first")
         adapter = _adapter(model, fields)
     except KeyError as error:
-        raise ChakuError(f"{where} lacks the field {error}") from None
+        raise ChakuError(f"{where} lacks the field {error}; get the adapter again") from None
     except ChakuError as error:
         raise ChakuError(f"{where}: {error}") from None
     tensors = _tensors(model, adapter, directory)
     if model.config.tie_word_embeddings and {EMBEDDING, OUTPUT} & {*adapter.targets, *adapter.saved}:
-        model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())  # from here on the two are not the same
+        model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())  # the adapter makes the two differ
         model.config = replace(model.config, tie_word_embeddings=False)
     if any(name not in (EMBEDDING, OUTPUT) for name in adapter.targets) and not adapter.dora:
         model.requires_grad_(False)
@@ -114,26 +114,28 @@ def _lora_names(module: str) -> tuple[str, str]:
 
 def _adapter(model: Llama, fields: dict[str, Any]) -> _Adapter:
     if (kind := fields.get("peft_type")) != "LORA":
-        raise ChakuError(f"peft_type is {kind!r}; chaku computes 'LORA'")
+        raise ChakuError(f"peft_type is {kind!r}; chaku supports only 'LORA'. Merge this adapter with PEFT")
     if (bias := fields.get("bias", "none")) != "none":
-        raise ChakuError(f"bias is {bias!r}; chaku trains no biases ('none')")
+        raise ChakuError(f"bias is {bias!r}; chaku supports only 'none'. Merge this adapter with PEFT")
     if (start := fields.get("init_lora_weights")) not in _INITIALISATIONS:
         raise ChakuError(f"init_lora_weights is {start!r}, which changes the base; convert the adapter with PEFT")
     for name, value in fields.items():
         if value and name not in _NO_EFFECT | _READ:
-            raise ChakuError(f"{name} is {value!r}, which chaku does not compute; merge this adapter with PEFT")
+            raise ChakuError(f"{name} is {value!r}, which chaku does not support; merge this adapter with PEFT")
     saved = tuple(_saved(model, fields.get("modules_to_save") or []))
     modules = fields["target_modules"]
     names = [name for name in _adaptable(model, all_linear=modules == "all-linear") if name not in saved]
     names = [name for name in names if _matches(modules, name) and not _matches(fields.get("exclude_modules"), name)]
     names = [name for name in names if isinstance(modules, str) or _in_layers(fields, name)]
     if not modules and not saved:
-        raise ChakuError("LoRA has no targets: target_modules is empty")
+        raise ChakuError("LoRA has no targets, because target_modules is empty; get the adapter again")
     for wanted in modules if isinstance(modules, list) else []:
         if not any(_matches([wanted], name) for name in _adaptable(model)):
-            raise ChakuError(f"LoRA has no layer to target under the name {wanted}")
+            raise ChakuError(f"LoRA's target {wanted} matches no layer; the adapter belongs to another model")
     if modules and not names:
-        raise ChakuError(f"target_modules {modules!r} matches no projection of the model")
+        raise ChakuError(
+            f"target_modules {modules!r} matches no projection of the model; the adapter belongs to another model"
+        )
     config = LoraConfig(
         rank=fields["r"],
         alpha=fields["lora_alpha"],
@@ -148,19 +150,19 @@ def _adapter(model: Llama, fields: dict[str, Any]) -> _Adapter:
     }
     dora = bool(fields.get("use_dora"))
     if dora and EMBEDDING in targets:
-        raise ChakuError("use_dora on the embedding is not what chaku computes; merge this adapter with PEFT")
+        raise ChakuError("chaku does not support use_dora on the embedding; merge this adapter with PEFT")
     return _Adapter(config, targets, saved, dora)
 
 
 def _adaptable(model: Llama, all_linear: bool = False) -> Iterator[str]:
-    """The names of the modules that LoRA can adapt; "all-linear" leaves out embedding and output."""
+    """The names of the modules that LoRA can adapt. `all_linear` leaves out embedding and output."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Embedding) and not (all_linear and name in (EMBEDDING, OUTPUT)):
             yield name
 
 
 def _matches(modules: list[str] | str | None, name: str) -> bool:
-    """PEFT's rule: an expression that the whole name matches, or names and ends of names."""
+    """PEFT's rule: `modules` is a regular expression for the whole name, or a list of names and ends of names."""
     if modules == "all-linear":
         return True
     if not isinstance(modules, str):
@@ -172,7 +174,7 @@ def _matches(modules: list[str] | str | None, name: str) -> bool:
 
 
 def _in_layers(fields: dict[str, Any], name: str) -> bool:
-    """Whether a module is in the layers that `layers_to_transform` numbers, if it numbers any."""
+    """Whether a module is in a layer of `layers_to_transform`; True when that field is empty."""
     wanted = fields.get("layers_to_transform")
     if wanted is None or wanted == []:
         return True
@@ -184,7 +186,7 @@ def _in_layers(fields: dict[str, Any], name: str) -> bool:
 
 
 def _by_pattern(patterns: dict[str, Any], name: str, default: Any) -> Any:
-    """PEFT's `get_pattern_key`: the first pattern that the name ends in."""
+    """The value of the first pattern that matches the end of the name, as PEFT's `get_pattern_key`."""
     return next((value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", name)), default)
 
 
@@ -192,16 +194,20 @@ def _saved(model: Llama, names: list[str]) -> Iterator[str]:
     for wanted in names:
         found = [name for name, _ in model.named_modules() if name == wanted or name.endswith(f".{wanted}")]
         if not found:
-            raise ChakuError(f"modules_to_save names {wanted}, which the model does not have")
+            raise ChakuError(
+                f"modules_to_save names {wanted}, which the model does not have; the adapter belongs to another model"
+            )
         yield from found
 
 
 def _tensors(model: Llama, adapter: _Adapter, directory: Path) -> dict[str, Tensor]:
-    """The adapter's tensors under PEFT's names, all of them and of the right shape."""
+    """The adapter's tensors by PEFT's names. Raises ChakuError for a missing, unknown or wrongly shaped tensor."""
     candidates = [directory / "adapter_model.safetensors", directory / "adapter_model.bin"]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
-        raise ChakuError(f"{directory} has no weights: neither adapter_model.safetensors nor adapter_model.bin")
+        raise ChakuError(
+            f"{directory} has no weights: neither adapter_model.safetensors nor adapter_model.bin; copy them there"
+        )
     shapes: dict[str, tuple[int, ...]] = {}
     for name, config in adapter.targets.items():
         module = model.get_submodule(name)
@@ -219,18 +225,22 @@ def _tensors(model: Llama, adapter: _Adapter, directory: Path) -> dict[str, Tens
             shapes[f"{PREFIX}{name}.{parameter_name}"] = tuple(parameter.shape)
     tensors = {}
     for given, tensor in read_tensors([path]):
-        # Versions of PEFT before 0.11 had no `.weight` here.
+        # PEFT before 0.11 wrote this name without `.weight`.
         name = f"{given}.weight" if given.endswith("lora_magnitude_vector") else given
         if name not in shapes:
             if name.endswith(".base_layer.weight"):
-                continue  # PEFT writes the base of an adapted embedding beside its update
-            raise ChakuError(f"{path} has the tensor {name}, which its configuration does not ask for")
+                continue  # PEFT also writes the base of an adapted embedding
+            raise ChakuError(
+                f"{path} has the tensor {name}, which its configuration does not ask for; get the adapter again"
+            )
         if tuple(tensor.shape) != shapes[name]:
             raise ChakuError(
-                f"{path}: {name} has shape {tuple(tensor.shape)}, but rank and model ask for {shapes[name]}; "
-                "the adapter belongs to another model"
+                f"{path}: {name} has shape {tuple(tensor.shape)}, but rank and model ask for {shapes[name]}; the "
+                "adapter belongs to another model"
             )
         tensors[name] = tensor
     if missing := shapes.keys() - tensors.keys():
-        raise ChakuError(f"{path} lacks the tensor {min(missing)}, which its configuration asks for")
+        raise ChakuError(
+            f"{path} lacks the tensor {min(missing)}, which its configuration asks for; get the adapter again"
+        )
     return tensors

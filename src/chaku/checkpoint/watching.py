@@ -1,4 +1,4 @@
-"""The progress of a download that another program makes: by the sizes of the files that it writes."""
+"""Show the progress of another program's download by the sizes of the files that it writes."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from chaku.console import Bar
 
-SECONDS = 0.25  # between two looks
+SECONDS = 0.25  # between two updates
 
 
 @contextmanager
 def watch(bar: Bar, count: Callable[[], float]) -> Iterator[None]:
-    """Within, the bar follows `count`, which a thread calls four times a second. The bar never goes back."""
+    """Inside the block, a thread sets the bar to `count()` four times a second. The bar never goes back."""
     stop = threading.Event()
 
     def follow() -> None:
@@ -29,7 +29,7 @@ def watch(bar: Bar, count: Callable[[], float]) -> Iterator[None]:
 
 
 def size_of(directory: Path) -> int:
-    """The bytes of all files below a directory that the disk holds now; files may come and go meanwhile."""
+    """The bytes on disk of all files below a directory, which may change meanwhile."""
     total = 0
     with suppress(OSError):
         for path in directory.rglob("*"):

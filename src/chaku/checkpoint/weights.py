@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint directory: one file or several, safetensors or PyTorch's `.bin`."""
+"""Read and write the weight files of a checkpoint directory: one file or shards, safetensors or PyTorch's `.bin`."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +12,12 @@ from torch import Tensor
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, refuse_lfs_pointer, write_json
 
-MAX_SHARD_BYTES = 5_000_000_000  # of a weight file: huggingface_hub's default
-REOPEN_BYTES = 2**28  # read through one memory map: what stays mapped counts as memory beside the copies made of it
+MAX_SHARD_BYTES = 5_000_000_000  # bytes per weight file: huggingface_hub's default
+REOPEN_BYTES = 2**28  # bytes read through one memory map, whose pages count as memory beside the copies made of them
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The files that hold a checkpoint's tensors, safetensors before `.bin`. Raises ChakuError when one is missing."""
+    """The weight files of a checkpoint: safetensors, else `.bin`. Raises ChakuError when a file is missing."""
     for stem, ending in (("model", ".safetensors"), ("pytorch_model", ".bin")):
         single, index = directory / f"{stem}{ending}", directory / f"{stem}{ending}.index.json"
         if single.is_file():
@@ -27,14 +27,17 @@ def weight_files(directory: Path) -> list[Path]:
             if missing := [file.name for file in files if not file.is_file()]:
                 raise ChakuError(f"{index} names {', '.join(missing)}, which {directory} lacks: copy the rest")
             return files
-    raise ChakuError(f"{directory} has no weights: neither model.safetensors nor pytorch_model.bin, whole or in shards")
+    raise ChakuError(
+        f"{directory} has no weights: neither model.safetensors nor pytorch_model.bin, whole or in shards; copy them "
+        "there"
+    )
 
 
 def read_tensors(paths: Iterable[Path]) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of some files, memory-mapped: nothing is read before it is used.
+    """(name, tensor) of all tensors in some files, memory-mapped: a tensor is read from disk when it is used.
 
-    A tensor that is changed is copied by the system, page by page; the file is not. Raises ChakuError for a file that
-    is truncated or damaged.
+    If a tensor is changed, the system copies its pages; the file stays as it is. Raises ChakuError for a file that is
+    truncated or damaged.
     """
     for path in paths:
         try:
@@ -60,22 +63,22 @@ def _open_safetensors(path: Path) -> tuple[list[str], Callable[[str], Tensor]]:
 
 
 def open_torch(path: Path) -> tuple[list[str], Callable[[str], Tensor]]:
-    """Names and a getter of the tensors of a file that torch.save wrote; no code in it is run."""
+    """(names, function from name to tensor) for a file of torch.save; no code in the file is run."""
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except RuntimeError as error:
         if "mmap" not in str(error):
             raise
-        tensors = torch.load(path, map_location="cpu", weights_only=True)  # written before torch 1.6: no map
+        tensors = torch.load(path, map_location="cpu", weights_only=True)  # torch before 1.6 wrote it: cannot be mapped
     return list(tensors), tensors.__getitem__
 
 
 def write_tensors(
     tensors: Iterable[tuple[str, Tensor]], directory: Path, max_shard_bytes: int = MAX_SHARD_BYTES
 ) -> None:
-    """Write `model.safetensors`, or shards of at most `max_shard_bytes` with their index; older weights are removed.
+    """Write `model.safetensors`, or shards of at most `max_shard_bytes` and their index; remove older weight files.
 
-    Memory holds one shard. The index, without which shards are not found, is written last.
+    Memory holds one shard. The index is written last, so that incomplete shards are never found.
     """
     directory.mkdir(parents=True, exist_ok=True)
     before = {path for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for path in directory.glob(pattern)}
@@ -104,7 +107,7 @@ def write_tensors(
         index = directory / "model.safetensors.index.json"
         total = sum(size for _, sizes in parts for size in sizes.values())
         for stale in before & {directory / "model.safetensors"}:
-            stale.unlink()  # it would be read in place of the shards
+            stale.unlink()  # a reader would prefer it to the shards
         write_json(index, {"metadata": {"total_size": total}, "weight_map": weight_map})
         written.add(index)
     for stale in before - written:

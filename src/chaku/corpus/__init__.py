@@ -1,1 +1,1 @@
-"""Raw files to clean documents."""
+"""Turn raw files into clean documents."""

@@ -1,4 +1,4 @@
-"""Which documents a corpus takes: each text once, within the caps; and what was kept and dropped."""
+"""Decide which documents a corpus takes (every text once, within the caps), and count the kept and the dropped."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +9,10 @@ from chaku.errors import ChakuError
 
 
 class Admission:
-    """What was kept and dropped so far, and the decision on the next document."""
+    """The counts of kept and dropped documents so far, and the decision on the next document.
+
+    `kept` and `dropped` hold [documents, bytes]. Raises ChakuError for a `heldout_fraction` out of range.
+    """
 
     def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
         if not 0 <= heldout_fraction < 1:
@@ -24,7 +27,7 @@ class Admission:
         self.seen: set[bytes] = set()
 
     def state(self) -> dict[str, Any]:
-        """What was counted so far, for JSON; without `seen`, which the shards tell."""
+        """The counts so far, for JSON; without `seen`, which the shards hold."""
         return {
             "kept": [[*key, *counts] for key, counts in self.kept.items()],
             "dropped": [[*key, *counts] for key, counts in self.dropped.items()],
@@ -33,18 +36,21 @@ class Admission:
         }
 
     def restore(self, state: dict[str, Any], seen: Iterable[bytes]) -> None:
-        """Go on from a `state`, and from the hashes of the documents that were kept."""
+        """Continue from a `state`, and from the hashes of the documents that were kept."""
         self.kept = {(kind, language, split): counts for kind, language, split, *counts in state["kept"]}
         self.dropped = {(reason, language): counts for reason, language, *counts in state["dropped"]}
         self.sizes, self.source_sizes = Counter(state["sizes"]), Counter(state["source_sizes"])
         self.seen = set(seen)
 
     def full(self) -> frozenset[str]:
-        """The kinds and languages that have reached their cap."""
+        """The kinds and languages that have reached their caps."""
         return frozenset(name for name, cap in self.max_bytes.items() if self.sizes[name] >= cap)
 
     def admit(self, raw: Raw, digest: bytes, split_key: bytes, size: int) -> str | None:
-        """The split of a document, or None when it is dropped."""
+        """The split of a document, or None when it is dropped.
+
+        `digest`: the SHA-256 of its text. `split_key`: the hash that decides the split. `size`: its bytes in UTF-8.
+        """
         problem = raw.problem
         source_cap = self.source_caps.get(raw.source)
         if problem is None and digest in self.seen:

@@ -1,4 +1,4 @@
-"""Build a corpus: read, filter, deduplicate, split, write Parquet; count what was dropped, and why."""
+"""Build a corpus: read, filter, deduplicate, split, write Parquet; count the dropped documents by reason."""
 
 import hashlib
 import time
@@ -21,8 +21,8 @@ from chaku.files import resumable_directory, sha256_file, write_json
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.settings import result_settings
 
-CORPUS = "corpus"  # what the directory is marked as
-WAVE = 16  # pieces between two looks at the caps: fixed, so that the number of workers does not change the corpus
+CORPUS = "corpus"  # the kind in the directory's marker
+WAVE = 16  # pieces between two checks of the caps: fixed, so that the number of workers does not change the corpus
 
 Piece = Files | list[Raw]
 
@@ -35,10 +35,11 @@ def build_corpus(
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
 ) -> dict[str, Any]:
-    """Build a corpus as `out`, whole or not at all, by `fill_corpus`; returns its summary.
+    """Build a corpus in the directory `out` with `fill_corpus`; returns its summary.
 
-    A corpus that chaku built there before is replaced once the new one is whole. Killed and called again, it goes on.
-    Raises ChakuError for a directory with anything else in it, before any work, and as `fill_corpus` does.
+    `out` changes only when the new corpus is whole; a corpus that chaku built there before is then replaced. After a
+    kill, the next call resumes. Raises ChakuError, before any work, for a directory that holds other files, and as
+    `fill_corpus` does.
     """
     check_ours(out, CORPUS)
     sources, max_bytes = list(sources), max_bytes or {}
@@ -64,10 +65,10 @@ def fill_corpus(
 ) -> dict[str, Any]:
     """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
 
-    `max_bytes` caps a kind ("code") or a language ("Python"). A document is held out by the hash of its text, so that
-    the same text never stands on both sides, in this corpus or the next. Shards that an earlier call finished are
-    kept, unless a file of the sources has changed since. Memory holds 32 bytes a document and one row group. Raises
-    ChakuError for a source that is not there, and when no document is left.
+    `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
+    document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
+    earlier call finished are kept, unless a source file has changed since. Memory holds 32 bytes per document and one
+    row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
@@ -75,7 +76,7 @@ def fill_corpus(
     admission = Admission(heldout_fraction, max_bytes, {source.name: source.max_bytes for source in sources})
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
-        say("corpus: going on after the shards that are whole")
+        say("corpus: resuming after the finished shards")
     writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
@@ -105,7 +106,10 @@ def fill_corpus(
     if not admission.kept:
         reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in admission.drops()[:5])
         names = ", ".join(source.name for source in sources)
-        raise ChakuError(f"no document is left of the sources {names} (dropped: {reasons or 'nothing was there'})")
+        raise ChakuError(
+            f"no document is left of the sources {names} (dropped: {reasons or 'nothing; the sources are empty'}); "
+            "check their paths, patterns and caps"
+        )
     write_file_list(directory, files, hashes)
     summary = {
         "kept": [
@@ -126,7 +130,7 @@ def fill_corpus(
 
 
 def show_summary(summary: dict[str, Any]) -> None:
-    """Print what a corpus holds, and what was dropped and why."""
+    """Print two tables: the languages that a corpus holds, and the dropped documents by reason."""
     kept: dict[tuple[str, str], list[int]] = {}
     for row in summary["kept"]:
         entry = kept.setdefault((row["kind"], row["language"]), [0, 0, 0])
@@ -153,9 +157,10 @@ def _num_read(piece: Piece) -> int:
 
 
 def _clean(task: tuple[Piece, frozenset[str], bool]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
-    """In a worker: read a piece, judge each document; returns each with the hash of its text and of what it is from.
+    """In a worker: read and filter the documents of a piece.
 
-    And, where they are wanted, the hashes of the files that were read.
+    Returns (document, SHA-256 of its text, SHA-256 of its origin's text) for every document, and, if the task wants
+    hashes, the SHA-256 of every file that was read.
     """
     piece, full, wants_hashes = task
     results = []

@@ -1,4 +1,4 @@
-"""How far the build of a corpus is: written when a shard is full, so that a killed build goes on from there."""
+"""The progress of a corpus build, written when a shard is full, so that a killed build resumes there."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _STATE, _HASHES = "reached.json", "hashes.jsonl"
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """The next source, by its place in the list, its waves that are done, and the number of whole shards."""
+    """`source`: the current source's index. `waves`: its finished waves. `num_shards`: finished shards by split."""
 
     source: int = 0
     waves: int = 0
@@ -27,13 +27,13 @@ class BuildProgress:
 def write_progress(
     directory: Path, reached: BuildProgress, hashes: Mapping[str, str], files: FileList, admission: Admission
 ) -> None:
-    """Say that all before `reached` is in shards that are whole. `hashes`: of the files that were read."""
+    """Record that finished shards hold every document before `reached`. `hashes`: of the files that were read."""
     if not (directory / FILE_LIST).exists():
         write_file_list(directory, files, {})
     written = read_json(directory / _STATE)["hash_bytes"] if (directory / _STATE).exists() else 0
     num_written = read_json(directory / _STATE)["num_hashes"] if written else 0
     with (directory / _HASHES).open("r+b" if written else "wb") as file:
-        file.truncate(written)  # what is after it was written by a process that was killed before it could say so
+        file.truncate(written)  # a process wrote the lines after this and was killed before it recorded them
         file.seek(written)
         file.write("".join(f"{json.dumps(item)}\n" for item in islice(hashes.items(), num_written, None)).encode())
         hash_bytes = file.tell()
@@ -42,9 +42,9 @@ def write_progress(
 
 
 def read_progress(directory: Path, files: FileList, admission: Admission) -> tuple[BuildProgress, dict[str, str]]:
-    """How far an earlier build came, with the hashes of the files that it read; `admission` goes on from there.
+    """The progress of an earlier build, and the hashes of the files that it read; restores `admission` too.
 
-    A build of other files, or of files that changed since, counts for nothing: it is removed.
+    An earlier build from other files, or from files that changed since, is removed.
     """
     if (directory / _STATE).exists() and read_file_list(directory) == files:
         state = read_json(directory / _STATE)
@@ -64,6 +64,6 @@ def read_progress(directory: Path, files: FileList, admission: Admission) -> tup
 
 
 def remove_progress(directory: Path) -> None:
-    """The build is at its end."""
+    """Remove the record of progress, when the build is finished."""
     for name in (_STATE, _HASHES):
         (directory / name).unlink(missing_ok=True)

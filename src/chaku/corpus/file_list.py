@@ -1,4 +1,4 @@
-"""The files that a corpus was made from, with sizes, times and hashes: how a later change of theirs is noticed."""
+"""The list of the files that a corpus was made from, with sizes, times and hashes, to detect later changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from chaku.corpus.sources import Source, as_utf8, source_files
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, sha256_file
 
-FILE_LIST = "files.parquet"  # of a corpus
+FILE_LIST = "files.parquet"  # in the directory of a corpus
 _SCHEMA = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()), ("sha256", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """`sha256` is empty for a file whose content the corpus never looked at: by its name or size, or for a cap."""
+    """`sha256` is empty for a file that was never read, because of its name, its size or a cap."""
 
     size: int
     mtime_ns: int
@@ -28,9 +28,9 @@ FileList = dict[str, ListedFile]  # by absolute path
 
 
 def list_files(sources: Iterable[Source]) -> FileList:
-    """The files of all sources as they are now, without hashes. Raises ChakuError for a source that is not there.
+    """The present files of all sources, without hashes. Raises ChakuError for a source that does not exist.
 
-    "machine" is left out: its files are whatever a computer has, and change with every package that is installed.
+    The source "machine" is left out: its files change with every package that is installed.
     """
     found: FileList = {}
     for source in sources:
@@ -39,7 +39,7 @@ def list_files(sources: Iterable[Source]) -> FileList:
         for path in source_files(source):
             try:
                 about = path.stat()
-            except OSError:  # a link that leads nowhere; the build counts it as dropped
+            except OSError:  # a dangling link; the build counts it as dropped
                 continue
             found[as_utf8(str(path))] = ListedFile(about.st_size, about.st_mtime_ns)
     return found
@@ -56,7 +56,7 @@ def write_file_list(directory: Path, files: FileList, hashes: Mapping[str, str])
 
 
 def read_file_list(directory: Path) -> FileList | None:
-    """What `write_file_list` wrote; None for a corpus of an earlier version, which has none."""
+    """Read the list that `write_file_list` wrote; None for a corpus of an earlier version, which has no list."""
     path = directory / FILE_LIST
     if not path.is_file():
         return None
@@ -68,10 +68,10 @@ def read_file_list(directory: Path) -> FileList | None:
 
 
 def describe_changes(before: FileList, sources: Iterable[Source]) -> str:
-    """How the files of the sources differ from those of a corpus, in words; "" where no content does.
+    """How the files of the sources differ from the files in a corpus's list, in words; "" when no content differs.
 
-    A file that only has another time is read again to see whether it is the same. Raises ChakuError for a source that
-    is not there any more.
+    A file of the same size with another time is read again and compared by its hash. Raises ChakuError for a source
+    that no longer exists.
     """
     now = list_files(sources)
     added = [path for path in now if path not in before]

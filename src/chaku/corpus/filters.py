@@ -1,4 +1,4 @@
-"""Which documents are dropped, and why. Thresholds are the published ones."""
+"""Filter documents by the published thresholds of StarCoder, StarCoder2, The Stack and OpenCoder."""
 
 import re
 
@@ -12,7 +12,7 @@ MEAN_LINE = 100  # StarCoder, StarCoder2
 MAX_PROSE_LINE = 100_000  # StarCoder2, for text and mark-up
 MIN_ALPHABETIC = 0.25  # StarCoder2
 MAX_DATA_CHARACTERS = 5_000  # StarCoder, JSON and YAML
-MAX_ENCODED = 1_024  # StarCoder2: base64, hexadecimal and \u runs, or half of the file
+MAX_ENCODED = 1_024  # StarCoder2: characters in base64, hexadecimal and \u runs; half of the file is too much too
 
 # StarCoder2 looks for these in the first five lines.
 _GENERATED = re.compile(
@@ -22,7 +22,7 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/]{256,}={0,2}|(?:(?:0x|\\x)[0-9a-fA-F]{2}[,\
 
 
 def reason_to_drop(text: str, kind: str, language: str) -> str | None:
-    """Why a document is dropped, in a few words; None keeps it. Size and encoding were checked when it was read."""
+    """Why a document is dropped, in a few words; None keeps it. The reader has checked its size and encoding."""
     if not text.strip():
         return "empty"
     if len(text) < MIN_CHARACTERS:

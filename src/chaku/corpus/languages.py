@@ -1,16 +1,16 @@
-"""A file's language and kind: by its name (Pygments knows them), and by its content where the name does not tell."""
+"""Detect a file's language and kind by its name (through Pygments), or by its content when the name is not enough."""
 
 import re
 from functools import cache
 from pathlib import PurePath
 
-# Shapes of prose about code, and of plain prose, that no programming language claims.
+# File names of prose about code, and of plain prose.
 _PROSE_ABOUT_CODE = {".md": "Markdown", ".markdown": "Markdown", ".rst": "reStructuredText"}
 _MANUAL = re.compile(r"\.[1-9][a-z]*(\.gz)?$")
 _README = re.compile(r"^(readme|changes|changelog|news|authors|contributing|install|howto|faq)(\.txt)?(\.gz)?$", re.I)
 _LICENCE = re.compile(r"^(licen[cs]e|copying|copyright|notice)[\w.-]*$", re.I)
 
-# Shared extensions, decided as the files of a typical checkout are: Pygments lists several languages for each.
+# Extensions for which Pygments lists several languages: the usual language in a code repository.
 _DECIDED = {
     ".h": "C",
     ".hh": "C++",
@@ -40,7 +40,7 @@ _DECIDED = {
     ".htm": "HTML",
     ".css": "CSS",
 }
-# A .h is C++ when it has what C has not; a C header that C++ may read too hides that behind #ifdef __cplusplus.
+# A .h file is C++ when it has syntax that C lacks, unless it is a C header that hides C++ behind #ifdef __cplusplus.
 _CPP = re.compile(
     r"^\s*(namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::))", re.M
 )
@@ -49,12 +49,12 @@ _RENAMED = {"Bash": "Shell", "Text only": "Text"}
 _INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
 _INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
 
-# Data and mark-up: languages, but no code to learn from unless asked for.
+# Data and mark-up languages: their files are never cut into pieces, and have their own limits in `filters`.
 DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "CSV", "Diff"})
 
 
 def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
-    """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for what is neither."""
+    """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for any other file."""
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     suffix = PurePath(name).suffix.lower()
     if _LICENCE.match(name):

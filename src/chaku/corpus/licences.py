@@ -1,4 +1,4 @@
-"""A file's licence: its SPDX tag, or the text of the nearest LICENSE file above it. Unknown rather than guessed."""
+"""Find a file's licence: by its SPDX tag, or by the text of the nearest LICENSE file above it. Never guess."""
 
 import re
 from functools import lru_cache
@@ -6,10 +6,10 @@ from pathlib import Path
 
 _SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*([\w.+() -]*[\w.+)])")
 _FILE = re.compile(r"((un)?licen[cs]e|copying)(-[\w.]+)?(\.(txt|md|rst|lesser))?", re.I)
-_SHARED = ("site-packages", "dist-packages", "node_modules")  # a file here is of one project among many
+_SHARED = ("site-packages", "dist-packages", "node_modules")  # directories that many projects share
 
-# Words that only this licence has; names as GitHub spells them. What a file says first is its own licence: some go on
-# with those of other works.
+# Words that occur in one licence only; names as GitHub spells them. The first licence in a file counts: some licence
+# files go on with the licences of other works.
 _WORDS = (
     ("MIT", r"permission is hereby granted, free of charge, to any person obtaining a copy of this software"),
     ("Apache-2.0", r"apache license,? version 2\.0"),
@@ -36,21 +36,23 @@ _ALL = [(name, re.compile(words)) for name, words in _WORDS]
 
 
 def licence_tag(text: str) -> str | None:
-    """The SPDX expression that a file's head gives."""
+    """The SPDX expression in the first 3,000 characters of a file, or None."""
     found = _SPDX.search(text[:3000])
     return found[1] if found else None
 
 
 def name_licence(text: str) -> str | None:
-    """The licence whose text this is; None for a text that is not known."""
+    """The name of the licence with this text; None for an unknown text."""
     words = " ".join(text.lower().split())
     found = [(match.start(), place) for place, (_, pattern) in enumerate(_ALL) if (match := pattern.search(words))]
     return _ALL[min(found)[1]][0] if found else None
 
 
 def licence_near(directory: Path, root: Path) -> str | None:
-    """The licence that the LICENSE or COPYING files of `directory` name, or else those of the nearest one above it,
-    up to `root`. None when they name several."""
+    """The licence in the LICENSE or COPYING files of `directory`, or else of its nearest parent that has such files.
+
+    The search ends at `root`. None when the files hold several licences, or an unknown one.
+    """
     while directory.name not in _SHARED:
         names = _licences_in(directory)
         if names is None or names:
@@ -63,7 +65,7 @@ def licence_near(directory: Path, root: Path) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _licences_in(directory: Path) -> frozenset[str | None] | None:
-    """The licences of a directory's own files; None where it cannot be read."""
+    """The licences of a directory's own licence files; None when they cannot be read."""
     try:
         files = [path for path in sorted(directory.iterdir()) if _FILE.fullmatch(path.name) and path.is_file()]
         texts = [file.read_bytes()[:200_000].decode("utf-8", "replace") for file in files]

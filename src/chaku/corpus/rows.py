@@ -1,4 +1,4 @@
-"""Rows of JSONL and Parquet files, plain or packed (.gz, .zst), and of Hub data sets."""
+"""Read rows of JSONL and Parquet files, plain or compressed (.gz, .zst), and of Hub data sets."""
 
 import gzip
 import io
@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from chaku.errors import ChakuError
 
-PROBLEM = "_problem"  # the one key of a row that could not be read: why
+PROBLEM = "_problem"  # the only key of a row that could not be read; its value is the reason
 
 
 def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
-    """What a file of rows is by its name, packed or not; None when it is neither."""
+    """The format of a file of rows by its name, compressed or not; None for any other file."""
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     if name.endswith(".parquet"):
         return "parquet"
@@ -28,7 +28,7 @@ def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
 
 
 def open_packed(path: Path) -> IO[bytes]:
-    """A file's bytes, unpacked when its name ends in .gz or .zst."""
+    """Open a file to read its bytes, decompressed when its name ends in .gz or .zst."""
     if path.suffix == ".gz":
         return gzip.open(path)  # type: ignore[return-value]
     if path.suffix == ".zst":
@@ -37,9 +37,9 @@ def open_packed(path: Path) -> IO[bytes]:
 
 
 def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """One object a line, or one array of them in the whole file.
+    """The rows of a file with one JSON object per line, or with one array of objects.
 
-    A line that is no object is a row with a problem, and so is what a damaged file lacks.
+    A line that is not an object becomes a row with a problem. So does the unreadable rest of a damaged file.
     """
     try:
         with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -57,7 +57,7 @@ def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """A row group at a time. What a damaged file lacks is a row with a problem."""
+    """The rows of a Parquet file, in batches. The unreadable rest of a damaged file becomes a row with a problem."""
     try:
         with _seekable(path) as raw, pq.ParquetFile(raw) as file:
             for batch in file.iter_batches(batch_size=256):
@@ -78,7 +78,7 @@ def _array(text: str) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _seekable(path: Path) -> Iterator[IO[bytes]]:
-    """A file; unpacked into a temporary one when it is packed, as Parquet is read from its end."""
+    """Open a file; decompress it into a temporary file if needed, because Parquet readers seek to the end."""
     with open_packed(path) as packed:
         if path.suffix not in (".gz", ".zst"):
             yield packed
@@ -90,9 +90,9 @@ def _seekable(path: Path) -> Iterator[IO[bytes]]:
 
 
 def hub_rows(name: str, subset: str | None) -> Iterator[dict[str, Any]]:
-    """The training split of a Hub data set (or of a directory that is laid out as one), streamed.
+    """Stream the training split of a Hub data set, or of a directory with a Hub data set's layout.
 
-    Raises ChakuError without the `hub` extra, and when the data set cannot be read.
+    Raises ChakuError when the `hub` extra is not installed, and when the data set cannot be read.
     """
     try:
         from datasets import load_dataset
@@ -100,5 +100,5 @@ def hub_rows(name: str, subset: str | None) -> Iterator[dict[str, Any]]:
         raise ChakuError(f"{name} is a Hub data set: pip install 'chaku[hub]'") from None
     try:
         yield from load_dataset(name, subset, split="train", streaming=True)
-    except (OSError, ValueError, RuntimeError) as error:  # the library's and the network's errors are kinds of these
+    except (OSError, ValueError, RuntimeError) as error:  # base classes of the library's and the network's errors
         raise ChakuError(f"the Hub data set {name} cannot be read: {error}") from error

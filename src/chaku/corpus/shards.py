@@ -1,4 +1,4 @@
-"""The Parquet files of a corpus, written a row group at a time."""
+"""Write the Parquet files of a corpus, a row group at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 from chaku.corpus.sources import Raw
 from chaku.documents import SCHEMA
 
-SHARD_BYTES = 256 * 2**20  # of text in a file that is full
-ROW_GROUP_BYTES = 4 * 2**20  # of text in memory before it is written
+SHARD_BYTES = 256 * 2**20  # bytes of text in a full file
+ROW_GROUP_BYTES = 4 * 2**20  # bytes of text in memory before they are written
 
 
 class ShardWriter:
-    """DIRECTORY/SPLIT-NNNNN.parquet, from `num_shards` on. `shard_bytes`: of text in the file that is open."""
+    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file."""
 
     def __init__(self, directory: Path, split: str, num_shards: int = 0):
         self.directory, self.split, self.num_shards = directory, split, num_shards
@@ -33,7 +33,7 @@ class ShardWriter:
             self._flush()
 
     def finish_shard(self) -> None:
-        """Close the file, if one is begun; the next document begins another."""
+        """Close the open file, if any; the next document begins another file."""
         if self._waiting:
             self._flush()
         if self._file:
@@ -64,7 +64,7 @@ def document_hashes(directory: Path) -> Iterator[bytes]:
 
 
 def documents_sha256(directory: Path) -> str:
-    """The hash of a corpus: its texts, their paths, kinds and languages, and which split each is in."""
+    """The SHA-256 of a corpus: of the hash, path, kind, language and split of every document."""
     whole = hashlib.sha256()
     for path in sorted(directory.glob("*-*.parquet")):
         split = path.name.partition("-")[0]

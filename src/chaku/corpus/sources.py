@@ -1,4 +1,4 @@
-"""Where documents come from: trees, git checkouts, JSONL and Parquet files, Hub data sets, this machine."""
+"""Read documents from directories, git checkouts, JSONL and Parquet files, Hub data sets, or this machine."""
 
 import ast
 import glob
@@ -28,19 +28,19 @@ from chaku.files import sha256_file
 from chaku.settings import setting
 from chaku.synthetic.exercises import documents
 
-TASK_SIZE = 64  # files or rows that one worker takes at a time
+TASK_SIZE = 64  # files or rows in one task of a worker
 OVER_CAP = "over the cap of its kind or language"
 
 
 @dataclass(frozen=True)
 class Source:
-    """One place to read. `kind` "auto" decides by each file's name; otherwise every document is of that kind.
+    """One source of documents. `kind` "auto" detects the kind by the file's name; else every document has `kind`.
 
-    `include` and `exclude` are glob patterns over paths relative to `path`; `max_bytes` caps what is taken;
-    `language` and `license` are for sources that do not say. For "hub", `path` is the data set's name, `subset` its
-    configuration. For "exercises", the synthetic family, `path` is its seed, and `max_bytes` is needed.
-    `piece_bytes` adds, to each code file, its top-level parts of up to so many bytes as documents of kind "piece": only
-    whole documents are infilled, and few files fit the context of a small model.
+    `include` and `exclude` are glob patterns for paths relative to `path`. `max_bytes` caps the bytes taken from the
+    source. `language` and `license` apply to documents that name none themselves. For "hub", `path` is the data set's
+    name and `subset` its configuration. For "exercises" (synthetic programs), `path` is the seed, and `max_bytes` is
+    required. `piece_bytes` adds the top-level parts of every code file, up to so many bytes, as documents of kind
+    "piece": only whole documents are infilled, and few files fit the context of a small model.
     """
 
     name: str
@@ -61,8 +61,7 @@ class Source:
 class Raw:
     """One file or row: its text, or the `problem` for which it is dropped.
 
-    `origin` is the text's parent, for what was taken out of another document: both fall on the same side of the
-    held-out split.
+    `origin`, for a part of another document, is the text of that document: both go into the same split.
     """
 
     path: str
@@ -77,29 +76,32 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files of one source that are still to be read."""
+    """Files of one source that a worker will read."""
 
     source: Source
     paths: list[str]
 
 
 def guess_source(path: Path) -> Source:
-    """A source for a path on the command line: a git checkout, a directory, or a file by its extension."""
+    """The source for a path on the command line: a git checkout, a directory, or a file by its extension.
+
+    Raises ChakuError for a path that does not exist or is none of these.
+    """
     name = path.name or str(path)
     if path.is_dir():
         return Source(name, "git" if (path / ".git").exists() else "tree", str(path))
     if not path.exists():
-        raise ChakuError(f"the source {path} does not exist")
+        raise ChakuError(f"the source {path} does not exist; check its name")
     if kind := row_format(path):
         return Source(name, kind, str(path))
     raise ChakuError(f"the source {path} is not a directory, .jsonl or .parquet file (plain, .gz or .zst)")
 
 
 def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
-    """How many files a source has (0: not known), and what it holds, in pieces: files to read, or rows that were read.
+    """The number of files in a source (0 if unknown), and its content in pieces: files to read, or rows already read.
 
-    Files come in the order of their paths' hashes, so that a cap takes a fair sample. Raises ChakuError when the source
-    is not there.
+    Files are ordered by the hashes of their paths, so that a cap takes a fair sample. Raises ChakuError when the source
+    does not exist.
     """
     if source.type in ("machine", "tree", "git"):
         parts = [source]
@@ -118,9 +120,7 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
         )
     if source.type == "exercises":
         if source.max_bytes is None or not source.path.isdecimal():
-            raise ChakuError(
-                f"source {source.name!r}: exercises need max_bytes, and a path that is a number, their seed"
-            )
+            raise ChakuError(f"source {source.name!r}: exercises need max_bytes, and a number as path (the seed)")
         made = documents(int(source.path), source.max_bytes)
         texts = ({"text": text, "path": f"{number}", "language": "Exercise"} for number, text in enumerate(made))
         return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))
@@ -132,9 +132,9 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
 
 
 def source_files(source: Source) -> Iterator[Path]:
-    """The files that a source reads, in no order; none for a source that is not made of files.
+    """The files of a source, in no particular order; empty for a source that is not made of files.
 
-    Raises ChakuError when the source is not there.
+    Raises ChakuError when the source does not exist.
     """
     if source.type == "machine":
         for place in machine_sources():
@@ -146,9 +146,9 @@ def source_files(source: Source) -> Iterator[Path]:
 
 
 def read_files(files: Files, full: frozenset[str], hashes: dict[str, str] | None = None) -> Iterator[Raw]:
-    """The documents of some files. What is of a kind or language in `full` is counted, not read any further.
+    """The documents of some files. Files whose kind or language is in `full` are counted as dropped, not read.
 
-    `hashes`, where it is given, gets the SHA-256 of each file that is read, by its path.
+    `hashes`, if given, receives the SHA-256 of every file that is read, by its path.
     """
     for path in files.paths:
         yield from _read_file(files.source, Path(files.source.path), path, full, hashes)
@@ -160,7 +160,7 @@ def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
 
 
 def machine_sources() -> list[Source]:
-    """What a development machine usually has: Python, headers, JavaScript, Perl, shell; documentation; licences."""
+    """The usual places on a development machine: Python, headers, JavaScript, Perl, shell; documentation; licences."""
     library = Path(sysconfig.get_path("stdlib"))
     packages = Path(sysconfig.get_path("purelib"))
     places = [
@@ -180,7 +180,7 @@ def machine_sources() -> list[Source]:
         Source("documentation", "tree", "/usr/share/doc", include=("*",), exclude=("*.html", "*.htm", "*.js", "*.svg")),
         Source("licences", "tree", "/usr/share/common-licenses", include=("*",), kind="prose", language="Text"),
     ]
-    if sys.prefix != sys.base_prefix:  # in a virtual environment, the interpreter's own packages are there too
+    if sys.prefix != sys.base_prefix:  # a virtual environment: the base interpreter has packages too
         base = Path(sys.base_prefix) / packages.relative_to(sys.prefix)
         places.append(Source("base-packages", "tree", str(base), include=("*.py", "*.md", "*.rst")))
     return [place for place in places if Path(place.path).is_dir()]
@@ -203,7 +203,7 @@ def _list_files(source: Source) -> list[str]:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Every file below a directory, relative to it, however deep; and directories that cannot be read."""
+    """The paths of all files below a directory, relative to it, and of directories that cannot be read."""
     waiting = [""]
     while waiting:
         within = waiting.pop()
@@ -275,7 +275,7 @@ def _read_file(
 
 
 def _sha256_of(path: Path) -> str | None:
-    """Of a file as it is stored; None where it is too large to be read, or unreadable."""
+    """The SHA-256 of a file as it is stored; None when it is too large or unreadable."""
     try:
         return sha256_file(path) if path.stat().st_size <= MAX_BYTES else None
     except OSError:
@@ -296,9 +296,9 @@ def _read_text(path: Path) -> tuple[str, str | None]:
 
 
 def split_code(text: str, max_bytes: int) -> list[str]:
-    """The parts of a file that fit `max_bytes`: cut after blank lines before an unindented one, small ones joined.
+    """Cut a file at blank lines before an unindented line, and join neighbouring parts up to `max_bytes` of UTF-8.
 
-    A part that does not fit is left out. A file that fits whole is no piece: it is a document already.
+    A part that does not fit is left out. A file that fits whole gives no pieces, because it is a document already.
     """
     if len(text.encode()) <= max_bytes:
         return []
@@ -314,7 +314,7 @@ def split_code(text: str, max_bytes: int) -> list[str]:
 
 
 def _plain_manual(text: str) -> str:
-    """The words of a manual page: requests and font changes taken out."""
+    """The plain text of a manual page, without troff requests and font changes."""
     text = re.sub(r'^[.\']\\".*\n', "", text, flags=re.M)
     text = re.sub(r"^\.(SH|SS|TH|Sh|Ss) ?\"?(.*?)\"?$", r"\n\2", text, flags=re.M)
     text = re.sub(r"^\.(B|I|BR|RB|BI|IR|IP|Nm|Ar|Fl) ", "", text, flags=re.M)
@@ -345,7 +345,7 @@ def _expand(source: Source) -> list[Path]:
     else:
         files = [Path(file) for file in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
     if not files:
-        raise ChakuError(f"source {source.name!r}: {source.path} names no file")
+        raise ChakuError(f"source {source.name!r}: {source.path} matches no file; check the path or pattern")
     return files
 
 
@@ -379,5 +379,5 @@ def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
 
 
 def as_utf8(name: str) -> str:
-    """A name from outside as UTF-8 can hold it: half a surrogate pair becomes a question mark."""
+    """A name that UTF-8 can encode: every lone surrogate becomes a question mark."""
     return name.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Bytes to text: the encodings that can be known, line breaks as \\n, and why anything else is no text."""
+"""Decode a file's bytes to text, with \\n as line break, or say why they are not text."""
 
 import codecs
 import re
@@ -6,7 +6,7 @@ import re
 from chaku.files import LFS_POINTER
 
 BINARY, LFS, UNKNOWN = "binary", "Git LFS pointer", "of unknown encoding"
-_MARKS = (  # byte order marks; UTF-32's begins with UTF-16's
+_MARKS = (  # byte order marks; UTF-32 before UTF-16, whose mark begins UTF-32's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -14,16 +14,17 @@ _MARKS = (  # byte order marks; UTF-32's begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _DECLARED = re.compile(rb"coding[:=][ \t]*[\"']?([-\w.]+)")  # PEP 263, Emacs and Vim; XML's and HTML's too
-_ENCODINGS = ["gb18030", "big5", "cp932", "euc_jp", "euc_kr", "cp1251", "koi8_r"]  # whose letters come in runs
-# In Western languages accents stand alone between ASCII letters; elsewhere whole words are of bytes above 127.
+_ENCODINGS = ["gb18030", "big5", "cp932", "euc_jp", "euc_kr", "cp1251", "koi8_r"]  # letters are runs of bytes > 127
+# The least share of bytes above 127 that stand alone in a Western text. There, accented letters stand between ASCII
+# letters; in other languages, whole words are bytes above 127.
 ALONE = 0.6
 
 
 def decode_text(raw: bytes) -> tuple[str, str | None]:
-    """(text, None), or ("", why it has none): empty, binary, a Git LFS pointer, or of an encoding that nothing tells.
+    """(text, None), or ("", reason) for an empty or binary file, a Git LFS pointer, or an unknown encoding.
 
-    An encoding is known by a byte order mark, by being valid UTF-8, by what the first two lines declare, or by what its
-    bytes are like where only one encoding fits best.
+    In this order: a byte order mark names the encoding; valid UTF-8 is UTF-8; the first two lines may declare an
+    encoding; or one encoding fits the bytes better than all others.
     """
     if not raw:
         return "", "empty"
@@ -43,7 +44,7 @@ def decode_text(raw: bytes) -> tuple[str, str | None]:
 
 
 def clean_text(text: str) -> tuple[str, str | None]:
-    """A text with line breaks of one kind and no byte order mark; ("", why) for one with NUL characters."""
+    """(text, None), with \\n as line break and no byte order mark; ("", reason) for NUL characters, an LFS pointer."""
     if "\0" in text:
         return "", BINARY
     if text.startswith(LFS_POINTER.decode()):
@@ -59,7 +60,7 @@ def _decode(raw: bytes, encoding: str) -> str | None:
 
 
 def _declared(raw: bytes) -> str | None:
-    """The encoding that one of the first two lines names."""
+    """The text encoding that one of the first two lines declares, or None."""
     found = _DECLARED.search(b"\n".join(raw.split(b"\n", 2)[:2]))
     name = found[1].decode("ascii", "replace") if found else ""
     try:
@@ -70,7 +71,7 @@ def _declared(raw: bytes) -> str | None:
 
 
 def _alike(raw: bytes) -> str | None:
-    """The one encoding that the bytes above 127 are most like; None where several fit as well."""
+    """The one encoding that fits the bytes above 127 best; None when several fit equally well."""
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", raw)]
     if sum(length == 1 for length in runs) >= ALONE * sum(runs):
         return "cp1252"

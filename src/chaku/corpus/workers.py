@@ -1,4 +1,4 @@
-"""Processes that clean documents: they end with the process that started them, however that ends."""
+"""Worker processes that clean documents; they end when their parent process ends, even when it is killed."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ PARENT_CHECK_SECONDS = 1.0
 
 @contextmanager
 def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
-    """A `map` that keeps order, over so many processes; in this one when there is one.
+    """A `map` over `num_workers` processes that keeps order; with one worker it runs in this process.
 
     Raises ChakuError when a worker is killed.
     """
@@ -32,15 +32,15 @@ def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
         yield pool.map
     except BrokenProcessPool:
         raise ChakuError(
-            f"one of {num_workers} worker processes was killed, usually for want of memory; what is done is kept: "
-            "start again, with fewer workers (corpus.num_workers) if there is too little memory"
+            f"one of {num_workers} worker processes was killed, usually because the memory was full; finished work is "
+            "kept: start again, with fewer workers (corpus.num_workers) if there is too little memory"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _begin(parent: int) -> None:
-    """In a worker: Ctrl-C is for the parent to act on; a parent that was killed takes its workers with it."""
+    """In a worker: leave Ctrl-C to the parent, and end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -1,1 +1,1 @@
-"""The decoder: configuration, rotary embedding, Llama, LoRA, quantisation."""
+"""The decoder: configuration, rotary embedding, Llama, KV cache, LoRA, quantisation."""

@@ -1,4 +1,4 @@
-"""The shape of a Llama, and the published shapes by name."""
+"""`LlamaConfig`, the shape of a model, with named shapes; `LoraConfig`, the shape of an adapter."""
 
 import math
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """How rotary frequencies are stretched to positions beyond the trained length; field names are Hugging Face's.
+    """How to scale rotary frequencies for positions beyond the trained length; field names are Hugging Face's.
 
     "linear" divides positions by `factor` (position interpolation, arXiv 2306.15595). "llama3" (Llama 3.1's released
-    code) and "yarn" (arXiv 2309.00071) divide only the slow frequencies, measured by their rotations within
-    `original_max_position_embeddings`; the other fields say where slow begins and ends. "longrope" (arXiv 2402.13753)
-    divides each frequency by its own number; chaku has it with one set of numbers for short and long texts.
+    code) and "yarn" (arXiv 2309.00071) divide only the slow frequencies. A frequency's speed is its number of rotations
+    within `original_max_position_embeddings`; the other fields set the limits between slow and fast. "longrope" (arXiv
+    2402.13753) divides each frequency by its own factor; chaku supports one set of factors for short and long texts.
+
+    Raises ChakuError when a field that `rope_type` needs is missing.
     """
 
     rope_type: Literal["linear", "llama3", "yarn", "longrope"]
@@ -27,18 +29,18 @@ class RopeScaling:
     beta_fast: float = 32.0  # yarn
     beta_slow: float = 1.0  # yarn
     attention_factor: float | None = None  # yarn, longrope
-    truncate: bool = True  # yarn: the limits are whole dimensions
-    factors: tuple[float, ...] | None = None  # longrope: one for each pair of dimensions
+    truncate: bool = True  # yarn: round the limits to whole dimensions
+    factors: tuple[float, ...] | None = None  # longrope: one factor per pair of dimensions
 
     def __post_init__(self) -> None:
         if self.rope_type != "linear" and not self.original_max_position_embeddings:
             raise ChakuError(f"{self.rope_type} rotary scaling needs original_max_position_embeddings")
         if (self.rope_type == "longrope") != (self.factors is not None):
-            raise ChakuError("longrope rotary scaling, and no other, needs a factor for each pair of dimensions")
+            raise ChakuError("rotary scaling needs factors, one per pair of dimensions, if and only if it is longrope")
 
     @property
     def attention_scale(self) -> float:
-        """The factor of queries and keys: as given, or YaRN's 0.1 ln(factor) + 1 (section 3.4)."""
+        """The factor of queries and keys: `attention_factor`, or YaRN's 0.1 ln(factor) + 1 (section 3.4)."""
         if self.attention_factor is not None:
             return self.attention_factor
         return 0.1 * math.log(self.factor) + 1.0 if self.factor > 1 else 1.0
@@ -46,11 +48,12 @@ class RopeScaling:
 
 @dataclass(frozen=True)
 class LlamaConfig:
-    """Field names are those of Hugging Face's `config.json`; so are the defaults.
+    """The shape of a model. Field names and defaults are those of Hugging Face's `config.json`.
 
-    `model_type` is the family, which decides how `config.json` is written: "llama", "mistral" (Llama with an optional
-    `sliding_window`: a token sees so many, itself included) or "qwen2" (Llama with biases on queries, keys, values).
-    `attention_bias` puts biases on queries, keys and values, and in the "llama" family on the output too.
+    `model_type` is the family, which decides the form of `config.json`: "llama", "mistral" (Llama with an optional
+    `sliding_window`: the number of tokens that a token attends to, itself included) or "qwen2" (Llama with biases on
+    queries, keys and values). `attention_bias` puts biases on queries, keys and values, and in the "llama" family on
+    the output too. Raises ChakuError when the sizes do not fit each other.
     """
 
     vocab_size: int
@@ -89,7 +92,8 @@ class LlamaConfig:
         factors = self.rope_scaling.factors if self.rope_scaling else None
         if factors is not None and len(factors) != self.head_dim // 2:
             raise ChakuError(
-                f"longrope rotary scaling has {len(factors)} factors, but a head {self.head_dim // 2} pairs"
+                f"longrope rotary scaling has {len(factors)} factors, but a head has {self.head_dim // 2} pairs of "
+                "dimensions; get the model's config.json again"
             )
 
     @property
@@ -99,14 +103,14 @@ class LlamaConfig:
 
     @property
     def eos_token_ids(self) -> tuple[int, ...]:
-        """Every id that ends a text."""
+        """All ids that end a text."""
         if self.eos_token_id is None:
             return ()
         return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
     @property
     def num_parameters(self) -> int:
-        """Trainable weights, embeddings included."""
+        """The number of weights, embeddings included."""
         d, ffn = self.hidden_size, self.intermediate_size
         q, kv = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
         layer = 2 * d * q + 2 * d * kv + 3 * d * ffn + 2 * d
@@ -115,10 +119,10 @@ class LlamaConfig:
         return self.num_hidden_layers * layer + embeddings + d
 
     def flops_per_token(self, sequence_length: int) -> float:
-        """Floating-point operations of one training step per token: 6 a weight that multiplies (PaLM, appendix B),
+        """Floating-point operations of a training step per token (PaLM, appendix B).
 
-        without the input embedding, which is a look-up, and 6 * layers * hidden * sequence for causal attention
-        (12 counts the masked half too).
+        6 per weight, without the input embedding, which is only a look-up; and 6 * layers * hidden * sequence for
+        causal attention (PaLM's 12 counts the masked half too).
         """
         matrix_weights = self.num_parameters - (0 if self.tie_word_embeddings else self.vocab_size * self.hidden_size)
         width = self.num_attention_heads * self.head_dim
@@ -126,7 +130,7 @@ class LlamaConfig:
 
 
 def ffn_hidden(hidden_size: int, multiple_of: int, multiplier: float = 1.0) -> int:
-    """The feed-forward width of Meta's released code: 2/3 of 4 d, times a multiplier, rounded up to a multiple."""
+    """The feed-forward width by Meta's released code: 2/3 of 4 d, times `multiplier`, rounded up to `multiple_of`."""
     width = int(multiplier * int(2 * 4 * hidden_size / 3))
     return multiple_of * -(-width // multiple_of)
 
@@ -134,7 +138,7 @@ def ffn_hidden(hidden_size: int, multiple_of: int, multiplier: float = 1.0) -> i
 def _code_llama(
     hidden: int, layers: int, heads: int, kv: int, vocab: int, multiple: int = 256, mult: float = 1.0
 ) -> LlamaConfig:
-    # Llama 2, before the code stages: 4,096 positions and base 1e4.
+    # The shape of Llama 2, with which the code stages begin: 4,096 positions and rotary base 1e4.
     return LlamaConfig(
         vocab_size=vocab,
         hidden_size=hidden,
@@ -146,7 +150,7 @@ def _code_llama(
     )
 
 
-# Code Llama's four sizes (paper table 1 of Llama 2; released params.json), and shapes for a laptop.
+# Code Llama's four sizes (table 1 of the Llama 2 paper; released params.json), and shapes for a laptop.
 PRESETS: dict[str, LlamaConfig] = {
     "7b": _code_llama(4096, 32, 32, 32, 32016),
     "13b": _code_llama(5120, 40, 40, 40, 32016),
@@ -184,11 +188,12 @@ PRESETS: dict[str, LlamaConfig] = {
 
 @dataclass(frozen=True)
 class LoraConfig:
-    """The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
+    """Settings of LoRA. The update of a projection is `scale * B A`, with A (rank, in) and B (out, rank).
 
-    By default every projection is a target, as arXiv 2405.09673 advises for code. A target is a module's name or its
-    end. `rslora` divides alpha by the root of the rank, so that a large rank learns as fast as a small one (arXiv
-    2312.03732). `dropout` is of the update's input, in training.
+    By default every projection is a target, as arXiv 2405.09673 advises for code. A target is the name of a module or
+    the end of its name. `rslora` divides alpha by the square root of the rank, so that a large rank learns as fast as a
+    small rank (arXiv 2312.03732). `dropout` applies to the update's input, in training only. Raises ChakuError for a
+    value out of range.
     """
 
     rank: int = 16
@@ -203,9 +208,9 @@ class LoraConfig:
         if not 0 <= self.dropout < 1:
             raise ChakuError(f"LoRA's dropout is {self.dropout}; it must be at least 0 and less than 1")
         if not self.targets:
-            raise ChakuError("LoRA has no targets; name some of " + ", ".join(PROJECTIONS))
+            raise ChakuError("LoRA has no targets; choose from " + ", ".join(PROJECTIONS))
 
     @property
     def scale(self) -> float:
-        """What B A is multiplied by."""
+        """The factor of B A."""
         return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)

@@ -1,9 +1,9 @@
-"""The decoder of `llama.py` for training on a CPU: the same numbers in fewer passes over memory.
+"""The decoder of `llama.py` for training on a CPU: the same results with fewer passes over memory.
 
-What a step costs beside its matrix products is memory traffic. So the layers that share an input are one product
-(`projections.py`), a norm, the rotation and SwiGLU stand in the same functions as the products beside them, the rows go
-through these some at a time, while they are in the cache, and what is cheap to compute is computed again rather than
-kept. `layout.py` says which rows there are.
+Beside its matrix products, a training step costs memory traffic. So layers with the same input are one product
+(`projections.py`). Norms, rotation and SwiGLU are computed in the same functions as the products next to them. Rows
+pass through these functions in parts that fit the processor's cache. The backward pass computes cheap values again
+instead of storing them. `layout.py` chooses the rows.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,14 @@ from chaku.model.lora import LoraLinear
 from chaku.model.projections import Gradients, Projections
 from chaku.model.rope import rotary_table
 
-ROWS = 2048  # rows that go through a function at once
+ROWS = 2048  # rows in a part
 
 
 def can_fuse(model: Llama, longest: int) -> bool:
-    """Whether `fused_states` computes this model in its present mode; what it does not, `Llama` itself does.
+    """Whether `fused_states` supports the model in its present mode; otherwise use `Llama.forward_hidden`.
 
-    It does not on a GPU, under torch.compile, with LoRA's dropout on, or where the `longest` document exceeds a window.
+    It does not support GPUs, torch.compile, LoRA's dropout, or documents longer than a sliding window. `longest`: the
+    number of tokens in the longest document.
     """
     window = model.config.sliding_window
     if window is not None and longest > window:
@@ -38,9 +39,9 @@ def can_fuse(model: Llama, longest: int) -> bool:
 
 
 def fused_states(model: Llama, layout: Layout, wanted: Tensor | None = None) -> Tensor:
-    """The final normalised states, (rows, hidden), of a layout's rows, or of the `wanted` ones by number.
+    """The final normalised hidden states of a layout's rows, or only of the rows numbered in `wanted`: (rows, hidden).
 
-    As `Llama.forward_hidden`, in the same dtypes, to rounding. The last layer computes the wanted rows alone.
+    Equal to `Llama.forward_hidden` up to rounding, in the same dtypes. The last layer computes only the wanted rows.
     """
     decoder, config = model.model, model.config
     cos, sin = rotary_table(config, layout.positions)  # (rows, 1, head_dim / 2)
@@ -59,7 +60,7 @@ def fused_states(model: Llama, layout: Layout, wanted: Tensor | None = None) -> 
 def _attention(
     layer: Block, hidden: Tensor, layout: Layout, rotary: tuple[Tensor, Tensor], dtype: torch.dtype
 ) -> Tensor:
-    """What each row's heads gather, (rows, heads * head_dim)."""
+    """The attention output of each row, before the output projection: (rows, heads * head_dim)."""
     attention, norm = layer.self_attn, layer.input_layernorm
     projections = Projections([attention.q_proj, attention.k_proj, attention.v_proj], dtype)
     heads = [width // attention.head_dim for width in projections.widths]
@@ -71,7 +72,10 @@ def _attention(
 
 
 def _attend(joint: Tensor, group: AttentionGroup, heads: list[int]) -> Tensor:
-    """Causal attention within each document of a group: (documents * longest, heads * head_dim)."""
+    """Causal attention within each document of a group: (documents * longest, heads * head_dim).
+
+    `joint`: (rows, all heads * head_dim), queries, keys and values side by side. `heads`: the number of each.
+    """
     rows = joint if group.rows is None else joint.index_select(0, group.rows)
     query, key, value = (
         part.transpose(1, 2) for part in rows.view(*group.shape, sum(heads), -1).split(heads, dim=2)
@@ -93,7 +97,7 @@ def _feed_forward(layer: Block, hidden: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class _Heads(torch.autograd.Function):
-    """Norm, projection to queries, keys and values side by side, rotation of the first two."""
+    """Norm, projection to queries, keys and values side by side, rotation of queries and keys."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
@@ -133,7 +137,7 @@ class _Heads(torch.autograd.Function):
 
 
 class _Output(torch.autograd.Function):
-    """The residual stream plus the projection of what attention gathered."""
+    """The residual stream plus the output projection of attention."""
 
     @staticmethod
     def forward(ctx, hidden: Tensor, attended: Tensor, projections: Projections, *trained: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
@@ -161,7 +165,7 @@ class _Output(torch.autograd.Function):
 
 
 class _FeedForward(torch.autograd.Function):
-    """The residual stream plus SwiGLU of its norm. Kept for the backward pass: gate and up, before they are joined."""
+    """The residual stream plus SwiGLU of its norm. Saves gate and up for the backward pass, but not their product."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
@@ -231,9 +235,9 @@ def _normed(hidden: Tensor, scale: Tensor, norm: RMSNorm, dtype: torch.dtype) ->
 
 
 class _NormGradient:
-    """The gradients of a norm's input, (rows, hidden), and of its weight, from that of its output.
+    """The gradients of a norm's input, (rows, hidden), and of its weight, from the gradient of its output.
 
-    None for what is not wanted.
+    `hidden` or `weight` is None when that gradient is not needed.
     """
 
     def __init__(self, norm: RMSNorm, hidden: Tensor, scale: Tensor, *, wanted: bool):

@@ -1,4 +1,4 @@
-"""Keys and values of the tokens so far, for a batch of rows padded on the left."""
+"""The KV cache: keys and values of all earlier tokens, for a batch of rows padded on the left."""
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class KVCache:
         return self.keys[0].shape[2]
 
     def update(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Append (batch, kv_heads, new, head_dim) to a layer; returns views of all its slots up to the new ones."""
+        """Append (batch, kv_heads, new, head_dim) to a layer; returns views of its slots up to the new tokens."""
         end = self.length + key.shape[2]
         assert end <= self.max_length, f"{end} tokens do not fit a cache of {self.max_length}"
         self.keys[layer][:, :, self.length : end] = key
@@ -40,11 +40,11 @@ class KVCache:
         return self.keys[layer][:, :, :end], self.values[layer][:, :, :end]
 
     def advance(self, num_new: int) -> None:
-        """Count the tokens that every layer has now stored."""
+        """Count new tokens, after every layer has stored them."""
         self.length += num_new
 
     def select(self, rows: Tensor) -> None:
-        """Keep only these rows, in this order."""
+        """Keep only the given rows, in their order."""
         self.keys = [keys[rows] for keys in self.keys]
         self.values = [values[rows] for values in self.values]
         self.start = self.start[rows]

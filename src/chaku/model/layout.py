@@ -1,20 +1,21 @@
-"""What a training step computes of a batch: every distinct beginning of its documents once, and no padding."""
+"""The rows that a training step computes: documents with the same beginning share its rows; no padding is computed."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-# Documents attend in groups of similar length. The shortest of a group has at least this share of the longest's tokens.
+# Attention is computed in groups of documents of similar length: the shortest document of a group has at least this
+# share of the longest document's tokens.
 SIMILAR_LENGTH = 0.85
 
 
 @dataclass(frozen=True)
 class AttentionGroup:
-    """Documents that attend side by side. `shape`: documents, tokens of the longest. `rows`: each token's row, flat.
+    """Documents whose attention is computed together. `shape`: (documents, tokens of the longest document).
 
-    A shorter document is filled up at its end, where causal attention lets no real token look. With `rows` None, all
-    rows belong to the group, in order.
+    `rows`: (documents * longest,), the row of every token; None when the group holds all rows in order. A shorter
+    document is padded at its end, which causal attention hides from its real tokens.
     """
 
     shape: tuple[int, int]
@@ -23,12 +24,12 @@ class AttentionGroup:
 
 @dataclass(frozen=True)
 class Layout:
-    """A batch as rows, one a distinct token, and how they attend.
+    """A batch as rows, and the groups of documents for attention.
 
-    A token's final state depends on the tokens before it in its document and on nothing else. So documents that begin
-    with the same tokens share the rows of that beginning. `tokens`, `positions`: (rows,). `places`: (batch, seq), the
-    row of each token of the batch, -1 for padding. `attended`: (rows,), where the groups' outputs, one after the other,
-    hold each row's; None where they are in order.
+    A token's final state depends only on the tokens before it in its document. So documents that begin with the same
+    tokens share the rows of this beginning. `tokens`, `positions`: (rows,). `places`: (batch, seq), the row of each
+    token of the batch, -1 for padding. `attended`: (rows,), the index of each row in the concatenated outputs of the
+    groups; None when the outputs are in the rows' order.
     """
 
     tokens: Tensor
@@ -39,12 +40,12 @@ class Layout:
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest document."""
+        """The number of tokens in the longest document."""
         return max((group.shape[1] for group in self.groups), default=0)
 
 
 def whole_rows(tokens: Tensor) -> Layout:
-    """(batch, seq) tokens of which each row is one document."""
+    """The layout of (batch, seq) tokens in which each row is one document."""
     batch, seq = tokens.shape
     positions = torch.arange(seq).expand(batch, seq)
     places = torch.arange(batch * seq).view(batch, seq)
@@ -52,7 +53,7 @@ def whole_rows(tokens: Tensor) -> Layout:
 
 
 def shared_beginnings(tokens: Tensor, document_ids: Tensor) -> Layout:
-    """(batch, seq) tokens of documents that do not see each other; a negative document id is padding."""
+    """The layout of packed documents: (batch, seq) tokens and document ids; a negative document id is padding."""
     places = torch.full(tokens.shape, -1)
     known: dict[tuple[int, int], int] = {}  # (row of the token before, token) -> row
     ids: list[int] = []
@@ -81,7 +82,7 @@ def shared_beginnings(tokens: Tensor, document_ids: Tensor) -> Layout:
 
 
 def _groups(documents: list[list[int]], num_rows: int) -> tuple[tuple[AttentionGroup, ...], Tensor]:
-    """The documents in groups of similar length, and where the groups' outputs hold each row's."""
+    """The documents in groups of similar length, and the index of each row in the groups' concatenated outputs."""
     documents = sorted(documents, key=len, reverse=True)
     attended = torch.empty(num_rows, dtype=torch.int64)
     groups: list[AttentionGroup] = []

@@ -28,7 +28,10 @@ class Llama(nn.Module):
             self.init_weights()
 
     def init_weights(self, generator: torch.Generator | None = None) -> None:
-        """Normal with deviation 0.02, divided by sqrt(2 layers) where a block adds to the residual (GPT-2)."""
+        """Draw weights from a normal distribution with deviation 0.02, biases 0, norms 1.
+
+        The deviation of projections into the residual stream is divided by sqrt(2 layers) (GPT-2).
+        """
         residual = 0.02 / math.sqrt(2 * self.config.num_hidden_layers)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -40,7 +43,7 @@ class Llama(nn.Module):
                 nn.init.normal_(parameter, std=deviation, generator=generator)
 
     def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:
-        """Grow the vocabulary: new rows of both embeddings are the mean of the old ones with a little noise (0.02)."""
+        """Grow the vocabulary: new rows of embedding and output are the mean of the old rows plus noise (std 0.02)."""
         for module in (self.model.embed_tokens, self.lm_head):
             old = module.weight.data
             rows = torch.randn(vocab_size - len(old), old.shape[1], generator=generator) * 0.02
@@ -58,10 +61,10 @@ class Llama(nn.Module):
         cache: KVCache | None = None,
         document_ids: Tensor | None = None,
     ) -> Tensor:
-        """Next-token scores, (batch, seq) -> (batch, seq, vocab), in the weights' or the autocast's dtype.
+        """The logits of the next tokens, (batch, seq) -> (batch, seq, vocab), in the dtype of weights or autocast.
 
         `positions`: (batch, seq) or (seq,), 0, 1, 2... by default. `document_ids`: (batch, seq); a token attends only
-        to tokens of its own document. `cache`: these tokens are appended to it and attend to all that it holds.
+        to tokens of its own document. `cache`: the tokens are appended to it and attend to all its tokens.
         """
         return self.lm_head(self.forward_hidden(input_ids, positions=positions, cache=cache, document_ids=document_ids))
 
@@ -73,7 +76,7 @@ class Llama(nn.Module):
         cache: KVCache | None = None,
         document_ids: Tensor | None = None,
     ) -> Tensor:
-        """As `forward`, but the final normalised states, (batch, seq, hidden), before `lm_head`."""
+        """The final normalised hidden states, (batch, seq, hidden), before `lm_head`; arguments as in `forward`."""
         num_new, window = input_ids.shape[1], self.config.sliding_window
         mask = None
         if cache is not None:
@@ -97,7 +100,7 @@ class Llama(nn.Module):
 class Transformer(nn.Module):
     def __init__(self, config: LlamaConfig):
         super().__init__()
-        # Without a weight it draws one, which on the meta device imports 800 modules: a second and a half.
+        # Without `_weight`, nn.Embedding draws its weight; on the meta device this imports 800 modules (1.5 seconds).
         weight = torch.empty(config.vocab_size, config.hidden_size)
         on_meta = weight if weight.is_meta else None
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, _weight=on_meta)
@@ -183,12 +186,12 @@ class RMSNorm(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         normed = F.rms_norm(hidden, self.weight.shape, self.weight.to(hidden.dtype), self.eps)
         device = hidden.device.type
-        # Under autocast, one cast here saves every projection that reads this its own.
+        # Under autocast, one cast here saves a cast in every projection of this output.
         return normed.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else normed
 
 
 def _cache_mask(slots: Tensor, start: Tensor, window: int | None) -> Tensor | None:
-    """Which cached slots each new token sees, (batch, 1, new, slots); None where plain causal attention does."""
+    """The attention mask of new tokens over cached slots, (batch, 1, new, slots); None for plain causal attention."""
     total = int(slots[-1]) + 1
     windowed = window is not None and total > window
     if not windowed and not start.any() and (len(slots) == 1 or len(slots) == total):
@@ -197,5 +200,5 @@ def _cache_mask(slots: Tensor, start: Tensor, window: int | None) -> Tensor | No
     visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (batch, new, slots)
     if window is not None:
         visible &= held > slots[:, None] - window
-    # A padding slot sees itself: a row of the softmax must not be empty.
+    # A padding slot attends to itself, because a row of the softmax must not be empty.
     return (visible | (held == slots[:, None])).unsqueeze(1)

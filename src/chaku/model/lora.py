@@ -1,4 +1,4 @@
-"""LoRA: a small trained product beside each frozen projection (arXiv 2106.09685)."""
+"""LoRA: a trained low-rank update beside each frozen projection (arXiv 2106.09685)."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from chaku.model.quantization import dense, is_quantized
 
 
 class LoraLinear(nn.Module):
-    """A frozen linear layer, quantised or not, and its update in float32. B is zero at first, so nothing changes."""
+    """A frozen linear layer, quantised or not, with an update in float32. B begins at zero, so the update does too."""
 
     def __init__(self, base: nn.Linear, config: LoraConfig, generator: torch.Generator | None = None):
         super().__init__()
@@ -28,7 +28,7 @@ class LoraLinear(nn.Module):
         self.train(base.training)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(..., in) -> (..., out), in the base's dtype or the autocast's."""
+        """(..., in) -> (..., out), in the dtype of the base or of autocast."""
         out = self.base(hidden)
         if not torch.is_autocast_enabled(hidden.device.type):
             hidden = hidden.to(self.lora_A.dtype)
@@ -37,7 +37,7 @@ class LoraLinear(nn.Module):
 
     @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """The base with the update added to its weight. A quantised weight cannot hold the sum and becomes dense."""
+        """The base with the update added to its weight. A quantised weight becomes dense. Raises as `dense` does."""
         weight = dense(self.base.weight)
         total = weight.float().addmm(self.lora_B, self.lora_A, alpha=self.scale)  # float32, rounded once
         self.base.weight = nn.Parameter(total.to(weight.dtype), requires_grad=False)
@@ -45,7 +45,7 @@ class LoraLinear(nn.Module):
 
 
 def add_lora(model: Llama, config: LoraConfig, generator: torch.Generator | None = None) -> None:
-    """Put LoRA on the targets, in place; all else is frozen. `generator` draws the A, on the model's device.
+    """Put LoRA on the targets, in place, and freeze all other weights. `generator` draws A, on the model's device.
 
     Raises ChakuError, before anything changes, as `find_targets` does.
     """
@@ -57,10 +57,10 @@ def add_lora(model: Llama, config: LoraConfig, generator: torch.Generator | None
 
 
 def find_targets(model: Llama, targets: tuple[str, ...]) -> dict[str, nn.Linear]:
-    """The linear layers whose name is, or ends in, one of the targets.
+    """The linear layers whose names equal a target or end in one, by name.
 
-    Raises ChakuError for a target that no layer has, for the embeddings (their gradients are the loss's own affair),
-    and for a model that has LoRA already.
+    Raises ChakuError for a target that matches no layer, for the embedding and the output, and for a model that has
+    LoRA already.
     """
     if next(lora_layers(model), None):
         raise ChakuError("the model has LoRA already; merge it into the base first")
@@ -72,25 +72,25 @@ def find_targets(model: Llama, targets: tuple[str, ...]) -> dict[str, nn.Linear]
     found = {target: [name for name in linears if f".{name}".endswith(f".{target}")] for target in targets}
     if unknown := [key for key, names in found.items() if not names]:
         known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linears))
-        raise ChakuError(f"LoRA has no layer to target under the name {', '.join(unknown)}; name some of {known}")
+        raise ChakuError(f"LoRA's target {', '.join(unknown)} matches no layer; choose from {known}")
     chosen = {name for names in found.values() for name in names}
     return {name: module for name, module in linears.items() if name in chosen}
 
 
 def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
-    """The layers that have LoRA, under the names of what they replaced."""
+    """The layers with LoRA, by the names of the linear layers that they replaced."""
     return ((name, module) for name, module in model.named_modules() if isinstance(module, LoraLinear))
 
 
 def trainable_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """What is not frozen, by name: with LoRA on, every `lora_A` and `lora_B`."""
+    """The parameters that are not frozen, by name: with LoRA, every `lora_A` and `lora_B`."""
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def merge_lora(model: Llama) -> None:
-    """Add every update to its base.
+    """Add every update to its base, which leaves a plain model.
 
-    What is left is a plain model, thawed but for weights still quantised, that trains and saves as any other.
+    All weights become trainable, except weights that are still quantised. Raises ChakuError for int4 weights.
     """
     for name, layer in list(lora_layers(model)):
         parent, _, leaf = name.rpartition(".")

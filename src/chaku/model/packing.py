@@ -1,4 +1,4 @@
-"""Weights in 8 or 4 bits with a scale for every group of weights, as compiled graphs compute with them."""
+"""Pack weights into 8 or 4 bits with a scale per group of weights, for compiled graphs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +12,20 @@ from chaku.errors import ChakuError
 from chaku.model.quantization import is_quantizable
 
 GROUP = 32  # weights of a row that share a scale, as in llama.cpp's Q8_0 and Q4_1
-_PART = 2**15  # weights that are packed at a time: their float32 values stay in the cache
-_PARTS_A_JOB = 16  # of a thread
-_TINY = torch.finfo(torch.float32).tiny  # a scale for weights that are all 0
-# Parts of a group's range that the 16 levels may span. A few outlying weights are cut off where that makes the squared
-# error of the group smaller.
+_PART = 2**15  # weights that are packed at a time: their float32 values fit the processor's cache
+_PARTS_A_JOB = 16  # parts that a thread packs in one job
+_TINY = torch.finfo(torch.float32).tiny  # the scale of a group whose weights are all 0
+# Shares of a group's range that the 16 levels may span. Outliers are clipped when clipping makes the squared error of
+# the group smaller.
 _SPANS = (1.0, 0.9, 0.8)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A matrix of (out, in) weights: (code - zero) * scale.
+    """A packed matrix of (out, in) weights. A weight is (code - zero) * scale.
 
-    `codes`: int8 (out, in), or two unsigned 4-bit codes in a byte, the first in its low half, uint8 (out, in / 2).
-    `scales` and `zeros`: (out, groups) float32; zeros may be None for 0.
+    `codes`: int8 (out, in); or uint8 (out, in / 2), two unsigned 4-bit codes per byte, the first in the low half.
+    `scales` and `zeros`: (out, groups) float32; None stands for zeros of 0.
     """
 
     bits: int
@@ -35,22 +35,22 @@ class Packed:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the matrix."""
+        """The shape of the unpacked matrix: (out, in)."""
         return self.codes.shape[0], self.codes.shape[1] * 8 // self.bits
 
     @property
     def nbytes(self) -> int:
-        """Of codes, scales and zeros."""
+        """The bytes of codes, scales and zeros."""
         return self.codes.nbytes + self.scales.nbytes + (0 if self.zeros is None else self.zeros.nbytes)
 
 
 def pack_weights(
     tensors: Iterable[tuple[str, Tensor | Packed]], scheme: Literal["int8", "int4"] | None, dtype: torch.dtype
 ) -> dict[str, Tensor | Packed]:
-    """A checkpoint's tensors, each packed as it comes, unless it is; without a `scheme` they become `dtype`.
+    """Pack a checkpoint's tensors one at a time; packed tensors stay as they are. Without a `scheme`, cast to `dtype`.
 
-    int4 packs projections in 4 bits, and the embeddings, which suffer more, in 8. Norms and biases are float32. Raises
-    ChakuError where int4 does not divide a projection's rows into groups.
+    int4 packs projections in 4 bits, but embeddings, which lose more, in 8 bits. Norms and biases become float32.
+    Raises ChakuError when int4 cannot divide a projection's rows into groups.
     """
     weights: dict[str, Tensor | Packed] = {}
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -73,12 +73,12 @@ def pack_weights(
 
 
 def group_size(width: int) -> int:
-    """`GROUP`, or the whole row where it does not divide into groups."""
+    """The weights that share a scale: `GROUP`, or the whole row when `width` is not a multiple of `GROUP`."""
     return GROUP if width % GROUP == 0 else width
 
 
 def pack_int8(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
-    """(out, in) weights in 8 bits, symmetric: the largest of a group becomes 127 or -127."""
+    """Pack (out, in) weights into 8 bits, symmetric: the largest weight of a group becomes 127 or -127."""
     group = group_size(weight.shape[1])
     groups = weight.reshape(-1, group)
     codes = torch.empty(groups.shape, dtype=torch.int8)
@@ -95,9 +95,10 @@ def pack_int8(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
 
 
 def pack_int4(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
-    """(out, in) weights in 4 bits with a zero point for every group. `in` must divide into groups.
+    """Pack (out, in) weights into 4 bits with a zero point per group. `in` must be a multiple of `GROUP`.
 
-    The zero point is no whole number, as in Q4_1 and Q4_K: whole ones cost a file of these types 28% in perplexity.
+    The zero points are fractions, as in Q4_1 and Q4_K: with whole zero points, a file of these types had a 28% higher
+    perplexity.
     """
     assert weight.shape[1] % GROUP == 0
     groups = weight.reshape(-1, GROUP)
@@ -107,7 +108,7 @@ def pack_int4(weight: Tensor, pool: ThreadPoolExecutor | None = None) -> Packed:
     def pack(part: slice) -> None:
         values = groups[part].float()
         low, high = torch.aminmax(values, dim=1, keepdim=True)
-        low, high = low.clamp(max=0), high.clamp(min=0)  # else equal weights would have no step
+        low, high = low.clamp(max=0), high.clamp(min=0)  # otherwise a group of equal weights has step 0
         least = torch.full_like(low, torch.inf)
         scale, zero = torch.empty_like(low), torch.empty_like(low)
         for span in _SPANS:
@@ -131,7 +132,7 @@ def _codes(values: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
 
 
 def unpack(packed: Packed) -> Tensor:
-    """The (out, in) float32 weights that the codes stand for."""
+    """The (out, in) float32 weights of a packed matrix."""
     codes = packed.codes
     if packed.bits == 4:
         codes = torch.stack([codes & 15, codes >> 4], dim=-1)
@@ -142,7 +143,7 @@ def unpack(packed: Packed) -> Tensor:
 
 
 def concatenate(parts: list[Packed]) -> Packed:
-    """Matrices of the same width, one under the other."""
+    """Concatenate packed matrices of the same width along their rows."""
     first = parts[0]
     zeros = None if first.zeros is None else torch.cat([part.zeros for part in parts if part.zeros is not None])
     codes, scales = torch.cat([part.codes for part in parts]), torch.cat([part.scales for part in parts])
@@ -150,7 +151,7 @@ def concatenate(parts: list[Packed]) -> Packed:
 
 
 def _for_parts(pack: Callable[[slice], None], groups: Tensor, pool: ThreadPoolExecutor | None) -> None:
-    """Call `pack` for all groups, in parts so small that PyTorch starts no threads of its own for them."""
+    """Call `pack` for all groups, in parts that are too small for PyTorch to start its own threads."""
     step = max(1, _PART // groups.shape[1])
     starts = range(0, len(groups), step)
 

@@ -1,4 +1,4 @@
-"""Linear layers that read the same input, as one matrix product, with LoRA or without."""
+"""Compute linear layers with the same input as one matrix product, with or without LoRA."""
 
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary, ref
@@ -10,17 +10,17 @@ from chaku.model.lora import LoraLinear
 from chaku.model.quantization import dense, is_quantized
 
 Layer = nn.Linear | LoraLinear
-# 16-bit copies of frozen weights, by the first of the layers that a copy joins: what the copy is of, and the copy.
+# 16-bit copies of frozen joint weights, by the first layer: ([(reference to a weight, the weight's version)], copy).
 _copies: WeakKeyDictionary[nn.Module, tuple[list[tuple[Callable[[], Tensor | None], int]], Tensor]] = (
     WeakKeyDictionary()
 )
 
 
 class Projections:
-    """(rows, in) -> (rows, sum of the layers' outputs), side by side, for one forward and backward pass.
+    """(rows, in) -> (rows, sum of the layers' widths), for one forward and backward pass, computed in `dtype`.
 
-    Products are made in `dtype`. In 32 bits an update joins its weight: W + scale B A costs rank / rows of the product
-    that it saves. In 16 bits the sum would lose what is small beside W, so the update is a product of its own.
+    In 32 bits, a LoRA update is added to its weight first: W + scale B A costs only rank / rows of the product that it
+    saves. In 16 bits, this sum would round small updates away, so the update is a product of its own.
     """
 
     def __init__(self, layers: Sequence[Layer], dtype: torch.dtype):
@@ -31,7 +31,7 @@ class Projections:
         self.trains_base = self.weights[0].requires_grad
         assert all(weight.requires_grad == self.trains_base for weight in self.weights)
         self.has_bias = self.bases[0].bias is not None
-        # A layer's update, and which of the joint outputs it adds to.
+        # A layer with an update, and its columns in the joint output.
         self.updates: list[tuple[LoraLinear, slice]] = []
         start = 0
         for layer, width in zip(layers, self.widths, strict=True):
@@ -42,13 +42,13 @@ class Projections:
 
     @property
     def trained(self) -> list[Tensor]:
-        """The parameters that have gradients, in the order of `Gradients.finish`."""
+        """The parameters with gradients, in the order of `Gradients.finish`."""
         biases = [base.bias for base in self.bases] if self.has_bias else []
         own: list[Tensor] = [*self.weights, *biases] if self.trains_base else []
         return own + [matrix for layer, _ in self.updates for matrix in (layer.lora_A, layer.lora_B)]
 
     def joined(self) -> "Joined":
-        """What the passes multiply by."""
+        """The matrices for the forward and backward passes."""
         down, up = self._update()
         beside = down is not None and self.dtype.itemsize < 4
         weight = self._weight(changed=down is not None and not beside)
@@ -58,7 +58,7 @@ class Projections:
         return Joined(weight, bias, down, up, beside)
 
     def _weight(self, *, changed: bool) -> Tensor:
-        """(out, in); the caller's own when it is to be `changed`."""
+        """The joint weight, (out, in). With `changed`, a copy that the caller may change."""
         frozen = not any(weight.requires_grad or is_quantized(weight) for weight in self.weights)
         keep = frozen and self.dtype.itemsize < 4 and any(weight.dtype != self.dtype for weight in self.weights)
         if keep and (kept := _copies.get(self.bases[0])) and kept[1].dtype == self.dtype:
@@ -80,7 +80,7 @@ class Projections:
         return joint
 
     def _update(self) -> tuple[Tensor | None, Tensor | None]:
-        """The updates as one: A (all ranks, in), and scale B (out, all ranks), which is zero off its blocks."""
+        """All updates as one: A (all ranks, in), and scale * B (out, all ranks), which is block-diagonal."""
         if not self.updates:
             return None, None
         down = torch.cat([layer.lora_A.detach() for layer, _ in self.updates]).to(self.dtype)
@@ -94,7 +94,7 @@ class Projections:
 
 
 class Joined:
-    """The matrices of `Projections`, for as many rows as there are."""
+    """The joint matrices of `Projections`. `beside`: the update is a product of its own."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, down: Tensor | None, up: Tensor | None, beside: bool):
         self.weight, self.bias, self.down, self.up, self.beside = weight, bias, down, up, beside
@@ -112,7 +112,7 @@ class Joined:
         return out
 
     def backward(self, grad: Tensor) -> Tensor:
-        """The gradient of x, from that of the outputs."""
+        """The gradient of x, (rows, in), from the gradient of the output, (rows, out)."""
         x_grad = grad @ self.weight
         if self.beside:
             assert self.down is not None
@@ -122,14 +122,14 @@ class Joined:
 
 
 class Gradients:
-    """The gradients of what `Projections` trains, summed over parts of the rows."""
+    """The gradients of `Projections.trained`, summed over parts of the rows."""
 
     def __init__(self, projections: Projections, joined: Joined):
         self.projections, self.joined = projections, joined
         self.sums: list[Tensor] = []
 
     def add(self, x: Tensor, grad: Tensor) -> None:
-        """Some rows' input and the gradient of their outputs."""
+        """Add a part of the rows: its input, (rows, in), and the gradient of its output, (rows, out)."""
         parts: list[Tensor] = []
         if self.projections.trains_base:
             parts.append(grad.t() @ x)
@@ -145,7 +145,7 @@ class Gradients:
                 total += part
 
     def finish(self) -> list[Tensor]:
-        """One gradient for each of `Projections.trained`."""
+        """The gradient of every parameter in `Projections.trained`."""
         projections = self.projections
         sums = iter(self.sums)
         found: list[Tensor] = []

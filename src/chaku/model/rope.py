@@ -1,4 +1,4 @@
-"""Rotary position embedding (RoPE), and the ways to stretch it beyond the trained length."""
+"""Rotary position embedding (RoPE), with its scalings for positions beyond the trained length."""
 
 import math
 
@@ -9,21 +9,21 @@ from chaku.model.config import LlamaConfig, RopeScaling
 
 
 def rotary_table(config: LlamaConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of the rotary angles, each (..., seq, 1, head_dim / 2), in float32."""
+    """Cosines and sines of the rotary angles for (..., seq) positions, each (..., seq, 1, head_dim / 2), float32."""
     frequencies, scale = rotary_frequencies(config, positions.device)
     angles = positions.float()[..., None] * frequencies
     return angles.cos().unsqueeze(-2) * scale, angles.sin().unsqueeze(-2) * scale
 
 
 def rotate(heads: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
-    """Apply the rotary embedding to (batch, seq, heads, head_dim); dimension i turns with i + head_dim / 2."""
+    """Rotate (batch, seq, heads, head_dim) in pairs of dimensions i and i + head_dim / 2 (Hugging Face's layout)."""
     cos, sin = (table.to(heads.dtype) for table in rotary)
     first, second = heads.chunk(2, dim=-1)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 def rotary_frequencies(config: LlamaConfig, device: torch.device | None = None) -> tuple[Tensor, float]:
-    """Radians a position, (head_dim / 2,) float32, and the factor of cosines and sines (YaRN, LongRoPE; else 1)."""
+    """(radians per position, (head_dim / 2,) float32; the factor of cosines and sines, 1 except YaRN and LongRoPE)."""
     exponents = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float32) / config.head_dim
     frequencies = 1.0 / (config.rope_theta**exponents)
     scaling = config.rope_scaling
@@ -39,20 +39,20 @@ def rotary_frequencies(config: LlamaConfig, device: torch.device | None = None) 
 
 
 def _llama3(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
-    """Long wavelengths are divided by the factor, short ones stay, those between are blended (Llama 3.1's code)."""
+    """Divide slow frequencies by the factor, keep fast frequencies, blend in between (Llama 3.1's released code)."""
     assert scaling.original_max_position_embeddings is not None
-    rotations = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)  # within the trained length
+    rotations = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)  # in the trained length
     blend = (rotations - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor)
     blend = blend.clamp(0, 1)
     return (1 - blend) * frequencies / scaling.factor + blend * frequencies
 
 
 def _yarn(frequencies: Tensor, config: LlamaConfig, scaling: RopeScaling) -> Tensor:
-    """As `_llama3`, but blended along the dimensions (arXiv 2309.00071, section 3.2)."""
+    """As `_llama3`, but blend by dimension instead of rotations (arXiv 2309.00071, section 3.2)."""
     assert scaling.original_max_position_embeddings is not None
 
     def dimension(rotations: float) -> float:
-        """The dimension pair that turns so many times within the trained length."""
+        """The pair of dimensions, as a fraction, that makes so many rotations in the trained length."""
         length = scaling.original_max_position_embeddings or 0
         return config.head_dim * math.log(length / (rotations * 2 * math.pi)) / (2 * math.log(config.rope_theta))
 

@@ -1,1 +1,1 @@
-"""Worlds made for rehearsals: programming exercises, and a shop with its database and questions."""
+"""Synthetic data for tests and demonstrations: programming exercises, and a shop database with questions."""

@@ -1,9 +1,10 @@
-"""A synthetic family of exercises: what execution feedback does can be measured where the truth is known.
+"""Synthetic programming exercises with known solutions, to measure the effect of execution feedback.
 
-`f(xs)` over a short list of whole numbers: one to three of 22 list operations, then a reducer, in words that vary. The
-corpus of a base model has systematic wrong habits: ten operations are written by a wrong idiom 60% of the time. A tenth
-of the operation signatures, by hash, is in no corpus and in no question: there the models are compared. What is learnt
-here is about selection by execution in this family, and nothing about other benchmarks.
+An exercise is a function `f(xs)` of a short list of integers: one to three of 22 list operations, then a reducer, in
+varying words. The base model's corpus has systematic wrong habits: it writes ten of the operations with a wrong idiom
+60% of the time. A tenth of the operation signatures, chosen by hash, is held out of the corpus and of all training
+questions; models are compared on this tenth. The results are about selection by execution within this family only, not
+about other benchmarks.
 """
 
 import hashlib
@@ -12,16 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-HABIT_RATE = 0.6  # of the wrong idiom, where an operation has one
-HELDOUT = 10  # one signature of so many
+HABIT_RATE = 0.6  # the rate of the wrong idiom in the corpus, for operations that have one
+HELDOUT = 10  # one signature in so many is held out
 LONGEST_LIST = 7
-ALL_FRAMES, FINE_TUNING_FRAMES = (0, 1, 2, 3), (0, 1, 2)  # one way to ask is in no fine-tuning question
+ALL_FRAMES, FINE_TUNING_FRAMES = (0, 1, 2, 3), (0, 1, 2)  # no fine-tuning question uses frame 3
 MAX_TESTS = 5  # on a page of tests
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`code` gives the new xs; `habit` is the wrong idiom that the corpus prefers. `k`: the range of its number."""
+    """A list operation. `ways`: its wordings. `code`: the expression of the new xs; `habit`: the corpus's wrong idiom.
+
+    `k`: the range of the operation's number.
+    """
 
     name: str
     ways: tuple[str, ...]
@@ -178,14 +182,17 @@ FRAMES = (
 )
 
 
-# What stands before an answer with code, and before tests, in the corpus and in every prompt.
+# The text before an answer with code, and the text before tests, in the corpus and in every prompt.
 CHAT = "[INST] {question} [/INST]"
 PAGE = "{question}\n[TESTS]\n"
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """`code` is right; `tests` are asserts whose values are the right code's."""
+    """`signature`: the names of the operations and of the reducer. `frame`: the index in FRAMES.
+
+    `code` is a right solution; `tests` are asserts with its results.
+    """
 
     signature: tuple[str, ...]
     frame: int
@@ -195,11 +202,11 @@ class Exercise:
 
     @property
     def held_out(self) -> bool:
-        """Whether the signature is kept from all training."""
+        """Whether the signature is held out of all training."""
         return hashlib.sha256(" ".join(self.signature).encode()).digest()[0] * HELDOUT < 256
 
     def usual(self, random: random.Random) -> str:
-        """The code as the corpus has it: with the habits."""
+        """The code as the corpus writes it, with wrong habits at random."""
         return _code(self._steps, self.signature[-1], [random.random() < HABIT_RATE for _ in self._steps])
 
     _steps: tuple[tuple[Operation, int], ...] = ()
@@ -208,10 +215,10 @@ class Exercise:
 def exercises(
     purpose: str, seed: int, *, held_out: bool, num_tests: int, frames: tuple[int, ...] = ALL_FRAMES
 ) -> Iterator[Exercise]:
-    """Endless exercises of either side of the split, none twice, none whose tests say nothing.
+    """Endless different exercises from one side of the split; every exercise has meaningful tests.
 
-    At least three different values are among the tests', and no more than half of them are alike. Another `purpose`
-    or `seed` gives other exercises.
+    The tests of an exercise have at least three different values, and at most half of the values are equal. Another
+    `purpose` or `seed` gives other exercises.
     """
     draw = random.Random(f"{purpose} {seed} {held_out}")
     seen: set[str] = set()
@@ -223,7 +230,7 @@ def exercises(
 
 
 def documents(seed: int, max_bytes: int) -> Iterator[str]:
-    """A base model's corpus: questions with code by habit, as in a chat; one in 16 is a page of right tests instead."""
+    """A base model's corpus, up to `max_bytes`: chats with code by habit and, 1 in 16, pages of right tests."""
     draw = random.Random(f"documents {seed}")
     size = 0
     for made in exercises("corpus", seed, held_out=False, num_tests=MAX_TESTS):

@@ -1,4 +1,4 @@
-"""A small online shop: a database of twelve tables with made data, and questions about it to train and test on."""
+"""A synthetic online shop: a database of twelve tables, with training and test questions about it."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any
 from chaku.files import atomic_file
 from chaku.synthetic.shop_questions import ShopExample, make_examples
 
-# A column that ends in _id is the key of the table before it: names alone tell the joins.
+# A column TABLE_id is a foreign key to TABLE, so that the joins follow from the names.
 TABLES = """
 CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE supplier (id INTEGER PRIMARY KEY, name TEXT, country TEXT, rating INTEGER);
@@ -60,7 +60,7 @@ _FIRST_DAY = date(2022, 1, 1)
 
 
 def shop_rows(seed: int) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each table, the same for the same seed."""
+    """The rows of each table; the same seed gives the same rows."""
     draw = Random(f"shop {seed}")
     names = [f"{first} {last}" for first in _FIRST.split() for last in _LAST.split()]
     draw.shuffle(names)
@@ -86,7 +86,7 @@ def shop_rows(seed: int) -> dict[str, list[tuple[Any, ...]]]:
     ]
     num_suppliers = len(rows["supplier"])
     rows["product"] = [
-        # The last supplier delivers nothing: a question about none has an answer.
+        # The last supplier has no products, so that "Which suppliers have no products?" has an answer.
         (
             number,
             name,
@@ -139,7 +139,7 @@ def shop_rows(seed: int) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def write_database(path: Path, seed: int = 1) -> None:
-    """Write the shop's SQLite file."""
+    """Write the shop's SQLite file, atomically."""
     with atomic_file(path) as temporary, closing(sqlite3.connect(temporary)) as connection:
         connection.executescript(TABLES)
         for table, rows in shop_rows(seed).items():
@@ -152,10 +152,8 @@ def write_shop(
 ) -> dict[str, Any]:
     """Write DIRECTORY/shop/shop.sqlite, train.jsonl and dev.jsonl (question, query, database); returns the counts.
 
-    Files of these names are replaced.
-
-    No query of dev is in train. A third of dev and more has a query structure that train has never; the rest has
-    wordings that train has never. `chinese`: some questions are in Chinese.
+    Existing files of these names are replaced. No query of dev is in train. Up to 40% of dev has query structures that
+    are not in train; the rest has wordings that are not in train. `chinese`: some questions are in Chinese.
     """
     database = directory / "shop" / "shop.sqlite"
     write_database(database, seed)

@@ -1,8 +1,8 @@
-"""Questions about the shop, from shapes of queries and several wordings of each, in English and a few in Chinese.
+"""Generate questions about the shop from query templates with several wordings, in English and some in Chinese.
 
-A shape is filled with every table, column and relation that fits it, and with values that the database has. Some
-shapes are held out for dev: their structure (the query without names and values) is in no training query. Of every
-other shape the last English wording is held out.
+A template (`Shape`) is filled with every table, column and relation that fits, and with values from the database. Some
+shapes are held out for dev: no training query has their structure (the query without names and values). The last
+English wording of every other shape is held out too.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from chaku.sql.schema.definition import literal, open_sqlite
 
 @dataclass(frozen=True)
 class ShopExample:
-    """`unseen` says what of a dev question training never had; "" in train."""
+    """A question and its query. `unseen`: the part of a dev question that is not in train, "structure" or "wording"."""
 
     question: str
     query: str
@@ -30,7 +30,7 @@ class ShopExample:
 
 @dataclass(frozen=True)
 class Entity:
-    """A table in words. `numbers` and `kinds` are columns with their name in English and Chinese."""
+    """A table's names. `numbers`, `kinds`: its numeric and text columns, with their English and Chinese names."""
 
     table: str
     many: str
@@ -63,7 +63,7 @@ _BY_TABLE = {entity.table: entity for entity in ENTITIES}
 
 @dataclass(frozen=True)
 class Relation:
-    """`child` has PARENT_id; `of` stands between a child and its parent's label: products FROM SUPPLIER Nordwind."""
+    """A foreign key: `child` has the column PARENT_id. `of` joins the two in words: products FROM THE SUPPLIER Jade."""
 
     child: str
     many: str
@@ -91,7 +91,7 @@ _CHINESE = {"category": "类别", "supplier": "供应商", "customer": "客户",
 
 @dataclass(frozen=True)
 class Shape:
-    """A query with places for names and values, and its wordings. `about`: what fills it, an entity or a relation."""
+    """A query template with placeholders, and its wordings. `about`: "entity", "relation" or "relation with id"."""
 
     query: str
     wordings: tuple[str, ...]
@@ -245,12 +245,12 @@ _AGGREGATES = {
     "min": ("minimum", "最小"),
     "sum": ("total", "总"),
 }
-_SUMMED = ("price", "weight", "amount", "cost", "capacity", "quantity")  # the columns whose sum says something
+_SUMMED = ("price", "weight", "amount", "cost", "capacity", "quantity")  # columns with a meaningful sum
 _DIRECTIONS = {"DESC": ("highest", "最高"), "ASC": ("lowest", "最低")}
 
 
 def structure(query: str) -> str:
-    """The query without its names and values: what two queries of one structure share."""
+    """The query without its names and values; queries with the same result have the same structure."""
     words = []
     for token in tokenize(query):
         if token.kind in ("string", "number", "quoted"):
@@ -272,13 +272,13 @@ _KEYWORDS = frozenset(
 def make_examples(
     database: Path, *, seed: int, num_train: int, num_dev: int, chinese: bool = True
 ) -> tuple[list[ShopExample], list[ShopExample]]:
-    """(train, dev): in random order, no question twice, each query run, with a result, and none of dev's in train.
+    """(train, dev), in random order. No question appears twice, and no query of dev is in train.
 
-    `chinese`: some questions are in Chinese.
+    Every query has run on `database` and has a result. `chinese`: some questions are in Chinese.
     """
     draw = Random(f"questions {seed}")
     held_out = {structure for shape in SHAPES if shape.held_out for structure in _structures(shape)}
-    parts: dict[str, str] = {}  # of each query: none is on both sides
+    parts: dict[str, str] = {}  # query -> its part, so that no query is in both train and dev
     with closing(open_sqlite(database)) as connection:
         asked: set[str] = set()
         pools: dict[str, list[ShopExample]] = {"": [], "structure": [], "wording": []}
@@ -304,7 +304,7 @@ def make_examples(
 
 
 def _spread(pool: list[ShopExample], number: int, draw: Random) -> list[ShopExample]:
-    """`number` examples, as even over the structures as the pool has them."""
+    """`number` examples, spread as evenly over the structures as the pool allows."""
     by_structure: dict[str, list[ShopExample]] = {}
     for example in pool:
         by_structure.setdefault(example.structure, []).append(example)
@@ -314,7 +314,7 @@ def _spread(pool: list[ShopExample], number: int, draw: Random) -> list[ShopExam
     return [example for turn in turns for example in turn if example is not None][:number]
 
 
-WORDING_SHARE = 0.12  # of the queries, kept for dev with the wordings that train has never
+WORDING_SHARE = 0.12  # the share of queries that only dev has, with the held-out wordings
 
 
 def _part(draw: Random) -> str:
@@ -322,7 +322,7 @@ def _part(draw: Random) -> str:
 
 
 def _structures(shape: Shape) -> set[str]:
-    """The structures that a shape's fillings have: one for each aggregate and direction."""
+    """The structures of a shape's queries, for all aggregates and directions."""
     places = {place: "name" for _, place, _, _ in Formatter().parse(shape.query) if place}
     places |= {place: "1" for place in ("value", "low", "high", "few", "text", "other") if place in places}
     return {
@@ -333,7 +333,7 @@ def _structures(shape: Shape) -> set[str]:
 
 
 def _wordings(shape: Shape, part: str, draw: Random, chinese: bool) -> Iterator[str]:
-    """One wording of a filled shape, and now and then a Chinese one; for "wording" the one that train has never."""
+    """An English wording for a filled shape, and sometimes a Chinese one; for "wording", only the held-out wording."""
     *trained, last = shape.wordings
     if part == "wording":
         yield last
@@ -349,7 +349,7 @@ def _has_rows(connection: sqlite3.Connection, query: str) -> bool:
 
 
 def _fill(shape: Shape, connection: sqlite3.Connection, draw: Random) -> Iterator[dict[str, object]]:
-    """All tables and columns that fit the shape, with a few draws of values each."""
+    """The placeholders' values: all tables and columns that fit the shape, each with `NUM_DRAWS` draws of values."""
     if shape.about == "entity":
         for entity in ENTITIES:
             for (number, (number_name, number_zh)), (kind, (kind_name, kind_zh)) in itertools.product(
@@ -375,7 +375,7 @@ def _fill(shape: Shape, connection: sqlite3.Connection, draw: Random) -> Iterato
         yield from _draws(places, numbers, _values(connection, relation.parent, relation.label), draw)
 
 
-NUM_DRAWS = 72  # of values for the same tables and columns
+NUM_DRAWS = 72  # draws of values for the same tables and columns
 
 
 def _draws(

@@ -1,1 +1,1 @@
-"""Documents to batches."""
+"""Turn documents into batches of tokens."""

@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding, as Llama 3, Qwen, StarCoder and DeepSeek-Coder have it. tokenizers encodes."""
+"""Byte-level byte-pair encoding (Llama 3, Qwen, StarCoder, DeepSeek-Coder), through the tokenizers library."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from chaku.tokens.special import begin_template
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.word_splitting import WordSplitting, byte_level
 
-# Of a byte-pair model and of an added token in `tokenizer.json`.
+# Settings in `tokenizer.json`: of the byte-pair model, and of an added token.
 _OPTIONS = (
     *("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix"),
     *("fuse_unk", "byte_fallback", "ignore_merges"),
@@ -19,12 +19,11 @@ _FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
 class ByteLevelTokenizer(Tokenizer):
-    """A text is cut by regular expressions and its bytes are merged: no implicit space, and `encode_infilling` is
-    `encode`.
+    """Splits a text into words by regular expressions and merges their bytes. It adds no implicit space.
 
-    The ids are those of transformers' fast tokenizers with the special tokens taken for text. Where the file asks for
-    a normalizer (Qwen: NFC), a text comes back in its normal form. Added tokens that are not special, such as
-    `<tool_call>`, are found in a text as they are there.
+    The ids equal those of transformers' fast tokenizers, except that a special token's name in a text stays text. If
+    the file has a normalizer (Qwen: NFC), `decode` gives the normalised text. An added token that is not special, such
+    as `<tool_call>`, is encoded as that token. Raises ChakuError when the ids of the added tokens have a gap.
     """
 
     def _prepare(self) -> None:
@@ -33,13 +32,13 @@ class ByteLevelTokenizer(Tokenizer):
         definition, special = self.definition, self.special_ids
         self.implicit_space = self.splits_at_line_breaks = False
         self._added = {token["content"] for token in definition["added_tokens"]}
-        # The vocabulary is given as it is, not as JSON, which takes three times as long.
+        # The vocabulary is passed as a dict: passing it as JSON takes three times as long.
         model = definition["model"]
         empty = {**definition, "model": {**model, "vocab": {}, "merges": [], "unk_token": None}, "added_tokens": []}
         outer = dict.fromkeys(("post_processor", "truncation", "padding"))
         self._tokenizers = tokenizers.Tokenizer.from_str(json.dumps({**empty, **outer}, ensure_ascii=False))
-        # A special token keeps its id and gets a name that no text has: its own would be found in a text, and as a
-        # piece too where whole pieces come before merges (Llama 3's ignore_merges). No piece has a raw NUL.
+        # A special token keeps its id but gets a name with raw NULs, which no text can match. Its own name would be
+        # found in a text, both as an added token and as a whole piece (Llama 3's ignore_merges).
         self._tokenizers.model = tokenizers.models.BPE(
             {f"\0{number}\0" if number in special else piece: number for piece, number in model["vocab"].items()},
             [(left, right) for left, right in map(merge_parts, model["merges"])],
@@ -58,14 +57,17 @@ class ByteLevelTokenizer(Tokenizer):
         self._tokenizers.encode_special_tokens = True
         for token in added:
             if self._tokenizers.token_to_id(token["content"]) != token["id"]:
-                raise ChakuError(f"the added token {self.pieces[token['id']]!r} does not follow the ids before it")
+                raise ChakuError(
+                    f"the ids of the tokenizer's added tokens have a gap before {self.pieces[token['id']]!r}; get the "
+                    "tokenizer's files again"
+                )
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, without BOS and EOS."""
+        """The ids of a text, without BOS and EOS."""
         return self._tokenizers.encode(text, add_special_tokens=False).ids
 
     def encode_infilling(self, text: str) -> list[int]:
-        """The same: there is no implicit space to leave out."""
+        """The ids of a text that continues another text: the same as `encode`, as there is no implicit space."""
         return self.encode(text)
 
     def _piece_bytes(self, piece: str) -> bytes:
@@ -73,7 +75,7 @@ class ByteLevelTokenizer(Tokenizer):
 
 
 def is_byte_level(definition: dict[str, Any]) -> bool:
-    """Whether a BPE `tokenizer.json` makes bytes of a text before it merges them."""
+    """Whether a BPE `tokenizer.json` merges the bytes of a text."""
     return any(part.get("type") == "ByteLevel" for part in components(definition.get("pre_tokenizer")))
 
 
@@ -86,9 +88,10 @@ def byte_level_definition(
     defined: dict[str, int] | None = None,
     bos: str | None = None,
 ) -> dict[str, Any]:
-    """A byte-level `tokenizer.json`. `bos`, where there is one, is put before every text.
+    """The content of a byte-level `tokenizer.json`. `bos`, if given, is put before every text.
 
-    `defined`: pieces that are found in a text before anything else and are not special.
+    `special` and `defined` map added tokens to ids. `defined` tokens are not special: a text may contain them, and the
+    encoder finds them first.
     """
     flags = dict.fromkeys(_FLAGS, False)
     added = sorted([*special.items(), *(defined or {}).items()], key=lambda item: item[1])
@@ -119,7 +122,7 @@ def byte_level_definition(
 
 
 def _byte_characters() -> dict[str, int]:
-    """GPT-2's names of the bytes: those that print are themselves, the others follow from U+0100 on."""
+    """GPT-2's character for every byte: printable bytes stand for themselves, the others begin at U+0100."""
     printed = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printed]
     return {chr(byte): byte for byte in printed} | {chr(256 + index): byte for index, byte in enumerate(others)}

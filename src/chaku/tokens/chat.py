@@ -1,4 +1,4 @@
-"""Conversations to ids: the prompt that a model reads, and rows to train on with the loss on its replies alone."""
+"""Encode conversations: as a prompt for the model, or as training rows with the loss on the replies only."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from chaku.tokens.templates import BUILTIN, find_template, render
 from chaku.tokens.tokenizer import Tokenizer
 
 Role = Literal["system", "user", "assistant", "tool"]
-_PRIVATE = range(0xE000, 0xF900)  # characters that Unicode gives to no one
+_PRIVATE = range(0xE000, 0xF900)  # Unicode's private-use characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRow:
-    """`ids` of a conversation up to the end of a reply; `trained` says which are the assistant's."""
+    """`ids` of a conversation up to the end of a reply; `trained`: its loss mask, True for the assistant's tokens."""
 
     ids: list[int]
     trained: list[bool]
 
 
 class Chat:
-    """A tokenizer with a chat template: built-in by name, a Jinja file, or (None) the checkpoint's own.
+    """A tokenizer with a chat template: a built-in template's name, a Jinja file, or (None) the checkpoint's template.
 
-    `end_id` ends a reply. The ids are those of transformers' `apply_chat_template`, but that no message makes a special
-    token: what is spelt like one stays text. Raises ChakuError as `find_template` does, and for a template whose
-    replies do not follow its prompts or end in no special token: there is no telling then what a model is to learn.
+    `end_id` is the token that ends a reply. The ids equal those of transformers' `apply_chat_template`, except that a
+    message can never produce a special token: a special token's name in a message stays text. Raises ChakuError as
+    `find_template` does, and for a template that cannot be trained on: its prompt is not the beginning of the finished
+    turn, or its reply ends without a special token.
     """
 
     def __init__(self, tokenizer: Tokenizer, template: str | None = None):
@@ -53,7 +54,7 @@ class Chat:
         self._special |= {piece: tokenizer.pieces.index(piece) for piece in needed}
         longest_first = sorted(self._special, key=len, reverse=True)
         self._names = re.compile("|".join(map(re.escape, longest_first)))
-        # transformers lets some special tokens take the white space beside them.
+        # In transformers, some special tokens swallow the white space beside them.
         stripping = {token["content"]: token for token in tokenizer.definition["added_tokens"]}
         self._cuts = re.compile("|".join(_cut(name, stripping.get(name, {})) for name in longest_first))
         marks = components(tokenizer.definition.get("pre_tokenizer"))
@@ -61,17 +62,17 @@ class Chat:
         self.end_id = self.reply([Message("user", "1")], "2").ids[-1]
 
     def prompt(self, messages: Sequence[Message], opening: str = "") -> list[int]:
-        """The ids that the assistant's next reply follows, or with `opening`, its beginning, the rest of the reply."""
+        """The ids of the prompt for the assistant's next reply. `opening`: the beginning of that reply."""
         before, table = self._render(messages, open_turn=True)
         ids = self._encode(before, table)
-        return ids + self._encode(opening, {}, follows=self._goes_on(before)) if opening else ids
+        return ids + self._encode(opening, {}, follows=self._is_followed(before)) if opening else ids
 
     def rows(self, messages: Sequence[Message]) -> list[ChatRow]:
-        """The rows that a conversation trains on: for every reply its prompt, the reply, and what ends it.
+        """The training rows of a conversation: for every reply, its prompt, the reply and its end token.
 
-        A row that the next prompt begins with goes on there, so that most templates make one row of a conversation; of
-        those that show a past reply otherwise than it was written (without its reasoning, say) each reply has a row of
-        its own. Raises ChakuError when there is no reply, and as `reply` does.
+        If the next prompt begins with a row, that row is extended, so that most templates give one row per
+        conversation. A template that changes past replies (removes their reasoning, say) gives one row per reply.
+        Raises ChakuError when there is no reply, and as `reply` does.
         """
         rows: list[ChatRow] = []
         for number, message in enumerate(messages):
@@ -82,41 +83,42 @@ class Chat:
                     row = ChatRow(row.ids, seen + row.trained[len(seen) :])
                 rows.append(row)
         if not rows:
-            raise ChakuError("the conversation has no message of the assistant: there is nothing to learn from it")
+            raise ChakuError("the conversation has no assistant message to train on; leave it out")
         return rows
 
     def reply(self, messages: Sequence[Message], content: str) -> ChatRow:
-        """The prompt, the reply and what ends it; the reply is encoded apart, as it is written apart.
+        """The row of a prompt, a reply and its end token.
 
-        Raises ChakuError when the template refuses the conversation, or shows the reply otherwise than its prompt
-        announces it.
+        The reply is encoded apart from the prompt, because the model generates it apart. Raises ChakuError when the
+        template refuses the conversation, and when its prompt is not the beginning of the finished turn.
         """
-        told = [*messages, Message("assistant", content)]
-        before, table = self._render(told, open_turn=True)
-        after, _ = self._render(told, open_turn=False)
+        turns = [*messages, Message("assistant", content)]
+        before, table = self._render(turns, open_turn=True)
+        after, _ = self._render(turns, open_turn=False)
         if not after.startswith(before):
             raise ChakuError(
-                "the chat template shows a reply otherwise than its prompt announces it (the prompt is not how the "
-                f"finished turn begins): {_difference(before, after)}. Use another template, such as "
-                f"{', '.join(BUILTIN)}"
+                "the chat template's prompt is not the beginning of the finished turn: "
+                f"{_difference(before, after)}. Use another template, such as {', '.join(BUILTIN)}"
             )
         reply = after[len(before) :]
         reply = reply[: self._end(reply.translate(table), reply, content)]
         prompt = self._encode(before, table)
-        ids = self._encode(reply, table, follows=self._goes_on(before))
+        ids = self._encode(reply, table, follows=self._is_followed(before))
         return ChatRow(prompt + ids, [False] * len(prompt) + [True] * len(ids))
 
     def _render(self, messages: Sequence[Message], *, open_turn: bool) -> tuple[str, dict[int, str]]:
-        """The text, and the table that gives messages their characters back: in it, none spells a special token.
+        """Render the conversation; returns the text, and the table that undoes the masks of `str.translate`.
 
-        Of what is spelt like one, the first character is another. An open turn leaves the assistant's last message out.
+        In the messages, the first character of any text that spells a special token is masked by a private-use
+        character, so that a message can never produce a special token. `open_turn` leaves the assistant's last message
+        out.
         """
         used = set(self.template).union(*(message.content for message in messages))
         free = (chr(code) for code in _PRIVATE if chr(code) not in used)
         masks = {character: next(free) for character in sorted({name[0] for name in self._special})}
-        spelt = re.compile(f"(?s)(?={self._names.pattern}).")
+        first_character = re.compile(f"(?s)(?={self._names.pattern}).")
         plain = [
-            {"role": message.role, "content": spelt.sub(lambda found: masks[found[0]], message.content)}
+            {"role": message.role, "content": first_character.sub(lambda found: masks[found[0]], message.content)}
             for message in messages
         ]
         if open_turn and messages and messages[-1].role == "assistant":
@@ -125,23 +127,23 @@ class Chat:
         return text, {ord(mask): character for character, mask in masks.items()}
 
     def _end(self, shown: str, reply: str, content: str) -> int:
-        """Where the first special token after a reply's content ends; `shown` is the reply in its own characters."""
+        """The end of the first special token after a reply's content. `shown`: the rendered reply without masks."""
         found = shown.find(content.strip())
         token = self._names.search(reply, found + len(content.strip()) if found >= 0 else 0)
         if token is None:
             raise ChakuError(
-                "the chat template ends a reply with no special token, so that a model could not learn where to stop; "
-                f"use another, such as {', '.join(BUILTIN)}"
+                "the chat template ends a reply without a special token, so a model could not learn where to stop; "
+                f"use another template, such as {', '.join(BUILTIN)}"
             )
         return token.end()
 
-    def _goes_on(self, before: str) -> bool:
-        """Whether what follows a text goes on in it, without Llama's implicit space."""
+    def _is_followed(self, before: str) -> bool:
+        """Whether a text after `before` continues `before`, and so has no implicit space of Llama's."""
         cuts = list(self._cuts.finditer(before))
         return self._space_once if cuts and cuts[-1].end() == len(before) else bool(before)
 
     def _encode(self, text: str, table: dict[int, str], *, follows: bool = False) -> list[int]:
-        """`follows`: text stands before it. Else it has Llama's implicit space, as each text after a special token."""
+        """Encode a rendered text. `follows`: it continues another text; else it gets Llama's implicit space."""
         ids: list[int] = []
         at = 0
         for cut in [*self._cuts.finditer(text), None]:

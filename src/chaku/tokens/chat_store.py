@@ -1,4 +1,4 @@
-"""Rows of conversations, encoded once: ids, and which of them are trained on, read through memory maps."""
+"""The store of encoded conversations: the ids and the loss mask of every row, read through memory maps."""
 
 import zlib
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _IDS, _TRAINED = np.dtype(np.int32), np.dtype(np.bool_)
 
 
 class ChatStore:
-    """`store[i]`: (ids, trained) of row i, views into the files. `lengths`: tokens of each row.
+    """`store[i]`: (ids, trained) of row i, (length,) int32 and bool views into the files. `lengths`: tokens by row.
 
-    A row is checked against its checksum when it is first read: raises ChakuError for one that is damaged.
-    Rows come in groups of `group_size` that belong together: 1 for conversations, 2 for pairs (chosen, rejected).
+    A row's checksum is checked when the row is first read. Rows form groups of `group_size`: 1 for conversations, 2 for
+    pairs (chosen, rejected). Raises ChakuError for a directory that is incomplete and for a damaged row.
     """
 
     def __init__(self, directory: Path):
@@ -32,7 +32,7 @@ class ChatStore:
             has_checksums = (directory / _CHECKSUMS).exists()  # an earlier version wrote none
             self._checksums = np.load(directory / _CHECKSUMS) if has_checksums else None
         except (OSError, ValueError) as error:
-            raise ChakuError(f"{directory} is not whole ({error}); remove it and run again") from error
+            raise ChakuError(f"{directory} is incomplete ({error}); remove it and run again") from error
         self._directory = directory
         self._checked = np.zeros(len(self.lengths), bool)
         self._ends = np.cumsum(self.lengths, dtype=np.int64)
@@ -41,7 +41,7 @@ class ChatStore:
         return len(self.lengths)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the files itself: a pickled memory map would be a copy."""
+        """Let another process open the files itself: a pickled memory map would be a copy."""
         return type(self), (self._directory,)
 
     def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,10 @@ class ChatStore:
 
 
 def write_chat_store(directory: Path, rows: Iterable[ChatRow], group_size: int = 1) -> ChatStore:
-    """Write rows into a directory, lengths last: without them it is no store. Raises ChakuError when there are none."""
+    """Write rows into a directory. The lengths come last, so that a killed process leaves no valid store.
+
+    Raises ChakuError when there are no rows.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _LENGTHS).unlink(missing_ok=True)
     lengths, checksums = [], []
@@ -74,7 +77,7 @@ def write_chat_store(directory: Path, rows: Iterable[ChatRow], group_size: int =
             lengths.append(len(row.ids))
             checksums.append(_checksum(*parts))
     if not lengths:
-        raise ChakuError("there is no conversation to train on")
+        raise ChakuError("there is no conversation to train on; check the rows of the data file")
     assert len(lengths) % group_size == 0
     np.save(directory / "group_size.npy", np.asarray(group_size))
     np.save(directory / _CHECKSUMS, np.asarray(checksums, np.uint32))

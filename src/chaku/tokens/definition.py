@@ -1,19 +1,19 @@
-"""The content of a `tokenizer.json`: its parts, and one in Llama's form."""
+"""Read the parts of a `tokenizer.json`, and make one in Llama's form."""
 
 from typing import Any
 
 from chaku.tokens.special import begin_template
 
-SPACE = "▁"  # U+2581, which stands for a space in pieces
+SPACE = "▁"  # U+2581, a space in a piece
 
 
 def merge_parts(merge: str | list[str]) -> list[str]:
-    """The two pieces of a merge in a `tokenizer.json`: a list, or in older files a string with a space between."""
+    """The two pieces of a merge in `tokenizer.json`, where a merge is a list or, in older files, "LEFT RIGHT"."""
     return merge.split(" ") if isinstance(merge, str) else merge
 
 
 def components(part: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The members of a `Sequence` of normalizers or pre-tokenizers; one that stands alone; none."""
+    """The members of a `Sequence` of normalizers or pre-tokenizers; [part] when there is no sequence."""
     part = part or {}
     return part.get("normalizers") or part.get("pretokenizers") or [part]
 
@@ -26,9 +26,10 @@ def llama_definition(
     bos: str = "<s>",
     implicit_space: bool = True,
 ) -> dict[str, Any]:
-    """A `tokenizer.json` in Llama's form: no pre-tokenizer, spaces as U+2581, byte fallback.
+    """The content of a `tokenizer.json` in Llama's form: no pre-tokenizer, spaces as U+2581, byte fallback.
 
-    `defined`: pieces that are found in a text before anything else and are not special.
+    `special` and `defined` map added tokens to ids. `defined` tokens are not special: a text may contain them, and the
+    encoder finds them first.
     """
     defined = defined or {}
     prepend = [{"type": "Prepend", "prepend": SPACE}] if implicit_space else []

@@ -1,4 +1,4 @@
-"""Infilling: a document is cut at two random characters and its middle moved to the end (paper 2.3)."""
+"""Infilling: cut a document at two random characters and move its middle to the end (Code Llama paper, 2.3)."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,19 @@ __all__ = ["MODES", "Infilled", "Infiller", "Mode", "infill_text", "layout", "re
 
 @dataclass(frozen=True, slots=True)
 class Infilled:
-    """`ids` of a training sequence, int32, from BOS to EOS; `mode` is None when the document was left as it is."""
+    """`ids`: a training sequence from BOS to EOS, (n,) int32; `mode` is None when the document is not infilled."""
 
     ids: np.ndarray
     mode: Mode | None
 
 
 def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: Mode) -> list[int]:
-    """The training sequence of a text cut before characters `first` <= `second`, by encoding its parts anew.
+    """The training sequence of a text that is cut before characters `first` <= `second`; encodes the three parts.
 
     PSM: BOS PRE enc(prefix) SUF enc_inf(suffix) MID enc_inf(middle) EOT EOS.
     SPM: BOS PRE SUF enc_inf(suffix) MID enc(prefix + middle) EOT EOS, prefix and middle joined as text.
-    EOS after EOT: the paper does not say; Meta trained with BOS and EOS. Where EOT is EOS it stands once.
+    EOS follows EOT because Meta trained with BOS and EOS; the paper does not say. If EOT is EOS, it appears once.
+    Raises ChakuError for a tokenizer without infilling tokens, or without `mode`.
     """
     tokens = layout(tokenizer, mode)
     prefix, middle, suffix = text[:first], text[first:second], text[second:]
@@ -38,7 +39,7 @@ def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: 
 
 
 def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
-    """The document of a training sequence, infilled or not."""
+    """The text of the document in a training sequence, infilled or not."""
     ids = [int(token) for token in ids]
     assert ids[0] == tokenizer.bos_id
     assert ids[-1] == tokenizer.eos_id
@@ -54,18 +55,18 @@ def recover_text(tokenizer: Tokenizer, ids: list[int] | np.ndarray) -> str:
     prefix = tokenizer.decode(ids[at_prefix + 1 : at_suffix])
     suffix = tokenizer.decode_infilling(ids[at_suffix + 1 : at_middle])
     middle = ids[at_middle + 1 : at_end]
-    joined = at_suffix == 2  # SPM; an empty prefix in PSM looks the same, and only the implicit space tells
+    joined = at_suffix == 2  # SPM, or PSM with an empty prefix: only the implicit space distinguishes them
     if joined and (not middle or tokenizer.decode_infilling(middle).startswith(" ")):
         spm = tokenizer.decode(middle)
         psm = tokenizer.decode_infilling(middle)
-        # enc("x") begins with the implicit space and enc_inf(" x") with a real one: the same ids, so PSM with an empty
-        # prefix and a middle that begins with a space cannot be told from SPM. Training draws both; tests say which.
+        # enc("x") with its implicit space and enc_inf(" x") with a real space have the same ids. So PSM with an empty
+        # prefix and a middle that begins with a space looks like SPM; this function then assumes SPM.
         return (spm if tokenizer.encode(spm) == middle else psm) + suffix
     return prefix + tokenizer.decode_infilling(middle) + suffix
 
 
 def layout(tokenizer: Tokenizer, mode: Mode | None = None) -> InfillingTokens:
-    """The infilling tokens and their places. Raises ChakuError for a vocabulary without them, or without `mode`."""
+    """The tokenizer's infilling tokens. Raises ChakuError when it has none, or when its family lacks `mode`."""
     tokens = tokenizer.infilling
     if tokens is None:
         raise ChakuError(
@@ -78,12 +79,12 @@ def layout(tokenizer: Tokenizer, mode: Mode | None = None) -> InfillingTokens:
 
 
 class Infiller:
-    """Infills documents held as token ids, equal to `infill_text`; for Llama's tokenizers much faster.
+    """Infills encoded documents, with the same result as `infill_text`; much faster for Llama's tokenizers.
 
-    There a line break is a token of its own that joins no other, so a line's tokens depend on that line alone. Each cut
-    is found by counting characters per token, and only the line that it falls in is encoded again. With other
-    tokenizers the parts are encoded anew. Raises ChakuError for a `spm_rate` that asks for a mode that the tokenizer's
-    family does not have.
+    In Llama's tokenizers a line break is always a token of its own, so a line's tokens depend on that line alone. The
+    infiller finds each cut by counting characters per token, and encodes only the line of the cut again. With other
+    tokenizers it encodes the three parts again. Raises ChakuError for a tokenizer without infilling tokens, and for an
+    `spm_rate` that needs a mode that the tokenizer's family lacks.
     """
 
     def __init__(self, tokenizer: Tokenizer, config: InfillingConfig, seed: int):
@@ -95,15 +96,18 @@ class Infiller:
             wanted = float(tokens.modes == ("spm",))
             if config.spm_rate != wanted:
                 raise ChakuError(
-                    f"the {tokens.family} family infills in mode {tokens.modes[0]} alone: set infilling.spm_rate to "
+                    f"the {tokens.family} family infills only in mode {tokens.modes[0]}: set infilling.spm_rate to "
                     f"{wanted}, not {config.spm_rate}"
                 )
         self._newline = tokenizer.encode_infilling("\n")[0]
-        self._space = int(tokenizer.implicit_space)  # a character of the tokens that is not the text's
+        self._space = int(tokenizer.implicit_space)  # the tokens have this one character more than the text
         self._num_characters = tokenizer.num_characters
 
     def __call__(self, tokens: np.ndarray, document_id: int, epoch: int) -> Infilled:
-        """`tokens`: (n,), `encode(text)` of a whole document. The draw depends on (seed, document_id, epoch) alone."""
+        """Infill a whole document, or leave it as it is, by a draw that depends only on (seed, document_id, epoch).
+
+        `tokens`: (n,), the document's `encode(text)`.
+        """
         infill, order, first, second = _draw(self.seed, document_id, epoch)
         characters = np.cumsum(self._num_characters[tokens])
         total = int(characters[-1]) - self._space if len(tokens) else 0
@@ -114,7 +118,7 @@ class Infiller:
         return Infilled(self.splice(tokens, characters, cuts[0], cuts[1], mode), mode)
 
     def splice(self, tokens: np.ndarray, characters: np.ndarray, first: int, second: int, mode: Mode) -> np.ndarray:
-        """`infill_text` of the document, int32. `characters`: cumulative characters of its tokens."""
+        """The ids of `infill_text` for the document, int32. `characters`: (n,), cumulative characters of `tokens`."""
         tokenizer = self.tokenizer
         if not tokenizer.splits_at_line_breaks:
             ids = infill_text(tokenizer, tokenizer.decode(tokens), first, second, mode)
@@ -130,7 +134,7 @@ class Infiller:
         if start1 == start2:
             middle: tuple[np.ndarray | list[int], ...] = (
                 tokenizer.encode_infilling(line2[offset1:offset2]),
-            )  # it may end with the line break
+            )  # the middle may end with the line break
         else:
             middle = (
                 tokenizer.encode_infilling(line1[offset1:]),
@@ -140,17 +144,17 @@ class Infiller:
         return _enclose(tokenizer, found, *found.arrange(mode, before, after), *middle)
 
     def _opening(self, text: str, start: int) -> list[int]:
-        """The beginning of a line: the document's first line has the implicit space."""
+        """Encode the beginning of a line; the document's first line has the implicit space."""
         return self.tokenizer.encode(text) if start == 0 else self.tokenizer.encode_infilling(text)
 
     def _line(self, tokens: np.ndarray, characters: np.ndarray, cut: int) -> tuple[int, int, str, int]:
-        """The line that character `cut` falls in: its first token, the token after it, its text, the cut's offset.
+        """The line of character `cut`: (its first token, the token after it, its text, the cut's offset in it).
 
-        A line ends before its line break, which starts the next "line": the break then stays whole on either side.
+        A line ends before its line break; the break begins the next "line", so that no cut splits the break.
         """
         if len(tokens) == 0:
             return 0, 0, "", 0
-        # The token that holds the character before the cut, counting the implicit space as character 0.
+        # The token with the character before the cut; the implicit space counts as character 0.
         at = int(np.searchsorted(characters, cut + self._space, side="left"))
         at = min(at, len(tokens) - 1)
         start = at
@@ -169,7 +173,7 @@ class Infiller:
 
 
 def _draw(seed: int, document_id: int, epoch: int) -> tuple[float, float, float, float]:
-    """Four uniform numbers in [0, 1) from three integers: splitmix64 over their mix."""
+    """Four uniform numbers in [0, 1) from three integers, by splitmix64."""
     state = (seed * 0x9E3779B97F4A7C15 + document_id * 0xBF58476D1CE4E5B9 + epoch * 0x94D049BB133111EB) & _MASK
     numbers = []
     for _ in range(4):
@@ -184,7 +188,7 @@ _MASK = (1 << 64) - 1
 
 
 def _enclose(tokenizer: Tokenizer, tokens: InfillingTokens, *parts: int | list[int] | np.ndarray) -> np.ndarray:
-    """BOS, the parts, EOT and EOS; one token that is both stands once."""
+    """BOS, the parts, EOT and EOS; if EOT is EOS, it appears once."""
     ending = [tokenizer.eos_id] if tokens.end == tokenizer.eos_id else [tokens.end, tokenizer.eos_id]
     return _join(tokenizer.bos_id, *parts, ending)
 

@@ -1,4 +1,4 @@
-"""Open a tokenizer, whatever the files that it is in."""
+"""Load a tokenizer from any of the file formats that chaku reads."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from chaku.tokens.vocab_files import has_vocab_files, read_vocab_files
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Load a directory with a `tokenizer.json`, such a file, a `tokenizer.model` (SentencePiece's or Llama 3's),
-    `vocab.json` with `merges.txt`, or a GGUF file.
+    """Load a tokenizer from a directory, a `tokenizer.json`, a `tokenizer.model` (SentencePiece's or Llama 3's), or a
+    GGUF file.
 
-    The `tokenizer_config.json` beside the file decides which tokens are BOS and EOS. A byte-level tokenizer is returned
-    as a `ByteLevelTokenizer`. Tokens that the model beside it has no embedding for are left out, and a line says so.
-    Raises ChakuError for any other kind.
+    A directory holds one of these files, or `vocab.json` with `merges.txt`. The `tokenizer_config.json` beside the file
+    names BOS and EOS. A byte-level tokenizer is returned as a `ByteLevelTokenizer`. Tokens without an embedding in the
+    model beside the file are left out, with a message. Raises ChakuError for any other file.
     """
     if is_gguf(path):
         definition, config = read_gguf_tokenizer(path)
@@ -49,7 +49,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
     if model.get("type") == "BPE" and is_byte_level(definition):
         return ByteLevelTokenizer(definition, config)
     raise ChakuError(
-        f"{path} is not a Llama tokenizer (byte-pair encoding with byte fallback) and not a byte-level one"
+        f"{path} is neither a Llama tokenizer (byte-pair encoding with byte fallback) nor a byte-level tokenizer; "
+        "chaku reads no other kind"
     )
 
 
@@ -59,10 +60,10 @@ def has_tokenizer(path: Path) -> bool:
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
-    """`tokenizer_config.json`, with the chat template that newer checkpoints keep in a file of its own."""
+    """`tokenizer_config.json`, with the chat template, which newer checkpoints keep in chat_template.jinja."""
     path, template = directory / "tokenizer_config.json", directory / "chat_template.jinja"
     config = read_json(path) if path.is_file() else {}
-    names = directory / "special_tokens_map.json"  # which old checkpoints have alone
+    names = directory / "special_tokens_map.json"  # old checkpoints name special tokens only here
     if names.is_file():
         config = {**read_json(names), **config}
     if template.is_file():

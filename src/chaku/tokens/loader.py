@@ -1,4 +1,4 @@
-"""Batches: every one a function of the seed and a global sample index, whatever the ranks, workers and restarts."""
+"""Load batches; each depends only on the seed and a global sample index, not on ranks, workers or restarts."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from chaku.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class TokenSet:
-    """A part of a store, by document indices, and its weight in the mixture."""
+    """Documents of a store, by their indices (int64), and their weight in the mixture."""
 
     name: str
     indices: np.ndarray
@@ -33,8 +33,8 @@ class TokenSet:
 class ChatSet:
     """Conversations or pairs of a store, and their weight in the mixture.
 
-    `reference`: (number of rows,) float32, each reply's log-probability under the model that training began with; for
-    pairs alone.
+    `reference`, for pairs only: (number of rows,) float32, the log-probability of each reply under the reference model,
+    with which training began.
     """
 
     name: str
@@ -45,10 +45,10 @@ class ChatSet:
 
 @dataclass(frozen=True, slots=True)
 class PackedSample:
-    """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; its documents count from 0.
+    """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; document ids count from 0 in a sequence.
 
-    In a mixture with conversations, `trained` (sequence_length + 1,) says which tokens the loss is on, and a document
-    id of -1 is padding. For pairs, `reference` has one number a document: chosen, rejected, chosen, rejected ...
+    In a mixture with conversations, `trained` is the loss mask, (sequence_length + 1,) bool, and document id -1 is
+    padding. For pairs, `reference` has one number per document: chosen, rejected, chosen, rejected ...
     """
 
     tokens: np.ndarray
@@ -64,9 +64,9 @@ class PackedSample:
 class Batch:
     """One rank's part of a global batch. `tokens`, `document_ids`: (rows, sequence_length + 1) int64.
 
-    `first_sample` is the global index of the whole batch's first sample; `infilled_tokens` counts this part's.
-    `trained`, as in `PackedSample`: (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows,
-    most documents in a row) float32, None without pairs.
+    `first_sample` is the global index of the global batch's first sample; `infilled_tokens` counts this part only.
+    `trained`: the loss mask, (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows, largest
+    number of documents in a row) float32, None without pairs.
     """
 
     tokens: Tensor
@@ -77,7 +77,7 @@ class Batch:
     reference: Tensor | None = None
 
     def split(self, rows: int) -> Iterator["Batch"]:
-        """Micro-batches of so many rows."""
+        """Split into micro-batches of `rows` rows; each keeps this batch's `infilled_tokens` and `first_sample`."""
         for start in range(0, len(self.tokens), rows):
             part = slice(start, start + rows)
             yield Batch(
@@ -91,7 +91,10 @@ class Batch:
 
 
 class PackedDataset:
-    """Packed, infilled sequences of a weighted mixture. `dataset[i]` depends on (seed, i) alone, and never ends."""
+    """Endless packed, infilled sequences from a weighted mixture. `dataset[i]` depends on (seed, i) only.
+
+    Raises ChakuError for a set without documents, and for conversations that are all longer than a sequence.
+    """
 
     def __init__(
         self,
@@ -115,10 +118,10 @@ class PackedDataset:
         for part, plan in zip(sets, self.plans, strict=True):
             if len(plan) == 0:
                 raise ChakuError(
-                    f"the set {part.name!r} has no documents"
+                    f"the set {part.name!r} has no documents; check its kinds and languages, or leave it out"
                     if isinstance(part, TokenSet)
-                    else f"the set {part.name!r} has nothing that fits a sequence of {sequence_length} tokens; its "
-                    f"shortest has {part.store.group_lengths.min()}: raise sequence_length"
+                    else f"nothing in the set {part.name!r} fits a sequence of {sequence_length} tokens; its shortest "
+                    f"row has {part.store.group_lengths.min()}: raise sequence_length"
                 )
 
     def __getitem__(self, index: int) -> PackedSample:
@@ -143,7 +146,7 @@ class PackedDataset:
             ids = None
             if infiller and stop - start == self.store.lengths[document] + 2:
                 spliced = infiller(self.store[document], document, epoch)
-                if len(spliced.ids) <= room - needed:  # else its cuts added more than is free: left as it is
+                if len(spliced.ids) <= room - needed:  # else infilling added too many tokens: do not infill
                     ids = spliced.ids
                     infilled += len(ids) if spliced.mode else 0
             if ids is None:
@@ -152,7 +155,7 @@ class PackedDataset:
             room -= len(ids)
         draws = np.random.Generator(np.random.Philox(key=[key % (1 << 64), sequence]))
         while room > 0:
-            # What is free is filled from a random document at a random place: no padding, and nothing depends on it.
+            # Fill the free room with parts of random documents, so that there is no padding.
             document = int(chosen.indices[draws.integers(len(chosen.indices))])
             total = int(self.store.lengths[document]) + 2
             start = int(draws.integers(max(1, total - room + 1)))
@@ -173,7 +176,7 @@ class PackedDataset:
         return plan_packing(chosen.indices, self.store.lengths, self.sequence_length)
 
     def rows(self, source: int, sequence: int) -> list[int]:
-        """The rows of its store that a sequence of a set of conversations holds, in order."""
+        """The store's rows in one sequence of a set of conversations, in order. `source`: the set's index."""
         chosen, plan = self.sets[source], self.plans[source]
         assert isinstance(chosen, ChatSet)
         groups = plan.items[plan.offsets[sequence] : plan.offsets[sequence + 1], 0].tolist()
@@ -181,7 +184,7 @@ class PackedDataset:
         return [row for group in groups for row in range(group * size, (group + 1) * size)]
 
     def conversations(self, source: int, sequence: int, epoch: int = 0) -> PackedSample:
-        """Whole rows side by side, each a document; padding is told by its document id, never by its token."""
+        """A sequence of whole rows, each a document. Padding has document id -1; its token 0 may be a real id too."""
         chosen, rows = self.sets[source], self.rows(source, sequence)
         assert isinstance(chosen, ChatSet)
         tokens = np.zeros(self.sequence_length + 1, np.int32)
@@ -197,7 +200,7 @@ class PackedDataset:
         return PackedSample(tokens, numbers, 0, chosen.name, epoch, trained, reference)
 
     def _piece(self, document: int, start: int, stop: int) -> np.ndarray:
-        """Tokens start to stop of BOS ids EOS, int32."""
+        """Tokens `start` to `stop` of the document between BOS and EOS, int32."""
         assert self.store is not None
         ids = self.store[document]
         piece = np.empty(stop - start, dtype=np.int32)
@@ -219,12 +222,14 @@ def load_batches(
     world_size: int = 1,
     num_workers: int = 0,
 ) -> Iterator[Batch]:
-    """Endless batches from global sample `start` on. `batch_size` is global; rank r gets its r-th part of each.
+    """Endless batches from global sample `start` on. `batch_size` is global; rank r gets the r-th part of every batch.
 
-    Raises ChakuError when the batch does not divide among the ranks.
+    Raises ChakuError when `batch_size` is not a multiple of `world_size`.
     """
     if batch_size % world_size:
-        raise ChakuError(f"a batch of {batch_size} sequences does not divide among {world_size} ranks")
+        raise ChakuError(
+            f"a batch of {batch_size} sequences does not divide among {world_size} ranks; use a multiple of that number"
+        )
     rows = batch_size // world_size
 
     def order() -> Iterator[list[int]]:
@@ -244,7 +249,7 @@ def load_batches(
 
 
 def collate(items: Sequence[tuple[int, PackedSample]], first: int = 0) -> Batch:
-    """A batch of (global index, sample); `first` is the global index of the whole batch's first."""
+    """The batch of (global index, sample) pairs; `first` is the global index of the global batch's first sample."""
     trained = [sample.trained for _, sample in items if sample.trained is not None]
     reference = [torch.as_tensor(sample.reference) for _, sample in items if sample.reference is not None]
     return Batch(
@@ -262,7 +267,7 @@ def _collate_part(items: Sequence[tuple[int, PackedSample]], offset: int) -> Bat
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C, and SIGTERM of many a batch system, reach all processes: the one that trains saves, then ends these."""
+    """Ignore Ctrl-C and SIGTERM in a worker: the training process saves first, then ends its workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,17 +1,17 @@
-"""Which set a sample comes from, and in which order a set is read: functions of an index, without state."""
+"""Choose the set of every sample and the order within a set, as functions of the sample index, without state."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-BLOCK = 1024  # samples in which the weights hold to within one sample
+BLOCK = 1024  # samples; in every block each set's number of samples is right to within one
 
 
 def source_of(sample_index: int, weights: Sequence[float], seed: int) -> tuple[int, int]:
-    """(set, index within that set's own samples) of a global sample index.
+    """(number of the set, index within that set's samples) of a global sample index.
 
-    Each block of samples is shared out by weight, rounding carried over to the next block, and shuffled. Sequences are
-    of equal length, so weights by samples are weights by tokens.
+    Every block of samples is divided by weight and shuffled; rounding errors carry over to the next block. All
+    sequences have the same length, so that shares of samples are shares of tokens.
     """
     block, place = divmod(sample_index, BLOCK)
     before, after = _shares(block, weights), _shares(block + 1, weights)
@@ -22,14 +22,17 @@ def source_of(sample_index: int, weights: Sequence[float], seed: int) -> tuple[i
 
 
 def _shares(num_blocks: int, weights: Sequence[float]) -> np.ndarray:
-    """How many samples of each set the first blocks hold: rounded cumulative weights, so that they add up exactly."""
+    """The number of samples of every set in the first `num_blocks` blocks, (num_sets,) int64.
+
+    The cumulative weights are rounded, so that the numbers add up exactly.
+    """
     bounds = np.cumsum([0.0, *weights]) / sum(weights)
     bounds[-1] = 1.0
     return np.diff(np.floor(bounds * BLOCK * num_blocks + 0.5).astype(np.int64))
 
 
 def permute(index: int, size: int, key: int) -> int:
-    """Where `index` lies in a pseudorandom order of range(size): a Feistel network that walks until it is inside."""
+    """The element at `index` in a pseudorandom order of range(size): a Feistel network, repeated until inside it."""
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1
     while True:

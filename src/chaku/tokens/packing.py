@@ -1,20 +1,21 @@
-"""Which documents share a sequence: planned from their lengths, before infilling, so that few are cut."""
+"""Plan which documents share a sequence, from their lengths and before infilling, so that few documents are cut."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-# Tokens kept free for a document that may be infilled: four sentinels, and what encoding two cut lines anew adds.
+# Free tokens for a document that may be infilled: four infilling tokens, and the growth of two re-encoded lines.
 INFILLING_ROOM = 8
-BLOCK = 1 << 18  # documents packed among themselves; bounds the memory and the time of planning
+BLOCK = 1 << 18  # documents that are packed together; bounds the memory and the time of planning
 
 
 @dataclass(frozen=True)
 class PackingPlan:
-    """`items`: (num_items, 3) int64, document, start and stop in BOS ids EOS; `offsets`: (num_sequences + 1,) int64.
+    """`items`: (num_items, 3) int64: document, start and stop, counted with BOS and EOS.
 
-    Sequence s holds items[offsets[s] : offsets[s + 1]]. What its items leave free is filled when it is read.
+    `offsets`: (num_sequences + 1,) int64. Sequence s holds items[offsets[s] : offsets[s + 1]]. The loader fills the
+    room that its items leave free.
     """
 
     items: np.ndarray
@@ -25,10 +26,10 @@ class PackingPlan:
 
 
 def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: int) -> PackingPlan:
-    """Best-fit decreasing: each document, longest first, goes where it leaves the least room.
+    """Best-fit decreasing: each document, longest first, goes into the sequence where it leaves the least room.
 
     `documents`: indices into `lengths` (tokens without BOS and EOS). A sequence holds `sequence_length` + 1 tokens. A
-    document longer than that fills sequences of its own, and its rest is packed like a document.
+    longer document fills sequences of its own, and its rest is packed like a document.
     """
     capacity = sequence_length + 1
     starts = range(0, len(documents), BLOCK)
@@ -36,7 +37,10 @@ def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: in
 
 
 def plan_whole(lengths: np.ndarray, sequence_length: int) -> PackingPlan:
-    """The same for what is never cut and has no BOS and EOS to be added: what does not fit a sequence is left out."""
+    """Pack rows that are never cut and get no BOS and EOS. Rows longer than a sequence are left out.
+
+    `lengths`: (num_rows,), tokens. An item's document is the row's number.
+    """
     capacity = sequence_length + 1
     starts = range(0, len(lengths), BLOCK)
     return _joined(
@@ -78,10 +82,10 @@ def _plan_block(documents: np.ndarray, lengths: np.ndarray, capacity: int) -> li
 
 
 def _best_fit(pieces: list[tuple[int, tuple[int, int, int]]], capacity: int) -> list[list[tuple[int, int, int]]]:
-    """Share (room needed, item) out among sequences, the largest first, each where it leaves the least room."""
+    """Put every (room needed, item), largest first, into the sequence where it leaves the least room."""
     sequences: list[list[tuple[int, int, int]]] = []
     pieces.sort(key=lambda piece: (-piece[0], piece[1]))
-    # with_room[r] holds the open sequences with r tokens free; bit r of `sizes` says that it is not empty.
+    # with_room[r] holds the open sequences with r free tokens; bit r of `sizes` is set when with_room[r] is not empty.
     with_room: list[list[int]] = [[] for _ in range(capacity + 1)]
     sizes = 0
     for needed, item in pieces:

@@ -1,4 +1,4 @@
-"""SentencePiece's `tokenizer.model` (Llama 2's, Mistral's): read into the form of `tokenizer.json`, and written."""
+"""Read SentencePiece's `tokenizer.model` (Llama 2, Mistral) into the form of `tokenizer.json`, and write it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from chaku.files import atomic_file
 from chaku.tokens.definition import llama_definition, merge_parts
 from chaku.tokens.tokenizer import Tokenizer
 
-# Field numbers and values of sentencepiece_model.proto that the library has no function for.
+# Field numbers and values of sentencepiece_model.proto, which the library gives no access to.
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
 _PIECE_TYPE, _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _BYTE = 3, 1, 2, 3, 4, 6
 _MODEL_TYPE, _BPE = 3, 2
@@ -18,11 +18,11 @@ _ADD_DUMMY_PREFIX = 3
 
 
 def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The definition of the same tokenizer, and the names of its BOS and EOS. Needs the `sentencepiece` extra.
+    """(content of an equal `tokenizer.json`, the names of BOS and EOS as in `tokenizer_config.json`).
 
-    SentencePiece keeps a score a piece, `tokenizer.json` a list of merges: every way to make a piece of two others,
-    in the order of the pieces' scores. Control pieces become special tokens, user-defined ones added tokens. Raises
-    ChakuError for what is no SentencePiece model, or no byte-pair encoding with byte fallback, BOS and EOS.
+    Control pieces become special tokens; user-defined pieces become added tokens. Raises ChakuError without the
+    `sentencepiece` extra, and for a file that is not a SentencePiece model with byte-pair encoding, byte fallback, BOS
+    and EOS.
     """
     try:
         import sentencepiece
@@ -31,14 +31,18 @@ def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         model = sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
-        raise ChakuError(f"{path} is not a SentencePiece model ({error}); it may be truncated") from error
+        raise ChakuError(
+            f"{path} is not a SentencePiece model ({error}); it may be truncated: get the file again"
+        ) from error
     fields = list(_fields(model.serialized_model_proto()))
     trainer, normalizer = (dict(_fields(dict(fields).get(number, b""))) for number in (_TRAINER, _NORMALIZER))
     types = [dict(_fields(value)).get(_PIECE_TYPE, 1) for number, value in fields if number == _PIECES]
     pieces = [model.id_to_piece(number) for number in range(model.get_piece_size())]
     vocab = {piece: number for number, piece in enumerate(pieces)}
     if trainer.get(_MODEL_TYPE) != _BPE or "<0x00>" not in vocab or min(model.bos_id(), model.eos_id()) < 0:
-        raise ChakuError(f"{path} is not byte-pair encoding with byte fallback, BOS and EOS, as Llama's is")
+        raise ChakuError(
+            f"{path} is not a tokenizer of Llama's kind: byte-pair encoding with byte fallback, BOS and EOS"
+        )
     special = {piece: number for piece, number in vocab.items() if model.is_control(number) or model.is_unknown(number)}
     defined = {pieces[number]: number for number, kind in enumerate(types) if kind == _USER_DEFINED}
     unmerged = {*special.values(), *defined.values()}
@@ -54,12 +58,12 @@ def read_sentencepiece(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
-    """Write `tokenizer.model` with the same pieces and ids. Needs the `sentencepiece` extra.
+    """Write a `tokenizer.model` with the tokenizer's pieces and ids.
 
-    Raises ChakuError for a tokenizer that is not of Llama's kind, byte-pair encoding with byte fallback.
+    Raises ChakuError without the `sentencepiece` extra, and for a byte-level tokenizer.
     """
     if not tokenizer.definition["model"].get("byte_fallback"):
-        raise ChakuError(f"{path}: a byte-level tokenizer has no form as a SentencePiece model")
+        raise ChakuError(f"cannot write {path}: a byte-level tokenizer cannot be stored as a SentencePiece model")
     try:
         from sentencepiece import sentencepiece_model_pb2 as protobuf
     except ImportError:
@@ -82,9 +86,9 @@ def write_sentencepiece(tokenizer: Tokenizer, path: Path) -> None:
 
 
 def merges_by_score(vocab: dict[str, int], scores: dict[int, float]) -> list[list[str]]:
-    """Every way to make a piece of two others, in the order of the pieces' scores, which SentencePiece keeps instead.
+    """The merges that correspond to SentencePiece's scores: every split of a piece in two, in the order of scores.
 
-    `scores`: those of the pieces that are joined of others and may be joined.
+    `scores`: by id, the scores of all pieces that take part in merges.
     """
     ranked: list[tuple[float, int, int, list[str]]] = []
     for piece, number in vocab.items():
@@ -99,7 +103,7 @@ def merges_by_score(vocab: dict[str, int], scores: dict[int, float]) -> list[lis
 
 
 def piece_scores(tokenizer: Tokenizer) -> list[float]:
-    """SentencePiece's score of each piece. It joins the pair whose piece scores highest: of the earliest merge."""
+    """The SentencePiece score of each piece: the earlier its merge, the higher, as SentencePiece merges by score."""
     merges = tokenizer.definition["model"]["merges"]
     ranks: dict[str, int] = {}
     for rank, merge in enumerate(merges):
@@ -108,7 +112,7 @@ def piece_scores(tokenizer: Tokenizer) -> list[float]:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Field numbers and values of a protocol buffer: an int, or bytes (also the four of a float)."""
+    """(field number, value) of a protocol buffer; a value is an int, or bytes (4 bytes for a float)."""
     at = 0
 
     def varint() -> int:

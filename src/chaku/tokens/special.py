@@ -1,4 +1,4 @@
-"""Special tokens: what begins and ends a text, and each family's infilling tokens and their places."""
+"""Special tokens: BOS, EOS, and the infilling tokens of every model family with their order."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ Mode = Literal["psm", "spm"]
 MODES: tuple[Mode, ...] = ("psm", "spm")
 Part = TypeVar("Part")
 
-# Where neither tokenizer_config.json nor the post-processor says it.
+# Names of BOS and EOS to try when neither tokenizer_config.json nor the post-processor gives them.
 _BEGINS = ("<s>", "<|begin_of_text|>", "<｜begin▁of▁sentence｜>", "<|startoftext|>")
 _ENDS = ("</s>", "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<|endoftext|>")
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Infilling tokens by name. `middle` is None where the middle follows the prefix with no token between.
+    """A model family's infilling tokens by name. `middle` is None if no token stands between prefix and middle.
 
-    `end` ends the middle; `stops` are tokens that no middle holds, so that they end it too when a model writes one.
+    `end` ends the middle. `stops` are tokens that no middle contains, so that each of them ends generation too.
     """
 
     name: str
@@ -67,19 +67,20 @@ FAMILIES = (
 )
 
 
-# A family that is not known by its tokens' names may name them in tokenizer_config.json, as GGUF's metadata does by id.
+# A family with unknown token names may give them by these keys in tokenizer_config.json; GGUF's metadata gives ids.
 FIM_TOKENS = ("fim_pre", "fim_suf", "fim_mid")
 
-# The other pieces that Code Llama's vocabulary has beside its four (ids 32000-32006, 32011-32015): steps by which
-# SentencePiece merges them, and EOT repeated. No training text holds them.
+# Code Llama's vocabulary has more pieces beside its four infilling tokens (ids 32000-32006, 32011-32015): the steps by
+# which SentencePiece merges these tokens, and repeats of EOT. No training text contains them.
 CODE_LLAMA_LADDER = ("▁<SU", "▁<SUF", "▁<PRE", "▁<M", "▁<MID", "▁<E", "▁<EOT")
 CODE_LLAMA_REPEATS = tuple("▁<EOT>" + "<EOT>" * count for count in range(1, 6))
 
 
 @dataclass(frozen=True, slots=True)
 class InfillingTokens:
-    """A family's infilling tokens by id. `end` is the end of the text in families without a token of their own for it;
-    `stops`, `end` among them, end a middle that is generated.
+    """A family's infilling tokens by id. `end` ends the middle; it is EOS in families without a token for this.
+
+    `stops`, which include `end`, end the generation of a middle.
     """
 
     family: str
@@ -91,9 +92,10 @@ class InfillingTokens:
     modes: tuple[Mode, ...]
 
     def arrange(self, mode: Mode, before: Part, after: Part) -> list[int | Part]:
-        """What stands before the middle, in parts. PSM: the prefix token, `before`, suffix, `after`, middle.
+        """The prompt for the middle, in parts. PSM: prefix token, `before`, suffix token, `after`, middle token.
 
-        SPM: prefix, suffix, `after`, middle, `before`; with no token for the middle suffix, `after`, prefix, `before`.
+        SPM: prefix token, suffix token, `after`, middle token, `before`. Without a middle token: suffix token, `after`,
+        prefix token, `before`.
         """
         if self.middle is None:
             return [self.suffix, after, self.prefix, before]
@@ -104,7 +106,10 @@ class InfillingTokens:
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """`bos` and `eos` stand around every text in training, `begin` before a prompt; no text makes one of `ids`."""
+    """`bos` and `eos` stand around every text in training; `begin` ([BOS] or []) stands before a prompt.
+
+    `ids` are all special tokens; encoding a text never produces them.
+    """
 
     bos: int
     eos: int
@@ -116,11 +121,11 @@ class SpecialTokens:
 def find_special_tokens(
     ids: Mapping[str, int], definition: Mapping[str, Any], config: Mapping[str, Any]
 ) -> SpecialTokens:
-    """Find them in a `tokenizer.json` and its `tokenizer_config.json` (which may be empty); `ids`: all tokens by name.
+    """Find the special tokens of a `tokenizer.json` (`definition`) and its `tokenizer_config.json` (`config`).
 
-    A vocabulary without BOS (Qwen's, StarCoder's) has the end of the text, its document separator, in that place in
-    training, and nothing before a prompt. Infilling tokens are special whatever the file says: Qwen's are not so
-    marked. Raises ChakuError when no end of the text is found.
+    `ids`: all tokens by name. A vocabulary without BOS (Qwen's, StarCoder's) uses its document separator, the
+    end-of-text token, as BOS in training, and puts nothing before a prompt. Infilling tokens are always special; Qwen's
+    file does not mark them so. Raises ChakuError when there is no end-of-text token.
     """
     eos = next((ids[name] for name in (token_name(config, "eos_token"), *_ENDS) if name in ids), None)
     if eos is None:
@@ -169,6 +174,7 @@ def _find_infilling(ids: Mapping[str, int], eos: int, config: Mapping[str, Any])
 
 
 def token_name(config: Mapping[str, Any], key: str) -> str:
+    """The name of a token in `tokenizer_config.json`, such as "eos_token"; "" when it has none."""
     value = config.get(key) or ""
     return value["content"] if isinstance(value, dict) else value
 
@@ -176,10 +182,10 @@ def token_name(config: Mapping[str, Any], key: str) -> str:
 def leave_out_unembedded(
     definition: dict[str, Any], config: dict[str, Any], num_embeddings: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`tokenizer.json` and `tokenizer_config.json` without the added tokens that the model has no embedding for.
+    """(definition, config) without the added tokens for which the model has no embedding.
 
-    Hugging Face's Code Llama 34B has 32,004 tokens and 32,000 embeddings (transformers issue 26714), and transformers 5
-    adds <FILL_ME> (32016) when it saves the tokenizers of the others.
+    Hugging Face's Code Llama 34B has 32,004 tokens and 32,000 embeddings (transformers issue 26714). transformers 5
+    adds <FILL_ME> (32016) when it saves the tokenizers of the other sizes.
     """
     added, vocab = definition["added_tokens"], definition["model"]["vocab"]
     names = {token["content"] for token in added if token["id"] >= num_embeddings and token["content"] not in vocab}
@@ -199,16 +205,17 @@ def leave_out_unembedded(
 
 
 def _content(token: Any) -> Any:
-    """A token's name, where a configuration gives it plainly or with its settings."""
+    """A token's name; a configuration gives a token as a string, or as a dict with its settings."""
     if isinstance(token, dict):
         return token.get("content")
     return token if isinstance(token, str) else None
 
 
 def state_begin(definition: dict[str, Any], pieces: Sequence[str], begin: Sequence[int]) -> dict[str, Any]:
-    """The definition with a post-processor that puts `begin` before a text, as newer transformers look nowhere else.
+    """The definition with a post-processor that puts `begin` before a text; newer transformers need it there.
 
-    DeepSeek's files say it in tokenizer_config.json alone. A definition that says it is returned as it is.
+    DeepSeek's files state BOS only in tokenizer_config.json. A definition that has such a post-processor is returned
+    as it is.
     """
     if _template_begin(definition.get("post_processor")) == [pieces[number] for number in begin]:
         return definition

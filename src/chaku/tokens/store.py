@@ -1,4 +1,4 @@
-"""The token store: documents encoded once, read through a memory map. Megatron's `.bin` and `.idx` files."""
+"""The token store: documents are encoded once into Megatron's `.bin` and `.idx` files and read by memory map."""
 
 import os
 import struct
@@ -17,12 +17,12 @@ from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, sha256_file, write_json
 from chaku.tokens.tokenizer import Tokenizer
 
-# Megatron's indexed data set, version 1: magic, version, code of the number type, numbers of sequences and documents;
-# then int32 lengths, int64 byte offsets, int64 first sequence of each document (and the end).
+# Megatron's indexed data set, version 1: magic, version, code of the number type, number of sequences, number of
+# documents; then int32 lengths, int64 byte offsets, and the int64 first sequence of each document (and the end).
 _MAGIC = b"MMIDIDX\x00\x00"
 _HEADER = struct.Struct("<9sQBQQ")
 _TYPES: dict[int, type[np.generic]] = {4: np.int32, 8: np.uint16}
-_BATCH = 256  # documents encoded between two looks at the progress bar
+_BATCH = 256  # documents between two updates of the progress bar
 _SCHEMA = pa.schema(
     [
         ("path", pa.string()),
@@ -39,7 +39,7 @@ _SCHEMA = pa.schema(
 class TokenStore:
     """Documents as arrays of ids, without BOS and EOS. `store[i]` is a view into the file: (length,), read-only.
 
-    A document is checked against its checksum when it is first read: raises ChakuError for one that is damaged.
+    A document's checksum is checked when the document is first read. Raises ChakuError for a damaged document.
     """
 
     def __init__(self, directory: Path, split: str):
@@ -50,12 +50,14 @@ class TokenStore:
             if not path.is_file():
                 raise ChakuError(f"{path} does not exist; encode the corpus first")
         index = self._paths[1].read_bytes()
-        damaged = ChakuError(f"{base}.bin and .idx do not fit together; a copy was cut short: encode the corpus again")
+        damaged = ChakuError(f"{base}.bin and .idx do not match; one of them was cut short: encode the corpus again")
         if len(index) < _HEADER.size:
             raise damaged
         magic, version, code, count, num_documents = _HEADER.unpack_from(index)
         if magic != _MAGIC or version != 1 or code not in _TYPES:
-            raise ChakuError(f"{base}.idx is not a Megatron index of version 1 with int32 or uint16 ids")
+            raise ChakuError(
+                f"{base}.idx is not a Megatron index of version 1 with int32 or uint16 ids: encode the corpus again"
+            )
         if len(index) != _HEADER.size + 12 * count + 8 * num_documents:
             raise damaged
         self.lengths = np.frombuffer(index, np.int32, count, _HEADER.size)
@@ -78,14 +80,14 @@ class TokenStore:
 
     @classmethod
     def open(cls, directory: Path, split: str = "train") -> "TokenStore":
-        """Open DIRECTORY/SPLIT.bin, .idx and .parquet. Raises ChakuError when one is missing or cut short."""
+        """Open DIRECTORY/SPLIT.bin, .idx and .parquet. Raises ChakuError when a file is missing or cut short."""
         return cls(directory, split)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the files itself: a pickled memory map would be a copy."""
+        """Let another process open the files itself: a pickled memory map would be a copy."""
         return type(self), self._opened
 
     def __getitem__(self, index: int) -> np.ndarray:
@@ -101,7 +103,7 @@ class TokenStore:
 
     @property
     def sha256(self) -> str:
-        """The hash of the index: lengths and order of the documents."""
+        """The SHA-256 of the index file: of the documents' lengths and order."""
         return sha256_file(self._paths[1])
 
     def select(self, kinds: Collection[str] | None = None, languages: Collection[str] | None = None) -> np.ndarray:
@@ -115,10 +117,10 @@ class TokenStore:
 
 
 def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: str = "train") -> TokenStore:
-    """Encode one split of a corpus into a store, document by document: memory does not grow with the text.
+    """Encode one split of a corpus into a store, document by document, so that memory does not grow with the corpus.
 
-    The index is written last: without it there is no store. Killed and called again, it goes on after the last file of
-    the corpus that was encoded whole. Raises ChakuError for a corpus without documents of that split.
+    The index is written last; without an index there is no store. After a kill, the next call resumes after the last
+    fully encoded file of the corpus. Raises ChakuError for a corpus without documents in that split.
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size < 65_500 else np.int32)
     base = directory / split
@@ -157,14 +159,14 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
     if not base.with_suffix(".idx").exists():
         lengths = _join(parts, base.with_suffix(".parquet"))
         if not len(lengths) and split == "train":
-            raise ChakuError(f"{corpus} has no {split} documents to encode")
+            raise ChakuError(f"{corpus} has no {split} documents to encode; build the corpus from more sources")
         with atomic_file(base.with_suffix(".idx")) as index_path:
             _write_index(index_path, lengths, dtype)
     return TokenStore.open(directory, split)
 
 
 def forget_parts(directory: Path) -> None:
-    """Remove what `encode_corpus` would go on from: the store is where it belongs."""
+    """Remove the files from which `encode_corpus` would resume, once the store is in its final place."""
     for path in directory.glob(".*"):
         if path.suffix in (".json", ".parquet"):
             path.unlink()
@@ -183,7 +185,7 @@ def _row(document: Document, ids: np.ndarray) -> dict[str, object]:
 
 
 def _join(parts: Sequence[Path], target: Path) -> np.ndarray:
-    """Write the tables of all shards as one; returns the lengths of the documents, int32."""
+    """Write the tables of all shards as one table; returns the lengths of the documents, (num_documents,) int32."""
     lengths = [np.zeros(0, np.int32)]
     with atomic_file(target) as path, pq.ParquetWriter(path, _SCHEMA, compression="zstd") as table:
         for part in parts:

@@ -1,4 +1,4 @@
-"""Chat templates: the built-in ones by name, a checkpoint's own, a file; and the environment that renders them."""
+"""Find a chat template (built-in, a checkpoint's, or a file) and render conversations with it."""
 
 import json
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _REFUSE = """
 {{- raise_exception('a message contains ' + tag + ', which the format uses itself; take it out') }}
 {%- endif %}{% endfor %}{% endfor %}"""
 
-# Llama 2's and Code Llama's (7B to 34B), with the ids of Meta's `chat_completion`: a system message goes in front of
-# the first user's, every message is stripped, and one that contains a tag is refused.
+# The template of Llama 2 and Code Llama (7B to 34B), with the ids of Meta's `chat_completion`: the system message goes
+# before the first user message, every message is stripped, and a message that contains a tag is refused.
 _LLAMA2 = (
     """{%- set TAGS = ['[INST]', '[/INST]', '<<SYS>>', '<</SYS>>'] %}"""
     + _REFUSE
@@ -39,9 +39,9 @@ _LLAMA2 = (
 {%- endfor %}"""
 )
 
-# Code Llama 70B's, with the ids of Meta's `dialog_prompt_tokens`. Meta encodes header and content apart, and each
-# gets Llama's implicit space: the one before the two line breaks is the content's. <step> in a message, which other
-# programs refuse by this text, stays text here (`Chat`).
+# Code Llama 70B's template, with the ids of Meta's `dialog_prompt_tokens`. Meta encodes header and content apart, and
+# both get Llama's implicit space: the space before the two line breaks is the content's. Other programs refuse a
+# message with <step>, by this template; in chaku it stays text (`Chat`).
 _CODE_LLAMA_70B = (
     """{%- set TAGS = ['[INST]', '[/INST]', '<<SYS>>', '<</SYS>>', '<step>'] %}"""
     + _REFUSE
@@ -72,7 +72,7 @@ _CHATML = """
 
 @dataclass(frozen=True)
 class Builtin:
-    """A template's text, and the tokens that the vocabulary must have for it."""
+    """A built-in template: its Jinja text, and the tokens that the vocabulary must contain."""
 
     text: str
     tokens: tuple[str, ...] = ()
@@ -86,14 +86,14 @@ BUILTIN = {
 
 
 def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
-    """The Jinja text of a built-in template, of a file, or (None) of the checkpoint that the tokenizer came from.
+    """The Jinja text of a built-in template, of a file, or (None) of the template in the tokenizer's checkpoint.
 
-    Raises ChakuError where there is none, or the vocabulary lacks a token that it needs.
+    Raises ChakuError when there is no such template, or when the vocabulary lacks a token of the template.
     """
     known = ", ".join(BUILTIN)
     if name is None:
         own = tokenizer.config.get("chat_template")
-        if isinstance(own, list):  # older checkpoints have several by name
+        if isinstance(own, list):  # older checkpoints have several named templates
             own = next((template["template"] for template in own if template.get("name") == "default"), None)
         if not own:
             raise ChakuError(f"the checkpoint has no chat template of its own; name one: {known}, or a Jinja file")
@@ -102,8 +102,8 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
         missing = [token for token in BUILTIN[name].tokens if token not in tokenizer.pieces]
         if missing:
             raise ChakuError(
-                f"the chat template {name} needs the token {missing[0]}, which the vocabulary does not have; llama2 "
-                "needs none of its own"
+                f"the chat template {name} needs the token {missing[0]}, which the vocabulary does not have; use "
+                "llama2, which works with any vocabulary"
             )
         return BUILTIN[name].text
     if not Path(name).is_file():
@@ -116,13 +116,13 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
 
 
 def render(template: str, messages: list[dict[str, str]], **variables: Any) -> str:
-    """The text of a conversation. Raises ChakuError for a broken template, and for what the template refuses."""
+    """Render a conversation to text. Raises ChakuError for a broken template, and when it refuses the conversation."""
     from jinja2 import TemplateError
 
     try:
         return _compiled(template).render(messages=messages, tools=None, documents=None, **variables)
     except (TemplateError, TypeError, KeyError, ValueError, IndexError) as error:
-        raise ChakuError(f"the chat template does not take the conversation: {error}") from error
+        raise ChakuError(f"the chat template rejects the conversation: {error}") from error
 
 
 @cache
@@ -132,14 +132,14 @@ def _compiled(template: str) -> "Template":
 
 @cache
 def _environment() -> "Environment":
-    """As transformers makes it: sandboxed, with its settings, functions and the `generation` tag."""
+    """The Jinja environment of transformers: sandboxed, with its settings, functions and the `generation` tag."""
     from jinja2 import TemplateError, nodes
     from jinja2.ext import Extension, loopcontrols
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generation(Extension):
-        """`{% generation %}` around what the model writes says nothing that rendering up to there does not."""
+        """Ignores `{% generation %}`, which marks the model's text; chaku finds that text by rendering twice."""
 
         tags = {"generation"}  # noqa: RUF012 (Jinja's own convention)
 

@@ -1,4 +1,4 @@
-"""Llama 3's `tokenizer.model` as Meta publishes it, in tiktoken's form: a line a token, base64 and rank."""
+"""Read Meta's `tokenizer.model` of Llama 3, in tiktoken's form: one line per token, base64 and rank."""
 
 import base64
 import binascii
@@ -10,7 +10,8 @@ from chaku.errors import ChakuError
 from chaku.tokens.byte_level import BYTE_NAMES, byte_level_definition
 from chaku.tokens.word_splitting import BY_NAME
 
-# The special tokens after the ranked ones (Llama 3.1's released tokenizer.py; Llama 3 calls some of them reserved).
+# The special tokens, whose ids follow the ranked tokens' (Llama 3.1's released tokenizer.py; in Llama 3 some of them
+# are reserved tokens).
 _NAMED = [
     "begin_of_text",
     "end_of_text",
@@ -28,7 +29,7 @@ _NUM_SPECIAL = 256
 
 
 def is_tiktoken_file(path: Path) -> bool:
-    """Whether a file begins with a line of base64 and a number."""
+    """Whether a file begins with a line of two words, the second a number, as tiktoken's files do."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -37,18 +38,18 @@ def is_tiktoken_file(path: Path) -> bool:
 
 
 def read_tiktoken_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The `tokenizer.json` of the same byte-level tokenizer, and the names of its BOS and EOS.
+    """(content of an equal `tokenizer.json`, the names of BOS and EOS as in `tokenizer_config.json`).
 
-    The ranked tokens say which pairs are joined first, `tokenizer.json` lists the pairs: the last one that makes each
-    token. Raises ChakuError for a file that is cut short or damaged.
+    tiktoken ranks tokens; `tokenizer.json` lists merges. The merge of a token is the last pair that forms it. Raises
+    ChakuError for a file that is cut short or damaged.
     """
     try:
         lines = [line.split() for line in path.read_bytes().splitlines() if line.strip()]
         ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in lines}
     except (ValueError, binascii.Error) as error:
-        raise ChakuError(f"{path} is not a whole list of tokens and ranks ({error}); copy it again") from error
+        raise ChakuError(f"{path} is not a complete list of tokens and ranks ({error}); copy it again") from error
     if sorted(ranks.values()) != list(range(len(ranks))) or any(bytes([byte]) not in ranks for byte in range(256)):
-        raise ChakuError(f"{path} is not a whole list of tokens and ranks: some are missing; copy it again")
+        raise ChakuError(f"{path} is not a complete list of tokens and ranks: some are missing; copy it again")
 
     def name(token: bytes) -> str:
         return "".join(BYTE_NAMES[byte] for byte in token)
@@ -65,9 +66,9 @@ def read_tiktoken_file(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _last_pair(token: bytes, ranks: dict[bytes, int]) -> list[bytes] | None:
-    """The two tokens that a token is joined from: byte-pair encoding of its bytes, stopped before it.
+    """The last two tokens that byte-pair encoding joins to form a token.
 
-    None for a single byte, and for a token that no pairs make: it is found as a whole word alone (`ignore_merges`).
+    None for a single byte, and for a token that no pairs form: it only matches a whole word (`ignore_merges`).
     """
     parts = [bytes([byte]) for byte in token]
     while len(parts) > 2:

@@ -1,4 +1,4 @@
-"""Text to ids and back. Llama-style byte-pair encoding is here (kitoken encodes), byte-level in `byte_level`."""
+"""Encode text to ids and decode ids: Llama's byte-pair encoding through kitoken; `byte_level` has the other kind."""
 
 import copy
 import hashlib
@@ -27,17 +27,16 @@ _SPACE_BYTES = ("<0xE2>", "<0x96>", "<0x81>")
 
 
 class Tokenizer:
-    """A Llama tokenizer: every text has ids, every text comes back, and no text makes a special token.
+    """A Llama tokenizer. It encodes any text, decodes to the same text, and never encodes text to a special token.
 
-    `definition` is the content of a `tokenizer.json`, `config` that of the `tokenizer_config.json` beside it. Special
-    tokens: `bos_id` and `eos_id` stand around a text in training (`bos_id` is the end-of-text token of a vocabulary
-    without BOS), `begin` ([BOS], or nothing) before a prompt. `infilling` has the infilling tokens and their places,
-    `prefix_id`, `suffix_id`, `middle_id` and `eot_id` are its ids; all are None where the vocabulary has none.
-    A U+2581 in a text is written as its three byte tokens, so that it is not read back as a space (SentencePiece
-    loses the difference).
+    `definition` is the content of `tokenizer.json`, `config` the content of `tokenizer_config.json`. `bos_id` and
+    `eos_id` stand around a text in training (`bos_id` is the end-of-text token of a vocabulary without BOS); `begin`
+    ([BOS] or []) stands before a prompt. `infilling` has the infilling tokens; `prefix_id`, `suffix_id`, `middle_id`
+    and `eot_id` are their ids; all are None for a vocabulary without infilling tokens. A U+2581 in a text is encoded as
+    its three byte tokens, so that it is not decoded as a space (SentencePiece does not distinguish them).
     """
 
-    implicit_space: bool  # `encode` writes a space before the text, `decode` takes it away
+    implicit_space: bool  # `encode` puts a space before the text, `decode` removes it
     splits_at_line_breaks: bool  # a line break is a token of its own, and a line's ids depend on that line alone
 
     def __init__(self, definition: dict[str, Any], config: dict[str, Any] | None = None):
@@ -62,7 +61,7 @@ class Tokenizer:
         ]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process makes its own encoder."""
+        """Let another process make its own encoder."""
         return type(self), (self.definition, self.config)
 
     def _prepare(self) -> None:
@@ -78,8 +77,8 @@ class Tokenizer:
         self._defined = {token["content"].replace(SPACE, " "): token["id"] for token in added}
         longest_first = sorted(self._defined, key=len, reverse=True)
         self._defined_pattern = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if added else None
-        # The encoder gets no added tokens at all (it would cut the text at their spelling), no special pieces (in Code
-        # Llama's own tokenizer.model a text could merge into them), and no implicit space.
+        # The encoder gets no added tokens (it would find their names in a text), no special pieces (with Code Llama's
+        # own tokenizer.model a text could merge into them), and no implicit space.
         special = {self.pieces[number] for number in self.special_ids}
         pieces = {piece: number for piece, number in vocab.items() if piece not in special}
         merges = [
@@ -90,7 +89,7 @@ class Tokenizer:
         plain = {
             **definition,
             "added_tokens": [],
-            # Every character has bytes, so that none is unknown.
+            # Byte fallback encodes every character, so that no unknown token is needed.
             "model": {**definition["model"], "vocab": pieces, "merges": merges, "unk_token": None},
             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
             "pre_tokenizer": None,
@@ -98,13 +97,13 @@ class Tokenizer:
         self._encoder = kitoken.Kitoken.from_tokenizers(json.dumps(plain, ensure_ascii=False).encode())
 
     def save(self, directory: Path) -> None:
-        """Write `tokenizer.json` and `tokenizer_config.json`, which transformers opens with the same ids.
+        """Write `tokenizer.json` and `tokenizer_config.json`, with which transformers gives the same ids.
 
-        What else the loaded configuration held, a chat template say, is kept.
+        Other entries of the loaded configuration, such as a chat template, are kept.
         """
         write_json(directory / "tokenizer.json", self.definition)
         ours = {
-            "tokenizer_class": "PreTrainedTokenizerFast",  # others build the encoder anew, each in its own way
+            "tokenizer_class": "PreTrainedTokenizerFast",  # other classes rebuild the encoder in their own ways
             "bos_token": self.pieces[self.begin[0]] if self.begin else self.config.get("bos_token"),
             "eos_token": self.pieces[self.eos_id],
             "unk_token": "<unk>" if "<unk>" in self.pieces else self.config.get("unk_token"),
@@ -113,28 +112,28 @@ class Tokenizer:
             "clean_up_tokenization_spaces": False,
         }
         config = {**ours, "model_max_length": 1_000_000_000, **self.config, **ours}
-        config.pop("auto_map", None)  # a class of the checkpoint's own, which is not copied
+        config.pop("auto_map", None)  # names a Python class in the checkpoint, which is not copied
         write_json(directory / "tokenizer_config.json", config)
 
     def with_chat_template(self, template: str) -> "Tokenizer":
-        """The same, but that a checkpoint saved with it says how to chat."""
+        """A copy of the tokenizer with another chat template, which `save` writes into the checkpoint."""
         same = copy.copy(self)
         same.config = {**self.config, "chat_template": template}
         return same
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the definition: equal tokenizers, equal hashes."""
+        """The SHA-256 of the definition: equal tokenizers have equal hashes."""
         return hashlib.sha256(json.dumps(self.definition, sort_keys=True).encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, with Llama's implicit leading space, without BOS and EOS. The empty text has none."""
+        """The ids of a text, with Llama's implicit leading space, without BOS and EOS. The empty text gives []."""
         if not self.implicit_space:
             return self.encode_infilling(text)
         return self.encode_infilling(" " + text) if text else []
 
     def encode_infilling(self, text: str) -> list[int]:
-        """Ids of a text that continues another: no implicit leading space."""
+        """The ids of a text that continues another text, without the implicit leading space."""
         if self._defined_pattern is None:
             return self._encode_pieces(text)
         ids: list[int] = []
@@ -146,8 +145,8 @@ class Tokenizer:
         if SPACE not in text:
             if len(text) > self._longest_piece:
                 return self._encoder.encode(text)
-            # The encoder takes a text that spells a piece, "<s>" or "<0x41>" say, for that piece. A line break before
-            # it, which no piece joins (or else a NUL), prevents that.
+            # The encoder turns a text that spells a piece, such as "<s>" or "<0x41>", into that piece. A line break
+            # before the text (or a NUL), which joins no piece, prevents this.
             guard = "\n" if self.splits_at_line_breaks else "\0"
             return self._encoder.encode(guard + text)[1:] if text else []
         parts = text.split(SPACE)
@@ -158,26 +157,26 @@ class Tokenizer:
         return ids
 
     def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
-        """`encode` of each text, as int32 arrays."""
+        """`encode` each text to an int32 array."""
         return [np.asarray(self.encode(text), dtype=np.int32) for text in texts]
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of `encode(text)`; special tokens are skipped, broken UTF-8 becomes U+FFFD."""
+        """The text whose `encode` gives `ids`. Special tokens are skipped; broken UTF-8 becomes U+FFFD."""
         text = self.decode_infilling(ids)
         return text.removeprefix(" ") if self.implicit_space else text
 
     def decode_infilling(self, ids: Sequence[int] | np.ndarray) -> str:
-        """The text of `encode_infilling(text)`: a leading space stays."""
+        """The text whose `encode_infilling` gives `ids`: a leading space stays."""
         return self.decode_bytes(ids).decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Sequence[int] | np.ndarray) -> bytes:
-        """The UTF-8 bytes of some ids, which may end inside a character. A leading space stays."""
+        """The UTF-8 bytes of some ids. They may end inside a character; a leading space stays."""
         table = self._bytes
         return b"".join([table[number] for number in ids])
 
     @cached_property
     def num_characters(self) -> np.ndarray:
-        """Characters that begin in each token, (vocab_size,) int32: a continuation byte begins none."""
+        """The number of characters that begin in each token, (vocab_size,) int32; continuation bytes do not count."""
         return np.array([sum(byte & 0xC0 != 0x80 for byte in piece) for piece in self._bytes], dtype=np.int32)
 
     def _piece_bytes(self, piece: str) -> bytes:
@@ -194,18 +193,18 @@ def _has_implicit_space(definition: dict[str, Any]) -> bool:
 
 
 def extend_for_infilling(tokenizer: Tokenizer) -> Tokenizer:
-    """Llama 2's 32,000 pieces to Code Llama's 32,016: the merge ladder, the four sentinels, five repeated EOT.
+    """Extend Llama 2's 32,000 pieces to Code Llama's 32,016: merge steps, four infilling tokens, five repeats of EOT.
 
-    The ladder's pieces and the repeats (ids 32000-32006, 32011-32015) are there for the sizes to match; like the
-    sentinels, they are special and no text makes them. A tokenizer that can infill is returned as it is; raises
-    ChakuError for others that are not Llama 2's.
+    The merge steps and repeats (ids 32000-32006, 32011-32015) only make the sizes match. Like the infilling tokens,
+    they are special, and no text is encoded to them. A tokenizer with infilling tokens is returned as it is. Raises
+    ChakuError for any other tokenizer that is not Llama 2's.
     """
     if tokenizer.infilling is not None:
         return tokenizer
     if tokenizer.pieces[tokenizer.bos_id] != "<s>" or not tokenizer.implicit_space:
         raise ChakuError(
             "the tokenizer has no infilling tokens, and only Llama 2's can be extended: leave `infilling` out of the "
-            "stages, or begin with a model whose tokenizer has them"
+            "stages, or begin with a model whose tokenizer has infilling tokens"
         )
     first = tokenizer.vocab_size
     special = {token["content"]: token["id"] for token in tokenizer.definition["added_tokens"]}

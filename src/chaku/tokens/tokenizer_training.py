@@ -11,16 +11,16 @@ from chaku.tokens.tokenizer import SENTINELS, Tokenizer
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
-# Units that pieces stay within, as SentencePiece splits them for Llama: a run of spaces but its last, a word, a run of
-# signs, each with the space before it; a digit; a line break. So no piece holds a line break or two digits.
+# Pieces never cross these units, as with SentencePiece for Llama: a run of spaces except the last; a word or a run of
+# signs, with the space before it; a digit; a line break. So no piece contains a line break or two digits.
 _UNITS = rf"{SPACE}?[^\W\d_]+|{SPACE}?(?:[^\w\s{SPACE}]|_)+|\d|{SPACE}+(?=[^\s{SPACE}])|{SPACE}+|\s"
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Byte-pair encoding with `vocab_size` ids: unk, bos, eos, 256 bytes, pieces, and last the four sentinels.
+    """Train byte-pair encoding with `vocab_size` ids: unk, bos, eos, 256 bytes, pieces, the four infilling tokens.
 
-    The same texts give the same tokenizer. Memory holds the texts.
-    Raises ChakuError when the vocabulary cannot hold more than the bytes, or when the texts are too few to fill it.
+    The same texts give the same tokenizer. Memory holds all texts. Raises ChakuError when `vocab_size` leaves no room
+    for pieces, and when the texts are too few to fill the vocabulary.
     """
     import tokenizers
     from tokenizers import Regex, models, pre_tokenizers, trainers
@@ -29,13 +29,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     first = len(control) + len(BYTES)
     if vocab_size < first + len(SENTINELS) + 1:
         raise ChakuError(
-            f"a vocabulary of {vocab_size} is too small: {first + len(SENTINELS)} ids are bytes and specials"
+            f"a vocabulary of {vocab_size} is too small: bytes and special tokens take {first + len(SENTINELS)} ids; "
+            "raise tokenizer.vocab_size"
         )
     trained = tokenizers.Tokenizer(models.BPE(unk_token="<unk>"))
     trained.pre_tokenizer = pre_tokenizers.Split(Regex(_UNITS), behavior="isolated")
     room = vocab_size - first - len(SENTINELS)
     lines = list(_without_line_breaks(texts))
-    # Single characters take at most half of the pieces; rarer ones are written as bytes.
+    # Single characters take at most half of the pieces; rarer characters are encoded as bytes.
     alphabet = _commonest_characters(lines, min(1000, max(room // 2, 1)))
     trainer = trainers.BpeTrainer(
         vocab_size=room,
@@ -50,7 +51,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     size = first + len(pieces) + len(SENTINELS)
     if size < vocab_size:
         raise ChakuError(
-            f"the texts fill a vocabulary of only {size}, not {vocab_size}; give more, or lower tokenizer.vocab_size"
+            f"the texts fill a vocabulary of only {size} ids, not {vocab_size}; give more texts, or lower "
+            "tokenizer.vocab_size"
         )
     vocab = {piece: number for number, piece in enumerate([*control, *BYTES, *pieces])}
     special = {piece: number for number, piece in enumerate(control)}
@@ -59,9 +61,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 
 def _commonest_characters(lines: list[str], number: int) -> list[str]:
-    """Chosen here because the library's trainer leaves the choice among equally rare ones to chance."""
+    """The `number` most common characters. The library's trainer would choose randomly among equally common ones."""
     counts = Counter[str]()
-    for start in range(0, len(lines), 10_000):  # few calls, as each has a cost
+    for start in range(0, len(lines), 10_000):  # one `update` per line would be slow
         counts.update("".join(lines[start : start + 10_000]))
     return sorted(sorted(counts, key=lambda character: (-counts[character], character))[:number])
 

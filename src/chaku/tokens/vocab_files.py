@@ -1,4 +1,4 @@
-"""A byte-level tokenizer as `vocab.json` and `merges.txt`, brought into the form of `tokenizer.json`."""
+"""Read a byte-level tokenizer from `vocab.json` and `merges.txt` into the form of `tokenizer.json`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from chaku.tokens.byte_level import byte_level_definition
 from chaku.tokens.special import token_name
 from chaku.tokens.word_splitting import BY_NAME
 
-# How words are split is not in the files: transformers has it in the class, which tokenizer_config.json names.
+# The files do not say how words are split. transformers' classes do, and tokenizer_config.json names the class.
 SPLITTING = {"GPT2Tokenizer": "gpt-2", "Qwen2Tokenizer": "qwen2"}
 
 
@@ -18,15 +18,15 @@ def has_vocab_files(directory: Path) -> bool:
 
 
 def read_vocab_files(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """What `tokenizer.json` would hold. `config`: that of `tokenizer_config.json`.
+    """The content of an equal `tokenizer.json`. `config`: the content of `tokenizer_config.json`.
 
-    Raises ChakuError for a class whose way to split words is not known here, and for files that do not fit together.
+    Raises ChakuError for a tokenizer class that is not in `SPLITTING`, and for merges of unknown pieces.
     """
     name = str(config.get("tokenizer_class", "")).removesuffix("Fast")
     if name not in SPLITTING:
         raise ChakuError(
-            f"{directory} has vocab.json and merges.txt, but tokenizer_config.json does not name a tokenizer_class "
-            f"whose way to split words is known ({', '.join(SPLITTING)}): add tokenizer.json, which says it"
+            f"{directory} has vocab.json and merges.txt, but the tokenizer_class in its tokenizer_config.json is not "
+            f"one that chaku knows ({', '.join(SPLITTING)}): add the model's tokenizer.json"
         )
     vocab: dict[str, int] = read_json(directory / "vocab.json")
     lines = (directory / "merges.txt").read_text(encoding="utf-8").splitlines()
@@ -34,7 +34,8 @@ def read_vocab_files(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     for merge in merges:
         if len(merge) != 2 or not {*merge, "".join(merge)} <= vocab.keys():
             raise ChakuError(
-                f"{directory}/merges.txt: the merge {' '.join(merge)!r} is not one of pieces of vocab.json"
+                f"{directory}/merges.txt: the merge {' '.join(merge)!r} needs pieces that vocab.json lacks; get both "
+                "files again"
             )
     special, defined = _added(directory, config)
     ends = [token_name(config, key) for key in ("bos_token", "eos_token", "pad_token", "unk_token")]
@@ -45,7 +46,7 @@ def read_vocab_files(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _added(directory: Path, config: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
-    """Tokens beside the vocabulary, with their ids: those that are special, and those that are found in a text."""
+    """(special, defined): the ids of added tokens by name; `defined` tokens are not special."""
     path = directory / "added_tokens.json"
     special: dict[str, int] = read_json(path) if path.is_file() else {}
     defined: dict[str, int] = {}

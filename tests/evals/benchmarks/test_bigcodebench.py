@@ -58,7 +58,7 @@ def test_both_splits_and_parquet_are_read(path, tmp_path):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([ROW]), parquet)
     assert BY_NAME["bigcodebench-hard-complete"].load(parquet) == [complete]
     parquet.write_bytes(parquet.read_bytes()[:100])
-    with pytest.raises(ChakuError, match=r"rows.parquet cannot be read whole .*; get it again"):
+    with pytest.raises(ChakuError, match=r"rows.parquet cannot be read to its end .*; get the file again"):
         BY_NAME["bigcodebench-complete"].load(parquet)
 
 
