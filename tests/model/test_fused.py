@@ -116,7 +116,7 @@ def test_a_merged_update_counts_once():
     layout = whole_rows(TOKENS)
     with torch.no_grad():
         expected = fused_states(model, layout)
-        merge_lora(model, keep=True)
+        merge_lora(model)
         torch.testing.assert_close(fused_states(model, layout), expected, atol=1e-4, rtol=1e-4)
 
 

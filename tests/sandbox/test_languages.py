@@ -374,12 +374,10 @@ use Test::Deep;
 for my $each (undef, 0, 1.5, -3, '', "a\\nb", "é☺", [1, [2, undef]], {a => {b => []}}, []) {
     exit 1 if !eq_deeply(f($each), $each);
 }
-my @list = f(1, 2, 3);
-exit 1 if "@list" ne "1 2 3";
 my $count = g(1, 2, 3);
 exit 1 if $count != 3;
 """
-    source = "sub f { return wantarray ? @_ : $_[0]; }\nsub g { return scalar(@_); }\n"
+    source = "sub f { return $_[0]; }\nsub g { return scalar(@_); }\n"
     verdict = run(worker, Job(source, "perl", (tests,)))
     assert verdict.passed, verdict
 
@@ -518,7 +516,7 @@ def test_a_library_that_only_a_candidate_asks_for_stops_nothing(monkeypatch: pyt
 def test_a_language_is_known_by_its_files(tmp_path: Path) -> None:
     assert toolchains.language_of(Path("a/b.cpp")) == "cpp"
     assert toolchains.language_of(Path("x.R")) == "r"
-    with pytest.raises(ChakuError, match="name one: python"):
+    with pytest.raises(ChakuError, match="give the language: python"):
         toolchains.language_of(Path("x.cob"))
 
 

@@ -146,7 +146,7 @@ def test_files_pair_line_by_line(tmp_path):
     with pytest.raises(ChakuError, match="1 predictions for the 2 questions"):
         read_questions(gold, pred)
     gold.write_text("SELECT 1 music\n")
-    with pytest.raises(ChakuError, match="line 1: no tab"):
+    with pytest.raises(ChakuError, match="line 1: the SQL must be followed by a tab"):
         read_questions(gold, pred)
 
 

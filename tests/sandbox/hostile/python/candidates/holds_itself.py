@@ -1,4 +1,4 @@
-# failed: holds itself
+# failed: contains itself
 def f(x):
     result = {}
     result["result"] = [result]
