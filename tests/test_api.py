@@ -109,6 +109,15 @@ def test_a_model_is_evaluated_and_samples_are_scored(model, tmp_path):
     assert again.pass_at_k == result.pass_at_k
 
 
+@pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
+def test_paths_may_be_texts(model, tmp_path):
+    result = chaku.evaluate(model, "first_steps", limit=1, out=str(tmp_path / "eval"))
+    samples = str(tmp_path / "eval" / "completions.jsonl")
+    again = chaku.score("first_steps", samples, out=str(tmp_path / "score"), scoring=partial())
+    assert again.pass_at_k == result.pass_at_k
+    assert (tmp_path / "score" / "results.json").is_file()
+
+
 def partial():
     from chaku.evals.score import Scoring
 

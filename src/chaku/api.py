@@ -25,10 +25,11 @@ from chaku.inference.generator import (
     Request,
     SamplingParams,
     TextPrompt,
-    answer_all,
+    answer_in_order,
 )
 
 if TYPE_CHECKING:
+    from chaku.evals.benchmark import Benchmark
     from chaku.evals.score import Scoring
     from chaku.inference.chat import ChatSession
     from chaku.inference.engine import Engine
@@ -123,11 +124,8 @@ class Model:
             for prompt in prompts
             for sample in range(params.num_samples)
         ]
-        found: dict[int, Completion] = {}
-        for answers in answer_all(self.generator, requests):
-            found |= answers
-        numbers = iter(range(len(requests)))
-        return [[found[next(numbers)] for _ in range(params.num_samples)] for _ in prompts]
+        completions = iter(answer_in_order(self.generator, requests))
+        return [[next(completions) for _ in range(params.num_samples)] for _ in prompts]
 
     def stream(self, prompt: Prompt, *, grammar: str | None = None, **sampling: Any) -> Iterator[str]:
         """One completion, piece by piece while the model writes it. Raises ChakuError for an endpoint."""
@@ -235,7 +233,7 @@ def asker(
     constrained: bool = True,
     seed: int = 0,
     cache: bool = True,
-    memory: Path | None = None,
+    memory: str | Path | None = None,
     **limits: Any,
 ) -> "Iterator[Asker]":
     """Open a database for several questions, as a context manager: its schema and values are read once.
@@ -267,7 +265,13 @@ def asker(
             constrained=constrained,
             seed=seed,
         )
-        yield Asker(opened, writer, knowledge=knowledge, memory=Memory(memory or memory_path(*place)), **limits)
+        yield Asker(
+            opened,
+            writer,
+            knowledge=knowledge,
+            memory=Memory(Path(memory) if memory else memory_path(*place)),
+            **limits,
+        )
 
 
 def evaluate(
@@ -275,8 +279,8 @@ def evaluate(
     benchmark: str,
     *,
     chat: bool = False,
-    out: Path | None = None,
-    problems: Path | None = None,
+    out: str | Path | None = None,
+    problems: str | Path | None = None,
     limit: int | None = None,
     temperature: float = 0.0,
     top_p: float = 1.0,
@@ -289,29 +293,24 @@ def evaluate(
     there. `problems`: the benchmark's file, if chaku does not find it; `limit`: use only so many problems, the first
     ones. Raises ChakuError, before the model writes anything, when the benchmark's own solutions do not pass here.
     """
-    from chaku.evals.chat import in_chat
     from chaku.evals.generate import Sampling
     from chaku.evals.run import run_benchmark
-    from chaku.evals.suite import BENCHMARKS, find_benchmark
-    from chaku.ownership import EVALUATION, make_ours
 
-    found = find_benchmark(benchmark)
-    if chat:
-        found = in_chat(found, BENCHMARKS, endpoint=model.generator.tokenizer is None)
-    if out is not None:
-        make_ours(out, EVALUATION)
+    found = _find_benchmark(benchmark, chat=chat, endpoint=model.generator.tokenizer is None)
+    directory = _evaluation_directory(out)
     sampling = Sampling(temperature=temperature, top_p=top_p, num_samples=num_samples, seed=seed)
+    file = Path(problems) if problems is not None else None
     return BenchmarkResult.of(
-        run_benchmark(found, model.generator, out, problems=problems, limit=limit, sampling=sampling)
+        run_benchmark(found, model.generator, directory, problems=file, limit=limit, sampling=sampling)
     )
 
 
 def score(
     benchmark: str,
-    samples: Path,
+    samples: str | Path,
     *,
-    out: Path | None = None,
-    problems: Path | None = None,
+    out: str | Path | None = None,
+    problems: str | Path | None = None,
     extract: bool = False,
     scoring: "Scoring | None" = None,
 ) -> BenchmarkResult:
@@ -319,18 +318,30 @@ def score(
 
     Raises ChakuError for samples that do not fit the benchmark's problems.
     """
-    from chaku.evals.chat import in_chat
     from chaku.evals.run import score_file
     from chaku.evals.score import AS_IT_IS
+
+    found = _find_benchmark(benchmark, chat=extract)
+    directory = _evaluation_directory(out)
+    file = Path(problems) if problems is not None else None
+    return BenchmarkResult.of(score_file(found, Path(samples), directory, problems=file, scoring=scoring or AS_IT_IS))
+
+
+def _find_benchmark(name: str, *, chat: bool, endpoint: bool = False) -> "Benchmark":
+    from chaku.evals.chat import in_chat
     from chaku.evals.suite import BENCHMARKS, find_benchmark
+
+    found = find_benchmark(name)
+    return in_chat(found, BENCHMARKS, endpoint=endpoint) if chat else found
+
+
+def _evaluation_directory(out: str | Path | None) -> Path | None:
     from chaku.ownership import EVALUATION, make_ours
 
-    found = find_benchmark(benchmark)
-    if extract:
-        found = in_chat(found, BENCHMARKS)
-    if out is not None:
-        make_ours(out, EVALUATION)
-    return BenchmarkResult.of(score_file(found, samples, out, problems=problems, scoring=scoring or AS_IT_IS))
+    if out is None:
+        return None
+    make_ours(Path(out), EVALUATION)
+    return Path(out)
 
 
 def run(

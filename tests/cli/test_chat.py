@@ -9,7 +9,7 @@ from rich.console import Console
 from chaku.checkpoint.huggingface import save_model
 from chaku.cli import chat as command
 from chaku.cli import main
-from chaku.cli.chat_screen import TerminalScreen
+from chaku.cli.shared.chat_screen import TerminalScreen
 from chaku.inference.chat import ChatSession
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama

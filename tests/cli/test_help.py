@@ -11,8 +11,8 @@ import pytest
 
 from chaku.cli import main
 from chaku.cli.groups import root
+from chaku.cli.shared.verb import Verb
 from chaku.cli.tree import TREE
-from chaku.cli.verb import Verb
 from command_lines import commands, lines_of, parse
 
 ROOT = Path(__file__).parent.parent.parent

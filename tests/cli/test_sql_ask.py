@@ -189,7 +189,7 @@ def test_a_change_during_a_chat_is_known_to_the_next_question(ask, server, monke
 
 
 def test_a_database_that_is_away_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("chaku.cli.asking.Asking.load", lambda *a, **k: pytest.fail("the model was loaded"))
+    monkeypatch.setattr("chaku.cli.shared.sql_asking.Asking.load", lambda *a, **k: pytest.fail("the model was loaded"))
     path = tmp_path / "notes.sqlite"
     path.write_text("no database " * 100)
     assert main(["sql", "ask", "--db", str(path), "--model", "any", "How many?"]) == 2

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from chaku.cli import main
-from chaku.cli.mistakes import in_one_line
+from chaku.cli.shared.mistakes import in_one_line
 from command_lines import parse
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.loading import Loading, loading_options, model_argument
-from chaku.cli.names import Named, templates
-from chaku.cli.options import seed_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import Loading, loading_options, model_argument
+from chaku.cli.shared.names import Named, templates
+from chaku.cli.shared.options import seed_option
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:  # torch takes a second
@@ -125,7 +125,7 @@ def _tell(text: str) -> None:
 
 
 def _answer(session: "ChatSession", text: str, on_terminal: bool, run: bool) -> None:
-    from chaku.cli.chat_screen import PlainScreen, Screen, TerminalScreen
+    from chaku.cli.shared.chat_screen import PlainScreen, Screen, TerminalScreen
     from chaku.evals.fences import code_blocks
 
     screen: Screen = TerminalScreen() if on_terminal else PlainScreen()

@@ -2,9 +2,9 @@
 
 import click
 
-from chaku.cli.loading import Loading, loading_options, model_argument
-from chaku.cli.verb import verb
-from chaku.cli.writing import Writing, read_stdin, write, writing_options
+from chaku.cli.shared.completions import Writing, read_stdin, write, writing_options
+from chaku.cli.shared.loading import Loading, loading_options, model_argument
+from chaku.cli.shared.verb import verb
 
 
 @verb('chaku complete smollm2-135m-instruct "def fibonacci(n):" --max-tokens 64')

@@ -2,7 +2,7 @@
 
 import click
 
-from chaku.cli.verb import verb
+from chaku.cli.shared.verb import verb
 
 SHELLS = ("bash", "zsh", "fish")
 

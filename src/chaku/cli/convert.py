@@ -6,9 +6,9 @@ from typing import Literal
 
 import click
 
-from chaku.cli.loading import MODEL, model_argument
-from chaku.cli.options import PATH, json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import MODEL, model_argument
+from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku convert path/to/CodeLlama-7b codellama-hf --to hf --verify")

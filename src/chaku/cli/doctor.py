@@ -3,9 +3,9 @@
 import json
 from dataclasses import asdict
 
-from chaku.cli.options import json_option
-from chaku.cli.showing import say_what_does_not_run
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import json_option
+from chaku.cli.shared.show_report import say_what_does_not_run
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku doctor")

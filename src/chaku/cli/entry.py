@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except click.UsageError as mistake:
-        from chaku.cli.mistakes import in_one_line
+        from chaku.cli.shared.mistakes import in_one_line
 
         print(f"chaku: {in_one_line(mistake)}", file=sys.stderr)
         raise SystemExit(2) from None

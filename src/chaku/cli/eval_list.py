@@ -2,8 +2,8 @@
 
 import json
 
-from chaku.cli.options import json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import json_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku eval list")

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from chaku.cli.eval_score import OUT, PROBLEMS
-from chaku.cli.loading import KEY, Loading, loading_options, served_argument
-from chaku.cli.names import Named, measures
-from chaku.cli.options import PATH, json_option, seed_option
-from chaku.cli.scoring import Judging, judging_options, show_result
-from chaku.cli.several import Several
-from chaku.cli.verb import verb
+from chaku.cli.shared.judging import Judging, judging_options, show_result
+from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
+from chaku.cli.shared.names import Named, measures
+from chaku.cli.shared.options import PATH, json_option, seed_option
+from chaku.cli.shared.several_values import Several
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku eval run qwen2.5-coder-0.5b-instruct --benchmark humaneval mbpp --k 1 --out results")

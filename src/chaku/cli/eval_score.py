@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.names import Named, benchmarks
-from chaku.cli.options import PATH, json_option
-from chaku.cli.scoring import Judging, judging_options, show_result
-from chaku.cli.verb import verb
+from chaku.cli.shared.judging import Judging, judging_options, show_result
+from chaku.cli.shared.names import Named, benchmarks
+from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.verb import verb
 
 PROBLEMS = "Read the problems from this file in the benchmark's format, in place of the one in $CHAKU_BENCHMARKS."
 OUT = "Keep results and samples in this directory; a killed command goes on from them."

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.names import Named, models
-from chaku.cli.options import PATH
-from chaku.cli.verb import verb
+from chaku.cli.shared.names import Named, models
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku get qwen2.5-coder-0.5b-instruct")

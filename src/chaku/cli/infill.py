@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chaku.cli.loading import Loading, loading_options, model_argument
-from chaku.cli.options import PATH
-from chaku.cli.several import Several
-from chaku.cli.verb import verb
-from chaku.cli.writing import Writing, read_file, read_stdin, write, writing_options
+from chaku.cli.shared.completions import Writing, read_file, read_stdin, write, writing_options
+from chaku.cli.shared.loading import Loading, loading_options, model_argument
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.several_values import Several
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

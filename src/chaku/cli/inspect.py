@@ -2,9 +2,9 @@
 
 import json
 
-from chaku.cli.loading import model_argument
-from chaku.cli.options import json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import model_argument
+from chaku.cli.shared.options import json_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku inspect qwen2.5-coder-0.5b-instruct")

@@ -6,9 +6,9 @@ from typing import Literal
 
 import click
 
-from chaku.cli.contamination import against_option, benchmarks_to_avoid, existing, ledger_argument
-from chaku.cli.options import PATH, json_option, no_sandbox_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.contamination import against_option, benchmarks_to_avoid, existing, ledger_argument
+from chaku.cli.shared.options import PATH, json_option, no_sandbox_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku instruct export data.sqlite --out data")

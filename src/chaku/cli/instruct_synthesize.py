@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.contamination import against_option, benchmarks_to_avoid
-from chaku.cli.loading import KEY, Loading, loading_options, served_argument
-from chaku.cli.options import PATH, at_least_one, json_option, no_sandbox_option, seed_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.contamination import against_option, benchmarks_to_avoid
+from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
+from chaku.cli.shared.options import PATH, at_least_one, json_option, no_sandbox_option, seed_option
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -111,11 +111,6 @@ def instruct_synthesize(
 
 
 def _generator(model: str, endpoint: str | None, chat: bool, loading: Loading) -> "Generator":
-    if endpoint:
-        from chaku import api
-
-        loading.refuse()
-        return api.connect(endpoint, model, chat=chat).generator
-    if chat:
+    if chat and endpoint is None:
         raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
-    return loading.load(model).generator
+    return loading.load_or_connect(model, endpoint, chat=chat).generator

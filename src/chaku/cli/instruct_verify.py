@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.contamination import existing, ledger_argument
-from chaku.cli.options import json_option, seed_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.contamination import existing, ledger_argument
+from chaku.cli.shared.options import json_option, seed_option
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 

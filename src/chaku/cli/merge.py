@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.loading import model_argument
-from chaku.cli.options import PATH, json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import model_argument
+from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku merge codellama-hf path/to/adapter merged")

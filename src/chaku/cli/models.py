@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from chaku.cli.options import json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import json_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku models")

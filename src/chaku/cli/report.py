@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.options import PATH
-from chaku.cli.several import Several
-from chaku.cli.showing import show_report
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.several_values import Several
+from chaku.cli.shared.show_report import show_report
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.options import PATH
-from chaku.cli.showing import say_what_does_not_run, show_report
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.show_report import say_what_does_not_run, show_report
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.options import PATH, json_option, no_sandbox_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import PATH, json_option, no_sandbox_option
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

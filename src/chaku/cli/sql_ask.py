@@ -5,11 +5,11 @@ import sys
 
 import click
 
-from chaku.cli.answers import show, show_explanation, write_csv
-from chaku.cli.asking import Asking, asking_options
-from chaku.cli.loading import Loading
-from chaku.cli.options import json_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import Loading
+from chaku.cli.shared.options import json_option
+from chaku.cli.shared.sql_answers import show, show_explanation, write_csv
+from chaku.cli.shared.sql_asking import Asking, asking_options
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 

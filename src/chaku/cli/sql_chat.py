@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaku.cli.answers import show, show_explanation, show_result, write_csv
-from chaku.cli.asking import Asking, asking_options
-from chaku.cli.loading import Loading
+from chaku.cli.shared.loading import Loading
+from chaku.cli.shared.sql_answers import show, show_explanation, show_result, write_csv
+from chaku.cli.shared.sql_asking import Asking, asking_options
+from chaku.cli.shared.verb import verb
 from chaku.cli.sql_remember import remember
-from chaku.cli.verb import verb
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 

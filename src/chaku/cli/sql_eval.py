@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chaku.cli.loading import KEY, Loading, loading_options, served_argument
-from chaku.cli.options import PATH, Decorator, at_least_one, gathered, json_option, seed_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
+from chaku.cli.shared.options import PATH, Decorator, gathered, json_option, seed_option
+from chaku.cli.shared.sql_asking import max_prompt_tokens_option
+from chaku.cli.shared.verb import verb
 
 if TYPE_CHECKING:
     from chaku.sql.ask.writer import ModelWriter
@@ -41,14 +42,7 @@ def prompting_options() -> Decorator:
             type=click.Choice(["ddl", "compact", "db-gpt-hub"]),
             help="Write the schema in this form; without it, as the model learnt, or ddl.",
         ),
-        click.option(
-            "--max-prompt-tokens",
-            type=int,
-            metavar="N",
-            callback=at_least_one,
-            help="Ask with at most so many tokens; without it, as the model learnt, or as its context allows; "
-            "an endpoint: 6,000.",
-        ),
+        max_prompt_tokens_option(),
         click.option(
             "--no-instructions",
             is_flag=True,
@@ -130,13 +124,10 @@ def sql_eval(
 
 def _writer(asked: Prompting, loading: Loading) -> "tuple[ModelWriter, PromptSettings]":
     """What writes, and the prompts that it is asked with: as it learnt, unless the options say otherwise."""
-    from chaku import api
     from chaku.sql.ask.writer import writer_as_learnt
     from chaku.sql.training.example_prompts import PromptSettings, trained_prompt
 
-    if asked.endpoint:
-        loading.refuse()
-    model = api.connect(asked.endpoint, asked.model, chat=True) if asked.endpoint else loading.load(asked.model)
+    model = loading.load_or_connect(asked.model, asked.endpoint, chat=True)
     trained = trained_prompt(model.path) if model.path else None
     writer = writer_as_learnt(
         model.generator,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.asking import database_option, memory_of, memory_option
-from chaku.cli.options import PATH
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.sql_asking import database_option, memory_of, memory_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku sql export --db shop.sqlite --out pairs.jsonl")

@@ -6,11 +6,11 @@ from typing import Literal
 
 import click
 
-from chaku.cli.loading import MODEL
-from chaku.cli.names import MODEL_NAME
-from chaku.cli.options import PATH, json_option
-from chaku.cli.several import OptionalInteger
-from chaku.cli.verb import verb
+from chaku.cli.shared.loading import MODEL
+from chaku.cli.shared.names import MODEL_NAME
+from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.several_values import OptionalInteger
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku sql prepare spider/train_spider.json --databases spider/database --out train.jsonl")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.asking import database_option, memory_of, memory_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.sql_asking import database_option, memory_of, memory_option
+from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.options import PATH, seed_option
-from chaku.cli.verb import verb
+from chaku.cli.shared.options import PATH, seed_option
+from chaku.cli.shared.verb import verb
 
 
 @verb("chaku sql shop shop --train 1000 --dev 100")

@@ -79,8 +79,9 @@ def generate_samples(
         )
     params = sampling.params(benchmark, generator.context)
     wanted = {
-        (task.task_id, index): Request(_prompt(benchmark, task, sampling.max_prompt_tokens), params, index)
+        (task.task_id, index): Request(prompt, params, index)
         for task in tasks
+        for prompt in [_prompt(benchmark, task, sampling.max_prompt_tokens)]
         for index in range(params.num_samples)
     }
     if wanted:

@@ -198,6 +198,14 @@ def answer_all(generator: Generator, requests: Sequence[Request]) -> Iterator[li
             pool.shutdown(cancel_futures=True)
 
 
+def answer_in_order(generator: Generator, requests: Sequence[Request]) -> list[Completion]:
+    """The completions, in the requests' order, by `answer_all`."""
+    found: dict[int, Completion] = {}
+    for answers in answer_all(generator, requests):
+        found |= answers
+    return [found[number] for number in range(len(requests))]
+
+
 def _length(request: Request) -> int:
     match request.prompt:
         case TextPrompt(text):

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from chaku.errors import ChakuError
-from chaku.inference.generator import ChatPrompt, Completion, Generator, Request, SamplingParams, TextPrompt, answer_all
+from chaku.inference.generator import ChatPrompt, Generator, Request, SamplingParams, TextPrompt, answer_in_order
 from chaku.sql.ask.prompt import Form, estimate_tokens
 from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.tokens.chat import Chat, Message
@@ -108,11 +108,8 @@ class ModelWriter:
             for grammar in [_grammar(_names_alone(schema)) if self.constrained else None]
             for sample in range(num_samples)
         ]
-        completions: dict[int, Completion] = {}
-        for answers in answer_all(self.generator, requests):
-            completions |= answers
-        texts = [completions[number].text for number in range(len(requests))]
-        return [texts[start : start + num_samples] for start in range(0, len(texts), num_samples)]
+        texts = (completion.text for completion in answer_in_order(self.generator, requests))
+        return [[next(texts) for _ in range(num_samples)] for _ in asked]
 
     def _prompt(self, text: str) -> TextPrompt | ChatPrompt:
         prompt = self.instructions + text

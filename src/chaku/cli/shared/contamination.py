@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.names import Named, benchmarks
-from chaku.cli.options import PATH, Decorator
-from chaku.cli.several import Several
+from chaku.cli.shared.names import Named, benchmarks
+from chaku.cli.shared.options import PATH, Decorator
+from chaku.cli.shared.several_values import Several
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chaku.cli.loading import MODEL, Loading, loading_options
-from chaku.cli.names import MODEL_NAME
-from chaku.cli.options import PATH, Decorator, at_least_one, gathered, seed_option
+from chaku.cli.shared.loading import MODEL, Loading, loading_options
+from chaku.cli.shared.names import MODEL_NAME
+from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, seed_option
 
 if TYPE_CHECKING:
     from chaku.api import Model
@@ -66,13 +66,8 @@ class Asking:
 
     def load(self, loading: Loading) -> "Model":
         """The model, here or behind the endpoint."""
-        from chaku import api
-
-        if self.endpoint is None:
-            assert self.model is not None
-            return loading.load(self.model)
-        loading.refuse()
-        return api.connect(self.endpoint, self.endpoint_model, chat=True, patience=self.endpoint_timeout)
+        name = self.model if self.model is not None else self.endpoint_model
+        return loading.load_or_connect(name, self.endpoint, chat=True, patience=self.endpoint_timeout)
 
 
 def database_option() -> Decorator:
@@ -93,6 +88,18 @@ def memory_option() -> Decorator:
     )
 
 
+def max_prompt_tokens_option() -> Decorator:
+    """--max-prompt-tokens."""
+    return click.option(
+        "--max-prompt-tokens",
+        type=int,
+        metavar="N",
+        callback=at_least_one,
+        help="Ask with at most so many tokens; without it, as the model learnt, or as its context allows; "
+        "an endpoint: 6,000.",
+    )
+
+
 def asking_options() -> Decorator:
     """The options, in the parameters `asking` and `loading`."""
     with_asking = gathered(
@@ -109,14 +116,7 @@ def asking_options() -> Decorator:
             type=click.Choice(["ddl", "compact"]),
             help="Write the schema in this form, as in training; without it, as the model learnt, or ddl.",
         ),
-        click.option(
-            "--max-prompt-tokens",
-            type=int,
-            metavar="N",
-            callback=at_least_one,
-            help="Ask with at most so many tokens; without it, as the model learnt, or as its context allows; "
-            "an endpoint: 6,000.",
-        ),
+        max_prompt_tokens_option(),
         click.option(
             "--no-grammar", is_flag=True, help="Decode freely; the query is checked before it runs all the same."
         ),

@@ -2,7 +2,7 @@
 
 import click
 
-from chaku.cli.several import NoValue, Several
+from chaku.cli.shared.several_values import NoValue, Several
 from chaku.errors import did_you_mean
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chaku.cli.options import Decorator, gathered, no_sandbox_option
-from chaku.cli.several import Several, is_integer
+from chaku.cli.shared.options import Decorator, gathered, no_sandbox_option
+from chaku.cli.shared.several_values import Several, is_integer
 
 if TYPE_CHECKING:
     from chaku.evals.score import Scoring

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.loading import Loading
-from chaku.cli.options import Decorator, gathered, json_option, seed_option
+from chaku.cli.shared.loading import Loading
+from chaku.cli.shared.options import Decorator, gathered, json_option, seed_option
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:

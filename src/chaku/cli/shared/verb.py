@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from chaku.cli.groups import HELP_OPTIONS
-from chaku.cli.mistakes import unexpected
-from chaku.cli.several import spread
+from chaku.cli.shared.mistakes import unexpected
+from chaku.cli.shared.several_values import spread
 from chaku.console import set_quiet, set_verbose
 
 # Arguments too many are left to `parse_args` here, whose message names the nearest known name.

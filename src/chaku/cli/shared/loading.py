@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from chaku.cli.names import MODEL_NAME
-from chaku.cli.options import Decorator, gathered
+from chaku.cli.shared.names import MODEL_NAME
+from chaku.cli.shared.options import Decorator, gathered
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -30,6 +30,20 @@ class Loading:
         from chaku import api
 
         return api.load(model, **asdict(self))
+
+    def load_or_connect(
+        self, model: str, endpoint: str | None, *, chat: bool, patience: float | None = None
+    ) -> "Model":
+        """The model on this machine, or with `endpoint` the model that the server knows as `model`.
+
+        Raises ChakuError where one of the options is given beside --endpoint.
+        """
+        from chaku import api
+
+        if endpoint is None:
+            return self.load(model)
+        self.refuse()
+        return api.connect(endpoint, model, chat=chat, patience=patience)
 
     def for_engine(self) -> dict[str, Any]:
         """The options as arguments of `load_engine`."""
