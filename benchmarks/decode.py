@@ -28,7 +28,12 @@ import torch
 from chaku.checkpoint.convert import convert
 from chaku.console import say, show_table
 from chaku.files import write_json
+from chaku.inference.generator import SamplingParams
 from chaku.inference.load import load_engine
+from chaku.inference.prompts import Prompt
+from chaku.inference.row import Row
+from chaku.inference.sampling import choose
+from chaku.inference.scheduler import Job, Scheduler
 from chaku.machine import processor_name
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -146,9 +151,15 @@ def ours(side: str, path: Path) -> Iterator[tuple[float, Generate, Callable[[int
     loaded = time.perf_counter() - started
 
     def generate(prompts: list[list[int]], new_tokens: int) -> None:
-        logits, rows = engine.decoder.prefill(prompts, num_new=new_tokens)
-        for _ in range(new_tokens - 1):
-            logits = rows.decode(logits.argmax(dim=-1).tolist())
+        length = max(map(len, prompts)) + new_tokens
+        cache = engine.decoder.with_blocks(len(prompts) * (length // engine.decoder.block_size + 2))
+        scheduler = Scheduler(cache, engine.tokenizer.vocab_size, choose, guess=False)
+        params = SamplingParams(max_tokens=new_tokens)
+        for prompt in prompts:
+            row = Row(Prompt(tuple(prompt)), params, 0, engine.tokenizer, end_ids=frozenset())
+            scheduler.submit(Job(row, lambda piece: None))
+        while scheduler.step():
+            pass
 
     def perplexity(num_rows: int) -> float:
         ids = torch.tensor(text_rows(engine.tokenizer, num_rows))

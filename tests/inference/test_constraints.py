@@ -8,7 +8,7 @@ import torch
 pytest.importorskip("llguidance", reason="needs the sql extra")
 
 from chaku import ChakuError
-from chaku.inference.constraints import Constraint, Masks, Vocabulary
+from chaku.inference.constraints import Constraint, Vocabulary, forbidden_tokens
 from chaku.inference.engine import Engine
 from chaku.inference.generator import Request, SamplingParams, TextPrompt
 from chaku.inference.prompts import Prompt, complete
@@ -92,8 +92,7 @@ def test_prompts_decoded_together_may_have_grammars_of_their_own(any_engine):
 def test_no_special_token_is_ever_allowed_but_those_that_end_a_text(any_engine):
     tokenizer = any_engine.tokenizer
     constraint = Constraint(Vocabulary(tokenizer), r"start: /(?s:.)*/")
-    with Masks([constraint]) as masks:
-        allowed = masks.apply(torch.zeros(1, tokenizer.vocab_size))[0].isfinite()
+    allowed = ~forbidden_tokens(constraint.vocabulary, [constraint.matcher()])[0]
     assert {number for number in tokenizer.special_ids if allowed[number]} == {tokenizer.eos_id}
     assert allowed.sum() > 100
 
@@ -103,12 +102,10 @@ def test_a_token_that_ends_a_reply_ends_the_text_where_the_grammar_may_end(any_e
     other = next(number for number in tokenizer.special_ids if number not in (tokenizer.eos_id, tokenizer.bos_id))
     vocabulary = Vocabulary(tokenizer, [other])
     assert vocabulary.end_ids == sorted({tokenizer.eos_id, other})
-    with Masks([Constraint(vocabulary, 'start: "a"')]) as masks:
-        assert not masks.apply(torch.zeros(1, tokenizer.vocab_size))[0, other].isfinite()
-        masks.take(tokenizer.encode_infilling("a"))
-        masks.prepare()
-        scores = masks.apply(torch.zeros(1, tokenizer.vocab_size))[0]
-        assert {int(number) for number in scores.isfinite().nonzero()} == set(vocabulary.end_ids)
+    matcher = Constraint(vocabulary, 'start: "a"').matcher()
+    assert forbidden_tokens(vocabulary, [matcher])[0, other]
+    matcher.consume_tokens(tokenizer.encode_infilling("a"))
+    assert set((~forbidden_tokens(vocabulary, [matcher])[0]).nonzero()[0].tolist()) == set(vocabulary.end_ids)
 
 
 def test_a_broken_grammar_and_healing_are_refused(any_engine):

@@ -9,6 +9,7 @@ from chaku import ChakuError
 from chaku.checkpoint.huggingface import save_model
 from chaku.cli import main
 from chaku.inference import load
+from chaku.inference.decoder import Span
 from chaku.inference.load import load_engine
 from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.quantization import is_quantized
@@ -30,7 +31,8 @@ def without_openvino(monkeypatch):
 
 
 def logits(engine):
-    return engine.decoder.prefill(PROMPTS, num_new=1)[0]
+    cache = engine.decoder.with_blocks(len(PROMPTS))
+    return cache.forward([Span(prompt, 0, [number]) for number, prompt in enumerate(PROMPTS)])
 
 
 def test_openvino_is_taken_where_it_is_installed(engine, directory, monkeypatch):

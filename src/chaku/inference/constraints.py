@@ -1,12 +1,9 @@
 """Decoding under a grammar: masks every token that would leave the grammar."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from chaku.errors import ChakuError
 from chaku.tokens.tokenizer import Tokenizer
@@ -59,63 +56,22 @@ class Constraint:
         return bool(matcher.try_consume_tokens(list(ids)) == len(ids) and matcher.is_accepting())
 
 
-class Masks:
-    """Masks of the tokens that the rows of a batch may sample next. A context manager.
-
-    Each row has its own grammar; all grammars share one vocabulary. A thread computes the next masks while the model
-    computes the next logits. The mask of a single row is computed without the thread: that takes less time than
-    handing it over.
-    """
-
-    def __init__(self, constraints: Sequence[Constraint]):
-        self._vocabulary = constraints[0].vocabulary
-        self._matchers = [constraint.matcher() for constraint in constraints]
-        self._thread = ThreadPoolExecutor(1)
-        self.prepare()
-
-    def __enter__(self) -> "Masks":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
-
-    def apply(self, scores: Tensor) -> Tensor:
-        """Set the (rows, vocab) logits of forbidden tokens to -inf."""
-        forbidden = self._pending.result() if self._pending else self._compute()
-        return scores.masked_fill(torch.from_numpy(forbidden).to(scores.device), float("-inf"))
-
-    def take(self, tokens: Sequence[int]) -> None:
-        """Advance the rows by their chosen tokens, one token a row. Rows that have ended ignore their token."""
-        for matcher, token in zip(self._matchers, tokens, strict=True):
-            if not matcher.is_stopped():
-                matcher.consume_token(token)
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep only these rows."""
-        self._matchers = [self._matchers[number] for number in rows]
-
-    def prepare(self) -> None:
-        """Start computing the next masks."""
-        self._pending: Future[np.ndarray] | None = None
-        if len(self._matchers) > 1:
-            self._pending = self._thread.submit(self._compute)
-
-    def _compute(self) -> np.ndarray:
-        """(rows, vocab) bool: the forbidden tokens."""
-        vocab_size = self._vocabulary.size
-        bits = np.zeros((len(self._matchers), (vocab_size + 31) // 32), np.int32)
-        running = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
-        if len(running) == 1:  # without the executor's threads
-            [(matcher, row)] = running
-            matcher.unsafe_compute_mask_ptr(bits[row].ctypes.data, bits.shape[1] * 4)
-        elif running:
-            self._vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
-        allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
-        # A row that has ended, or whose matcher gave up, may only end. Whoever reads an unfinished text reports it.
-        stuck = ~allowed.any(axis=1)
-        if stuck.any():
-            allowed[np.ix_(stuck, np.array(self._vocabulary.end_ids))] = True
-        return ~allowed
+def forbidden_tokens(vocabulary: Vocabulary, matchers: Sequence[Any]) -> np.ndarray:
+    """(matchers, vocab) bool: the tokens that the text of each matcher must not go on with."""
+    vocab_size = vocabulary.size
+    bits = np.zeros((len(matchers), (vocab_size + 31) // 32), np.int32)
+    running = [(matcher, row) for row, matcher in enumerate(matchers) if not matcher.is_stopped()]
+    if len(running) == 1:  # without the executor's threads
+        [(matcher, row)] = running
+        matcher.unsafe_compute_mask_ptr(bits[row].ctypes.data, bits.shape[1] * 4)
+    elif running:
+        vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
+    allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
+    # A row that has ended, or whose matcher gave up, may only end. Whoever reads an unfinished text reports it.
+    stuck = ~allowed.any(axis=1)
+    if stuck.any():
+        allowed[np.ix_(stuck, np.array(vocabulary.end_ids))] = True
+    return ~allowed
 
 
 class _Tokens:

@@ -1,22 +1,43 @@
 """The protocol of decoders, which compute logits; PyTorch's and OpenVINO's decoders implement it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from chaku.model.config import LlamaConfig
 
+READ_TOKENS = 1024  # of a text in one step, where nothing else bounds it
 
-class Rows(Protocol):
-    """Rows of tokens that are decoded together, with their key-value cache."""
 
-    def decode(self, tokens: Sequence[int]) -> Tensor:
-        """Append one token to each row. Returns the logits of the next tokens, (rows, vocab) float32."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The next tokens of one text in a step of a `BlockDecoder`.
+
+    `past`: how many tokens of the text are in the cache. `blocks`: the numbers of the cache blocks of the text, in
+    order, with room for the new tokens. `num_logits`: how many of the last new tokens get logits.
+    """
+
+    ids: Sequence[int]
+    past: int
+    blocks: Sequence[int]
+    num_logits: int = 1
+
+
+class BlockDecoder(Protocol):
+    """A decoder whose cache has blocks: texts join, leave and share their beginnings between any two steps."""
+
+    block_size: int
+    num_blocks: int
+
+    def forward(self, spans: Sequence[Span]) -> Tensor:
+        """Store the new tokens of all texts. Returns the logits that the spans want, one after another: (n, vocab)."""
         ...
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order. A row number may repeat: each copy of the row is then decoded on its own."""
+    def copy_block(self, source: int, target: int) -> None:
+        """Copy the contents of a cache block onto another one."""
         ...
 
 
@@ -25,17 +46,16 @@ class Decoder(Protocol):
 
     config: LlamaConfig
     name: str
+    block_size: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     @property
     def precision(self) -> str:
         """The dtype of the weights, or their quantisation."""
-        ...
-
-    def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, Rows]:
-        """Read prompts of any lengths. Returns the logits of the next tokens, (rows, vocab) float32, and the rows.
-
-        `num_new`: the largest number of tokens that will be decoded after a prompt.
-        """
         ...
 
     def score(self, ids: Tensor) -> Tensor:
@@ -52,3 +72,18 @@ class Decoder(Protocol):
     def weights_bytes(self) -> int:
         """Bytes that the weights occupy in memory."""
         ...
+
+    def block_bytes(self) -> int:
+        """Bytes of one cache block of a `BlockDecoder`."""
+        ...
+
+    def with_blocks(self, num_blocks: int) -> BlockDecoder:
+        """The same model with a cache of so many blocks."""
+        ...
+
+
+def read_text(cache: BlockDecoder, ids: Sequence[int], blocks: Sequence[int]) -> Tensor:
+    """Store a whole text, in parts that bound the memory. Returns the logits of its next token, (vocab,) float32."""
+    for past in range(0, len(ids), READ_TOKENS):
+        logits = cache.forward([Span(ids[past : past + READ_TOKENS], past, blocks)])
+    return logits[-1]

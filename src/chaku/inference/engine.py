@@ -1,27 +1,29 @@
 """Writes text with a model: in batches with a key-value cache, or streamed; and scores given texts."""
 
-import codecs
-import random
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
 from chaku.console import progress, warn
 from chaku.errors import ChakuError
-from chaku.inference.constraints import Constraint, Masks, Vocabulary
+from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.decoder import Decoder
 from chaku.inference.generator import ChatPrompt, Completion, InfillPrompt, Request, SamplingParams, TextPrompt
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import Prompt, answer, complete, infill
 from chaku.inference.repository import repository_header
-from chaku.inference.sampling import Sampler, choose, row_random
+from chaku.inference.row import Row
+from chaku.inference.sampling import Sampler, choose
+from chaku.inference.scheduler import Job, Piece, Scheduler
 from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
+from chaku.model.memory import free_memory
 from chaku.tokens.chat import Chat
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -48,6 +50,7 @@ class Engine:
         self.model, self.tokenizer, self.batch_size, self.sampler = model, tokenizer, batch_size, sampler
         self.decoder: Decoder = TorchDecoder(model) if isinstance(model, Llama) else model
         self.context: int = model.config.max_position_embeddings
+        self._scheduler: Scheduler | None = None  # made when it is first needed
         self._vocabularies: dict[frozenset[int], Vocabulary] = {}
         self._constraints: dict[tuple[str, frozenset[int]], Constraint] = {}
 
@@ -104,9 +107,22 @@ class Engine:
         rows = []
         for request in requests:
             prompt = prompts[request.prompt, request.params.max_tokens]
-            rows.append(_Row(prompt, request.params, request.sample, self, request.grammar))
+            rows.append(self.row(prompt, request.params, request.sample, request.grammar))
         self._write(rows)
         return [row.completion() for row in rows]
+
+    def row(self, prompt: Prompt, params: SamplingParams, sample: int = 0, grammar: str | None = None) -> Row:
+        """The completion to write for number `sample` of a prompt that fits the context."""
+        if grammar and params.healing:
+            raise ChakuError(
+                "a grammar describes the completion from its first token, so the prompt's end cannot be healed; "
+                "leave out healing or the grammar"
+            )
+        ends = (self.tokenizer.eos_id, *self.model.config.eos_token_ids, *params.stop_ids, *prompt.stop_ids)
+        end_ids = frozenset(ends)
+        healer = self.healer if params.healing else None
+        constraint = self.constraint(grammar, end_ids) if grammar else None
+        return Row(prompt, params, sample, self.tokenizer, end_ids, healer, constraint)
 
     def generate(
         self,
@@ -128,7 +144,7 @@ class Engine:
         fitted = self._fit([(prompt, params.max_tokens) for prompt in prompts])
         one_a_prompt = [grammar] * len(prompts) if grammar is None or isinstance(grammar, str) else grammar
         rows = [
-            [_Row(prompt, params, sample, self, own) for sample in range(params.num_samples)]
+            [self.row(prompt, params, sample, own) for sample in range(params.num_samples)]
             for prompt, own in zip(fitted, one_a_prompt, strict=True)
         ]
         self._write([row for of_prompt in rows for row in of_prompt], description)
@@ -140,12 +156,13 @@ class Engine:
         """The text of one completion, piece by piece. Pieces are whole characters and hold no part of a stop string."""
         params = params or SamplingParams()
         [fitted] = self._fit([(prompt, params.max_tokens)])
-        row = _Row(fitted, params, 0, self, grammar)
-        for _ in self._decode([row]):
-            if piece := row.new_text():
-                yield piece
-        if piece := row.new_text():
-            yield piece
+        pieces: deque[str] = deque()
+        job = Job(self.row(fitted, params, 0, grammar), lambda piece: pieces.append(piece.text))
+        with self._running([job]) as steps:
+            for _ in steps:
+                while pieces:
+                    if piece := pieces.popleft():
+                        yield piece
 
     def score(self, sequences: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Log-probability, in nats, of each token after the first, given the tokens before it: float32 (length - 1,).
@@ -206,144 +223,56 @@ class Engine:
         kept = (*ids[:begin], *ids[len(ids) - room + begin :])[:room]
         return replace(prompt, ids=kept, tokens_cut=prompt.tokens_cut + len(ids) - room)
 
-    def _write(self, rows: Sequence["_Row"], description: str | None = None) -> None:
-        """Write all rows to their ends, a batch at a time; rows with the shortest prompts come first."""
-        ordered = sorted(rows, key=lambda row: len(row.prompt))
-        # `Masks` needs a grammar for every row of a batch, and one vocabulary for all of them.
-        vocabularies = dict.fromkeys(row.vocabulary for row in ordered)
-        groups = [[row for row in ordered if row.vocabulary is vocabulary] for vocabulary in vocabularies]
+    def _write(self, rows: Sequence[Row], description: str | None = None) -> None:
+        """Write all rows to their ends."""
         with progress(description, len(rows), "completions") if description else nullcontext() as bar:
-            for group in groups:
-                for start in range(0, len(group), self.batch_size):
-                    batch = group[start : start + self.batch_size]
-                    for _ in self._decode(batch):
-                        pass
-                    if bar:
-                        bar.advance(len(batch))
 
-    @torch.inference_mode()
-    def _decode(self, rows: list["_Row"]) -> Iterator[None]:
-        """Write a batch of rows to their ends; yields after every token."""
-        # A prompt with several samples is read once; its keys and values are copied for each sample.
-        prompts = list(dict.fromkeys(tuple(row.prompt) for row in rows))
-        number_of = {prompt: number for number, prompt in enumerate(prompts)}
-        logits, state = self.decoder.prefill(prompts, max(row.max_tokens for row in rows))
-        if len(prompts) < len(rows):
-            read = [number_of[tuple(row.prompt)] for row in rows]
-            state.select(read)
-            logits = logits[read]
-        constraints = [row.constraint for row in rows if row.constraint]
-        with Masks(constraints) if constraints else nullcontext() as masks:
-            held = rows  # the rows of `state`, including finished rows
-            while True:
-                scores = logits[:, : self.tokenizer.vocab_size]  # the model's vocabulary may be padded
-                if masks:
-                    scores = masks.apply(scores)
-                for number, row in enumerate(held):
-                    if row.owed and row.finish_reason is None:
-                        allowed = torch.tensor(self.healer.allowed(row.owed), device=scores.device)
-                        spelling = torch.full_like(scores[number], -torch.inf)
-                        scores[number] = spelling.index_copy_(0, allowed, scores[number, allowed])
-                chosen = self.sampler(scores, [row.params for row in held], [row.uniform() for row in held])
-                for row, token in zip(held, chosen, strict=True):
-                    row.take(token)
+            def listen(piece: Piece) -> None:
+                if bar and piece.finish_reason:
+                    bar.advance(1)
+
+            with self._running([Job(row, listen) for row in rows]) as steps:
+                for _ in steps:
+                    pass
+
+    @contextmanager
+    def _running(self, jobs: Sequence[Job]) -> Iterator[Iterator[None]]:
+        """Steps until the jobs are done. Jobs that are left early are cancelled."""
+        if self._scheduler is None:
+            self._scheduler = self._new_scheduler()
+        scheduler = self._scheduler
+        for job in jobs:
+            if len(job.row.prompt) + job.row.max_tokens > scheduler.max_tokens:
+                raise ChakuError(
+                    f"a prompt of {len(job.row.prompt)} tokens and {job.row.max_tokens} new ones do not fit the "
+                    f"{scheduler.max_tokens} tokens for which the memory has room; shorten the prompt or max_tokens"
+                )
+        for job in jobs:
+            scheduler.submit(job)
+
+        def steps() -> Iterator[None]:
+            while any(job.row.finish_reason is None for job in jobs):
+                scheduler.step()
                 yield
-                open_rows = [number for number, row in enumerate(held) if row.finish_reason is None]
-                if not open_rows:
-                    return
-                if masks:
-                    masks.take(chosen)
-                if len(open_rows) <= 0.75 * len(held):  # dropping rows copies the cache: drop several at once
-                    state.select(open_rows)
-                    held, chosen = [held[number] for number in open_rows], [chosen[number] for number in open_rows]
-                    if masks:
-                        masks.select(open_rows)
-                if masks:
-                    masks.prepare()
-                logits = state.decode(chosen)
 
+        try:
+            yield steps()
+        except GeneratorExit:  # the reader of a stream has enough
+            raise
+        except BaseException:  # perhaps in the middle of a step: the next call begins anew
+            self._scheduler = None
+            raise
+        finally:
+            for job in jobs:
+                job.cancelled = True
 
-class _Row:
-    """One completion while it is written."""
-
-    def __init__(self, prompt: Prompt, params: SamplingParams, sample: int, engine: Engine, grammar: str | None = None):
-        if grammar and params.healing:
-            raise ChakuError(
-                "a grammar describes the completion from its first token, so the prompt's end cannot be healed; "
-                "leave out healing or the grammar"
-            )
-        self.params, self._cut = params, prompt.tokens_cut
-        ids = list(prompt.ids)
-        self._random: random.Random | None = None
-        if not params.is_greedy(sample):
-            self._random = row_random(params.seed, ids, sample)
-        # `owed`: the bytes removed from the prompt's end that the row must write again, perhaps inside longer tokens.
-        self.prompt, self.owed = engine.healer.split(ids) if params.healing else (ids, b"")
-        self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
-        self.ids: list[int] = []
-        self.finish_reason: Literal["stop", "length"] | None = None
-        tokenizer = engine.tokenizer
-        self._tokenizer = tokenizer
-        ends = (tokenizer.eos_id, *engine.model.config.eos_token_ids, *params.stop_ids, *prompt.stop_ids)
-        self._end_ids = frozenset(ends)
-        self.constraint = engine.constraint(grammar, self._end_ids) if grammar else None
-        self._stops = [text.encode() for text in params.stop]
-        self._data = bytearray()
-        self._sent = 0
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        # A completion at the very beginning of a text starts with Llama's implicit space.
-        self._implicit_space = tokenizer.implicit_space and prompt.begins_text
-
-    @property
-    def vocabulary(self) -> Vocabulary | None:
-        """The constraint's vocabulary; None without a constraint."""
-        return self.constraint.vocabulary if self.constraint else None
-
-    def uniform(self) -> float | None:
-        """The random number in [0, 1) that samples the row's next token; None for a greedy row."""
-        return self._random.random() if self._random else None
-
-    def take(self, token: int) -> None:
-        """Add a token, unless the row is finished."""
-        if self.finish_reason is not None:
-            return
-        self.ids.append(token)
-        if token in self._end_ids:
-            self.finish_reason = "stop"
-            return
-        before = len(self._data)
-        written = self._tokenizer.decode_bytes([token])
-        self._data += written[len(self.owed) :]
-        self.owed = self.owed[len(written) :]
-        if self._implicit_space and self._data:
-            self._implicit_space = False
-            if self._data.startswith(b" "):
-                del self._data[0]
-        found = [self._data.find(stop, max(before - len(stop) - 1, 0)) for stop in self._stops]
-        if at := [place for place in found if place >= 0]:
-            del self._data[min(at) :]
-            self.finish_reason = "stop"
-        elif len(self.ids) == self.max_tokens:
-            self.finish_reason = "length"
-
-    def completion(self) -> Completion:
-        assert self.finish_reason is not None
-        text = self._data.decode("utf-8", "replace")
-        return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self._cut)
-
-    def new_text(self) -> str:
-        """The new text that is certain: without half characters, and without text that may become a stop string."""
-        done = self.finish_reason is not None
-        end = len(self._data) - (0 if done else self._held_back())
-        piece = self._decoder.decode(bytes(self._data[self._sent : end]), final=done)
-        self._sent = max(end, self._sent)
-        return piece
-
-    def _held_back(self) -> int:
-        lengths = (
-            length
-            for stop in self._stops
-            for length in range(min(len(stop) - 1, len(self._data)), 0, -1)
-            if self._data.endswith(stop[:length])
+    def _new_scheduler(self) -> Scheduler:
+        """A scheduler whose cache has room for `batch_size` texts, or takes half of the free memory."""
+        decoder = self.decoder
+        one_text = -(-self.context // decoder.block_size) + 1
+        num_blocks = one_text * self.batch_size
+        if free := free_memory(decoder.device):
+            num_blocks = max(min(num_blocks, free // 2 // decoder.block_bytes()), 1)
+        return Scheduler(
+            decoder.with_blocks(num_blocks), self.tokenizer.vocab_size, self.sampler, max_rows=self.batch_size
         )
-        return max(lengths, default=0)

@@ -1,5 +1,6 @@
 """The fast decoder for processors: OpenVINO compiles the whole model to one graph with packed weights."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chaku.inference.openvino_graph import Weight, build_graph
+from chaku.inference.decoder import Span
+from chaku.inference.openvino_graph import BLOCK_SIZE, Weight, build_graph
 from chaku.machine import computes_bfloat16
 from chaku.model.config import LlamaConfig
 
@@ -36,6 +38,9 @@ class OpenVinoDecoder:
     quantisation of the weights. `sha256` computes the checkpoint's hash.
     """
 
+    block_size = BLOCK_SIZE
+    device = torch.device("cpu")
+
     def __init__(
         self,
         config: LlamaConfig,
@@ -51,38 +56,29 @@ class OpenVinoDecoder:
         self._bytes = sum(weight.nbytes for weight in weights.values())
         graph, self._memory = build_graph(config, weights)
         self._compiled = _core().compile_model(graph, "CPU", _settings(exact))
+        self._cache_inputs = [given for given in self._compiled.inputs if "_cache." in given.any_name]
 
     @property
     def precision(self) -> str:
         return self._precision
 
-    def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, "OpenVinoRows"]:
-        longest = max(map(len, prompts))
-        ids = np.zeros((len(prompts), longest), np.int32)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = prompt
-        start = np.array([longest - len(prompt) for prompt in prompts])
-        rows = OpenVinoRows(self.config, self._compiled.create_infer_request(), start)
-        step = max(1, PREFILL_TOKENS // len(prompts))
-        for begin in range(0, longest, step):
-            logits = rows.forward(ids[:, begin : begin + step])
-        return torch.from_numpy(logits[:, -1]), rows
+    def with_blocks(self, num_blocks: int) -> "OpenVinoBlocks":
+        return OpenVinoBlocks(self._compiled.create_infer_request(), self._cache_inputs, num_blocks)
 
     def score(self, ids: Tensor) -> Tensor:
-        # Few rows at a time: every call copies the keys and values that came before.
-        together = max(1, PREFILL_TOKENS // ids.shape[1])
-        return torch.cat([self._score(part) for part in ids.split(together)])
-
-    def _score(self, ids: Tensor) -> Tensor:
         num_rows, length = ids.shape
-        rows = OpenVinoRows(self.config, self._compiled.create_infer_request(), np.zeros(num_rows, np.int64))
+        num_blocks = -(-length // BLOCK_SIZE)
+        cache = self.with_blocks(num_rows * num_blocks)
         scores = torch.empty(num_rows, length - 1)
         step = max(1, PREFILL_TOKENS // num_rows)
         for begin in range(0, length - 1, step):
             new = ids[:, begin : min(begin + step, length - 1)]
-            logits = torch.from_numpy(rows.forward(new.numpy().astype(np.int32), num_kept=new.shape[1]))
+            spans = [
+                Span(row.tolist(), begin, range(number * num_blocks, (number + 1) * num_blocks), new.shape[1])
+                for number, row in enumerate(new)
+            ]
             labels = ids[:, begin + 1 : begin + 1 + new.shape[1]]
-            losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+            losses = F.cross_entropy(cache.forward(spans), labels.flatten(), reduction="none")
             scores[:, begin : begin + new.shape[1]] = -losses.view(labels.shape)
         return scores
 
@@ -92,56 +88,66 @@ class OpenVinoDecoder:
     def weights_bytes(self) -> int:
         return self._bytes
 
+    def block_bytes(self) -> int:
+        sizes = [given.partial_shape[1:].get_shape() for given in self._cache_inputs]
+        return sum(
+            math.prod(size) * given.element_type.size for size, given in zip(sizes, self._cache_inputs, strict=True)
+        )
 
-class OpenVinoRows:
-    """Implements `Rows`; the infer request holds the key-value cache. `start`: (rows,), a row's first slot in use."""
 
-    def __init__(self, config: LlamaConfig, request: Any, start: np.ndarray):
-        self._config, self._request, self._start = config, request, start
-        self._length = 0  # slots in use
-        self._from = np.arange(len(start), dtype=np.int32)  # for each row, its row in the cache
+class OpenVinoBlocks:
+    """Implements `BlockDecoder`."""
 
-    def decode(self, tokens: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self.forward(np.array(tokens, np.int32)[:, None])[:, -1])
+    block_size = BLOCK_SIZE
 
-    def forward(self, ids: np.ndarray, num_kept: int = 1) -> np.ndarray:
-        """Append (rows, new) tokens. Returns the logits after the last `num_kept`, (rows, num_kept, vocab) float32."""
-        num_new = ids.shape[1]
-        slots = np.arange(self._length, self._length + num_new)
+    def __init__(self, request: Any, cache_inputs: Sequence[Any], num_blocks: int):
+        self._request, self.num_blocks = request, num_blocks
+        self._caches = []
+        for cache in cache_inputs:
+            shape = [num_blocks, *(size.get_length() for size in list(cache.partial_shape)[1:])]
+            self._caches.append(ov.Tensor(cache.element_type, ov.Shape(shape)))
+            request.set_tensor(cache.any_name, self._caches[-1])
+
+    def forward(self, spans: Sequence[Span]) -> Tensor:
+        past = np.array([span.past for span in spans], np.int32)
+        begins = _cumulative([len(span.ids) for span in spans])
+        positions = [np.arange(span.past, span.past + len(span.ids), dtype=np.int32) for span in spans]
+        kept = [
+            np.arange(end - span.num_logits, end, dtype=np.int32) for span, end in zip(spans, begins[1:], strict=True)
+        ]
         inputs = {
-            "ids": np.ascontiguousarray(ids),
-            "positions": np.maximum(slots - self._start[:, None], 0).astype(np.int32),
-            "mask": _mask(slots, self._start, self._config.sliding_window),
-            "rows": self._from,
-            "kept": np.arange(num_new - num_kept, num_new, dtype=np.int32),
+            "ids": np.concatenate([np.asarray(span.ids, np.int32) for span in spans])[:, None],
+            "positions": np.concatenate(positions)[:, None],
+            "kept": np.concatenate(kept),
+            "past_lens": past,
+            "subsequence_begins": begins,
+            "block_indices": np.concatenate([np.asarray(span.blocks, np.int32) for span in spans]),
+            "block_indices_begins": _cumulative([len(span.blocks) for span in spans]),
+            "max_context_len": np.array(max(past + np.diff(begins)), np.int32),
         }
+        if not len(inputs["kept"]):  # the graph needs a token to compute logits of
+            inputs["kept"] = begins[-1:] - 1
         [logits] = self._request.infer(inputs, share_inputs=True).values()
-        self._length += num_new
-        self._from = np.arange(len(ids), dtype=np.int32)
-        return logits
+        return torch.from_numpy(logits[: sum(map(len, kept)), 0])
 
-    def select(self, rows: Sequence[int]) -> None:
-        # The next call of `forward` moves the cache's rows.
-        self._from, self._start = self._from[list(rows)], self._start[list(rows)]
+    def copy_block(self, source: int, target: int) -> None:
+        for cache in self._caches:
+            blocks = cache.data.view(np.uint8)
+            blocks[target] = blocks[source]
 
 
-def _mask(slots: np.ndarray, start: np.ndarray, window: int | None) -> np.ndarray:
-    """(rows, 1, new, slots) float32: 0 where a new token attends to a slot, else minus infinity."""
-    held = np.arange(slots[-1] + 1)
-    visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (rows, new, slots)
-    if window is not None:
-        visible &= held > slots[:, None] - window
-    visible |= held == slots[:, None]  # padding attends to itself: a softmax row must not be empty
-    return np.where(visible, np.float32(0), np.float32(-np.inf))[:, None]
+def _cumulative(counts: Sequence[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
 
 
 def _settings(exact: bool) -> dict[str, Any]:
+    precision = "bf16" if computes_bfloat16() and not exact else "f32"
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "ENABLE_CPU_PINNING": False,  # other programs may want the same core
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 32,
-        "KV_CACHE_PRECISION": "f32",
-        "INFERENCE_PRECISION_HINT": "bf16" if computes_bfloat16() and not exact else "f32",
+        "KV_CACHE_PRECISION": precision,
+        "INFERENCE_PRECISION_HINT": precision,
     }

@@ -1,12 +1,12 @@
 """A Llama as an OpenVINO graph: the same computation as `chaku.model.llama`, in one compiled call a step.
 
 The graph uses patterns that OpenVINO's CPU plugin recognises and replaces by its own kernels: RMSNorm, rotary
-embedding, attention with its own key-value cache, and products with packed weights.
+embedding, and products with packed weights. Attention is OpenVINO's paged attention: the key-value cache consists of
+blocks of BLOCK_SIZE tokens, and the new tokens of all texts lie one after another.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import openvino as ov
 import openvino.opset13 as op
 import torch
 from openvino._offline_transformations import compress_model_transformation
-from openvino.op.util import Variable, VariableInfo
+from openvino._pyopenvino.op import _PagedAttentionExtension as PagedAttention
 from torch import Tensor
 
 from chaku.model.config import LlamaConfig
 from chaku.model.packing import Packed, concatenate
 from chaku.model.rope import rotary_frequencies
 
+BLOCK_SIZE = 32  # tokens of a cache block; the CPU plugin knows no other size
 Weight = Tensor | Packed
 Node = Any  # OpenVINO's nodes and their outputs have no types
 
@@ -34,9 +35,11 @@ _TYPES = {
 def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> tuple[Any, list[Any]]:
     """An `openvino.Model`, and the memory that must outlive it. `weights`: named as in Hugging Face's checkpoints.
 
-    Inputs: `ids` and `positions`, (rows, new) int32; `mask`, (rows, 1, new, old + new) float32, added to the attention
-    scores; `rows`, (rows,) int32: for each row, the cache row that it continues; `kept`, (n,) int32: the new tokens
-    that get logits. Output: logits, (rows, n, vocab) float32.
+    Inputs, int32: `ids` and `positions`, (new, 1); `kept`, (n,): the new tokens that get logits; and, of the texts in
+    the step: `past_lens`, (texts,): tokens in the cache; `subsequence_begins`, (texts + 1,): where the new tokens of a
+    text begin; `block_indices`, and `block_indices_begins`, (texts + 1,): the cache blocks of a text;
+    `max_context_len`, (): the length of the longest text. The cache: `key_cache.N` and `value_cache.N` of every layer,
+    (blocks, kv_heads, BLOCK_SIZE, head_dim). Output: logits, (n, 1, vocab) float32.
     """
     graph = _Graph(config, weights)
     return graph.build(), graph.memory
@@ -48,43 +51,36 @@ class _Attention:
 
     cos: Node
     sin: Node
-    mask: Node
-    rows: Node
-    empty: Node  # keys or values of an empty cache
+    texts: list[Node]  # past_lens, subsequence_begins, block_indices, block_indices_begins
+    longest: Node
 
 
 class _Graph:
     def __init__(self, config: LlamaConfig, weights: Mapping[str, Weight]):
         self.config, self.weights = config, weights
-        self.sinks: list[Node] = []
+        self.caches: list[Node] = []
         self.memory: list[np.ndarray] = []
         self._constants: dict[Any, Node] = {}
 
     def build(self) -> Any:
         config = self.config
-        ids, positions = _input("ids", ov.Type.i32, 2), _input("positions", ov.Type.i32, 2)
-        mask, rows, kept = (
-            _input("mask", ov.Type.f32, 4),
-            _input("rows", ov.Type.i32, 1),
-            _input("kept", ov.Type.i32, 1),
-        )
+        ids, positions, kept = _input("ids", 2), _input("positions", 2), _input("kept", 1)
         table = self._matrix(["model.embed_tokens.weight"])
-        hidden = op.gather(table, ids, self._ints(0))
-        shared = self._shared(ids, positions, mask, rows)
+        hidden = op.gather(table, ids, self._ints(0))  # (new, 1, hidden)
+        shared = self._shared(positions)
         for layer in range(config.num_hidden_layers):
             name = f"model.layers.{layer}"
             normed = self._norm(hidden, f"{name}.input_layernorm.weight")
             hidden = op.add(hidden, self._attention(normed, layer, shared))
             normed = self._norm(hidden, f"{name}.post_attention_layernorm.weight")
             hidden = op.add(hidden, self._feed_forward(normed, f"{name}.mlp"))
-        hidden = self._norm(op.gather(hidden, kept, self._ints(1)), "model.norm.weight")
+        hidden = self._norm(op.gather(hidden, kept, self._ints(0)), "model.norm.weight")
         head = table if config.tie_word_embeddings else self._matrix(["lm_head.weight"])
         logits = op.result(op.matmul(hidden, head, False, True))
-        return ov.Model([logits], self.sinks, [ids, positions, mask, rows, kept], "llama")
+        return ov.Model([logits], [], [ids, positions, kept, *shared.texts, shared.longest, *self.caches], "llama")
 
-    def _shared(self, ids: Node, positions: Node, mask: Node, rows: Node) -> _Attention:
-        config = self.config
-        frequencies, scale = rotary_frequencies(config)
+    def _shared(self, positions: Node) -> _Attention:
+        frequencies, scale = rotary_frequencies(self.config)
         twice = torch.cat([frequencies, frequencies]).view(1, 1, 1, -1)
         angles = op.multiply(
             op.unsqueeze(op.convert(positions, ov.Type.f32), self._ints([1, 3])), self._constant(twice)
@@ -92,9 +88,8 @@ class _Graph:
         turns = [op.cos(angles), op.sin(angles)]
         if scale != 1.0:
             turns = [op.multiply(turn, self._floats(scale)) for turn in turns]
-        num_rows = op.gather(op.shape_of(ids), self._ints([0]), self._ints(0))
-        shape = op.concat([num_rows, self._ints([config.num_key_value_heads, 0, config.head_dim])], 0)
-        return _Attention(turns[0], turns[1], mask, rows, op.broadcast(self._floats(0.0), shape))
+        names = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
+        return _Attention(turns[0], turns[1], [_input(name, 1) for name in names], _input("max_context_len", 0))
 
     def _attention(self, hidden: Node, layer: int, shared: _Attention) -> Node:
         config, name = self.config, f"model.layers.{layer}.self_attn"
@@ -105,31 +100,27 @@ class _Graph:
         split = op.variadic_split(merged, self._ints(2), self._ints(widths))
         query = self._rotate(self._heads(split.output(0), num_heads), shared)
         key = self._rotate(self._heads(split.output(1), num_kv), shared)
-        value = self._heads(split.output(2), num_kv)
-        past = partial(self._with_past, shared=shared)
-        attended = op.scaled_dot_product_attention(
-            query, past(key, f"keys.{layer}"), past(value, f"values.{layer}"), shared.mask, causal=False
-        )
-        joined = op.reshape(
-            op.transpose(attended, self._ints([0, 2, 1, 3])), self._ints([0, 0, num_heads * size]), True
-        )
-        return self._linear(joined, f"{name}.o_proj")
+        cache = [_input(f"{kind}_cache.{layer}", 4, [-1, num_kv, BLOCK_SIZE, size]) for kind in ("key", "value")]
+        self.caches += cache
+        no_ints, no_floats = self._small(np.zeros(0, np.int32)), self._floats(np.zeros(0))
+        zero = self._small(np.array(0, np.int32))
+        scale, window = self._floats(size**-0.5), self._small(np.array(config.sliding_window or 0, np.int32))
+        inputs = [
+            *(self._flat(heads) for heads in (query, key, split.output(2))),
+            *(*cache, *shared.texts, scale, window, no_floats, shared.longest),
+            # What chaku does not use: scores, rotation of cached keys, sparse attention, sinks, eviction, token types.
+            *(no_ints, no_ints, no_ints, no_floats, no_floats, zero, zero, no_floats),
+            *(zero, no_ints, no_ints, no_ints, no_ints, self._small(np.zeros(0, np.uint8)), no_ints),
+        ]
+        paged = PagedAttention([node if isinstance(node, ov.Output) else node.output(0) for node in inputs])
+        for kind in ("k", "v"):  # the plugin reads the cache's shape here
+            paged.get_rt_info()[f"num_{kind}_heads"], paged.get_rt_info()[f"{kind}_head_size"] = num_kv, size
+        attended = op.reshape(paged.output(0), self._ints([-1, 1, num_heads * size]), False)
+        return self._linear(attended, f"{name}.o_proj")
 
-    def _with_past(self, new: Node, name: str, shared: _Attention) -> Node:
-        """Keys or values of all tokens so far, (rows, heads, old + new, head_dim). Stores them for the next step."""
-        config, info = self.config, VariableInfo()
-        num_kv, size = config.num_key_value_heads, config.head_dim
-        info.data_shape, info.data_type = ov.PartialShape([-1, num_kv, -1, size]), ov.Type.f32
-        info.variable_id = name
-        variable = Variable(info)
-        old = op.gather(op.read_value(shared.empty, variable), shared.rows, self._ints(0))
-        whole = op.concat([old, new], 2)
-        self.sinks.append(op.assign(whole, variable))
-        if (group := config.num_attention_heads // num_kv) == 1:
-            return whole
-        # The plugin recognises the product with ones as grouped-query attention: it reads a key once for its group.
-        repeated = op.multiply(op.unsqueeze(whole, self._ints(2)), self._floats(np.ones((1, 1, group, 1, 1))))
-        return op.reshape(repeated, self._ints([0, config.num_attention_heads, -1, size]), True)
+    def _flat(self, heads: Node) -> Node:
+        """(new, ...) -> (new, heads * head_dim)."""
+        return op.reshape(heads, self._ints([0, -1]), True)
 
     def _feed_forward(self, hidden: Node, name: str) -> Node:
         gate, up = self._linear(hidden, f"{name}.gate_proj"), self._linear(hidden, f"{name}.up_proj")
@@ -216,7 +207,8 @@ class _Graph:
         return self._constants[key]
 
 
-def _input(name: str, dtype: Any, rank: int) -> Node:
-    parameter = op.parameter([-1, 1, -1, -1] if rank == 4 else [-1] * rank, dtype, name=name)
+def _input(name: str, rank: int, shape: list[int] | None = None) -> Node:
+    # The plugin gives a cache the type that its setting KV_CACHE_PRECISION says.
+    parameter = op.parameter(shape or [-1] * rank, ov.Type.f32 if shape else ov.Type.i32, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter

@@ -7,15 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from chaku.model.kv_cache import KVCache
+from chaku.inference.decoder import Span
+from chaku.model.kv_cache import BlockRows, BlockStore
 from chaku.model.llama import Llama
 from chaku.model.quantization import is_quantized, stored_tensors, weights_bytes
 
+BLOCK_SIZE = 32  # tokens of a cache block
 SCORED_POSITIONS = 2048  # positions of a row whose logits are in memory at one time
 
 
 class TorchDecoder:
     """Implements `Decoder` with a `Llama` on any device."""
+
+    block_size = BLOCK_SIZE
 
     def __init__(self, model: Llama):
         self.model, self.config = model, model.config
@@ -33,17 +37,6 @@ class TorchDecoder:
         dtype = str(weight.dtype).removeprefix("torch.")
         kinds = {type(weight).__name__ for weight in self.model.parameters() if is_quantized(weight)}
         return f"{dtype}, {' and '.join(sorted(kinds))}" if kinds else dtype
-
-    @torch.inference_mode()
-    def prefill(self, prompts: Sequence[Sequence[int]], num_new: int) -> tuple[Tensor, "TorchRows"]:
-        longest = max(map(len, prompts))
-        ids = torch.zeros((len(prompts), longest), dtype=torch.int64)
-        cache = KVCache(self.config, len(prompts), longest + num_new, self.model.lm_head.weight.dtype, self.device)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.as_tensor(prompt)
-            cache.start[row] = longest - len(prompt)
-        rows = TorchRows(self.model, cache)
-        return rows.forward(ids), rows
 
     @torch.inference_mode()
     def score(self, ids: Tensor) -> Tensor:
@@ -68,21 +61,43 @@ class TorchDecoder:
     def weights_bytes(self) -> int:
         return weights_bytes(self.model)
 
+    def block_bytes(self) -> int:
+        config, weight = self.config, self.model.lm_head.weight
+        tokens = 2 * BLOCK_SIZE * config.num_hidden_layers  # keys and values
+        return tokens * config.num_key_value_heads * config.head_dim * weight.dtype.itemsize
 
-class TorchRows:
-    """Implements `Rows` with a `KVCache`."""
+    def with_blocks(self, num_blocks: int) -> "TorchBlocks":
+        return TorchBlocks(self, num_blocks)
 
-    def __init__(self, model: Llama, cache: KVCache):
-        self._model, self._cache = model, cache
 
-    def decode(self, tokens: Sequence[int]) -> Tensor:
-        return self.forward(torch.tensor(tokens)[:, None])
+class TorchBlocks:
+    """Implements `BlockDecoder` with a `BlockStore`."""
+
+    block_size = BLOCK_SIZE
+
+    def __init__(self, decoder: TorchDecoder, num_blocks: int):
+        self._model, self.num_blocks = decoder.model, num_blocks
+        dtype = decoder.model.lm_head.weight.dtype
+        self._store = BlockStore(decoder.config, num_blocks, BLOCK_SIZE, dtype, decoder.device)
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor) -> Tensor:
-        """Append (rows, new) tokens. Returns the logits after the last token, (rows, vocab) float32."""
-        hidden = self._model.forward_hidden(ids.to(self._cache.start.device), cache=self._cache)[:, -1]
-        return self._model.lm_head(hidden).float()
+    def forward(self, spans: Sequence[Span]) -> Tensor:
+        # Texts with about equally many new tokens are a batch, so that less than half of it is padding.
+        alike: dict[int, list[int]] = {}
+        for number, span in enumerate(spans):
+            alike.setdefault((len(span.ids) - 1).bit_length(), []).append(number)
+        wanted: list[Tensor] = [torch.empty(0)] * len(spans)
+        for numbers in alike.values():
+            group = [spans[number] for number in numbers]
+            lengths = [len(span.ids) for span in group]
+            cache = BlockRows(self._store, [span.past for span in group], lengths, [span.blocks for span in group])
+            ids = torch.zeros((len(group), max(lengths)), dtype=torch.int64)
+            for row, span in enumerate(group):
+                ids[row, : len(span.ids)] = torch.tensor(span.ids)
+            hidden = self._model.forward_hidden(ids.to(self._store.device), cache=cache)  # (texts, new, hidden)
+            for number, span, of_text in zip(numbers, group, hidden, strict=True):
+                wanted[number] = of_text[len(span.ids) - span.num_logits : len(span.ids)]
+        return self._model.lm_head(torch.cat(wanted)).float()
 
-    def select(self, rows: Sequence[int]) -> None:
-        self._cache.select(torch.tensor(rows, device=self._cache.start.device))
+    def copy_block(self, source: int, target: int) -> None:
+        self._store.copy(source, target)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chaku.model.config import LlamaConfig
-from chaku.model.kv_cache import KVCache
+from chaku.model.kv_cache import Cache
 from chaku.model.rope import rotary_table, rotate
 
 
@@ -58,7 +58,7 @@ class Llama(nn.Module):
         input_ids: Tensor,
         *,
         positions: Tensor | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         document_ids: Tensor | None = None,
     ) -> Tensor:
         """The logits of the next tokens, (batch, seq) -> (batch, seq, vocab), in the dtype of weights or autocast.
@@ -73,17 +73,16 @@ class Llama(nn.Module):
         input_ids: Tensor,
         *,
         positions: Tensor | None = None,
-        cache: KVCache | None = None,
+        cache: Cache | None = None,
         document_ids: Tensor | None = None,
     ) -> Tensor:
         """The final normalised hidden states, (batch, seq, hidden), before `lm_head`; arguments as in `forward`."""
         num_new, window = input_ids.shape[1], self.config.sliding_window
         mask = None
         if cache is not None:
-            slots = torch.arange(cache.length, cache.length + num_new, device=input_ids.device)
             if positions is None:
-                positions = (slots - cache.start[:, None]).clamp(min=0)  # (batch, seq)
-            mask = _cache_mask(slots, cache.start, window)
+                positions = cache.positions(num_new)
+            mask = cache.mask(num_new, window)
         elif document_ids is not None:
             same = document_ids[:, :, None] == document_ids[:, None, :]  # (batch, seq, seq)
             mask = (same.tril() if window is None else same.tril().triu(1 - window)).unsqueeze(1)
@@ -91,10 +90,7 @@ class Llama(nn.Module):
             mask = torch.ones(num_new, num_new, dtype=torch.bool, device=input_ids.device).tril().triu(1 - window)
         if positions is None:
             positions = torch.arange(num_new, device=input_ids.device)
-        hidden = self.model(input_ids, rotary_table(self.config, positions), mask, cache)
-        if cache is not None:
-            cache.advance(num_new)
-        return hidden
+        return self.model(input_ids, rotary_table(self.config, positions), mask, cache)
 
 
 class Transformer(nn.Module):
@@ -108,7 +104,7 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(
-        self, input_ids: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+        self, input_ids: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
         hidden = self.embed_tokens(input_ids)  # (batch, seq, hidden)
         for layer in self.layers:
@@ -125,7 +121,7 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
     def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), rotary, mask, cache)
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
@@ -147,18 +143,17 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(q_width, width, bias=config.output_bias)
 
     def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
     ) -> Tensor:
         batch, seq, _ = hidden.shape
         heads = (batch, seq, -1, self.head_dim)
         query = rotate(self.q_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, heads, seq, head_dim)
         key = rotate(self.k_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, kv_heads, seq, head_dim)
         value = self.v_proj(hidden).view(heads).transpose(1, 2)
-        causal = mask is None and (cache is None or cache.length == 0)
         if cache is not None:
             key, value = cache.update(self.layer, key, value)
         attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=causal and seq > 1, enable_gqa=self.grouped
+            query, key, value, attn_mask=mask, is_causal=mask is None and seq > 1, enable_gqa=self.grouped
         )
         return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, -1))
 
@@ -188,17 +183,3 @@ class RMSNorm(nn.Module):
         device = hidden.device.type
         # Under autocast, one cast here saves a cast in every projection of this output.
         return normed.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else normed
-
-
-def _cache_mask(slots: Tensor, start: Tensor, window: int | None) -> Tensor | None:
-    """The attention mask of new tokens over cached slots, (batch, 1, new, slots); None for plain causal attention."""
-    total = int(slots[-1]) + 1
-    windowed = window is not None and total > window
-    if not windowed and not start.any() and (len(slots) == 1 or len(slots) == total):
-        return None
-    held = torch.arange(total, device=slots.device)
-    visible = (held <= slots[:, None]) & (held >= start[:, None, None])  # (batch, new, slots)
-    if window is not None:
-        visible &= held > slots[:, None] - window
-    # A padding slot attends to itself, because a row of the softmax must not be empty.
-    return (visible | (held == slots[:, None])).unsqueeze(1)

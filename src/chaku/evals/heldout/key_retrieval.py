@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 
 from chaku.console import progress
 from chaku.errors import ChakuError
 from chaku.evals.heldout.documents import pick, read_heldout
+from chaku.inference.decoder import Span, read_text
 from chaku.inference.engine import Engine
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -146,14 +148,16 @@ def _digit_ids(tokenizer: Tokenizer) -> list[int]:
 def _ask(engine: Engine, text: str, value: int, digits: Sequence[int]) -> tuple[bool, bool]:
     """(whether greedy decoding writes the number, whether the number is the most likely of all two-digit numbers).
 
-    Takes one prefill of the text, and one decode step with all nine first digits as a batch.
+    Reads the text once, and then each of the nine first digits after it.
     """
-    tokenizer = engine.tokenizer
-    logits, rows = engine.decoder.prefill([[tokenizer.bos_id, *tokenizer.encode(text)]], num_new=1)
-    first = F.log_softmax(logits, dim=-1)[0]  # (vocab,)
-    rows.select([0] * 9)
+    tokenizer, decoder = engine.tokenizer, engine.decoder
+    ids = [tokenizer.bos_id, *tokenizer.encode(text)]
+    blocks = range(-(-(len(ids) + 1) // decoder.block_size))
+    cache = decoder.with_blocks(len(blocks))
+    first = F.log_softmax(read_text(cache, ids, blocks), dim=-1)  # (vocab,)
     tens, units = list(digits[1:]), list(digits)
-    second = F.log_softmax(rows.decode(tens), dim=-1)  # (9, vocab)
+    logits = torch.cat([cache.forward([Span([ten], len(ids), blocks)]) for ten in tens])
+    second = F.log_softmax(logits, dim=-1)  # (9, vocab)
     scores = first[tens][:, None] + second[:, units]  # (9, 10): log-probabilities of the numbers
     right_ten, right_unit = divmod(value, 10)
     ranked = int(scores.argmax()) == value - VALUES.start
