@@ -24,6 +24,7 @@ TREE: dict[str, dict[str, str | Group]] = {
         "complete": "complete a text",
         "infill": "fill the hole in a file",
         "chat": "talk with a model",
+        "serve": "a model behind HTTP, for editors and applications",
         "sql": Group(
             "questions to SQL: ask a database, train, score",
             {

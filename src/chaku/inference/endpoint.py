@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.inference.generator import ChatPrompt, Completion, InfillPrompt, Request, TextPrompt
+from chaku.inference.generator import AnyPrompt, ChatPrompt, Completion, InfillPrompt, Request, TextPrompt, TokenPrompt
 
 REQUESTS_AT_ONCE = 16  # the server batches them
 MAX_STOPS = 4  # OpenAI's API takes no more stop strings; the texts are cut here at all of them
@@ -55,7 +55,9 @@ class Endpoint:
 
     def check(self, request: Request) -> None:
         prompt, why = request.prompt, ""
-        if request.params.healing or (isinstance(prompt, TextPrompt) and prompt.max_tokens is not None):
+        if isinstance(prompt, TokenPrompt):
+            why = "an endpoint takes text, not tokens; give a model's directory"
+        elif request.params.healing or (isinstance(prompt, TextPrompt) and prompt.max_tokens is not None):
             why = (
                 "an endpoint takes text, so tokens can be neither healed nor counted; give a model's directory, or "
                 "choose a benchmark without healing and without a limit on the prompt's tokens"
@@ -145,13 +147,15 @@ class Endpoint:
             return bytes(response.read())
 
 
-def _asked(prompt: TextPrompt | InfillPrompt | ChatPrompt) -> dict[str, Any]:
+def _asked(prompt: AnyPrompt) -> dict[str, Any]:
     """The prompt's fields of the API's request."""
     match prompt:
         case TextPrompt(text):
             return {"prompt": text}
         case InfillPrompt(prefix, suffix):
             return {"prompt": prefix, "suffix": suffix}
+        case TokenPrompt(ids):
+            return {"prompt": list(ids)}
         case ChatPrompt(messages):
             return {"messages": [{"role": message.role, "content": message.content} for message in messages]}
 

@@ -14,7 +14,15 @@ from chaku.console import progress, warn
 from chaku.errors import ChakuError
 from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.decoder import Decoder
-from chaku.inference.generator import ChatPrompt, Completion, InfillPrompt, Request, SamplingParams, TextPrompt
+from chaku.inference.generator import (
+    ChatPrompt,
+    Completion,
+    InfillPrompt,
+    Request,
+    SamplingParams,
+    TextPrompt,
+    TokenPrompt,
+)
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import Prompt, answer, complete, infill
 from chaku.inference.repository import repository_header
@@ -25,10 +33,12 @@ from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
 from chaku.model.memory import free_memory
 from chaku.tokens.chat import Chat
+from chaku.tokens.infilling import layout
 from chaku.tokens.tokenizer import Tokenizer
 
 SCORE_TOKENS = 8192  # tokens scored in one batch, padding included
 KEPT_CONSTRAINTS = 64  # the default batch_size: a batch has at most one grammar for each row
+CUT_STEP = 64  # tokens; an editor's window that does not fit is cut in such steps
 LEAST_HOLE = 8  # tokens that an infilling prompt always gets: its special tokens need some
 
 
@@ -88,16 +98,32 @@ class Engine:
         match request.prompt:
             case TextPrompt(text, max_tokens):
                 return complete(self.tokenizer, text, max_tokens)
+            case TokenPrompt(ids):
+                if not ids or not all(0 <= number < self.tokenizer.vocab_size for number in ids):
+                    raise ChakuError(f"a prompt's token ids must be from 0 to {self.tokenizer.vocab_size - 1}")
+                return Prompt(ids)
             case ChatPrompt(messages, opening):
                 return answer(self.chat, messages, opening)
-            case InfillPrompt(prefix, suffix, mode, file):
+            case InfillPrompt(prefix, suffix, mode, file, window):
+                if window and mode is None and "spm" in layout(self.tokenizer).modes:
+                    mode = "spm"
                 room = self.context - request.params.max_tokens
                 header: list[int] = []
                 if file is not None:  # the other files take at most half of the room
                     where = (file.repository, file.path, file.others)
                     header = repository_header(self.tokenizer, *where, max_length=max(room // 2, 1))
                 room = max(room - len(header), LEAST_HOLE)
-                return infill(self.tokenizer, prefix, suffix, mode=mode, max_length=room, header=header)
+                step = CUT_STEP if window and room > 4 * CUT_STEP else 1
+                return infill(
+                    self.tokenizer,
+                    prefix,
+                    suffix,
+                    mode=mode,
+                    max_length=room,
+                    header=header,
+                    cut_step=step,
+                    quiet=window,
+                )
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions, in the requests' order. `generate` says how prompts that are too long are handled."""
@@ -239,7 +265,7 @@ class Engine:
     def _running(self, jobs: Sequence[Job]) -> Iterator[Iterator[None]]:
         """Steps until the jobs are done. Jobs that are left early are cancelled."""
         if self._scheduler is None:
-            self._scheduler = self._new_scheduler()
+            self._scheduler = self.new_scheduler(max_rows=self.batch_size)
         scheduler = self._scheduler
         for job in jobs:
             if len(job.row.prompt) + job.row.max_tokens > scheduler.max_tokens:
@@ -266,13 +292,11 @@ class Engine:
             for job in jobs:
                 job.cancelled = True
 
-    def _new_scheduler(self) -> Scheduler:
-        """A scheduler whose cache has room for `batch_size` texts, or takes half of the free memory."""
+    def new_scheduler(self, *, max_rows: int, **settings: Any) -> Scheduler:
+        """A scheduler whose cache holds `max_rows` texts of a whole context, or takes half of the free memory."""
         decoder = self.decoder
-        one_text = -(-self.context // decoder.block_size) + 1
-        num_blocks = one_text * self.batch_size
+        num_blocks = max_rows * (-(-self.context // decoder.block_size) + 1)
         if free := free_memory(decoder.device):
             num_blocks = max(min(num_blocks, free // 2 // decoder.block_bytes()), 1)
-        return Scheduler(
-            decoder.with_blocks(num_blocks), self.tokenizer.vocab_size, self.sampler, max_rows=self.batch_size
-        )
+        cache = decoder.with_blocks(num_blocks)
+        return Scheduler(cache, self.tokenizer.vocab_size, self.sampler, max_rows=max_rows, **settings)

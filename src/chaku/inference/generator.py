@@ -69,6 +69,13 @@ class TextPrompt:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPrompt:
+    """Tokens to continue, as they are. Only a model in this process reads them."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryFile:
     """The place of a file with a hole. `others`: (path, text) of the repository's files that the model reads first."""
 
@@ -81,13 +88,16 @@ class RepositoryFile:
 class InfillPrompt:
     """The text before and after a hole to fill. `mode`: the order of the parts (None: the model's default).
 
-    `file`: the file's repository, for models that were trained to read repositories.
+    `file`: the file's repository, for models that were trained to read repositories. `window`: the texts are what an
+    editor shows of a file: what does not fit is cut in steps, so that many keystrokes share their beginning, and the
+    mode is the one that puts the prefix last, where the model's family has it.
     """
 
     prefix: str
     suffix: str
     mode: "Mode | None" = None
     file: RepositoryFile | None = None
+    window: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,9 @@ class ChatPrompt:
     opening: str = ""
 
 
+AnyPrompt = TextPrompt | TokenPrompt | InfillPrompt | ChatPrompt
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request for one completion: number `sample` of the `params.num_samples` completions of a prompt.
@@ -106,7 +119,7 @@ class Request:
     is a text of the grammar.
     """
 
-    prompt: TextPrompt | InfillPrompt | ChatPrompt
+    prompt: AnyPrompt
     params: SamplingParams
     sample: int = 0
     grammar: str | None = None
@@ -210,6 +223,8 @@ def _length(request: Request) -> int:
     match request.prompt:
         case TextPrompt(text):
             return len(text)
+        case TokenPrompt(ids):
+            return len(ids)
         case InfillPrompt(prefix, suffix):
             return len(prefix) + len(suffix)
         case ChatPrompt(messages):

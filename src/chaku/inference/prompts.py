@@ -46,6 +46,8 @@ def infill(
     mode: Mode | None = None,
     max_length: int | None = None,
     header: Sequence[int] = (),
+    cut_step: int = 1,
+    quiet: bool = False,
 ) -> Prompt:
     """The infilling prompt, in `mode` (default: PSM where the tokenizer's family has it).
 
@@ -54,7 +56,8 @@ def infill(
     Codestral: BOS SUF enc_inf(suffix) PRE enc(prefix). BOS is left out where `complete` leaves it out.
     `header`: ids between BOS and the prompt (`repository_header`), which `max_length` does not count.
     A text of more than `max_length` tokens loses the parts furthest from the hole, with a warning: the suffix keeps a
-    third of the room, or as much as the prefix leaves. Raises ChakuError for a tokenizer without infilling tokens, or
+    third of the room, or as much as the prefix leaves. The prefix is cut by a multiple of `cut_step` tokens; `quiet`
+    leaves the warning out. Raises ChakuError for a tokenizer without infilling tokens, or
     for a mode that the tokenizer's family does not have.
     """
     tokens = layout(tokenizer, mode)
@@ -64,9 +67,11 @@ def infill(
     num_tokens = len(before) + len(after)
     if max_length is not None and (over := num_tokens + around - max_length) > 0:
         room = max(max_length - around, 2)
-        warn(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
+        if not quiet:
+            warn(f"the text is {over} tokens longer than the context: its ends, furthest from the hole, are left out")
         num_after = min(len(after), max(room // 3, room - len(before)))
-        before, after = before[max(len(before) - (room - num_after), 0) :], after[:num_after]
+        num_cut = -(-max(len(before) - (room - num_after), 0) // cut_step) * cut_step
+        before, after = before[num_cut:], after[:num_after]
     ids = [*tokenizer.begin, *header]
     for part in tokens.arrange(mode, before, after):
         ids += [part] if isinstance(part, int) else part

@@ -1,0 +1,1 @@
+"""A model behind HTTP: for editors, applications, and a page in the browser."""

@@ -1,0 +1,119 @@
+"""Read the fields of a request: each has one type and a range, and what is wrong is said by the field's name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chaku.inference.generator import SamplingParams
+
+MAX_TOKENS = 1_000_000  # more than any context: the room that the context leaves is the real limit
+
+
+class Refusal(Exception):
+    """An answer that is an error: its HTTP status, a sentence, and the field that is wrong."""
+
+    def __init__(self, status: int, message: str, field: str | None = None):
+        super().__init__(message)
+        self.status, self.message, self.field = status, message, field
+
+
+class Fields:
+    """The fields of a JSON object. null is the same as a missing field. Raises Refusal(400) for a wrong value."""
+
+    def __init__(self, body: Any, where: str = ""):
+        if not isinstance(body, dict):
+            raise Refusal(400, f"{where or 'the body'} must be a JSON object")
+        self.body, self._where = body, f"{where}." if where else ""
+
+    def __contains__(self, name: str) -> bool:
+        return self.body.get(name) is not None
+
+    def get(self, name: str) -> Any:
+        return self.body.get(name)
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._value(name, default)
+        if not isinstance(value, str):
+            raise self.wrong(name, "a string")
+        return value.encode("utf-8", "replace").decode()  # JSON may spell half a surrogate pair
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self._value(name, default)
+        if not isinstance(value, bool):
+            raise self.wrong(name, "true or false")
+        return value
+
+    def whole(self, name: str, default: int | None, least: int, most: int) -> int:
+        """A whole number in a range."""
+        value = self._value(name, default)
+        if isinstance(value, float) and value.is_integer():  # JavaScript has no other numbers
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.wrong(name, "a whole number")
+        if not least <= value <= most:
+            raise self.wrong(name, f"from {least:,} to {most:,}")
+        return value
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        value = self._value(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise self.wrong(name, f"a number from {least:g} to {most:g}")
+        return float(value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A string, or a list of strings; empty ones are left out."""
+        value = self._value(name, [])
+        found = [value] if isinstance(value, str) else value
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise self.wrong(name, "a string or a list of strings")
+        if len(found) > 64:
+            raise self.wrong(name, "at most 64 strings")
+        return tuple(text for text in found if text)
+
+    def objects(self, name: str) -> "list[Fields]":
+        """A list of objects."""
+        value = self._value(name, [])
+        if not isinstance(value, list):
+            raise self.wrong(name, "a list")
+        return [Fields(item, f"{self._where}{name}[{place}]") for place, item in enumerate(value)]
+
+    def inner(self, name: str) -> "Fields":
+        """An object; an empty one where it is missing."""
+        return Fields(self._value(name, {}), f"{self._where}{name}")
+
+    def wrong(self, name: str, wanted: str) -> Refusal:
+        """The refusal of a field."""
+        missing = self.body.get(name) is None
+        return Refusal(400, f"{self._where}{name} {'is missing; it' if missing else ''} must be {wanted}", name)
+
+    def _value(self, name: str, default: Any) -> Any:
+        value = self.body.get(name)
+        return default if value is None else value
+
+
+def sampling(
+    fields: Fields,
+    *,
+    max_tokens: int,
+    stop: tuple[str, ...] = (),
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    healing: bool = False,
+    names: Mapping[str, str] | None = None,
+) -> SamplingParams:
+    """The sampling parameters of a request. `names`: the contract's names of fields, where they are not OpenAI's.
+
+    Without a seed, sampling draws one.
+    """
+    import secrets
+
+    called = {name: name for name in ("max_tokens", "temperature", "top_p", "seed", "stop")} | dict(names or {})
+    heat = fields.number(called["temperature"], temperature, 0.0, 100.0)
+    seed = fields.whole(called["seed"], -1, -(2**63), 2**64)
+    return SamplingParams(
+        max_tokens=fields.whole(called["max_tokens"], max_tokens, 1, MAX_TOKENS),
+        temperature=heat,
+        top_p=max(fields.number(called["top_p"], top_p, 0.0, 1.0), 1e-6),
+        stop=(*fields.texts(called["stop"]), *stop),
+        seed=seed if seed >= 0 else (secrets.randbits(62) if heat else 0),
+        healing=healing,
+    )

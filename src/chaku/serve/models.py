@@ -1,0 +1,81 @@
+"""The model that is served, by its names, and its texts for a contract."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from chaku.inference.generator import Request
+from chaku.inference.scheduler import Piece
+from chaku.serve.fields import Refusal
+from chaku.serve.service import Service, Writing
+
+
+@dataclass
+class Served:
+    """A service with the model's name. `aliases`: names that clients may also use.
+
+    `heals`: whether prompts that end inside a token are healed (see `SamplingParams.healing`).
+    """
+
+    service: Service
+    name: str
+    aliases: tuple[str, ...] = ()
+    heals: bool = True
+    strict: bool = field(default=False)  # refuse other names; editors often send a name of their own
+
+    def healing(self, text: str) -> bool:
+        """Whether the text before the cursor is healed: where it ends inside a word."""
+        return self.heals and (text[-1:].isalnum() or text.endswith("_"))
+
+    def check(self, name: str) -> None:
+        """Raises Refusal(404) for another model's name, where `strict`."""
+        if self.strict and name and name not in (self.name, *self.aliases):
+            raise Refusal(404, f"there is no model {name!r}; this server has {self.name!r}", "model")
+
+    async def write_all(
+        self, requests: Sequence[Request], num_top: int | None = None
+    ) -> list[tuple[list[Piece], Writing]]:
+        """The whole texts of some requests, in their order."""
+        found: dict[int, tuple[list[Piece], Writing]] = {}
+        async for number, piece, writing in self.write_together(requests, num_top):
+            found.setdefault(number, ([], writing))[0].append(piece)
+        return [found[number] for number in range(len(requests))]
+
+    async def write_together(
+        self, requests: Sequence[Request], num_top: int | None = None
+    ) -> AsyncIterator[tuple[int, Piece, Writing]]:
+        """(number of the request, piece, its text) of some requests, as they come. Cancels what is left early."""
+        writings: list[Writing] = []
+        pieces: asyncio.Queue[tuple[int, Piece | Exception | None]] = asyncio.Queue()
+        readers: list[asyncio.Task[None]] = []
+
+        async def read(number: int, writing: Writing) -> None:
+            try:
+                async for piece in writing:
+                    pieces.put_nowait((number, piece))
+                pieces.put_nowait((number, None))
+            except Exception as error:
+                pieces.put_nowait((number, error))
+
+        try:
+            for request in requests:
+                writings.append(await self.service.ask(request, num_top))
+            if len(writings) == 1:
+                async for piece in writings[0]:
+                    yield 0, piece, writings[0]
+                return
+            readers = [asyncio.create_task(read(number, writing)) for number, writing in enumerate(writings)]
+            num_open = len(readers)
+            while num_open:
+                number, item = await pieces.get()
+                if isinstance(item, Exception):
+                    raise item
+                if item is None:
+                    num_open -= 1
+                else:
+                    yield number, item, writings[number]
+        finally:
+            for reader in readers:
+                reader.cancel()
+            for writing in writings:
+                writing.close()

@@ -1,0 +1,295 @@
+"""OpenAI's API: /v1/completions with `suffix`, /v1/chat/completions, /v1/models."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, TextPrompt, TokenPrompt
+from chaku.inference.scheduler import Piece
+from chaku.serve.fields import Fields, Refusal, sampling
+from chaku.serve.http import Contract, json_response, read_fields, server_sent, streamed, unless_gone
+from chaku.serve.models import Served
+from chaku.serve.service import Writing
+from chaku.tokens.chat import Message, Role
+
+MAX_CHOICES = 128
+COMPLETION_TOKENS = 16  # what OpenAI's API writes when max_tokens is not given
+CHAT_TOKENS = 4096
+DONE = b"data: [DONE]\n\n"
+
+Answer = tuple[list[Piece], Writing]
+
+
+def contract(served: Served) -> Contract:
+    """The routes."""
+
+    async def models(request: HttpRequest) -> Response:
+        return json_response({"object": "list", "data": [_model(served)]})
+
+    async def model(request: HttpRequest) -> Response:
+        name = request.path_params["name"]
+        if name not in (served.name, *served.aliases):
+            raise Refusal(404, f"there is no model {name!r}; this server has {served.name!r}", "model")
+        return json_response(_model(served))
+
+    async def completions(request: HttpRequest) -> Response:
+        fields = await read_fields(request)
+        return await _answer(served, request, fields, _Completions(served, fields))
+
+    async def chat(request: HttpRequest) -> Response:
+        fields = await read_fields(request)
+        return await _answer(served, request, fields, _Chat(served, fields))
+
+    routes = [
+        ("GET", "/v1/models", models),
+        ("GET", "/v1/models/{name:path}", model),
+        ("POST", "/v1/completions", completions),
+        ("POST", "/v1/chat/completions", chat),
+    ]
+    return Contract(routes, error_body)
+
+
+def error_body(refusal: Refusal) -> Any:
+    kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
+        refusal.status, "invalid_request_error" if refusal.status < 500 else "server_error"
+    )
+    return {"error": {"message": refusal.message, "type": kind, "param": refusal.field, "code": None}}
+
+
+def _model(served: Served) -> dict[str, Any]:
+    return {"id": served.name, "object": "model", "created": int(served.service.started), "owned_by": "chaku"}
+
+
+class _Completions:
+    """A request of /v1/completions, and the form of its answers."""
+
+    kind, chunk, prefix = "text_completion", "text_completion", "cmpl"
+
+    def __init__(self, served: Served, fields: Fields):
+        best_of = fields.whole("best_of", 1, 1, MAX_CHOICES)
+        num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
+        if best_of > num_choices:
+            raise fields.wrong("best_of", "at most n: this server does not choose among samples")
+        self._tokenizer = served.service.engine.tokenizer
+        self.num_top = fields.whole("logprobs", None, 0, 20) if "logprobs" in fields else None
+        suffix = fields.text("suffix") if "suffix" in fields else None
+        params = sampling(fields, max_tokens=COMPLETION_TOKENS, temperature=1.0)
+        self.echo = fields.flag("echo")
+        if self.echo and self.num_top is not None:
+            raise fields.wrong("echo", "false where logprobs are wanted")
+        self.prompts = self._prompts(fields, suffix)
+        if len(self.prompts) * num_choices > MAX_CHOICES:
+            raise fields.wrong("n", f"such that there are at most {MAX_CHOICES} choices in all")
+        self.requests = [
+            Request(prompt, replace(params, healing=self._heals(served, prompt)), sample)
+            for prompt in self.prompts
+            for sample in range(num_choices)
+        ]
+        self.echoed = [
+            prompt.text if self.echo and isinstance(prompt, TextPrompt) else ""
+            for prompt in self.prompts
+            for _ in range(num_choices)
+        ]
+
+    def _prompts(self, fields: Fields, suffix: str | None) -> list[TextPrompt | InfillPrompt | TokenPrompt]:
+        given = fields.get("prompt")
+        if isinstance(given, list) and given and all(type(item) is int for item in given):
+            given = [given]
+        found: list[TextPrompt | InfillPrompt | TokenPrompt] = []
+        for prompt in given if isinstance(given, list) else ["" if given is None else given]:
+            if isinstance(prompt, str) and suffix is not None:
+                found.append(InfillPrompt(prompt, suffix, window=True))
+            elif isinstance(prompt, str):
+                found.append(TextPrompt(prompt))
+            elif isinstance(prompt, list) and prompt and all(type(item) is int for item in prompt) and suffix is None:
+                found.append(TokenPrompt(tuple(prompt)))
+            else:
+                raise fields.wrong("prompt", "a string, a list of token ids, or a list of these")
+        if not found:
+            raise fields.wrong("prompt", "a string, a list of token ids, or a list of these")
+        return found
+
+    def _heals(self, served: Served, prompt: TextPrompt | InfillPrompt | TokenPrompt) -> bool:
+        """Log-probabilities are of the written tokens alone, so no token of the prompt is written again for them."""
+        match prompt:
+            case TextPrompt(text) | InfillPrompt(text, _):
+                return self.num_top is None and served.healing(text)
+        return False
+
+    def choice(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
+        return {
+            "text": text,
+            "index": index,
+            "logprobs": None if self.num_top is None else self._log_probabilities(pieces),
+            "finish_reason": finish_reason,
+        }
+
+    part = choice
+
+    def first(self, index: int) -> dict[str, Any] | None:
+        """What is streamed before the first text."""
+        return self.choice(index, self.echoed[index], [], None) if self.echoed[index] else None
+
+    def _log_probabilities(self, pieces: list[Piece]) -> dict[str, Any]:
+        tokens = [token for piece in pieces for token in piece.tokens]
+        texts = [self._text(token.id) for token in tokens]
+        starts, at = [], 0
+        for text in texts:
+            starts.append(at)
+            at += len(text)
+        return {
+            "tokens": texts,
+            "token_logprobs": [token.log_probability for token in tokens],
+            "top_logprobs": [{self._text(number): value for number, value in token.top} for token in tokens],
+            "text_offset": starts,
+        }
+
+    def _text(self, number: int) -> str:
+        return self._tokenizer.decode_bytes([number]).decode("utf-8", "replace")
+
+
+class _Chat:
+    """A request of /v1/chat/completions, and the form of its answers."""
+
+    kind, chunk, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
+
+    def __init__(self, served: Served, fields: Fields):
+        self._tokenizer = served.service.engine.tokenizer
+        if fields.get("tools") or fields.get("functions"):
+            raise fields.wrong("tools", "left out: this server does not call tools")
+        form = fields.inner("response_format").text("type", "text") if "response_format" in fields else "text"
+        if form != "text":
+            raise fields.wrong("response_format", '{"type": "text"}; a grammar is given as `grammar`')
+        self.num_top = None
+        if fields.flag("logprobs"):
+            self.num_top = fields.whole("top_logprobs", 0, 0, 20)
+        names = {"max_tokens": "max_completion_tokens"} if "max_completion_tokens" in fields else {}
+        params = sampling(fields, max_tokens=CHAT_TOKENS, temperature=1.0, names=names)
+        messages = tuple(read_message(message) for message in fields.objects("messages"))
+        if not messages:
+            raise fields.wrong("messages", "a list with at least one message")
+        grammar = fields.text("grammar") if "grammar" in fields else None
+        num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
+        opening = ""
+        if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
+            opening, messages = messages[-1].content, messages[:-1]
+        self.requests = [
+            Request(ChatPrompt(messages, opening), params, sample, grammar) for sample in range(num_choices)
+        ]
+
+    def choice(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
+        message = {"role": "assistant", "content": text, "refusal": None}
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": self._log_probabilities(pieces),
+            "finish_reason": finish_reason,
+        }
+
+    def part(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
+        delta = {"content": text} if text or not finish_reason else {}
+        return {
+            "index": index,
+            "delta": delta,
+            "logprobs": self._log_probabilities(pieces),
+            "finish_reason": finish_reason,
+        }
+
+    def first(self, index: int) -> dict[str, Any]:
+        delta = {"role": "assistant", "content": ""}
+        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+
+    def _log_probabilities(self, pieces: list[Piece]) -> dict[str, Any] | None:
+        if self.num_top is None:
+            return None
+
+        def entry(number: int, value: float) -> dict[str, Any]:
+            data = self._tokenizer.decode_bytes([number])
+            return {"token": data.decode("utf-8", "replace"), "logprob": value, "bytes": list(data)}
+
+        content = [
+            entry(token.id, token.log_probability) | {"top_logprobs": [entry(*pair) for pair in token.top]}
+            for piece in pieces
+            for token in piece.tokens
+        ]
+        return {"content": content, "refusal": None}
+
+
+def read_message(fields: Fields) -> Message:
+    """A message of a conversation; its content is a string, or a list of parts of type text."""
+    role, content = _role(fields), fields.get("content")
+    if isinstance(content, list):
+        parts = fields.objects("content")
+        if any(part.text("type", "text") != "text" for part in parts):
+            raise fields.wrong("content", "text: this model reads nothing else")
+        return Message(role, "".join(part.text("text") for part in parts))
+    return Message(role, fields.text("content", ""))
+
+
+def _role(fields: Fields) -> Role:
+    match role := fields.text("role"):
+        case "system" | "user" | "assistant" | "tool":
+            return role
+        case "developer":
+            return "system"
+    raise fields.wrong("role", "system, developer, user, assistant or tool")
+
+
+async def _answer(served: Served, request: HttpRequest, fields: Fields, asked: _Completions | _Chat) -> Response:
+    served.check(fields.text("model", ""))
+    head = {
+        "id": f"{asked.prefix}-{uuid.uuid4().hex}",
+        "object": asked.kind,
+        "created": int(time.time()),
+        "model": served.name,
+    }
+    if fields.flag("stream"):
+        usage = fields.inner("stream_options").flag("include_usage")
+        events = _stream(served, asked, head | {"object": asked.chunk}, usage)
+        return await streamed(events, "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
+    answers: list[Answer] = await unless_gone(request, served.write_all(asked.requests, asked.num_top))
+    choices = []
+    for index, (pieces, _) in enumerate(answers):
+        text = "".join(piece.text for piece in pieces)
+        if isinstance(asked, _Completions):
+            text = asked.echoed[index] + text
+        choices.append(asked.choice(index, text, pieces, pieces[-1].finish_reason))
+    return json_response(head | {"choices": choices, "usage": _usage(answers)})
+
+
+async def _stream(
+    served: Served, asked: _Completions | _Chat, head: dict[str, Any], usage: bool
+) -> AsyncIterator[bytes]:
+    more: dict[str, Any] = {"usage": None} if usage else {}
+    answers: dict[int, Answer] = {}
+    async for index, piece, writing in served.write_together(asked.requests, asked.num_top):
+        if index not in answers:
+            answers[index] = ([], writing)
+            if first := asked.first(index):
+                yield server_sent(head | {"choices": [first]} | more)
+        answers[index][0].append(piece)
+        if piece.text or piece.tokens or piece.finish_reason:
+            part = asked.part(index, piece.text, [piece], piece.finish_reason)
+            yield server_sent(head | {"choices": [part]} | more)
+    if usage:
+        yield server_sent(head | {"choices": [], "usage": _usage(list(answers.values()))})
+    yield DONE
+
+
+def _usage(answers: list[Answer]) -> dict[str, Any]:
+    """The tokens; samples of one prompt count its tokens once, as OpenAI does."""
+    jobs = [writing.job for _, writing in answers]
+    prompts = {tuple(job.row.prompt): job for job in jobs}
+    num_prompt = sum(job.num_prompt for job in prompts.values())
+    num_written = sum(piece.num_tokens for pieces, _ in answers for piece in pieces)
+    return {
+        "prompt_tokens": num_prompt,
+        "completion_tokens": num_written,
+        "total_tokens": num_prompt + num_written,
+        "prompt_tokens_details": {"cached_tokens": sum(job.num_prompt_cached for job in prompts.values())},
+    }
