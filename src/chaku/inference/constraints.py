@@ -1,6 +1,7 @@
 """Decoding under a grammar: masks every token that would leave the grammar."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ from chaku.tokens.tokenizer import Tokenizer
 # and 14,000 of STEP_WORK.
 LEXER_WORK = 20_000_000
 STEP_WORK = 2_000_000
+
+
+def json_grammar(schema: Mapping[str, Any]) -> str:
+    """The grammar of the JSON texts of a JSON schema, on one line: a model that may write white space may never end."""
+    one_line = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+    return f"start: %json {json.dumps({**schema, 'x-guidance': one_line})}"
 
 
 class Vocabulary:

@@ -108,10 +108,12 @@ class Engine:
                 if window and mode is None and "spm" in layout(self.tokenizer).modes:
                     mode = "spm"
                 room = self.context - request.params.max_tokens
+                if window:  # the text that fits beside the prompt may be shorter than `max_tokens`
+                    room = max(room, self.context // 2)
                 header: list[int] = []
                 if file is not None:  # the other files take at most half of the room
                     where = (file.repository, file.path, file.others)
-                    header = repository_header(self.tokenizer, *where, max_length=max(room // 2, 1))
+                    header = repository_header(self.tokenizer, *where, max_length=max(room // 2, 1), quiet=window)
                 room = max(room - len(header), LEAST_HOLE)
                 step = CUT_STEP if window and room > 4 * CUT_STEP else 1
                 return infill(

@@ -90,7 +90,8 @@ class InfillPrompt:
 
     `file`: the file's repository, for models that were trained to read repositories. `window`: the texts are what an
     editor shows of a file: what does not fit is cut in steps, so that many keystrokes share their beginning, and the
-    mode is the one that puts the prefix last, where the model's family has it.
+    mode is the one that puts the prefix last, where the model's family has it. A window has at least half of the
+    context, whatever `max_tokens` is.
     """
 
     prefix: str

@@ -1,6 +1,7 @@
 """The beginning of a prompt with a repository: the repository's name, other files, and the file's path."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from chaku.console import warn
 from chaku.errors import ChakuError
@@ -17,28 +18,38 @@ def repository_header(
     path: str,
     others: Sequence[tuple[str, str]] = (),
     max_length: int | None = None,
+    quiet: bool = False,
 ) -> list[int]:
     """The ids of a line `REPO_NAME repository` and a line `FILE_SEP path`, without BOS.
 
     `others`: (path, text) of files of the same repository, placed before the line of `path`. To stay within
-    `max_length` tokens, leaves out the first files of `others`, with a warning. Raises ChakuError for a vocabulary
-    without these special tokens.
+    `max_length` tokens, leaves out the first files of `others`, with a warning (`quiet`: without). Raises ChakuError
+    for a vocabulary without these special tokens.
     """
-    pieces = {piece: number for number, piece in enumerate(tokenizer.pieces)}
-    found = next((pair for pair in TOKENS if pieces.keys() >= set(pair)), None)
+    found = repository_tokens(tokenizer)
     if found is None:
         names = " nor ".join(" and ".join(pair) for pair in TOKENS)
         raise ChakuError(
             f"the vocabulary has neither {names}: the model cannot read repositories; leave the repository out"
         )
-    name, separator = (pieces[token] for token in found)
+    name, separator = found
     begin = [name, *tokenizer.encode(f"{repository}\n")]
     end = [separator, *tokenizer.encode(f"{path}\n")]
-    files = [
-        [separator, *tokenizer.encode(f"{other}\n{text if text.endswith(chr(10)) else text + chr(10)}")]
-        for other, text in others
-    ]
+    files = [(separator, *_file_ids(tokenizer, other, text)) for other, text in others]
     while max_length is not None and files and len(begin) + sum(map(len, files)) + len(end) > max_length:
-        warn(f"{others[-len(files)][0]} is left out: the model's context is too small for it")
+        if not quiet:
+            warn(f"{others[-len(files)][0]} is left out: the model's context is too small for it")
         files.pop(0)
     return [*begin, *(number for file in files for number in file), *end]
+
+
+@lru_cache(4)
+def repository_tokens(tokenizer: Tokenizer) -> tuple[int, int] | None:
+    """The ids of the tokens before a repository's name and before a file; None for a vocabulary without them."""
+    pieces = {piece: number for number, piece in enumerate(tokenizer.pieces)}
+    return next(((pieces[name], pieces[file]) for name, file in TOKENS if {name, file} <= pieces.keys()), None)
+
+
+@lru_cache(256)  # an editor sends the same files at every keystroke
+def _file_ids(tokenizer: Tokenizer, path: str, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(f"{path}\n{text if text.endswith(chr(10)) else text + chr(10)}"))

@@ -25,7 +25,7 @@ class Row:
         healer: Healer | None = None,
         constraint: Constraint | None = None,
     ):
-        self.params, self._cut = params, prompt.tokens_cut
+        self.params, self.tokens_cut = params, prompt.tokens_cut
         ids = list(prompt.ids)
         self._random: random.Random | None = None
         if not params.is_greedy(sample):
@@ -36,6 +36,7 @@ class Row:
         self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
         self.ids: list[int] = []
         self.finish_reason: Literal["stop", "length"] | None = None
+        self.stop_text = ""  # the stop string that ended the text
         self._tokenizer, self._end_ids = tokenizer, end_ids
         self.constraint = constraint
         self.matcher: Any = constraint.matcher() if constraint else None  # llguidance's state after the last token
@@ -73,17 +74,18 @@ class Row:
             self._implicit_space = False
             if self._data.startswith(b" "):
                 del self._data[0]
-        found = [self._data.find(stop, max(before - len(stop) - 1, 0)) for stop in self._stops]
-        if at := [place for place in found if place >= 0]:
-            del self._data[min(at) :]
-            self.finish_reason = "stop"
+        found = [(self._data.find(stop, max(before - len(stop) - 1, 0)), stop) for stop in self._stops]
+        if ends := [(place, stop) for place, stop in found if place >= 0]:
+            place, stop = min(ends)
+            del self._data[place:]
+            self.finish_reason, self.stop_text = "stop", stop.decode()
         elif len(self.ids) == self.max_tokens:
             self.finish_reason = "length"
 
     def completion(self) -> Completion:
         assert self.finish_reason is not None
         text = self._data.decode("utf-8", "replace")
-        return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self._cut)
+        return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self.tokens_cut)
 
     def new_text(self) -> str:
         """The new text that is certain: without half characters, and without text that may become a stop string."""

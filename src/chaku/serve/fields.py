@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chaku.inference.constraints import json_grammar
 from chaku.inference.generator import SamplingParams
 
 MAX_TOKENS = 1_000_000  # more than any context: the room that the context leaves is the real limit
@@ -90,6 +91,33 @@ class Fields:
         return default if value is None else value
 
 
+def tokens_to_write(fields: Fields, name: str, default: int) -> int:
+    """A number of tokens, as llama.cpp and Ollama write it: a negative one is as many as the context holds.
+
+    0 asks to read the prompt into the cache; then one token is written, which the contract leaves out.
+    """
+    number = fields.whole(name, default, -2, MAX_TOKENS)
+    return MAX_TOKENS if number < 0 else max(number, 1)
+
+
+def read_grammar(fields: Fields) -> str | None:
+    """The grammar of a text: `response_format`, or `grammar`, which is Lark. Raises Refusal."""
+    form = fields.inner("response_format")
+    kind = form.text("type", "text")
+    if "grammar" in fields:
+        if kind != "text":
+            raise fields.wrong("grammar", "left out where `response_format` says what the text is")
+        return fields.text("grammar")
+    match kind:
+        case "text":
+            return None
+        case "json_object":
+            return json_grammar({"type": "object"})
+        case "json_schema":
+            return json_grammar(form.inner("json_schema").inner("schema").body)
+    raise fields.wrong("response_format", "of type text, json_object or json_schema")
+
+
 def sampling(
     fields: Fields,
     *,
@@ -106,11 +134,11 @@ def sampling(
     """
     import secrets
 
-    called = {name: name for name in ("max_tokens", "temperature", "top_p", "seed", "stop")} | dict(names or {})
+    called = {name: name for name in ("temperature", "top_p", "seed", "stop")} | dict(names or {})
     heat = fields.number(called["temperature"], temperature, 0.0, 100.0)
     seed = fields.whole(called["seed"], -1, -(2**63), 2**64)
     return SamplingParams(
-        max_tokens=fields.whole(called["max_tokens"], max_tokens, 1, MAX_TOKENS),
+        max_tokens=max_tokens,
         temperature=heat,
         top_p=max(fields.number(called["top_p"], top_p, 0.0, 1.0), 1e-6),
         stop=(*fields.texts(called["stop"]), *stop),

@@ -1,10 +1,10 @@
 """The model that is served, by its names, and its texts for a contract."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from chaku.inference.generator import Request
+from chaku.inference.generator import AnyPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
 from chaku.serve.fields import Refusal
 from chaku.serve.service import Service, Writing
@@ -23,9 +23,12 @@ class Served:
     heals: bool = True
     strict: bool = field(default=False)  # refuse other names; editors often send a name of their own
 
-    def healing(self, text: str) -> bool:
+    def healing(self, prompt: AnyPrompt) -> bool:
         """Whether the text before the cursor is healed: where it ends inside a word."""
-        return self.heals and (text[-1:].isalnum() or text.endswith("_"))
+        match prompt:
+            case TextPrompt(text) | InfillPrompt(text, _):
+                return self.heals and (text[-1:].isalnum() or text.endswith("_"))
+        return False
 
     def check(self, name: str) -> None:
         """Raises Refusal(404) for another model's name, where `strict`."""
@@ -43,7 +46,7 @@ class Served:
 
     async def write_together(
         self, requests: Sequence[Request], num_top: int | None = None
-    ) -> AsyncIterator[tuple[int, Piece, Writing]]:
+    ) -> AsyncGenerator[tuple[int, Piece, Writing], None]:
         """(number of the request, piece, its text) of some requests, as they come. Cancels what is left early."""
         writings: list[Writing] = []
         pieces: asyncio.Queue[tuple[int, Piece | Exception | None]] = asyncio.Queue()

@@ -3,17 +3,20 @@
 import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, TextPrompt, TokenPrompt
+from chaku.inference.generator import ChatPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
-from chaku.serve.fields import Fields, Refusal, sampling
+from chaku.serve import tabby
+from chaku.serve.fields import MAX_TOKENS, Fields, Refusal, read_grammar, sampling, tokens_to_write
 from chaku.serve.http import Contract, json_response, read_fields, server_sent, streamed, unless_gone
 from chaku.serve.models import Served
+from chaku.serve.prompts import read_prompts
 from chaku.serve.service import Writing
 from chaku.tokens.chat import Message, Role
 
@@ -39,11 +42,13 @@ def contract(served: Served) -> Contract:
 
     async def completions(request: HttpRequest) -> Response:
         fields = await read_fields(request)
-        return await _answer(served, request, fields, _Completions(served, fields))
+        if tabby.is_tabby(fields):
+            return await tabby.complete(served, request, fields)
+        return await answer(served, request, fields, _Completions(served, fields))
 
     async def chat(request: HttpRequest) -> Response:
         fields = await read_fields(request)
-        return await _answer(served, request, fields, _Chat(served, fields))
+        return await answer(served, request, fields, _Chat(served, fields))
 
     routes = [
         ("GET", "/v1/models", models),
@@ -77,16 +82,20 @@ class _Completions:
             raise fields.wrong("best_of", "at most n: this server does not choose among samples")
         self._tokenizer = served.service.engine.tokenizer
         self.num_top = fields.whole("logprobs", None, 0, 20) if "logprobs" in fields else None
-        suffix = fields.text("suffix") if "suffix" in fields else None
-        params = sampling(fields, max_tokens=COMPLETION_TOKENS, temperature=1.0)
+        params = sampling(
+            fields, max_tokens=fields.whole("max_tokens", COMPLETION_TOKENS, 1, MAX_TOKENS), temperature=1.0
+        )
+        grammar = read_grammar(fields)
         self.echo = fields.flag("echo")
         if self.echo and self.num_top is not None:
             raise fields.wrong("echo", "false where logprobs are wanted")
-        self.prompts = self._prompts(fields, suffix)
+        self.prompts = read_prompts(fields, self._tokenizer)
         if len(self.prompts) * num_choices > MAX_CHOICES:
             raise fields.wrong("n", f"such that there are at most {MAX_CHOICES} choices in all")
+        # Log-probabilities are of the written tokens alone, so no token of the prompt is written again for them.
+        heals = grammar is None and self.num_top is None
         self.requests = [
-            Request(prompt, replace(params, healing=self._heals(served, prompt)), sample)
+            Request(prompt, replace(params, healing=heals and served.healing(prompt)), sample, grammar)
             for prompt in self.prompts
             for sample in range(num_choices)
         ]
@@ -95,31 +104,6 @@ class _Completions:
             for prompt in self.prompts
             for _ in range(num_choices)
         ]
-
-    def _prompts(self, fields: Fields, suffix: str | None) -> list[TextPrompt | InfillPrompt | TokenPrompt]:
-        given = fields.get("prompt")
-        if isinstance(given, list) and given and all(type(item) is int for item in given):
-            given = [given]
-        found: list[TextPrompt | InfillPrompt | TokenPrompt] = []
-        for prompt in given if isinstance(given, list) else ["" if given is None else given]:
-            if isinstance(prompt, str) and suffix is not None:
-                found.append(InfillPrompt(prompt, suffix, window=True))
-            elif isinstance(prompt, str):
-                found.append(TextPrompt(prompt))
-            elif isinstance(prompt, list) and prompt and all(type(item) is int for item in prompt) and suffix is None:
-                found.append(TokenPrompt(tuple(prompt)))
-            else:
-                raise fields.wrong("prompt", "a string, a list of token ids, or a list of these")
-        if not found:
-            raise fields.wrong("prompt", "a string, a list of token ids, or a list of these")
-        return found
-
-    def _heals(self, served: Served, prompt: TextPrompt | InfillPrompt | TokenPrompt) -> bool:
-        """Log-probabilities are of the written tokens alone, so no token of the prompt is written again for them."""
-        match prompt:
-            case TextPrompt(text) | InfillPrompt(text, _):
-                return self.num_top is None and served.healing(text)
-        return False
 
     def choice(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
         return {
@@ -153,34 +137,15 @@ class _Completions:
         return self._tokenizer.decode_bytes([number]).decode("utf-8", "replace")
 
 
-class _Chat:
-    """A request of /v1/chat/completions, and the form of its answers."""
+class ChatForm:
+    """The form of a chat's answers; subclasses set `requests`."""
 
     kind, chunk, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
+    requests: list[Request]
 
-    def __init__(self, served: Served, fields: Fields):
+    def __init__(self, served: Served):
         self._tokenizer = served.service.engine.tokenizer
-        if fields.get("tools") or fields.get("functions"):
-            raise fields.wrong("tools", "left out: this server does not call tools")
-        form = fields.inner("response_format").text("type", "text") if "response_format" in fields else "text"
-        if form != "text":
-            raise fields.wrong("response_format", '{"type": "text"}; a grammar is given as `grammar`')
-        self.num_top = None
-        if fields.flag("logprobs"):
-            self.num_top = fields.whole("top_logprobs", 0, 0, 20)
-        names = {"max_tokens": "max_completion_tokens"} if "max_completion_tokens" in fields else {}
-        params = sampling(fields, max_tokens=CHAT_TOKENS, temperature=1.0, names=names)
-        messages = tuple(read_message(message) for message in fields.objects("messages"))
-        if not messages:
-            raise fields.wrong("messages", "a list with at least one message")
-        grammar = fields.text("grammar") if "grammar" in fields else None
-        num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
-        opening = ""
-        if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
-            opening, messages = messages[-1].content, messages[:-1]
-        self.requests = [
-            Request(ChatPrompt(messages, opening), params, sample, grammar) for sample in range(num_choices)
-        ]
+        self.num_top: int | None = None
 
     def choice(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
         message = {"role": "assistant", "content": text, "refusal": None}
@@ -220,6 +185,35 @@ class _Chat:
         return {"content": content, "refusal": None}
 
 
+class _Chat(ChatForm):
+    """A request of /v1/chat/completions."""
+
+    def __init__(self, served: Served, fields: Fields):
+        super().__init__(served)
+        if fields.get("tools") or fields.get("functions"):
+            raise fields.wrong("tools", "left out: this server does not call tools")
+        if fields.flag("logprobs"):
+            self.num_top = fields.whole("top_logprobs", 0, 0, 20)
+        params = sampling(fields, max_tokens=self._max_tokens(fields), temperature=1.0)
+        messages = tuple(read_message(message) for message in fields.objects("messages"))
+        if not messages:
+            raise fields.wrong("messages", "a list with at least one message")
+        grammar = read_grammar(fields)
+        num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
+        opening = ""
+        if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
+            opening, messages = messages[-1].content, messages[:-1]
+        self.requests = [
+            Request(ChatPrompt(messages, opening), params, sample, grammar) for sample in range(num_choices)
+        ]
+
+    def _max_tokens(self, fields: Fields) -> int:
+        for name in ("max_completion_tokens", "max_tokens"):
+            if name in fields:
+                return fields.whole(name, None, 1, MAX_TOKENS)
+        return tokens_to_write(fields, "n_predict", CHAT_TOKENS)  # llama.vim's, which is 0 while the user types
+
+
 def read_message(fields: Fields) -> Message:
     """A message of a conversation; its content is a string, or a list of parts of type text."""
     role, content = _role(fields), fields.get("content")
@@ -240,7 +234,8 @@ def _role(fields: Fields) -> Role:
     raise fields.wrong("role", "system, developer, user, assistant or tool")
 
 
-async def _answer(served: Served, request: HttpRequest, fields: Fields, asked: _Completions | _Chat) -> Response:
+async def answer(served: Served, request: HttpRequest, fields: Fields, asked: _Completions | ChatForm) -> Response:
+    """The response to a request of this form."""
     served.check(fields.text("model", ""))
     head = {
         "id": f"{asked.prefix}-{uuid.uuid4().hex}",
@@ -263,19 +258,20 @@ async def _answer(served: Served, request: HttpRequest, fields: Fields, asked: _
 
 
 async def _stream(
-    served: Served, asked: _Completions | _Chat, head: dict[str, Any], usage: bool
+    served: Served, asked: _Completions | ChatForm, head: dict[str, Any], usage: bool
 ) -> AsyncIterator[bytes]:
     more: dict[str, Any] = {"usage": None} if usage else {}
     answers: dict[int, Answer] = {}
-    async for index, piece, writing in served.write_together(asked.requests, asked.num_top):
-        if index not in answers:
-            answers[index] = ([], writing)
-            if first := asked.first(index):
-                yield server_sent(head | {"choices": [first]} | more)
-        answers[index][0].append(piece)
-        if piece.text or piece.tokens or piece.finish_reason:
-            part = asked.part(index, piece.text, [piece], piece.finish_reason)
-            yield server_sent(head | {"choices": [part]} | more)
+    async with aclosing(served.write_together(asked.requests, asked.num_top)) as pieces:
+        async for index, piece, writing in pieces:
+            if index not in answers:
+                answers[index] = ([], writing)
+                if first := asked.first(index):
+                    yield server_sent(head | {"choices": [first]} | more)
+            answers[index][0].append(piece)
+            if piece.text or piece.tokens or piece.finish_reason:
+                part = asked.part(index, piece.text, [piece], piece.finish_reason)
+                yield server_sent(head | {"choices": [part]} | more)
     if usage:
         yield server_sent(head | {"choices": [], "usage": _usage(list(answers.values()))})
     yield DONE
