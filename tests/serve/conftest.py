@@ -1,15 +1,11 @@
 """A served tiny model: in process through Starlette's test client, or on a real port."""
 
-import threading
-import time
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
 
 pytest.importorskip("starlette", reason="without chaku[serve] the server is NOT tested")
-import uvicorn
 from starlette.testclient import TestClient
 
 from chaku.inference.engine import Engine
@@ -17,9 +13,12 @@ from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
-from chaku.serve.run import listen
 from chaku.serve.service import Service
+from chaku.tokens.byte_level import ByteLevelTokenizer
+from chaku.tokens.templates import BUILTIN
 from chaku.tokens.tokenizer_training import train_tokenizer
+from serve.ports import on_a_port
+from tokens import families
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +33,32 @@ def engine():
     return Engine(model.eval(), tokenizer)
 
 
+@pytest.fixture(scope="session")
+def qwen():
+    """Untrained, with Qwen's infilling and repository tokens, and a chat template."""
+    tokenizer = ByteLevelTokenizer(*families.make("qwen2.5-coder"))
+    tokenizer = tokenizer.with_chat_template(BUILTIN["chatml"].text)
+    torch.manual_seed(2)
+    model = Llama(replace(PRESETS["tiny"], max_position_embeddings=256))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(20)
+    return Engine(model.eval(), tokenizer)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The requests that the contracts made of what clients sent."""
+    requests = []
+    ask = Service.ask
+
+    def remember(self, request, num_top=None):
+        requests.append(request)
+        return ask(self, request, num_top)
+
+    monkeypatch.setattr(Service, "ask", remember)
+    return requests
+
+
 @pytest.fixture
 def client(engine):
     """Requests to the whole application, without a network."""
@@ -41,25 +66,19 @@ def client(engine):
         yield client
 
 
-@contextmanager
-def on_a_port(app):
-    """The application on a real port of this machine; yields its URL."""
-    listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+@pytest.fixture
+def qwen_client(qwen):
+    with TestClient(build_app(Served(Service(qwen), "qwen")), raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture
 def url(engine):
     with on_a_port(build_app(Served(Service(engine), "tiny"), Access())) as address:
+        yield address
+
+
+@pytest.fixture
+def qwen_url(qwen):
+    with on_a_port(build_app(Served(Service(qwen), "qwen"), Access())) as address:
         yield address

@@ -121,20 +121,23 @@ class _Completions:
 
     def _log_probabilities(self, pieces: list[Piece]) -> dict[str, Any]:
         tokens = [token for piece in pieces for token in piece.tokens]
-        texts = [self._text(token.id) for token in tokens]
-        starts, at = [], 0
-        for text in texts:
-            starts.append(at)
-            at += len(text)
+        starts, written = [], b""
+        for token in tokens:
+            starts.append(len(written.decode("utf-8", "ignore")))
+            written += self._tokenizer.decode_bytes([token.id])
         return {
-            "tokens": texts,
+            "tokens": [self._text(token.id) for token in tokens],
             "token_logprobs": [token.log_probability for token in tokens],
             "top_logprobs": [{self._text(number): value for number, value in token.top} for token in tokens],
             "text_offset": starts,
         }
 
     def _text(self, number: int) -> str:
-        return self._tokenizer.decode_bytes([number]).decode("utf-8", "replace")
+        data = self._tokenizer.decode_bytes([number])
+        try:
+            return data.decode()
+        except UnicodeDecodeError:  # a part of a character; OpenAI writes it so
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
 class ChatForm:
