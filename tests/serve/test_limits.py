@@ -1,0 +1,46 @@
+"""A text ends before a line with less indentation, or at a line's end after some time."""
+
+import pytest
+
+from chaku.serve import limits
+from chaku.serve.limits import Limits
+
+
+def written(text, indent, size):
+    """What is left of a text that comes in pieces of some size."""
+    limit, found = Limits(indent), []
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    for number, piece in enumerate(pieces):
+        found.append(limit.take(piece, last=number == len(pieces) - 1))
+        if limit.done:
+            break
+    return "".join(found), limit.done
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("text", "indent", "kept", "done"),
+    [
+        ("x = 1\n    y = 2\nz = 3\n", 4, "x = 1\n    y = 2", True),
+        ("x = 1\n\n    y = 2\n  \n  z", 4, "x = 1\n\n    y = 2", True),
+        ("x = 1\r\n\r\n    y = 2\r\nz", 4, "x = 1\r\n\r\n    y = 2", True),
+        ("x\n\ty\n\t\tz\n", 1, "x\n\ty\n\t\tz\n", False),
+        ("    x\n    \n", 4, "    x\n    \n", False),  # the first line's own indentation, and white space at the end
+        ("x\ny\n", 0, "x\ny\n", False),
+        ("\n\nx", 2, "", True),
+    ],
+)
+def test_indentation(text, indent, kept, done, size):
+    assert written(text, indent, size) == (kept, done)
+
+
+def test_time(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    limit = Limits(seconds=0.25)
+    assert limit.take("a\n") == "a\n"
+    now[0] += 1
+    assert limit.take("b") == "b"
+    assert not limit.done
+    assert limit.take(" c\n") == " c\n"
+    assert limit.done
