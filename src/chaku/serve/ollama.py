@@ -21,7 +21,7 @@ from chaku.serve.openai import read_message
 from chaku.serve.prompts import hole, raw
 from chaku.tokens.chat import Message
 
-VERSION = "0.12.0"  # of Ollama, whose API this is: clients ask for a least one
+VERSION = "0.12.0"  # of Ollama, whose API this is; clients ask for a least one
 Form = Callable[[str], dict[str, Any]]
 
 
@@ -208,7 +208,7 @@ def _details(served: Served) -> dict[str, Any]:
     family = engine.model.config.model_type
     return {
         "parent_model": "",
-        "format": "safetensors",
+        "format": "",
         "family": family,
         "families": [family],
         "parameter_size": _in_words(engine.model.config.num_parameters),
