@@ -63,3 +63,9 @@ def on_a_port(app):
 def url(engine):
     with on_a_port(build_app(Served(Service(engine), "tiny"), Access())) as address:
         yield address
+
+
+@pytest.fixture
+def url_of():
+    """A function: the URL, as a context, of any served model."""
+    return lambda served: on_a_port(build_app(served, Access()))
