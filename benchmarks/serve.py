@@ -169,7 +169,7 @@ def serving(side: str, model: Path, slots: int, *options: str) -> Iterator[Serve
             try:
                 server.post("/v1/completions", {"prompt": "def", "max_tokens": 2, "temperature": 0})
                 break
-            except OSError:
+            except (OSError, RuntimeError):  # not yet listening, or still loading
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{side} does not start") from None
                 time.sleep(0.2)
