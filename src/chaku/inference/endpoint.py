@@ -68,6 +68,8 @@ class Endpoint:
             why = "a conversation needs the endpoint's chat API; give --chat (in Python: chat=True)"
         elif isinstance(prompt, ChatPrompt) and prompt.opening:
             why = "an endpoint cannot go on from the beginning of a reply; give a model's directory"
+        elif request.adapter is not None:
+            why = "an endpoint chooses an adapter by the model's name; give that name as the model"
         elif request.grammar is not None:
             why = "an endpoint cannot decode under a grammar; leave the grammar out, or give a model's directory"
         if why:

@@ -130,12 +130,20 @@ class Engine:
         alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # tokenize a prompt once
         fitted = self._fit([(self.read(request), request.params.max_tokens) for request in alike.values()])
         prompts = dict(zip(alike, fitted, strict=True))
-        rows = []
+        rows, adapters = [], []
         for request in requests:
             prompt = prompts[request.prompt, request.params.max_tokens]
             rows.append(self.row(prompt, request.params, request.sample, request.grammar))
-        self._write(rows)
+            adapters.append(self.adapter_number(request.adapter))
+        self._write(rows, adapters)
         return [row.completion() for row in rows]
+
+    def adapter_number(self, name: str | None) -> int | None:
+        """The number of an adapter by its name. Raises ChakuError for a name that the model was not loaded with."""
+        names = self.decoder.adapters.names
+        if name is not None and name not in names:
+            raise ChakuError(f"there is no adapter {name!r}; the model has {', '.join(names) or 'none'}")
+        return None if name is None else names.index(name)
 
     def row(self, prompt: Prompt, params: SamplingParams, sample: int = 0, grammar: str | None = None) -> Row:
         """The completion to write for number `sample` of a prompt that fits the context."""
@@ -173,7 +181,7 @@ class Engine:
             [self.row(prompt, params, sample, own) for sample in range(params.num_samples)]
             for prompt, own in zip(fitted, one_a_prompt, strict=True)
         ]
-        self._write([row for of_prompt in rows for row in of_prompt], description)
+        self._write([row for of_prompt in rows for row in of_prompt], description=description)
         return [[row.completion() for row in of_prompt] for of_prompt in rows]
 
     def stream(
@@ -249,7 +257,9 @@ class Engine:
         kept = (*ids[:begin], *ids[len(ids) - room + begin :])[:room]
         return replace(prompt, ids=kept, tokens_cut=prompt.tokens_cut + len(ids) - room)
 
-    def _write(self, rows: Sequence[Row], description: str | None = None) -> None:
+    def _write(
+        self, rows: Sequence[Row], adapters: Sequence[int | None] | None = None, description: str | None = None
+    ) -> None:
         """Write all rows to their ends."""
         with progress(description, len(rows), "completions") if description else nullcontext() as bar:
 
@@ -257,7 +267,9 @@ class Engine:
                 if bar and piece.finish_reason:
                     bar.advance(1)
 
-            with self._running([Job(row, listen) for row in rows]) as steps:
+            numbers = adapters or [None] * len(rows)
+            jobs = [Job(row, listen, adapter=number) for row, number in zip(rows, numbers, strict=True)]
+            with self._running(jobs) as steps:
                 for _ in steps:
                     pass
 

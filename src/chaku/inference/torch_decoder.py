@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.inference.decoder import Span
+from chaku.model.adapters import Adapters, adapt
 from chaku.model.kv_cache import BlockRows, BlockStore
 from chaku.model.llama import Llama
 from chaku.model.quantization import is_quantized, stored_tensors, weights_bytes
@@ -21,8 +22,10 @@ class TorchDecoder:
 
     block_size = BLOCK_SIZE
 
-    def __init__(self, model: Llama):
+    def __init__(self, model: Llama, adapters: Adapters | None = None):
         self.model, self.config = model, model.config
+        self.adapters = adapters or Adapters()
+        self.choice = adapt(model, self.adapters)
         self.name = "torch"
 
     @property
@@ -77,6 +80,7 @@ class TorchBlocks:
 
     def __init__(self, decoder: TorchDecoder, num_blocks: int):
         self._model, self.num_blocks = decoder.model, num_blocks
+        self._choice, self._num_adapters = decoder.choice, len(decoder.adapters.names)
         dtype = decoder.model.lm_head.weight.dtype
         self._store = BlockStore(decoder.config, num_blocks, BLOCK_SIZE, dtype, decoder.device)
 
@@ -94,10 +98,19 @@ class TorchBlocks:
             ids = torch.zeros((len(group), max(lengths)), dtype=torch.int64)
             for row, span in enumerate(group):
                 ids[row, : len(span.ids)] = torch.tensor(span.ids)
+            if self._num_adapters:
+                self._choice.shares = self._shares(group)
             hidden = self._model.forward_hidden(ids.to(self._store.device), cache=cache)  # (texts, new, hidden)
             for number, span, of_text in zip(numbers, group, hidden, strict=True):
                 wanted[number] = of_text[len(span.ids) - span.num_logits : len(span.ids)]
         return self._model.lm_head(torch.cat(wanted)).float()
+
+    def _shares(self, group: Sequence[Span]) -> Tensor:
+        shares = torch.zeros((len(group), 1, self._num_adapters), device=self._store.device)
+        for row, span in enumerate(group):
+            if span.adapter is not None:
+                shares[row, 0, span.adapter] = 1
+        return shares
 
     def copy_block(self, source: int, target: int) -> None:
         self._store.copy(source, target)

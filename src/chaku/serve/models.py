@@ -27,10 +27,21 @@ class Served:
         """Whether the text before the cursor is healed: where it ends inside a word."""
         return self.heals and (text[-1:].isalnum() or text.endswith("_"))
 
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The LoRA adapters, which are models by their own names."""
+        return self.service.engine.decoder.adapters.names
+
+    def adapter(self, name: str) -> str | None:
+        """The adapter that a request means by its model's name; None for the base, which any unknown name means."""
+        self.check(name)
+        return name if name in self.adapters else None
+
     def check(self, name: str) -> None:
         """Raises Refusal(404) for another model's name, where `strict`."""
-        if self.strict and name and name not in (self.name, *self.aliases):
-            raise Refusal(404, f"there is no model {name!r}; this server has {self.name!r}", "model")
+        if self.strict and name and name not in (self.name, *self.aliases, *self.adapters):
+            names = ", ".join((self.name, *self.adapters))
+            raise Refusal(404, f"there is no model {name!r}; this server has {names}", "model")
 
     async def write_all(
         self, requests: Sequence[Request], num_top: int | None = None

@@ -127,14 +127,15 @@ class Service:
             raise BusyError
         prompt, request = await loop.run_in_executor(self._reader, self._read, request)
         self.totals.requests += 1
-        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top)
+        adapter = self.engine.adapter_number(request.adapter)
+        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top, adapter)
         shared = self._shared.get(key)
         if shared is None or shared.job.cancelled:
             row = await loop.run_in_executor(
                 self._reader, self.engine.row, prompt, request.params, request.sample, request.grammar
             )
             shared = self._shared[key] = _Shared(self, key, loop)
-            shared.job = Job(row, shared.hear, num_top)
+            shared.job = Job(row, shared.hear, num_top, adapter)
             self._inbox.put(shared.job)
         else:
             self.totals.shared += 1
