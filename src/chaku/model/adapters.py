@@ -49,7 +49,7 @@ class Adapters:
 
 
 class Choice:
-    """Which adapter each text of a batch uses; `shares`: (batch, 1, adapters), 1 for the text's adapter, else 0."""
+    """Which adapter each token of a step uses; `shares`: (1, new, adapters), 1 for its text's adapter, else 0."""
 
     shares: Tensor
 
