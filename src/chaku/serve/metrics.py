@@ -9,7 +9,7 @@ from starlette.responses import Response
 from chaku.serve.http import Contract
 from chaku.serve.models import Served
 from chaku.serve.openai import error_body
-from chaku.serve.service import Service, Totals
+from chaku.serve.service import TextService, Totals
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ABOUT = {
@@ -36,7 +36,7 @@ def contract(served: Served) -> Contract:
     return Contract([("GET", "/metrics", metrics)], error_body)
 
 
-def text_of(service: Service) -> str:
+def text_of(service: TextService) -> str:
     """All metrics, each with a line that says what it is."""
     used, num_blocks = service.cache_use
     totals = {field.name: getattr(service.totals, field.name) for field in fields(Totals)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chaku.inference.generator import Request
 from chaku.inference.scheduler import Piece
 from chaku.serve.fields import Refusal
-from chaku.serve.service import Service, Writing
+from chaku.serve.service import TextService, Writing
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Served:
     `heals`: whether prompts that end inside a token are healed (see `SamplingParams.healing`).
     """
 
-    service: Service
+    service: TextService
     name: str
     aliases: tuple[str, ...] = ()
     heals: bool = True
@@ -30,7 +30,7 @@ class Served:
     @property
     def adapters(self) -> tuple[str, ...]:
         """The LoRA adapters, which are models by their own names."""
-        return self.service.engine.decoder.adapters.names
+        return self.service.engine.adapters
 
     def adapter(self, name: str) -> str | None:
         """The adapter that a request means by its model's name; None for the base, which any unknown name means."""
