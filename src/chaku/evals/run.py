@@ -16,6 +16,7 @@ from chaku.evals.score import AS_IT_IS, UNKNOWN, Scoring, check_benchmark, choos
 from chaku.evals.selection import select_tasks
 from chaku.evals.whole_programs import judge_whole_programs
 from chaku.inference.generator import Generator
+from chaku.results import BenchmarkResult
 
 
 def run_benchmark(
@@ -27,9 +28,8 @@ def run_benchmark(
     limit: int | None = None,
     sampling: Sampling = GREEDY,
     scoring: Scoring = AS_IT_IS,
-) -> dict[str, Any]:
-    """Generate samples and score them; returns the contents of OUT/results.json. Without `out`, keeps no files and
-    cannot resume.
+) -> BenchmarkResult:
+    """Generate samples and score them. Without `out`, keeps no files and cannot resume.
 
     `limit`: take only the first problems. Raises ChakuError as `generate_samples` and `score_samples` do. Checks that
     the benchmark can be scored here before it generates samples.
@@ -52,7 +52,7 @@ def score_file(
     *,
     problems: Path | None = None,
     scoring: Scoring = AS_IT_IS,
-) -> dict[str, Any]:
+) -> BenchmarkResult:
     """Score a file or folder of samples (see `sample_files`) as `score_samples` does.
 
     For a benchmark in its chat form, the samples are replies. With `partial`, leaves out and counts samples of unknown

@@ -31,6 +31,7 @@ from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
 from chaku.tokens.packing import plan_whole
 from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.finished_stage import ReplyRows
 from chaku.training.schedule import batch_rows
 
 FOLDER = "conversations"  # in a run directory
@@ -170,19 +171,19 @@ def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
     return max(batches, 1) * rows * stage.sequence_length
 
 
-def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
+def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, ReplyRows]:
     """The rows, tokens and left-out rows of each set of conversations or pairs; prints the number of long rows."""
-    about: dict[str, Any] = {}
+    about: dict[str, ReplyRows] = {}
     for chat_set in dataset.sets:
         if isinstance(chat_set, ChatSet):
             name, lengths = chat_set.name, chat_set.store.group_lengths
-            left_out = int((lengths > dataset.sequence_length + 1).sum())
-            about[name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
-            if (directory / FOLDER / name / LEFT_OUT).exists():
-                about[name]["left_out"] = read_json(directory / FOLDER / name / LEFT_OUT)
-            if left_out:
+            too_long = int((lengths > dataset.sequence_length + 1).sum())
+            unusable = directory / FOLDER / name / LEFT_OUT
+            counted = read_json(unusable) if unusable.exists() else None
+            about[name] = ReplyRows(len(lengths), too_long, int(lengths.sum()), counted)
+            if too_long:
                 say(
-                    f"{name}: {left_out} of {len(lengths)} rows are left out: they are longer than a sequence of "
+                    f"{name}: {too_long} of {len(lengths)} rows are left out: they are longer than a sequence of "
                     f"{dataset.sequence_length} tokens. The longest has {short(lengths.max())}; raise sequence_length"
                 )
     return about

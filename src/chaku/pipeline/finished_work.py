@@ -23,6 +23,7 @@ from chaku.pipeline.training import kept_aside, problem_of_finished
 from chaku.recipe.family import stage_order
 from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
 from chaku.tokens.load import load_tokenizer
+from chaku.training.finished_stage import STAGE_FILE, FinishedStage
 
 NOT_YET = "not made yet"  # in place of a fingerprint that is not known
 
@@ -137,8 +138,8 @@ class _Look:
 
 def _seconds_of(stage: Path) -> float | None:
     """Seconds of training in a stage, finished or not; None for a stage that has saved nothing yet."""
-    if (stage / "stage.json").exists():
-        return float(read_json(stage / "stage.json").get("seconds", 0.0))
+    if (stage / STAGE_FILE).exists():
+        return FinishedStage.read(stage / STAGE_FILE).seconds
     saved = sorted(stage.glob("state/step-*/progress.json"))
     return float(read_json(saved[-1]).get("seconds", 0.0)) if saved else None
 

@@ -12,9 +12,9 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, sha256_json
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.data import base_fingerprint, given_tokenizer
+from chaku.plain import result_settings
 from chaku.recipe.family import stage_seed, stage_shape
 from chaku.recipe.schema import Recipe
-from chaku.settings import result_settings
 
 Inputs = dict[str, Any]
 

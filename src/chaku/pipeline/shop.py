@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
-from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
+from chaku.results import MeasureResult, Result
 from chaku.sql.ask.writer import TEMPLATE_TOKENS
 from chaku.sql.scoring.datasets import read_examples
 from chaku.sql.scoring.evaluate import MAX_TOKENS, evaluate
@@ -47,12 +47,12 @@ def ask_shop(
     Returns False, without measuring, when `path` has results from the same `inputs`. `instructed`: the prompt explains
     the task, for a chat model that was not trained on these prompts.
     """
-    if path.exists() and read_json(path).get("inputs") == inputs:
+    if path.exists() and Result.read(path).inputs == inputs:
         return False
     results: dict[str, Any] = evaluate(
         engine, shop / "dev.jsonl", shop, settings=shop_prompt(config), instructed=instructed
     )
     record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **engine.record}
-    write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
+    MeasureResult("shop", record, results, stage=stage, inputs=inputs).write(path)
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
     return True
