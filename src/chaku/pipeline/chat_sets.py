@@ -13,6 +13,7 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
 from chaku.instruct.conversations import Preference, find_files, read_rows
 from chaku.model.config import LlamaConfig
+from chaku.pipeline.run_directory import Work
 from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
 from chaku.recipe.family import lineage
 from chaku.recipe.schema import (
@@ -88,11 +89,11 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path)
     }
 
 
-def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> tuple[float, str]:
+def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> Work:
     """Encode the rows of a set into `path`, and count the unusable rows by reason in left_out.json.
 
-    `directory`: the run's directory. Returns the number of tokens, and "tokens". Raises ChakuError, with the file and
-    the line of the first unusable row, when more than MOST_LEFT_OUT of the rows (and more than one) are unusable.
+    `directory`: the run's directory. Raises ChakuError, with the file and the line of the first unusable row, when more
+    than MOST_LEFT_OUT of the rows (and more than one) are unusable.
     """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
     subset = chosen.subset if isinstance(chosen, ConversationSet | PreferenceSet) else None
@@ -114,7 +115,7 @@ def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path,
         store = write_chat_store(path, rows(), 2 if of_pairs else 1)
     left_out.show()
     write_json(path / LEFT_OUT, left_out.counts)
-    return float(store.lengths.sum()), "tokens"
+    return Work(int(store.lengths.sum()), "tokens")
 
 
 def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:

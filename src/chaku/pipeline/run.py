@@ -23,7 +23,7 @@ from chaku.pipeline.inputs import (
 )
 from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measuring import ask_about_shop, evaluate, stage_engine, write_samples
-from chaku.pipeline.run_directory import Run, only_one
+from chaku.pipeline.run_directory import Run, Work, only_one
 from chaku.pipeline.self_instruct import run_instruct
 from chaku.pipeline.shop import make_shop
 from chaku.pipeline.training import run_stage
@@ -139,7 +139,7 @@ def _write_instructions(run: Run, stage: str) -> None:
     settings = run.recipe.instruct
     assert settings is not None
 
-    def make(path: Path) -> tuple[float, str]:
+    def make(path: Path) -> Work:
         engine = stage_engine(run, settings.stage)
         return run_instruct(settings, engine, path, run.recipe.seed, run.directory / LEDGER, sha256_json(inputs))
 

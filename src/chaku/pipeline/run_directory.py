@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ class FinishedWork(ChakuError):
     """Finished work would be made again, and the user did not allow it."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """The work that a step did, for the report: 3000 tokens, say."""
+
+    amount: float
+    unit: str
+
+
 class Run:
     """A recipe and its run directory. `make_again`: finished work may be replaced."""
 
@@ -39,13 +48,11 @@ class Run:
         restore(path)
         return read_json(path / RECORD) if (path / RECORD).exists() else None
 
-    def step(
-        self, name: str, inputs: dict[str, Any], make: Callable[[Path], tuple[float, str]], stale: str = ""
-    ) -> str:
+    def step(self, name: str, inputs: dict[str, Any], make: Callable[[Path], Work], stale: str = "") -> str:
         """Make the folder `name` with `make(path)`, unless it is there from the same inputs.
 
-        `make` fills a directory, which may hold files from an interrupted try with the same inputs; it returns an
-        amount of work and its unit, for the report. `stale`: a reason to make the folder again despite equal inputs.
+        `make` fills a directory, which may hold files from an interrupted try with the same inputs. `stale`: a reason
+        to make the folder again despite equal inputs.
         Returns the fingerprint of the inputs. Raises FinishedWork when finished work may not be replaced.
         """
         made_from = fingerprinted(inputs)
@@ -59,8 +66,8 @@ class Run:
             self.replace(name, NO_RECORD)
         started = time.monotonic()
         with resumable_directory(self.directory / name, made_from) as path:
-            items, unit = make(path)
-        self.record_time(name, time.monotonic() - started, items, unit)
+            work = make(path)
+        self.record_time(name, time.monotonic() - started, work)
         return str(made_from["fingerprint"])
 
     def replace(self, name: str, why: str) -> None:
@@ -71,12 +78,10 @@ class Run:
             )
         say(f"{name}: made again, because of {why}")
 
-    def record_time(self, name: str, seconds: float, items: float, unit: str) -> None:
+    def record_time(self, name: str, seconds: float, work: Work) -> None:
         timings = [timing for timing in self._timings() if timing["name"] != name]
-        write_json(
-            self.directory / "timings.json",
-            [*timings, {"name": name, "seconds": seconds, "items": items, "unit": unit}],
-        )
+        timing = {"name": name, "seconds": seconds, "items": work.amount, "unit": work.unit}
+        write_json(self.directory / "timings.json", [*timings, timing])
 
     def seconds(self, name: str) -> float | None:
         """The seconds that a step took; None if they are not known."""

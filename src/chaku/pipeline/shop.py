@@ -5,6 +5,7 @@ from typing import Any
 
 from chaku.console import say
 from chaku.inference.engine import Engine
+from chaku.pipeline.run_directory import Work
 from chaku.results import MeasureResult, Result
 from chaku.sql.ask.writer import TEMPLATE_TOKENS
 from chaku.sql.scoring.datasets import read_examples
@@ -23,11 +24,8 @@ def shop_prompt(config: ShopConfig) -> PromptSettings:
     return PromptSettings("compact", config.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
 
 
-def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
-    """Write the shop's database, its questions, and conversations to train on, each at most `config.max_tokens` long.
-
-    Returns the number of conversations, and "questions".
-    """
+def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> Work:
+    """Write the shop's database, its questions, and conversations of at most `config.max_tokens` to train on."""
     write_shop(out, seed=seed, num_train=config.num_train, num_dev=config.num_dev, chinese=config.chinese)
     counts = prepare(
         read_examples(out / "train.jsonl"),
@@ -36,7 +34,7 @@ def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) ->
         count_tokens=lambda text: len(tokenizer.encode(text)),
         settings=PrepareSettings(shop_prompt(config)),
     )
-    return float(counts["written"]), "questions"
+    return Work(counts["written"], "questions")
 
 
 def ask_shop(

@@ -26,7 +26,7 @@ from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.run_directory import NO_RECORD, Run, fingerprinted, what_changed
+from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
@@ -115,7 +115,7 @@ def run_stage(
     tokenizer.save(path)
     steps = num_steps(stage.training, stage.sequence_length)
     tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
-    run.record_time(name, reached.seconds, tokens, "tokens")
+    run.record_time(name, reached.seconds, Work(tokens, "tokens"))
     finished = FinishedStage(
         name=name,
         parent=stage.parent,

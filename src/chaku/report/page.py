@@ -14,7 +14,7 @@ from chaku.report.material import corpus_section, timings_section
 from chaku.report.results import results_section
 from chaku.report.run import ReportedRun, number, read_run
 from chaku.report.samples import samples_section
-from chaku.report.table import count, duration, table, text_cell
+from chaku.report.table import Text, count, duration, table
 from chaku.report.training import curves_section, stages_section, tree_section
 
 
@@ -132,8 +132,8 @@ def _details(run: ReportedRun) -> Html:
         if stage.facts:
             versions = ", ".join(f"{name} {version}" for name, version in stage.facts.versions.items())
             fingerprint = element("code", stage.facts.fingerprint[:16])
-            rows.append([stage.name, str(stage.facts.seed), fingerprint, text_cell(versions or "–")])
+            rows.append([stage.name, str(stage.facts.seed), fingerprint, versions or "–"])
     if not rows:
         return element("p", "No stage is finished.", class_="absent")
     text = "The same recipe, seed and versions on the same kind of machine give the same weights to the bit."
-    return join([table(["stage", "seed", "fingerprint", "<versions"], rows), element("p", text, class_="note")])
+    return join([table(["stage", "seed", "fingerprint", Text("versions")], rows), element("p", text, class_="note")])

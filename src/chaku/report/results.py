@@ -9,7 +9,7 @@ from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
 from chaku.report.sql import shop_answers
-from chaku.report.table import count, fixed, heat_cell, size, table, table_row, text_cell, whole
+from chaku.report.table import Published, Text, count, fixed, heat_cell, size, table, whole
 
 PAPER_NOTE = (
     "Rows marked “paper” are the published numbers of a model with 7 billion parameters, trained on 500 billion tokens "
@@ -75,12 +75,12 @@ def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
 
 def _infilling(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     modes = ("psm", "spm", "left_to_right")
-    rows: list[Sequence[object]] = []
+    rows: list[Sequence[object] | Published] = []
     for stage, result in results.items():
         shares = [number(mapping(result.get(mode)).get("exact_match")) for mode in modes]
         rows.append([stage, whole(result.get("num_examples")), *(heat_cell(share) for share in shares)])
     published = [f"{paper.INFILLING_PASS_AT_1[mode]:.1f}%" for mode in modes[:2]]
-    rows.append(table_row([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None], class_="paper"))
+    rows.append(Published([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None]))
     note = (
         "Share of hidden lines that the model writes exactly. Left to right: the same model sees only the text before "
         "the line. *Paper: HumanEval single-line infilling, pass@1 by running tests: every line that works counts."
@@ -133,7 +133,7 @@ def _key_retrieval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
         parts.append(table(columns, rows, f"This run: {num_examples} examples a cell"))
     columns = ["context", *(f"greedy {position:g}" for position in paper.KEY_RETRIEVAL_POSITIONS)]
     published = [
-        table_row([f"{length} tokens", *(f"{share:.1f}%" for share in shares)], class_="paper")
+        Published([f"{length} tokens", *(f"{share:.1f}%" for share in shares)])
         for length, shares in zip(paper.KEY_RETRIEVAL_LENGTHS, paper.KEY_RETRIEVAL_ACCURACY, strict=True)
     ]
     parts.append(table(columns, published, f"Paper: {paper.MODEL}, 64 examples a cell"))
@@ -155,19 +155,19 @@ def _programs(run: ReportedRun, benchmark: str) -> Html | None:
     results = run.scores.get(benchmark, {})
     if not results:
         return None
-    rows: list[Sequence[object]] = []
+    rows: list[Sequence[object] | Published] = []
     for stage, result in results.items():
         verdicts = sorted(result.verdicts.items(), key=lambda item: -item[1])
         passed = f"{whole(result.num_passed)} of {whole(result.num_problems)}"
         counts = ", ".join(f"{count(amount)} {status.replace('_', ' ')}" for status, amount in verdicts)
-        rows.append([stage, heat_cell(number(result.pass_at_k.get(1))), passed, text_cell(counts)])
+        rows.append([stage, heat_cell(number(result.pass_at_k.get(1))), passed, counts])
     note = None
     if benchmark == "humaneval":
         note = element("p", "Greedy pass@1; each program runs in the sandbox.", class_="note")
         for model, share in paper.HUMANEVAL_PASS_AT_1.items():
-            rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, text_cell("")], class_="paper"))
+            rows.append(Published([f"paper: {model}", f"{share:.1f}%", None, ""]))
     shown = program_samples({stage: result.samples for stage, result in results.items()})
-    return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), shown, note])
+    return join([table(["stage", "pass@1", "passed", Text("verdicts")], rows), shown, note])
 
 
 def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
@@ -180,7 +180,9 @@ def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
     rows = []
     for (key, value), names in sorted(stages.items(), key=lambda item: item[0][0]):
         of = "all" if len(names) == len(results) else ", ".join(names)
-        rows.append([element("code", key), text_cell(of), text_cell(value)])
+        rows.append([element("code", key), of, value])
     if not rows:
         return None
-    return element("details", element("summary", "How it was measured"), table(["", "<stage", "<value"], rows))
+    return element(
+        "details", element("summary", "How it was measured"), table(["", Text("stage"), Text("value")], rows)
+    )
