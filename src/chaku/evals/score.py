@@ -1,6 +1,5 @@
 """Scores samples: runs the reference solutions, then every sample, then writes `results.json` and `samples.jsonl`."""
 
-import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,9 @@ from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
 from chaku.evals.pass_at_k import pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
-from chaku.files import sha256_json, write_text
+from chaku.files import sha256_json
 from chaku.intervals import bootstrap_interval
+from chaku.jsonl import write_lines
 from chaku.manifest import versions
 from chaku.results import BenchmarkResult, GroupScore
 from chaku.sandbox.languages import toolchains
@@ -112,8 +112,7 @@ def score_samples(
     pairs = list(zip(samples, judgements, strict=True))
     note = unextracted(benchmark, pairs, of_others=record["prompt_form"] is None)
     result = replace(_summary(benchmark.name, record, chosen, pairs, ks), notes=(note,) if note else ())
-    lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
-    write_text(out / "samples.jsonl", "".join(lines))
+    write_lines(out / "samples.jsonl", (_line(sample, judgement) for sample, judgement in pairs))
     result.write(out / "results.json")
     (out / JOURNAL).unlink(missing_ok=True)
     return result

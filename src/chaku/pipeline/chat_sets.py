@@ -11,7 +11,7 @@ from typing import Any
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
-from chaku.instruct.conversations import Preference, find_files, read_rows
+from chaku.instruct.conversations import Preference, find_files, read_conversation, read_preference, read_rows
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.run_directory import Work
 from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
@@ -105,7 +105,7 @@ def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path,
             for row in read_rows(source_of(chosen, directory), subset):
                 bar.advance(1)
                 try:
-                    learnt = _pair_rows(chat, row.preference()) if of_pairs else chat.rows(row.conversation())
+                    learnt = _pair_rows(chat, read_preference(row)) if of_pairs else chat.rows(read_conversation(row))
                 except ChakuError as error:
                     left_out.add(row.where, str(error), num_rows=int(bar.done))
                 else:

@@ -1,6 +1,5 @@
 """Reads a run directory into plain values. Any part may be missing, cut off or malformed; the report shows the rest."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
+from chaku.jsonl import read_log
 from chaku.record import Record
 from chaku.results import BenchmarkResult, MeasureResult
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage
@@ -187,23 +187,14 @@ def _record(kind: type[R], content: object, path: Path, problems: list[str]) -> 
 
 
 def _read_lines(path: Path, root: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """The JSON objects of a .jsonl file. A killed run may leave half a line: broken lines are counted and skipped."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        found, broken = read_log(path) if path.exists() else ([], 0)
     except OSError as error:
         problems.append(f"{path.relative_to(root)} could not be read: {error}")
         return []
-    found, broken = [], 0
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            broken += bool(line.strip())
     if broken:
         problems.append(f"{path.relative_to(root)}: {broken} broken line(s) left out")
-    return records(found)
+    return found
 
 
 def _last_of_each_step(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

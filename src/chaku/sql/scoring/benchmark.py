@@ -1,6 +1,5 @@
 """Runs a model on published questions, saves its predictions, and scores them by the official rule with intervals."""
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -11,9 +10,10 @@ from typing import Any
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
-from chaku.files import sha256_file, write_text
+from chaku.files import sha256_file
 from chaku.intervals import wilson_interval
 from chaku.journal import Journal
+from chaku.jsonl import write_lines
 from chaku.manifest import claim, versions
 from chaku.results import SampledResult
 from chaku.sql.ask.writer import TEMPERATURE, ModelWriter
@@ -107,7 +107,7 @@ def run_benchmark(
         claim(folder / "predictions.json", record)
         predictions = _predictions(questions, indices, writer, prompt, asking, folder / "predictions.jsonl")
         result, rows = _scores(questions, predictions, num_variants, seed, record)
-        write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_lines(folder / "samples.jsonl", rows)
         result.write(folder / "results.json")
     return result
 
