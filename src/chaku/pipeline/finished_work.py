@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaku.console import table_in_text
 from chaku.files import read_json
 from chaku.pipeline.chat_sets import FOLDER, given_sets, set_inputs
 from chaku.pipeline.data import base_fingerprint, base_shape
@@ -22,6 +23,7 @@ from chaku.pipeline.run_directory import NO_RECORD, FinishedWork, Run, fingerpri
 from chaku.pipeline.training import kept_aside, problem_of_finished
 from chaku.recipe.family import stage_order
 from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
+from chaku.report.table import duration
 from chaku.tokens.load import load_tokenizer
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage
 
@@ -40,9 +42,10 @@ class Again:
 def check_nothing_is_made_again(run: Run) -> None:
     """Raises FinishedWork, with a table of the work, when the run would make finished work again."""
     if found := list(made_again(run)):
+        rows = [(work.name, "" if work.seconds is None else duration(work.seconds), work.why) for work in found]
         raise FinishedWork(
             "finished work would be made again; nothing was changed\n"
-            f"{in_a_table(found)}\n"
+            f"{table_in_text([('finished work', 'it took', 'what changed'), *rows])}\n"
             "add --yes to make it again (the old work is kept until the new work is whole), or --out to run in another "
             "directory"
         )
@@ -142,18 +145,3 @@ def _seconds_of(stage: Path) -> float | None:
         return FinishedStage.read(stage / STAGE_FILE).seconds
     saved = sorted(stage.glob("state/step-*/progress.json"))
     return float(read_json(saved[-1]).get("seconds", 0.0)) if saved else None
-
-
-def in_a_table(found: list[Again]) -> str:
-    """The work, its cost and what changed, as a table in plain text."""
-    rows = [("finished work", "it took", "what changed")]
-    rows += [(work.name, "" if work.seconds is None else _in_words(work.seconds), work.why) for work in found]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}" for row in rows)
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,7 +6,7 @@ into the language's own classes before the tests compare them.
 
 import re
 
-from chaku.sandbox.languages.declarations import Function, declared, without_comments
+from chaku.sandbox.languages.declarations import Function, declared, imports_of, without_comments
 from chaku.sandbox.languages.plan import Plan, close, harness, large
 from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
@@ -40,9 +40,7 @@ def java(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
-    prompt = without_comments(job.prelude)
-    imports = "\n".join(re.findall(r"^import\b[^;]*;", prompt, re.MULTILINE))
-    functions, types = declared(job), re.findall(_TYPE, prompt)
+    functions, types = declared(job), re.findall(_TYPE, without_comments(job.prelude))
     candidate, entry = types[0] if types else "Problem", f"Entry_{own}"
     source, tests = close(job.source, tests)
     if "static" in functions[0].head:  # MultiPL-E: the tests end the candidate's class
@@ -68,8 +66,8 @@ def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
     public = re.search(_PUBLIC_TYPE, without_comments(source))
     return {
         f"{public[1] if public else candidate}.java": f"package program; {source}",
-        f"{entry}.java": f"package program;\n{imports}\npublic class {entry} {{\n{field}{calls}\n}}\n",
-        f"{own}.java": f"package {own};\n{imports}\n{harness('Plain.java')}\n{tests}",
+        f"{entry}.java": f"package program;\n{imports_of(job)}\npublic class {entry} {{\n{field}{calls}\n}}\n",
+        f"{own}.java": f"package {own};\n{imports_of(job)}\n{harness('Plain.java')}\n{tests}",
         "Start.java": f"package {own};\n{start}",
     }
 
