@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from chaku.files import RECORD, read_json, restore, resumable_directory, sha256_
 from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.recipe.schema import Recipe
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.tokenizer import Tokenizer
 
 RUN = "run"  # the kind of directory, in its mark
 NO_RECORD = f"{RECORD}, which is gone"
@@ -41,6 +44,11 @@ class Run:
         self.directory = directory
         self.device = device
         self.make_again = make_again
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The run's tokenizer, when it is made."""
+        return load_tokenizer(self.directory / "tokenizer")
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The inputs of the step `name`, with their fingerprint; None for a step without a record."""
