@@ -52,16 +52,6 @@ def tokenizer_inputs(recipe: Recipe, corpus: str | None) -> Inputs:
     return settings | ({"corpus": corpus} if given is None else {"sha256": given.sha256})
 
 
-def tokens_inputs(corpus: str, tokenizer: str) -> Inputs:
-    """The inputs of the token store, from two fingerprints."""
-    return {"corpus": corpus, "tokenizer": tokenizer}
-
-
-def shop_inputs(recipe: Recipe, tokenizer: str) -> Inputs:
-    """The inputs of the shop. `tokenizer`: its fingerprint."""
-    return {"shop": result_settings(recipe.shop), "seed": recipe.seed, "tokenizer": tokenizer}
-
-
 def instruct_inputs(recipe: Recipe, stage: str) -> Inputs:
     """The inputs of self-instruct. `stage`: the fingerprint of the stage that writes."""
     assert recipe.instruct is not None

@@ -12,16 +12,15 @@ from chaku.pipeline.inputs import (
     corpus_fingerprint,
     corpus_inputs,
     instruct_inputs,
-    shop_inputs,
     stage_inputs,
     stale_sources,
     tokenizer_inputs,
-    tokens_inputs,
 )
 from chaku.pipeline.measuring import stage_engine
 from chaku.pipeline.run_directory import Run, Work
 from chaku.pipeline.self_instruct import run_instruct
 from chaku.pipeline.shop import make_shop
+from chaku.plain import result_settings
 from chaku.recipe.family import stage_order
 from chaku.recipe.schema import BASE_MODEL, InstructSet, ShopSet
 
@@ -55,11 +54,11 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
     tokenizer_hash = tokenizer.sha256 if tokenizer else NOT_YET
     tokens: str | None = None
     if corpus:
-        inputs = tokens_inputs(corpus, tokenizer_hash)
+        inputs: Inputs = {"corpus": corpus, "tokenizer": tokenizer_hash}
         tokens = actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path))
     makers: dict[type, str] = {}  # of the sets that a step of the run makes: the step's fingerprint
     if shop := recipe.shop:
-        inputs = shop_inputs(recipe, tokenizer_hash)
+        inputs = {"shop": result_settings(shop), "seed": recipe.seed, "tokenizer": tokenizer_hash}
         makers[ShopSet] = actor.step("shop", inputs, lambda path: make_shop(shop, run.tokenizer, path, recipe.seed))
     conversations: dict[str, str] = {}
 

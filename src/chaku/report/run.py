@@ -129,7 +129,8 @@ def _read_results(
 
 def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -> list[Stage]:
     """The stages of the recipe and of the run: parents before children, and siblings in the recipe's order."""
-    planned = _planned_parents(recipe)
+    declared = mapping(recipe.get("stages"))
+    planned = {name: mapping(stage).get("parent") for name, stage in declared.items()}
     names = dict.fromkeys(planned)
     names |= dict.fromkeys(p.name for p in sorted(directory.glob("stages/*")) if p.is_dir() and p.name[0] != ".")
     stages: dict[str, Stage] = {}
@@ -157,16 +158,6 @@ def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -
 
     add(None)
     return ordered + [stage for stage in stages.values() if stage not in ordered]
-
-
-def _planned_parents(recipe: dict[str, Any]) -> dict[str, str | None]:
-    """Stage name -> parent, from the recipe, whose `stages` may be a table or a list of tables."""
-    declared = recipe.get("stages", {})
-    if isinstance(declared, dict):
-        pairs = [(name, mapping(stage)) for name, stage in declared.items()]
-    else:
-        pairs = [(str(stage["name"]), stage) for stage in records(declared) if "name" in stage]
-    return {name: parent if isinstance(parent := stage.get("parent"), str) else None for name, stage in pairs}
 
 
 def _read(path: Path, root: Path, problems: list[str]) -> Any:

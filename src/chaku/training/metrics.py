@@ -1,16 +1,16 @@
 """Writes metrics.jsonl, one JSON object a line, and the same numbers for TensorBoard when it is installed."""
 
 import json
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from chaku.files import explain_disk_errors
 from chaku.jsonl import read_log, write_lines
 
 
-class MetricsLog:
+class MetricsLog(AbstractContextManager["MetricsLog"]):
     """Appends to DIRECTORY/metrics.jsonl. Drops lines after `first_step`: a killed run wrote them, then lost the steps.
 
     With `tensorboard`, writes DIRECTORY/tensorboard too.
@@ -45,12 +45,7 @@ class MetricsLog:
             elif name == "sample":
                 self._writer.add_text(name, value["text"], step)
 
-    def __enter__(self) -> "MetricsLog":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with explain_disk_errors(self._path):
             self._file.close()
             if self._writer:
