@@ -16,6 +16,7 @@ def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     if tests:
         own = f"Tests_{mark[:8]}"
         source, tests = close(job.source, tests)
+        imports = "\n".join(imports_of(job))
         candidate = first_named("class", job.prelude)
         calls = "\n".join(
             f"{method.head} {{ return Plain.Of(global::{candidate}.{method.name}({method.arguments})); }}"
@@ -28,7 +29,7 @@ def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         )
         files = {
             "program.cs": f"{source}}}\n",
-            f"{own}.cs": f"namespace {own} {{\n{imports_of(job)}\n{harness('Plain.cs')}\n"
+            f"{own}.cs": f"namespace {own} {{\n{imports}\n{harness('Plain.cs')}\n"
             f"class {candidate} {{\n{calls}\n{tests}\n{start}}}\n",
         }
         options = (*options, f"-main:{own}.Start")

@@ -40,7 +40,7 @@ def d(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     main = f'void main() {{ {own}_all(); static import std.file; std.file.write("{mark}", ""); }}'
     tests, count = re.subn(r"\bvoid\s+main\s*\(\s*\)\s*\{\s*\}", main, tests)
     expect_main(count, "void main(){}")
-    text = "\n".join([f"module {own};", "static import program;", imports_of(job), check, *calls, tests])
+    text = "\n".join([f"module {own};", "static import program;", *imports_of(job), check, *calls, tests])
     return Plan(
         files={"program.d": f"module program; {job.source}\n", f"{own}.d": text},
         compile=((compiler, "-c", "program.d"), (compiler, *output, f"{own}.d", "program.o")),

@@ -65,9 +65,9 @@ def declared(job: Job) -> list[Function]:
     return found
 
 
-def imports_of(job: Job) -> str:
-    """The imports in the prelude of a job, one a line."""
-    return "\n".join(re.findall(_IMPORTS[job.language], without_comments(job.prelude), re.MULTILINE))
+def imports_of(job: Job) -> list[str]:
+    """The imports in the prelude of a job."""
+    return re.findall(_IMPORTS[job.language], without_comments(job.prelude), re.MULTILINE)
 
 
 def first_named(keyword: str, text: str) -> str:

@@ -40,6 +40,7 @@ def java(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
+    imports = "\n".join(imports_of(job))
     functions, types = declared(job), re.findall(_TYPE, without_comments(job.prelude))
     candidate, entry = types[0] if types else "Problem", f"Entry_{own}"
     source, tests = close(job.source, tests)
@@ -66,8 +67,8 @@ def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
     public = re.search(_PUBLIC_TYPE, without_comments(source))
     return {
         f"{public[1] if public else candidate}.java": f"package program; {source}",
-        f"{entry}.java": f"package program;\n{imports_of(job)}\npublic class {entry} {{\n{field}{calls}\n}}\n",
-        f"{own}.java": f"package {own};\n{imports_of(job)}\n{harness('Plain.java')}\n{tests}",
+        f"{entry}.java": f"package program;\n{imports}\npublic class {entry} {{\n{field}{calls}\n}}\n",
+        f"{own}.java": f"package {own};\n{imports}\n{harness('Plain.java')}\n{tests}",
         "Start.java": f"package {own};\n{start}",
     }
 

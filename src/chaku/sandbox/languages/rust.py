@@ -56,8 +56,8 @@ def _tests(job: Job, tests: str, mark: str) -> str:
         set(re.findall(r"(?<![\w.:!])[a-z_]\w*(?=\()", re.sub(r"#\[[^\]]*\]", "", without_comments(tests)))) - _KEYWORDS
     )
     called -= {function.name for function in functions} | set(re.findall(r"\b(?:let|fn)\s+(?:mut\s+)?(\w+)", tests))
-    foreign = sorted((types | called) - set(re.findall(r"\w+", imports)))
-    lines = [imports, *(f"use super::{name};" for name in foreign)]
+    foreign = sorted((types | called) - set(re.findall(r"\w+", " ".join(imports))))
+    lines = [*imports, *(f"use super::{name};" for name in foreign)]
     lines += [f"{function.head} {{ super::{function.name}({function.arguments}) }}" for function in functions]
     if "#[test]" in tests:
         module = re.search(r"\bmod\s+(\w+)\s*\{", tests)

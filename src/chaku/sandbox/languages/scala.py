@@ -13,6 +13,7 @@ def scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     if tests:
         own = f"tests_{mark[:8]}"
         source, tests = close(job.source, tests)
+        imports = "\n".join(imports_of(job))
         candidate = first_named("object", job.prelude)
         calls = "\n".join(
             f"{declaration.head} = Plain.of(_root_.program.{candidate}.{declaration.name}({declaration.arguments}))"
@@ -22,7 +23,7 @@ def scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         start = f"{own}.Start"
         files = {
             "program.scala": f"package program\n{source}}}\n",
-            f"{own}.scala": f"package {own}\n{imports_of(job)}\n{harness('Plain.scala')}\n"
+            f"{own}.scala": f"package {own}\n{imports}\n{harness('Plain.scala')}\n"
             f"object {candidate} {{\n{calls}\n{tests}\n"
             f"object Start {{ def main(arguments: Array[String]): Unit = {{\n{candidate}.main(arguments)\n"
             f'new java.io.File("{mark}").createNewFile() }} }}\n',
