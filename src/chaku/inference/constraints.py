@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ class Constraint:
         return bool(matcher.try_consume_tokens(list(ids)) == len(ids) and matcher.is_accepting())
 
 
-class Masks(AbstractContextManager["Masks"]):
+class Masks:
     """Masks of the tokens that the rows of a batch may sample next. A context manager.
 
     Each row has its own grammar; all grammars share one vocabulary. A thread computes the next masks while the model
@@ -73,6 +72,9 @@ class Masks(AbstractContextManager["Masks"]):
         self._matchers = [constraint.matcher() for constraint in constraints]
         self._thread = ThreadPoolExecutor(1)
         self.prepare()
+
+    def __enter__(self) -> "Masks":
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
