@@ -43,6 +43,6 @@ class Record:
             if isinstance(content.get("version"), int) and content["version"] > cls.version:
                 raise ChakuError(f"{path} was written by a later version of chaku: upgrade chaku to read it")
         try:
-            return from_plain(cls, content, "the file")
+            return from_plain(cls, content, "its content")
         except ChakuError as error:
             raise ChakuError(f"{path} is not {cls.WHAT} ({error}); if it is damaged, remove it and run again") from None

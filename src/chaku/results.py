@@ -23,13 +23,13 @@ class Quantized:
 
 
 @dataclass(frozen=True)
-class Result(Record):
+class EvalResult(Record):
     """Every result. `manifest`: the settings, versions and hashes that made it.
 
     In a run: `stage`, the stage that was measured; `inputs`, the hash of everything that decides the result.
     """
 
-    WHAT = "a result"
+    WHAT = "a result, which `chaku eval` or `chaku run` writes"
     benchmark: str
     manifest: dict[str, Any]
     stage: str | None = field(default=None, kw_only=True)
@@ -38,17 +38,17 @@ class Result(Record):
 
 
 @dataclass(frozen=True)
-class MeasureResult(Result):
+class MeasureResult(EvalResult):
     """The result of a measure without samples. Each measure has its own `results`."""
 
     results: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class SampledResult(Result):
+class SampledResult(EvalResult):
     """A result with samples, which are in samples.jsonl beside it. `pass_at_k`: by k, from 0 to 1."""
 
-    WHAT = "a result with samples"
+    WHAT = "a result with samples, which `chaku eval` writes"
     pass_at_k: dict[int, float]
 
 

@@ -16,7 +16,7 @@ from chaku.evals.score import Scoring
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.generator import Generator
-from chaku.results import BenchmarkResult, MeasureResult, Quantized, Result
+from chaku.results import BenchmarkResult, EvalResult, MeasureResult, Quantized
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -44,7 +44,7 @@ class EvalRun:
     out: Path | None = None
 
 
-def run_benchmarks(asked: EvalRun) -> Iterator[Result]:
+def run_benchmarks(asked: EvalRun) -> Iterator[EvalResult]:
     """Yields the result of every benchmark as soon as it is measured. Writes to OUT; with several, to OUT/BENCHMARK.
 
     With `quantize`, first measures all benchmarks, then measures them again with quantised weights (in the directory's

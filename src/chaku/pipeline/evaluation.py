@@ -14,7 +14,7 @@ from chaku.evals.suite import BENCHMARKS
 from chaku.files import remove_directory, sha256_json, write_text
 from chaku.inference.engine import Engine
 from chaku.jsonl import read_lines
-from chaku.results import BenchmarkResult, MeasureResult, Result, ShownSample
+from chaku.results import BenchmarkResult, EvalResult, MeasureResult, ShownSample
 
 KEPT_SAMPLES = 4  # shown in the report
 
@@ -43,7 +43,7 @@ def evaluate_stage(
         else:
             inputs = sha256_json([fingerprint, measures.inputs(name, settings, training_length, longest_length)])
         path = out / f"{name}.json"
-        if path.exists() and Result.read(path).inputs == inputs:
+        if path.exists() and EvalResult.read(path).inputs == inputs:
             continue
         result: BenchmarkResult | MeasureResult
         if name in BENCHMARKS:

@@ -6,7 +6,7 @@ from typing import Any
 from chaku.console import say
 from chaku.inference.engine import Engine
 from chaku.pipeline.run_directory import Work
-from chaku.results import MeasureResult, Result
+from chaku.results import EvalResult, MeasureResult
 from chaku.sql.ask.writer import TEMPLATE_TOKENS
 from chaku.sql.scoring.datasets import read_examples
 from chaku.sql.scoring.evaluate import MAX_TOKENS, evaluate
@@ -45,7 +45,7 @@ def ask_shop(
     Returns False, without measuring, when `path` has results from the same `inputs`. `instructed`: the prompt explains
     the task, for a chat model that was not trained on these prompts.
     """
-    if path.exists() and Result.read(path).inputs == inputs:
+    if path.exists() and EvalResult.read(path).inputs == inputs:
         return False
     results: dict[str, Any] = evaluate(
         engine, shop / "dev.jsonl", shop, settings=shop_prompt(config), instructed=instructed

@@ -11,7 +11,7 @@ from chaku.cli.shared.several_values import Several, is_integer
 
 if TYPE_CHECKING:
     from chaku.evals.score import Scoring
-    from chaku.results import Result
+    from chaku.results import EvalResult
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def judging_options() -> Decorator:
     )
 
 
-def show_result(result: "Result", as_json: bool) -> None:
+def show_result(result: "EvalResult", as_json: bool) -> None:
     """Print a result: in words where it is a score, else as JSON."""
     from chaku.evals.in_words import result_in_lines
     from chaku.results import BenchmarkResult
