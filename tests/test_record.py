@@ -43,13 +43,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 def test_a_file_from_before_versions_is_read_and_keys_of_others_are_ignored(tmp_path):
     path = tmp_path / "little.json"
     path.write_text('{"name": "a", "parent": "b", "shares": {"1": 1}, "kind": "train"}')
-    assert Little.read(path) == Little("a", "b", {1: 1.0}, version=1)
+    assert Little.read(path) == Little("a", "b", {1: 1.0})
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"version": 2, "name": 3}', "was written by a later version of chaku: upgrade chaku"),
+        ('{"version": 2, "name": 3}', "has the layout 2 of a later chaku: upgrade chaku"),
         ('{"name": "a", "parent": null}', r"is not a little record .*'shares' is missing.*remove it and run again"),
         ('{"name": "a", "parent": null, "shares": {"one": 1}}', r"the key 'one', which must be int"),
         ('{"name": "a", "parent": null, "shares": {"1": true}}', r"shares.1 must be float, not True"),

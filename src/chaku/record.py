@@ -11,7 +11,7 @@ from chaku.plain import from_plain, to_plain
 
 @dataclass(frozen=True)
 class Record:
-    """The content of a JSON file. `version`: of the layout; a file without one is older than versions, and read as 1.
+    """The content of a JSON file. `version`: of the layout; a file without a version is older than versions, and read.
 
     A layout that only gains fields with default values keeps its version. `WHAT`: the file in words, for errors.
     """
@@ -39,9 +39,10 @@ class Record:
     def of(cls, content: Any, path: Path) -> Self:
         """The record with the parsed content of the file `path`. Raises ChakuError as `read` does."""
         if isinstance(content, dict):
-            content = {field.name: content[field.name] for field in fields(cls) if field.name in content}
-            if isinstance(content.get("version"), int) and content["version"] > cls.version:
-                raise ChakuError(f"{path} was written by a later version of chaku: upgrade chaku to read it")
+            if (version := content.get("version", 1)) not in range(1, cls.version + 1):
+                raise ChakuError(f"{path} has the layout {version!r} of a later chaku: upgrade chaku to read it")
+            known = {field.name for field in fields(cls)} - {"version"}
+            content = {key: value for key, value in content.items() if key in known}
         try:
             return from_plain(cls, content, "its content")
         except ChakuError as error:
