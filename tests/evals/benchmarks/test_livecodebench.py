@@ -196,5 +196,5 @@ def test_replies_about_the_problems_of_a_time_are_scored(path, tmp_path, capsys)
     command = ["eval", "score", "--benchmark", "livecodebench", "--problems", str(path), "--until", "2023-12-31"]
     assert main([*command, "--samples", str(samples), "--extract", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result.num_passed, result.num_problems) == (1, 1)
-    assert result.manifest["until"] == "2023-12-31"
+    assert (result["num_passed"], result["num_problems"]) == (1, 1)
+    assert result["manifest"]["until"] == "2023-12-31"
