@@ -245,7 +245,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ChakuError(f"{path} does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets in brackets, a thousand deep
         refuse_lfs_pointer(path)
         raise ChakuError(f"{path} is not valid JSON ({error}); it may be truncated: remove it and run again") from error
 

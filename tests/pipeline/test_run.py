@@ -158,7 +158,7 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
         ("chaku.pipeline.training.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.training.load_model", 2),  # between code and long
-        ("chaku.pipeline.evaluation.write_json", 2),  # within the evaluation
+        ("chaku.record.write_json", 3 + 2),  # within the evaluation, after three stages
         ("chaku.pipeline.run.write_report", 1),  # at the very end
     ],
 )

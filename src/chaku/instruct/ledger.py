@@ -7,6 +7,7 @@ is simply started again: it finds its earlier replies and verdicts in the ledger
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,7 @@ class LedgerRun:
     verdict: Verdict
 
 
-class Ledger:
+class Ledger(AbstractContextManager["Ledger"]):
     """The open file, as a context manager; use it from one thread.
 
     Raises ChakuError for a file that is no ledger, or that another process is writing.
@@ -60,10 +61,7 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise ChakuError(f"{path} cannot be used as a ledger ({error}); pass another file to --ledger") from error
 
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._data.close()
 
     def begin(self, purpose: str) -> None:

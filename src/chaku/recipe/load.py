@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.plain import from_plain
 from chaku.recipe.check import check_recipe
 from chaku.recipe.schema import Recipe
-from chaku.recipe.tables import from_toml
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -49,7 +49,7 @@ def _checked(table: dict[str, Any], overrides: list[str], where: str) -> Recipe:
     table = deepcopy(table)
     for override in overrides:
         _override(table, override)
-    recipe = from_toml(Recipe, table, where)
+    recipe = from_plain(Recipe, table, where)
     check_recipe(recipe, where)
     return recipe
 

@@ -72,5 +72,5 @@ def test_the_real_references_pass(kind, number, tmp_path):
     samples = [Sample(task.task_id, 0, task.references[0]) for task in tasks]
     judge(benchmark, [(tasks[0], "")], tmp_path)  # skips where nothing can be run
     results = score_samples(benchmark, tasks, samples, tmp_path / "out", Scoring(num_workers=2))
-    assert (results["pass_at_k"]["1"], results["num_problems"]) == (1.0, number)
-    assert results["manifest"]["num_references"] == number
+    assert (results.pass_at_k[1], results.num_problems) == (1.0, number)
+    assert results.manifest["num_references"] == number

@@ -135,8 +135,8 @@ def test_all_mbpp_solutions_pass(benchmark, num_all, num_split, write_samples, c
     path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
     assert len(read_raw_samples(path)) == num_all
     results = score_file(benchmark, path)
-    assert results["pass_at_k"] == {"1": 1.0}
-    assert (results["num_problems"], results["manifest"]["num_outside_split"]) == (num_all, num_all - num_split)
+    assert results.pass_at_k == {1: 1.0}
+    assert (results.num_problems, results.manifest["num_outside_split"]) == (num_all, num_all - num_split)
     assert (
         f"{num_all - num_split} of the {num_all} problems are not in the benchmark's test split"
         in capsys.readouterr().err

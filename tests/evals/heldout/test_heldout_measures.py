@@ -137,10 +137,10 @@ def test_key_retrieval_asks_the_model_itself(engine, corpus):
 def test_every_result_has_its_manifest(engine, corpus, benchmark):
     settings = EvalsConfig(max_bytes_per_language=3000, num_examples=3, retrieval_examples=1, num_long_documents=1)
     result = measure(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
-    record = result["manifest"]
+    record = result.manifest
     assert {"chaku", "torch", "python", "model_sha256", "tokenizer_sha256", "data_sha256"} <= set(record)
     assert record["model_sha256"] == TorchDecoder(engine.model).weights_sha256()
-    assert in_a_line(benchmark, result["results"])
+    assert in_a_line(benchmark, result.results)
     with pytest.raises(ChakuError, match="give --corpus"):
         measure(engine, benchmark, settings, None, 64)
 
