@@ -124,7 +124,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == result
     assert main([*command, "--seed", "1"]) == 2
-    assert "made with other settings (seed: 0, now 1)" in capsys.readouterr().err
+    assert "made with other settings: seed was 0, is now 1. Name a new directory" in capsys.readouterr().err
     scoring = ["eval", "score", "--benchmark", "humaneval", "--problems", problems, "--partial", "--json"]
     assert main([*scoring, "--samples", str(tmp_path / "out" / "completions.jsonl")]) == 0
     assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]

@@ -63,6 +63,8 @@ def load_adapter(model: Llama, directory: Path) -> LoraConfig:
     naming the field, for settings that chaku does not support, and, naming the tensor, for tensors that do not fit.
     """
     where = f"{directory}/adapter_config.json"
+    if not (directory / "adapter_config.json").is_file():
+        raise ChakuError(f"{directory} is not a LoRA adapter: it has no adapter_config.json")
     fields = read_json(directory / "adapter_config.json")
     try:
         if next(lora_layers(model), None):
