@@ -73,10 +73,16 @@ def test_only_common_problems_count(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"temperature": 0.8}, "temperature is 0.0 and 0.8"),
-        ({"timeout": 9.0, "stops": []}, r"stops is \['x'\] and \[\]; timeout is 3.0 and 9.0"),
+        ({"temperature": 0.8}, "temperature is 0.0 in the first, 0.8 in the second"),
+        (
+            {"timeout": 9.0, "stops": []},
+            r"stops is \['x'\] in the first, \[\] in the second; timeout is 3.0 in the first, 9.0 in the second",
+        ),
         ({"data_sha256": "e"}, "the problems or their prompts differ"),
-        ({"isolation": "none: --unsafe-no-sandbox"}, "isolation is None and 'none: --unsafe-no-sandbox'"),
+        (
+            {"isolation": "none: --unsafe-no-sandbox"},
+            "isolation is None in the first, 'none: --unsafe-no-sandbox' in the second",
+        ),
     ],
 )
 def test_other_protocols_are_not_compared_unsaid(tmp_path, change, message):

@@ -62,7 +62,7 @@ def protocol_differences(one: Scored, other: Scored) -> list[str]:
     return [
         "the problems or their prompts differ"
         if name == "data_sha256"
-        else f"{name} is {_short(first)} and {_short(second)}"
+        else f"{name} is {_short(first)} in the first, {_short(second)} in the second"
         for name, first, second in pairs
         if first != second
     ]
