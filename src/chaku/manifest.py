@@ -34,12 +34,17 @@ def claim(path: Path, record: dict[str, Any]) -> None:
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """`NAME was BEFORE, is now NOW` for every key whose two values differ. Of a hash, `NAME changed`."""
     return [
-        f"{name.removesuffix('_sha256').replace('_', ' ')} changed"
+        f"{_hashed(name)} changed"
         if name.endswith("_sha256")
         else f"{name} was {_short(before.get(name))}, is now {_short(now.get(name))}"
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
+
+
+def _hashed(name: str) -> str:
+    """The thing whose hash is recorded as `name`; a user knows tasks as problems."""
+    return name.removesuffix("_sha256").replace("_", " ").replace("tasks", "problems")
 
 
 def _short(value: Any) -> str:

@@ -157,6 +157,13 @@ def test_mistakes_are_one_line_and_status_2(checkpoint, capsys, arguments, messa
     assert errors.count("\n") == 1
 
 
+def test_a_run_that_is_refused_leaves_no_directory(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["eval", "run", "m", "--benchmark", "perplexity", "--out", str(out)]) == 2
+    assert "give --corpus DIRECTORY" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_samples_that_do_not_fit_are_refused(tmp_path, problems, capsys):
     assert score(tmp_path, problems, [right(0)], "out") == 2
     assert "3 of the 4 problems have no sample: T/1, T/2, T/3; " in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_completions_with_other_settings_are_not_mixed(engine, tmp_path, change,
         generate_samples(benchmark, tasks, Recorder(engine), replace(SAMPLING, **change), tmp_path)
     with pytest.raises(ChakuError, match="prompt_form was 'plain', is now 'fancy'"):
         generate_samples(replace(benchmark, prompt_form="fancy"), tasks, Recorder(engine), SAMPLING, tmp_path)
-    with pytest.raises(ChakuError, match="other settings: tasks changed"):
+    with pytest.raises(ChakuError, match="other settings: problems changed"):
         generate_samples(benchmark, tasks[1:], Recorder(engine), SAMPLING, tmp_path)
 
 

@@ -73,10 +73,7 @@ def eval_run(
     """Measure a model: generate samples and score them, or score held-out documents."""
     from chaku.evals.command import EvalRun, run_benchmarks
     from chaku.evals.generate import Sampling
-    from chaku.ownership import EVALUATION, make_ours
 
-    if out:
-        make_ours(out, EVALUATION)
     if endpoint:
         loading.refuse()
     asked = EvalRun(

@@ -17,6 +17,7 @@ from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.files import write_json
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.generator import Generator
+from chaku.ownership import EVALUATION, make_ours
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -51,6 +52,8 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
     `quantized`), and only then yields results. Raises ChakuError for contradicting options, before loading anything.
     """
     _check(asked)
+    if asked.out is not None:
+        make_ours(asked.out, EVALUATION)
     if asked.endpoint is not None:
         endpoint = Endpoint(asked.endpoint, asked.model, chat=asked.chat)
         for name in asked.benchmarks:

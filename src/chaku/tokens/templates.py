@@ -97,7 +97,7 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
             own = next((template["template"] for template in own if template.get("name") == "default"), None)
         if not own:
             raise ChakuError(
-                "the checkpoint has no chat template of its own; name one, as in --template chatml: "
+                "the checkpoint has no chat template of its own; name one, as in --template llama2: "
                 f"{known}, or a Jinja file"
             )
         return own
