@@ -27,7 +27,9 @@ class Journal(AbstractContextManager["Journal"]):
             self._file = path.open("a+b")
         if not try_lock(self._file):
             self._file.close()
-            raise ChakuError(f"another chaku process writes {path}; wait until it ends, or give another --out")
+            raise ChakuError(
+                f"another chaku process writes {path}; wait until it ends, or name another directory with --out"
+            )
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):

@@ -50,8 +50,11 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)  # 4e6 reads better than 4000000
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ChakuError(f"{where} must be {kind.__name__}, not {value!r}")
+        raise ChakuError(f"{where} must be {_IN_WORDS.get(kind, kind.__name__)}, not {value!r}")
     return value
+
+
+_IN_WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 
 
 def _key(kind: type, key: str, where: str) -> Any:

@@ -120,6 +120,8 @@ def read_updates(config: LlamaConfig, directory: Path) -> dict[str, Update]:
 
 def _read_settings(model: Llama, directory: Path) -> _Adapter:
     where = f"{directory}/adapter_config.json"
+    if not (directory / "adapter_config.json").is_file():
+        raise ChakuError(f"{directory} is not a LoRA adapter: it has no adapter_config.json")
     fields = read_json(directory / "adapter_config.json")
     try:
         if next(lora_layers(model), None):

@@ -16,6 +16,7 @@ from chaku.evals.score import Scoring
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.generator import Generator
+from chaku.ownership import EVALUATION, make_ours
 from chaku.results import BenchmarkResult, EvalResult, MeasureResult, Quantized
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def run_benchmarks(asked: EvalRun) -> Iterator[EvalResult]:
     `quantized`), and only then yields results. Raises ChakuError for contradicting options, before loading anything.
     """
     _check(asked)
+    if asked.out is not None:
+        make_ours(asked.out, EVALUATION)
     if asked.endpoint is not None:
         endpoint = Endpoint(asked.endpoint, asked.model, chat=asked.chat)
         for name in asked.benchmarks:

@@ -36,6 +36,8 @@ class Scored:
 def read_scored(path: Path) -> Scored:
     """Read a directory that `chaku eval` wrote, or its results.json. Raises ChakuError for any other path."""
     file = path / "results.json" if path.is_dir() else path
+    if not file.is_file():
+        raise ChakuError(f"there is no result in {path}; `chaku eval run` and `chaku eval score` write one with --out")
     result = SampledResult.read(file)
     counts: dict[str, tuple[int, int]] = {}
     values: dict[str, dict[str, list[float]]] = {}
@@ -52,7 +54,13 @@ def protocol_differences(one: Scored, other: Scored) -> list[str]:
     """Descriptions of the differences between two protocols; empty when both were measured alike."""
     pairs: list[tuple[str, Any, Any]] = [("benchmark", one.result.benchmark, other.result.benchmark)]
     pairs += [(name, one.result.manifest.get(name), other.result.manifest.get(name)) for name in PROTOCOL]
-    return [f"{name}: {_short(first)} and {_short(second)}" for name, first, second in pairs if first != second]
+    return [
+        "the problems or their prompts differ"
+        if name == "data_sha256"
+        else f"{name} is {_short(first)} in the first, {_short(second)} in the second"
+        for name, first, second in pairs
+        if first != second
+    ]
 
 
 def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, Any]:
@@ -65,8 +73,8 @@ def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, An
     differences = protocol_differences(one, other)
     if differences and not anyway:
         raise ChakuError(
-            f"{one.path} and {other.path} were not measured alike ({'; '.join(differences)}); give --anyway to compare "
-            "them nevertheless"
+            f"{one.path} and {other.path} were not measured alike: {'; '.join(differences)}. Give --anyway to compare "
+            "them all the same"
         )
     common = [task for task in one.counts if task in other.counts]
     if not common:

@@ -98,7 +98,8 @@ class Endpoint:
                 if error.code not in TRY_AGAIN:
                     raise ChakuError(f"{self.address} refuses: {words}{_hint(error.code)}") from None
             except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-                words, asked_to_wait = str(getattr(error, "reason", error)), ""
+                reason = getattr(error, "reason", error)
+                words, asked_to_wait = str(getattr(reason, "strerror", None) or reason), ""
                 if self.patience and not isinstance(getattr(error, "reason", error), TimeoutError):
                     ends = min(ends, started + AWAY_SECONDS)
             if attempt == 1:

@@ -17,6 +17,7 @@ from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors, sha256_json
 from chaku.instruct.asks import Ask, Reply
 from chaku.instruct.evidence import Evidence, LedgerQuestion, Where
+from chaku.manifest import differing
 from chaku.sandbox.verdict import Job, Verdict
 
 TABLES = """
@@ -77,11 +78,12 @@ class Ledger(AbstractContextManager["Ledger"]):
 
         The versions of libraries may differ, since keys depend on content alone.
         """
-        before = {name: value for name, value in self.settings().items() if name != "purpose"}
         wanted = json.loads(json.dumps(settings))
-        if before and (differing := [n for n in wanted if n != "versions" and before.get(n) != wanted[n]]):
-            pairs = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(wanted[name])}" for name in differing)
-            raise ChakuError(f"{self.path} was begun with other settings ({pairs}); pass another file to --ledger")
+        before = {name: value for name, value in self.settings().items() if name in wanted}
+        if before and (differences := differing({**before, "versions": wanted.get("versions")}, wanted)):
+            raise ChakuError(
+                f"{self.path} was begun with other settings: {'; '.join(differences)}. Name a new file with --ledger"
+            )
         self._write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(k, json.dumps(v)) for k, v in wanted.items()])
 
     def settings(self) -> dict[str, Any]:
@@ -200,8 +202,3 @@ def run_key(job: Job, limits: Mapping[str, Any]) -> str:
 def _verdict(text: str) -> Verdict:
     fields = json.loads(text)
     return Verdict(**{**fields, "tests": tuple(fields["tests"])})
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

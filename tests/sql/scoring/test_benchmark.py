@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_where_it_was(questions, knowing, tmp_path):
     assert SqlResult.read(tmp_path / "results.json") == results
     run(questions, knowing, tmp_path)
     assert knowing.asked == 1
-    with pytest.raises(ChakuError, match=r"made with other settings .*seed: 0, now 1"):
+    with pytest.raises(ChakuError, match=r"made with other settings: .*seed was 0, is now 1"):
         run(questions, knowing, tmp_path, seed=1)
 
 

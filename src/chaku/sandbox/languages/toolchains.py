@@ -131,7 +131,7 @@ def language_of(path: Path) -> str:
     for language in LANGUAGES.values():
         if path.suffix in language.extensions:
             return language.name
-    raise ChakuError(f"{path}: unknown extension {path.suffix!r}; give the language: {', '.join(LANGUAGES)}")
+    raise ChakuError(f"the name of {path} does not tell its language; give --language: {', '.join(LANGUAGES)}")
 
 
 def find(name: str) -> Language:

@@ -184,6 +184,7 @@ def parse_url(url: str) -> tuple[Dialect, str]:
 def _sniff(path: Path) -> Dialect:
     """The dialect of a file: DuckDB's files have DUCK at byte 8; any other file is opened as SQLite, which may fail."""
     if not path.is_file():
-        raise ChakuError(f"{path} does not exist; give a database file or a URL such as postgresql://USER@HOST/NAME")
+        wrong = "is a directory" if path.is_dir() else "does not exist"
+        raise ChakuError(f"{path} {wrong}; give a database file or a URL such as postgresql://USER@HOST/NAME")
     with path.open("rb") as file:
         return "duckdb" if file.read(12)[8:] == b"DUCK" else "sqlite"
