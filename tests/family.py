@@ -3,6 +3,9 @@
 import random
 from pathlib import Path
 
+from chaku.pipeline import run_recipe
+from chaku.recipe.load import load_recipe
+
 WORDS = ["value", "total", "items", "name", "count", "path", "result", "index", "text", "number"]
 
 RECIPE = """
@@ -97,3 +100,8 @@ def write_recipe(directory: Path) -> Path:
     path = directory / "little.toml"
     path.write_text(RECIPE.replace("FILES", str(directory / "files")), encoding="utf-8")
     return path
+
+
+def run_family(recipe_path: Path, out: Path) -> None:
+    """Run a recipe; what was made with other settings is made again."""
+    run_recipe(load_recipe(recipe_path), out, make_again=True)

@@ -1,12 +1,7 @@
 """A family with fine-tuning: conversations beside rehearsal, then pairs; killed anywhere it ends the same."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
@@ -21,8 +16,8 @@ from chaku.recipe.load import load_recipe
 from chaku.tokens.chat import Chat, Message
 from chaku.tokens.load import load_tokenizer
 from chaku.training.metrics import read_metrics
-from family import RECIPE, write_files
-from pipeline.test_run import KILLED
+from family import RECIPE, run_family, write_files
+from killing import killed_at
 
 STAGES = """
 [sets.talks]
@@ -157,9 +152,7 @@ def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, 
     for name in ("corpus", "tokenizer", "tokens", "stages/base"):
         shutil.copytree(whole / name, out / name)
     shutil.copy(whole / MARKER, out)
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(out), function, str(number)]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed_at(function, number, run_family, recipe_path, out)
     run_recipe(load_recipe(recipe_path), out)
     assert outcome(out) == outcome(whole)
 
