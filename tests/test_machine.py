@@ -13,7 +13,8 @@ from chaku.machine import available_memory, free_disk, num_cores, processor_name
 # What another system does not have is hidden before chaku is imported. Other people's packages are imported before
 # that: what they do on another system is not what is tried here. Then every command runs, one after the other.
 ELSEWHERE = """
-import asyncio, contextlib, io, json, curses, http.server, logging.handlers, multiprocessing.pool, os, readline, signal, socket, sqlite3
+import asyncio, contextlib, io, json
+import curses, http.server, logging.handlers, multiprocessing.pool, os, readline, signal, socket, sqlite3
 import subprocess, sys, tempfile, webbrowser
 import click, jinja2, kitoken, numpy, pyarrow.dataset, pyarrow.parquet, pygments.lexers, rich.console, rich.progress
 import rich.table, safetensors.torch, sqlglot, tokenizers, torch
