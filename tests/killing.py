@@ -1,7 +1,7 @@
 """kill -9 at a chosen call of a function, without a new Python and a new torch for every kill.
 
-Every killed process is a fork of one server that has imported them and has done nothing else. A process that has trained
-cannot be the server: torch refuses to train in its forks.
+Every killed process is a fork of one server that has imported them and has done nothing else. A process that has
+trained cannot be the server: torch refuses to train in its forks.
 """
 
 import importlib

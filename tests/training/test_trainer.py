@@ -163,7 +163,7 @@ def test_a_gradient_that_is_not_finite_names_the_batch_and_is_never_saved(tmp_pa
 
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_steps_learn_the_same(backend, tmp_path, monkeypatch):
-    """`aot_eager`: the graphs of the step and of its gradients; `inductor`: also their C++, half a minute of compiling."""
+    """`aot_eager`: the graphs of the step and of its gradients; `inductor`: also their C++, half a minute of work."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     config = dataclasses.replace(CONFIG, compile=True, tokens=3 * 4 * 32)
     plain = dataclasses.replace(config, compile=False)
