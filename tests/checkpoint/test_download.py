@@ -262,9 +262,7 @@ def get_in_a_process(model, tmp_path, before=()) -> subprocess.Popen:
 
 def test_ctrl_c_leaves_the_finished_wheels(model, tmp_path, monkeypatch):
     with over_http(tmp_path, monkeypatch) as index:
-        index.held = {
-            "tiny_coder_part2-1.0-py3-none-any.whl"
-        }  # until Ctrl-C has been sent
+        index.held = {"tiny_coder_part2-1.0-py3-none-any.whl"}  # until Ctrl-C has been sent
         process = get_in_a_process(model, tmp_path)
         first = tmp_path / "cache" / ".tiny-coder.download" / f"{model.source.wheels[0].sha256}.whl"
         while not first.exists() and process.poll() is None:

@@ -22,17 +22,11 @@ from killing import killed_at
 NO_EVALS = "evals.stages=[]"
 
 
-@pytest.fixture(scope="module")
-def whole(recipe_path, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
-    return out
-
-
 @pytest.fixture
 def out(whole, tmp_path):
-    """A finished run to do harm to."""
+    """A finished run to do harm to, of which nothing is measured."""
     shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "evals")
     return tmp_path / "run"
 
 

@@ -31,13 +31,6 @@ from killing import killed_at
 STAGES = ("base", "code", "long")
 
 
-@pytest.fixture(scope="module")
-def whole(recipe_path, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_recipe(load_recipe(recipe_path), out)
-    return out
-
-
 def copy_data(run, out):
     """Another run, with what is made before the stages."""
     for name in ("corpus", "tokenizer", "tokens"):
