@@ -227,7 +227,7 @@ def test_quiet_says_nothing(tmp_path, capsys):
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     recipe = write_recipe(tmp_path)
     command = [sys.executable, "-m", "chaku", "run", str(recipe), "--out", str(tmp_path / "run")]
-    command += ["--set", "code.training.tokens=4e5", "--set", "evals.stages=[]"]
+    command += ["--set", "code.training.tokens=1.2e5", "--set", "evals.stages=[]"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "stages" / "code" / "metrics.jsonl"
     deadline = time.monotonic() + 120

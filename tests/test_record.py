@@ -52,7 +52,7 @@ def test_a_file_from_before_versions_is_read_and_keys_of_others_are_ignored(tmp_
         ('{"version": 2, "name": 3}', "has the layout 2 of a later chaku: upgrade chaku"),
         ('{"name": "a", "parent": null}', r"is not a little record .*'shares' is missing.*remove it and run again"),
         ('{"name": "a", "parent": null, "shares": {"one": 1}}', r"the key 'one', which must be int"),
-        ('{"name": "a", "parent": null, "shares": {"1": true}}', r"shares.1 must be float, not True"),
+        ('{"name": "a", "parent": null, "shares": {"1": true}}', r"shares.1 must be a number, not True"),
         ("[]", "its content must be a table"),
         ('{"name": "a"', "is not valid JSON"),
         ("[" * 99_999, "is not valid JSON"),
