@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from chaku.console import warn
 from chaku.errors import ChakuError
 from chaku.serve.fields import Fields, Refusal
-from chaku.serve.service import BusyError, StoppingError
+from chaku.serve.service import BusyError, FailedError, StoppingError
 
 RETRY_SECONDS = 1  # what Retry-After says when the queue is full
 MAX_DEPTH = 64  # of a JSON body
@@ -52,6 +52,8 @@ def refusal_of(error: Exception) -> Refusal:
             return error
         case ChakuError():
             return Refusal(400, str(error))
+        case FailedError():
+            return Refusal(502, str(error))
         case BusyError():
             return Refusal(429, "too many requests wait; ask again in a moment")
         case StoppingError():

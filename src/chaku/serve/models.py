@@ -25,7 +25,7 @@ class Served:
 
     def healing(self, text: str) -> bool:
         """Whether the text before the cursor is healed: where it ends inside a word."""
-        return self.heals and (text[-1:].isalnum() or text.endswith("_"))
+        return self.heals and self.service.heals and (text[-1:].isalnum() or text.endswith("_"))
 
     @property
     def adapters(self) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ class BusyError(Exception):
     """As many requests wait as may wait."""
 
 
+class FailedError(Exception):
+    """What writes the texts has failed; the sentence says how."""
+
+
 class StoppingError(Exception):
     """The server is about to stop, and takes no more requests."""
 
@@ -53,7 +57,7 @@ class Totals:
 class Writing:
     """A text that is being written, for one reader: an asynchronous iterator of pieces, the last with a finish reason.
 
-    Whoever leaves before the end must call `close`. Raises ChakuError, to every reader, when the model fails.
+    Whoever leaves before the end must call `close`. Raises FailedError, to every reader, when the model fails.
     """
 
     def __init__(self, shared: "Shared"):
@@ -71,7 +75,7 @@ class Writing:
         shared = self._shared
         while self._at >= len(shared.pieces):
             if shared.failure:
-                raise ChakuError(shared.failure)
+                raise FailedError(shared.failure)
             if shared.done:
                 raise StopAsyncIteration
             await shared.changed()
@@ -87,8 +91,10 @@ class TextService(ABC):
     """Writes texts for the requests of an event loop.
 
     `max_rows`: texts that are written at one time. `max_waiting`: requests that may wait. Not thread-safe but for
-    `totals`: `ask` and `stop` belong to one event loop.
+    `totals`: `ask` and `stop` belong to one event loop. `heals`: whether it can heal prompts.
     """
+
+    heals = True
 
     def __init__(self, engine: PromptReader, *, max_rows: int, max_waiting: int):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting

@@ -28,6 +28,8 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 300.0
 class Upstream(TextService):
     """Writes texts by asking another server. `model`: the model's name there. See `TextService`."""
 
+    heals = False  # the other server cannot be told which tokens may come first
+
     def __init__(
         self, reader: PromptReader, url: str, kind: Kind, model: str, *, max_waiting: int = 1024, key: str | None = None
     ):
@@ -52,7 +54,8 @@ class Upstream(TextService):
             raise ChakuError("log-probabilities are not passed on from another server; ask without them")
         if request.grammar is not None:
             raise ChakuError("a grammar is not passed on to another server; ask without it")
-        self._tasks[shared] = asyncio.create_task(self._write(shared, prompt, request))
+        path, body = self._body(prompt, request)
+        self._tasks[shared] = asyncio.create_task(self._write(shared, path, body))
 
     def cancel(self, shared: Shared) -> None:
         super().cancel(shared)
@@ -62,11 +65,11 @@ class Upstream(TextService):
     async def end(self) -> None:
         await self._client.aclose()
 
-    async def _write(self, shared: Shared, prompt: Prompt, request: Request) -> None:
+    async def _write(self, shared: Shared, path: str, body: dict[str, Any]) -> None:
         """Send the request, and hand the answer's pieces on."""
         try:
             ended = False
-            async for part in self._parts(prompt, request):
+            async for part in self._parts(path, body):
                 job = shared.job
                 job.read = job.read or time.monotonic()
                 job.num_prompt_cached = part.num_cached or job.num_prompt_cached
@@ -82,11 +85,12 @@ class Upstream(TextService):
             shared.fail(f"the server behind this one does not answer ({type(error).__name__})")
         except ChakuError as error:
             shared.fail(str(error))
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            shared.fail(f"{self.url} answers what this server cannot read ({type(error).__name__})")
         finally:
             self._tasks.pop(shared, None)
 
-    async def _parts(self, prompt: Prompt, request: Request) -> AsyncIterator["_Part"]:
-        path, body = self._body(prompt, request)
+    async def _parts(self, path: str, body: dict[str, Any]) -> AsyncIterator["_Part"]:
         async with self._client.stream("POST", self.url + path, json=body) as response:
             if response.status_code != 200:
                 words = (await response.aread())[:300].decode("utf-8", "replace")
