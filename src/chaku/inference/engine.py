@@ -28,6 +28,7 @@ from chaku.model.llama import Llama
 from chaku.model.memory import free_memory
 from chaku.tokens.tokenizer import Tokenizer
 
+ROW_TOKENS = 1024  # of the cache, for each row: most texts are shorter, and a longer one takes the room of others
 SCORE_TOKENS = 8192  # tokens scored in one batch, padding included
 
 
@@ -211,10 +212,14 @@ class Engine(PromptReader):
             for job in jobs:
                 job.cancelled = True
 
-    def new_scheduler(self, *, max_rows: int, **settings: Any) -> Scheduler:
-        """A scheduler whose cache holds `max_rows` texts of a whole context, or takes half of the free memory."""
+    def new_scheduler(self, *, max_rows: int, cache_tokens: int | None = None, **settings: Any) -> Scheduler:
+        """A scheduler whose cache holds `cache_tokens`: by default ROW_TOKENS a row, and at least one whole context.
+
+        The cache takes at most half of the free memory.
+        """
         decoder = self.decoder
-        num_blocks = max_rows * (-(-self.context // decoder.block_size) + 1)
+        tokens = cache_tokens or max(max_rows * ROW_TOKENS, self.context + decoder.block_size)
+        num_blocks = -(-tokens // decoder.block_size)
         if free := free_memory(decoder.device):
             num_blocks = max(min(num_blocks, free // 2 // decoder.block_bytes()), 1)
         cache = decoder.with_blocks(num_blocks)
