@@ -135,3 +135,18 @@ def test_metrics_count(client):
     assert found["chaku_requests_total"] == "2"
     assert int(found["chaku_written_tokens_total"]) >= 2
     assert found["chaku_running_texts"] == "0"
+
+
+def test_pages_of_the_web_cannot_ask(engine):
+    """Neither from their own origin, nor by a name of theirs that means this machine (DNS rebinding)."""
+    app = build_app(served(engine), Access(hosts=("coder.lan",)))
+    with TestClient(app, base_url="http://127.0.0.1:8012") as client:
+        ask = lambda **headers: client.post("/v1/completions", json=BODY, headers=headers)  # noqa: E731
+        assert ask().status_code == 200
+        assert ask(Origin="http://127.0.0.1:8012").status_code == 200
+        assert ask(Host="localhost:8012").status_code == ask(Host="[::1]:8012").status_code == 200
+        assert ask(Host="coder.lan").status_code == 200
+        assert ask(Origin="https://evil.example").status_code == ask(Origin="null").status_code == 403
+        refused = ask(Host="evil.example:8012")
+        assert refused.status_code == 403
+        assert "--allow-host evil.example" in refused.json()["error"]["message"]
