@@ -26,7 +26,7 @@ rehearsal-instruct: install
 	$(BIN)/python benchmarks/instruct_arms.py runs/rehearsal-instruct-*
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

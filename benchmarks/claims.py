@@ -9,7 +9,8 @@ from typing import Any
 
 from chaku.console import show_table
 from chaku.errors import ChakuError
-from chaku.files import read_json, write_json
+from chaku.files import write_json
+from chaku.results import MeasureResult
 
 SEEDS = (1, 2)
 # claim, better stage, control, benchmark, where the number lies, whether less is better
@@ -65,7 +66,7 @@ def compare(
             path = run / "evals" / f"{name}-{seed}" / f"{benchmark}.json"
             if not path.is_file():
                 raise ChakuError(f"{path} does not exist; finish the run first")
-            pair.append(read_json(path)["results"])
+            pair.append(MeasureResult.read(path).results)
         results.append(pair)
     if benchmark != "perplexity":
         found = [tuple(_at(side, keys) for side in pair) for pair in results]

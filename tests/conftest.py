@@ -1,4 +1,7 @@
-"""Tests run side by side, so a test process keeps to one thread. Here too: a little corpus, and an untrained model."""
+"""Tests run side by side, so a test process keeps to one thread. Here too: a little corpus, and an untrained model.
+
+A test that is marked `slow` proves more of the same at a cost of many seconds: only CHAKU_ALL_TESTS=1 runs it.
+"""
 
 import os
 from dataclasses import replace
@@ -18,6 +21,14 @@ from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("CHAKU_ALL_TESTS") != "1":
+        skip = pytest.mark.skip(reason="slow: CHAKU_ALL_TESTS=1 runs it")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,15 @@
 """A whole family in seconds: a corpus of little files, and a recipe whose stages pass over it more than once."""
 
+import fcntl
+import os
 import random
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+from chaku.pipeline import run_recipe
+from chaku.recipe.load import load_recipe
 
 WORDS = ["value", "total", "items", "name", "count", "path", "result", "index", "text", "number"]
 
@@ -97,3 +105,21 @@ def write_recipe(directory: Path) -> Path:
     path = directory / "little.toml"
     path.write_text(RECIPE.replace("FILES", str(directory / "files")), encoding="utf-8")
     return path
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A directory that `make` fills: once, also where several processes share the tests. Tests only read it."""
+    base = factory.getbasetemp()
+    directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with directory.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "made").exists():
+            directory.mkdir()
+            make(directory)
+            (directory / "made").touch()
+    return directory
+
+
+def run_family(recipe_path: Path, out: Path) -> None:
+    """Run a recipe; what was made with other settings is made again."""
+    run_recipe(load_recipe(recipe_path), out, make_again=True)

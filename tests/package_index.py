@@ -2,9 +2,10 @@
 
 import hashlib
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,26 +45,33 @@ def make_model(directory: Path, name: str, parts: list[bytes]) -> CatalogueModel
 
 
 class Index:
-    """An index over HTTP of a directory's wheels. `cut` names wheels that are sent only by half."""
+    """An index over HTTP of a directory's wheels. `cut`: wheels that are sent only by half; `held`: that must wait."""
 
     def __init__(self, directory: Path):
         self.cut: set[str] = set()
+        self.held: set[str] = set()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 name = self.path.strip("/").split("/")[-1]
+                while name in owner.held:
+                    time.sleep(0.01)
                 if name.endswith(".whl"):
                     data = (directory / name).read_bytes()
                 else:
                     found = directory.glob(f"{name.replace('-', '_')}-*.whl")
                     data = "".join(f'<a href="/files/{path.name}">{path.name}</a>' for path in found).encode()
+                with suppress(OSError):  # who asked has gone
+                    self.answer(name, data)
+                self.close_connection = True
+
+            def answer(self, name, data):
                 self.send_response(200)
                 self.send_header("Content-Type", "application/zip" if name.endswith(".whl") else "text/html")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data[: len(data) // 2] if name in owner.cut else data)
-                self.close_connection = True
 
             def log_message(self, *arguments):
                 pass

@@ -104,7 +104,7 @@ def test_a_model_is_evaluated_and_samples_are_scored(model, tmp_path):
     assert set(result.pass_at_k) == {1}
     low, high = result.intervals_95[1]
     assert 0 <= low <= result.pass_at_k[1] <= high <= 1
-    assert result.details["manifest"]["model_sha256"]
+    assert result.manifest["model_sha256"]
     again = chaku.score("first_steps", tmp_path / "eval" / "completions.jsonl", scoring=partial())
     assert again.pass_at_k == result.pass_at_k
 

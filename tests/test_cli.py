@@ -39,7 +39,11 @@ def test_complete_streams_and_prints_json(checkpoint, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert streamed == "def f" + answer["text"] + ("" if answer["text"].endswith("\n") else "\n")
     assert main([*common, "--num-samples", "3"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 3
+    assert shown.err == ""
+    assert main([*common, "--num-samples", "3", "--temperature", "0"]) == 0
+    assert "the 3 samples of a prompt are the same text; give --temperature" in capsys.readouterr().err
 
 
 def test_complete_reads_standard_input_and_stops_before_a_text(checkpoint, capsys, monkeypatch):
@@ -108,7 +112,9 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["complete", "/nowhere", "x"], "/nowhere does not exist, and the catalogue has no such model"),
+        (["complete", "/nowhere", "x"], "there is no model /nowhere, neither as a path nor in the catalogue"),
+        (["complete", "x = 1\n" * 100, "x"], "neither as a path nor in the catalogue"),
+        (["complete", "CHECKPOINT", "x", "--max-tokens", "0"], "--max-tokens is 0; it must be at least 1"),
         (["infill", "CHECKPOINT", "/nowhere.py"], "cannot read /nowhere.py"),
         (["infill", "CHECKPOINT", "NO_MARK"], "exactly one"),
         (["infill", "CHECKPOINT", "NO_MARK", "--prefix", "x"], "a file, or --prefix and --suffix: not both"),
@@ -119,19 +125,36 @@ def test_infill_a_file_or_two_texts(checkpoint, capsys, tmp_path, mode):
             "/nowhere has no heldout-",
         ),
         (["run", "/nowhere.toml"], "does not exist"),
-        (["report", "/nowhere"], "is not a run directory"),
+        (["run", "PARENT"], "cannot read PARENT: is a directory"),
+        (["run", "NO_MARK"], "NO_MARK is not a recipe in TOML: "),
+        (["eval", "run", "CHECKPOINT", "--benchmark", "first_steps", "--out", "/proc/new"], "/proc/new: No such file"),
+        (["report", "/nowhere"], "/nowhere is not a run: it has no recipe.json"),
+        (["report", "CHECKPOINT"], "is not a run: it has no recipe.json"),
+        (["complete", "NO_MARK", "x"], "is not a checkpoint: it is a file, but not a GGUF file"),
+        (["complete", "PARENT", "x"], "it has no config.json; name one in it: CHECKPOINT"),
+        (["merge", "CHECKPOINT", "PARENT", "OUT"], "is not a LoRA adapter: it has no adapter_config.json"),
+        (["eval", "compare", "PARENT", "PARENT"], "there is no result in PARENT; `chaku eval run`"),
         (["corpus", "build", "--out", "OUT"], "no sources"),
         (["corpus", "build", "/nowhere", "--out", "OUT"], "the source /nowhere does not exist"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(checkpoint, tmp_path, capsys, arguments, message):
     (tmp_path / "plain.py").write_text("no mark\n")
-    places = {"CHECKPOINT": str(checkpoint), "OUT": str(tmp_path / "out"), "NO_MARK": str(tmp_path / "plain.py")}
+    places = {
+        "CHECKPOINT": str(checkpoint),
+        "PARENT": str(checkpoint.parent),
+        "OUT": str(tmp_path / "out"),
+        "NO_MARK": str(tmp_path / "plain.py"),
+    }
     assert main([places.get(argument, argument) for argument in arguments]) == 2
-    errors = capsys.readouterr().err
-    assert errors.startswith("chaku: ")
-    assert message in errors
-    assert errors.count("\n") == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("chaku: ")
+    for name, path in places.items():
+        message = message.replace(name, path)
+    assert message in shown.err
+    assert shown.err.count("\n") == 1 + arguments[1].count("\n")
+    assert not (checkpoint / "report.html").exists()
 
 
 def test_a_truncated_checkpoint_is_named(checkpoint, tmp_path, capsys):
@@ -204,7 +227,7 @@ def test_quiet_says_nothing(tmp_path, capsys):
 def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     recipe = write_recipe(tmp_path)
     command = [sys.executable, "-m", "chaku", "run", str(recipe), "--out", str(tmp_path / "run")]
-    command += ["--set", "code.training.tokens=4e5", "--set", "evals.stages=[]"]
+    command += ["--set", "code.training.tokens=1.2e5", "--set", "evals.stages=[]"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "stages" / "code" / "metrics.jsonl"
     deadline = time.monotonic() + 120

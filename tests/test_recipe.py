@@ -104,7 +104,7 @@ def test_set_overrides_by_stage_name():
     ("override", "message"),
     [
         ("code.training.learning_rat=1", "unknown key 'learning_rat'; the nearest known one is 'learning_rate'"),
-        ("code.training.learning_rate=fast", "learning_rate must be float, not 'fast'"),
+        ("code.training.learning_rate=fast", "learning_rate must be a number, not 'fast'"),
         ("code.training.precision=float16", "must be one of 'auto', 'float32', 'bfloat16'"),
         ("code.parent=nobody", "parent 'nobody' is not a stage"),
         ("code.parent=long", "is its own ancestor"),
@@ -129,7 +129,7 @@ def test_set_overrides_by_stage_name():
         ("evals.num_examples=0", "num_examples is 0"),
         ("budget.minutes=0", "minutes is 0.0; it must be above 0"),
         ("seed.deep=1", "is a value, not a table"),
-        ("seed=true", "must be int"),
+        ("seed=true", "must be a whole number"),
     ],
 )
 def test_mistakes_are_named(override, message):

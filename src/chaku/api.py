@@ -27,6 +27,7 @@ from chaku.inference.generator import (
     TextPrompt,
     answer_in_order,
 )
+from chaku.results import BenchmarkResult
 
 if TYPE_CHECKING:
     from chaku.evals.benchmark import Benchmark
@@ -52,28 +53,6 @@ class TextScore:
         """The bits of all tokens after the first, divided by the bytes of the whole text: lower is more likely."""
         nats = -sum(self.log_probabilities)
         return nats / 0.6931471805599453 / max(self.num_bytes, 1)  # ln 2
-
-
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """A score. `pass_at_k` and its 95% intervals by k, from 0 to 1; `details`: the whole content of results.json."""
-
-    benchmark: str
-    num_problems: int
-    pass_at_k: dict[int, float]
-    intervals_95: dict[int, tuple[float, float]]
-    details: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, results: Mapping[str, Any]) -> "BenchmarkResult":
-        """The typed form of the content of results.json."""
-        return cls(
-            results["benchmark"],
-            results["num_problems"],
-            {int(k): value for k, value in results["pass_at_k"].items()},
-            {int(k): (low, high) for k, (low, high) in results["intervals_95"].items()},
-            results,
-        )
 
 
 class Model:
@@ -300,9 +279,7 @@ def evaluate(
     directory = _evaluation_directory(out)
     sampling = Sampling(temperature=temperature, top_p=top_p, num_samples=num_samples, seed=seed)
     file = Path(problems) if problems is not None else None
-    return BenchmarkResult.of(
-        run_benchmark(found, model.generator, directory, problems=file, limit=limit, sampling=sampling)
-    )
+    return run_benchmark(found, model.generator, directory, problems=file, limit=limit, sampling=sampling)
 
 
 def score(
@@ -324,7 +301,7 @@ def score(
     found = _find_benchmark(benchmark, chat=extract)
     directory = _evaluation_directory(out)
     file = Path(problems) if problems is not None else None
-    return BenchmarkResult.of(score_file(found, Path(samples), directory, problems=file, scoring=scoring or AS_IT_IS))
+    return score_file(found, Path(samples), directory, problems=file, scoring=scoring or AS_IT_IS)
 
 
 def _find_benchmark(name: str, *, chat: bool, endpoint: bool = False) -> "Benchmark":

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -74,6 +74,12 @@ def show_table(title: str, columns: list[str], rows: list[list[object]]) -> None
             )
         )
     _standard_error().print(table)
+
+
+def table_in_text(rows: Sequence[Sequence[str]]) -> str:
+    """A table for a message, a row a line. No cell is cut or wrapped, so that a command in it can be copied."""
+    widths = [min(max(map(len, column)), 60) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(["", *map(str.ljust, row, widths)]).rstrip() for row in rows)
 
 
 @dataclass

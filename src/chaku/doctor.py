@@ -18,11 +18,11 @@ from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import about_isolation
 
 EXTRAS = {
-    "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
-    "duckdb": "asking DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
-    "torchao": "QLoRA, and quantised weights on a GPU: pip install 'chaku[quantization]'",
-    "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
-    "datasets": "Hub data sets: pip install 'chaku[hub]'",
+    "sentencepiece": "to read tokenizer.model files: pip install 'chaku[sentencepiece]'",
+    "duckdb": "to ask DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
+    "torchao": "to train QLoRA, and to quantise weights on a GPU: pip install 'chaku[quantization]'",
+    "tensorboard": "to write TensorBoard logs: pip install 'chaku[tensorboard]'",
+    "datasets": "to read data sets of the Hub: pip install 'chaku[hub]'",
 }
 
 
@@ -54,7 +54,7 @@ def examine() -> list[Finding]:
     try:
         found.append(Finding("ok", f"HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}"))
     except ChakuError as error:
-        found.append(Finding("optional", f"HumanEval is not on this machine: {error}"))
+        found.append(Finding("optional", f"HumanEval is not here: {error}"))
     if shutil.which("git") is None:
         found.append(Finding("optional", "git is not installed; git checkouts are read as plain directories"))
     return found
@@ -83,13 +83,11 @@ def _isolation() -> Finding:
     landlock = f"Landlock {about['landlock']}" if about["landlock"] else "no Landlock in this kernel"
     seccomp = "seccomp" if about["seccomp"] else "no seccomp on this processor"
     bubblewrap, user = f"{about['bubblewrap']} ({about['bwrap']})", about["user"]
-    return Finding("ok", f"sandbox: {bubblewrap}, programs as a user of {user}, {seccomp}, {landlock}")
+    return Finding("ok", f"sandbox: {bubblewrap}; programs run as {user}; {seccomp}, {landlock}")
 
 
 def _language(name: str) -> Finding:
-    problem = toolchains.why_not(name)
-    return (
-        Finding("optional", f"sandbox runs no {problem}")
-        if problem
-        else Finding("ok", f"sandbox runs {name}: {toolchains.version(name)}")
-    )
+    if missing := toolchains.missing_tools(name):
+        install = toolchains.how_to_install(name)
+        return Finding("optional", f"sandbox cannot run {name} without {' and '.join(missing)}: {install}")
+    return Finding("ok", f"sandbox runs {name}: {toolchains.version(name)}")

@@ -221,6 +221,17 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_text(path: Path, newline: str | None = None) -> str:
+    """A file's text; `newline` as for `open`. Raises ChakuError, naming the file, when it cannot be read as UTF-8."""
+    try:
+        with path.open(encoding="utf-8", newline=newline) as file:
+            return file.read()
+    except OSError as error:
+        raise ChakuError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise ChakuError(f"cannot read {path}: it is not UTF-8 text (byte {error.start + 1})") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with atomic_file(path) as temporary:
@@ -245,7 +256,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ChakuError(f"{path} does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: brackets in brackets, a thousand deep
         refuse_lfs_pointer(path)
         raise ChakuError(f"{path} is not valid JSON ({error}); it may be truncated: remove it and run again") from error
 

@@ -3,8 +3,8 @@
 import json
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from chaku.errors import ChakuError
@@ -12,7 +12,7 @@ from chaku.files import explain_disk_errors
 from chaku.locks import try_lock
 
 
-class Journal:
+class Journal(AbstractContextManager["Journal"]):
     """An append-only file of JSON lines. `rows`: the rows that it held when it was opened.
 
     A last line that was cut off is dropped. Raises ChakuError when another process writes the file, when a line is
@@ -27,7 +27,9 @@ class Journal:
             self._file = path.open("a+b")
         if not try_lock(self._file):
             self._file.close()
-            raise ChakuError(f"another chaku process writes {path}; wait until it ends, or give another --out")
+            raise ChakuError(
+                f"another chaku process writes {path}; wait until it ends, or name another directory with --out"
+            )
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):
@@ -50,8 +52,5 @@ class Journal:
             self._file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
             self._file.flush()
 
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()

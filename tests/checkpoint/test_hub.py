@@ -140,13 +140,16 @@ def test_an_unknown_architecture_is_refused_before_its_weights_come(hub, name):
     [
         (
             "some/tinny",
-            r"^some/tinny is not a directory or file here\. some/tinny: the Hub has no such .*mean tiny-coder\?$",
+            r"^there is no path some/tinny here\. some/tinny: the Hub has no such .*mean tiny-coder\?$",
         ),
-        ("tiny-codr", r"^tiny-codr does not exist, and the catalogue has no such model; did you mean tiny-coder\?$"),
+        (
+            "tiny-codr",
+            r"^there is no model tiny-codr, neither as a path nor in the catalogue; did you mean tiny-coder\?$",
+        ),
         ("hub-cach/model", r"the Hub has no such repository"),
         ("hub-cache/modl", r"did you mean hub-cache/model\?$"),
-        ("./nothing/here", r"^\./nothing/here does not exist.*`chaku models` lists the catalogue$"),
-        ("some/model.gguf", r"^some/model\.gguf does not exist"),
+        ("./nothing/here", r"^there is no model \./nothing/here, neither as.*`chaku models` lists the catalogue$"),
+        ("some/model.gguf", r"^there is no model some/model\.gguf, neither as a path"),
     ],
 )
 def test_a_mistyped_name(hub, tmp_path, name, message):

@@ -88,9 +88,9 @@ def test_compare_says_whether_it_is_chance_and_refuses_other_protocols(tmp_path,
     assert main(["eval", "compare", one, f"{two}/results.json"]) == 0
     assert "pass@1" in capsys.readouterr().out
     assert main(["eval", "compare", one, slow]) == 2
-    assert "timeout: 3.0 and 9.0" in capsys.readouterr().err
+    assert "timeout is 3.0 in the first, 9.0 in the second" in capsys.readouterr().err
     assert main(["eval", "compare", one, slow, "--anyway"]) == 0
-    assert capsys.readouterr().out.startswith("NOT ALIKE: timeout: 3.0 and 9.0\n")
+    assert capsys.readouterr().out.startswith("NOT ALIKE: timeout is 3.0 in the first, 9.0 in the second\n")
 
 
 def test_list_names_benchmarks_and_says_what_is_not_here(capsys, tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_list_names_benchmarks_and_says_what_is_not_here(capsys, tmp_path, monke
     assert not rows["apps"]["chat"]
     assert main(["eval", "list"]) == 0
     out = capsys.readouterr().out
-    assert "24 short Python functions that come with chaku:\n  first_steps " in out
+    assert "Short Python functions that come with chaku:\n  first_steps " in out
     assert "24 problems  --chat" in out
     assert "no data here" in out
 
@@ -124,7 +124,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
     assert main(command) == 0
     assert json.loads(capsys.readouterr().out) == result
     assert main([*command, "--seed", "1"]) == 2
-    assert "made with other settings (seed: 0, now 1)" in capsys.readouterr().err
+    assert "made with other settings: seed was 0, is now 1. Name a new directory" in capsys.readouterr().err
     scoring = ["eval", "score", "--benchmark", "humaneval", "--problems", problems, "--partial", "--json"]
     assert main([*scoring, "--samples", str(tmp_path / "out" / "completions.jsonl")]) == 0
     assert json.loads(capsys.readouterr().out)["verdicts"] == result["verdicts"]
@@ -146,7 +146,7 @@ def test_run_generates_and_scores_and_goes_on(checkpoint, tmp_path, problems, ca
         (["score", "--benchmark", "infilling", "--samples", "f"], "is measured on a model, not on samples"),
         (["score", "--benchmark", "first_steps", "--samples", "/nowhere"], "/nowhere does not exist"),
         (["score", "--benchmark", "humaneval", "--samples", "/x", "--problems", "/nowhere"], "/nowhere does not exist"),
-        (["compare", "/nowhere", "/nowhere"], "/nowhere does not exist"),
+        (["compare", "/nowhere", "/nowhere"], "there is no result in /nowhere"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(checkpoint, capsys, arguments, message):
@@ -155,6 +155,13 @@ def test_mistakes_are_one_line_and_status_2(checkpoint, capsys, arguments, messa
     assert errors.startswith("chaku: ")
     assert message in errors
     assert errors.count("\n") == 1
+
+
+def test_a_run_that_is_refused_leaves_no_directory(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["eval", "run", "m", "--benchmark", "perplexity", "--out", str(out)]) == 2
+    assert "give --corpus DIRECTORY" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_samples_that_do_not_fit_are_refused(tmp_path, problems, capsys):

@@ -64,7 +64,7 @@ def test_the_language_is_the_files_or_the_users(tmp_path, capsys):
     assert run(tmp_path, "echo $((1 + 1))", "--language", "bash", name="a") == 0
     assert capsys.readouterr().out == "2\n2\n"
     assert run(tmp_path, "", name="a") == 2
-    assert "give the language: python, cpp" in capsys.readouterr().err
+    assert "give --language: python, cpp" in capsys.readouterr().err
     assert run(tmp_path, "", "--language", "cobol") == 2
     assert "no runner for 'cobol'" in capsys.readouterr().err
 

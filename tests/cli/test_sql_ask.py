@@ -194,6 +194,8 @@ def test_a_database_that_is_away_is_said_before_a_model_is_loaded(tmp_path, monk
     path.write_text("no database " * 100)
     assert main(["sql", "ask", "--db", str(path), "--model", "any", "How many?"]) == 2
     assert "cannot read the database" in capsys.readouterr().err
+    assert main(["sql", "ask", "--db", str(tmp_path), "--model", "any", "How many?"]) == 2
+    assert f"{tmp_path} is a directory; give a database file" in capsys.readouterr().err
     pytest.importorskip("psycopg", reason="needs the sql extra")
     assert main(["sql", "ask", "--db", f"postgresql://u@/x?host={tmp_path}", "--model", "any", "How many?"]) == 2
     assert "cannot read the schema of x" in capsys.readouterr().err

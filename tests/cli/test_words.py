@@ -85,7 +85,9 @@ def test_a_text_that_begins_with_a_hyphen_stands_after_two():
         (["complete", "m", "--stop", "--json"], "--stop needs a value; a value that begins with a hyphen is written"),
         (["complete", "m", "--seed"], "--seed needs a value"),
         (["complete", "m", "--seed", "x"], "--seed: 'x' is not a valid integer"),
-        (["complete", "m", "p", "q"], "unexpected argument q"),
+        (["complete", "m", "p", "q"], "unexpected argument q; a text with spaces stands in quotation marks"),
+        (["eval", "run", "m", "--k", "1,10"], "--k 1,10: write the values one after another, as in --k 1 10"),
+        (["eval", "run", "m", "--benchmark", "mbpp,humaneval"], "as in --benchmark mbpp humaneval"),
         (["complete", "m", "--json=1"], "Option '--json' does not take a value"),
         (["infill", "m", "--mode", "x"], "--mode: 'x' is not one of 'psm', 'spm'"),
         (["eval", "run", "--benchmark", "mbpp", "humanevl", "m"], "did you mean humaneval"),
@@ -94,6 +96,7 @@ def test_a_text_that_begins_with_a_hyphen_stands_after_two():
         (["sql", "ask", "--db", "d", "q"], "give --model or --endpoint"),
         (["sql", "ask", "--db", "d", "--model", "m", "--endpoint", "u", "q"], "give --model or --endpoint"),
         (["sql", "ask", "--db", "d", "--model", "m", "q", "--json", "--csv"], "give --json or --csv"),
+        (["sql", "ask", "--db", "d", "--model", "m", "q", "--timeout", "0"], "--timeout: 0.0 is not above 0"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(capsys, words, message):

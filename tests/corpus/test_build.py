@@ -187,7 +187,7 @@ def test_rows_of_jsonl_and_parquet_plain_and_packed(tmp_path):
         assert len(kept) == expected
         assert (kept["a/1.py"].language, kept["a/1.py"].kind, kept["a/1.py"].license) == ("Python", "code", "MIT")
         if expected == 6:
-            assert reasons(summary) == {"broken line": 1, "no 'text' text": 1}
+            assert reasons(summary) == {"not JSON": 1, "no 'text' text": 1}
     summary = build_corpus([guess_source(tmp_path / "cut.jsonl.gz")], tmp_path / "cut.out", heldout_fraction=0)
     assert reasons(summary)["the rest of a file, unreadable (EOFError)"] == 1
 
@@ -237,7 +237,7 @@ def test_names_that_are_not_utf8_and_endless_nesting_are_never_fatal(tmp_path):
     rows = [{"text": CODE.format(1), "path": "\ud800.py", "license": "\udfff", "language": "Py\ud800"}]
     put(tmp_path / "a.jsonl", json.dumps(rows[0]) + "\n" + "[" * 100_000 + "\n")
     summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
-    assert reasons(summary) == {"broken line": 1}
+    assert reasons(summary) == {"not JSON": 1}
     assert [(document.path, document.language, document.license) for document in texts(tmp_path / "out").values()] == [
         ("?.py", "Py?", "?")
     ]

@@ -1,6 +1,9 @@
 """For tests that run programs: whether they can be run here, and judging completions of a benchmark."""
 
+import builtins
+import keyword
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,10 @@ import pytest
 from chaku.evals.judging import Judge, Limits, why_not_here
 
 BENCHMARKS = os.environ.get("CHAKU_BENCHMARKS")
+WORDS = {*keyword.kwlist, *dir(builtins)}
+
+# A test of real references runs twice: on a sample always, on all of them with CHAKU_ALL_TESTS=1.
+sample_or_all = pytest.mark.parametrize("choose", ["every_form", pytest.param("all", marks=pytest.mark.slow)])
 
 
 def judge(benchmark, pairs, tmp_path, num_workers=2, patience=1):
@@ -29,3 +36,25 @@ def benchmark_file(name):
     if not path.exists():
         pytest.skip(f"{path} does not exist: it is NOT tested")
     return path
+
+
+def chosen(choose, tasks):
+    """All tasks, or a sample with every form: the first task with each keyword, builtin and module of the references.
+
+    In the file's order, a task is taken when its reference has such a word that no task before it has. Tests (of a task
+    that has `test_list`) count as part of the reference.
+    """
+    if choose == "all":
+        return tasks
+    seen, sample = set(), []
+    for task in tasks:
+        found = _words("\n".join((*task.references, *task.data.get("test_list", ()))))
+        if not found <= seen:
+            sample.append(task)
+            seen |= found
+    return sample
+
+
+def _words(code):
+    modules = re.findall(r"^\s*(?:from|import) ([\w.]+)", code, re.MULTILINE)
+    return WORDS.intersection(re.findall(r"[A-Za-z_]\w*", code)) | set(modules)

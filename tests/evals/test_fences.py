@@ -10,7 +10,7 @@ def test_blocks_come_in_order_with_their_languages():
     assert code_blocks(text) == [
         CodeBlock("python", "x = 1\n\ny = 2\n"),
         CodeBlock("", "z\n"),
-        CodeBlock("sh", "ls\n", False),
+        CodeBlock("sh", "ls\n"),
     ]
 
 

@@ -77,19 +77,19 @@ def test_a_killed_generation_goes_on_with_what_is_missing(engine, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"temperature": 0.5}, "temperature: 1.0, now 0.5"),
-        ({"num_samples": 3}, "num_samples: 2, now 3"),
-        ({"seed": 6}, "seed: 5, now 6"),
+        ({"temperature": 0.5}, "temperature was 1.0, is now 0.5"),
+        ({"num_samples": 3}, "num_samples was 2, is now 3"),
+        ({"seed": 6}, "seed was 5, is now 6"),
     ],
 )
-def test_completions_that_were_made_otherwise_are_not_mixed(engine, tmp_path, change, message):
+def test_completions_with_other_settings_are_not_mixed(engine, tmp_path, change, message):
     benchmark, tasks = little()
     generate_samples(benchmark, tasks, Recorder(engine), SAMPLING, tmp_path)
-    with pytest.raises(ChakuError, match=f"made with other settings .{message}.; give another --out"):
+    with pytest.raises(ChakuError, match=f"made with other settings: {message}. Name a new directory"):
         generate_samples(benchmark, tasks, Recorder(engine), replace(SAMPLING, **change), tmp_path)
-    with pytest.raises(ChakuError, match="prompt_form: 'plain', now 'fancy'"):
+    with pytest.raises(ChakuError, match="prompt_form was 'plain', is now 'fancy'"):
         generate_samples(replace(benchmark, prompt_form="fancy"), tasks, Recorder(engine), SAMPLING, tmp_path)
-    with pytest.raises(ChakuError, match="tasks_sha256"):
+    with pytest.raises(ChakuError, match="other settings: problems changed"):
         generate_samples(benchmark, tasks[1:], Recorder(engine), SAMPLING, tmp_path)
 
 

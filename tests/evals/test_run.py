@@ -25,11 +25,11 @@ def test_a_model_is_asked_and_scored(engine, problems, tmp_path):
     results = run_benchmark(
         HUMANEVAL, adds(engine), tmp_path / "out", problems=problems, sampling=Sampling(num_samples=2)
     )
-    assert results["pass_at_k"] == {"1": pytest.approx(2 / 3)}
-    assert results["num_samples"] == 6
+    assert results.pass_at_k == {1: pytest.approx(2 / 3)}
+    assert results.num_samples == 6
     limited = run_benchmark(HUMANEVAL, adds(engine), problems=problems, limit=2)
-    assert (limited["num_problems"], limited["manifest"]["limit"]) == (2, 2)
-    assert limited["manifest"]["data_sha256"] != results["manifest"]["data_sha256"]
+    assert (limited.num_problems, limited.manifest["limit"]) == (2, 2)
+    assert limited.manifest["data_sha256"] != results.manifest["data_sha256"]
 
 
 @sandboxed

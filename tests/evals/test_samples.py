@@ -105,7 +105,7 @@ def test_problems_come_as_lines_or_as_one_list(tmp_path):
 
 def test_a_benchmark_that_is_not_there_is_said_with_where_to_get_it(tmp_path, monkeypatch):
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
-    with pytest.raises(ChakuError, match=r"CHAKU_BENCHMARKS is not set; save https://x as SOMEWHERE/a/b.jsonl"):
+    with pytest.raises(ChakuError, match=r"CHAKU_BENCHMARKS is not set; save https://x as DIRECTORY/a/b.jsonl"):
         find_file(None, "a/b.jsonl", "https://x")
     monkeypatch.setenv("CHAKU_BENCHMARKS", str(tmp_path))
     with pytest.raises(ChakuError, match="does not exist; save https://x there"):

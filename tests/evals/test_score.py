@@ -15,6 +15,7 @@ from chaku.evals.in_words import result_in_lines
 from chaku.evals.run import score_file
 from chaku.evals.samples import Sample
 from chaku.evals.score import Scoring, score_samples, unextracted
+from chaku.results import BenchmarkResult, GroupScore
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job, Verdict
 
@@ -72,14 +73,14 @@ def test_scores_by_problem_and_by_group(sandbox, tmp_path):
     benchmark, tasks = little()
     given = samples(["right", "wrong"], ["wrong", "bad"], ["right", "right"])
     results = score_samples(benchmark, tasks, given, tmp_path, Scoring(ks=(1, 2)))
-    assert results == json.loads((tmp_path / "results.json").read_text())
-    assert results["benchmark"] == "little"
-    assert (results["num_problems"], results["num_samples"], results["num_passed"]) == (3, 6, 2)
-    assert results["pass_at_k"] == {"1": pytest.approx(0.5), "2": pytest.approx(2 / 3)}
-    assert results["intervals_95"]["1"][0] < 0.5 < results["intervals_95"]["1"][1]
-    assert results["verdicts"] == {"passed": 3, "failed": 3}
-    assert results["by_group"]["e"] == {"num_problems": 2, "pass_at_k": {"1": 0.75, "2": 1.0}}
-    assert results["by_group"]["o"]["pass_at_k"] == {"1": 0.0, "2": 0.0}
+    assert results == BenchmarkResult.read(tmp_path / "results.json")
+    assert results.benchmark == "little"
+    assert (results.num_problems, results.num_samples, results.num_passed) == (3, 6, 2)
+    assert results.pass_at_k == {1: pytest.approx(0.5), 2: pytest.approx(2 / 3)}
+    assert results.intervals_95[1][0] < 0.5 < results.intervals_95[1][1]
+    assert results.verdicts == {"passed": 3, "failed": 3}
+    assert results.by_group["e"] == GroupScore(2, {1: 0.75, 2: 1.0})
+    assert results.by_group["o"].pass_at_k == {1: 0.0, 2: 0.0}
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert [(line["task_id"], line["index"], line["passed"]) for line in lines] == [
         *(("t0", 0, True), ("t0", 1, False), ("t1", 0, False), ("t1", 1, False), ("t2", 0, True), ("t2", 1, True)),
@@ -120,8 +121,8 @@ def test_a_limit_is_four_times_what_the_reference_takes_here(sandbox, tmp_path):
     taken = {"t0 right": 2.0, "t0 wrong right": 7.0, "t1 right": 2.0, "t1 wrong right": 13.0, "t2 right": 0.5}
     sandbox.seconds = lambda job: taken[job.source.rpartition(" ")[0]]
     results = score_samples(benchmark, tasks, samples(["wrong right"], ["wrong right"], ["right"]), tmp_path)
-    assert results["verdicts"] == {"passed": 2, "timed_out": 1}
-    assert results["manifest"]["longer_timeouts"] == {"t0": 12.0, "t1": 12.0}  # 8 s, in doublings of 3 s
+    assert results.verdicts == {"passed": 2, "timed_out": 1}
+    assert results.manifest["longer_timeouts"] == {"t0": 12.0, "t1": 12.0}  # 8 s, in doublings of 3 s
 
 
 def test_a_reference_that_times_out_on_a_busy_machine_is_given_more_than_ten_times_as_long(sandbox, tmp_path):
@@ -129,8 +130,8 @@ def test_a_reference_that_times_out_on_a_busy_machine_is_given_more_than_ten_tim
     tasks[0] = replace(tasks[0], references=("right", "wrong"))
     sandbox.seconds = lambda job: 25.0 if job.source.startswith("t0 right") else 0.5
     results = score_samples(benchmark, tasks, samples(["right"], ["right"], ["right"]), tmp_path)
-    assert results["verdicts"] == {"passed": 3}
-    assert results["manifest"]["longer_timeouts"] == {"t0": 192.0}
+    assert results.verdicts == {"passed": 3}
+    assert results.manifest["longer_timeouts"] == {"t0": 192.0}
     sandbox.seconds = lambda job: 50.0 if job.source.startswith("t0 right") else 0.5
     with pytest.raises(ChakuError, match=r"t0 \(timed_out.*on a slow machine give more seconds with --timeout"):
         score_samples(benchmark, tasks, samples(["right"], ["right"], ["right"]), tmp_path / "slower")
@@ -143,7 +144,7 @@ def test_a_killed_scoring_keeps_the_limits_that_were_measured(sandbox, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         score_samples(benchmark, tasks, given, tmp_path)
     sandbox.seconds, sandbox.killed_after = lambda job: 2.5, None
-    assert score_samples(benchmark, tasks, given, tmp_path)["manifest"]["longer_timeouts"] == dict.fromkeys(
+    assert score_samples(benchmark, tasks, given, tmp_path).manifest["longer_timeouts"] == dict.fromkeys(
         ("t0", "t1", "t2"), 12.0
     )
     assert sum(sandbox.ran[f"t{number} right {part}"] for number in range(3) for part in range(2)) == 6
@@ -168,7 +169,7 @@ def test_a_sandbox_that_fails_once_is_asked_again(sandbox, tmp_path):
     benchmark, tasks = little()
     sandbox.broken = lambda job: "odd" in job.source and sandbox.ran[job.source] == 1
     results = score_samples(benchmark, tasks, samples(["odd"], ["right"], ["odd right"]), tmp_path)
-    assert results["verdicts"] == {"passed": 2, "failed": 1}
+    assert results.verdicts == {"passed": 2, "failed": 1}
 
 
 def test_a_sandbox_that_fails_twice_is_never_a_score(sandbox, tmp_path):
@@ -180,7 +181,7 @@ def test_a_sandbox_that_fails_twice_is_never_a_score(sandbox, tmp_path):
         score_samples(benchmark, tasks, samples(["odd"], ["right"], ["wrong"]), tmp_path)
     assert not (tmp_path / "results.json").exists()
     sandbox.broken = lambda job: False
-    assert score_samples(benchmark, tasks, samples(["odd"], ["right"], ["wrong"]), tmp_path)["num_passed"] == 1
+    assert score_samples(benchmark, tasks, samples(["odd"], ["right"], ["wrong"]), tmp_path).num_passed == 1
     assert sandbox.ran["t1 right 0"] == 1
 
 
@@ -192,31 +193,31 @@ def test_a_k_that_some_problem_has_no_samples_for_is_refused_by_name(sandbox, tm
     with pytest.raises(ChakuError, match="there is no pass@0"):
         score_samples(benchmark, tasks, given, tmp_path, Scoring(ks=(0,)))
     assert not sandbox.ran
-    assert list(score_samples(benchmark, tasks, given, tmp_path)["pass_at_k"]) == ["1"]
+    assert list(score_samples(benchmark, tasks, given, tmp_path).pass_at_k) == [1]
     given.append(Sample("t1", 9, "right"))
-    assert list(score_samples(benchmark, tasks, given, tmp_path)["pass_at_k"]) == ["1", "10"]
+    assert list(score_samples(benchmark, tasks, given, tmp_path).pass_at_k) == [1, 10]
 
 
 def test_the_manifest_says_what_a_score_rests_on(sandbox, tmp_path):
     benchmark, tasks = little(timeout=7.0, memory_mb=99)
     given = samples(["right"], ["right"], ["right"])
-    record = score_samples(benchmark, tasks, given, tmp_path)["manifest"]
+    record = score_samples(benchmark, tasks, given, tmp_path).manifest
     assert (record["timeout"], record["memory_mb"], record["isolation"]) == (7.0, 99, "sandbox")
     assert (record["num_references"], record["partial"]) == (3, False)
     assert record["languages"] == {"python": f"Python {record['python']}"}  # the tool's own words
     assert {"chaku", "python", "torch", "data_sha256", "samples_sha256"} <= record.keys()
     assert record["prompt_form"] is record["temperature"] is None  # not known of samples that others made
     scoring = Scoring(timeout=2.5, memory_mb=50, num_workers=3, isolated=False)
-    other = score_samples(benchmark, tasks, given, tmp_path, scoring, {"prompt_form": "plain"})["manifest"]
+    other = score_samples(benchmark, tasks, given, tmp_path, scoring, {"prompt_form": "plain"}).manifest
     assert (other["timeout"], other["memory_mb"], other["prompt_form"]) == (2.5, 50, "plain")
     assert other["isolation"] == "none: --unsafe-no-sandbox"
     assert sandbox.asked[-1] == {"timeout": 2.5, "memory_mb": 50, "num_workers": 3, "isolated": False}
     assert other["data_sha256"] == record["data_sha256"]
     tasks[0] = replace(tasks[0], data={"test": "another"})
-    assert score_samples(benchmark, tasks, given, tmp_path)["manifest"]["data_sha256"] != record["data_sha256"]
+    assert score_samples(benchmark, tasks, given, tmp_path).manifest["data_sha256"] != record["data_sha256"]
     partial = score_samples(benchmark, tasks, given[:2], tmp_path, Scoring(partial=True))
-    assert partial["manifest"]["partial"]
-    assert partial["num_problems"] == 2
+    assert partial.manifest["partial"]
+    assert partial.num_problems == 2
 
 
 @pytest.mark.parametrize("wrong", [{"timeout": 0}, {"memory_mb": -1}, {"num_workers": -2}])
@@ -245,8 +246,8 @@ def test_a_text_is_judged_without_programs(tmp_path, monkeypatch):
 
     benchmark, tasks = little(jobs=None, judge=judge, languages=())
     results = score_samples(benchmark, tasks, samples(["right"], ["wrong one"], ["right"]), tmp_path)
-    assert results["measures"] == {"length": pytest.approx(19 / 3)}
-    assert results["verdicts"] == {"exact": 2, "other": 1}
+    assert results.measures == {"length": pytest.approx(19 / 3)}
+    assert results.verdicts == {"exact": 2, "other": 1}
     assert json.loads((tmp_path / "samples.jsonl").read_text().splitlines()[1])["measures"] == {"length": 9}
 
 
@@ -264,7 +265,7 @@ def test_a_file_in_human_evals_form_is_scored_for_real(problems, write_samples, 
         ("Little/plus", "    return undefined\n"),
     )
     results = score_file(HUMANEVAL, path, tmp_path / "out", problems=problems, scoring=Scoring(timeout=1, ks=(1, 2)))
-    assert results["pass_at_k"] == {"1": pytest.approx(1 / 6), "2": pytest.approx(1 / 3)}
+    assert results.pass_at_k == {1: pytest.approx(1 / 6), 2: pytest.approx(1 / 3)}
     lines = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_text().splitlines()]
     assert [line["verdict"] for line in lines] == ["passed", "failed", "failed", "timed_out", "failed", "failed"]
     assert lines[1]["reason"] == "AssertionError: assert candidate(6, 3) == 9"
@@ -279,7 +280,7 @@ def test_all_humaneval_solutions_pass(write_samples):
     tasks = HUMANEVAL.load(None)
     assert len(tasks) == 164
     path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
-    assert score_file(HUMANEVAL, path)["pass_at_k"] == {"1": 1.0}
+    assert score_file(HUMANEVAL, path).pass_at_k == {1: 1.0}
 
 
 FENCED = "Here is the function:\n```python\ndef f():\n    return 1\n```\n"
@@ -289,12 +290,12 @@ FENCED = "Here is the function:\n```python\ndef f():\n    return 1\n```\n"
 def test_chat_replies_that_were_not_extracted_are_told_with_what_to_do(problems, write_samples):
     names = ("Little/add", "Little/times", "Little/plus")
     results = score_file(HUMANEVAL, write_samples(*((name, FENCED) for name in names)), problems=problems)
-    [note] = results["notes"]
+    [note] = results.notes
     assert note.startswith("3 of 3 samples are syntax errors with a Markdown fence")
     assert "--extract" in note
     assert f"  NOTE: {note}" in result_in_lines(results)
     half = write_samples(*((name, FENCED) for name in names[:1]), *((name, "    return a - b\n") for name in names[1:]))
-    assert "notes" not in score_file(HUMANEVAL, half, problems=problems)
+    assert score_file(HUMANEVAL, half, problems=problems).notes == ()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_samples_of_an_excluded_problem_are_passed_over(problems, write_samples,
     right = "    return a + b\n"
     samples = write_samples(("Little/add", right), ("Little/times", right), ("Little/plus", right))
     result = score_file(HUMANEVAL, samples, problems=problems, scoring=Scoring(exclude=("Little/times",)))
-    assert (result["num_problems"], result["num_passed"], result["manifest"]["excluded"]) == (2, 2, ["Little/times"])
+    assert (result.num_problems, result.num_passed, result.manifest["excluded"]) == (2, 2, ["Little/times"])
     command = ["eval", "score", "--benchmark", "humaneval", "--samples", str(samples), "--problems", str(problems)]
     assert main([*command, "--exclude", "Little/add", "Little/plus"]) == 0
     assert "EXCLUDED: Little/add, Little/plus" in capsys.readouterr().out

@@ -135,9 +135,9 @@ WRONG = "def add(a, b):\n    return a - b\n"
 )
 def test_whole_programs_of_files_of_every_kind_are_scored(problems, tmp_path, name, content, form):
     results = score_file(HUMANEVAL, write(tmp_path / name, content), problems=problems)
-    assert results["pass_at_k"]["1"] == 1.0
-    record = results["manifest"]
-    assert (record["samples_form"], record["num_whole_programs"]) == (form, results["num_samples"])
+    assert results.pass_at_k[1] == 1.0
+    record = results.manifest
+    assert (record["samples_form"], record["num_whole_programs"]) == (form, results.num_samples)
 
 
 @sandboxed
@@ -149,8 +149,8 @@ def test_a_whole_program_is_judged_for_what_it_is(problems, tmp_path):
         score_file(HUMANEVAL, path, problems=problems)
     results = score_file(HUMANEVAL, path, problems=problems, scoring=Scoring(partial=True))
     assert "  LEFT OUT: samples of 1 problems that are not in the set of problems" in result_in_lines(results)
-    assert (results["verdicts"], results["num_problems"]) == ({"passed": 2, "failed": 1}, 3)
-    assert (results["manifest"]["unknown_problems"], results["manifest"]["partial"]) == (["Little/gone"], False)
+    assert (results.verdicts, results.num_problems) == ({"passed": 2, "failed": 1}, 3)
+    assert (results.manifest["unknown_problems"], results.manifest["partial"]) == (["Little/gone"], False)
 
 
 @sandboxed

@@ -7,7 +7,7 @@ import pytest
 from chaku import ChakuError
 from chaku.inference.chat import ChatSession
 from chaku.inference.generator import SamplingParams
-from chaku.instruct.conversations import read_rows
+from chaku.instruct.conversations import read_conversation, read_rows
 from chaku.tokens.chat import Message
 
 
@@ -80,7 +80,7 @@ def test_what_is_saved_trains(tokenizer, tmp_path):
     chat.save(tmp_path / "all.jsonl")
     list(chat.ask("b"))
     chat.save(tmp_path / "all.jsonl")
-    read = [row.conversation() for row in read_rows(str(tmp_path))]
+    read = [read_conversation(row) for row in read_rows(str(tmp_path))]
     assert read[1] == chat.messages
     assert read[0] == chat.messages[:3]
     assert len(json.loads((tmp_path / "all.jsonl").read_text().splitlines()[0])["messages"]) == 3

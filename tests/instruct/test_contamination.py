@@ -1,6 +1,9 @@
 """A benchmark's problem is recognised by its words, by its solution's tree, and by what a solution does."""
 
 from dataclasses import replace
+from functools import partial
+
+import pytest
 
 from chaku.evals.suite import BENCHMARKS
 from chaku.instruct.contamination import (
@@ -14,7 +17,7 @@ from chaku.instruct.contamination import (
 )
 from chaku.instruct.evidence import Evidence, LedgerQuestion
 from chaku.instruct.export import behaviour_hits
-from chaku.sandbox.pool import run_many
+from chaku.sandbox.pool import run_many, run_stream
 from chaku.sandbox.verdict import Job
 
 SOLUTION = """def count_above(values: list, bound: int) -> int:
@@ -73,13 +76,14 @@ def test_what_passes_a_problems_tests_behaves_like_its_solution() -> None:
 def test_the_sieve_says_what_fails_and_not_what_it_did_not_reach() -> None:
     below = "def g(a, b):\n    return sum(x < b for x in a)\n"
     above = below.replace("<", ">")
-    verdicts = run_many([sieve_job([PROBLEM, SAME, LOOPS, SAME], text, "g") for text in (above, below)], timeout=1.0)
+    verdicts = run_many([sieve_job([PROBLEM, SAME, LOOPS, SAME], text, "g") for text in (above, below)], timeout=0.5)
     assert [not reason for reason in verdicts[0].tests] == [True, True, True, True]
     assert [not reason for reason in verdicts[1].tests][:2] == [False, False]
     assert len(verdicts[1].tests) <= 3
 
 
-def test_each_way_to_behave_like_a_benchmark_is_a_hit_and_nothing_else() -> None:
+def test_each_way_to_behave_like_a_benchmark_is_a_hit_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaku.instruct.export.run_stream", partial(run_stream, timeout=0.5))
     evidence = Evidence(entry_point="g", tests=("assert g([3], 4) == 0",), accepted=0)
     above = "def g(a, b):\n    return sum(x > b for x in a)\n"
     rows = [

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
-from chaku.instruct.conversations import find_files, read_rows
+from chaku.instruct.conversations import find_files, read_conversation, read_preference, read_rows
 from chaku.tokens.chat import Message
 
 TALK = [Message("system", "S"), Message("user", "Q"), Message("assistant", "A")]
@@ -31,14 +31,14 @@ def write(path, *rows):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_is_told_by_its_keys(tmp_path, shape):
     [row] = read_rows(write(tmp_path / "a.jsonl", SHAPES[shape]))
-    where, messages = row.where, row.conversation()
+    where, messages = row.where, read_conversation(row)
     assert messages == TALK
     assert where == f"{tmp_path}/a.jsonl, line 1"
 
 
 def test_an_alpaca_input_follows_after_a_blank_line(tmp_path):
     name = write(tmp_path / "a.jsonl", {"instruction": "Add.", "input": "1 2", "output": "3"})
-    [messages] = [row.conversation() for row in read_rows(name)]
+    [messages] = [read_conversation(row) for row in read_rows(name)]
     assert messages == [Message("user", "Add.\n\n1 2"), Message("assistant", "3")]
 
 
@@ -47,7 +47,7 @@ def test_files_of_every_kind_in_a_folder(tmp_path):
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(json.dumps(SHAPES["messages"]).encode()))
     pq.write_table(pa.Table.from_pylist([SHAPES["sharegpt"]]), tmp_path / "c.parquet")
     (tmp_path / "notes.txt").write_text("not read")
-    read = [(row.where, row.conversation()) for row in read_rows(str(tmp_path))]
+    read = [(row.where, read_conversation(row)) for row in read_rows(str(tmp_path))]
     assert [messages for _, messages in read] == [TALK] * 6
     assert [where.removeprefix(f"{tmp_path}/") for where, _ in read][3:] == [
         "a.json, item 3",
@@ -64,7 +64,7 @@ def test_a_hub_data_set_is_read_as_one(tmp_path, monkeypatch):
     write(tmp_path / "owner" / "name" / "train.jsonl", {"messages": PLAIN})
     monkeypatch.setattr("chaku.instruct.conversations.find_files", lambda name: [])
     monkeypatch.chdir(tmp_path)
-    assert [(row.where, row.conversation()) for row in read_rows("owner/name")] == [("owner/name, row 0", TALK)]
+    assert [(row.where, read_conversation(row)) for row in read_rows("owner/name")] == [("owner/name, row 0", TALK)]
 
 
 def test_a_name_that_is_no_file_and_could_be_the_hubs():
@@ -79,6 +79,7 @@ def test_a_name_that_is_no_file_and_could_be_the_hubs():
     [
         ("{", "line 2: not JSON"),
         ("3", "line 2: a conversation is"),
+        (r'{"messages": [{"role": "user", "content": "\ud800"}]}', "line 2: not UTF-8"),
         ('{"text": "x"}', "this row has the keys text"),
         ('{"messages": "x"}', "line 2: the messages are 'x', not a list"),
         ('{"messages": ["x"]}', "line 2, message 0: 'x' is no message"),
@@ -91,7 +92,7 @@ def test_mistakes_name_file_and_line(tmp_path, row, message):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps(SHAPES["messages"]) + "\n" + row + "\n")
     with pytest.raises(ChakuError) as caught:
-        [row.conversation() for row in read_rows(str(path))]
+        [read_conversation(row) for row in read_rows(str(path))]
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -105,7 +106,7 @@ def test_mistakes_name_file_and_line(tmp_path, row, message):
     ],
 )
 def test_pairs(tmp_path, row):
-    [pair] = [found.preference() for found in read_rows(write(tmp_path / "a.jsonl", row))]
+    [pair] = [read_preference(found) for found in read_rows(write(tmp_path / "a.jsonl", row))]
     assert (pair.prompt, pair.chosen, pair.rejected) == (TALK[:2], "A", "B")
 
 
@@ -120,4 +121,4 @@ def test_pairs(tmp_path, row):
 )
 def test_broken_pairs_are_named(tmp_path, row, message):
     with pytest.raises(ChakuError, match=message):
-        [found.preference() for found in read_rows(write(tmp_path / "a.jsonl", row))]
+        [read_preference(found) for found in read_rows(write(tmp_path / "a.jsonl", row))]

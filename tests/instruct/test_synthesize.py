@@ -230,11 +230,11 @@ def test_a_bound_of_questions(path: Path, played: Played) -> None:
     assert len(played.asked) == 6
 
 
-def test_a_ledger_that_was_made_otherwise_is_refused(path: Path, played: Played) -> None:
+def test_a_ledger_with_other_settings_is_refused(path: Path, played: Played) -> None:
     run(path, played, [ADD])
-    with pytest.raises(ChakuError, match=r"model: .*played.*other"):
+    with pytest.raises(ChakuError, match=r"model was .*played.*other"):
         run(path, Played("other"), [ADD])
-    with pytest.raises(ChakuError, match=r"near_duplicates: 0\.7, now 0.5"):
+    with pytest.raises(ChakuError, match=r"near_duplicates was 0\.7, is now 0\.5"):
         run(path, played, [ADD], near_duplicates=0.5)
     path.with_name("no.sqlite").write_text("this is no ledger, " * 100)
     with pytest.raises(ChakuError, match="cannot be used as a ledger"):

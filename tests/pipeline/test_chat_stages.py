@@ -1,12 +1,7 @@
 """A family with fine-tuning: conversations beside rehearsal, then pairs; killed anywhere it ends the same."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
@@ -21,8 +16,8 @@ from chaku.recipe.load import load_recipe
 from chaku.tokens.chat import Chat, Message
 from chaku.tokens.load import load_tokenizer
 from chaku.training.metrics import read_metrics
-from family import RECIPE, write_files
-from pipeline.test_run import KILLED
+from family import RECIPE, made_once, run_family, write_files
+from killing import killed_at
 
 STAGES = """
 [sets.talks]
@@ -67,10 +62,8 @@ def conversation(number):
     ]
 
 
-@pytest.fixture(scope="module")
-def recipe_path(tmp_path_factory):
+def write_chat_recipe(directory):
     """What `instruct export` leaves has keys of its own beside the conversation."""
-    directory = tmp_path_factory.mktemp("little")
     write_files(directory / "files")
     talks = [{"messages": conversation(number), "model": "m", "seed": number} for number in range(60)]
     talks.append({"messages": [{"role": "user", "content": "x " * 200}, talks[0]["messages"][1]]})
@@ -83,18 +76,20 @@ def recipe_path(tmp_path_factory):
     stages = STAGES.replace("TALKS", f"{directory}/talks.jsonl").replace("PAIRS", f"{directory}/pairs.jsonl")
     text = RECIPE.replace("FILES", str(directory / "files"))
     begin, end = text.index("[stages.code]"), text.index("[evals]")
-    path = directory / "little.toml"
-    path.write_text(
+    (directory / "little.toml").write_text(
         text[:begin] + stages + text[end:].split("benchmarks")[0].replace("[evals]\n", "").split("stages =")[0]
     )
-    return path
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory):
+    return made_once(tmp_path_factory, "chat", write_chat_recipe) / "little.toml"
 
 
 @pytest.fixture(scope="module")
 def whole(recipe_path, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_recipe(load_recipe(recipe_path), out)
-    return out
+    made = made_once(tmp_path_factory, "chat-whole", lambda directory: run_family(recipe_path, directory / "run"))
+    return made / "run"
 
 
 def outcome(out):
@@ -157,9 +152,7 @@ def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, 
     for name in ("corpus", "tokenizer", "tokens", "stages/base"):
         shutil.copytree(whole / name, out / name)
     shutil.copy(whole / MARKER, out)
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(out), function, str(number)]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed_at(function, number, run_family, recipe_path, out)
     run_recipe(load_recipe(recipe_path), out)
     assert outcome(out) == outcome(whole)
 

@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def play(monkeypatch: pytest.MonkeyPatch, model: Played | Habitual) -> None:
-    monkeypatch.setattr("chaku.pipeline.run.stage_engine", lambda run, name: model)
+    monkeypatch.setattr("chaku.pipeline.steps.stage_engine", lambda run, name: model)
 
 
 def test_stages_learn_from_what_passed(

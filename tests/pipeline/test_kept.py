@@ -17,21 +17,16 @@ from chaku.pipeline import FinishedWork, run_recipe
 from chaku.recipe.load import load_recipe
 from chaku.tokens.store import TokenStore
 from family import write_recipe
+from killing import killed_at
 
 NO_EVALS = "evals.stages=[]"
 
 
-@pytest.fixture(scope="module")
-def whole(recipe_path, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
-    return out
-
-
 @pytest.fixture
 def out(whole, tmp_path):
-    """A finished run to do harm to."""
+    """A finished run to do harm to, of which nothing is measured."""
     shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "evals")
     return tmp_path / "run"
 
 
@@ -86,15 +81,8 @@ def test_the_command_line_wants_a_yes(recipe_path, out, capsys):
 
 def test_what_is_replaced_is_kept_until_the_new_one_is_whole_and_comes_back(recipe_path, out, capsys):
     before = weights(out, "long")
-    changed = ["--set", "long.training.learning_rate=5e-4", "--set", NO_EVALS, "--yes"]
-    killing = f"""
-        import os, sys
-        import chaku.pipeline.training as training
-        training.save_model = lambda *arguments: os.kill(os.getpid(), 9)
-        from chaku.cli import main
-        main(["run", {str(recipe_path)!r}, "--out", {str(out)!r}, *{changed!r}])
-    """
-    assert subprocess.run([sys.executable, "-c", textwrap.dedent(killing)], check=False).returncode == -9
+    words = ["run", str(recipe_path), "--out", str(out), "--set", "long.training.learning_rate=5e-4", "--set", NO_EVALS]
+    assert killed_at("chaku.pipeline.training.save_model", 1, main, [*words, "--yes"])
     assert (out / "stages" / ".long.old" / "model.safetensors").read_bytes() == before
     started = (out / "stages" / ".long.old" / "stage.json").stat().st_mtime_ns
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)  # the setting is taken back
@@ -220,20 +208,8 @@ def test_a_killed_stage_with_lora_goes_on_to_the_same_end(recipe_path, out, tmp_
     adapted.write_text(recipe_path.read_text() + more)
     other = tmp_path / "other"
     shutil.copytree(out, other)
-    killing = f"""
-        import os
-        import chaku.training.trainer as trainer
-        original, calls = trainer.optimizer_step, []
-        def counted(*arguments):
-            calls.append(1)
-            if len(calls) == 8:
-                os.kill(os.getpid(), 9)
-            return original(*arguments)
-        trainer.optimizer_step = counted
-        from chaku.cli import main
-        main(["run", {str(adapted)!r}, "--out", {str(out)!r}, "--set", {NO_EVALS!r}])
-    """
-    assert subprocess.run([sys.executable, "-c", textwrap.dedent(killing)], check=False).returncode == -9
+    words = ["run", str(adapted), "--out", str(out), "--set", NO_EVALS]
+    assert killed_at("chaku.training.trainer.optimizer_step", 8, main, words)
     assert read_json(next((out / "stages" / "adapted" / "state").glob("step-*")) / "progress.json")["step"] == 5
     for directory in (out, other):
         run_recipe(load_recipe(adapted, [NO_EVALS]), directory)

@@ -162,7 +162,7 @@ training = {{ tokens = 1e4, batch_tokens = 1024 }}
         f"the model {tmp_path}/nowhere/model": (),
     }
     assert lacks["the package torchao"].how_to_get == "pip install 'chaku[quantization]'"
-    with pytest.raises(ChakuError, match=r"nothing of the recipe can run without the model .*does not exist"):
+    with pytest.raises(ChakuError, match=r"nothing of the recipe can run without the model .*: there is no model"):
         leave_out(recipe, list(lacks.values()))
 
 

@@ -1,12 +1,7 @@
 """A recipe from files to report: killed anywhere it ends the same, to the bit; what is done is skipped."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,36 +25,10 @@ from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
 from chaku.training.metrics import read_metrics
+from family import run_family
+from killing import killed_at
 
 STAGES = ("base", "code", "long")
-
-# Run the recipe and kill -9 the process at the N-th call of a function.
-KILLED = """
-    import os, signal, sys
-    from pathlib import Path
-    import torch
-    torch.set_num_threads(1)
-    import chaku.pipeline
-    from chaku.recipe.load import load_recipe
-    recipe, out, name, number = sys.argv[1:]
-    module, function = name.rsplit(".", 1)
-    __import__(module)
-    original, calls = getattr(sys.modules[module], function), []
-    def counted(*arguments, **settings):
-        calls.append(1)
-        if len(calls) == int(number):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **settings)
-    setattr(sys.modules[module], function, counted)
-    chaku.pipeline.run_recipe(load_recipe(Path(recipe)), Path(out), make_again=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def whole(recipe_path, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_recipe(load_recipe(recipe_path), out)
-    return out
 
 
 def copy_data(run, out):
@@ -158,16 +127,14 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
         ("chaku.pipeline.training.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.training.load_model", 2),  # between code and long
-        ("chaku.pipeline.evaluation.write_json", 2),  # within the evaluation
+        ("chaku.record.write_json", 3 + 2),  # within the evaluation, after three stages
         ("chaku.pipeline.run.write_report", 1),  # at the very end
     ],
 )
 def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
     out = tmp_path / "run"
     copy_data(whole, out)
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(out), function, str(number)]
-    killed = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert killed_at(function, number, run_family, recipe_path, out)
     run_recipe(load_recipe(recipe_path), out)
     losses, weights = outcome(out)
     expected_losses, expected_weights = outcome(whole)
@@ -180,8 +147,7 @@ def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, 
 
 @pytest.mark.parametrize("function", ["chaku.corpus.build.write_json", "chaku.tokens.store._write_index"])
 def test_killed_before_training_it_starts_that_part_again(function, recipe_path, whole, tmp_path):
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(recipe_path), str(tmp_path / "run"), function, "1"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    assert killed_at(function, 1, run_family, recipe_path, tmp_path / "run")
     recipe = load_recipe(recipe_path, ["evals.stages=[]"])
     run_recipe(recipe, tmp_path / "run")
     assert outcome(tmp_path / "run")[1] == outcome(whole)[1]
@@ -194,8 +160,7 @@ def test_killed_while_it_removes_what_changed_nothing_half_is_taken_for_whole(re
     changes = ["evals.stages=[]", "long.training.learning_rate=5e-4"]
     changed = tmp_path / "changed.toml"
     changed.write_text(recipe_path.read_text().replace("learning_rate = 1e-3", "learning_rate = 5e-4"))
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(changed), str(out), "os.unlink", "4"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
+    assert killed_at("os.unlink", 4, run_family, changed, out)
     left = {path.name for path in (out / "stages").iterdir()}
     assert {"long", ".long.old"} & left
     run_recipe(load_recipe(recipe_path, changes), out, make_again=True)

@@ -11,6 +11,7 @@ import pytest
 from chaku.files import write_json, write_text
 from chaku.pipeline import try_it
 from chaku.pipeline.run_directory import Run
+from chaku.results import MeasureResult
 from shop_database import make_shop
 
 QUESTION, GOLD = "How many customers are there?", "SELECT count(*) FROM customers"
@@ -46,7 +47,7 @@ class CountsCustomers:
 def results(run: Run, row: dict[str, Any] = RIGHT, gold: str = GOLD) -> None:
     example = {"question": QUESTION, "query": gold, "db_id": "shop"}
     write_text(run.directory / "shop" / "dev.jsonl", json.dumps(example) + "\n")
-    write_json(run.directory / "evals" / "sql" / "shop.json", {"results": {"rows": [row]}})
+    MeasureResult("shop", {}, {"rows": [row]}).write(run.directory / "evals" / "sql" / "shop.json")
 
 
 def test_a_question_that_is_answered_rightly_becomes_a_command(run: Run) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from chaku.results import BenchmarkResult, MeasureResult, ShownSample
+
 MODEL = {
     "vocab_size": 4096,
     "hidden_size": 256,
@@ -44,11 +46,47 @@ def run_dir(tmp_path: Path) -> Path:
     for number, stage in enumerate(STAGES):
         write_stage(root / "stages" / stage[0], number, *stage)
     for number, (name, *_) in enumerate(STAGES):
-        for benchmark, results in evals(number).items():
-            manifest = {"seed": 1, "model_sha256": "ab" * 32, "prompt_form": "<unstripped>"}
-            content = {"benchmark": benchmark, "stage": name, **results, "manifest": manifest}
-            put(root / "evals" / name / f"{benchmark}.json", content)
+        for benchmark, results in measures(number).items():
+            write_measure(root, name, benchmark, results)
+        write_score(root, name, "humaneval", 0, 164)
+        sample = ShownSample(
+            "first/3", 0, "failed", False, "AssertionError", 0.1, "def add(a, b):\n", "    return a & b\n"
+        )
+        write_score(root, name, "first_steps", number, 24, timed_out=2, samples=(sample,))
     return root
+
+
+MANIFEST = {"seed": 1, "model_sha256": "ab" * 32, "prompt_form": "<unstripped>"}
+
+
+def write_measure(root: Path, stage: str, name: str, results: dict[str, Any]) -> None:
+    MeasureResult(name, MANIFEST, results, stage=stage).write(root / "evals" / stage / f"{name}.json")
+
+
+def write_score(
+    root: Path,
+    stage: str,
+    name: str,
+    passed: int,
+    problems: int,
+    timed_out: int = 0,
+    samples: tuple[ShownSample, ...] = (),
+) -> None:
+    result = BenchmarkResult(
+        benchmark=name,
+        manifest=MANIFEST,
+        stage=stage,
+        pass_at_k={1: passed / problems},
+        intervals_95={1: (0.0, 1.0)},
+        num_problems=problems,
+        num_samples=problems,
+        num_passed=passed,
+        measures={},
+        verdicts={"failed": problems - passed - timed_out, "timed_out": timed_out, "passed": passed},
+        by_group={},
+        samples=samples,
+    )
+    result.write(root / "evals" / stage / f"{name}.json")
 
 
 def write_stage(
@@ -90,7 +128,6 @@ def write_stage(
     facts = {
         "name": name,
         "parent": parent,
-        "kind": "train",
         "config": {"sequence_length": length, "training": {"learning_rate": 1e-3 / (1 + number)}},
         "model": MODEL | {"rope_theta": theta, "max_position_embeddings": length},
         "num_parameters": 5_230_000,
@@ -99,12 +136,13 @@ def write_stage(
         "steps": steps,
         "seconds": steps * 0.58,
         "fingerprint": f"{number:x}" * 64,
+        "weights_sha256": "cd" * 32,
         "versions": {"chaku": "0.1.0", "torch": "2.13.0", "python": "3.11.9"},
     }
     put(folder / "stage.json", facts)
 
 
-def evals(number: int) -> dict[str, dict[str, Any]]:
+def measures(number: int) -> dict[str, dict[str, Any]]:
     better = 0.12 * number
     by_language = {
         name: {"bits_per_byte": 2.1 - better + i * 0.06, "xz_bits_per_byte": 1.9, "bytes": size // 50, "documents": 40}
@@ -146,22 +184,6 @@ def evals(number: int) -> dict[str, dict[str, Any]]:
             "accuracy": [[cell, cell / 2, cell], [cell / 2, cell, 0.0], [0.0, 0.0, cell / 4]],
             "forced_accuracy": [[cell + 0.1] * 3, [0.2, 0.1, 0.3], [0.0, 0.0, 0.1]],
             "num_examples": 16,
-        },
-        "humaneval": {"num_problems": 164, "num_passed": 0, "pass_at_k": {"1": 0.0}, "verdicts": {"failed": 164}},
-        "first_steps": {
-            "num_problems": 24,
-            "num_passed": number,
-            "pass_at_k": {"1": number / 24},
-            "verdicts": {"failed": 22 - number, "timed_out": 2, "passed": number},
-            "samples": [
-                {
-                    "task_id": "first/3",
-                    "prompt": "def add(a, b):\n",
-                    "completion": "    return a & b\n",
-                    "verdict": "failed",
-                    "reason": "AssertionError",
-                }
-            ],
         },
     }
 

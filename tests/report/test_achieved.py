@@ -6,15 +6,11 @@ from typing import Any
 from chaku.report import write_report
 from chaku.report.achieved import Achievement, achievements
 from chaku.report.run import read_run
-from report.conftest import put
+from report.conftest import put, write_measure, write_score
 
 
 def shop(share: float) -> dict[str, Any]:
-    return {"benchmark": "shop", "results": {"ex": share, "counts": {"scored": 120}}}
-
-
-def exercises(share: float) -> dict[str, Any]:
-    return {"results": {"pass_at_k": {"1": share}, "num_passed": 3, "num_problems": 9}}
+    return {"ex": share, "counts": {"scored": 120}}
 
 
 def test_a_family_shows_its_best_stage_beside_what_it_grew_from(run_dir: Path) -> None:
@@ -30,16 +26,16 @@ def test_a_family_shows_its_best_stage_beside_what_it_grew_from(run_dir: Path) -
 
 def test_a_model_is_asked_about_the_shop_before_and_after(tmp_path: Path) -> None:
     put(tmp_path / "recipe.json", {"model": {"path": "models/small.gguf"}, "stages": {"sql": {"parent": None}}})
-    put(tmp_path / "evals" / "sql" / "shop.json", shop(0.525))
-    put(tmp_path / "evals" / "model" / "shop.json", shop(0.025))
+    write_measure(tmp_path, "sql", "shop", shop(0.525))
+    write_measure(tmp_path, "model", "shop", shop(0.025))
     text = "of 120 new questions about a shop's database are answered rightly by sql; by small.gguf before it learnt"
     assert achievements(read_run(tmp_path)) == [Achievement("52.5%", text, "2.5%")]
 
 
 def test_learning_from_answers_that_passed_stands_beside_learning_from_any(tmp_path: Path) -> None:
     put(tmp_path / "recipe.json", {"stages": {name: {} for name in ("base", "passed", "unfiltered")}})
-    for stage, share in (("base", 0.5), ("passed", 0.75), ("unfiltered", 0.51)):
-        put(tmp_path / "evals" / stage / "exercises.json", exercises(share))
+    for stage, passed in (("base", 50), ("passed", 75), ("unfiltered", 51)):
+        write_score(tmp_path, stage, "exercises", passed, 100)
     [figure] = achievements(read_run(tmp_path))
     assert (figure.before, figure.after) == ("50.0%", "75.0%")
     assert figure.text.endswith("by base before (unfiltered 51.0%)")
@@ -48,11 +44,8 @@ def test_learning_from_answers_that_passed_stands_beside_learning_from_any(tmp_p
 def test_a_figure_of_zero_is_left_to_the_tables(tmp_path: Path) -> None:
     put(tmp_path / "recipe.json", {"stages": {"base": {}, "sql": {"parent": "base"}}})
     for stage in ("base", "sql"):
-        put(tmp_path / "evals" / stage / "shop.json", shop(0.0))
-        put(
-            tmp_path / "evals" / stage / "first_steps.json",
-            {"results": {"pass_at_k": {"1": 0.0}, "num_passed": 0, "num_problems": 24}},
-        )
+        write_measure(tmp_path, stage, "shop", shop(0.0))
+        write_score(tmp_path, stage, "first_steps", 0, 24)
     assert achievements(read_run(tmp_path)) == []
     assert "0 of 24" in write_report(tmp_path).read_text()
 
@@ -60,7 +53,7 @@ def test_a_figure_of_zero_is_left_to_the_tables(tmp_path: Path) -> None:
 def test_other_runs_stand_beside_with_links_to_their_reports(run_dir: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     put(own / "recipe.json", {"stages": {"sql": {}}})
-    put(own / "evals" / "sql" / "shop.json", shop(0.5))
+    write_measure(own, "sql", "shop", shop(0.5))
     page = write_report(own, [run_dir]).read_text()
     assert page.index("new questions about a shop") < page.index("Beside it: demo") < page.index("Family tree</h2>")
     assert 'href="../demo/report.html"' in page

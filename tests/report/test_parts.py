@@ -12,7 +12,7 @@ from chaku.report.charts import Line, Node, _linear_ticks, _log_ticks, family_tr
 from chaku.report.html import Html, element, escape, join
 from chaku.report.run import ReportedRun
 from chaku.report.sql import shop_answers
-from chaku.report.table import duration, percent, size, spaced
+from chaku.report.table import Published, Text, duration, percent, size, spaced, table
 
 
 @given(st.text(st.characters(codec=None)))
@@ -96,6 +96,19 @@ def test_boxes_of_a_wide_tree_do_not_overlap() -> None:
     assert len(set(corners)) == len(names)
     rows = dict(zip(names, corners, strict=True))
     assert rows["a"][1] == rows["b"][1] == rows["d"][1] < rows["e"][1] < rows["c"][1] == rows["f"][1] < rows["g"][1]
+
+
+def test_a_column_of_a_database_may_have_any_name() -> None:
+    sample = {"question": "?", "sql": "SELECT 1", "columns": ["<total>", "n"], "rows": [["3", "4"]]}
+    page = shop_answers(cast(ReportedRun, None), {"sql": {"ex": 0.5, "samples": [sample]}})
+    assert '<th scope="col">&lt;total&gt;</th>' in page
+
+
+def test_text_columns_are_left_aligned_and_published_rows_stand_out() -> None:
+    page = ElementTree.fromstring(table(["name", Text("why")], [["a", "b"], Published(["c", None])]))
+    assert [node.get("class") for node in page.iter("th")] == [None, "text", None, None]
+    assert [(node.get("class"), node.text) for node in page.iter("td")] == [("text", "b"), ("text", "–")]
+    assert [node.get("class") for node in page.iter("tr")] == [None, None, "paper"]
 
 
 def test_an_answer_that_is_right_on_one_database_alone_is_said_to_be_luck() -> None:

@@ -516,7 +516,7 @@ def test_a_library_that_only_a_candidate_asks_for_stops_nothing(monkeypatch: pyt
 def test_a_language_is_known_by_its_files(tmp_path: Path) -> None:
     assert toolchains.language_of(Path("a/b.cpp")) == "cpp"
     assert toolchains.language_of(Path("x.R")) == "r"
-    with pytest.raises(ChakuError, match="give the language: python"):
+    with pytest.raises(ChakuError, match="give --language: python"):
         toolchains.language_of(Path("x.cob"))
 
 

@@ -82,3 +82,9 @@ def url(engine):
 def qwen_url(qwen):
     with on_a_port(build_app(Served(Service(qwen), "qwen"), Access())) as address:
         yield address
+
+
+@pytest.fixture
+def url_of():
+    """A function: the URL, as a context, of any served model."""
+    return lambda served: on_a_port(build_app(served, Access()))

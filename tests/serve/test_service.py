@@ -6,7 +6,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.inference.generator import Request, SamplingParams, TextPrompt
-from chaku.serve.service import BusyError, Service, StoppingError
+from chaku.serve.service import BusyError, FailedError, Service, StoppingError
 
 LONG = Request(TextPrompt("def"), SamplingParams(max_tokens=200))
 
@@ -100,7 +100,7 @@ def test_a_failure_of_the_model_ends_the_texts_and_not_the_service(engine, monke
         decoder = type(service._scheduler.decoder)
         forward = decoder.forward
         monkeypatch.setattr(decoder, "forward", lambda self, spans: 1 / 0)
-        with pytest.raises(ChakuError, match="the model failed; ask again"):
+        with pytest.raises(FailedError, match="the model failed; ask again"):
             await whole(writing)
         monkeypatch.setattr(decoder, "forward", forward)
         assert await whole(await service.ask(LONG))

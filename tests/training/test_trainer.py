@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,10 @@ def test_a_gradient_that_is_not_finite_names_the_batch_and_is_never_saved(tmp_pa
     assert len(losses(tmp_path)) == 2
 
 
-def test_compiled_steps_learn_the_same(uninterrupted, tmp_path):
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_steps_learn_the_same(backend, tmp_path, monkeypatch):
+    """`aot_eager`: the graphs of the step and of its gradients; `inductor`: also their C++, half a minute of work."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     config = dataclasses.replace(CONFIG, compile=True, tokens=3 * 4 * 32)
     plain = dataclasses.replace(config, compile=False)
     train("compiled", fresh(), Random(), config, tmp_path / "compiled")

@@ -56,7 +56,7 @@ class CatalogueModel:
 
 
 def _on_hub(
-    name: str, repository: str, family: str, num_parameters: int, licence: str, *abilities: Ability
+    name: str, repository: str, family: str, num_parameters: int, licence: str, abilities: tuple[Ability, ...]
 ) -> CatalogueModel:
     source = HubRepository(repository)
     return CatalogueModel(name, family, num_parameters, licence, 2 * num_parameters, abilities, source)
@@ -93,29 +93,22 @@ _QWEN = PackagedFile(
     ),
 )
 
+_ALL: tuple[Ability, ...] = ("complete", "infill", "chat")
+_NO_CHAT: tuple[Ability, ...] = ("complete", "infill")
+
 # Parameters follow from the published shapes; abilities from the model cards and, for infilling, tokens/special.py.
 CATALOGUE: tuple[CatalogueModel, ...] = (
     CatalogueModel(
         "smollm2-135m-instruct", "SmolLM2", 134_515_008, "apache-2.0", 98_362_432, ("complete", "chat"), _SMOLLM2
     ),
-    CatalogueModel(
-        "qwen2.5-coder-0.5b-instruct",
-        "Qwen2.5-Coder",
-        494_032_768,
-        "apache-2.0",
-        491_400_064,
-        ("complete", "infill", "chat"),
-        _QWEN,
-    ),
+    CatalogueModel("qwen2.5-coder-0.5b-instruct", "Qwen2.5-Coder", 494_032_768, "apache-2.0", 491_400_064, _ALL, _QWEN),
     _on_hub(
         "qwen2.5-coder-1.5b-instruct",
         "Qwen/Qwen2.5-Coder-1.5B-Instruct",
         "Qwen2.5-Coder",
         1_543_714_304,
         "apache-2.0",
-        "complete",
-        "infill",
-        "chat",
+        _ALL,
     ),
     _on_hub(
         "qwen2.5-coder-7b-instruct",
@@ -123,9 +116,7 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
         "Qwen2.5-Coder",
         7_615_616_512,
         "apache-2.0",
-        "complete",
-        "infill",
-        "chat",
+        _ALL,
     ),
     _on_hub(
         "deepseek-coder-1.3b-base",
@@ -133,11 +124,10 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
         "DeepSeek-Coder",
         1_346_471_936,
         "deepseek",
-        "complete",
-        "infill",
+        _NO_CHAT,
     ),
     _on_hub(
-        "yi-coder-1.5b-chat", "01-ai/Yi-Coder-1.5B-Chat", "Yi-Coder", 1_476_495_360, "apache-2.0", "complete", "chat"
+        "yi-coder-1.5b-chat", "01-ai/Yi-Coder-1.5B-Chat", "Yi-Coder", 1_476_495_360, "apache-2.0", ("complete", "chat")
     ),
     _on_hub(
         "granite-3b-code-base",
@@ -145,27 +135,15 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
         "Granite-Code",
         3_482_503_680,
         "apache-2.0",
-        "complete",
-        "infill",
+        _NO_CHAT,
     ),
-    _on_hub("codellama-7b", "codellama/CodeLlama-7b-hf", "Code Llama", 6_738_546_688, "llama2", "complete", "infill"),
+    _on_hub("codellama-7b", "codellama/CodeLlama-7b-hf", "Code Llama", 6_738_546_688, "llama2", _NO_CHAT),
     _on_hub(
-        "codellama-7b-python", "codellama/CodeLlama-7b-Python-hf", "Code Llama", 6_738_415_616, "llama2", "complete"
+        "codellama-7b-python", "codellama/CodeLlama-7b-Python-hf", "Code Llama", 6_738_415_616, "llama2", ("complete",)
     ),
-    _on_hub(
-        "codellama-7b-instruct",
-        "codellama/CodeLlama-7b-Instruct-hf",
-        "Code Llama",
-        6_738_546_688,
-        "llama2",
-        "complete",
-        "infill",
-        "chat",
-    ),
-    _on_hub(
-        "codellama-13b", "codellama/CodeLlama-13b-hf", "Code Llama", 13_016_028_160, "llama2", "complete", "infill"
-    ),
-    _on_hub("codellama-34b", "codellama/CodeLlama-34b-hf", "Code Llama", 33_743_970_304, "llama2", "complete"),
+    _on_hub("codellama-7b-instruct", "codellama/CodeLlama-7b-Instruct-hf", "Code Llama", 6_738_546_688, "llama2", _ALL),
+    _on_hub("codellama-13b", "codellama/CodeLlama-13b-hf", "Code Llama", 13_016_028_160, "llama2", _NO_CHAT),
+    _on_hub("codellama-34b", "codellama/CodeLlama-34b-hf", "Code Llama", 33_743_970_304, "llama2", ("complete",)),
 )
 
 

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from chaku.checkpoint import download, hub
@@ -18,19 +19,20 @@ def find_checkpoint(name: str | Path, catalogue: Sequence[CatalogueModel] = CATA
     nearest names, and when a download fails.
     """
     path, text = Path(name), str(name)
-    if path.exists():
-        return path
+    with suppress(OSError):  # of a text that is too long for a path
+        if path.exists():
+            return path
     if model := by_name(text, catalogue):
         if here := download.downloaded(model):
             return here
         say(f"{model.name} is not on this machine yet; downloading it into {download.cache_directory()}")
         return download.get(model)
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", text, re.ASCII) or path.suffix in (".gguf", ".pth", ".safetensors"):
-        raise ChakuError(f"{text} does not exist, and the catalogue has no such model{_nearest(text, catalogue)}")
+        raise ChakuError(f"there is no model {text}, neither as a path nor in the catalogue{_nearest(text, catalogue)}")
     try:
         return hub.snapshot(text)
     except ChakuError as error:
-        raise ChakuError(f"{text} is not a directory or file here. {error}{_nearest(text, catalogue)}") from error
+        raise ChakuError(f"there is no path {text} here. {error}{_nearest(text, catalogue)}") from error
 
 
 def catalogue_model(name: str, catalogue: Sequence[CatalogueModel] = CATALOGUE) -> CatalogueModel:

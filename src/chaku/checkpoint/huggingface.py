@@ -24,15 +24,21 @@ EMBEDDING = "embed_tokens.weight"
 def load_config(directory: Path) -> LlamaConfig:
     """The shape of a checkpoint. Raises ChakuError for a directory without a `config.json` of a supported family."""
     if not (directory / "config.json").is_file():
-        files = ", ".join(sorted(file.name for file in directory.glob("*.gguf")))
-        advice = f"name a file in it: {files}" if files else "name a model directory or a .gguf file"
-        raise ChakuError(f"{directory} is not a checkpoint: it has no config.json; {advice}")
+        lacks = "it has no config.json" if directory.is_dir() else "it is a file, but not a GGUF file"
+        raise ChakuError(f"{directory} is not a checkpoint: {lacks}; {_advice(directory)}")
     config = config_from_json(read_json(directory / "config.json"), directory)
     generation = directory / "generation_config.json"
     eos = read_json(generation).get("eos_token_id") if generation.is_file() else None
     if eos is None:
         return config
     return replace(config, eos_token_id=tuple(eos) if isinstance(eos, list) else eos)
+
+
+def _advice(directory: Path) -> str:
+    """The checkpoints below a directory that is none itself: its .gguf files, or the stages of a run."""
+    found = sorted(directory.glob("*.gguf"))
+    found += [file.parent for pattern in ("*", "stages/*") for file in sorted(directory.glob(f"{pattern}/config.json"))]
+    return f"name one in it: {', '.join(map(str, found))}" if found else "name a model directory or a .gguf file"
 
 
 def untie_if_different(config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]], source: Path) -> LlamaConfig:

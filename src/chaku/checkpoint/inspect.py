@@ -62,6 +62,8 @@ def in_lines(about: dict[str, Any]) -> list[str]:
     """The lines of a table with two columns: key and value."""
     lines = []
     for key, value in about.items():
+        if key == "stored_as" and value is None:  # only a GGUF file counts its tensors by type
+            continue
         if key == "weights_bytes":
             value = ", ".join(f"{name} {_size(size)}" for name, size in value.items())
         elif key == "parameters":

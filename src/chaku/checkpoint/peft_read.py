@@ -13,7 +13,8 @@ from chaku.checkpoint.peft import PREFIX
 from chaku.checkpoint.weights import read_tensors
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model.config import LoraConfig
+from chaku.model.adapters import Update
+from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import LoraLinear, lora_layers
 from chaku.model.quantization import dense
@@ -62,16 +63,7 @@ def load_adapter(model: Llama, directory: Path) -> LoraConfig:
     modules that were trained whole are merged into the weights at once. Before the model changes, raises ChakuError,
     naming the field, for settings that chaku does not support, and, naming the tensor, for tensors that do not fit.
     """
-    where = f"{directory}/adapter_config.json"
-    fields = read_json(directory / "adapter_config.json")
-    try:
-        if next(lora_layers(model), None):
-            raise ChakuError("the model has LoRA already; merge it into the base first")
-        adapter = _adapter(model, fields)
-    except KeyError as error:
-        raise ChakuError(f"{where} lacks the field {error}; get the adapter again") from None
-    except ChakuError as error:
-        raise ChakuError(f"{where}: {error}") from None
+    adapter = _read_settings(model, directory)
     tensors = _tensors(model, adapter, directory)
     if model.config.tie_word_embeddings and {EMBEDDING, OUTPUT} & {*adapter.targets, *adapter.saved}:
         model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone())  # the adapter makes the two differ
@@ -103,6 +95,42 @@ def load_adapter(model: Llama, directory: Path) -> LoraConfig:
         for parameter_name, parameter in model.get_submodule(name).named_parameters():
             parameter.copy_(tensors[f"{PREFIX}{name}.{parameter_name}"])
     return adapter.config
+
+
+def read_updates(config: LlamaConfig, directory: Path) -> dict[str, Update]:
+    """The update of each projection, for an adapter that stays beside a base of this shape.
+
+    Raises ChakuError as `load_adapter`, and for an adapter that changes more than projections: merge such an adapter.
+    """
+    with torch.device("meta"):
+        model = Llama(config)
+    adapter = _read_settings(model, directory)
+    if adapter.dora or adapter.saved or {EMBEDDING, OUTPUT} & adapter.targets.keys():
+        raise ChakuError(
+            f"{directory} changes more than the projections (DoRA, the embedding or whole modules), so it cannot stay "
+            f"beside its base; merge it: chaku merge {directory} TARGET"
+        )
+    tensors = _tensors(model, adapter, directory)
+    updates = {}
+    for name, settings in adapter.targets.items():
+        first, second = (tensors[f"{PREFIX}{name}.{half}"].float() for half in _lora_names(name))
+        updates[name] = (first, second * settings.scale)
+    return updates
+
+
+def _read_settings(model: Llama, directory: Path) -> _Adapter:
+    where = f"{directory}/adapter_config.json"
+    if not (directory / "adapter_config.json").is_file():
+        raise ChakuError(f"{directory} is not a LoRA adapter: it has no adapter_config.json")
+    fields = read_json(directory / "adapter_config.json")
+    try:
+        if next(lora_layers(model), None):
+            raise ChakuError("the model has LoRA already; merge it into the base first")
+        return _adapter(model, fields)
+    except KeyError as error:
+        raise ChakuError(f"{where} lacks the field {error}; get the adapter again") from None
+    except ChakuError as error:
+        raise ChakuError(f"{where}: {error}") from None
 
 
 _MAGNITUDE = "lora_magnitude_vector.weight"

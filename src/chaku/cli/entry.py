@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         from chaku.files import FULL, UNWRITABLE
 
-        if error.errno not in UNWRITABLE | FULL:
+        if error.filename is None and error.errno not in UNWRITABLE | FULL:
             raise
         print(f"chaku: cannot read or write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
         with suppress(OSError):  # what is left to be written would be tried again at the end

@@ -8,7 +8,7 @@ from chaku.cli.eval_score import OUT, PROBLEMS
 from chaku.cli.shared.judging import Judging, judging_options, show_result
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
 from chaku.cli.shared.names import Named, measures
-from chaku.cli.shared.options import PATH, json_option, seed_option
+from chaku.cli.shared.options import PATH, json_option, seed_option, warn_if_alike
 from chaku.cli.shared.several_values import Several
 from chaku.cli.shared.verb import verb
 
@@ -73,10 +73,7 @@ def eval_run(
     """Measure a model: generate samples and score them, or score held-out documents."""
     from chaku.evals.command import EvalRun, run_benchmarks
     from chaku.evals.generate import Sampling
-    from chaku.ownership import EVALUATION, make_ours
 
-    if out:
-        make_ours(out, EVALUATION)
     if endpoint:
         loading.refuse()
     asked = EvalRun(
@@ -101,5 +98,6 @@ def eval_run(
         scoring=judging.scoring(),
         out=out,
     )
+    warn_if_alike(num_samples, temperature)
     for result in run_benchmarks(asked):
         show_result(result, as_json)

@@ -37,4 +37,4 @@ def eval_score(
 
     scoring = judging.scoring(partial)
     result = api.score(benchmark, samples, out=out, problems=problems, extract=extract, scoring=scoring)
-    show_result(dict(result.details), as_json)
+    show_result(result, as_json)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from chaku.cli.shared.completions import Writing, read_file, read_stdin, write, writing_options
+from chaku.cli.shared.completions import Writing, read_stdin, write, writing_options
 from chaku.cli.shared.loading import Loading, loading_options, model_argument
 from chaku.cli.shared.options import PATH
 from chaku.cli.shared.several_values import Several
 from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
+from chaku.files import read_text
 
 if TYPE_CHECKING:
     from chaku.inference.generator import RepositoryFile
@@ -59,7 +60,7 @@ def infill(
             raise ChakuError("give a file, or --prefix and --suffix: not both")
         before, after = prefix or "", suffix or ""
     else:
-        before, after = split_fill_me(read_stdin() if file in (None, "-") else read_file(Path(file)))
+        before, after = split_fill_me(read_stdin() if file in (None, "-") else read_text(Path(file)))
     repository = _repository(path or (file if file not in (None, "-") else "file"), context) if context else None
     prompt = InfillPrompt(before, after, mode, repository)
     write(model, loading, prompt, writing, *((before, after) if whole else ()))
@@ -68,4 +69,4 @@ def infill(
 def _repository(path: str, context: tuple[Path, ...]) -> "RepositoryFile":
     from chaku.inference.generator import RepositoryFile
 
-    return RepositoryFile(Path.cwd().name, path, tuple((str(other), read_file(other)) for other in context))
+    return RepositoryFile(Path.cwd().name, path, tuple((str(other), read_text(other)) for other in context))

@@ -26,6 +26,6 @@ def report(run: Path, beside: tuple[Path, ...], in_browser: bool) -> None:
     from chaku.report import write_report
 
     for directory in (run, *beside):
-        if not directory.is_dir():
-            raise ChakuError(f"{directory} is not a run directory")
+        if not (directory / "recipe.json").is_file():  # a report is written into no other directory
+            raise ChakuError(f"{directory} is not a run: it has no recipe.json; name a directory that `chaku run` made")
     show_report(write_report(run, list(beside)), run, in_browser)

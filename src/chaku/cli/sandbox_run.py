@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chaku.cli.shared.options import PATH, json_option, no_sandbox_option
+from chaku.cli.shared.options import PATH, json_option, no_sandbox_option, positive
 from chaku.cli.shared.verb import verb
-from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
     from chaku.sandbox.verdict import Verdict
-
-
-def _positive(context: click.Context, param: click.Parameter, value: float) -> float:
-    """A callback: click's own ranges let NaN pass."""
-    if not 0 < value < 1e6:
-        raise click.BadParameter(f"{value} is not above 0, or far too large")
-    return value
 
 
 @verb("chaku sandbox run program.cpp --stdin input.txt --json")
@@ -31,12 +23,12 @@ def _positive(context: click.Context, param: click.Parameter, value: float) -> f
     "--timeout",
     type=float,
     default=3.0,
-    callback=_positive,
+    callback=positive,
     metavar="SECONDS",
     help="Let the program use so much CPU time.",
 )
 @click.option(
-    "--memory", type=int, default=1024, callback=_positive, metavar="MB", help="Let the program use so much memory."
+    "--memory", type=int, default=1024, callback=positive, metavar="MB", help="Let the program use so much memory."
 )
 @no_sandbox_option("Run the program as yourself, with limits alone.")
 @json_option("Print the verdict, its measures and the outputs as JSON.")
@@ -50,14 +42,15 @@ def sandbox_run(
     as_json: bool,
 ) -> int:
     """Run a program in the sandbox: the exit status is 0 if it passes, else 1."""
+    from chaku.files import read_text
     from chaku.sandbox.languages.toolchains import language_of
     from chaku.sandbox.pool import run
     from chaku.sandbox.verdict import Job
 
     job = Job(
-        _read(file),
+        read_text(file, newline=""),
         language=language or language_of(file),
-        stdin=_read(stdin) if stdin else "",
+        stdin=read_text(stdin, newline="") if stdin else "",
         may_exit=True,
     )
     isolated = not unsafe_no_sandbox
@@ -84,10 +77,3 @@ def _show(verdict: "Verdict") -> None:
     used = f"{verdict.cpu_seconds:.2f} s of CPU time, {verdict.wall_seconds:.2f} s, {verdict.peak_memory_mb:.0f} MB"
     reason = f": {verdict.reason}" if verdict.reason else ""
     print(f"chaku: {verdict.status.replace('_', ' ')}{reason} ({used})", file=sys.stderr)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChakuError(f"cannot read {path}: {error}") from error

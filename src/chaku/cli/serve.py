@@ -1,9 +1,13 @@
 """`chaku serve`: a model behind HTTP."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
 from chaku.cli.shared.loading import Loading, loading_options, model_argument
 from chaku.cli.shared.verb import verb
+from chaku.errors import ChakuError
 
 
 @verb("chaku serve qwen2.5-coder-0.5b-instruct --port 8012")
@@ -22,6 +26,13 @@ from chaku.cli.shared.verb import verb
     "--queue", type=click.IntRange(0, 100_000), default=256, help="Let so many requests wait; more get status 429."
 )
 @click.option("--name", help="The model's name for clients; without it, as MODEL names it.")
+@click.option(
+    "--adapter",
+    "adapters",
+    multiple=True,
+    metavar="NAME=DIRECTORY",
+    help="A LoRA adapter of MODEL, which requests choose by NAME as their model; may be repeated.",
+)
 @click.option("--no-lookup", is_flag=True, help="Write a token a step, without guesses from the text itself.")
 @loading_options()
 def serve(
@@ -32,10 +43,25 @@ def serve(
     rows: int,
     queue: int,
     name: str | None,
+    adapters: tuple[str, ...],
     no_lookup: bool,
     loading: Loading,
 ) -> None:
     """Serve a model over HTTP, with the APIs of OpenAI and others, until Ctrl-C or SIGTERM."""
     from chaku.serve.run import Settings, run
 
-    run(model, loading.for_engine(), Settings(host, port, api_key, rows, queue, name, guess=not no_lookup))
+    named = {key: Path(value) for key, value in read_named(adapters, "--adapter").items()}
+    run(model, loading.for_engine(), Settings(host, port, api_key, rows, queue, name, named, not no_lookup))
+
+
+def read_named(given: Sequence[str], option: str) -> dict[str, str]:
+    """The values of an option that is given as NAME=VALUE. Raises ChakuError for anything else."""
+    found: dict[str, str] = {}
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not (name and equals and value):
+            raise ChakuError(f"{option} {word!r} is not NAME=VALUE, as in {option} sql=runs/demo/stages/sql")
+        if name in found:
+            raise ChakuError(f"{option} names {name!r} twice; give each name once")
+        found[name] = value
+    return found

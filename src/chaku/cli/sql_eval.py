@@ -101,7 +101,7 @@ def sql_eval(
 ) -> None:
     """Ask a model published questions, and score its queries by execution accuracy."""
     from chaku.ownership import EVALUATION, make_ours
-    from chaku.sql.scoring.benchmark import results_in_lines, run_benchmark
+    from chaku.sql.scoring.benchmark import result_in_lines, run_benchmark
     from chaku.sql.scoring.predict import Asking
     from chaku.sql.scoring.question_files import find_questions
 
@@ -109,7 +109,7 @@ def sql_eval(
         make_ours(out, EVALUATION)
     found = find_questions(questions, databases, tables)
     writer, prompt = _writer(prompting, loading)
-    results = run_benchmark(
+    result = run_benchmark(
         found,
         writer,
         prompt=prompt,
@@ -119,7 +119,7 @@ def sql_eval(
         num_variants=variants,
         out=out,
     )
-    print(json.dumps(results, ensure_ascii=False) if as_json else "\n".join(results_in_lines(results)))
+    print(json.dumps(result.plain(), ensure_ascii=False) if as_json else "\n".join(result_in_lines(result)))
 
 
 def _writer(asked: Prompting, loading: Loading) -> "tuple[ModelWriter, PromptSettings]":

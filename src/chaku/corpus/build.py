@@ -19,7 +19,7 @@ from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError
 from chaku.files import resumable_directory, sha256_file, write_json
 from chaku.ownership import check_ours, mark_as_ours
-from chaku.settings import result_settings
+from chaku.plain import result_settings
 
 CORPUS = "corpus"  # the kind in the directory's marker
 WAVE = 16  # pieces between two checks of the caps: fixed, so that the number of workers does not change the corpus

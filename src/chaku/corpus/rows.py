@@ -8,6 +8,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -16,7 +17,14 @@ import pyarrow.parquet as pq
 
 from chaku.errors import ChakuError
 
-PROBLEM = "_problem"  # the only key of a row that could not be read; its value is the reason
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a file. `where`: its file and line, for messages. `problem`: why it has no value; "" for a whole row."""
+
+    where: str
+    value: Any = None
+    problem: str = ""
 
 
 def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
@@ -36,44 +44,39 @@ def open_packed(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def jsonl_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file with one JSON object per line, or with one array of objects.
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file: JSON with one row a line or with one array of rows, or Parquet.
 
-    A line that is not an object becomes a row with a problem. So does the unreadable rest of a damaged file.
+    A line that is not JSON becomes a row with a problem. So does the unreadable rest of a damaged file: one bad row
+    must not stop the use of a million others. `chaku.jsonl` reads files in which every line counts.
     """
     try:
-        with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
-            for number, line in enumerate(filter(str.strip, file)):
-                if number == 0 and line.lstrip().startswith("["):
-                    yield from _array(line + file.read())
-                    return
-                try:
-                    row = json.loads(line)
-                except (json.JSONDecodeError, RecursionError):
-                    row = None
-                yield row if isinstance(row, dict) else {PROBLEM: "broken line"}
-    except (OSError, EOFError, zlib.error) as error:
-        yield {PROBLEM: f"the rest of a file, unreadable ({type(error).__name__})"}
-
-
-def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, in batches. The unreadable rest of a damaged file becomes a row with a problem."""
-    try:
-        with _seekable(path) as raw, pq.ParquetFile(raw) as file:
-            for batch in file.iter_batches(batch_size=256):
-                yield from batch.to_pylist()
+        yield from _parquet_rows(path) if row_format(path) == "parquet" else _json_rows(path)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        yield {PROBLEM: f"the rest of a file, unreadable ({type(error).__name__})"}
+        yield Row(str(path), problem=f"the rest of a file, unreadable ({type(error).__name__})")
 
 
-def _array(text: str) -> Iterator[dict[str, Any]]:
-    try:
-        rows = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
-        yield {PROBLEM: "broken line"}
-        return
-    for row in rows:
-        yield row if isinstance(row, dict) else {PROBLEM: "no object"}
+def _json_rows(path: Path) -> Iterator[Row]:
+    with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
+        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        for place, (number, line) in enumerate(lines):
+            is_array = place == 0 and line.lstrip().startswith("[")
+            where = f"{path}, line {number}"
+            try:
+                value = json.loads(line + file.read() if is_array else line)
+            except (json.JSONDecodeError, RecursionError):
+                yield Row(where, problem="not JSON")
+                continue
+            if is_array:
+                yield from (Row(f"{path}, item {item}", row) for item, row in enumerate(value))
+            else:
+                yield Row(where, value)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    with _seekable(path) as raw, pq.ParquetFile(raw) as file:
+        rows = (row for batch in file.iter_batches(batch_size=256) for row in batch.to_pylist())
+        yield from (Row(f"{path}, row {number}", row) for number, row in enumerate(rows))
 
 
 @contextmanager
@@ -89,7 +92,7 @@ def _seekable(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def hub_rows(name: str, subset: str | None) -> Iterator[dict[str, Any]]:
+def hub_rows(name: str, subset: str | None) -> Iterator[Row]:
     """Stream the training split of a Hub data set, or of a directory with a Hub data set's layout.
 
     Raises ChakuError when the `hub` extra is not installed, and when the data set cannot be read.
@@ -99,6 +102,7 @@ def hub_rows(name: str, subset: str | None) -> Iterator[dict[str, Any]]:
     except ImportError:
         raise ChakuError(f"{name} is a Hub data set: pip install 'chaku[hub]'") from None
     try:
-        yield from load_dataset(name, subset, split="train", streaming=True)
+        rows = load_dataset(name, subset, split="train", streaming=True)
+        yield from (Row(f"{name}, row {number}", row) for number, row in enumerate(rows))
     except (OSError, ValueError, RuntimeError) as error:  # base classes of the library's and the network's errors
         raise ChakuError(f"the Hub data set {name} cannot be read: {error}") from error

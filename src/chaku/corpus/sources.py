@@ -20,7 +20,7 @@ from typing import Literal
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
-from chaku.corpus.rows import PROBLEM, hub_rows, jsonl_rows, open_packed, parquet_rows, row_format
+from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
 from chaku.documents import PIECE
 from chaku.errors import ChakuError
@@ -122,13 +122,14 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
         if source.max_bytes is None or not source.path.isdecimal():
             raise ChakuError(f"source {source.name!r}: exercises need max_bytes, and a number as path (the seed)")
         made = documents(int(source.path), source.max_bytes)
-        texts = ({"text": text, "path": f"{number}", "language": "Exercise"} for number, text in enumerate(made))
+        texts = (
+            Row("", {"text": text, "path": f"{number}", "language": "Exercise"}) for number, text in enumerate(made)
+        )
         return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))
     if source.type == "hub":
         return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
     files = sorted(_expand(source))
-    read = jsonl_rows if source.type == "jsonl" else parquet_rows
-    return 0, (piece for file in files for piece in _pieces(_rows(source, str(file), read(file))))
+    return 0, (piece for file in files for piece in _pieces(_rows(source, str(file), read_rows(file))))
 
 
 def source_files(source: Source) -> Iterator[Path]:
@@ -349,16 +350,15 @@ def _expand(source: Source) -> list[Path]:
     return files
 
 
-def _rows(source: Source, origin: str, rows: Iterator[dict]) -> Iterator[Raw]:
-    for number, row in enumerate(rows):
+def _rows(source: Source, origin: str, rows: Iterator[Row]) -> Iterator[Raw]:
+    for number, read in enumerate(rows):
+        row = read.value if isinstance(read.value, dict) else {}
         path = as_utf8(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
         field = source.text_field or next((name for name in ("text", "content", "code") if name in row), "text")
         text = row.get(field)
-        problem = None
-        if PROBLEM in row:
-            problem = row[PROBLEM]
-        elif not isinstance(text, str):
-            problem = f"no {field!r} text"
+        problem: str | None = read.problem or ("" if isinstance(read.value, dict) else "no object")
+        if not isinstance(text, str):
+            problem = problem or f"no {field!r} text"
         else:
             try:
                 if len(text.encode()) > MAX_BYTES:

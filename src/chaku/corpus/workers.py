@@ -29,6 +29,8 @@ def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
     try:
+        with _interrupts_blocked():  # workers inherit it: Ctrl-C while Python starts in them would print a traceback
+            pool.submit(os.getpid)  # starts the workers
         yield pool.map
     except BrokenProcessPool:
         raise ChakuError(
@@ -37,6 +39,18 @@ def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(parent: int) -> None:

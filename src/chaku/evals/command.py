@@ -1,7 +1,7 @@
 """Runs `chaku eval run`: several benchmarks and measures on one model, and again with quantised weights."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,9 +14,10 @@ from chaku.evals.judging import check_machine
 from chaku.evals.run import run_benchmark
 from chaku.evals.score import Scoring
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
-from chaku.files import write_json
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.generator import Generator
+from chaku.ownership import EVALUATION, make_ours
+from chaku.results import BenchmarkResult, EvalResult, MeasureResult, Quantized
 
 if TYPE_CHECKING:
     from chaku.inference.engine import Engine
@@ -44,13 +45,15 @@ class EvalRun:
     out: Path | None = None
 
 
-def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
+def run_benchmarks(asked: EvalRun) -> Iterator[EvalResult]:
     """Yields the result of every benchmark as soon as it is measured. Writes to OUT; with several, to OUT/BENCHMARK.
 
     With `quantize`, first measures all benchmarks, then measures them again with quantised weights (in the directory's
     `quantized`), and only then yields results. Raises ChakuError for contradicting options, before loading anything.
     """
     _check(asked)
+    if asked.out is not None:
+        make_ours(asked.out, EVALUATION)
     if asked.endpoint is not None:
         endpoint = Endpoint(asked.endpoint, asked.model, chat=asked.chat)
         for name in asked.benchmarks:
@@ -64,18 +67,18 @@ def run_benchmarks(asked: EvalRun) -> Iterator[dict[str, Any]]:
     before = {name: _measure(asked, name, engine, _directory(asked, name)) for name in asked.benchmarks}
     num_bytes = engine.decoder.weights_bytes()
     engine = _load(asked, asked.quantize)
-    about = {
-        "scheme": asked.quantize,
-        "weights_bytes_before": num_bytes,
-        "weights_bytes_after": engine.decoder.weights_bytes(),
-    }
+    about = Quantized(asked.quantize, num_bytes, engine.decoder.weights_bytes())
     for name, result in before.items():
         directory = _directory(asked, name)
         after = _measure(asked, name, engine, directory / "quantized" if directory else None)
-        scores = {key: after[key] for key in ("results", "pass_at_k", "intervals_95", "measures") if key in after}
-        result = {**result, "quantized": {**about, **scores}}
+        quantized = (
+            replace(about, results=after.results)
+            if isinstance(after, MeasureResult)
+            else replace(about, pass_at_k=after.pass_at_k, intervals_95=after.intervals_95, measures=after.measures)
+        )
+        result = replace(result, quantized=quantized)
         if directory:
-            write_json(directory / "results.json", result)
+            result.write(directory / "results.json")
         yield result
 
 
@@ -106,7 +109,7 @@ def _directory(asked: EvalRun, name: str) -> Path | None:
     return asked.out / name if asked.out is not None and len(asked.benchmarks) > 1 else asked.out
 
 
-def _run(asked: EvalRun, name: str, generator: Generator, out: Path | None) -> dict[str, Any]:
+def _run(asked: EvalRun, name: str, generator: Generator, out: Path | None) -> BenchmarkResult:
     return run_benchmark(
         _benchmark(asked, name),
         generator,
@@ -118,14 +121,14 @@ def _run(asked: EvalRun, name: str, generator: Generator, out: Path | None) -> d
     )
 
 
-def _measure(asked: EvalRun, name: str, engine: "Engine", out: Path | None) -> dict[str, Any]:
+def _measure(asked: EvalRun, name: str, engine: "Engine", out: Path | None) -> BenchmarkResult | MeasureResult:
     if name in BENCHMARKS:
         return _run(asked, name, engine, out)
     from chaku.evals.heldout.measures import measure
 
     result = measure(engine, name, EvalsConfig(), asked.corpus, asked.training_length or engine.context)
     if out is not None:
-        write_json(out / "results.json", result)
+        result.write(out / "results.json")
     return result
 
 

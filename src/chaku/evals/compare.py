@@ -11,9 +11,9 @@ import numpy as np
 
 from chaku.errors import ChakuError
 from chaku.evals.pass_at_k import pass_at_k
-from chaku.files import read_json
 from chaku.intervals import resampled_means
 from chaku.jsonl import read_lines
+from chaku.results import SampledResult
 
 # The manifest's fields that must agree. The seed may differ: another seed measures the same thing again.
 PROTOCOL = (
@@ -28,7 +28,7 @@ class Scored:
     """A result, with `counts`: task -> (number of samples, number of correct samples)."""
 
     path: Path
-    results: Mapping[str, Any]
+    result: SampledResult
     counts: Mapping[str, tuple[int, int]]
     measures: Mapping[str, Mapping[str, float]]  # name -> task -> mean
 
@@ -36,28 +36,31 @@ class Scored:
 def read_scored(path: Path) -> Scored:
     """Read a directory that `chaku eval` wrote, or its results.json. Raises ChakuError for any other path."""
     file = path / "results.json" if path.is_dir() else path
-    results = read_json(file)
-    if not isinstance(results, dict) or not {"benchmark", "pass_at_k", "manifest"} <= results.keys():
-        raise ChakuError(
-            f"{file} is not a result with samples; give a directory that `chaku eval run` or `chaku eval score` wrote"
-        )
-    lines = [line for _, line in read_lines(file.with_name("samples.jsonl"))]
+    if not file.is_file():
+        raise ChakuError(f"there is no result in {path}; `chaku eval run` and `chaku eval score` write one with --out")
+    result = SampledResult.read(file)
     counts: dict[str, tuple[int, int]] = {}
     values: dict[str, dict[str, list[float]]] = {}
-    for line in lines:
+    for _, line in read_lines(file.with_name("samples.jsonl")):
         number, correct = counts.get(line["task_id"], (0, 0))
         counts[line["task_id"]] = (number + 1, correct + line["passed"])
         for name, value in line.get("measures", {}).items():
             values.setdefault(name, {}).setdefault(line["task_id"], []).append(value)
     measures = {name: {task: fmean(rate) for task, rate in of.items()} for name, of in values.items()}
-    return Scored(file, results, counts, measures)
+    return Scored(file, result, counts, measures)
 
 
 def protocol_differences(one: Scored, other: Scored) -> list[str]:
     """Descriptions of the differences between two protocols; empty when both were measured alike."""
-    pairs = [("benchmark", one.results["benchmark"], other.results["benchmark"])]
-    pairs += [(name, one.results["manifest"].get(name), other.results["manifest"].get(name)) for name in PROTOCOL]
-    return [f"{name}: {_short(first)} and {_short(second)}" for name, first, second in pairs if first != second]
+    pairs: list[tuple[str, Any, Any]] = [("benchmark", one.result.benchmark, other.result.benchmark)]
+    pairs += [(name, one.result.manifest.get(name), other.result.manifest.get(name)) for name in PROTOCOL]
+    return [
+        "the problems or their prompts differ"
+        if name == "data_sha256"
+        else f"{name} is {_short(first)} in the first, {_short(second)} in the second"
+        for name, first, second in pairs
+        if first != second
+    ]
 
 
 def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, Any]:
@@ -70,14 +73,14 @@ def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, An
     differences = protocol_differences(one, other)
     if differences and not anyway:
         raise ChakuError(
-            f"{one.path} and {other.path} were not measured alike ({'; '.join(differences)}); give --anyway to compare "
-            "them nevertheless"
+            f"{one.path} and {other.path} were not measured alike: {'; '.join(differences)}. Give --anyway to compare "
+            "them all the same"
         )
     common = [task for task in one.counts if task in other.counts]
     if not common:
         raise ChakuError(f"{one.path} and {other.path} have no problem in common")
     rows = {}
-    for k in sorted(int(k) for k in one.results["pass_at_k"] if k in other.results["pass_at_k"]):
+    for k in sorted(one.result.pass_at_k.keys() & other.result.pass_at_k.keys()):
         first, second = ([pass_at_k(*result.counts[task], k) for task in common] for result in (one, other))
         rows[f"pass@{k}"] = _row(first, second)
     if all(result.counts[task][0] == 1 for result in (one, other) for task in common):
@@ -92,7 +95,7 @@ def compare(one: Scored, other: Scored, *, anyway: bool = False) -> dict[str, An
     return {
         "a": str(one.path),
         "b": str(other.path),
-        "benchmark": one.results["benchmark"],
+        "benchmark": one.result.benchmark,
         "num_common": len(common),
         "num_only_a": len(one.counts) - len(common),
         "num_only_b": len(other.counts) - len(common),

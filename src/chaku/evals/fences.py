@@ -13,11 +13,10 @@ MAX_PROSE = 200  # characters before a fence on its line
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A code block. `language`: the first word of the info string, in lower case. `closed`: it has a closing fence."""
+    """A code block. `language`: the first word of the info string, in lower case."""
 
     language: str
     code: str
-    closed: bool = True
 
 
 def clean(text: str) -> str:
@@ -51,7 +50,7 @@ def code_blocks(text: str, is_whole: Callable[[str], bool] | None = None) -> lis
             chosen = next((number for number, code in enumerate(codes) if is_whole(code)), 0)
         info = opening["info"].split()
         language = re.sub(r"[^\w+#.-].*", "", info[0].strip("{}.")).lower() if info else ""
-        blocks.append(CodeBlock(language, codes[chosen], closed=chosen < len(ends)))
+        blocks.append(CodeBlock(language, codes[chosen]))
         at = ends[chosen] + 1 if chosen < len(ends) else len(lines)
     return blocks
 

@@ -3,29 +3,32 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chaku.results import BenchmarkResult
 
-def result_in_lines(result: Mapping[str, Any]) -> list[str]:
+
+def result_in_lines(result: BenchmarkResult) -> list[str]:
     """One benchmark's score, its measures, verdicts and groups."""
-    lines = [f"{result['benchmark']}: {result['num_passed']} of {result['num_problems']} problems have a right sample"]
-    for k, share in result["pass_at_k"].items():
-        low, high = result["intervals_95"][k]
+    manifest = result.manifest
+    lines = [f"{result.benchmark}: {result.num_passed} of {result.num_problems} problems have a right sample"]
+    for k, share in result.pass_at_k.items():
+        low, high = result.intervals_95[k]
         lines.append(f"  pass@{k}  {share:.1%}  (95%: {low:.1%} to {high:.1%})")
-    lines += [f"  {name.replace('_', ' ')}  {value:.3g}" for name, value in result["measures"].items()]
-    for group, row in result["by_group"].items():
-        scores = ", ".join(f"pass@{k} {share:.1%}" for k, share in row["pass_at_k"].items())
-        lines.append(f"  {group}: {scores} of {row['num_problems']} problems")
-    verdicts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result["verdicts"].items())
-    lines.append(f"  {result['num_samples']} samples: {verdicts}")
-    if left_out := result["manifest"].get("left_out"):
+    lines += [f"  {name.replace('_', ' ')}  {value:.3g}" for name, value in result.measures.items()]
+    for group, row in result.by_group.items():
+        scores = ", ".join(f"pass@{k} {share:.1%}" for k, share in row.pass_at_k.items())
+        lines.append(f"  {group}: {scores} of {row.num_problems} problems")
+    verdicts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.verdicts.items())
+    lines.append(f"  {result.num_samples} samples: {verdicts}")
+    if left_out := manifest.get("left_out"):
         lines.append(f"  LEFT OUT: {len(left_out)} problems that cannot be judged on this machine")
-    if unknown := result["manifest"].get("unknown_problems"):
+    if unknown := manifest.get("unknown_problems"):
         lines.append(f"  LEFT OUT: samples of {len(unknown)} problems that are not in the set of problems")
-    lines += [f"  NOTE: {note}" for note in result.get("notes", ())]
-    if excluded := result["manifest"].get("excluded"):
+    lines += [f"  NOTE: {note}" for note in result.notes]
+    if excluded := manifest.get("excluded"):
         lines.append(f"  EXCLUDED: {', '.join(excluded)}")
-    if result["manifest"]["partial"]:
+    if manifest["partial"]:
         lines.append("  PARTIAL: not all problems of the benchmark had samples")
-    if result["manifest"]["isolation"] != "sandbox":
+    if manifest["isolation"] != "sandbox":
         lines.append("  NOT ISOLATED: the programs ran outside the sandbox")
     return lines
 

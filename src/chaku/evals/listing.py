@@ -31,4 +31,4 @@ def listing_in_lines() -> Iterator[str]:
         number = "no data here" if row["num_problems"] is None else f"{row['num_problems']:,} problems"
         missing = f"  NOT HERE: {row['why_not']}" if row["why_not"] and row["num_problems"] is not None else ""
         yield f"  {row['name']:42} {number:>14}{'  --chat' if row['chat'] else ''}{missing}"
-    yield f"on the held-out documents of --corpus: {', '.join(HELDOUT_MEASURES)}"
+    yield f"Measures on the held-out documents of --corpus: {', '.join(HELDOUT_MEASURES)}"

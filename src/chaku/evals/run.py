@@ -1,7 +1,7 @@
 """Measures a model on a benchmark: samples the problems and scores the samples; or scores a file of samples."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from chaku.evals.score import AS_IT_IS, UNKNOWN, Scoring, check_benchmark, choos
 from chaku.evals.selection import select_tasks
 from chaku.evals.whole_programs import judge_whole_programs
 from chaku.inference.generator import Generator
+from chaku.results import BenchmarkResult
 
 
 def run_benchmark(
@@ -27,9 +28,8 @@ def run_benchmark(
     limit: int | None = None,
     sampling: Sampling = GREEDY,
     scoring: Scoring = AS_IT_IS,
-) -> dict[str, Any]:
-    """Generate samples and score them; returns the contents of OUT/results.json. Without `out`, keeps no files and
-    cannot resume.
+) -> BenchmarkResult:
+    """Generate samples and score them. Without `out`, keeps no files and cannot resume.
 
     `limit`: take only the first problems. Raises ChakuError as `generate_samples` and `score_samples` do. Checks that
     the benchmark can be scored here before it generates samples.
@@ -38,7 +38,8 @@ def run_benchmark(
     tasks, selection = select_tasks(benchmark, loaded, scoring.since, scoring.until, scoring.exclude)
     tasks = tasks[:limit]
     choose_ks({task.task_id: sampling.num_samples for task in tasks}, scoring.ks)
-    with _directory(out) as directory:
+    with _directory(out) as kept:
+        directory = Path(kept)
         checked = check_benchmark(benchmark, tasks, directory, scoring)
         samples, generation = generate_samples(benchmark, tasks, generator, sampling, directory)
         about = {**generation, "limit": limit, **selection}
@@ -52,7 +53,7 @@ def score_file(
     *,
     problems: Path | None = None,
     scoring: Scoring = AS_IT_IS,
-) -> dict[str, Any]:
+) -> BenchmarkResult:
     """Score a file or folder of samples (see `sample_files`) as `score_samples` does.
 
     For a benchmark in its chat form, the samples are replies. With `partial`, leaves out and counts samples of unknown
@@ -70,8 +71,8 @@ def score_file(
         benchmark, tasks, given, record["num_whole_programs"] = judge_whole_programs(benchmark, tasks, given)
     if num_programs := record.get("num_whole_programs"):
         say(f"{benchmark.name}: {num_programs} of {len(given)} samples are whole programs ({record['samples_form']})")
-    with _directory(out) as directory:
-        return score_samples(benchmark, tasks, given, directory, scoring, {**UNKNOWN, **selection, **record})
+    with _directory(out) as kept:
+        return score_samples(benchmark, tasks, given, Path(kept), scoring, {**UNKNOWN, **selection, **record})
 
 
 def _read(
@@ -91,10 +92,5 @@ def _read(
     return samples, record
 
 
-@contextlib.contextmanager
-def _directory(out: Path | None) -> Iterator[Path]:
-    if out is not None:
-        yield out
-        return
-    with TemporaryDirectory(prefix="chaku-eval-") as temporary:
-        yield Path(temporary)
+def _directory(out: Path | None) -> AbstractContextManager[str | Path]:
+    return nullcontext(out) if out else TemporaryDirectory(prefix="chaku-eval-")

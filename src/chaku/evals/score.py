@@ -1,10 +1,9 @@
 """Scores samples: runs the reference solutions, then every sample, then writes `results.json` and `samples.jsonl`."""
 
-import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,9 +14,11 @@ from chaku.evals.benchmark import Benchmark, Judgement, Task, tasks_sha256
 from chaku.evals.judging import Judge, Limits, check_machine, check_references, check_wrong
 from chaku.evals.pass_at_k import pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
-from chaku.files import sha256_json, write_json, write_text
+from chaku.files import sha256_json
 from chaku.intervals import bootstrap_interval
+from chaku.jsonl import write_lines
 from chaku.manifest import versions
+from chaku.results import BenchmarkResult, GroupScore
 from chaku.sandbox.languages import toolchains
 
 FENCE = "```"
@@ -71,8 +72,8 @@ def score_samples(
     scoring: Scoring = AS_IT_IS,
     generation: Mapping[str, Any] | None = None,
     checked: tuple[Judge, int] | None = None,
-) -> dict[str, Any]:
-    """Score samples, write `results.json` and `samples.jsonl` to `out`, and return the contents of `results.json`.
+) -> BenchmarkResult:
+    """Score samples, write the result as `results.json`, and a line for each sample in `samples.jsonl`, to `out`.
 
     `generation`: the manifest of the samples' generation; None for samples from a file. `checked`: the result of
     `check_benchmark` for these tasks, if it was called before. Resumes after a kill. Raises ChakuError for samples that
@@ -109,18 +110,12 @@ def score_samples(
         "partial": len(chosen) < sum(task.in_split for task in tasks),
     }
     pairs = list(zip(samples, judgements, strict=True))
-    results = {
-        "benchmark": benchmark.name,
-        **summarise(chosen, pairs, ks),
-        "manifest": record,
-    }
-    if note := unextracted(benchmark, pairs, of_others=record["prompt_form"] is None):
-        results["notes"] = [note]
-    lines = (json.dumps(_line(sample, judgement), ensure_ascii=False) + "\n" for sample, judgement in pairs)
-    write_text(out / "samples.jsonl", "".join(lines))
-    write_json(out / "results.json", results)
+    note = unextracted(benchmark, pairs, of_others=record["prompt_form"] is None)
+    result = replace(_summary(benchmark.name, record, chosen, pairs, ks), notes=(note,) if note else ())
+    write_lines(out / "samples.jsonl", (_line(sample, judgement) for sample, judgement in pairs))
+    result.write(out / "results.json")
     (out / JOURNAL).unlink(missing_ok=True)
-    return results
+    return result
 
 
 def unextracted(benchmark: Benchmark, pairs: Sequence[tuple[Sample, Judgement]], *, of_others: bool) -> str:
@@ -163,8 +158,13 @@ def check_benchmark(benchmark: Benchmark, tasks: Sequence[Task], out: Path, scor
     return judge, num_references
 
 
-def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], ks: Sequence[int]) -> dict[str, Any]:
-    """pass@k with intervals, counts of problems, samples and verdicts, means of measures, and pass@k by group."""
+def _summary(
+    name: str,
+    manifest: dict[str, Any],
+    tasks: Sequence[Task],
+    pairs: Sequence[tuple[Sample, Judgement]],
+    ks: Sequence[int],
+) -> BenchmarkResult:
     counts = {task.task_id: [0, 0] for task in tasks}
     for sample, judgement in pairs:
         counts[sample.task_id][0] += 1
@@ -173,28 +173,25 @@ def summarise(tasks: Sequence[Task], pairs: Sequence[tuple[Sample, Judgement]], 
     values = {k: pass_at_k_by_problem(by_task, k) for k in ks}
     groups = sorted({task.group for task in tasks if task.group})
     names = sorted({name for _, judgement in pairs for name in judgement.measures})
-    return {
-        "num_problems": len(tasks),
-        "num_samples": len(pairs),
-        "num_passed": sum(correct > 0 for _, correct in by_task.values()),
-        "pass_at_k": {str(k): fmean(values[k]) for k in ks},
-        "intervals_95": {str(k): list(bootstrap_interval(values[k])) for k in ks},
-        "measures": {
+    return BenchmarkResult(
+        benchmark=name,
+        manifest=manifest,
+        num_problems=len(tasks),
+        num_samples=len(pairs),
+        num_passed=sum(correct > 0 for _, correct in by_task.values()),
+        pass_at_k={k: fmean(values[k]) for k in ks},
+        intervals_95={k: bootstrap_interval(values[k]) for k in ks},
+        measures={
             name: fmean(sample.measures[name] for _, sample in pairs if name in sample.measures) for name in names
         },
-        "verdicts": dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
-        "by_group": {group: _group(group, tasks, by_task, ks) for group in groups},
-    }
+        verdicts=dict(Counter(judgement.verdict for _, judgement in pairs).most_common()),
+        by_group={group: _group(group, tasks, by_task, ks) for group in groups},
+    )
 
 
-def _group(
-    group: str, tasks: Sequence[Task], by_task: Mapping[str, tuple[int, int]], ks: Sequence[int]
-) -> dict[str, Any]:
+def _group(group: str, tasks: Sequence[Task], by_task: Mapping[str, tuple[int, int]], ks: Sequence[int]) -> GroupScore:
     members = {task.task_id: by_task[task.task_id] for task in tasks if task.group == group}
-    return {
-        "num_problems": len(members),
-        "pass_at_k": {str(k): fmean(pass_at_k_by_problem(members, k)) for k in ks},
-    }
+    return GroupScore(len(members), {k: fmean(pass_at_k_by_problem(members, k)) for k in ks})
 
 
 def choose_ks(numbers: Mapping[str, int], wanted: Sequence[int] | None) -> tuple[int, ...]:

@@ -20,22 +20,25 @@ from chaku.evals.benchmarks.next_line import NEXT_LINE
 
 # (description, benchmarks)
 FAMILIES: tuple[tuple[str, tuple[Benchmark, ...]], ...] = (
-    ("24 short Python functions that come with chaku", (FIRST_STEPS,)),
+    ("Short Python functions that come with chaku", (FIRST_STEPS,)),
     (
-        "Python functions from their docstrings, judged by tests; -plus has many more inputs",
+        "Python functions from their docstrings, judged by tests; -plus tests many more inputs",
         (HUMANEVAL, HUMANEVAL_PLUS),
     ),
-    ("Python programs from a sentence and asserts", (MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS)),
-    ("HumanEval written by hand in other languages", HUMANEVAL_X),
-    ("HumanEval and MBPP translated into other languages", MULTIPL_E),
-    ("Python programs for problems of contests", (*APPS, LIVECODEBENCH)),
-    ("Python functions that call many libraries", BIGCODEBENCH),
-    ("what a Python function returns (o), or an input for what it returns (i)", CRUXEVAL),
-    ("a hidden line, lines or a span of HumanEval's solutions", INFILLING),
-    ("a hidden line of JavaScript and Java, by exact match and tests", MULTIPL_FIM),
-    ("docstrings for Python functions, by BLEU", (DOCSTRINGS,)),
-    ("the next line of long files", NEXT_LINE),
-    ("exercises of the family that chaku's rehearsal learns from", (EXERCISES, EXERCISES_SAMPLED)),
+    (
+        "Python functions from a sentence and examples, judged by asserts",
+        (MBPP, MBPP_ZERO_SHOT, MBPP_SANITIZED, MBPP_PLUS),
+    ),
+    ("HumanEval in other languages, translated by hand", HUMANEVAL_X),
+    ("HumanEval and MBPP in other languages, translated by a program", MULTIPL_E),
+    ("Python programs that solve problems from programming contests", (*APPS, LIVECODEBENCH)),
+    ("Python functions that use many libraries", BIGCODEBENCH),
+    ("-o: the output of a Python function for an input; -i: an input for an output; -cot: with reasoning", CRUXEVAL),
+    ("Infilling: a hidden line, several lines, or a random span of HumanEval's solutions", INFILLING),
+    ("Infilling: a hidden line of JavaScript or Java, judged by exact match and tests", MULTIPL_FIM),
+    ("Docstrings of Python functions, judged by BLEU", (DOCSTRINGS,)),
+    ("The next line of long files", NEXT_LINE),
+    ("Synthetic Python exercises, like those that chaku's rehearsal trains on", (EXERCISES, EXERCISES_SAMPLED)),
 )
 BENCHMARKS: dict[str, Benchmark] = {benchmark.name: benchmark for _, family in FAMILIES for benchmark in family}
 # Measures on held-out documents of a corpus; `heldout/measures.py` runs them.

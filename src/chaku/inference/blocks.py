@@ -6,7 +6,7 @@ a new one is needed.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -30,7 +30,7 @@ class BlockCache:
 
     def __init__(self, num_blocks: int, block_size: int, copy: Callable[[int, int], None]):
         self.num_blocks, self.block_size, self._copy = num_blocks, block_size, copy
-        self._root = Block(-1, None)
+        self._roots: dict[Hashable, Block] = {}
         self._never_used = list(range(num_blocks - 1, -1, -1))
         # Blocks without users, the longest unused first. A text gives its last block back first, so a block comes after
         # all of its children: the first one never has children.
@@ -41,13 +41,14 @@ class BlockCache:
         """Blocks without users."""
         return len(self._never_used) + len(self._unused)
 
-    def find(self, ids: Sequence[int]) -> tuple[list[Block], int]:
+    def find(self, ids: Sequence[int], tree: Hashable = None) -> tuple[list[Block], int]:
         """The blocks that hold the beginning of `ids`, now in use, and the number of tokens that they hold.
 
-        The last block is a copy when only its beginning agrees: `ids` may then go on in it.
+        `tree`: texts share blocks only within a tree; the keys and values of an adapter are its own. The last block is
+        a copy when only its beginning agrees: `ids` may then go on in it.
         """
         found: list[Block] = []
-        parent, at = self._root, 0
+        parent, at = self._root(tree), 0
         while at < len(ids):
             block, length = self._longest(parent, ids, at)
             if block is None:
@@ -62,9 +63,9 @@ class BlockCache:
             parent, at = block, at + length
         return found, at
 
-    def num_found(self, ids: Sequence[int]) -> int:
+    def num_found(self, ids: Sequence[int], tree: Hashable = None) -> int:
         """The tokens at the beginning of `ids` that the cache holds. Changes nothing."""
-        parent, at = self._root, 0
+        parent, at = self._root(tree), 0
         while at < len(ids):
             block, length = self._longest(parent, ids, at)
             at += length
@@ -73,9 +74,9 @@ class BlockCache:
             parent = block
         return at
 
-    def add(self, blocks: list[Block]) -> None:
+    def add(self, blocks: list[Block], tree: Hashable = None) -> None:
         """Append a new block to a text's blocks. Raises NoBlocksError when all blocks are in use."""
-        blocks.append(Block(self._take(), blocks[-1] if blocks else self._root))
+        blocks.append(Block(self._take(), blocks[-1] if blocks else self._root(tree)))
 
     def write(self, blocks: Sequence[Block], start: int, ids: Sequence[int]) -> None:
         """Record that a text's tokens from number `start` on are `ids`, and that the cache holds them."""
@@ -97,6 +98,9 @@ class BlockCache:
                 self._unused[block] = None
             else:
                 self._never_used.append(block.number)
+
+    def _root(self, tree: Hashable) -> Block:
+        return self._roots.setdefault(tree, Block(-1, None))
 
     def _longest(self, parent: Block, ids: Sequence[int], at: int) -> tuple[Block | None, int]:
         """The child of `parent` that agrees with most tokens of `ids` from `at` on, and how many."""

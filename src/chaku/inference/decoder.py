@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig
 
 READ_TOKENS = 1024  # of a text in one step, where nothing else bounds it
@@ -17,13 +18,15 @@ class Span:
     """The next tokens of one text in a step of a `BlockDecoder`.
 
     `past`: how many tokens of the text are in the cache. `blocks`: the numbers of the cache blocks of the text, in
-    order, with room for the new tokens. `num_logits`: how many of the last new tokens get logits.
+    order, with room for the new tokens. `num_logits`: how many of the last new tokens get logits. `adapter`: the number
+    of the LoRA adapter that the text uses.
     """
 
     ids: Sequence[int]
     past: int
     blocks: Sequence[int]
     num_logits: int = 1
+    adapter: int | None = None
 
 
 class BlockDecoder(Protocol):
@@ -46,6 +49,7 @@ class Decoder(Protocol):
 
     config: LlamaConfig
     name: str
+    adapters: Adapters
     block_size: int
 
     @property

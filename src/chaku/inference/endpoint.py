@@ -68,6 +68,8 @@ class Endpoint:
             why = "a conversation needs the endpoint's chat API; give --chat (in Python: chat=True)"
         elif isinstance(prompt, ChatPrompt) and prompt.opening:
             why = "an endpoint cannot go on from the beginning of a reply; give a model's directory"
+        elif request.adapter is not None:
+            why = "an endpoint chooses an adapter by the model's name; give that name as the model"
         elif request.grammar is not None:
             why = "an endpoint cannot decode under a grammar; leave the grammar out, or give a model's directory"
         if why:
@@ -96,7 +98,8 @@ class Endpoint:
                 if error.code not in TRY_AGAIN:
                     raise ChakuError(f"{self.address} refuses: {words}{_hint(error.code)}") from None
             except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-                words, asked_to_wait = str(getattr(error, "reason", error)), ""
+                reason = getattr(error, "reason", error)
+                words, asked_to_wait = str(getattr(reason, "strerror", None) or reason), ""
                 if self.patience and not isinstance(getattr(error, "reason", error), TimeoutError):
                     ends = min(ends, started + AWAY_SECONDS)
             if attempt == 1:

@@ -12,37 +12,27 @@ import torch
 
 from chaku.console import progress, warn
 from chaku.errors import ChakuError
-from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.inference.decoder import Decoder
 from chaku.inference.generator import (
-    ChatPrompt,
     Completion,
-    InfillPrompt,
     Request,
     SamplingParams,
-    TextPrompt,
-    TokenPrompt,
 )
-from chaku.inference.healing import Healer
-from chaku.inference.prompts import Prompt, answer, complete, infill
-from chaku.inference.repository import repository_header
+from chaku.inference.prompts import Prompt
+from chaku.inference.reader import PromptReader
 from chaku.inference.row import Row
 from chaku.inference.sampling import Sampler, choose
 from chaku.inference.scheduler import Job, Piece, Scheduler
 from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
 from chaku.model.memory import free_memory
-from chaku.tokens.chat import Chat
-from chaku.tokens.infilling import layout
 from chaku.tokens.tokenizer import Tokenizer
 
+ROW_TOKENS = 1024  # of the cache, for each row: most texts are shorter, and a longer one takes the room of others
 SCORE_TOKENS = 8192  # tokens scored in one batch, padding included
-KEPT_CONSTRAINTS = 64  # the default batch_size: a batch has at most one grammar for each row
-CUT_STEP = 64  # tokens; an editor's window that does not fit is cut in such steps
-LEAST_HOLE = 8  # tokens that an infilling prompt always gets: its special tokens need some
 
 
-class Engine:
+class Engine(PromptReader):
     """A model with its tokenizer, ready to write; implements `Generator`.
 
     `model`: a PyTorch `Llama`, or another decoder. `batch_size`: rows that are decoded together. `sampler` chooses each
@@ -52,31 +42,14 @@ class Engine:
     num_threads = 1
 
     def __init__(self, model: Llama | Decoder, tokenizer: Tokenizer, batch_size: int = 64, sampler: Sampler = choose):
-        if model.config.vocab_size < tokenizer.vocab_size:
-            raise ChakuError(
-                f"the model has {model.config.vocab_size} token embeddings and the tokenizer "
-                f"{tokenizer.vocab_size} tokens; use the tokenizer of this model"
-            )
-        self.model, self.tokenizer, self.batch_size, self.sampler = model, tokenizer, batch_size, sampler
         self.decoder: Decoder = TorchDecoder(model) if isinstance(model, Llama) else model
-        self.context: int = model.config.max_position_embeddings
+        super().__init__(model.config, tokenizer, self.decoder.adapters.names)
+        self.model, self.batch_size, self.sampler = model, batch_size, sampler
         self._scheduler: Scheduler | None = None  # made when it is first needed
-        self._vocabularies: dict[frozenset[int], Vocabulary] = {}
-        self._constraints: dict[tuple[str, frozenset[int]], Constraint] = {}
 
     @property
     def num_rows(self) -> int:
         return self.batch_size
-
-    @cached_property
-    def healer(self) -> Healer:
-        """The tokenizer's healer; built on first use, which takes a pass over the vocabulary."""
-        return Healer(self.tokenizer)
-
-    @cached_property
-    def chat(self) -> Chat:
-        """The model's chat format. Raises ChakuError for a model without a chat template."""
-        return Chat(self.tokenizer)
 
     @cached_property
     def identity(self) -> Mapping[str, Any]:
@@ -90,67 +63,18 @@ class Engine:
     def check(self, request: Request) -> None:
         self.read(request)
 
-    def read(self, request: Request) -> Prompt:
-        """The request's prompt in tokens.
-
-        Raises ChakuError when the model has no tokens for the request's form: a chat, an infilling, a repository.
-        """
-        match request.prompt:
-            case TextPrompt(text, max_tokens):
-                return complete(self.tokenizer, text, max_tokens)
-            case TokenPrompt(ids):
-                if not ids or not all(0 <= number < self.tokenizer.vocab_size for number in ids):
-                    raise ChakuError(f"a prompt's token ids must be from 0 to {self.tokenizer.vocab_size - 1}")
-                return Prompt(ids)
-            case ChatPrompt(messages, opening):
-                return answer(self.chat, messages, opening)
-            case InfillPrompt(prefix, suffix, mode, file, window):
-                if window and mode is None and "spm" in layout(self.tokenizer).modes:
-                    mode = "spm"
-                room = self.context - request.params.max_tokens
-                if window:  # the text that fits beside the prompt may be shorter than `max_tokens`
-                    room = max(room, self.context // 2)
-                header: list[int] = []
-                if file is not None:  # the other files take at most half of the room
-                    where = (file.repository, file.path, file.others)
-                    header = repository_header(self.tokenizer, *where, max_length=max(room // 2, 1), quiet=window)
-                room = max(room - len(header), LEAST_HOLE)
-                step = CUT_STEP if window and room > 4 * CUT_STEP else 1
-                return infill(
-                    self.tokenizer,
-                    prefix,
-                    suffix,
-                    mode=mode,
-                    max_length=room,
-                    header=header,
-                    cut_step=step,
-                    quiet=window,
-                )
-
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions, in the requests' order. `generate` says how prompts that are too long are handled."""
         alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # tokenize a prompt once
         fitted = self._fit([(self.read(request), request.params.max_tokens) for request in alike.values()])
         prompts = dict(zip(alike, fitted, strict=True))
-        rows = []
+        rows, adapters = [], []
         for request in requests:
             prompt = prompts[request.prompt, request.params.max_tokens]
             rows.append(self.row(prompt, request.params, request.sample, request.grammar))
-        self._write(rows)
+            adapters.append(self.adapter_number(request.adapter))
+        self._write(rows, adapters)
         return [row.completion() for row in rows]
-
-    def row(self, prompt: Prompt, params: SamplingParams, sample: int = 0, grammar: str | None = None) -> Row:
-        """The completion to write for number `sample` of a prompt that fits the context."""
-        if grammar and params.healing:
-            raise ChakuError(
-                "a grammar describes the completion from its first token, so the prompt's end cannot be healed; "
-                "leave out healing or the grammar"
-            )
-        ends = (self.tokenizer.eos_id, *self.model.config.eos_token_ids, *params.stop_ids, *prompt.stop_ids)
-        end_ids = frozenset(ends)
-        healer = self.healer if params.healing else None
-        constraint = self.constraint(grammar, end_ids) if grammar else None
-        return Row(prompt, params, sample, self.tokenizer, end_ids, healer, constraint)
 
     def generate(
         self,
@@ -175,7 +99,7 @@ class Engine:
             [self.row(prompt, params, sample, own) for sample in range(params.num_samples)]
             for prompt, own in zip(fitted, one_a_prompt, strict=True)
         ]
-        self._write([row for of_prompt in rows for row in of_prompt], description)
+        self._write([row for of_prompt in rows for row in of_prompt], description=description)
         return [[row.completion() for row in of_prompt] for of_prompt in rows]
 
     def stream(
@@ -210,16 +134,6 @@ class Engine:
                 results[number] = scores[row, : len(sequences[number]) - 1]
         return results
 
-    def constraint(self, grammar: str, end_ids: frozenset[int]) -> Constraint:
-        """The grammar over the tokenizer's tokens, for texts that any of `end_ids` ends. Caches KEPT_CONSTRAINTS."""
-        if (grammar, end_ids) not in self._constraints:
-            if end_ids not in self._vocabularies:
-                self._vocabularies[end_ids] = Vocabulary(self.tokenizer, sorted(end_ids))
-            if len(self._constraints) >= KEPT_CONSTRAINTS:
-                del self._constraints[next(iter(self._constraints))]
-            self._constraints[grammar, end_ids] = Constraint(self._vocabularies[end_ids], grammar)
-        return self._constraints[grammar, end_ids]
-
     def _fit(self, prompts: Sequence[tuple[Prompt, int]]) -> list[Prompt]:
         """Cut each prompt to the room that the context leaves beside the prompt's `max_tokens`."""
         for prompt, max_tokens in prompts:
@@ -251,7 +165,9 @@ class Engine:
         kept = (*ids[:begin], *ids[len(ids) - room + begin :])[:room]
         return replace(prompt, ids=kept, tokens_cut=prompt.tokens_cut + len(ids) - room)
 
-    def _write(self, rows: Sequence[Row], description: str | None = None) -> None:
+    def _write(
+        self, rows: Sequence[Row], adapters: Sequence[int | None] | None = None, description: str | None = None
+    ) -> None:
         """Write all rows to their ends."""
         with progress(description, len(rows), "completions") if description else nullcontext() as bar:
 
@@ -259,7 +175,9 @@ class Engine:
                 if bar and piece.finish_reason:
                     bar.advance(1)
 
-            with self._running([Job(row, listen) for row in rows]) as steps:
+            numbers = adapters or [None] * len(rows)
+            jobs = [Job(row, listen, adapter=number) for row, number in zip(rows, numbers, strict=True)]
+            with self._running(jobs) as steps:
                 for _ in steps:
                     pass
 
@@ -294,10 +212,14 @@ class Engine:
             for job in jobs:
                 job.cancelled = True
 
-    def new_scheduler(self, *, max_rows: int, **settings: Any) -> Scheduler:
-        """A scheduler whose cache holds `max_rows` texts of a whole context, or takes half of the free memory."""
+    def new_scheduler(self, *, max_rows: int, cache_tokens: int | None = None, **settings: Any) -> Scheduler:
+        """A scheduler whose cache holds `cache_tokens`: by default ROW_TOKENS a row, and at least one whole context.
+
+        The cache takes at most half of the free memory.
+        """
         decoder = self.decoder
-        num_blocks = max_rows * (-(-self.context // decoder.block_size) + 1)
+        tokens = cache_tokens or max(max_rows * ROW_TOKENS, self.context + decoder.block_size)
+        num_blocks = -(-tokens // decoder.block_size)
         if free := free_memory(decoder.device):
             num_blocks = max(min(num_blocks, free // 2 // decoder.block_bytes()), 1)
         cache = decoder.with_blocks(num_blocks)

@@ -117,13 +117,14 @@ class Request:
     """A request for one completion: number `sample` of the `params.num_samples` completions of a prompt.
 
     The completion depends on nothing but the request. With a `grammar` (see `constraints.Constraint`), the completion
-    is a text of the grammar.
+    is a text of the grammar. `adapter`: the name of the LoRA adapter to use, of those that the model was loaded with.
     """
 
     prompt: AnyPrompt
     params: SamplingParams
     sample: int = 0
     grammar: str | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

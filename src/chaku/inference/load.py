@@ -1,6 +1,7 @@
 """Loads a checkpoint for inference: chooses the device, the dtype and the decoder."""
 
 import platform
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +12,15 @@ from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import load_model, open_checkpoint, open_packed, sha256_checkpoint
 from chaku.checkpoint.huggingface import checked_tensors
 from chaku.checkpoint.memory import check_memory, stored_dtype
+from chaku.checkpoint.peft_read import read_updates
 from chaku.console import detail
 from chaku.errors import ChakuError
 from chaku.gguf_file import is_gguf, read_gguf_file
 from chaku.inference.decoder import Decoder
 from chaku.inference.engine import Engine
+from chaku.inference.torch_decoder import TorchDecoder
 from chaku.machine import computes_bfloat16
+from chaku.model.adapters import Adapters
 from chaku.model.llama import Llama
 from chaku.model.memory import free_memory, model_memory
 from chaku.model.quantization import Scheme
@@ -34,6 +38,7 @@ def load_engine(
     dtype: str | None = None,
     device: str | None = None,
     decoder: str | None = None,
+    adapters: Mapping[str, Path] | None = None,
 ) -> Engine:
     """The engine of a checkpoint: a path, a name of the catalogue, or a Hub id.
 
@@ -48,21 +53,36 @@ def load_engine(
     where = find_device(device)
     with ThreadPoolExecutor(1) as beside:
         tokenizer = beside.submit(load_tokenizer, path)  # a large vocabulary takes as long as the weights
-        engine = Engine(_load(path, where, scheme, find_dtype(dtype), decoder), tokenizer.result())
+        beside_base = _read_adapters(path, adapters or {})
+        loaded = _load(path, where, scheme, find_dtype(dtype), decoder, beside_base)
+        engine = Engine(loaded, tokenizer.result())
     detail(f"decoder: {engine.decoder.name}, on {where}, weights in {engine.decoder.precision}")
     return engine
 
 
 def _load(
-    path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None, decoder: str | None
+    path: Path,
+    device: torch.device,
+    scheme: Scheme | None,
+    dtype: torch.dtype | None,
+    decoder: str | None,
+    adapters: Adapters,
 ) -> Llama | Decoder:
     if decoder is None:
         suits = device.type == "cpu" and scheme != "nf4" and openvino_problem() is None
         decoder = "openvino" if suits and open_checkpoint(path).config.num_parameters > SMALL else "torch"
     if decoder == "openvino":
-        return _load_openvino(path, device, scheme, dtype)
+        return _load_openvino(path, device, scheme, dtype, adapters)
     dtype = _torch_dtype(path, device, scheme, dtype)
-    return load_model(path, dtype=dtype, device=device, scheme=scheme).eval()
+    model = load_model(path, dtype=dtype, device=device, scheme=scheme).eval()
+    return TorchDecoder(model, adapters) if adapters.names else model
+
+
+def _read_adapters(path: Path, adapters: Mapping[str, Path]) -> Adapters:
+    if not adapters:
+        return Adapters()
+    config = open_checkpoint(path).config
+    return Adapters(tuple(adapters), tuple(read_updates(config, directory) for directory in adapters.values()))
 
 
 def find_device(name: str | None) -> torch.device:
@@ -131,7 +151,9 @@ def _stored_dtype(path: Path) -> torch.dtype | None:
     return plain[next(iter(kinds))] if len(kinds) == 1 and kinds <= plain.keys() else None
 
 
-def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None) -> Decoder:
+def _load_openvino(
+    path: Path, device: torch.device, scheme: Scheme | None, dtype: torch.dtype | None, adapters: Adapters
+) -> Decoder:
     if device.type != "cpu":
         raise ChakuError(f"--decoder openvino computes on a processor, not on {device}; leave --device out")
     if scheme == "nf4":
@@ -154,4 +176,5 @@ def _load_openvino(path: Path, device: torch.device, scheme: Scheme | None, dtyp
         precision=scheme or str(kept).removeprefix("torch."),
         exact=scheme is None and kept == torch.float32,
         sha256=lambda: sha256_checkpoint(path),
+        adapters=adapters,
     )

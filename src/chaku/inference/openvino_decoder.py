@@ -14,6 +14,7 @@ from torch import Tensor
 from chaku.inference.decoder import Span
 from chaku.inference.openvino_graph import BLOCK_SIZE, Weight, build_graph
 from chaku.machine import computes_bfloat16
+from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig
 
 PREFILL_TOKENS = 1024  # in one call, all rows together: the activations of a call must fit into memory
@@ -49,12 +50,14 @@ class OpenVinoDecoder:
         sha256: Callable[[], str],
         *,
         exact: bool,
+        adapters: Adapters | None = None,
     ):
         self.config, self._precision = config, precision
+        self.adapters = adapters or Adapters()
         self.name = f"openvino {ov.__version__.split('-')[0]}"
         self._sha256 = sha256
         self._bytes = sum(weight.nbytes for weight in weights.values())
-        graph, self._memory = build_graph(config, weights)
+        graph, self._memory = build_graph(config, weights, self.adapters)
         self._compiled = _core().compile_model(graph, "CPU", _settings(exact))
         self._cache_inputs = [given for given in self._compiled.inputs if "_cache." in given.any_name]
 
@@ -63,7 +66,8 @@ class OpenVinoDecoder:
         return self._precision
 
     def with_blocks(self, num_blocks: int) -> "OpenVinoBlocks":
-        return OpenVinoBlocks(self._compiled.create_infer_request(), self._cache_inputs, num_blocks)
+        request = self._compiled.create_infer_request()
+        return OpenVinoBlocks(request, self._cache_inputs, num_blocks, len(self.adapters.names))
 
     def score(self, ids: Tensor) -> Tensor:
         num_rows, length = ids.shape
@@ -100,8 +104,8 @@ class OpenVinoBlocks:
 
     block_size = BLOCK_SIZE
 
-    def __init__(self, request: Any, cache_inputs: Sequence[Any], num_blocks: int):
-        self._request, self.num_blocks = request, num_blocks
+    def __init__(self, request: Any, cache_inputs: Sequence[Any], num_blocks: int, num_adapters: int):
+        self._request, self.num_blocks, self._num_adapters = request, num_blocks, num_adapters
         self._caches = []
         for cache in cache_inputs:
             shape = [num_blocks, *(size.get_length() for size in list(cache.partial_shape)[1:])]
@@ -125,6 +129,12 @@ class OpenVinoBlocks:
             "block_indices_begins": _cumulative([len(span.blocks) for span in spans]),
             "max_context_len": np.array(max(past + np.diff(begins)), np.int32),
         }
+        if self._num_adapters:
+            shares = np.zeros((begins[-1], 1, self._num_adapters), np.float32)
+            for span, begin, end in zip(spans, begins[:-1], begins[1:], strict=True):
+                if span.adapter is not None:
+                    shares[begin:end, 0, span.adapter] = 1
+            inputs["adapters"] = shares
         if not len(inputs["kept"]):  # the graph needs a token to compute logits of
             inputs["kept"] = begins[-1:] - 1
         [logits] = self._request.infer(inputs, share_inputs=True).values()

@@ -17,6 +17,7 @@ from openvino._offline_transformations import compress_model_transformation
 from openvino._pyopenvino.op import _PagedAttentionExtension as PagedAttention
 from torch import Tensor
 
+from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig
 from chaku.model.packing import Packed, concatenate
 from chaku.model.rope import rotary_frequencies
@@ -27,21 +28,23 @@ Node = Any  # OpenVINO's nodes and their outputs have no types
 
 _TYPES = {
     torch.float32: ov.Type.f32,
+    torch.int32: ov.Type.i32,
     torch.int8: ov.Type.i8,
     torch.uint8: ov.Type.u8,
 }
 
 
-def build_graph(config: LlamaConfig, weights: Mapping[str, Weight]) -> tuple[Any, list[Any]]:
+def build_graph(config: LlamaConfig, weights: Mapping[str, Weight], adapters: Adapters) -> tuple[Any, list[Any]]:
     """An `openvino.Model`, and the memory that must outlive it. `weights`: named as in Hugging Face's checkpoints.
 
     Inputs, int32: `ids` and `positions`, (new, 1); `kept`, (n,): the new tokens that get logits; and, of the texts in
     the step: `past_lens`, (texts,): tokens in the cache; `subsequence_begins`, (texts + 1,): where the new tokens of a
     text begin; `block_indices`, and `block_indices_begins`, (texts + 1,): the cache blocks of a text;
     `max_context_len`, (): the length of the longest text. The cache: `key_cache.N` and `value_cache.N` of every layer,
-    (blocks, kv_heads, BLOCK_SIZE, head_dim). Output: logits, (n, 1, vocab) float32.
+    (blocks, kv_heads, BLOCK_SIZE, head_dim). With adapters: `adapters`, (new, 1, adapters) float32, 1 for the adapter
+    of the token's text and 0 for the others. Output: logits, (n, 1, vocab) float32.
     """
-    graph = _Graph(config, weights)
+    graph = _Graph(config, weights, adapters)
     return graph.build(), graph.memory
 
 
@@ -56,15 +59,17 @@ class _Attention:
 
 
 class _Graph:
-    def __init__(self, config: LlamaConfig, weights: Mapping[str, Weight]):
-        self.config, self.weights = config, weights
+    def __init__(self, config: LlamaConfig, weights: Mapping[str, Weight], adapters: Adapters):
+        self.config, self.weights, self.adapters = config, weights, adapters
+        shape = [-1, 1, len(adapters.names)]
+        self.chosen = [_input("adapters", shape, ov.Type.f32)] if adapters.names else []
         self.caches: list[Node] = []
         self.memory: list[np.ndarray] = []
         self._constants: dict[Any, Node] = {}
 
     def build(self) -> Any:
         config = self.config
-        ids, positions, kept = _input("ids", 2), _input("positions", 2), _input("kept", 1)
+        ids, positions, kept = _input("ids", [-1, 1]), _input("positions", [-1, 1]), _input("kept", [-1])
         table = self._matrix(["model.embed_tokens.weight"])
         hidden = op.gather(table, ids, self._ints(0))  # (new, 1, hidden)
         shared = self._shared(positions)
@@ -77,7 +82,9 @@ class _Graph:
         hidden = self._norm(op.gather(hidden, kept, self._ints(0)), "model.norm.weight")
         head = table if config.tie_word_embeddings else self._matrix(["lm_head.weight"])
         logits = op.result(op.matmul(hidden, head, False, True))
-        return ov.Model([logits], [], [ids, positions, kept, *shared.texts, shared.longest, *self.caches], "llama")
+        return ov.Model(
+            [logits], [], [ids, positions, kept, *shared.texts, shared.longest, *self.chosen, *self.caches], "llama"
+        )
 
     def _shared(self, positions: Node) -> _Attention:
         frequencies, scale = rotary_frequencies(self.config)
@@ -89,7 +96,7 @@ class _Graph:
         if scale != 1.0:
             turns = [op.multiply(turn, self._floats(scale)) for turn in turns]
         names = ("past_lens", "subsequence_begins", "block_indices", "block_indices_begins")
-        return _Attention(turns[0], turns[1], [_input(name, 1) for name in names], _input("max_context_len", 0))
+        return _Attention(turns[0], turns[1], [_input(name, [-1]) for name in names], _input("max_context_len", []))
 
     def _attention(self, hidden: Node, layer: int, shared: _Attention) -> Node:
         config, name = self.config, f"model.layers.{layer}.self_attn"
@@ -100,8 +107,10 @@ class _Graph:
         split = op.variadic_split(merged, self._ints(2), self._ints(widths))
         query = self._rotate(self._heads(split.output(0), num_heads), shared)
         key = self._rotate(self._heads(split.output(1), num_kv), shared)
-        cache = [_input(f"{kind}_cache.{layer}", 4, [-1, num_kv, BLOCK_SIZE, size]) for kind in ("key", "value")]
-        self.caches += cache
+        cache = [
+            _input(f"{kind}_cache.{layer}", [-1, num_kv, BLOCK_SIZE, size], ov.Type.f32) for kind in ("key", "value")
+        ]
+        self.caches += cache  # the plugin gives them the type that its setting KV_CACHE_PRECISION says
         no_ints, no_floats = self._small(np.zeros(0, np.int32)), self._floats(np.zeros(0))
         zero = self._small(np.array(0, np.int32))
         scale, window = self._floats(size**-0.5), self._small(np.array(config.sliding_window or 0, np.int32))
@@ -145,10 +154,22 @@ class _Graph:
     def _linear(self, hidden: Node, *names: str) -> Node:
         """The product with the named matrices, stacked on top of each other, and their biases."""
         product = op.matmul(hidden, self._matrix([f"{name}.weight" for name in names]), False, True)
+        if self.adapters.names:
+            product = self._adapted(product, hidden, names)
         if f"{names[0]}.bias" not in self.weights:
             return product
         bias = torch.cat([self._float32(f"{name}.bias") for name in names])
         return op.add(product, self._constant(bias.view(1, 1, -1)))
+
+    def _adapted(self, product: Node, hidden: Node, names: tuple[str, ...]) -> Node:
+        """The product, and what the adapter of each token adds to it."""
+        widths = [self.weights[f"{name}.weight"].shape[0] for name in names]
+        joined = self.adapters.joined(*names, widths=widths)
+        if joined is None:
+            return product
+        shares = op.gather(self.chosen[0], self._constant(joined.owner.int()), self._ints(2))
+        low = op.multiply(op.matmul(hidden, self._constant(joined.down), False, True), shares)
+        return op.add(product, op.matmul(low, self._constant(joined.up), False, True))
 
     def _float32(self, name: str) -> Tensor:
         weight = self.weights[name]
@@ -207,8 +228,7 @@ class _Graph:
         return self._constants[key]
 
 
-def _input(name: str, rank: int, shape: list[int] | None = None) -> Node:
-    # The plugin gives a cache the type that its setting KV_CACHE_PRECISION says.
-    parameter = op.parameter(shape or [-1] * rank, ov.Type.f32 if shape else ov.Type.i32, name=name)
+def _input(name: str, shape: list[int], dtype: Any = ov.Type.i32) -> Node:
+    parameter = op.parameter(shape, dtype, name=name)
     parameter.output(0).get_tensor().set_names({name})
     return parameter

@@ -49,10 +49,13 @@ class Job:
     """A text to write. `listen` is called with every piece, in the scheduler's thread.
 
     `num_top`: log-probabilities are wanted, of the written tokens and of so many likeliest tokens; None: none.
+    `adapter`: see `Span`.
     """
 
-    def __init__(self, row: Row, listen: Callable[[Piece], None], num_top: int | None = None):
-        self.row, self.listen, self.num_top = row, listen, num_top
+    def __init__(
+        self, row: Row, listen: Callable[[Piece], None], num_top: int | None = None, adapter: int | None = None
+    ):
+        self.row, self.listen, self.num_top, self.adapter = row, listen, num_top, adapter
         self.cancelled = False
         self.ids = list(row.prompt)  # the prompt and what is written
         self.lookup = Lookup(self.ids) if row.constraint is None else None
@@ -123,21 +126,21 @@ class Scheduler:
         for job, ids in planned:
             num_ahead = job.num_held + len(ids) - len(job.ids)  # guesses
             wanted = num_ahead + 1 if num_ahead >= 0 else 0
-            spans.append(Span(ids, job.num_held, [block.number for block in job.blocks], wanted))
+            spans.append(Span(ids, job.num_held, [block.number for block in job.blocks], wanted, job.adapter))
         logits = self.decoder.forward(spans)
         self._take(planned, spans, logits[:, : self.vocab_size])
         return bool(self.waiting or self.running)
 
     def _admit(self) -> None:
         """Let waiting jobs in, in their order, while there are rows and blocks for them."""
-        being_read = {tuple(job.row.prompt) for job in self.running if job.num_held < job.num_prompt}
+        being_read = {(job.adapter, *job.row.prompt) for job in self.running if job.num_held < job.num_prompt}
         for job in list(self.waiting):
             if len(self.running) >= self.max_rows:
                 return
-            prompt = tuple(job.row.prompt)
+            prompt = (job.adapter, *job.row.prompt)
             if prompt in being_read:
                 continue  # soon its keys and values are in the cache
-            blocks, num_found = self.cache.find(job.ids[:-1])
+            blocks, num_found = self.cache.find(job.ids[:-1], job.adapter)
             needed = -(-(len(job.ids) + 1) // self.cache.block_size) - len(blocks)
             if needed > self.cache.num_available and self.running:
                 self.cache.release(blocks)
@@ -181,7 +184,7 @@ class Scheduler:
         """Give a job blocks for `length` tokens. Where none is left, the youngest job waits, and reads again later."""
         while len(job.blocks) * self.cache.block_size < length:
             try:
-                self.cache.add(job.blocks)
+                self.cache.add(job.blocks, job.adapter)
             except NoBlocksError:
                 youngest = self.running[-1]
                 self._withdraw(youngest)

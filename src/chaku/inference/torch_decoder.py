@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.inference.decoder import Span
-from chaku.model.kv_cache import BlockRows, BlockStore
+from chaku.model.adapters import Adapters, adapt
+from chaku.model.kv_cache import BlockStep, BlockStore
 from chaku.model.llama import Llama
 from chaku.model.quantization import is_quantized, stored_tensors, weights_bytes
 
@@ -21,8 +22,10 @@ class TorchDecoder:
 
     block_size = BLOCK_SIZE
 
-    def __init__(self, model: Llama):
+    def __init__(self, model: Llama, adapters: Adapters | None = None):
         self.model, self.config = model, model.config
+        self.adapters = adapters or Adapters()
+        self.choice = adapt(model, self.adapters)
         self.name = "torch"
 
     @property
@@ -77,27 +80,32 @@ class TorchBlocks:
 
     def __init__(self, decoder: TorchDecoder, num_blocks: int):
         self._model, self.num_blocks = decoder.model, num_blocks
+        self._choice, self._num_adapters = decoder.choice, len(decoder.adapters.names)
         dtype = decoder.model.lm_head.weight.dtype
         self._store = BlockStore(decoder.config, num_blocks, BLOCK_SIZE, dtype, decoder.device)
 
     @torch.inference_mode()
     def forward(self, spans: Sequence[Span]) -> Tensor:
-        # Texts with about equally many new tokens are a batch, so that less than half of it is padding.
-        alike: dict[int, list[int]] = {}
-        for number, span in enumerate(spans):
-            alike.setdefault((len(span.ids) - 1).bit_length(), []).append(number)
-        wanted: list[Tensor] = [torch.empty(0)] * len(spans)
-        for numbers in alike.values():
-            group = [spans[number] for number in numbers]
-            lengths = [len(span.ids) for span in group]
-            cache = BlockRows(self._store, [span.past for span in group], lengths, [span.blocks for span in group])
-            ids = torch.zeros((len(group), max(lengths)), dtype=torch.int64)
-            for row, span in enumerate(group):
-                ids[row, : len(span.ids)] = torch.tensor(span.ids)
-            hidden = self._model.forward_hidden(ids.to(self._store.device), cache=cache)  # (texts, new, hidden)
-            for number, span, of_text in zip(numbers, group, hidden, strict=True):
-                wanted[number] = of_text[len(span.ids) - span.num_logits : len(span.ids)]
+        device, lengths = self._store.device, [len(span.ids) for span in spans]
+        cache = BlockStep(self._store, [span.past for span in spans], lengths, [span.blocks for span in spans])
+        if self._num_adapters:
+            self._choice.shares = self._shares(spans)
+        ids = torch.cat([torch.tensor(span.ids) for span in spans])
+        hidden = self._model.forward_hidden(ids[None].to(device), cache=cache)[0]  # (new, hidden)
+        wanted, end = [], 0
+        for span in spans:
+            end += len(span.ids)
+            wanted.append(hidden[end - span.num_logits : end])
         return self._model.lm_head(torch.cat(wanted)).float()
+
+    def _shares(self, spans: Sequence[Span]) -> Tensor:
+        shares = torch.zeros((1, sum(len(span.ids) for span in spans), self._num_adapters))
+        end = 0
+        for span in spans:
+            end += len(span.ids)
+            if span.adapter is not None:
+                shares[0, end - len(span.ids) : end, span.adapter] = 1
+        return shares.to(self._store.device)
 
     def copy_block(self, source: int, target: int) -> None:
         self._store.copy(source, target)

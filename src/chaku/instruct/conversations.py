@@ -1,15 +1,14 @@
 """Reads published conversations and preference pairs from JSONL, JSON, Parquet and Hub data sets."""
 
 import glob
-import io
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.rows import PROBLEM, hub_rows, open_packed, parquet_rows, row_format
+from chaku.corpus import rows
+from chaku.corpus.rows import Row, hub_rows, row_format
 from chaku.errors import ChakuError
 from chaku.tokens.chat import Message, Role
 
@@ -57,106 +56,80 @@ def find_files(name: str) -> list[Path]:
     return files
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a file. `where`: its file and line, for messages. `value`: the parsed row, or the error in its place."""
-
-    where: str
-    value: Any
-
-    def fields(self) -> dict[str, Any]:
-        """The row as a JSON object. Raises ChakuError for a row that could not be read, or is no object."""
-        if isinstance(self.value, ChakuError):
-            raise self.value
-        if not isinstance(self.value, dict):
-            raise ChakuError(f"{self.where}: a conversation is {SHAPES}, not {str(self.value)[:40]!r}")
-        return self.value
-
-    def conversation(self) -> list[Message]:
-        """The messages of a row in any of SHAPES. Raises ChakuError, with file and line, for any other row.
-
-        In an Alpaca row, the user's message is the instruction, a blank line and the input.
-        """
-        return _conversation(self.fields(), self.where)
-
-    def preference(self) -> Preference:
-        """The pair of a row {"prompt": messages or text, "chosen": ..., "rejected": ...}.
-
-        A reply is a text, or messages that end with it. These messages may repeat the prompt before the reply; the
-        field "prompt" may then be missing. Raises ChakuError, with file and line, for any other row.
-        """
-        row, where = self.fields(), self.where
-        if not {"chosen", "rejected"} <= row.keys():
-            raise ChakuError(f'{where}: a pair is {{"prompt": ..., "chosen": ..., "rejected": ...}}, not {_keys(row)}')
-        given = row.get("prompt")
-        prompt = [Message("user", given)] if isinstance(given, str) else _messages(given or [], where)
-        replies = []
-        for key in ("chosen", "rejected"):
-            reply = row[key]
-            messages = [Message("assistant", reply)] if isinstance(reply, str) else _messages(reply, f"{where}: {key}")
-            if not messages or messages[-1].role != "assistant":
-                raise ChakuError(f"{where}: {key} does not end with a message of the assistant")
-            if given is None:
-                prompt, given = messages[:-1], messages
-            if messages[:-1] not in ([], prompt):
-                raise ChakuError(f"{where}: {key} does not begin with the prompt")
-            replies.append(messages[-1].content)
-        if not prompt:
-            raise ChakuError(f"{where}: the pair has no prompt")
-        return Preference(prompt, *replies)
-
-
 def read_rows(name: str, subset: str | None = None) -> Iterator[Row]:
-    """The rows of a path, a folder, a glob or a Hub data set.
-
-    A line that is not JSON becomes a `Row` with an error, and so does the unreadable rest of a file. Raises ChakuError
-    as `find_files` does.
-    """
+    """The rows of a path, a folder, a glob or a Hub data set. Raises ChakuError as `find_files` does."""
     files = find_files(name)
     if not files:
-        yield from (Row(f"{name}, row {number}", row) for number, row in enumerate(hub_rows(name, subset)))
+        yield from hub_rows(name, subset)
     for file in files:
-        if row_format(file) == "parquet":
-            for number, row in enumerate(parquet_rows(file)):
-                where = f"{file}, row {number}"
-                yield Row(where, ChakuError(f"{where}: {row[PROBLEM]}") if PROBLEM in row else row)
-        else:
-            yield from _json_rows(file)
+        yield from rows.read_rows(file)
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file with one JSON object a line, or with one array of objects."""
-    try:
-        with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                if line.lstrip().startswith("["):
-                    rows = json.loads(line + file.read())
-                    yield from (Row(f"{path}, item {index}", row) for index, row in enumerate(rows))
-                    return
-                where = f"{path}, line {number}"
-                try:
-                    yield Row(where, json.loads(line))
-                except (json.JSONDecodeError, RecursionError) as error:
-                    yield Row(where, ChakuError(f"{where}: not JSON ({error})"))
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError) as error:
-        yield Row(str(path), ChakuError(f"{path}: the rest of the file is not readable JSON ({error})"))
+def read_conversation(row: Row) -> list[Message]:
+    """The messages of a row in any of SHAPES. Raises ChakuError, with file and line, for any other row.
 
-
-def _conversation(row: dict[str, Any], where: str) -> list[Message]:
-    system = [Message("system", row["system"])] if isinstance(row.get("system"), str) and row["system"] else []
-    if "messages" in row:
-        return _messages(row["messages"], where)
-    if "conversations" in row:
-        return system + _messages(row["conversations"], where)
-    if "instruction" in row and "output" in row:
-        instruction, given, output = (row.get(key) or "" for key in ("instruction", "input", "output"))
+    In an Alpaca row, the user's message is the instruction, a blank line and the input.
+    """
+    fields, where = _fields(row), row.where
+    system = [Message("system", fields["system"])] if isinstance(fields.get("system"), str) and fields["system"] else []
+    if "messages" in fields:
+        return _messages(fields["messages"], where)
+    if "conversations" in fields:
+        return system + _messages(fields["conversations"], where)
+    if "instruction" in fields and "output" in fields:
+        instruction, given, output = (fields.get(key) or "" for key in ("instruction", "input", "output"))
         if not all(isinstance(text, str) for text in (instruction, given, output)):
             raise ChakuError(f"{where}: instruction, input and output must be strings")
         asked = f"{instruction}\n\n{given}" if given.strip() else instruction
         return [*system, Message("user", asked), Message("assistant", output)]
-    raise ChakuError(f"{where}: a conversation is {SHAPES}; this row has {_keys(row)}")
+    raise ChakuError(f"{where}: a conversation is {SHAPES}; this row has {_keys(fields)}")
+
+
+def read_preference(row: Row) -> Preference:
+    """The pair of a row {"prompt": messages or text, "chosen": ..., "rejected": ...}.
+
+    A reply is a text, or messages that end with it. These messages may repeat the prompt before the reply; the field
+    "prompt" may then be missing. Raises ChakuError, with file and line, for any other row.
+    """
+    fields, where = _fields(row), row.where
+    if not {"chosen", "rejected"} <= fields.keys():
+        raise ChakuError(f'{where}: a pair is {{"prompt": ..., "chosen": ..., "rejected": ...}}, not {_keys(fields)}')
+    given = fields.get("prompt")
+    prompt = [Message("user", given)] if isinstance(given, str) else _messages(given or [], where)
+    replies = []
+    for key in ("chosen", "rejected"):
+        reply = fields[key]
+        messages = [Message("assistant", reply)] if isinstance(reply, str) else _messages(reply, f"{where}: {key}")
+        if not messages or messages[-1].role != "assistant":
+            raise ChakuError(f"{where}: {key} does not end with a message of the assistant")
+        if given is None:
+            prompt, given = messages[:-1], messages
+        if messages[:-1] not in ([], prompt):
+            raise ChakuError(f"{where}: {key} does not begin with the prompt")
+        replies.append(messages[-1].content)
+    if not prompt:
+        raise ChakuError(f"{where}: the pair has no prompt")
+    return Preference(prompt, *replies)
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    """The row as a JSON object. Raises ChakuError for a row that could not be read, or is no object."""
+    problem = row.problem
+    if not problem and not isinstance(row.value, dict):
+        problem = f"a conversation is {SHAPES}, not {str(row.value)[:40]!r}"
+    if not problem and not _is_utf8(row.value):
+        problem = "not UTF-8"
+    if problem:
+        raise ChakuError(f"{row.where}: {problem}")
+    return row.value
+
+
+def _is_utf8(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _messages(given: Any, where: str) -> list[Message]:

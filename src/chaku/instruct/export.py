@@ -1,6 +1,5 @@
 """Writes the ledger's kept triples as training data: conversations, preference pairs, and a card about their origin."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from chaku.instruct.evidence import FALLS, KEPT, Evidence, LedgerQuestion
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.suites import Suite, arguments_of
 from chaku.instruct.synthesize import funnel
+from chaku.jsonl import write_lines
 from chaku.sandbox.pool import run_stream
 from chaku.sandbox.verdict import Job
 
@@ -193,8 +193,3 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
 
 def _answer(solution: str, form: Form) -> str:
     return f"```python\n{solution.rstrip()}\n```" if form == "fenced" else solution
-
-
-def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write JSON lines, atomically."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

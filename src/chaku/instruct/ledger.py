@@ -7,6 +7,7 @@ is simply started again: it finds its earlier replies and verdicts in the ledger
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors, sha256_json
 from chaku.instruct.asks import Ask, Reply
 from chaku.instruct.evidence import Evidence, LedgerQuestion, Where
+from chaku.manifest import differing
 from chaku.sandbox.verdict import Job, Verdict
 
 TABLES = """
@@ -44,7 +46,7 @@ class LedgerRun:
     verdict: Verdict
 
 
-class Ledger:
+class Ledger(AbstractContextManager["Ledger"]):
     """The open file, as a context manager; use it from one thread.
 
     Raises ChakuError for a file that is no ledger, or that another process is writing.
@@ -60,10 +62,7 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise ChakuError(f"{path} cannot be used as a ledger ({error}); pass another file to --ledger") from error
 
-    def __enter__(self) -> "Ledger":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._data.close()
 
     def begin(self, purpose: str) -> None:
@@ -79,11 +78,12 @@ class Ledger:
 
         The versions of libraries may differ, since keys depend on content alone.
         """
-        before = {name: value for name, value in self.settings().items() if name != "purpose"}
         wanted = json.loads(json.dumps(settings))
-        if before and (differing := [n for n in wanted if n != "versions" and before.get(n) != wanted[n]]):
-            pairs = "; ".join(f"{name}: {_short(before.get(name))}, now {_short(wanted[name])}" for name in differing)
-            raise ChakuError(f"{self.path} was begun with other settings ({pairs}); pass another file to --ledger")
+        before = {name: value for name, value in self.settings().items() if name in wanted}
+        if before and (differences := differing({**before, "versions": wanted.get("versions")}, wanted)):
+            raise ChakuError(
+                f"{self.path} was begun with other settings: {'; '.join(differences)}. Name a new file with --ledger"
+            )
         self._write("INSERT OR IGNORE INTO settings VALUES (?, ?)", [(k, json.dumps(v)) for k, v in wanted.items()])
 
     def settings(self) -> dict[str, Any]:
@@ -202,8 +202,3 @@ def run_key(job: Job, limits: Mapping[str, Any]) -> str:
 def _verdict(text: str) -> Verdict:
     fields = json.loads(text)
     return Verdict(**{**fields, "tests": tuple(fields["tests"])})
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

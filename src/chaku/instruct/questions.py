@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
-from chaku.files import sha256_json
+from chaku.files import read_text, sha256_json
 from chaku.instruct.asks import Ask
 from chaku.instruct.prompts import read_questions
 from chaku.instruct.scheduler import Scheduler
@@ -59,10 +59,7 @@ def read_file(path: Path) -> list[Question]:
 
 def read_seeds(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that are not blank, as (number, text). Raises ChakuError for a file without any."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChakuError(f"cannot read {path}: {error}") from error
+    lines = read_text(path).splitlines()
     found = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise ChakuError(f"{path} has no text; write one question a line")

@@ -16,7 +16,7 @@ from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.inference.generator import Generator
 from chaku.instruct.evidence import KEPT, Evidence, Where
-from chaku.instruct.export import preference, write_lines
+from chaku.instruct.export import preference
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.mutants import probe
 from chaku.instruct.prompts import Prompts
@@ -25,6 +25,7 @@ from chaku.instruct.scheduler import run_all
 from chaku.instruct.suites import Suite, arguments_of
 from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synthesize
 from chaku.instruct.triples import Settings
+from chaku.jsonl import write_lines
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
 from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, exercises

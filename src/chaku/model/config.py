@@ -135,10 +135,16 @@ def ffn_hidden(hidden_size: int, multiple_of: int, multiplier: float = 1.0) -> i
     return multiple_of * -(-width // multiple_of)
 
 
-def _code_llama(
-    hidden: int, layers: int, heads: int, kv: int, vocab: int, multiple: int = 256, mult: float = 1.0
+def _llama(
+    hidden: int,
+    layers: int,
+    heads: int,
+    kv: int,
+    vocab: int,
+    positions: int = 4096,
+    multiple: int = 256,
+    mult: float = 1.0,
 ) -> LlamaConfig:
-    # The shape of Llama 2, with which the code stages begin: 4,096 positions and rotary base 1e4.
     return LlamaConfig(
         vocab_size=vocab,
         hidden_size=hidden,
@@ -146,43 +152,20 @@ def _code_llama(
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv,
-        max_position_embeddings=4096,
+        max_position_embeddings=positions,
     )
 
 
-# Code Llama's four sizes (table 1 of the Llama 2 paper; released params.json), and shapes for a laptop.
+# Code Llama's four sizes (table 1 of the Llama 2 paper; released params.json), and shapes for a laptop. The code stages
+# begin with the shape of Llama 2: 4,096 positions and rotary base 1e4.
 PRESETS: dict[str, LlamaConfig] = {
-    "7b": _code_llama(4096, 32, 32, 32, 32016),
-    "13b": _code_llama(5120, 40, 40, 40, 32016),
-    "34b": _code_llama(8192, 48, 64, 8, 32000),
-    "70b": _code_llama(8192, 80, 64, 8, 32016, multiple=4096, mult=1.3),
-    "demo": LlamaConfig(
-        vocab_size=2048,
-        hidden_size=192,
-        intermediate_size=ffn_hidden(192, 64),
-        num_hidden_layers=4,
-        num_attention_heads=3,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-    ),
-    "mini": LlamaConfig(
-        vocab_size=512,
-        hidden_size=128,
-        intermediate_size=ffn_hidden(128, 32),
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=256,
-    ),
-    "tiny": LlamaConfig(
-        vocab_size=512,
-        hidden_size=64,
-        intermediate_size=ffn_hidden(64, 32),
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-    ),
+    "7b": _llama(4096, 32, 32, 32, 32016),
+    "13b": _llama(5120, 40, 40, 40, 32016),
+    "34b": _llama(8192, 48, 64, 8, 32000),
+    "70b": _llama(8192, 80, 64, 8, 32016, multiple=4096, mult=1.3),
+    "demo": _llama(192, 4, 3, 1, 2048, positions=512, multiple=64),
+    "mini": _llama(128, 4, 4, 4, 512, positions=256, multiple=32),
+    "tiny": _llama(64, 2, 4, 2, 512, positions=64, multiple=32),
 }
 
 

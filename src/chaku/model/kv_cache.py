@@ -1,43 +1,45 @@
-"""The KV cache: keys and values of all earlier tokens, in blocks."""
+"""The KV cache: keys and values of all earlier tokens, in blocks that lie anywhere; and attention over them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.model.config import LlamaConfig
 
 
 class Cache(Protocol):
-    """The earlier tokens of a batch of rows; every row is given equally many new tokens."""
+    """The earlier tokens of some texts. The new tokens of all texts lie one after another."""
 
-    def positions(self, num_new: int) -> Tensor:
-        """The positions of the new tokens, (batch, new)."""
+    @property
+    def positions(self) -> Tensor:
+        """The positions of the new tokens in their texts, (1, new)."""
         ...
 
-    def mask(self, num_new: int, window: int | None) -> Tensor | None:
-        """Which tokens the new tokens attend to, (batch, 1, new, old + new) bool; None for plain causal attention."""
-        ...
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Store the new keys and values of a layer, (1, kv_heads, new, head_dim), and attend to all of each text's.
 
-    def update(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (batch, kv_heads, new, head_dim) of a layer; returns (batch, kv_heads, old + new, head_dim)."""
+        `query` and the result: (1, heads, new, head_dim).
+        """
         ...
 
 
 class BlockStore:
-    """The keys and values of many texts, in blocks of `block_size` tokens that lie anywhere.
+    """The keys and values of many texts, in blocks of `block_size` tokens.
 
-    `keys[layer]` and `values[layer]`: (blocks * block_size + 1, kv_heads, head_dim). The last place is for padding.
+    `keys[layer]` and `values[layer]`: (blocks * block_size, kv_heads, head_dim).
     """
 
     def __init__(
         self, config: LlamaConfig, num_blocks: int, block_size: int, dtype: torch.dtype, device: torch.device | str
     ):
-        self.padding = num_blocks * block_size
-        shape = (self.padding + 1, config.num_key_value_heads, config.head_dim)
+        shape = (num_blocks * block_size, config.num_key_value_heads, config.head_dim)
         layers = range(config.num_hidden_layers)
-        self.block_size, self.device = block_size, torch.device(device)
+        self.block_size, self.device, self.window = block_size, torch.device(device), config.sliding_window
+        self.grouped = config.num_key_value_heads != config.num_attention_heads
         self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
         self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in layers]
 
@@ -48,43 +50,84 @@ class BlockStore:
             stored[target * size : (target + 1) * size] = stored[source * size : (source + 1) * size]
 
 
-class BlockRows:
+@dataclass(frozen=True)
+class _Group:
+    """Texts with about equally many new tokens, which attend together; less than half of a group is padding.
+
+    `tokens`: (rows, new), the number of each new token in the step. `real`: (rows, new), False for padding. `places`:
+    (rows * held,), where the tokens of each text lie in the store. `mask`: (rows, 1, new, held).
+    """
+
+    tokens: Tensor
+    real: Tensor
+    places: Tensor
+    mask: Tensor
+
+
+class BlockStep:
     """Implements `Cache` for one step of some texts of a `BlockStore`.
 
-    `past`: how many tokens of each text the store holds. `num_new`: how many tokens each text adds; the texts with
-    fewer tokens are padded on the right. `blocks`: the numbers of each text's blocks, in order.
+    `past`: how many tokens of each text the store holds. `num_new`: how many tokens each text adds. `blocks`: the
+    numbers of each text's blocks, in order.
     """
 
     def __init__(self, store: BlockStore, past: Sequence[int], num_new: Sequence[int], blocks: Sequence[Sequence[int]]):
-        self._store, size, longest = store, store.block_size, max(num_new)
-        self._num_held = max(map(sum, zip(past, num_new, strict=True)))
-        table = torch.zeros((len(blocks), -(-self._num_held // size)), dtype=torch.int64)
-        for row, numbers in enumerate(blocks):
-            used = numbers[: table.shape[1]]
-            table[row, : len(used)] = torch.tensor(used)
-        places = (table[:, :, None] * size + torch.arange(size)).flatten(1)[:, : self._num_held]  # (batch, places)
-        new = torch.arange(longest)
-        positions = (torch.tensor(past)[:, None] + new).clamp(max=self._num_held - 1)  # (batch, new)
-        written = places.gather(1, positions)
-        written[new >= torch.tensor(num_new)[:, None]] = store.padding
-        self._positions = positions.to(store.device)
-        self._places, self._written = places.flatten().to(store.device), written.flatten().to(store.device)
+        self._store = store
+        starts = [0]
+        for num in num_new:
+            starts.append(starts[-1] + num)
+        alike: dict[int, list[int]] = {}
+        for row, num in enumerate(num_new):
+            alike.setdefault((num - 1).bit_length(), []).append(row)
+        positions = [torch.arange(held, held + num) for held, num in zip(past, num_new, strict=True)]
+        self._positions = torch.cat(positions)[None].to(store.device)
+        written = torch.empty(starts[-1], dtype=torch.int64)
+        self._groups = []
+        for rows in alike.values():
+            longest, held = max(num_new[row] for row in rows), max(past[row] + num_new[row] for row in rows)
+            table = torch.zeros((len(rows), -(-held // store.block_size)), dtype=torch.int64)
+            for number, row in enumerate(rows):
+                used = blocks[row][: table.shape[1]]
+                table[number, : len(used)] = torch.tensor(used)
+            places = (table[:, :, None] * store.block_size + torch.arange(store.block_size)).flatten(1)[:, :held]
+            new, counts = torch.arange(longest), torch.tensor([num_new[row] for row in rows])
+            real = new < counts[:, None]
+            tokens = (torch.tensor([starts[row] for row in rows])[:, None] + new).clamp(max=starts[-1] - 1)
+            own = (torch.tensor([past[row] for row in rows])[:, None] + new).clamp(max=held - 1)  # positions
+            written[tokens[real]] = places.gather(1, own)[real]
+            visible = torch.arange(held) <= own[:, :, None]  # (rows, new, held)
+            if store.window is not None:
+                visible &= torch.arange(held) > own[:, :, None] - store.window
+            parts = (tokens, real, places.flatten(), visible[:, None])
+            self._groups.append(_Group(*(part.to(store.device) for part in parts)))
+        self._written = written.to(store.device)
+        # All texts have equally many new tokens, as usual while they are written: nothing has to be put in order.
+        self._even = len(self._groups) == 1 and len(set(num_new)) == 1
 
-    def positions(self, num_new: int) -> Tensor:
+    @property
+    def positions(self) -> Tensor:
         return self._positions
 
-    def mask(self, num_new: int, window: int | None) -> Tensor | None:
-        held = torch.arange(self._num_held, device=self._store.device)
-        visible = held <= self._positions[:, :, None]  # (batch, new, places)
-        if window is not None:
-            visible &= held > self._positions[:, :, None] - window
-        return visible.unsqueeze(1)
-
-    def update(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         keys, values = self._store.keys[layer], self._store.values[layer]
-        keys.index_copy_(0, self._written, key.transpose(1, 2).flatten(0, 1))
-        values.index_copy_(0, self._written, value.transpose(1, 2).flatten(0, 1))
-        shape = (len(key), self._num_held, *keys.shape[1:])
-        held = (stored.index_select(0, self._places).view(shape) for stored in (keys, values))
-        held_keys, held_values = (stored.transpose(1, 2) for stored in held)
-        return held_keys, held_values
+        keys.index_copy_(0, self._written, key[0].transpose(0, 1))
+        values.index_copy_(0, self._written, value[0].transpose(0, 1))
+        asked = query[0].transpose(0, 1).contiguous()  # (new, heads, head_dim)
+        attended = torch.empty_like(asked)
+        for group in self._groups:
+            shape = (len(group.tokens), group.mask.shape[-1], *keys.shape[1:])
+            held_keys, held_values = (
+                stored.index_select(0, group.places).view(shape).transpose(1, 2) for stored in (keys, values)
+            )
+            of_group = asked.view(*group.tokens.shape, *asked.shape[1:]) if self._even else asked[group.tokens]
+            found = F.scaled_dot_product_attention(
+                of_group.transpose(1, 2),
+                held_keys,
+                held_values,
+                attn_mask=group.mask,
+                enable_gqa=self._store.grouped,
+            )
+            if self._even:
+                return found.transpose(1, 2).flatten(0, 1).transpose(0, 1)[None]
+            attended[group.tokens[group.real]] = found.transpose(1, 2)[group.real]
+        return attended.transpose(0, 1)[None]

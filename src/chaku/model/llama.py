@@ -64,7 +64,7 @@ class Llama(nn.Module):
         """The logits of the next tokens, (batch, seq) -> (batch, seq, vocab), in the dtype of weights or autocast.
 
         `positions`: (batch, seq) or (seq,), 0, 1, 2... by default. `document_ids`: (batch, seq); a token attends only
-        to tokens of its own document. `cache`: the tokens are appended to it and attend to all its tokens.
+        to tokens of its own document. `cache`: the tokens, one row, are appended to its texts and attend to them.
         """
         return self.lm_head(self.forward_hidden(input_ids, positions=positions, cache=cache, document_ids=document_ids))
 
@@ -80,9 +80,7 @@ class Llama(nn.Module):
         num_new, window = input_ids.shape[1], self.config.sliding_window
         mask = None
         if cache is not None:
-            if positions is None:
-                positions = cache.positions(num_new)
-            mask = cache.mask(num_new, window)
+            positions = cache.positions
         elif document_ids is not None:
             same = document_ids[:, :, None] == document_ids[:, None, :]  # (batch, seq, seq)
             mask = (same.tril() if window is None else same.tril().triu(1 - window)).unsqueeze(1)
@@ -151,10 +149,11 @@ class Attention(nn.Module):
         key = rotate(self.k_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, kv_heads, seq, head_dim)
         value = self.v_proj(hidden).view(heads).transpose(1, 2)
         if cache is not None:
-            key, value = cache.update(self.layer, key, value)
-        attended = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None and seq > 1, enable_gqa=self.grouped
-        )
+            attended = cache.attend(self.layer, query, key, value)
+        else:
+            attended = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=self.grouped
+            )
         return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, -1))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, write_json
-from chaku.instruct.conversations import Preference, find_files, read_rows
+from chaku.instruct.conversations import Preference, find_files, read_conversation, read_preference, read_rows
 from chaku.model.config import LlamaConfig
+from chaku.pipeline.run_directory import Work
 from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
 from chaku.recipe.family import lineage
 from chaku.recipe.schema import (
@@ -31,6 +32,7 @@ from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
 from chaku.tokens.packing import plan_whole
 from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.finished_stage import ReplyRows
 from chaku.training.schedule import batch_rows
 
 FOLDER = "conversations"  # in a run directory
@@ -87,11 +89,11 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path)
     }
 
 
-def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> tuple[float, str]:
+def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> Work:
     """Encode the rows of a set into `path`, and count the unusable rows by reason in left_out.json.
 
-    `directory`: the run's directory. Returns the number of tokens, and "tokens". Raises ChakuError, with the file and
-    the line of the first unusable row, when more than MOST_LEFT_OUT of the rows (and more than one) are unusable.
+    `directory`: the run's directory. Raises ChakuError, with the file and the line of the first unusable row, when more
+    than MOST_LEFT_OUT of the rows (and more than one) are unusable.
     """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
     subset = chosen.subset if isinstance(chosen, ConversationSet | PreferenceSet) else None
@@ -103,7 +105,7 @@ def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path,
             for row in read_rows(source_of(chosen, directory), subset):
                 bar.advance(1)
                 try:
-                    learnt = _pair_rows(chat, row.preference()) if of_pairs else chat.rows(row.conversation())
+                    learnt = _pair_rows(chat, read_preference(row)) if of_pairs else chat.rows(read_conversation(row))
                 except ChakuError as error:
                     left_out.add(row.where, str(error), num_rows=int(bar.done))
                 else:
@@ -113,7 +115,7 @@ def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path,
         store = write_chat_store(path, rows(), 2 if of_pairs else 1)
     left_out.show()
     write_json(path / LEFT_OUT, left_out.counts)
-    return float(store.lengths.sum()), "tokens"
+    return Work(int(store.lengths.sum()), "tokens")
 
 
 def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
@@ -170,19 +172,19 @@ def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
     return max(batches, 1) * rows * stage.sequence_length
 
 
-def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, Any]:
+def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, ReplyRows]:
     """The rows, tokens and left-out rows of each set of conversations or pairs; prints the number of long rows."""
-    about: dict[str, Any] = {}
+    about: dict[str, ReplyRows] = {}
     for chat_set in dataset.sets:
         if isinstance(chat_set, ChatSet):
             name, lengths = chat_set.name, chat_set.store.group_lengths
-            left_out = int((lengths > dataset.sequence_length + 1).sum())
-            about[name] = {"rows": len(lengths), "too_long": left_out, "tokens": int(lengths.sum())}
-            if (directory / FOLDER / name / LEFT_OUT).exists():
-                about[name]["left_out"] = read_json(directory / FOLDER / name / LEFT_OUT)
-            if left_out:
+            too_long = int((lengths > dataset.sequence_length + 1).sum())
+            unusable = directory / FOLDER / name / LEFT_OUT
+            counted = read_json(unusable) if unusable.exists() else None
+            about[name] = ReplyRows(len(lengths), too_long, int(lengths.sum()), counted)
+            if too_long:
                 say(
-                    f"{name}: {left_out} of {len(lengths)} rows are left out: they are longer than a sequence of "
+                    f"{name}: {too_long} of {len(lengths)} rows are left out: they are longer than a sequence of "
                     f"{dataset.sequence_length} tokens. The longest has {short(lengths.max())}; raise sequence_length"
                 )
     return about

@@ -10,7 +10,7 @@ from chaku.console import Bar, progress
 from chaku.corpus.build import fill_corpus, show_summary
 from chaku.errors import ChakuError
 from chaku.model.config import PRESETS, LlamaConfig
-from chaku.pipeline.run_directory import Run
+from chaku.pipeline.run_directory import Run, Work
 from chaku.pipeline.tokenizer_text import tokenizer_texts
 from chaku.recipe.schema import Recipe
 from chaku.tokens.load import load_tokenizer
@@ -21,8 +21,8 @@ from chaku.tokens.tokenizer_training import train_tokenizer
 INFILLING_PIECES = 16  # `extend_for_infilling` adds this number of tokens to Llama 2's vocabulary
 
 
-def build(run: Run, path: Path) -> tuple[float, str]:
-    """Build the corpus in `path`; returns the number of its bytes, and "bytes"."""
+def build(run: Run, path: Path) -> Work:
+    """Build the corpus in `path`."""
     corpus = run.recipe.corpus
     summary = fill_corpus(
         corpus.sources,
@@ -32,17 +32,17 @@ def build(run: Run, path: Path) -> tuple[float, str]:
         num_workers=corpus.num_workers,
     )
     show_summary(summary)
-    return sum(row["bytes"] for row in summary["kept"]), "bytes"
+    return Work(sum(row["bytes"] for row in summary["kept"]), "bytes")
 
 
-def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
-    """Copy the given tokenizer to `path`, or train one; returns the number of bytes trained on, and "bytes"."""
+def make_tokenizer(run: Run, path: Path) -> Work:
+    """Copy the given tokenizer to `path`, or train one."""
     settings = run.recipe.tokenizer
     if (tokenizer := given_tokenizer(run.recipe)) is not None:
         if any(stage.infilling for stage in run.recipe.stages.values()):
             tokenizer = extend_for_infilling(tokenizer)
         tokenizer.save(path)
-        return 0, "bytes"
+        return Work(0, "bytes")
     used = 0
 
     def texts(bar: Bar) -> Iterator[str]:
@@ -54,7 +54,7 @@ def make_tokenizer(run: Run, path: Path) -> tuple[float, str]:
 
     with progress("tokenizer", settings.train_bytes, "bytes") as bar:
         train_tokenizer(texts(bar), settings.vocab_size or PRESETS["7b"].vocab_size).save(path)
-    return used, "bytes"
+    return Work(used, "bytes")
 
 
 def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
@@ -63,11 +63,11 @@ def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
     return None if path is None else load_tokenizer(find_checkpoint(path))
 
 
-def encode(run: Run, tokenizer: Tokenizer, path: Path) -> tuple[float, str]:
-    """Encode the corpus into a token store at `path`; returns the number of tokens, and "tokens"."""
+def encode(run: Run, tokenizer: Tokenizer, path: Path) -> Work:
+    """Encode the corpus into a token store at `path`."""
     stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
     forget_parts(path)
-    return float(sum(int(store.lengths.sum()) for store in stores)), "tokens"
+    return Work(sum(int(store.lengths.sum()) for store in stores), "tokens")
 
 
 def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:

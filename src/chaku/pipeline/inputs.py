@@ -12,9 +12,9 @@ from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, sha256_json
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.data import base_fingerprint, given_tokenizer
+from chaku.plain import result_settings
 from chaku.recipe.family import stage_seed, stage_shape
 from chaku.recipe.schema import Recipe
-from chaku.settings import result_settings
 
 Inputs = dict[str, Any]
 
@@ -50,16 +50,6 @@ def tokenizer_inputs(recipe: Recipe, corpus: str | None) -> Inputs:
     infilling = any(stage.infilling for stage in recipe.stages.values())
     settings = {"tokenizer": result_settings(recipe.tokenizer), "infilling": infilling}
     return settings | ({"corpus": corpus} if given is None else {"sha256": given.sha256})
-
-
-def tokens_inputs(corpus: str, tokenizer: str) -> Inputs:
-    """The inputs of the token store, from two fingerprints."""
-    return {"corpus": corpus, "tokenizer": tokenizer}
-
-
-def shop_inputs(recipe: Recipe, tokenizer: str) -> Inputs:
-    """The inputs of the shop. `tokenizer`: its fingerprint."""
-    return {"shop": result_settings(recipe.shop), "seed": recipe.seed, "tokenizer": tokenizer}
 
 
 def instruct_inputs(recipe: Recipe, stage: str) -> Inputs:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from chaku.console import say
+from chaku.console import say, table_in_text
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.pipeline.parts import Part, Requirement
@@ -57,14 +57,11 @@ def ready(
 
 
 def in_a_table(missing: Sequence[Requirement]) -> str:
-    """The missing requirements as a table in plain text. Commands in the last column are never cut or wrapped."""
-    rows = [("missing", "needed by", "how to get it")]
-    rows += [
+    rows = [
         (requirement.name, ", ".join(map(str, requirement.needed_by)) or "everything", requirement.how_to_get)
         for requirement in missing
     ]
-    widths = [min(max(len(row[column]) for row in rows), 60) for column in (0, 1)]
-    return "\n".join(f"  {row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]}" for row in rows)
+    return table_in_text([("missing", "needed by", "how to get it"), *rows])
 
 
 def leave_out(recipe: Recipe, missing: Sequence[Requirement]) -> tuple[Recipe, list[LeftOut]]:

@@ -10,7 +10,7 @@ from chaku.inference.generator import SamplingParams
 from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.pipeline.evaluation import evaluate_stage
-from chaku.pipeline.run_directory import Run
+from chaku.pipeline.run_directory import Run, Work
 from chaku.pipeline.shop import ask_shop
 from chaku.pipeline.training import check_weights
 from chaku.recipe.schema import BASE_MODEL
@@ -53,7 +53,7 @@ def evaluate(run: Run, fingerprints: dict[str, str]) -> None:
             fingerprint=fingerprints[name],
         )
         if done:
-            run.record_time(f"evaluate {name}", time.monotonic() - started, done, "benchmarks")
+            run.record_time(f"evaluate {name}", time.monotonic() - started, Work(done, "benchmarks"))
 
 
 def _training_length(run: Run, name: str) -> int:
@@ -74,7 +74,7 @@ def ask_about_shop(run: Run, learnt: list[str], fingerprints: dict[str, str]) ->
         path = run.directory / "evals" / name / "shop.json"
         engine, instructed = stage_engine(run, name), name not in learnt
         if ask_shop(shop, engine, name, run.directory / "shop", path, inputs, instructed=instructed):
-            run.record_time(f"ask {name} about the shop", time.monotonic() - started, 1, "benchmarks")
+            run.record_time(f"ask {name} about the shop", time.monotonic() - started, Work(1, "benchmarks"))
 
 
 def write_samples(run: Run, tokenizer: Tokenizer, fingerprints: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from chaku.model.memory import free_memory, gigabytes
 from chaku.pipeline.parts import Part, Requirement
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
+from chaku.training.finished_stage import STAGE_FILE
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
 
 BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and its tokens of 32 bits
@@ -91,4 +92,4 @@ def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
 
 
 def _is_done(directory: Path, stage: str) -> bool:
-    return (directory / "stages" / stage / "stage.json").exists()
+    return (directory / "stages" / stage / STAGE_FILE).exists()

@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from chaku.files import RECORD, read_json, restore, resumable_directory, sha256_
 from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.recipe.schema import Recipe
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.tokenizer import Tokenizer
 
 RUN = "run"  # the kind of directory, in its mark
 NO_RECORD = f"{RECORD}, which is gone"
@@ -22,6 +26,14 @@ NO_RECORD = f"{RECORD}, which is gone"
 
 class FinishedWork(ChakuError):
     """Finished work would be made again, and the user did not allow it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work that a step did, for the report: 3000 tokens, say."""
+
+    amount: float
+    unit: str
 
 
 class Run:
@@ -33,19 +45,22 @@ class Run:
         self.device = device
         self.make_again = make_again
 
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The run's tokenizer, when it is made."""
+        return load_tokenizer(self.directory / "tokenizer")
+
     def record(self, name: str) -> dict[str, Any] | None:
         """The inputs of the step `name`, with their fingerprint; None for a step without a record."""
         path = self.directory / name
         restore(path)
         return read_json(path / RECORD) if (path / RECORD).exists() else None
 
-    def step(
-        self, name: str, inputs: dict[str, Any], make: Callable[[Path], tuple[float, str]], stale: str = ""
-    ) -> str:
+    def step(self, name: str, inputs: dict[str, Any], make: Callable[[Path], Work], stale: str = "") -> str:
         """Make the folder `name` with `make(path)`, unless it is there from the same inputs.
 
-        `make` fills a directory, which may hold files from an interrupted try with the same inputs; it returns an
-        amount of work and its unit, for the report. `stale`: a reason to make the folder again despite equal inputs.
+        `make` fills a directory, which may hold files from an interrupted try with the same inputs. `stale`: a reason
+        to make the folder again despite equal inputs.
         Returns the fingerprint of the inputs. Raises FinishedWork when finished work may not be replaced.
         """
         made_from = fingerprinted(inputs)
@@ -59,8 +74,8 @@ class Run:
             self.replace(name, NO_RECORD)
         started = time.monotonic()
         with resumable_directory(self.directory / name, made_from) as path:
-            items, unit = make(path)
-        self.record_time(name, time.monotonic() - started, items, unit)
+            work = make(path)
+        self.record_time(name, time.monotonic() - started, work)
         return str(made_from["fingerprint"])
 
     def replace(self, name: str, why: str) -> None:
@@ -71,12 +86,10 @@ class Run:
             )
         say(f"{name}: made again, because of {why}")
 
-    def record_time(self, name: str, seconds: float, items: float, unit: str) -> None:
+    def record_time(self, name: str, seconds: float, work: Work) -> None:
         timings = [timing for timing in self._timings() if timing["name"] != name]
-        write_json(
-            self.directory / "timings.json",
-            [*timings, {"name": name, "seconds": seconds, "items": items, "unit": unit}],
-        )
+        timing = {"name": name, "seconds": seconds, "items": work.amount, "unit": work.unit}
+        write_json(self.directory / "timings.json", [*timings, timing])
 
     def seconds(self, name: str) -> float | None:
         """The seconds that a step took; None if they are not known."""

@@ -11,12 +11,11 @@ from chaku.instruct.questions import read_file
 from chaku.instruct.rehearsal import rehearse
 from chaku.instruct.synthesize import Bounds, show_funnel, synthesize
 from chaku.instruct.triples import Settings
+from chaku.pipeline.run_directory import Work
 
 
-def run_instruct(
-    config: InstructConfig, engine: Engine, out: Path, seed: int, ledger_path: Path, purpose: str
-) -> tuple[float, str]:
-    """Write data sets into `out`; returns the number of samples or triples, and the unit.
+def run_instruct(config: InstructConfig, engine: Engine, out: Path, seed: int, ledger_path: Path, purpose: str) -> Work:
+    """Write data sets into `out`.
 
     `purpose`: the fingerprint of the inputs of the questions. The ledger keeps replies and verdicts of every purpose,
     so that none is made twice.
@@ -25,7 +24,7 @@ def run_instruct(
         ledger.begin(purpose)
     if config.exercises is not None:
         report = rehearse(engine, out, seed, config.exercises, ledger_path, config.num_solutions, full=config.full)
-        return float(report["num_samples"]), "samples"
+        return Work(report["num_samples"], "samples")
     benchmarks = available()
     summary = synthesize(
         ledger_path,
@@ -38,4 +37,4 @@ def run_instruct(
     show_funnel(summary.funnel)
     with Ledger(ledger_path) as ledger:
         counts = export(ledger, out, benchmarks)
-    return float(counts["triples"]), "triples"
+    return Work(counts["triples"], "triples")

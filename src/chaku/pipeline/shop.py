@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
-from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
+from chaku.pipeline.run_directory import Work
+from chaku.results import EvalResult, MeasureResult
 from chaku.sql.ask.writer import TEMPLATE_TOKENS
 from chaku.sql.scoring.datasets import read_examples
 from chaku.sql.scoring.evaluate import MAX_TOKENS, evaluate
@@ -23,11 +24,8 @@ def shop_prompt(config: ShopConfig) -> PromptSettings:
     return PromptSettings("compact", config.max_tokens - MAX_TOKENS - TEMPLATE_TOKENS, link=True)
 
 
-def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> tuple[float, str]:
-    """Write the shop's database, its questions, and conversations to train on, each at most `config.max_tokens` long.
-
-    Returns the number of conversations, and "questions".
-    """
+def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) -> Work:
+    """Write the shop's database, its questions, and conversations of at most `config.max_tokens` to train on."""
     write_shop(out, seed=seed, num_train=config.num_train, num_dev=config.num_dev, chinese=config.chinese)
     counts = prepare(
         read_examples(out / "train.jsonl"),
@@ -36,7 +34,7 @@ def make_shop(config: ShopConfig, tokenizer: Tokenizer, out: Path, seed: int) ->
         count_tokens=lambda text: len(tokenizer.encode(text)),
         settings=PrepareSettings(shop_prompt(config)),
     )
-    return float(counts["written"]), "questions"
+    return Work(counts["written"], "questions")
 
 
 def ask_shop(
@@ -47,12 +45,12 @@ def ask_shop(
     Returns False, without measuring, when `path` has results from the same `inputs`. `instructed`: the prompt explains
     the task, for a chat model that was not trained on these prompts.
     """
-    if path.exists() and read_json(path).get("inputs") == inputs:
+    if path.exists() and EvalResult.read(path).inputs == inputs:
         return False
     results: dict[str, Any] = evaluate(
         engine, shop / "dev.jsonl", shop, settings=shop_prompt(config), instructed=instructed
     )
     record = {**results.pop("manifest"), "prompt": results.pop("prompt"), **engine.record}
-    write_json(path, {"benchmark": "shop", "stage": stage, "inputs": inputs, "results": results, "manifest": record})
+    MeasureResult("shop", record, results, stage=stage, inputs=inputs).write(path)
     say(f"{stage}: execution accuracy on the shop {results['ex']:.1%} of {results['counts']['scored']} questions")
     return True

@@ -1,7 +1,6 @@
 """Trains one stage: loads its data and its model, and writes its checkpoint."""
 
 import dataclasses
-import platform
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import chaku
 from chaku.checkpoint.formats import load_model, sha256_checkpoint
 from chaku.checkpoint.huggingface import save_model
 from chaku.checkpoint.peft import save_adapter
@@ -23,21 +21,22 @@ from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, 
 from chaku.inference.engine import Engine
 from chaku.inference.generator import SamplingParams
 from chaku.inference.prompts import complete
+from chaku.manifest import versions
 from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.run_directory import NO_RECORD, Run, fingerprinted, what_changed
+from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
+from chaku.training.finished_stage import STAGE_FILE, FinishedStage
 from chaku.training.schedule import batch_rows, num_steps
 from chaku.training.trainer import train
 
-STAGE_FILE = "stage.json"  # in the folder of a finished stage
 BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
 HELDOUT_ROWS = 8  # sequences of each set in the held-out loss during training
 
@@ -116,26 +115,23 @@ def run_stage(
     tokenizer.save(path)
     steps = num_steps(stage.training, stage.sequence_length)
     tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
-    run.record_time(name, reached.seconds, tokens, "tokens")
-    write_json(
-        path / STAGE_FILE,
-        {
-            "name": name,
-            "parent": stage.parent,
-            "kind": "train",
-            "config": dataclasses.asdict(stage),
-            **({"conversations": conversations} if conversations else {}),
-            "model": dataclasses.asdict(shape),
-            "num_parameters": shape.num_parameters,
-            "seed": inputs["seed"],
-            "tokens": tokens,
-            "steps": steps,
-            "seconds": reached.seconds,
-            "fingerprint": inputs["fingerprint"],
-            "weights_sha256": sha256_checkpoint(path),
-            "versions": {"chaku": chaku.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        },
+    run.record_time(name, reached.seconds, Work(tokens, "tokens"))
+    finished = FinishedStage(
+        name=name,
+        parent=stage.parent,
+        config=dataclasses.asdict(stage),
+        model=dataclasses.asdict(shape),
+        num_parameters=shape.num_parameters,
+        seed=inputs["seed"],
+        tokens=tokens,
+        steps=steps,
+        seconds=reached.seconds,
+        fingerprint=inputs["fingerprint"],
+        weights_sha256=sha256_checkpoint(path),
+        versions=versions(),
+        conversations=conversations or None,
     )
+    finished.write(path / STAGE_FILE)
     shutil.rmtree(path / "state", ignore_errors=True)
     drop_aside(path)
     return str(inputs["fingerprint"])
@@ -153,7 +149,7 @@ def problem_of_finished(path: Path) -> str:
     """
     if not (path / STAGE_FILE).exists():
         return ""
-    if read_json(path / STAGE_FILE).get("fingerprint") != read_json(path / RECORD).get("fingerprint"):
+    if FinishedStage.read(path / STAGE_FILE).fingerprint != read_json(path / RECORD).get("fingerprint"):
         return "stage.json, which has other inputs"
     try:
         weight_files(path)
@@ -172,7 +168,8 @@ def kept_aside(path: Path, inputs: dict[str, Any]) -> bool:
 @lru_cache
 def check_weights(stage: Path) -> None:
     """Raises ChakuError when the weights of a finished stage changed after training. Checks a stage once a process."""
-    if (stage / STAGE_FILE).exists() and sha256_checkpoint(stage) != read_json(stage / STAGE_FILE)["weights_sha256"]:
+    record = stage / STAGE_FILE
+    if record.exists() and sha256_checkpoint(stage) != FinishedStage.read(record).weights_sha256:
         raise ChakuError(
             f"the weights of {stage} changed after training (their hash differs from the hash in {STAGE_FILE}): put "
             f"them back from a copy, or remove {stage} to train it again"

@@ -17,6 +17,7 @@ from chaku.inference.prompts import complete
 from chaku.pipeline.measuring import checkpoint, stage_engine
 from chaku.pipeline.run_directory import Run
 from chaku.recipe.schema import BASE_MODEL
+from chaku.results import MeasureResult
 from chaku.sql.scoring.datasets import Example, read_examples
 
 FILE = "commands.json"
@@ -82,7 +83,7 @@ def _questions(run: Run, learnt: Sequence[str]) -> Iterator[Command]:
     if not learnt:
         return
     name, shop = learnt[-1], run.directory / "shop"
-    rows = read_json(run.directory / "evals" / name / "shop.json")["results"]["rows"]
+    rows = MeasureResult.read(run.directory / "evals" / name / "shop.json").results["rows"]
     examples = read_examples(shop / "dev.jsonl")
     right = [examples[row["index"]] for row in rows if row["ex"] and row["test_suite"] is not False]  # not by luck
     if not right:

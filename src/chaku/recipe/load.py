@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.files import read_text
+from chaku.plain import from_plain
 from chaku.recipe.check import check_recipe
 from chaku.recipe.schema import Recipe
-from chaku.recipe.tables import from_toml
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
@@ -18,12 +19,12 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     Raises ChakuError for a missing file, a syntax error, an unknown key (naming the nearest known one), a wrong type,
     or parts that do not fit together; the error begins with the file or, where the file alone is right, the override.
     """
+    if not path.exists():
+        raise ChakuError(f"the recipe {path} does not exist; recipes/ holds examples")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ChakuError(f"the recipe {path} does not exist; recipes/ holds examples") from None
+        table = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise ChakuError(f"{path}: {error}") from None
+        raise ChakuError(f"{path} is not a recipe in TOML: {error}") from None
     given = overrides or []
     mistake = _mistake(table, given, str(path))
     if mistake is None:
@@ -49,7 +50,7 @@ def _checked(table: dict[str, Any], overrides: list[str], where: str) -> Recipe:
     table = deepcopy(table)
     for override in overrides:
         _override(table, override)
-    recipe = from_toml(Recipe, table, where)
+    recipe = from_plain(Recipe, table, where)
     check_recipe(recipe, where)
     return recipe
 

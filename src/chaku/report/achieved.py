@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from chaku.report.html import Html, element, join
-from chaku.report.results import stage_results
 from chaku.report.run import ReportedRun, mapping, number, numbers
 from chaku.report.table import fixed, percent, whole
 
@@ -46,7 +45,7 @@ def model_name(run: ReportedRun, stage: str) -> str:
 
 
 def _shop(run: ReportedRun) -> Iterator[Achievement]:
-    results = stage_results(run, "shop")
+    results = run.measured("shop")
     if not results:
         return
     (first, before), (last, after) = next(iter(results.items())), list(results.items())[-1]
@@ -61,22 +60,18 @@ def _shop(run: ReportedRun) -> Iterator[Achievement]:
 
 def _programs(run: ReportedRun) -> Iterator[Achievement]:
     for benchmark, title in (("first_steps", "small Python functions"), ("humaneval", "HumanEval's functions")):
-        scores = {
-            stage: (number(result.get("num_passed")) or 0.0, result)
-            for stage, result in stage_results(run, benchmark).items()
-        }
-        best = max(scores, key=lambda stage: scores[stage][0], default=None)
-        if best is not None and scores[best][0]:
-            passed, result = scores[best]
-            figure = f"{whole(passed)} of {whole(result.get('num_problems'))}"
+        scores = run.scores.get(benchmark, {})
+        best = max(scores, key=lambda stage: scores[stage].num_passed, default=None)
+        if best is not None and scores[best].num_passed:
+            figure = f"{whole(scores[best].num_passed)} of {whole(scores[best].num_problems)}"
             yield Achievement(figure, f"{title} by {model_name(run, best)} pass their tests")
 
 
 def _exercises(run: ReportedRun) -> Iterator[Achievement]:
     scores = {
         stage: share
-        for stage, result in stage_results(run, EXERCISES).items()
-        if (share := number(mapping(result.get("pass_at_k")).get("1"))) is not None
+        for stage, result in run.scores.get(EXERCISES, {}).items()
+        if (share := number(result.pass_at_k.get(1))) is not None
     }
     if len(scores) > 1 and scores[best := max(scores, key=lambda stage: scores[stage])]:
         first = next(iter(scores))
@@ -88,7 +83,7 @@ def _exercises(run: ReportedRun) -> Iterator[Achievement]:
 def _text(run: ReportedRun) -> Iterator[Achievement]:
     bits = {
         stage: share
-        for stage, result in stage_results(run, "bits_per_byte").items()
+        for stage, result in run.measured("bits_per_byte").items()
         if (share := number(mapping(result.get("overall")).get("bits_per_byte"))) is not None
     }
     if bits and min(bits.values()) > 0:
@@ -99,7 +94,7 @@ def _text(run: ReportedRun) -> Iterator[Achievement]:
 
 
 def _infilling(run: ReportedRun) -> Iterator[Achievement]:
-    shares = {stage: _best_mode(result) for stage, result in stage_results(run, "infilling").items()}
+    shares = {stage: _best_mode(result) for stage, result in run.measured("infilling").items()}
     best = max(shares, key=lambda stage: shares[stage][0], default=None)
     if best is not None and shares[best][0]:
         share, mode, alone = shares[best]
@@ -116,7 +111,7 @@ def _best_mode(result: dict[str, Any]) -> tuple[float, str, str]:
 def _long_context(run: ReportedRun) -> Iterator[Achievement]:
     """The stage with the lowest perplexity at the last positions, compared with its nearest measured ancestor."""
     last = {}
-    for stage, result in stage_results(run, "perplexity").items():
+    for stage, result in run.measured("perplexity").items():
         values = [value for value in numbers(result.get("perplexity")) if value is not None]
         edges = [edge for edge in numbers(result.get("edges")) if edge is not None]
         if values and edges:

@@ -2,7 +2,7 @@
 
 from chaku.report.html import Html, element
 from chaku.report.run import ReportedRun
-from chaku.report.table import table, text_cell
+from chaku.report.table import Text, table
 
 
 def left_out_box(run: ReportedRun) -> Html | None:
@@ -12,11 +12,11 @@ def left_out_box(run: ReportedRun) -> Html | None:
     rows = [
         [
             str(part.get("part", "")),
-            text_cell(str(part.get("why", ""))),
-            text_cell(element("code", how) if how else "–"),
+            str(part.get("why", "")),
+            element("code", how) if how else "–",
         ]
         for part in run.left_out
         for how in (str(part.get("how_to_get", "")),)
     ]
     text = "These parts were left out, as this machine lacked something. Install it and run the same command again:"
-    return element("div", text, table(["left out", "<why", "<how to get it"], rows), class_="warning")
+    return element("div", text, table(["left out", Text("why"), Text("how to get it")], rows), class_="warning")

@@ -5,7 +5,7 @@ from typing import Any
 from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, number, records
-from chaku.report.table import bar, count, duration, percent, size, table, text_cell, whole
+from chaku.report.table import Text, bar, count, duration, percent, size, table, whole
 
 KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "piece": "pieces of code files"}
 
@@ -34,7 +34,7 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
         rows.append(
             [
                 key[1],
-                text_cell(element("span", swatch(kinds.index(key[0])), KINDS.get(key[0], key[0]), class_="key")),
+                element("span", swatch(kinds.index(key[0])), KINDS.get(key[0], key[0]), class_="key"),
                 whole(row.get("train_documents", 0)),
                 size(row.get("train_bytes", 0)),
                 whole(row.get("heldout_documents", 0)),
@@ -45,8 +45,8 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
         )
     sums = {name: sum(row.get(name, 0.0) for row in by_language.values()) for name in _COLUMNS}
     totals = [whole(sums[n]) if n.endswith("documents") else size(sums[n]) for n in _COLUMNS]
-    rows.append(["all", text_cell(""), *totals, "100%", text_cell("")])
-    columns = ["language", "<kind", "documents", "text", "held out", "text", "share", "<"]
+    rows.append(["all", "", *totals, "100%", ""])
+    columns: list[str | Text] = ["language", Text("kind"), "documents", "text", "held out", "text", "share", Text("")]
     return table(columns, rows)
 
 
@@ -72,10 +72,8 @@ def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
         languages = ", ".join(f"{name} {count(documents)}" for name, documents in top[:4])
         languages += f", {len(top) - 4} more" if len(top) > 4 else ""
         share = percent(row["documents"] / seen) if seen else None
-        rows.append(
-            [reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), text_cell(languages)]
-        )
-    return table(["reason", "documents", "share of all", "text", "<main languages"], rows)
+        rows.append([reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), languages])
+    return table(["reason", "documents", "share of all", "text", Text("main languages")], rows)
 
 
 def timings_section(run: ReportedRun) -> Html:
@@ -92,14 +90,14 @@ def timings_section(run: ReportedRun) -> Html:
                 duration(seconds),
                 percent(seconds / total, 0) if seconds is not None else None,
                 bar([(seconds or 0.0, 0)], largest),
-                text_cell(f"{size(items) if unit == 'bytes' else f'{count(items)} {unit}'}" if items else "–"),
-                text_cell(_rate(items, seconds, unit)),
+                (size(items) if unit == "bytes" else f"{count(items)} {unit}") if items else "–",
+                _rate(items, seconds, unit),
             ]
         )
     if not rows:
         return element("p", "No step was timed.", class_="absent")
-    rows.append(["all", duration(total), "100%", text_cell(""), text_cell(""), text_cell("")])
-    return table(["step", "time", "share", "<", "<work", "<rate"], rows)
+    rows.append(["all", duration(total), "100%", "", "", ""])
+    return table(["step", "time", "share", Text(""), Text("work"), Text("rate")], rows)
 
 
 def _rate(items: float | None, seconds: float | None, unit: str) -> str:

@@ -12,9 +12,9 @@ from chaku.report.html import Html, element, join
 from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
 from chaku.report.results import results_section
-from chaku.report.run import ReportedRun, mapping, number, read_run
+from chaku.report.run import ReportedRun, number, read_run
 from chaku.report.samples import samples_section
-from chaku.report.table import count, duration, table, text_cell
+from chaku.report.table import Text, count, duration, table
 from chaku.report.training import curves_section, stages_section, tree_section
 
 
@@ -88,15 +88,15 @@ def _lead(run: ReportedRun) -> str:
 
 def _tiles(run: ReportedRun) -> Html:
     trained = [stage for stage in run.stages if stage.tokens]
-    parameters = [number(stage.facts.get("num_parameters")) for stage in run.stages]
+    parameters = [stage.facts.num_parameters for stage in run.stages if stage.facts]
     tiles: list[tuple[str, str]] = []
-    if largest := max((value for value in parameters if value), default=None):
+    if largest := max(parameters, default=0):
         tiles.append((count(largest), "parameters"))
     if trained:
         stages = "1 stage" if len(trained) == 1 else f"{len(trained)} stages"
         tiles.append((count(sum(stage.tokens for stage in trained)), f"tokens, {stages}"))
     seconds = sum(number(entry.get("seconds")) or 0.0 for entry in run.timings)
-    seconds = seconds or sum(number(stage.facts.get("seconds")) or 0.0 for stage in run.stages)
+    seconds = seconds or sum(number(stage.seconds) or 0.0 for stage in run.stages)
     if seconds:
         tiles.append((duration(seconds), "in all"))
     return element(
@@ -130,17 +130,10 @@ def _details(run: ReportedRun) -> Html:
     rows = []
     for stage in run.stages:
         if stage.facts:
-            versions = mapping(stage.facts.get("versions"))
-            fingerprint = str(stage.facts.get("fingerprint", "–"))
-            rows.append(
-                [
-                    stage.name,
-                    str(stage.facts.get("seed", "–")),
-                    element("code", fingerprint[:16]),
-                    text_cell(", ".join(f"{name} {version}" for name, version in versions.items()) or "–"),
-                ]
-            )
+            versions = ", ".join(f"{name} {version}" for name, version in stage.facts.versions.items())
+            fingerprint = element("code", stage.facts.fingerprint[:16])
+            rows.append([stage.name, str(stage.facts.seed), fingerprint, versions or "–"])
     if not rows:
         return element("p", "No stage is finished.", class_="absent")
     text = "The same recipe, seed and versions on the same kind of machine give the same weights to the bit."
-    return join([table(["stage", "seed", "fingerprint", "<versions"], rows), element("p", text, class_="note")])
+    return join([table(["stage", "seed", "fingerprint", Text("versions")], rows), element("p", text, class_="note")])

@@ -9,7 +9,7 @@ from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
 from chaku.report.sql import shop_answers
-from chaku.report.table import count, fixed, heat_cell, size, table, table_row, text_cell, whole
+from chaku.report.table import Published, Text, count, fixed, heat_cell, size, table, whole
 
 PAPER_NOTE = (
     "Rows marked “paper” are the published numbers of a model with 7 billion parameters, trained on 500 billion tokens "
@@ -20,38 +20,32 @@ PAPER_NOTE = (
 def results_section(run: ReportedRun) -> Html:
     """A part for every benchmark with results, and the names of the other benchmarks."""
     parts: list[Html | None] = [element("p", PAPER_NOTE, class_="note")]
-    sections: list[tuple[str, str, Callable[[ReportedRun, dict[str, dict[str, Any]]], Html]]] = [
+    measures: list[tuple[str, str, Callable[[ReportedRun, dict[str, dict[str, Any]]], Html]]] = [
         ("bits_per_byte", "Held-out text: bits per byte", _bits_per_byte),
         ("infilling", "Infilling: one hidden line", _infilling),
         ("perplexity", "Long context: perplexity by position", _perplexity),
         ("key_retrieval", "Long context: key retrieval", _key_retrieval),
-        ("first_steps", "First steps: programs that pass their tests", _programs),
-        ("humaneval", "HumanEval: programs that pass their tests", _humaneval),
     ]
-    if "shop" in run.evals:
-        sections.append(("shop", "Text-to-SQL: questions about a shop's database", shop_answers))
-    known = {benchmark for benchmark, _, _ in sections}
+    if "shop" in run.measures:
+        measures.append(("shop", "Text-to-SQL: questions about a shop's database", shop_answers))
+    sections = [
+        (benchmark, title, show(run, results) if (results := run.measured(benchmark)) else None)
+        for benchmark, title, show in measures
+    ]
+    titles = {"first_steps": "First steps", "humaneval": "HumanEval"}
     sections += [
-        (name, f"{name}: programs that pass their tests", _programs) for name in run.evals if name not in known
+        (benchmark, f"{titles.get(benchmark, benchmark)}: programs that pass their tests", _programs(run, benchmark))
+        for benchmark in {**titles, **run.scores}
     ]
     not_run = []
-    for benchmark, title, show in sections:
-        if results := stage_results(run, benchmark):
-            parts += [element("h3", title), show(run, results), _how_measured(run, benchmark)]
+    for benchmark, title, shown in sections:
+        if shown is not None:
+            parts += [element("h3", title), shown, _how_measured(run, benchmark)]
         else:
             not_run.append(title)
     if not_run:
         parts.append(element("p", f"Not run: {'; '.join(not_run)}.", class_="absent"))
     return join(parts)
-
-
-def stage_results(run: ReportedRun, benchmark: str) -> dict[str, dict[str, Any]]:
-    """Stage name -> results: first the model that the run began with, then the stages, parents before children."""
-    files = run.evals.get(benchmark, {})
-    stages = [stage.name for stage in run.stages if stage.name in files]
-    order = [name for name in files if name not in stages] + stages
-    # Held-out measures have their results under "results"; benchmarks have them beside the manifest.
-    return {name: mapping(files[name].get("results")) or files[name] for name in order}
 
 
 def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
@@ -81,12 +75,12 @@ def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
 
 def _infilling(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     modes = ("psm", "spm", "left_to_right")
-    rows: list[Sequence[object]] = []
+    rows: list[Sequence[object] | Published] = []
     for stage, result in results.items():
         shares = [number(mapping(result.get(mode)).get("exact_match")) for mode in modes]
         rows.append([stage, whole(result.get("num_examples")), *(heat_cell(share) for share in shares)])
     published = [f"{paper.INFILLING_PASS_AT_1[mode]:.1f}%" for mode in modes[:2]]
-    rows.append(table_row([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None], class_="paper"))
+    rows.append(Published([f"paper: {paper.MODEL}, another measure*", "1,033", *published, None]))
     note = (
         "Share of hidden lines that the model writes exactly. Left to right: the same model sees only the text before "
         "the line. *Paper: HumanEval single-line infilling, pass@1 by running tests: every line that works counts."
@@ -139,7 +133,7 @@ def _key_retrieval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
         parts.append(table(columns, rows, f"This run: {num_examples} examples a cell"))
     columns = ["context", *(f"greedy {position:g}" for position in paper.KEY_RETRIEVAL_POSITIONS)]
     published = [
-        table_row([f"{length} tokens", *(f"{share:.1f}%" for share in shares)], class_="paper")
+        Published([f"{length} tokens", *(f"{share:.1f}%" for share in shares)])
         for length, shares in zip(paper.KEY_RETRIEVAL_LENGTHS, paper.KEY_RETRIEVAL_ACCURACY, strict=True)
     ]
     parts.append(table(columns, published, f"Paper: {paper.MODEL}, 64 examples a cell"))
@@ -157,35 +151,38 @@ def _row(table_of: object, index: int, width: int) -> list[float | None]:
     return values + [None] * (width - len(values))
 
 
-def _programs(run: ReportedRun, results: dict[str, dict[str, Any]], published: dict[str, float] | None = None) -> Html:
-    rows: list[Sequence[object]] = []
+def _programs(run: ReportedRun, benchmark: str) -> Html | None:
+    results = run.scores.get(benchmark, {})
+    if not results:
+        return None
+    rows: list[Sequence[object] | Published] = []
     for stage, result in results.items():
-        verdicts = sorted(mapping(result.get("verdicts")).items(), key=lambda item: -(number(item[1]) or 0))
-        passed = f"{whole(result.get('num_passed'))} of {whole(result.get('num_problems'))}"
-        counts = ", ".join(f"{count(amount)} {str(status).replace('_', ' ')}" for status, amount in verdicts)
-        rows.append([stage, heat_cell(number(mapping(result.get("pass_at_k")).get("1"))), passed, text_cell(counts)])
-    for model, share in (published or {}).items():
-        rows.append(table_row([f"paper: {model}", f"{share:.1f}%", None, text_cell("")], class_="paper"))
-    shown = program_samples({stage: records(result.get("samples")) for stage, result in results.items()})
-    return join([table(["stage", "pass@1", "passed", "<verdicts"], rows), shown])
-
-
-def _humaneval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
-    note = "Greedy pass@1; each program runs in the sandbox."
-    return join([_programs(run, results, paper.HUMANEVAL_PASS_AT_1), element("p", note, class_="note")])
+        verdicts = sorted(result.verdicts.items(), key=lambda item: -item[1])
+        passed = f"{whole(result.num_passed)} of {whole(result.num_problems)}"
+        counts = ", ".join(f"{count(amount)} {status.replace('_', ' ')}" for status, amount in verdicts)
+        rows.append([stage, heat_cell(number(result.pass_at_k.get(1))), passed, counts])
+    note = None
+    if benchmark == "humaneval":
+        note = element("p", "Greedy pass@1; each program runs in the sandbox.", class_="note")
+        for model, share in paper.HUMANEVAL_PASS_AT_1.items():
+            rows.append(Published([f"paper: {model}", f"{share:.1f}%", None, ""]))
+    shown = program_samples({stage: result.samples for stage, result in results.items()})
+    return join([table(["stage", "pass@1", "passed", Text("verdicts")], rows), shown, note])
 
 
 def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
     """The manifests, in a closed box. A value that several stages share has one row."""
-    contents = run.evals.get(benchmark, {})
+    results = {**run.measures.get(benchmark, {}), **run.scores.get(benchmark, {})}
     stages: dict[tuple[str, str], list[str]] = {}
-    for stage, content in contents.items():
-        for key, value in mapping(content.get("manifest")).items():
+    for stage, result in results.items():
+        for key, value in result.manifest.items():
             stages.setdefault((key, str(value)), []).append(stage)
     rows = []
     for (key, value), names in sorted(stages.items(), key=lambda item: item[0][0]):
-        of = "all" if len(names) == len(contents) else ", ".join(names)
-        rows.append([element("code", key), text_cell(of), text_cell(value)])
+        of = "all" if len(names) == len(results) else ", ".join(names)
+        rows.append([element("code", key), of, value])
     if not rows:
         return None
-    return element("details", element("summary", "How it was measured"), table(["", "<stage", "<value"], rows))
+    return element(
+        "details", element("summary", "How it was measured"), table(["", Text("stage"), Text("value")], rows)
+    )

@@ -1,23 +1,29 @@
 """Reads a run directory into plain values. Any part may be missing, cut off or malformed; the report shows the rest."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chaku.errors import ChakuError
+from chaku.files import read_json
+from chaku.jsonl import read_log
+from chaku.record import Record
+from chaku.results import BenchmarkResult, MeasureResult
+from chaku.training.finished_stage import STAGE_FILE, FinishedStage
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `facts`: the content of stage.json, empty while the stage is unfinished. `steps`, `heldout` and
-    `samples`: the lines of metrics.jsonl, by kind.
+    """One stage. `facts`: None while the stage is unfinished. `steps`, `heldout`, `samples`: the lines of
+    metrics.jsonl, by kind.
     """
 
     name: str
     parent: str | None
-    facts: dict[str, Any]
+    facts: FinishedStage | None
     steps: list[dict[str, Any]] = field(default_factory=list)
     heldout: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -29,13 +35,22 @@ class Stage:
     @property
     def tokens(self) -> float:
         """The number of tokens that this stage trained on, without its ancestors."""
-        return number(self.facts.get("tokens")) or (number(self.steps[-1].get("tokens")) if self.steps else 0.0) or 0.0
+        logged = number(self.steps[-1].get("tokens")) if self.steps else None
+        return self.facts.tokens if self.facts else (logged or 0.0)
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of its training so far, in seconds; None if it is not known."""
+        logged = number(self.steps[-1].get("seconds")) if self.steps else None
+        return self.facts.seconds if self.facts else logged
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """The contents of a run directory. `evals`: benchmark -> stage -> file content. `problems`: sentences about files
-    that could not be read.
+    """The contents of a run directory. `problems`: sentences about files that could not be read.
+
+    `scores`, `measures`: benchmark -> stage -> result, first of the model that the run began with, then of the stages,
+    parents before children.
 
     `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: commands for the reader to try.
     `left_out`: the parts of the recipe that lacked something on this machine (`pipeline/leave_out.py`).
@@ -43,7 +58,8 @@ class ReportedRun:
 
     directory: Path
     stages: list[Stage]
-    evals: dict[str, dict[str, dict[str, Any]]]
+    scores: dict[str, dict[str, BenchmarkResult]]
+    measures: dict[str, dict[str, MeasureResult]]
     base_model: str | None
     summary: dict[str, Any]
     budget: dict[str, Any]
@@ -52,6 +68,10 @@ class ReportedRun:
     commands: list[dict[str, Any]]
     left_out: list[dict[str, Any]]
     problems: list[str]
+
+    def measured(self, name: str) -> dict[str, dict[str, Any]]:
+        """The results of a measure, by stage."""
+        return {stage: result.results for stage, result in self.measures.get(name, {}).items()}
 
     def ancestors(self, name: str | None) -> list[Stage]:
         """The stages from the parent of `name` up to the root. A circle in a broken run ends the walk."""
@@ -70,17 +90,15 @@ def read_run(directory: Path) -> ReportedRun:
     if not directory.is_dir():
         raise ChakuError(f"{directory} is not a run directory; give the directory that `chaku run` wrote")
     problems: list[str] = []
-    evals: dict[str, dict[str, dict[str, Any]]] = {}
-    for path in sorted(directory.glob("evals/*/*.json")):
-        content = mapping(_read(path, directory, problems))
-        if content:
-            evals.setdefault(path.stem, {})[path.parent.name] = content
     recipe = mapping(_read(directory / "recipe.json", directory, problems))
     base_model = mapping(recipe.get("model")).get("path")
+    stages = _read_stages(directory, recipe, problems)
+    scores, measures = _read_results(directory, stages, problems)
     return ReportedRun(
         directory=directory,
-        stages=_read_stages(directory, recipe, problems),
-        evals=evals,
+        stages=stages,
+        scores=scores,
+        measures=measures,
         base_model=base_model if isinstance(base_model, str) else None,
         summary=mapping(_read(directory / "corpus" / "summary.json", directory, problems)),
         budget=mapping(_read(directory / "budget.json", directory, problems)),
@@ -92,16 +110,35 @@ def read_run(directory: Path) -> ReportedRun:
     )
 
 
+def _read_results(
+    directory: Path, stages: list[Stage], problems: list[str]
+) -> tuple[dict[str, dict[str, BenchmarkResult]], dict[str, dict[str, MeasureResult]]]:
+    scores: dict[str, dict[str, BenchmarkResult]] = {}
+    measures: dict[str, dict[str, MeasureResult]] = {}
+    order = [stage.name for stage in stages]
+    paths = sorted(directory.glob("evals/*/*.json"))
+    for path in sorted(paths, key=lambda path: order.index(path.parent.name) if path.parent.name in order else -1):
+        content = _read(path, directory, problems)
+        if "results" in mapping(content):
+            if measure := _record(MeasureResult, content, path, problems):
+                measures.setdefault(path.stem, {})[path.parent.name] = measure
+        elif score := _record(BenchmarkResult, content, path, problems):
+            scores.setdefault(path.stem, {})[path.parent.name] = score
+    return scores, measures
+
+
 def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -> list[Stage]:
     """The stages of the recipe and of the run: parents before children, and siblings in the recipe's order."""
-    planned = _planned_parents(recipe)
+    declared = mapping(recipe.get("stages"))
+    planned = {name: mapping(stage).get("parent") for name, stage in declared.items()}
     names = dict.fromkeys(planned)
     names |= dict.fromkeys(p.name for p in sorted(directory.glob("stages/*")) if p.is_dir() and p.name[0] != ".")
     stages: dict[str, Stage] = {}
     for name in names:
         folder = directory / "stages" / name
-        facts = mapping(_read(folder / "stage.json", directory, problems))
-        parent = facts.get("parent", planned.get(name))
+        record = folder / STAGE_FILE
+        facts = _record(FinishedStage, _read(record, directory, problems), record, problems)
+        parent = facts.parent if facts else planned.get(name)
         lines = _read_lines(folder / "metrics.jsonl", directory, problems)
         stages[name] = Stage(
             name=name,
@@ -123,44 +160,32 @@ def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -
     return ordered + [stage for stage in stages.values() if stage not in ordered]
 
 
-def _planned_parents(recipe: dict[str, Any]) -> dict[str, str | None]:
-    """Stage name -> parent, from the recipe, whose `stages` may be a table or a list of tables."""
-    declared = recipe.get("stages", {})
-    if isinstance(declared, dict):
-        pairs = [(name, mapping(stage)) for name, stage in declared.items()]
-    else:
-        pairs = [(str(stage["name"]), stage) for stage in records(declared) if "name" in stage]
-    return {name: parent if isinstance(parent := stage.get("parent"), str) else None for name, stage in pairs}
-
-
 def _read(path: Path, root: Path, problems: list[str]) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path) if path.exists() else None
+    except (OSError, ChakuError) as error:
         problems.append(f"{path.relative_to(root)} could not be read: {error}")
+        return None
+
+
+def _record(kind: type[R], content: object, path: Path, problems: list[str]) -> R | None:
+    """The record with the content of the file `path`; None without content."""
+    try:
+        return None if content is None else kind.of(content, path)
+    except ChakuError as error:
+        problems.append(str(error))
         return None
 
 
 def _read_lines(path: Path, root: Path, problems: list[str]) -> list[dict[str, Any]]:
-    """The JSON objects of a .jsonl file. A killed run may leave half a line: broken lines are counted and skipped."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        found, broken = read_log(path) if path.exists() else ([], 0)
     except OSError as error:
         problems.append(f"{path.relative_to(root)} could not be read: {error}")
         return []
-    found, broken = [], 0
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            broken += bool(line.strip())
     if broken:
         problems.append(f"{path.relative_to(root)}: {broken} broken line(s) left out")
-    return records(found)
+    return found
 
 
 def _last_of_each_step(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, mapping
 from chaku.report.table import whole
+from chaku.results import ShownSample
 
 MAX_EXAMPLES = 4
 CONTEXT_LINES = 8  # lines of prefix, and of suffix, shown around an infilled line
@@ -66,19 +67,18 @@ def infill_examples(stage: str, examples: list[dict[str, Any]]) -> Html:
     return element("details", element("summary", title), note, shown)
 
 
-def program_samples(samples: dict[str, list[dict[str, Any]]]) -> Html | None:
+def program_samples(samples: dict[str, tuple[ShownSample, ...]]) -> Html | None:
     """The first programs of every stage, with their verdicts."""
     shown = []
     for stage, programs in samples.items():
         for program in programs[:MAX_EXAMPLES]:
-            verdict = str(program.get("verdict", ""))
             header = [
                 element("span", stage),
-                element("span", str(program.get("task_id", ""))),
-                element("b", verdict.replace("_", " "), class_="good" if program.get("passed") else "bad"),
-                element("span", str(program.get("reason") or "")[:200]),
+                element("span", program.task_id),
+                element("b", program.verdict.replace("_", " "), class_="good" if program.passed else "bad"),
+                element("span", program.reason[:200]),
             ]
-            shown.append(_sample(header, program.get("prompt", ""), program.get("completion", ""), None))
+            shown.append(_sample(header, program.prompt, program.completion, None))
     if not shown:
         return None
     return element("details", element("summary", f"{len(shown)} of the programs"), shown)

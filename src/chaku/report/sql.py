@@ -41,7 +41,7 @@ def _sample(sample: dict[str, Any]) -> Html:
     if not right:
         lines.append(f"right: {sample.get('gold', '')}")
         lines += [f"because it {sample['reason']}"] if sample.get("reason") else []
-    columns, rows = sample.get("columns"), sample.get("rows")
-    found = table(list(columns), [list(map(str, row)) for row in rows]) if columns and rows else None
+    columns, rows = map(str, sample.get("columns") or ()), sample.get("rows")
+    found = table(list(columns), [list(map(str, row)) for row in rows]) if rows else None
     body = element("pre", element("code", element("mark", lines[0]), "".join(f"\n{line}" for line in lines[1:])))
     return element("article", element("header", header), body, found, class_="sample")

@@ -1,6 +1,7 @@
 """Builds tables, and formats numbers for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from chaku.console import short
 from chaku.report.html import Html, element
@@ -9,35 +10,45 @@ from chaku.report.run import number
 NOTHING = "–"
 
 
-def table(columns: Sequence[object], rows: Sequence[Sequence[object]], caption: str | None = None) -> Html:
-    """A table. A row's first cell is its heading. A cell may be text, Html or a whole <td>; None becomes a dash.
+@dataclass(frozen=True)
+class Text:
+    """A column of text, which is left-aligned and may wrap. Other columns are right-aligned."""
 
-    A column whose name begins with "<" is left-aligned, as `text_cell` is.
-    """
-    head = element("thead", element("tr", [_heading(column) for column in columns]))
-    body = element("tbody", [row if isinstance(row, Html) else table_row(row) for row in rows])
+    name: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row of published numbers, which stand out from the run's own."""
+
+    cells: Sequence[object]
+
+
+def table(
+    columns: Sequence[str | Text], rows: Sequence[Sequence[object] | Published], caption: str | None = None
+) -> Html:
+    """A table. A row's first cell is its heading. A cell may be text, Html or a whole <td>; None becomes a dash."""
+    classes = {place: "text" for place, column in enumerate(columns) if isinstance(column, Text)}
+    names = [column.name if isinstance(column, Text) else column for column in columns]
+    head = [element("th", name, scope="col", class_=classes.get(place)) for place, name in enumerate(names)]
+    body = [
+        element("tr", _cells(row.cells, classes), class_="paper")
+        if isinstance(row, Published)
+        else element("tr", _cells(row, classes))
+        for row in rows
+    ]
     title = element("caption", caption) if caption else None
-    return element("div", element("table", title, head, body), class_="scroll table")
+    whole = element("table", title, element("thead", element("tr", head)), element("tbody", body))
+    return element("div", whole, class_="scroll table")
 
 
-def _heading(column: object) -> Html:
-    """A column's heading. A column whose name begins with "<" is left-aligned."""
-    text = str(column)
-    return element("th", text.removeprefix("<"), scope="col", class_="text" if text.startswith("<") else None)
-
-
-def table_row(cells: Sequence[object], class_: str | None = None) -> Html:
-    """One row with a CSS class, to pass to `table`."""
-    parts = [element("th", cells[0], scope="row")]
-    for cell in cells[1:]:
-        whole = isinstance(cell, Html) and cell.startswith("<td")
-        parts.append(cell if whole else element("td", NOTHING if cell is None else cell))  # type: ignore[arg-type]
-    return element("tr", parts, class_=class_)
-
-
-def text_cell(text: object) -> Html:
-    """A left-aligned cell of text that may wrap."""
-    return element("td", text, class_="text")
+def _cells(cells: Sequence[object], classes: Mapping[int, str]) -> list[Html]:
+    return [element("th", cells[0], scope="row")] + [
+        cell
+        if isinstance(cell, Html) and cell.startswith("<td")
+        else element("td", NOTHING if cell is None else cell, class_=classes.get(place))
+        for place, cell in enumerate(cells[1:], 1)
+    ]
 
 
 def heat_cell(share: float | None) -> Html:
@@ -48,13 +59,13 @@ def heat_cell(share: float | None) -> Html:
 
 
 def bar(parts: Sequence[tuple[float, int]], total: float) -> Html:
-    """A stacked bar of (amount, colour). Its full width is `total`."""
+    """A stacked bar of (amount, colour), for a column of `Text`. Its full width is `total`."""
     pieces = [
         element("i", class_=f"s{colour % 8}", style=f"width:{amount / total:.2%}")
         for amount, colour in parts
         if amount > 0
     ]
-    return element("td", element("div", pieces, class_="bar"), class_="text")
+    return element("div", pieces, class_="bar")
 
 
 def percent(share: object, digits: int = 1) -> str:

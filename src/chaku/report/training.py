@@ -104,12 +104,12 @@ def stages_section(run: ReportedRun) -> Html:
                 fixed(last_loss(stage)),
             ]
         )
-        seconds = number(stage.facts.get("seconds")) or (number(steps[-1].get("seconds")) if steps else None)
+        seconds = stage.seconds
         speed_rows.append(
             [
                 name,
                 count(stage.tokens or None),
-                count(stage.facts.get("steps") or (steps[-1]["step"] if steps else None)),
+                count(stage.facts.steps if stage.facts else steps[-1]["step"] if steps else None),
                 duration(seconds),
                 count(stage.tokens / seconds) if seconds and stage.tokens else None,
                 spaced(_mean(steps, "flops_per_second"), "FLOP/s") if steps else None,
@@ -144,12 +144,11 @@ def stages_section(run: ReportedRun) -> Html:
 
 def settings_of(stage: Stage) -> dict[str, Any]:
     """The settings of a stage that the tables show, from its resolved configuration; None when not recorded."""
-    config, model = mapping(stage.facts.get("config")), mapping(stage.facts.get("model"))
-    training = mapping(config.get("training"))
+    config, model = (stage.facts.config, stage.facts.model) if stage.facts else ({}, {})
     return {
-        "sequence_length": number(config.get("sequence_length") or training.get("sequence_length")),
-        "rope_theta": number(model.get("rope_theta") or config.get("rope_theta")),
-        "learning_rate": number(training.get("learning_rate") or config.get("learning_rate")),
+        "sequence_length": number(config.get("sequence_length")),
+        "rope_theta": number(model.get("rope_theta")),
+        "learning_rate": number(mapping(config.get("training")).get("learning_rate")),
     }
 
 

@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 from chaku.console import progress
@@ -110,7 +110,7 @@ def run_stream(
             thread.join()
 
 
-class Pool:
+class Pool(AbstractContextManager["Pool"]):
     """Warm workers that take jobs one by one, from any thread; for work whose next jobs depend on verdicts.
 
     A context manager: its end drops jobs that have not started. A job that ran out of wall time because other processes
@@ -136,10 +136,7 @@ class Pool:
         plan(job)
         return self._threads.submit(self._run, job)
 
-    def __enter__(self) -> "Pool":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for workers in self._all:
             workers.stop()

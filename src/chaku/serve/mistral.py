@@ -43,4 +43,4 @@ class _Fim(ChatForm):
             healing=served.healing(prompt),
             names={"seed": "random_seed"},
         )
-        self.requests = [Request(prompt, params)]
+        self.requests = [Request(prompt, params, adapter=served.adapter(fields.text("model", "")))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from chaku.inference.generator import AnyPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
 from chaku.serve.fields import Refusal
-from chaku.serve.service import Service, Writing
+from chaku.serve.service import TextService, Writing
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Served:
     `heals`: whether prompts that end inside a token are healed (see `SamplingParams.healing`).
     """
 
-    service: Service
+    service: TextService
     name: str
     aliases: tuple[str, ...] = ()
     heals: bool = True
@@ -27,13 +27,24 @@ class Served:
         """Whether the text before the cursor is healed: where it ends inside a word."""
         match prompt:
             case TextPrompt(text) | InfillPrompt(text, _):
-                return self.heals and (text[-1:].isalnum() or text.endswith("_"))
+                return self.heals and self.service.heals and (text[-1:].isalnum() or text.endswith("_"))
         return False
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The LoRA adapters, which are models by their own names."""
+        return self.service.engine.adapters
+
+    def adapter(self, name: str) -> str | None:
+        """The adapter that a request means by its model's name; None for the base, which any unknown name means."""
+        self.check(name)
+        return name if name in self.adapters else None
 
     def check(self, name: str) -> None:
         """Raises Refusal(404) for another model's name, where `strict`."""
-        if self.strict and name and name not in (self.name, *self.aliases):
-            raise Refusal(404, f"there is no model {name!r}; this server has {self.name!r}", "model")
+        if self.strict and name and name not in (self.name, *self.aliases, *self.adapters):
+            names = ", ".join((self.name, *self.adapters))
+            raise Refusal(404, f"there is no model {name!r}; this server has {names}", "model")
 
     async def write_all(
         self, requests: Sequence[Request], num_top: int | None = None

@@ -12,6 +12,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from chaku.inference.constraints import json_grammar
+from chaku.inference.engine import Engine
 from chaku.inference.generator import AnyPrompt, ChatPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Job
 from chaku.serve.fields import Fields, Refusal, sampling, tokens_to_write
@@ -27,7 +28,6 @@ Form = Callable[[str], dict[str, Any]]
 
 def contract(served: Served) -> Contract:
     """The routes."""
-    digest = hashlib.sha256(f"{served.name} {served.service.engine.tokenizer.sha256}".encode()).hexdigest()
 
     async def generate(request: HttpRequest) -> Response:
         fields = await read_fields(request)
@@ -51,7 +51,7 @@ def contract(served: Served) -> Contract:
         return json_response(_about(served))
 
     async def tags(request: HttpRequest) -> Response:
-        return json_response({"models": [_entry(served, digest)]})
+        return json_response({"models": [_entry(served, name) for name in (served.name, *served.adapters)]})
 
     async def running(request: HttpRequest) -> Response:
         about = {
@@ -59,7 +59,7 @@ def contract(served: Served) -> Contract:
             "size_vram": 0,
             "context_length": served.service.engine.context,
         }
-        return json_response({"models": [_entry(served, digest) | about]})
+        return json_response({"models": [_entry(served, served.name) | about]})
 
     async def version(request: HttpRequest) -> Response:
         return json_response({"version": VERSION})
@@ -124,15 +124,15 @@ async def _answer(
     prompt: AnyPrompt | None,
     form: Form,
 ) -> Response:
-    served.check(fields.text("model"))
+    name = fields.text("model")
     if fields.get("think") not in (None, False):
         raise fields.wrong("think", "false: this model does not think apart from its answer")
     streams = fields.flag("stream", True)
     if prompt is None:
         reason = "unload" if fields.get("keep_alive") in (0, "0") else "load"
-        done = _head(served) | form("") | {"done": True, "done_reason": reason}
+        done = _head(name) | form("") | {"done": True, "done_reason": reason}
         return Response(dumps(done) + b"\n", media_type="application/x-ndjson") if streams else json_response(done)
-    events = _parts(served, _request(served, fields, prompt), form)
+    events = _parts(served, name, _request(served, fields, prompt), form)
     if streams:
 
         async def lines() -> AsyncIterator[bytes]:
@@ -156,7 +156,8 @@ def _request(served: Served, fields: Fields, prompt: AnyPrompt) -> Request:
     temperature = 0.0 if isinstance(prompt, InfillPrompt) else 0.8
     max_tokens = tokens_to_write(options, "num_predict", -1)
     params = sampling(options, max_tokens=max_tokens, temperature=temperature, top_p=0.9)
-    return Request(prompt, replace(params, healing=not grammar and served.healing(prompt)), grammar=grammar)
+    params = replace(params, healing=not grammar and served.healing(prompt))
+    return Request(prompt, params, grammar=grammar, adapter=served.adapter(fields.text("model")))
 
 
 def _grammar(fields: Fields) -> str | None:
@@ -168,21 +169,21 @@ def _grammar(fields: Fields) -> str | None:
     return json_grammar(fields.inner("format").body)
 
 
-async def _parts(served: Served, request: Request, form: Form) -> AsyncGenerator[dict[str, Any], None]:
+async def _parts(served: Served, name: str, request: Request, form: Form) -> AsyncGenerator[dict[str, Any], None]:
     """The objects of a stream; the last one has the counts and durations."""
     begun, num_tokens = time.monotonic(), 0
     async with aclosing(served.write_together([request])) as pieces:
         async for _, piece, writing in pieces:
             num_tokens += piece.num_tokens
             if piece.text:
-                yield _head(served) | form(piece.text) | {"done": False}
+                yield _head(name) | form(piece.text) | {"done": False}
             if piece.finish_reason:
                 done = {"done": True, "done_reason": piece.finish_reason} | _counts(writing.job, begun, num_tokens)
-                yield _head(served) | form("") | done
+                yield _head(name) | form("") | done
 
 
-def _head(served: Served) -> dict[str, Any]:
-    return {"model": served.name, "created_at": _time(time.time())}
+def _head(name: str) -> dict[str, Any]:
+    return {"model": name, "created_at": _time(time.time())}
 
 
 def _time(seconds: float) -> str:
@@ -205,14 +206,14 @@ def _counts(job: Job, begun: float, num_tokens: int) -> dict[str, Any]:
 
 def _details(served: Served) -> dict[str, Any]:
     engine = served.service.engine
-    family = engine.model.config.model_type
+    family = engine.config.model_type
     return {
         "parent_model": "",
         "format": "",
         "family": family,
         "families": [family],
-        "parameter_size": _in_words(engine.model.config.num_parameters),
-        "quantization_level": engine.decoder.precision,
+        "parameter_size": _in_words(engine.config.num_parameters),
+        "quantization_level": engine.decoder.precision if isinstance(engine, Engine) else "",
     }
 
 
@@ -220,14 +221,15 @@ def _in_words(number: int) -> str:
     return f"{number / 1e9:.1f}B" if number >= 1e9 else f"{number / 1e6:.2f}M"
 
 
-def _entry(served: Served, digest: str) -> dict[str, Any]:
-    """The model in a list. `digest` names it; it is not a hash of its weights, which takes long."""
+def _entry(served: Served, name: str) -> dict[str, Any]:
+    """A model in a list. `digest` tells models apart; it is not a hash of the weights, which takes long."""
+    engine = served.service.engine
     return {
-        "name": served.name,
-        "model": served.name,
+        "name": name,
+        "model": name,
         "modified_at": _time(served.service.started),
-        "size": served.service.engine.decoder.weights_bytes(),
-        "digest": digest,
+        "size": engine.decoder.weights_bytes() if isinstance(engine, Engine) else 0,
+        "digest": hashlib.sha256(f"{name} {engine.tokenizer.sha256}".encode()).hexdigest(),
         "details": _details(served),
     }
 
@@ -235,7 +237,7 @@ def _entry(served: Served, digest: str) -> dict[str, Any]:
 def _about(served: Served) -> dict[str, Any]:
     """What /api/show says: `insert` is among the capabilities where the model infills."""
     engine = served.service.engine
-    family = engine.model.config.model_type
+    family = engine.config.model_type
     capabilities = ["completion"] + (["insert"] if engine.tokenizer.infilling else [])
     return {
         "license": "",
@@ -246,7 +248,7 @@ def _about(served: Served) -> dict[str, Any]:
         "model_info": {
             "general.architecture": family,
             "general.basename": served.name,
-            "general.parameter_count": engine.model.config.num_parameters,
+            "general.parameter_count": engine.config.num_parameters,
             f"{family}.context_length": engine.context,
         },
         "capabilities": capabilities,

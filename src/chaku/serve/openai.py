@@ -31,14 +31,17 @@ Answer = tuple[list[Piece], Writing]
 def contract(served: Served) -> Contract:
     """The routes."""
 
+    def names() -> tuple[str, ...]:
+        return (served.name, *served.adapters)
+
     async def models(request: HttpRequest) -> Response:
-        return json_response({"object": "list", "data": [_model(served)]})
+        return json_response({"object": "list", "data": [_model(served, name) for name in names()]})
 
     async def model(request: HttpRequest) -> Response:
         name = request.path_params["name"]
-        if name not in (served.name, *served.aliases):
-            raise Refusal(404, f"there is no model {name!r}; this server has {served.name!r}", "model")
-        return json_response(_model(served))
+        if name not in (*names(), *served.aliases):
+            raise Refusal(404, f"there is no model {name!r}; this server has {', '.join(names())}", "model")
+        return json_response(_model(served, name))
 
     async def completions(request: HttpRequest) -> Response:
         fields = await read_fields(request)
@@ -66,8 +69,8 @@ def error_body(refusal: Refusal) -> Any:
     return {"error": {"message": refusal.message, "type": kind, "param": refusal.field, "code": None}}
 
 
-def _model(served: Served) -> dict[str, Any]:
-    return {"id": served.name, "object": "model", "created": int(served.service.started), "owned_by": "chaku"}
+def _model(served: Served, name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": int(served.service.started), "owned_by": "chaku"}
 
 
 class _Completions:
@@ -94,8 +97,9 @@ class _Completions:
             raise fields.wrong("n", f"such that there are at most {MAX_CHOICES} choices in all")
         # Log-probabilities are of the written tokens alone, so no token of the prompt is written again for them.
         heals = grammar is None and self.num_top is None
+        adapter = served.adapter(fields.text("model", ""))
         self.requests = [
-            Request(prompt, replace(params, healing=heals and served.healing(prompt)), sample, grammar)
+            Request(prompt, replace(params, healing=heals and served.healing(prompt)), sample, grammar, adapter)
             for prompt in self.prompts
             for sample in range(num_choices)
         ]
@@ -206,8 +210,9 @@ class _Chat(ChatForm):
         opening = ""
         if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
             opening, messages = messages[-1].content, messages[:-1]
+        adapter = served.adapter(fields.text("model", ""))
         self.requests = [
-            Request(ChatPrompt(messages, opening), params, sample, grammar) for sample in range(num_choices)
+            Request(ChatPrompt(messages, opening), params, sample, grammar, adapter) for sample in range(num_choices)
         ]
 
     def _max_tokens(self, fields: Fields) -> int:
@@ -239,12 +244,11 @@ def _role(fields: Fields) -> Role:
 
 async def answer(served: Served, request: HttpRequest, fields: Fields, asked: _Completions | ChatForm) -> Response:
     """The response to a request of this form."""
-    served.check(fields.text("model", ""))
     head = {
         "id": f"{asked.prefix}-{uuid.uuid4().hex}",
         "object": asked.kind,
         "created": int(time.time()),
-        "model": served.name,
+        "model": fields.text("model", "") or served.name,
     }
     if fields.flag("stream"):
         usage = fields.inner("stream_options").flag("include_usage")

@@ -118,8 +118,7 @@ def read_prompts(fields: Fields, tokenizer: Tokenizer) -> list[TextPrompt | Infi
     found: list[TextPrompt | InfillPrompt | TokenPrompt] = []
     for prompt in given if several else ["" if given is None else given]:
         if isinstance(prompt, str):
-            text = Fields({"prompt": prompt}).text("prompt")
-            found.append(raw(tokenizer, text) if suffix is None else hole(tokenizer, text, suffix))
+            found.append(raw(tokenizer, prompt) if suffix is None else hole(tokenizer, prompt, suffix))
         elif _are_ids(prompt) and suffix is None:
             found.append(TokenPrompt(tuple(prompt)))
         else:

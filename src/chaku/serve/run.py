@@ -3,9 +3,9 @@
 import ipaddress
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Settings:
     rows: int = 32
     queue: int = 256
     name: str | None = None
+    adapters: Mapping[str, Path] = field(default_factory=dict)
     guess: bool = True
 
 
@@ -43,7 +44,7 @@ def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
             f"--host {settings.host} lets other machines ask; give --api-key (or $CHAKU_API_KEY), or leave --host out"
         )
     listening = listen(settings.host, settings.port)  # before the model is loaded: a taken port is told at once
-    engine = load_engine(model, **loading)
+    engine = load_engine(model, adapters=settings.adapters, **loading)
     service = Service(engine, max_rows=settings.rows, max_waiting=settings.queue, guess=settings.guess)
     name = settings.name or Path(model).name
     app = build_app(Served(service, name), Access(settings.api_key))

@@ -1,4 +1,4 @@
-"""The engine behind a server: one thread runs the scheduler, and any number of requests wait for their texts.
+"""What writes texts behind a server, for any number of requests that wait: here, an engine in a thread of its own.
 
 Equal requests share one text while it is written. When nobody waits for a text any more, it is cancelled.
 """
@@ -7,6 +7,7 @@ import asyncio
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
 from chaku.inference.generator import Request
 from chaku.inference.prompts import Prompt
+from chaku.inference.reader import PromptReader
+from chaku.inference.row import Row
 from chaku.inference.scheduler import Job, Piece, Scheduler
 
 READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for their next token
@@ -24,6 +27,10 @@ READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for 
 
 class BusyError(Exception):
     """As many requests wait as may wait."""
+
+
+class FailedError(Exception):
+    """What writes the texts has failed; the sentence says how."""
 
 
 class StoppingError(Exception):
@@ -50,10 +57,10 @@ class Totals:
 class Writing:
     """A text that is being written, for one reader: an asynchronous iterator of pieces, the last with a finish reason.
 
-    Whoever leaves before the end must call `close`. Raises ChakuError, to every reader, when the model fails.
+    Whoever leaves before the end must call `close`. Raises FailedError, to every reader, when the model fails.
     """
 
-    def __init__(self, shared: "_Shared"):
+    def __init__(self, shared: "Shared"):
         self._shared, self._at = shared, 0
 
     @property
@@ -68,7 +75,7 @@ class Writing:
         shared = self._shared
         while self._at >= len(shared.pieces):
             if shared.failure:
-                raise ChakuError(shared.failure)
+                raise FailedError(shared.failure)
             if shared.done:
                 raise StopAsyncIteration
             await shared.changed()
@@ -80,38 +87,36 @@ class Writing:
         self._shared.leave(self)
 
 
-class Service:
+class TextService(ABC):
     """Writes texts for the requests of an event loop.
 
-    `max_rows`: texts that are written at one time. `max_waiting`: requests that may wait for a row. `guess`: see
-    `Scheduler`. Not thread-safe but for `totals`: `ask` and `stop` belong to one event loop.
+    `max_rows`: texts that are written at one time. `max_waiting`: requests that may wait. Not thread-safe but for
+    `totals`: `ask` and `stop` belong to one event loop. `heals`: whether it can heal prompts.
     """
 
-    def __init__(self, engine: Engine, *, max_rows: int = 32, max_waiting: int = 256, guess: bool = True):
+    heals = True
+
+    def __init__(self, engine: PromptReader, *, max_rows: int, max_waiting: int):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting
         self.totals, self.started = Totals(), time.time()
-        self._guess = guess
-        self._scheduler = self._new_scheduler()
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._shared: dict[Any, _Shared] = {}
+        self._texts: dict[Any, Shared] = {}
         self._stopping = False
         self._reader = ThreadPoolExecutor(1, "read-prompts")  # tokenizers and grammars: one request at a time
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
-        self._thread.start()
 
     @property
+    @abstractmethod
     def num_running(self) -> int:
-        return len(self._scheduler.running)
+        """The texts that are being written."""
 
     @property
     def num_waiting(self) -> int:
-        return max(len(self._shared) - self.num_running, 0)
+        """The texts that wait to be written."""
+        return max(len(self._texts) - self.num_running, 0)
 
     @property
+    @abstractmethod
     def cache_use(self) -> tuple[int, int]:
         """(blocks of the cache in use, all blocks)."""
-        cache = self._scheduler.cache
-        return cache.num_blocks - cache.num_available, cache.num_blocks
 
     async def ask(self, request: Request, num_top: int | None = None) -> Writing:
         """Begin to write a text. `num_top`: see `Job`.
@@ -122,46 +127,106 @@ class Service:
         loop = asyncio.get_running_loop()
         if self._stopping:
             raise StoppingError
-        if len(self._shared) >= self.max_rows + self.max_waiting:
+        if len(self._texts) >= self.max_rows + self.max_waiting:
             self.totals.refused += 1
             raise BusyError
-        prompt, request = await loop.run_in_executor(self._reader, self._read, request)
+        prompt, request, row = await loop.run_in_executor(self._reader, self._read, request)
+        adapter = self.engine.adapter_number(request.adapter)
         self.totals.requests += 1
-        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top)
-        shared = self._shared.get(key)
+        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top, adapter)
+        shared = self._texts.get(key)
         if shared is None or shared.job.cancelled:
-            row = await loop.run_in_executor(
-                self._reader, self.engine.row, prompt, request.params, request.sample, request.grammar
-            )
-            shared = self._shared[key] = _Shared(self, key, loop)
-            shared.job = Job(row, shared.hear, num_top)
-            self._inbox.put(shared.job)
+            shared = self._texts[key] = Shared(self, key, loop)
+            shared.job = Job(row, shared.hear, num_top, adapter)
+            try:
+                self.begin(shared, prompt, request)
+            except BaseException:
+                del self._texts[key]
+                raise
         else:
             self.totals.shared += 1
         return shared.join()
 
-    def _read(self, request: Request) -> tuple[Prompt, Request]:
-        """The prompt in tokens, and the request with the `max_tokens` for which there is room."""
+    def _read(self, request: Request) -> tuple[Prompt, Request, Row]:
+        """The prompt in tokens, the request with the `max_tokens` for which there is room, and the row to write."""
         prompt = self.engine.read(request)
-        context = min(self.engine.context, self._scheduler.max_tokens)
+        context = self.longest()
         room = context - len(prompt.ids)
         if room < 1:
             raise ChakuError(f"the prompt has {len(prompt.ids)} tokens; the model reads at most {context - 1}")
         if request.params.max_tokens > room:
             request = replace(request, params=replace(request.params, max_tokens=room))
-        return prompt, request
+        return prompt, request, self.engine.row(prompt, request.params, request.sample, request.grammar)
+
+    def longest(self) -> int:
+        """Tokens of the longest text, prompt included."""
+        return self.engine.context
+
+    @abstractmethod
+    def begin(self, shared: "Shared", prompt: Prompt, request: Request) -> None:
+        """Begin to write a text. Raises ChakuError for a request that this service cannot answer."""
+
+    def cancel(self, shared: "Shared") -> None:
+        """Nobody waits for a text any more."""
+        shared.job.cancelled = True
 
     async def stop(self, seconds: float = 30.0) -> None:
         """Take no more requests, and end when all texts are written, or after so many seconds."""
         self._stopping = True
         ends = time.monotonic() + seconds
-        while self._shared and time.monotonic() < ends:
+        while self._texts and time.monotonic() < ends:
             await asyncio.sleep(0.05)
-        for shared in list(self._shared.values()):
-            shared.job.cancelled = True
+        for shared in list(self._texts.values()):
+            self.cancel(shared)
+        await self.end()
+        self._reader.shutdown()
+
+    @abstractmethod
+    async def end(self) -> None:
+        """Free what the service holds."""
+
+    def forget(self, shared: "Shared") -> None:
+        """A text is written, or nobody waits for it."""
+        if self._texts.get(shared.key) is shared:
+            del self._texts[shared.key]
+        job, totals = shared.job, self.totals
+        totals.cancelled += job.cancelled
+        totals.prompt_tokens += job.num_prompt
+        totals.cached_tokens += job.num_prompt_cached
+        totals.written_tokens += len(job.row.ids)
+        totals.guessed_tokens += job.num_guessed
+        totals.right_guesses += job.num_right
+
+
+class Service(TextService):
+    """Writes texts with an engine of this process. `guess`: see `Scheduler`."""
+
+    def __init__(self, engine: Engine, *, max_rows: int = 32, max_waiting: int = 256, guess: bool = True):
+        super().__init__(engine, max_rows=max_rows, max_waiting=max_waiting)
+        self._engine, self._guess = engine, guess
+        self._scheduler = self._new_scheduler()
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    @property
+    def num_running(self) -> int:
+        return len(self._scheduler.running)
+
+    @property
+    def cache_use(self) -> tuple[int, int]:
+        cache = self._scheduler.cache
+        return cache.num_blocks - cache.num_available, cache.num_blocks
+
+    def longest(self) -> int:
+        return min(self.engine.context, self._scheduler.max_tokens)
+
+    def begin(self, shared: "Shared", prompt: Prompt, request: Request) -> None:
+        self._inbox.put(shared.job)
+
+    async def end(self) -> None:
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._reader.shutdown()
 
     def _run(self) -> None:
         """The thread of the scheduler."""
@@ -186,32 +251,20 @@ class Service:
                 self._scheduler = self._new_scheduler()
                 for job in lost:
                     job.cancelled = True
-                    for shared in list(self._shared.values()):
+                    for shared in list(self._texts.values()):
                         if shared.job is job:
                             shared.fail("the model failed; ask again")
 
     def _new_scheduler(self) -> Scheduler:
-        return self.engine.new_scheduler(max_rows=self.max_rows, guess=self._guess, read_beside=READ_BESIDE)
-
-    def forget(self, shared: "_Shared") -> None:
-        """A text is written, or nobody waits for it."""
-        if self._shared.get(shared.key) is shared:
-            del self._shared[shared.key]
-        job, totals = shared.job, self.totals
-        totals.cancelled += job.cancelled
-        totals.prompt_tokens += job.num_prompt
-        totals.cached_tokens += job.num_prompt_cached
-        totals.written_tokens += len(job.row.ids)
-        totals.guessed_tokens += job.num_guessed
-        totals.right_guesses += job.num_right
+        return self._engine.new_scheduler(max_rows=self.max_rows, guess=self._guess, read_beside=READ_BESIDE)
 
 
-class _Shared:
-    """A text, and those who wait for it."""
+class Shared:
+    """A text, and those who wait for it. `hear` and `fail` may be called from any thread."""
 
     job: Job
 
-    def __init__(self, service: Service, key: Any, loop: asyncio.AbstractEventLoop):
+    def __init__(self, service: TextService, key: Any, loop: asyncio.AbstractEventLoop):
         self._service, self.key, self._loop = service, key, loop
         self.pieces: list[Piece] = []
         self.done, self.failure = False, ""
@@ -219,14 +272,18 @@ class _Shared:
         self._change: asyncio.Future[None] | None = None
 
     def join(self) -> Writing:
+        """One more reader."""
         reader = Writing(self)
         self._readers.add(reader)
         return reader
 
     def leave(self, reader: Writing) -> None:
+        """One reader less; the text of the last one is cancelled."""
         self._readers.discard(reader)
         if not self._readers and not self.done:
-            self.job.cancelled = self.done = True
+            self.done = True
+            self._service.cancel(self)
+            self.job.cancelled = True
             self._service.forget(self)
 
     async def changed(self) -> None:
@@ -236,17 +293,12 @@ class _Shared:
         await asyncio.shield(self._change)
 
     def hear(self, piece: Piece) -> None:
-        """In the scheduler's thread."""
+        """A new piece."""
         self._loop.call_soon_threadsafe(self._add, piece)
 
     def fail(self, why: str) -> None:
-        """In the scheduler's thread."""
-
-        def add() -> None:
-            self.failure = why
-            self._end()
-
-        self._loop.call_soon_threadsafe(add)
+        """The text cannot be written to its end."""
+        self._loop.call_soon_threadsafe(self._fail, why)
 
     def _add(self, piece: Piece) -> None:
         self.pieces.append(piece)
@@ -254,11 +306,15 @@ class _Shared:
             self._end()
         self._wake()
 
+    def _fail(self, why: str) -> None:
+        self.failure = why
+        self._end()
+        self._wake()
+
     def _end(self) -> None:
         if not self.done:
             self.done = True
             self._service.forget(self)
-        self._wake()
 
     def _wake(self) -> None:
         if self._change and not self._change.done():

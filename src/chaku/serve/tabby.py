@@ -9,6 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from chaku import __version__
+from chaku.inference.engine import Engine
 from chaku.inference.generator import AnyPrompt, Request
 from chaku.serve.fields import Fields, Refusal, sampling
 from chaku.serve.http import Contract, json_response, read_fields, unless_gone
@@ -29,7 +30,7 @@ def contract(served: Served) -> Contract:
                 "status": "ok",  # what llama.cpp says at this path
                 "model": served.name,
                 "chat_model": served.name if engine.tokenizer.config.get("chat_template") else None,
-                "device": engine.decoder.device.type,
+                "device": engine.decoder.device.type if isinstance(engine, Engine) else "remote",
                 "arch": platform.machine(),
                 "cpu_info": platform.processor() or platform.machine(),
                 "cpu_count": os.cpu_count() or 1,

@@ -96,7 +96,10 @@ def find_template(tokenizer: Tokenizer, name: str | None = None) -> str:
         if isinstance(own, list):  # older checkpoints have several named templates
             own = next((template["template"] for template in own if template.get("name") == "default"), None)
         if not own:
-            raise ChakuError(f"the checkpoint has no chat template of its own; name one: {known}, or a Jinja file")
+            raise ChakuError(
+                "the checkpoint has no chat template of its own; name one, as in --template llama2: "
+                f"{known}, or a Jinja file"
+            )
         return own
     if name in BUILTIN:
         missing = [token for token in BUILTIN[name].tokens if token not in tokenizer.pieces]

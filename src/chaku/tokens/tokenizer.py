@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -155,10 +155,6 @@ class Tokenizer:
             ids += self._space_ids
             ids += self._encode_pieces(part)
         return ids
-
-    def encode_batch(self, texts: Iterable[str]) -> list[np.ndarray]:
-        """`encode` each text to an int32 array."""
-        return [np.asarray(self.encode(text), dtype=np.int32) for text in texts]
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text whose `encode` gives `ids`. Special tokens are skipped; broken UTF-8 becomes U+FFFD."""

@@ -1,15 +1,16 @@
 """Writes metrics.jsonl, one JSON object a line, and the same numbers for TensorBoard when it is installed."""
 
 import json
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from chaku.files import explain_disk_errors, write_text
+from chaku.files import explain_disk_errors
+from chaku.jsonl import read_log, write_lines
 
 
-class MetricsLog:
+class MetricsLog(AbstractContextManager["MetricsLog"]):
     """Appends to DIRECTORY/metrics.jsonl. Drops lines after `first_step`: a killed run wrote them, then lost the steps.
 
     With `tensorboard`, writes DIRECTORY/tensorboard too.
@@ -18,7 +19,7 @@ class MetricsLog:
     def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
         path = directory / "metrics.jsonl"
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
+        write_lines(path, kept)
         self._path = path
         self._file = path.open("a", encoding="utf-8")
         self._writer: Any = None
@@ -44,12 +45,7 @@ class MetricsLog:
             elif name == "sample":
                 self._writer.add_text(name, value["text"], step)
 
-    def __enter__(self) -> "MetricsLog":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with explain_disk_errors(self._path):
             self._file.close()
             if self._writer:
@@ -57,12 +53,5 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; empty when the file does not exist. Skips a last line that a kill cut short."""
-    lines = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return lines
+    """The lines of a metrics file; empty when the file does not exist. Skips a line that a kill cut short."""
+    return read_log(path)[0] if path.exists() else []

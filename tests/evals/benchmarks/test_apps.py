@@ -1,12 +1,13 @@
 """APPS: correct programs pass however they read and write; nothing but the expected answer does."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from chaku import ChakuError
 from chaku.evals.benchmarks.apps import APPS
-from evals.running import benchmark_file, judge
+from evals.running import benchmark_file, chosen, judge, sample_or_all
 
 ZERO_SHOT, TWO_SHOT = APPS
 
@@ -125,7 +126,7 @@ def test_wrong_programs_fail_and_say_where(tmp_path):
         "import sys\nprint(6)\nsys.exit(1)",
         "while True: pass",
     ]
-    judgements = judge(ZERO_SHOT, [(task, program) for program in programs], tmp_path)
+    judgements = judge(ZERO_SHOT, [(task, program) for program in programs], tmp_path, patience=0.25)
     assert [judgement.passed for judgement in judgements] == [False] * 5
     assert judgements[0].reason == "case 1: printed '6\\n6\\n', not '6\\n'"
     assert judgements[1].reason == "case 1: ZeroDivisionError: division by zero"
@@ -198,10 +199,13 @@ def test_folders_in_the_published_layout(tmp_path):
     assert (task.prompt, task.data) == (row.prompt, row.data)
 
 
-def test_the_real_problems_solutions_pass(tmp_path):
+@sample_or_all
+def test_the_real_problems_solutions_pass(choose, tmp_path):
     tasks = ZERO_SHOT.load(benchmark_file("apps/train"))
     assert len(tasks) >= 5
-    pairs = [(task, reference) for task in tasks for reference in task.references]
+    solved = [replace(task, references=(reference,)) for task in tasks for reference in task.references]
+    pairs = [(task, task.references[0]) for task in chosen(choose, solved)]
+    assert len(pairs) >= 20
     failed = [
         (task.task_id, judgement.reason)
         for (task, _), judgement in zip(pairs, judge(ZERO_SHOT, pairs, tmp_path, patience=4), strict=True)

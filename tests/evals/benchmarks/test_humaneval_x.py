@@ -155,8 +155,8 @@ def test_a_complete_file_of_samples_is_scored_without_the_problems_that_cannot_b
     if problem := why_not_here(BY_NAME["rust"]):
         pytest.skip(f"NOT run: {problem}")
     result = score_file(BY_NAME["rust"], samples, problems=problems)
-    assert (result["num_problems"], result["num_passed"]) == (1, 1)
-    assert result["manifest"]["left_out"] == {"Rust/32": "has no test"}
+    assert (result.num_problems, result.num_passed) == (1, 1)
+    assert result.manifest["left_out"] == {"Rust/32": "has no test"}
 
 
 def test_a_function_ends_with_its_bracket(tmp_path):

@@ -14,6 +14,7 @@ from chaku.evals.sample_files import read_raw_samples
 from chaku.sandbox import pool
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
+from evals.running import chosen, sample_or_all
 
 sandboxed = pytest.mark.skipif(check_sandbox() is not None, reason=f"programs are NOT run: {check_sandbox()}")
 
@@ -129,15 +130,18 @@ def test_right_code_passes_and_wrong_code_does_not(write):
 @sandboxed
 @pytest.mark.skipif(not os.environ.get("CHAKU_BENCHMARKS"), reason="CHAKU_BENCHMARKS is not set: MBPP is NOT tested")
 @pytest.mark.parametrize(("benchmark", "num_all", "num_split"), [(MBPP, 974, 500), (MBPP_SANITIZED, 427, 257)])
-def test_all_mbpp_solutions_pass(benchmark, num_all, num_split, write_samples, capsys):
+@sample_or_all
+def test_mbpp_solutions_pass(benchmark, num_all, num_split, choose, write, write_samples, capsys):
     tasks = benchmark.load(None)
     assert (len(tasks), sum(task.in_split for task in tasks)) == (num_all, num_split)
-    path = write_samples(*((task.task_id, task.references[0]) for task in tasks))
-    assert len(read_raw_samples(path)) == num_all
-    results = score_file(benchmark, path)
-    assert results["pass_at_k"] == {"1": 1.0}
-    assert (results["num_problems"], results["manifest"]["num_outside_split"]) == (num_all, num_all - num_split)
+    sample = chosen(choose, [task for task in tasks if choose == "all" or task.task_id != "123"])  # 123 takes seconds
+    problems = None if choose == "all" else write(*(task.data for task in sample))
+    path = write_samples(*((task.task_id, task.references[0]) for task in sample))
+    assert len(read_raw_samples(path)) == len(sample) > 40
+    results = score_file(benchmark, path, problems=problems)
+    num_outside = sum(not task.in_split for task in sample)
+    assert results.pass_at_k == {1: 1.0}
+    assert (results.num_problems, results.manifest["num_outside_split"]) == (len(sample), num_outside)
     assert (
-        f"{num_all - num_split} of the {num_all} problems are not in the benchmark's test split"
-        in capsys.readouterr().err
+        f"{num_outside} of the {len(sample)} problems are not in the benchmark's test split" in capsys.readouterr().err
     )

@@ -2,6 +2,7 @@
 
 import lzma
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,6 +51,18 @@ def test_bits_per_byte_of_a_uniform_model_is_its_tokens(engine, corpus):
             assert row["xz_bits_per_byte"] == pytest.approx(8 * len(packed) / size)
     assert {"Python", "C"} <= set(results["by_language"])
     assert results["overall"]["bytes"] == sum(row["bytes"] for row in results["by_language"].values())
+
+
+def test_the_progress_of_bits_per_byte_counts_what_is_scored(engine, corpus, capsys, monkeypatch):
+    monkeypatch.setattr("chaku.console.PLAIN_LINE_SECONDS", 0)
+    monkeypatch.setattr(bits_per_byte, "WINDOWS_AT_ONCE", 4)
+    uniform = Uniform(engine)
+    bits_per_byte.evaluate(uniform, corpus, max_bytes=10_000, context=64)
+    groups = -(-len(uniform.windows) // 4)
+    assert groups > 1
+    shares = re.findall(r"held-out bits per byte: +(\d+)%", capsys.readouterr().err)
+    assert len(shares) == groups  # a line for what was scored together, not one that counts its first window alone
+    assert shares[-1] == "100"
 
 
 def test_windows_score_every_token_once():
@@ -137,10 +150,10 @@ def test_key_retrieval_asks_the_model_itself(engine, corpus):
 def test_every_result_has_its_manifest(engine, corpus, benchmark):
     settings = EvalsConfig(max_bytes_per_language=3000, num_examples=3, retrieval_examples=1, num_long_documents=1)
     result = measure(engine, benchmark, settings, corpus, training_length=64, longest_length=256)
-    record = result["manifest"]
+    record = result.manifest
     assert {"chaku", "torch", "python", "model_sha256", "tokenizer_sha256", "data_sha256"} <= set(record)
     assert record["model_sha256"] == TorchDecoder(engine.model).weights_sha256()
-    assert in_a_line(benchmark, result["results"])
+    assert in_a_line(benchmark, result.results)
     with pytest.raises(ChakuError, match="give --corpus"):
         measure(engine, benchmark, settings, None, 64)
 

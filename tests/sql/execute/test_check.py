@@ -69,6 +69,11 @@ def test_what_is_wrong_is_said_with_the_nearest_names(sql):
     assert WRONG[sql] in problem.message
 
 
+def test_a_name_that_is_wrong_twice_is_said_once():
+    [problem] = check("SELECT nothing FROM customers WHERE nothing = 1", SCHEMA)
+    assert problem.name == "nothing"
+
+
 def test_a_name_is_put_right_where_it_differs_in_no_letter():
     fixed, changes = fix("SELECT c.names FROM customer AS c WHERE Countries = 'x'", SCHEMA)
     assert check(fixed, SCHEMA) == []

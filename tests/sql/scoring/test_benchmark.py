@@ -15,7 +15,7 @@ from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.sql.ask.writer import ModelWriter
-from chaku.sql.scoring.benchmark import choose, results_in_lines, run_benchmark
+from chaku.sql.scoring.benchmark import SqlResult, choose, result_in_lines, run_benchmark
 from chaku.sql.scoring.predict import Asking
 from chaku.sql.scoring.question_files import find_questions
 from chaku.sql.training.example_prompts import PromptSettings
@@ -72,17 +72,17 @@ def run(questions, writer, out=None, **settings):
 
 def test_scores_come_with_intervals_by_hardness_and_with_what_they_rest_on(questions, knowing):
     results = run(questions, knowing)
-    assert results["ex"] == pytest.approx(2 / 3)
-    assert results["interval_95"] == pytest.approx([0.2077, 0.9385], abs=1e-4)  # Wilson's of 2 of 3
-    assert results["by_hardness"]["easy"]["scored"] == 3
-    assert (results["counts"]["no_database"], results["counts"]["not_asked"]) == (1, 0)
-    assert results["em"] == results["ex"]  # of the same questions
-    assert results["test_suite"] is None
-    about = results["manifest"]
+    assert results.ex == pytest.approx(2 / 3)
+    assert results.interval_95 == pytest.approx([0.2077, 0.9385], abs=1e-4)  # Wilson's of 2 of 3
+    assert results.by_hardness["easy"].scored == 3
+    assert (results.counts["no_database"], results.counts["not_asked"]) == (1, 0)
+    assert results.em == results.ex  # of the same questions
+    assert results.test_suite is None
+    about = results.manifest
     assert about["prompt_form"] == "compact, linked"
     assert (about["grammar"], about["num_samples"], about["temperature"]) == (False, 1, 0.0)
     assert len(about["model_sha256"]) == len(about["data_sha256"]) == 64
-    lines = results_in_lines(results)
+    lines = result_in_lines(results)
     assert "3 questions (prompts: compact, linked, without grammar, greedy)" in lines[0]
     assert lines[-2].split()[:6] == ["all", "3", "66.7%", "20.8%", "to", "93.9%"]
     assert lines[-1] == "left out, since their databases are missing: 1"
@@ -96,11 +96,11 @@ def test_a_killed_run_goes_on_where_it_was(questions, knowing, tmp_path):
     knowing.dies_after, knowing.asked = 1000, 0
     results = run(questions, knowing, tmp_path)
     assert knowing.asked == 1
-    assert results["counts"]["scored"] == 3
-    assert json.loads((tmp_path / "results.json").read_text())["ex"] == results["ex"]
+    assert results.counts["scored"] == 3
+    assert SqlResult.read(tmp_path / "results.json") == results
     run(questions, knowing, tmp_path)
     assert knowing.asked == 1
-    with pytest.raises(ChakuError, match=r"made with other settings .*seed: 0, now 1"):
+    with pytest.raises(ChakuError, match=r"made with other settings: .*seed was 0, is now 1"):
         run(questions, knowing, tmp_path, seed=1)
 
 

@@ -3,13 +3,12 @@
 import json
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chaku.cli.shared.loading import Loading
-from chaku.cli.shared.options import Decorator, gathered, json_option, seed_option
+from chaku.cli.shared.options import Decorator, at_least_one, gathered, json_option, seed_option, warn_if_alike
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
@@ -34,14 +33,22 @@ def writing_options() -> Decorator:
     return gathered(
         "writing",
         Writing,
-        click.option("--max-tokens", type=int, default=128, help="Write at most so many tokens."),
+        click.option(
+            "--max-tokens", type=int, default=128, callback=at_least_one, help="Write at most so many tokens."
+        ),
         click.option("--temperature", type=float, default=0.0, help="Sample at this temperature; 0 is greedy."),
         click.option(
             "--top-p", type=float, default=1.0, help="Sample from the likeliest tokens whose probabilities sum to this."
         ),
         click.option("--stop", multiple=True, help="Stop before this text; may be given several times."),
         seed_option(),
-        click.option("--num-samples", type=int, default=1, help="Write so many; more than one prints JSON lines."),
+        click.option(
+            "--num-samples",
+            type=int,
+            default=1,
+            callback=at_least_one,
+            help="Write so many; more than one prints JSON lines.",
+        ),
         json_option("Print a line of JSON: text, finish_reason, prompt_tokens_cut."),
     )
 
@@ -56,6 +63,7 @@ def write(
 ) -> None:
     """Print a completion as it is written, between two texts; or several, or as JSON, when they are whole."""
     loaded = loading.load(model)
+    warn_if_alike(writing.num_samples, writing.temperature)
     sampling = asdict(writing)
     as_json, num_samples = sampling.pop("as_json"), sampling.pop("num_samples")
     if as_json or num_samples > 1:
@@ -67,10 +75,12 @@ def write(
             }
             print(json.dumps(row, ensure_ascii=False))
         return
-    sys.stdout.write(before)
-    for piece in loaded.stream(prompt, **sampling):
-        sys.stdout.write(piece)
+    shown = before
+    for piece in loaded.stream(prompt, **sampling):  # raises before its first piece: then nothing is printed
+        sys.stdout.write(shown + piece)
         sys.stdout.flush()
+        shown = ""
+    sys.stdout.write(shown)
     sys.stdout.write(after if after.endswith("\n") else after + "\n")
 
 
@@ -82,11 +92,3 @@ def read_stdin() -> str:
         raise ChakuError(
             f"standard input is not UTF-8 (byte {error.start + 1}); convert it, as with iconv -f latin1 -t utf-8"
         ) from None
-
-
-def read_file(path: Path) -> str:
-    """A file's text. Raises ChakuError where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChakuError(f"cannot read {path}: {error}") from error

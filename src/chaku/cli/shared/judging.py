@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +11,7 @@ from chaku.cli.shared.several_values import Several, is_integer
 
 if TYPE_CHECKING:
     from chaku.evals.score import Scoring
+    from chaku.results import EvalResult
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,12 @@ def judging_options() -> Decorator:
     )
 
 
-def show_result(result: dict[str, Any], as_json: bool) -> None:
+def show_result(result: "EvalResult", as_json: bool) -> None:
     """Print a result: in words where it is a score, else as JSON."""
     from chaku.evals.in_words import result_in_lines
+    from chaku.results import BenchmarkResult
 
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))
-    elif "pass_at_k" in result:
+    if isinstance(result, BenchmarkResult) and not as_json:
         print("\n".join(result_in_lines(result)))
     else:
-        print(json.dumps(result, indent=2, ensure_ascii=False))
+        print(json.dumps(result.plain(), indent=None if as_json else 2, ensure_ascii=False))

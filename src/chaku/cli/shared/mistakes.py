@@ -68,4 +68,4 @@ def unexpected(words: list[str], context: click.Context) -> str:
             for word in (*arguments, *words):
                 if near := did_you_mean(word, names):
                     return f"unexpected argument {words[0]}: {word} is no name that {option.opts[0]} takes{near}"
-    return f"unexpected argument {words[0]}"
+    return f"unexpected argument {words[0]}; a text with spaces stands in quotation marks"

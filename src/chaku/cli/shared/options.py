@@ -54,3 +54,18 @@ def at_least_one(context: click.Context, param: click.Parameter, value: int | No
     if value is not None and value < 1 and not context.resilient_parsing:
         raise ChakuError(f"{param.opts[0]} is {value}; it must be at least 1")
     return value
+
+
+def positive(context: click.Context, param: click.Parameter, value: float) -> float:
+    """A callback: raises click's BadParameter for a number that is not above 0. click's own ranges let NaN pass."""
+    if not 0 < value < 1e6:
+        raise click.BadParameter(f"{value} is not above 0, or far too large")
+    return value
+
+
+def warn_if_alike(num_samples: int, temperature: float) -> None:
+    """Warn about several samples at temperature 0, which all have the same text."""
+    from chaku.console import warn
+
+    if num_samples > 1 and temperature == 0:
+        warn(f"at --temperature 0 the {num_samples} samples of a prompt are the same text; give --temperature 0.8")

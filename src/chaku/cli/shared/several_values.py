@@ -89,8 +89,19 @@ def spread(words: Sequence[str], context: click.Context) -> tuple[list[str], tup
             raise NoValue(f"{name} needs a value{given}", context)
         else:
             line += [name, rest.popleft()]
+            if isinstance(option, Several) and option.takes:
+                _refuse_commas(name, line[-1], option.takes, context)
             while isinstance(option, Several) and rest and option.goes_on(rest[0]):
                 value = rest.popleft()
                 line += [name, value]
                 took = (name, value) if option.takes is None else took
     return line, took
+
+
+def _refuse_commas(name: str, value: str, takes: Callable[[str], bool], context: click.Context) -> None:
+    """Raises click's UsageError for values in one word, as in `--k 1,10`."""
+    values = [part.strip() for part in value.split(",")]
+    if len(values) > 1 and all(map(takes, values)):
+        raise click.UsageError(
+            f"{name} {value}: write the values one after another, as in {name} {' '.join(values)}", context
+        )

@@ -10,7 +10,7 @@ import click
 
 from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
-from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, seed_option
+from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, positive, seed_option
 
 if TYPE_CHECKING:
     from chaku.api import Model
@@ -124,12 +124,20 @@ def asking_options() -> Decorator:
             "--samples", type=int, default=5, callback=at_least_one, help="Write so many queries, which vote."
         ),
         seed_option(),
-        click.option("--timeout", type=float, default=10.0, metavar="SECONDS", help="Let one query run so long."),
-        click.option("--max-rows", type=int, default=10_000, help="Fetch at most so many rows."),
+        click.option(
+            "--timeout",
+            type=float,
+            default=10.0,
+            callback=positive,
+            metavar="SECONDS",
+            help="Let one query run so long.",
+        ),
+        click.option("--max-rows", type=int, default=10_000, callback=at_least_one, help="Fetch at most so many rows."),
         click.option(
             "--endpoint-timeout",
             type=float,
             default=ENDPOINT_TIMEOUT,
+            callback=positive,
             metavar="SECONDS",
             help="Wait so long for an answer of --endpoint, all attempts included.",
         ),

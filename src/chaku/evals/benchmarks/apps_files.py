@@ -42,7 +42,7 @@ def _default() -> Path:
     folder = os.environ.get("CHAKU_BENCHMARKS")
     if not folder:
         raise ChakuError(
-            f"CHAKU_BENCHMARKS is not set; unpack {URL} as SOMEWHERE/apps and set it to SOMEWHERE, or give --problems"
+            f"CHAKU_BENCHMARKS is not set; unpack {URL} as DIRECTORY/apps, and export CHAKU_BENCHMARKS=DIRECTORY"
         )
     return Path(folder) / FOLDER
 

@@ -19,7 +19,7 @@ def find_file(given: Path | None, file: str, url: str) -> Path:
     folder = os.environ.get("CHAKU_BENCHMARKS")
     if not folder:
         raise ChakuError(
-            f"CHAKU_BENCHMARKS is not set; save {url} as SOMEWHERE/{file} and set it to SOMEWHERE, or give --problems"
+            f"CHAKU_BENCHMARKS is not set; save {url} as DIRECTORY/{file}, and export CHAKU_BENCHMARKS=DIRECTORY"
         )
     found = Path(folder) / file
     stem = found.name.removesuffix(".gz").rpartition(".")[0]
@@ -34,7 +34,7 @@ def find_folder(folder: str, url: str) -> Path:
     benchmarks = os.environ.get("CHAKU_BENCHMARKS")
     if not benchmarks:
         raise ChakuError(
-            f"CHAKU_BENCHMARKS is not set; save {url} in SOMEWHERE/{folder} and set it to SOMEWHERE, or give --problems"
+            f"CHAKU_BENCHMARKS is not set; save {url} in DIRECTORY/{folder}, and export CHAKU_BENCHMARKS=DIRECTORY"
         )
     found = Path(benchmarks) / folder
     if not found.is_dir():

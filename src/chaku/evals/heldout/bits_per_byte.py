@@ -43,9 +43,9 @@ def evaluate(
     with progress("held-out bits per byte", sum(len(window) for _, window, _ in windows), "tokens") as bar:
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             group = windows[start : start + WINDOWS_AT_ONCE]
-            for (name, window, known), scores in zip(group, engine.score([ids for _, ids, _ in group]), strict=True):
+            for (name, _, known), scores in zip(group, engine.score([ids for _, ids, _ in group]), strict=True):
                 bits[name] -= float(scores[known - 1 :].sum(dtype="float64")) / math.log(2)
-                bar.advance(len(window))
+            bar.advance(sum(len(window) for _, window, _ in group))
     rows = {
         name: {
             "bits_per_byte": bits[name] / _size(chosen[name]),

@@ -9,6 +9,7 @@ from chaku.evals.heldout import bits_per_byte, infilling, key_retrieval, perplex
 from chaku.evals.heldout.documents import heldout_sha256
 from chaku.inference.engine import Engine
 from chaku.manifest import versions
+from chaku.results import MeasureResult
 
 LENGTHS = (1 / 8, 1 / 4, 1 / 2, 1, 3 / 2)  # lengths of key retrieval, as shares of the longest training length
 
@@ -20,8 +21,8 @@ def measure(
     corpus: Path | None,
     training_length: int,
     longest_length: int | None = None,
-) -> dict[str, Any]:
-    """Run one measure on one model; returns `benchmark`, `results` and `manifest`.
+) -> MeasureResult:
+    """Run one measure on one model.
 
     `training_length`: the sequence length, in tokens, of the model's last training. `longest_length`: the longest
     training length in the model's family; it sets the lengths of the long-context measures, so that the family's models
@@ -55,7 +56,7 @@ def measure(
             num_examples=settings.retrieval_examples,
         )
     record = {**versions(), **engine.record, "data_sha256": heldout_sha256(corpus), **about}
-    return {"benchmark": name, "results": results, "manifest": record}
+    return MeasureResult(name, record, results)
 
 
 def inputs(name: str, settings: EvalsConfig, training_length: int, longest_length: int) -> list[int | None]:

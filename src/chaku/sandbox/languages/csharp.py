@@ -1,9 +1,7 @@
 """C#: the tests have their own namespace, whose imports take precedence over the candidate's definitions outside it."""
 
-import re
-
 from chaku.sandbox.environment import ENVIRONMENT
-from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.declarations import declared, first_named, imports_of
 from chaku.sandbox.languages.plan import Command, Plan, close, harness, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
@@ -18,10 +16,8 @@ def csharp(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     if tests:
         own = f"Tests_{mark[:8]}"
         source, tests = close(job.source, tests)
-        prompt = without_comments(job.prelude)
-        imports = "\n".join(re.findall(r"^using\b[^;=(]*;", prompt, re.MULTILINE))
-        types = re.findall(r"\bclass\s+(\w+)", prompt)
-        candidate = types[0] if types else "Problem"
+        imports = "\n".join(imports_of(job))
+        candidate = first_named("class", job.prelude)
         calls = "\n".join(
             f"{method.head} {{ return Plain.Of(global::{candidate}.{method.name}({method.arguments})); }}"
             for method in declared(job)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.declarations import declared, imports_of
 from chaku.sandbox.languages.plan import Plan, expect_main, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
@@ -25,7 +25,6 @@ def d(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
         build = ((compiler, *output, "program.d"),)
         return Plan(files={"program.d": job.source}, compile=build, command=("./program",), **large())
     own = f"tests_{mark[:8]}"
-    imports = re.findall(r"^import\b[^;]*;", without_comments(job.prelude), re.MULTILINE)
     calls = [
         f"{declaration.head} {{ return program.{declaration.name}({declaration.arguments}); }}"
         for declaration in declared(job)
@@ -41,7 +40,7 @@ def d(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     main = f'void main() {{ {own}_all(); static import std.file; std.file.write("{mark}", ""); }}'
     tests, count = re.subn(r"\bvoid\s+main\s*\(\s*\)\s*\{\s*\}", main, tests)
     expect_main(count, "void main(){}")
-    text = "\n".join([f"module {own};", "static import program;", *imports, check, *calls, tests])
+    text = "\n".join([f"module {own};", "static import program;", *imports_of(job), check, *calls, tests])
     return Plan(
         files={"program.d": f"module program; {job.source}\n", f"{own}.d": text},
         compile=((compiler, "-c", "program.d"), (compiler, *output, f"{own}.d", "program.o")),

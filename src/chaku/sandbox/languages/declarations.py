@@ -25,6 +25,13 @@ _HEADS = {
     "scala": r"^[ \t]*(?P<head>def[ \t]+(?P<name>\w+)[ \t]*\((?P<parameters>[^\n{}=]*)\)[ \t]*:[^\n{}=]*)="
     r"[ \t]*\{[ \t]*$",
 }
+_IMPORTS = {
+    "java": r"^import\b[^;]*;",
+    "csharp": r"^using\b[^;=(]*;",
+    "d": r"^import\b[^;]*;",
+    "rust": r"^use\b[^;]*;",
+    "scala": r"^import\b.*",
+}
 _NAME_FIRST = {"go", "rust", "scala"}  # `x: int`; elsewhere `int x`
 _COMMENT_OR_TEXT = re.compile(
     r"//[^\n]*|/\*.*?\*/|\"\"\".*?\"\"\"|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.[^'\n]*|[^'\\\n])'", re.DOTALL
@@ -56,6 +63,17 @@ def declared(job: Job) -> list[Function]:
             "bracket that opens the function, as the job's prelude"
         )
     return found
+
+
+def imports_of(job: Job) -> list[str]:
+    """The imports in the prelude of a job."""
+    return re.findall(_IMPORTS[job.language], without_comments(job.prelude), re.MULTILINE)
+
+
+def first_named(keyword: str, text: str) -> str:
+    """The name after the first `keyword` of a program; MultiPL-E's "Problem" without one."""
+    found = re.search(rf"\b{keyword}\s+(\w+)", without_comments(text))
+    return found[1] if found else "Problem"
 
 
 def without_comments(text: str) -> str:

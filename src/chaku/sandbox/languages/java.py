@@ -6,7 +6,7 @@ into the language's own classes before the tests compare them.
 
 import re
 
-from chaku.sandbox.languages.declarations import Function, declared, without_comments
+from chaku.sandbox.languages.declarations import Function, declared, imports_of, without_comments
 from chaku.sandbox.languages.plan import Plan, close, harness, large
 from chaku.sandbox.languages.toolchains import library, tool
 from chaku.sandbox.verdict import Job
@@ -40,9 +40,8 @@ def java(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
 
 
 def _files(job: Job, tests: str, mark: str, own: str) -> dict[str, str]:
-    prompt = without_comments(job.prelude)
-    imports = "\n".join(re.findall(r"^import\b[^;]*;", prompt, re.MULTILINE))
-    functions, types = declared(job), re.findall(_TYPE, prompt)
+    imports = "\n".join(imports_of(job))
+    functions, types = declared(job), re.findall(_TYPE, without_comments(job.prelude))
     candidate, entry = types[0] if types else "Problem", f"Entry_{own}"
     source, tests = close(job.source, tests)
     if "static" in functions[0].head:  # MultiPL-E: the tests end the candidate's class

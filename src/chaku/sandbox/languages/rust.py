@@ -6,7 +6,7 @@ module is a child of the candidate's module: only a child may call functions tha
 
 import re
 
-from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.declarations import declared, imports_of, without_comments
 from chaku.sandbox.languages.plan import Plan, close, expect_main, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
@@ -48,8 +48,7 @@ def _tests(job: Job, tests: str, mark: str) -> str:
     mark.
     """
     functions = declared(job)
-    prompt = without_comments(job.prelude)
-    imports = re.findall(r"^use\b[^;]*;", prompt, re.MULTILINE)
+    imports = imports_of(job)
     # Names that the candidate has to define: a type that its function returns, another function that the tests call.
     heads = " ".join(function.head.partition("(")[2] for function in functions)
     types = set(re.findall(r"\b[A-Z]\w*[a-z]\w*(?!\w*\s*:(?!:))", heads)) - _KNOWN_TYPES

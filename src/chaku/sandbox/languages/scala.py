@@ -1,8 +1,6 @@
 """Scala: candidate and tests have separate packages."""
 
-import re
-
-from chaku.sandbox.languages.declarations import declared, without_comments
+from chaku.sandbox.languages.declarations import declared, first_named, imports_of
 from chaku.sandbox.languages.plan import Plan, close, harness, large
 from chaku.sandbox.languages.toolchains import tool
 from chaku.sandbox.verdict import Job
@@ -10,16 +8,13 @@ from chaku.sandbox.verdict import Job
 
 def scala(job: Job, tests: str, mark: str, memory_mb: int) -> Plan:
     """The plan of a Scala job. MultiPL-E's tests continue the candidate's object."""
-    found = re.search(r"\bobject\s+(\w+)", without_comments(job.source))
-    start = found[1] if found else "Problem"
+    start = first_named("object", job.source)
     files = {"program.scala": job.source}
     if tests:
         own = f"tests_{mark[:8]}"
         source, tests = close(job.source, tests)
-        prompt = without_comments(job.prelude)
-        imports = "\n".join(re.findall(r"^import\b.*", prompt, re.MULTILINE))
-        objects = re.findall(r"\bobject\s+(\w+)", prompt)
-        candidate = objects[0] if objects else "Problem"
+        imports = "\n".join(imports_of(job))
+        candidate = first_named("object", job.prelude)
         calls = "\n".join(
             f"{declaration.head} = Plain.of(_root_.program.{candidate}.{declaration.name}({declaration.arguments}))"
             f".asInstanceOf[{declaration.head.rpartition(':')[2].strip()}]"

@@ -131,7 +131,7 @@ def language_of(path: Path) -> str:
     for language in LANGUAGES.values():
         if path.suffix in language.extensions:
             return language.name
-    raise ChakuError(f"{path}: unknown extension {path.suffix!r}; give the language: {', '.join(LANGUAGES)}")
+    raise ChakuError(f"the name of {path} does not tell its language; give --language: {', '.join(LANGUAGES)}")
 
 
 def find(name: str) -> Language:
@@ -176,13 +176,13 @@ def library(language: str, source: str) -> str:
     if problem := missing_library(language, source):
         raise ChakuError(f"{language} {problem}")
     needed = (wanted for wanted in find(language).libraries if wanted.word in source)
-    return next((place for wanted in needed if (place := _place(language, wanted))), "")
+    return next((place for wanted in needed if (place := find_library(language, wanted))), "")
 
 
 def missing_library(language: str, source: str) -> str:
     """The missing library that a source needs, and how to install it; empty when none is missing."""
     for wanted in find(language).libraries:
-        if wanted.word in source and _place(language, wanted) is None:
+        if wanted.word in source and find_library(language, wanted) is None:
             return f"needs {wanted.word.strip('</')}: apt-get install {wanted.install}"
     return ""
 
@@ -237,7 +237,7 @@ def _real(names: tuple[str, ...], ask: tuple[str, ...] = ()) -> Path | None:
 
 
 @functools.cache
-def _place(language: str, needed: Library) -> str | None:
+def find_library(language: str, needed: Library) -> str | None:
     """The path of a language's library; "" when the language finds it itself, None when it is missing."""
     for pattern in needed.places:
         for path in sorted(Path("/").glob(pattern.lstrip("/"))):

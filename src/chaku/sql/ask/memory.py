@@ -1,14 +1,13 @@
 """Remembers questions with the SQL that a user approved, in one file for each database on this machine."""
 
 import hashlib
-import json
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
-from chaku.files import write_text
+from chaku.jsonl import read_lines, write_lines
 from chaku.sql.schema.linking import words_of
 
 LEAST_LIKENESS = 0.3  # of a remembered question, to serve as an example
@@ -29,17 +28,13 @@ class Memory:
     def __init__(self, path: Path):
         self.path = path
         self.pairs: list[Pair] = []
-        if path.is_file():
-            # Not `splitlines`: a query may contain other line ends than \n, such as U+2028.
-            for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-                if not line.strip():
-                    continue
-                try:
-                    self.pairs.append(Pair(**json.loads(line)))
-                except (ValueError, TypeError):
-                    raise ChakuError(
-                        f"{path}, line {number}, is not a remembered pair; correct the line or delete it"
-                    ) from None
+        for number, row in read_lines(path) if path.is_file() else ():
+            try:
+                self.pairs.append(Pair(**row))
+            except TypeError:
+                raise ChakuError(
+                    f"{path}, line {number} is not a remembered pair; correct the line or delete it"
+                ) from None
 
     def remember(self, question: str, query: str, db_id: str) -> None:
         """Store a pair on disk; a question that is already there gets the new query."""
@@ -62,7 +57,7 @@ class Memory:
         return len(self.pairs)
 
     def _write(self, path: Path) -> None:
-        write_text(path, "".join(json.dumps(asdict(pair), ensure_ascii=False) + "\n" for pair in self.pairs))
+        write_lines(path, (asdict(pair) for pair in self.pairs))
 
 
 def memory_path(name: str, location: str) -> Path:

@@ -53,7 +53,7 @@ def check(sql: str, schema: Schema) -> list[QueryProblem]:
         tree = parse_query(sql, schema)
     except Refused as error:
         return [QueryProblem(str(error))]
-    return [problem for problem, _ in _problems(tree, schema)]
+    return list(dict.fromkeys(problem for problem, _ in _problems(tree, schema)))  # a name may be wrong several times
 
 
 def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:

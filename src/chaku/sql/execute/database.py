@@ -3,9 +3,9 @@
 import importlib.util
 import re
 import sys
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
@@ -54,7 +54,7 @@ HAVING bool_and(EXISTS (
 """
 
 
-class Database:
+class Database(AbstractContextManager["Database"]):
     """One database, behind a child process. A context manager; one query runs at a time.
 
     SQLite is guarded by its own authorizer. For other engines, a statement is checked by its parse tree and written
@@ -79,10 +79,7 @@ class Database:
         environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
 
-    def __enter__(self) -> "Database":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -187,6 +184,7 @@ def parse_url(url: str) -> tuple[Dialect, str]:
 def _sniff(path: Path) -> Dialect:
     """The dialect of a file: DuckDB's files have DUCK at byte 8; any other file is opened as SQLite, which may fail."""
     if not path.is_file():
-        raise ChakuError(f"{path} does not exist; give a database file or a URL such as postgresql://USER@HOST/NAME")
+        wrong = "is a directory" if path.is_dir() else "does not exist"
+        raise ChakuError(f"{path} {wrong}; give a database file or a URL such as postgresql://USER@HOST/NAME")
     with path.open("rb") as file:
         return "duckdb" if file.read(12)[8:] == b"DUCK" else "sqlite"

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from chaku.errors import ChakuError
@@ -49,7 +49,7 @@ class Result:
         return self.status == "ok"
 
 
-class SQLiteRunner:
+class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
     """Runs SQL on SQLite files. A context manager; `num_processes` queries run at one time, from any threads.
 
     A query cannot change a file, read another file or run past its timeout: the database is opened read-only and
@@ -63,10 +63,7 @@ class SQLiteRunner:
         for _ in range(num_processes):
             self._children.put(QueryProcess(command, environment={}))
 
-    def __enter__(self) -> "SQLiteRunner":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

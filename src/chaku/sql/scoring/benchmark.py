@@ -1,20 +1,21 @@
 """Runs a model on published questions, saves its predictions, and scores them by the official rule with intervals."""
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
-from chaku.files import sha256_file, write_json, write_text
+from chaku.files import sha256_file
 from chaku.intervals import wilson_interval
 from chaku.journal import Journal
+from chaku.jsonl import write_lines
 from chaku.manifest import claim, versions
+from chaku.results import SampledResult
 from chaku.sql.ask.writer import TEMPERATURE, ModelWriter
 from chaku.sql.schema.definition import read_spider_tables
 from chaku.sql.scoring.exact_match import LEVELS
@@ -28,6 +29,36 @@ SAID = {"ex": "EX", "ex_keep_distinct": "EX, DISTINCT kept", "test_suite": "test
         "bird_ex": "BIRD's EX"}  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Scores:
+    """The shares of right questions by each measure; None: not measured. `interval_95`: Wilson's, of `ex`."""
+
+    ex: float | None
+    ex_keep_distinct: float | None
+    test_suite: float | None
+    em: float | None
+    bird_ex: float | None
+    scored: int
+    interval_95: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class LevelScores(Scores):
+    """The scores of the questions of one level of hardness."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class SqlResult(Scores, SampledResult):
+    """The content of results.json. `questions`: the file. `by_hardness`: also of "all" levels."""
+
+    questions: str
+    by_hardness: dict[str, LevelScores]
+    counts: dict[str, int]
+    seconds_a_question: float
+
+
 def run_benchmark(
     questions: QuestionFile,
     writer: ModelWriter,
@@ -38,8 +69,8 @@ def run_benchmark(
     seed: int = 0,
     num_variants: int = 0,
     out: Path | None = None,
-) -> dict[str, Any]:
-    """The scores, their intervals, the seconds a question, and the settings: the content of results.json in `out`.
+) -> SqlResult:
+    """Ask a model the questions, score its queries, and write the result as results.json into `out`.
 
     `limit`: score a random sample of this number of questions, which depends only on `seed`. predictions.jsonl in `out`
     receives predictions as they come, so that a killed run continues with the missing questions. samples.jsonl has a
@@ -75,18 +106,10 @@ def run_benchmark(
         folder = Path(kept)
         claim(folder / "predictions.json", record)
         predictions = _predictions(questions, indices, writer, prompt, asking, folder / "predictions.jsonl")
-        results = {
-            "benchmark": questions.name,
-            "questions": str(questions.path),
-            **_scores(questions, predictions, num_variants, seed),
-            "seconds_a_question": sum(prediction.seconds for prediction in predictions) / len(predictions),
-            "manifest": record,
-        }
-        rows = results.pop("rows")
-        results["manifest"]["scoring"] = results.pop("scoring")
-        write_text(folder / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        write_json(folder / "results.json", results)
-    return results
+        result, rows = _scores(questions, predictions, num_variants, seed, record)
+        write_lines(folder / "samples.jsonl", rows)
+        result.write(folder / "results.json")
+    return result
 
 
 def choose(indices: Sequence[int], limit: int | None, seed: int) -> list[int]:
@@ -125,7 +148,10 @@ def _predictions(
     return [made[index] for index in indices]
 
 
-def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_variants: int, seed: int) -> dict[str, Any]:
+def _scores(
+    questions: QuestionFile, predictions: Sequence[Prediction], num_variants: int, seed: int, manifest: dict[str, Any]
+) -> tuple[SqlResult, list[dict[str, Any]]]:
+    """The result, and the rows of samples.jsonl."""
     asked = [
         QueryPair(prediction.index, example.database, example.query, prediction.sql)
         for prediction in predictions
@@ -135,35 +161,36 @@ def _scores(questions: QuestionFile, predictions: Sequence[Prediction], num_vari
     scores = score(asked, questions.databases, tables=questions.tables, settings=settings)
     verdicts = scores["rows"]
     levels = {
-        level: {**{name: row[name] for name in ("count", *MEASURES)}, **_interval(verdicts, level)}
+        level: LevelScores(**{name: row[name] for name in ("count", *MEASURES)}, **_interval(verdicts, level))
         for level, row in scores["by_hardness"].items()
     }
     not_asked = [prediction.problem for prediction in predictions if prediction.problem]
     if not_asked:
         say(f"{len(not_asked)} questions were not asked; the reason of the first: {not_asked[0]}")
-    return {
+    result = SqlResult(
+        benchmark=questions.name,
+        questions=str(questions.path),
+        manifest={**manifest, "scoring": scores["manifest"]},
         **{name: scores[name] for name in MEASURES},
         **_interval(verdicts, "all"),
-        "pass_at_k": {"1": scores["ex"]},
-        "by_hardness": levels,
-        "counts": {
+        pass_at_k={1: scores["ex"]},
+        by_hardness=levels,
+        counts={
             **scores["counts"],
             "no_database": len(questions.examples) - len(questions.askable()[0]),
             "not_asked": len(not_asked),
             "asked_again": sum(prediction.asked_again for prediction in predictions),
         },
-        "scoring": scores["manifest"],
-        "rows": [
-            _row(questions, prediction, verdict) for prediction, verdict in zip(predictions, verdicts, strict=True)
-            if verdict["ex"] is not None
-        ],
-    }  # fmt: skip
+        seconds_a_question=sum(prediction.seconds for prediction in predictions) / len(predictions),
+    )
+    rows = zip(predictions, verdicts, strict=True)
+    return result, [_row(questions, prediction, verdict) for prediction, verdict in rows if verdict["ex"] is not None]
 
 
 def _interval(verdicts: Sequence[Mapping[str, Any]], level: str) -> dict[str, Any]:
     """Wilson's 95% interval of EX, and the number of scored questions."""
     right = [row["ex"] for row in verdicts if row["ex"] is not None and level in ("all", row["hardness"])]
-    return {"scored": len(right), "interval_95": list(wilson_interval(sum(right), len(right))) if right else None}
+    return {"scored": len(right), "interval_95": wilson_interval(sum(right), len(right)) if right else None}
 
 
 def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,28 +210,29 @@ def _row(questions: QuestionFile, prediction: Prediction, verdict: Mapping[str, 
     }
 
 
-def results_in_lines(results: Mapping[str, Any]) -> list[str]:
+def result_in_lines(result: SqlResult) -> list[str]:
     """The settings in one line, the table of scores by hardness, and the counts, for a terminal."""
-    about, counts = results["manifest"], results["counts"]
+    about, counts = result.manifest, result.counts
     limit = (
         f"a random sample of {counts['questions']} questions" if about["limit"] else f"{counts['questions']} questions"
     )
     how = [f"prompts: {about['prompt_form']}", "under the grammar" if about["grammar"] else "without grammar"]
     how += [f"{about['num_samples']} samples and a vote" if about["num_samples"] > 1 else "greedy"]
     how += ["repaired"] if about["repair"] else []
-    shown = [name for name in MEASURES if results[name] is not None]
-    lines = [f"{results['benchmark']}, {limit} ({', '.join(how)}): {results['seconds_a_question']:.2f} s a question"]
+    shown = [name for name in MEASURES if getattr(result, name) is not None]
+    lines = [f"{result.benchmark}, {limit} ({', '.join(how)}): {result.seconds_a_question:.2f} s a question"]
     lines.append(
         f"{'':10}{'scored':>8}{'EX':>8}{'95% interval':>20}" + "".join(f"{SAID[name]:>20}" for name in shown[1:])
     )
     for level in (*LEVELS, "all"):
-        row = results["by_hardness"][level]
-        if not row["scored"]:
+        row = result.by_hardness[level]
+        if row.interval_95 is None:
             continue
-        low, high = row["interval_95"]
+        low, high = row.interval_95
         interval = f"{low:.1%} to {high:.1%}"
-        others = "".join("-".rjust(20) if row[name] is None else f"{row[name]:>20.1%}" for name in shown[1:])
-        lines.append(f"{level:10}{row['scored']:>8}{row['ex']:>8.1%}{interval:>20}{others}")
+        shares = (getattr(row, name) for name in shown[1:])
+        others = "".join("-".rjust(20) if share is None else f"{share:>20.1%}" for share in shares)
+        lines.append(f"{level:10}{row.scored:>8}{row.ex:>8.1%}{interval:>20}{others}")
     shown_counts = {"failed": "failed to run", "empty_against_empty": "right with no rows", "not_scored": "not scored",
                     "not_asked": "not asked", "asked_again": "asked again",
                     "no_database": "left out, since their databases are missing"}  # fmt: skip

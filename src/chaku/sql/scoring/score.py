@@ -17,7 +17,7 @@ from sqlglot import exp
 import chaku
 from chaku.console import progress, show_table
 from chaku.errors import ChakuError
-from chaku.files import sha256_json
+from chaku.files import read_text, sha256_json
 from chaku.sql.execute.parse import Refused, parse
 from chaku.sql.execute.runner import Result, SQLiteRunner
 from chaku.sql.schema.definition import Schema, database_file, read_spider_tables, read_sqlite
@@ -382,10 +382,7 @@ def read_questions(gold: Path, predicted: Path) -> list[QueryPair]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChakuError(f"cannot read {path}: {error}") from error
+    return read_text(path).removesuffix("\n").split("\n")
 
 
 def show_scores(scores: dict[str, Any]) -> None:

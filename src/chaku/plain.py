@@ -1,22 +1,25 @@
-"""Turns TOML tables into typed dataclasses, with an error message for each mistake. Knows nothing about recipes."""
+"""Turns plain values (parsed TOML or JSON) into typed dataclasses, with an error for each mistake, and back."""
 
 import dataclasses
 import difflib
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, Literal
 
 from chaku.errors import ChakuError
 from chaku.settings import check_range
 
 
-def from_toml(kind: Any, value: Any, where: str) -> Any:
-    """Turn parsed TOML into the type `kind`: a dataclass, a container or a plain value. `where`: its key, for errors.
+def from_plain(kind: Any, value: Any, where: str) -> Any:
+    """Turn a plain value into the type `kind`: a dataclass, a container or a plain value. `where`: its key, for errors.
 
     For a union of dataclasses (`A | B`), the table becomes the first type whose first field is a key of the table, or
     else the first type. Raises ChakuError for an unknown key, a missing key, a wrong type, or a number out of range.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
@@ -24,17 +27,20 @@ def from_toml(kind: Any, value: Any, where: str) -> Any:
         matching = (
             choice for choice in others if isinstance(value, dict) and dataclasses.fields(choice)[0].name in value
         )
-        return from_toml(next(matching, first), value, where)
+        return from_plain(next(matching, first), value, where)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass_from_table(kind, value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise ChakuError(f"{where} must be a list, not {value!r}")
-        return tuple(from_toml(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        return tuple(from_plain(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
             raise ChakuError(f"{where} must be a table, not {value!r}")
-        return {key: from_toml(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {
+            _key(arguments[0], key, where): from_plain(arguments[1], item, f"{where}.{key}")
+            for key, item in value.items()
+        }
     if origin is Literal:
         if value not in arguments:
             raise ChakuError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
@@ -44,8 +50,19 @@ def from_toml(kind: Any, value: Any, where: str) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)  # 4e6 reads better than 4000000
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ChakuError(f"{where} must be {kind.__name__}, not {value!r}")
+        raise ChakuError(f"{where} must be {_IN_WORDS.get(kind, kind.__name__)}, not {value!r}")
     return value
+
+
+_IN_WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+
+
+def _key(kind: type, key: str, where: str) -> Any:
+    """A key of a table, as text or as a whole number: TOML and JSON have only keys of text."""
+    try:
+        return kind(key)
+    except ValueError:
+        raise ChakuError(f"{where} has the key {key!r}, which must be {kind.__name__}") from None
 
 
 def _dataclass_from_table(kind: type, table: Any, where: str) -> Any:
@@ -61,7 +78,24 @@ def _dataclass_from_table(kind: type, table: Any, where: str) -> Any:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in table:
             raise ChakuError(f"{where}: the key {name!r} is missing")
-    values = {key: from_toml(hints[key], item, f"{where}: {key}") for key, item in table.items()}
+    values = {key: from_plain(hints[key], item, f"{where}: {key}") for key, item in table.items()}
     for key, value in values.items():
         check_range(fields[key], value, f"{where}: {key}")
     return kind(**values)
+
+
+def to_plain(value: Any, keep: Callable[[dataclasses.Field, Any], bool]) -> Any:
+    """A dataclass as plain dicts and lists, at any depth, with the fields for which `keep(field, value)` is true."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return {field.name: to_plain(part, keep) for field, part in parts if keep(field, part)}
+    if isinstance(value, dict):
+        return {key: to_plain(part, keep) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(part, keep) for part in value]
+    return value
+
+
+def result_settings(value: Any) -> Any:
+    """A dataclass as plain dicts and lists, without the settings that change no result, at any depth."""
+    return to_plain(value, lambda field, _: field.metadata.get("changes_results", True))

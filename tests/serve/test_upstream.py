@@ -1,0 +1,131 @@
+"""Before another server: the same contracts, right ids for infilling, and its failures in plain words."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from starlette.testclient import TestClient
+
+from chaku.inference.reader import PromptReader
+from chaku.serve.app import build_app
+from chaku.serve.models import Served
+from chaku.serve.upstream import Upstream
+
+BODY = {"prompt": "def", "max_tokens": 12, "temperature": 0}
+VLLM = (
+    'data: {"choices": [{"text": "a", "finish_reason": null}]}',
+    'data: {"choices": [{"text": "b", "finish_reason": "stop"}]}',
+    "data: [DONE]",
+)
+
+
+def client_of(engine, url, kind="vllm"):
+    reader = PromptReader(engine.config, engine.tokenizer)
+    return TestClient(build_app(Served(Upstream(reader, url, kind, "behind"), "tiny")))
+
+
+@contextmanager
+def fake(*lines, status=200):
+    """A server that answers every POST with these lines; yields its URL and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, json.loads(body)))
+            self.send_response(status)
+            self.end_headers()
+            for line in lines:
+                self.wfile.write(line.encode() + b"\n\n")
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("more", [{}, {"temperature": 0.8, "seed": 5, "stop": ["x"]}, {"max_tokens": 500}])
+def test_texts_are_those_of_the_server_behind(engine, url, more):
+    body = BODY | {"prompt": "for x in range(10):\n"} | more  # ends with a whole word: this server heals no other
+    direct = httpx.post(f"{url}/v1/completions", json=body).json()
+    with client_of(engine, url) as client:
+        ours = client.post("/v1/completions", json=body).json()
+        chat = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 5}
+        assert client.post("/v1/chat/completions", json=chat).status_code == 400  # the tiny model has no template
+    assert ours["choices"][0]["text"] == direct["choices"][0]["text"]
+    assert ours["choices"][0]["finish_reason"] == direct["choices"][0]["finish_reason"]
+    assert ours["usage"]["prompt_tokens"] == direct["usage"]["prompt_tokens"]
+
+
+def test_a_hole_is_sent_as_token_ids_with_the_tokens_that_end_it(engine):
+    tokens = engine.tokenizer.infilling
+    with fake(*VLLM) as (url, asked), client_of(engine, url) as client:
+        body = BODY | {"prompt": "def add(a, b):\n    <PRE>", "suffix": "\n"}
+        answer = client.post("/v1/completions", json=body).json()
+    assert answer["choices"][0] == {"text": "ab", "index": 0, "logprobs": None, "finish_reason": "stop"}
+    [(path, sent)] = asked
+    assert path == "/v1/completions"
+    assert sent["model"] == "behind"
+    assert sent["prompt"].count(tokens.prefix) == sent["prompt"].count(tokens.middle) == 1  # typed <PRE> is text
+    assert tokens.end in sent["stop_token_ids"]
+
+
+def test_llama_cpp_gets_its_own_fields(engine):
+    lines = ('data: {"content": "a", "stop": false}', 'data: {"content": "", "stop": true, "stop_type": "limit"}')
+    with fake(*lines) as (url, asked), client_of(engine, url, "llama.cpp") as client:
+        answer = client.post("/v1/completions", json=BODY | {"stop": "x"}).json()
+    assert (answer["choices"][0]["text"], answer["choices"][0]["finish_reason"]) == ("a", "length")
+    [(path, sent)] = asked
+    assert path == "/completion"
+    assert (sent["n_predict"], sent["stop"], sent["cache_prompt"]) == (12, ["x"], True)
+
+
+def test_ollama_gets_text_and_a_typed_sentinel_is_refused(engine):
+    lines = ('{"response": "a", "done": false}', '{"response": "", "done": true, "done_reason": "stop"}')
+    pieces, tokens = engine.tokenizer.pieces, engine.tokenizer.infilling
+    with fake(*lines) as (url, asked), client_of(engine, url, "ollama") as client:
+        answer = client.post("/v1/completions", json=BODY | {"suffix": " end"}).json()
+        refused = client.post("/v1/completions", json=BODY | {"prompt": pieces[tokens.middle]})
+    assert answer["choices"][0]["text"] == "a"
+    [(path, sent)] = asked
+    assert path == "/api/generate"
+    assert sent["raw"] is True
+    assert pieces[tokens.suffix] in sent["prompt"]
+    assert sent["prompt"].count("def") == 1
+    assert refused.status_code == 400
+    assert "would read as a special token" in refused.json()["error"]["message"]
+
+
+def test_failures_of_the_server_behind_are_told(engine, capsys):
+    with client_of(engine, "http://127.0.0.1:9") as client:
+        answer = client.post("/v1/completions", json=BODY)
+        assert answer.status_code == 502
+        assert "does not answer" in answer.json()["error"]["message"]
+    with fake('{"error": "no such model"}', status=404) as (url, _), client_of(engine, url) as client:
+        answer = client.post("/v1/completions", json=BODY)
+        assert answer.status_code == 502
+        assert "answers 404" in answer.json()["error"]["message"]
+        assert "no such model" in answer.json()["error"]["message"]
+    with fake(VLLM[0]) as (url, _), client_of(engine, url) as client:
+        answer = client.post("/v1/completions", json=BODY)
+        assert answer.status_code == 502
+        assert "in the middle" in answer.json()["error"]["message"]
+    with fake("data: {broken") as (url, _), client_of(engine, url) as client:
+        assert client.post("/v1/completions", json=BODY).status_code == 502
+
+
+def test_what_is_not_passed_on_is_refused(engine):
+    with fake(*VLLM) as (url, asked), client_of(engine, url) as client:
+        answer = client.post("/v1/completions", json=BODY | {"logprobs": 1})
+        assert answer.status_code == 400
+        assert "log-probabilities are not passed on" in answer.json()["error"]["message"]
+    assert not asked
