@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "chaku"
 ROOMS = [
     "__main__",
     "cli",
+    "serve",
     "api",
     "doctor",
     "pipeline",

@@ -3,6 +3,7 @@
 import click
 
 from chaku.cli.shared.loading import Loading, loading_options, model_argument
+from chaku.cli.shared.sql_serving import SqlServing, sql_serving_options
 from chaku.cli.shared.verb import verb
 
 
@@ -23,6 +24,8 @@ from chaku.cli.shared.verb import verb
 )
 @click.option("--name", help="The model's name for clients; without it, as MODEL names it.")
 @click.option("--no-lookup", is_flag=True, help="Write a token a step, without guesses from the text itself.")
+@click.option("--remember", is_flag=True, help="Let clients keep questions with their right SQL as examples.")
+@sql_serving_options()
 @loading_options()
 def serve(
     model: str,
@@ -33,9 +36,13 @@ def serve(
     queue: int,
     name: str | None,
     no_lookup: bool,
+    remember: bool,
+    databases: SqlServing,
     loading: Loading,
 ) -> None:
     """Serve a model over HTTP, with the APIs of OpenAI and others, until Ctrl-C or SIGTERM."""
     from chaku.serve.run import Settings, run
 
-    run(model, loading.for_engine(), Settings(host, port, api_key, rows, queue, name, guess=not no_lookup))
+    asking = databases.asking(remember) if databases.db else None
+    settings = Settings(host, port, api_key, rows, queue, name, not no_lookup, databases.db, asking)
+    run(model, loading.for_engine(), settings)

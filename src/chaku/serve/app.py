@@ -30,6 +30,9 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
         yield
+        for contract in contracts:
+            if contract.stop:
+                await contract.stop()
         await served.service.stop()
 
     contracts = [openai.contract(served), *more]

@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from chaku.serve.databases import Asking
 
 
 @dataclass(frozen=True)
@@ -24,34 +30,45 @@ class Settings:
     queue: int = 256
     name: str | None = None
     guess: bool = True
+    databases: tuple[str, ...] = ()
+    asking: "Asking | None" = None
 
 
 def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises ChakuError when the port is taken, or open to others without a key."""
     try:
-        import uvicorn
-
+        from chaku.serve import sql
         from chaku.serve.app import Access, build_app
     except ModuleNotFoundError as error:
         raise ChakuError(f"serving needs {error.name}: pip install 'chaku[serve]'") from None
+    from chaku.checkpoint.find import find_checkpoint
     from chaku.inference.load import load_engine
+    from chaku.serve.databases import Databases, from_service, open_databases
     from chaku.serve.models import Served
     from chaku.serve.service import Service
 
-    if settings.api_key is None and not is_loopback(settings.host):
-        raise ChakuError(
-            f"--host {settings.host} lets other machines ask; give --api-key (or $CHAKU_API_KEY), or leave --host out"
-        )
-    listening = listen(settings.host, settings.port)  # before the model is loaded: a taken port is told at once
-    engine = load_engine(model, **loading)
+    # Before the model is loaded: a taken port, or a database that is not there, is told at once.
+    listening = listen(settings.host, settings.port, settings.api_key)
+    opened = open_databases(settings.databases)
+    path = find_checkpoint(model)
+    engine = load_engine(path, **loading)
     service = Service(engine, max_rows=settings.rows, max_waiting=settings.queue, guess=settings.guess)
     name = settings.name or Path(model).name
-    app = build_app(Served(service, name), Access(settings.api_key))
+    more = []
+    if opened:
+        more.append(sql.contract(Databases(opened, from_service(service, path), settings.asking)))
+    app = build_app(Served(service, name), Access(settings.api_key), more)
+    say(f"{name} answers at {url_of(listening)}")
+    http_server(app, patience=30).run(sockets=[listening])
+
+
+def http_server(app: "ASGIApp", patience: int) -> "uvicorn.Server":
+    """A server that ends in good order after SIGINT or SIGTERM: requests have `patience` seconds to end."""
+    import uvicorn
+
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=30, server_header=False
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=patience, server_header=False
     )
-    host, port = listening.getsockname()[:2]
-    say(f"{name} answers at http://{f'[{host}]' if ':' in host else host}:{port}")
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -64,7 +81,7 @@ def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
-    Server(config).run(sockets=[listening])
+    return Server(config)
 
 
 def is_loopback(host: str) -> bool:
@@ -77,7 +94,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(host: str, port: int) -> socket.socket:
+def url_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def listen(host: str, port: int, api_key: str | None = None) -> socket.socket:
+    """A listening socket. Raises ChakuError for a taken port, and for an address open to others without a key."""
+    if api_key is None and not is_loopback(host):
+        raise ChakuError(
+            f"--host {host} lets other machines ask; give --api-key (or $CHAKU_API_KEY), or leave --host out"
+        )
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)

@@ -10,8 +10,8 @@ from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
 from chaku.sql.ask.writer import NO_ANSWER, Writer
 from chaku.sql.execute.database import Database
-from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.json_cells import json_rows
+from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
 from chaku.sql.schema.introspect import one_line

@@ -129,6 +129,7 @@ class ModelWriter:
             for grammar in [_grammar(_names_alone(schema)) if self.constrained else None]
             for sample in range(num_samples)
         ]
+
     def _prompt(self, text: str) -> TextPrompt | ChatPrompt:
         prompt = self.instructions + text
         if self._tokenizer is None:
