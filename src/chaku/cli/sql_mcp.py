@@ -41,15 +41,13 @@ def sql_mcp(
     loading: Loading,
 ) -> None:
     """Let an assistant ask your databases, over the Model Context Protocol, until it leaves."""
-    if (model is None) == (endpoint is None):
-        raise click.UsageError("give --model or --endpoint, one of them")
-    if endpoint is not None:
-        loading.refuse()
     from chaku.serve.mcp_run import Listening, ModelHere, ModelThere, run
 
-    where = (
-        ModelHere(model, loading.for_engine())
-        if model
-        else ModelThere(endpoint or "", endpoint_model, ENDPOINT_TIMEOUT)
-    )
-    run(databases.db, where, databases.asking(), None if http is None else Listening(host, http, api_key))
+    here = ModelHere(model, loading.for_engine()) if model is not None else None
+    there = ModelThere(endpoint, endpoint_model, ENDPOINT_TIMEOUT) if endpoint is not None else None
+    asked = here or there
+    if asked is None or (here and there):
+        raise click.UsageError("give --model or --endpoint, one of them")
+    if there:
+        loading.refuse()
+    run(databases.db, asked, databases.asking(), None if http is None else Listening(host, http, api_key))
