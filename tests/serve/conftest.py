@@ -60,6 +60,12 @@ def on_a_port(app):
 
 
 @pytest.fixture
+def served_at():
+    """`on_a_port`, for other applications."""
+    return on_a_port
+
+
+@pytest.fixture
 def url(engine):
     with on_a_port(build_app(Served(Service(engine), "tiny"), Access())) as address:
         yield address

@@ -60,7 +60,7 @@ class Asking:
 def open_databases(named: Sequence[str]) -> dict[str, Database]:
     """Databases by name, from NAME=URL, or a URL or path alone, which gives the name itself.
 
-    Raises ChakuError for a database that does not exist, and for two of one name.
+    Raises ChakuError for a database that does not exist, for two of one name, and for one under two names.
     """
     databases: dict[str, Database] = {}
     for text in named:
@@ -69,6 +69,8 @@ def open_databases(named: Sequence[str]) -> dict[str, Database]:
         name = match[1] if match else database.name
         if name in databases:
             raise ChakuError(f"two databases are called {name}; name them: --db NAME={text}")
+        if twin := next((other for other, opened in databases.items() if opened.place == database.place), None):
+            raise ChakuError(f"{twin} and {name} are one database; give it once")
         databases[name] = database
     return databases
 
@@ -96,12 +98,14 @@ class Databases:
         return iter(self._desks.values())
 
     def find(self, name: str | None) -> "Desk":
-        """A database by its name; a single database needs none. Raises Refusal(404)."""
+        """A database by its name; a single database needs none. Raises Refusal."""
         if not name and len(self._desks) == 1:
             return next(iter(self))
+        there = " or ".join(self._desks)
+        if not name:
+            raise Refusal(400, f"name the database: {there}", "database")
         if name not in self._desks:
-            there = f"there are: {', '.join(self._desks)}"
-            raise Refusal(404, f"there is no database {name[:100]!r}; {there}" if name else there, "database")
+            raise Refusal(404, f"there is no database {name[:100]!r}; give {there}", "database")
         return self._desks[name]
 
     async def close(self) -> None:

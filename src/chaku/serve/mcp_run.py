@@ -14,6 +14,7 @@ from chaku.serve.run import http_server, is_loopback, listen, url_of
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
+    from starlette.applications import Starlette
 
     from chaku.serve.databases import Asking, Connect
     from chaku.serve.service import Service
@@ -99,14 +100,16 @@ async def _serve(
         if listening is None or listener is None:
             await server.run_stdio_async()
         else:
-            await _serve_http(server, listening, listener)
+            say(f"MCP answers at {url_of(listener)}/mcp")
+            await http_server(http_app(server, listening), PATIENCE).serve(sockets=[listener])
     finally:
         await databases.close()
         if service:
             await service.stop()
 
 
-async def _serve_http(server: "MCPServer", where: Listening, listener: socket.socket) -> None:
+def http_app(server: "MCPServer", where: Listening) -> "Starlette":
+    """The application that answers at /mcp."""
     from mcp.server.transport_security import TransportSecuritySettings
 
     from chaku.serve.app import Access, Guard
@@ -120,5 +123,4 @@ async def _serve_http(server: "MCPServer", where: Listening, listener: socket.so
     )
     app = server.streamable_http_app(transport_security=security)
     app.add_middleware(Guard, Access(where.api_key), ())
-    say(f"MCP answers at {url_of(listener)}/mcp")
-    await http_server(app, PATIENCE).serve(sockets=[listener])
+    return app

@@ -86,7 +86,7 @@ def _about(step: Step) -> str:
     match step:
         case Linked(tables):
             return f"the model reads about {', '.join(tables)}"
-        case Written(queries):
+        case Written(queries, _):
             return f"written: {'; '.join(queries)}"
         case Ran(candidate):
             return f"ran: {candidate.sql}"

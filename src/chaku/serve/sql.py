@@ -61,8 +61,8 @@ def event(step: Step) -> dict[str, Any]:
     match step:
         case Linked(tables):
             return {"event": "linked", "tables": tables}
-        case Written(queries):
-            return {"event": "written", "queries": queries}
+        case Written(queries, num_samples):
+            return {"event": "written", "queries": queries, "samples": num_samples}
         case Ran(candidate):
             result = candidate.result
             return {

@@ -80,9 +80,10 @@ class Linked:
 
 @dataclass(frozen=True)
 class Written:
-    """A step to an answer: the different queries that samples wrote so far."""
+    """A step to an answer: the different queries that the first `num_samples` finished samples wrote."""
 
     queries: tuple[str, ...]
+    num_samples: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class Asker:
             written: dict[int, str] = {}
             for number, text in self.writer.write_each(prompt.text, shown, num_samples):
                 written[number] = text
-                yield Written(tuple(dict.fromkeys(extract_sql(written[sample]) for sample in sorted(written))))
+                queries = dict.fromkeys(extract_sql(written[sample]) for sample in sorted(written))
+                yield Written(tuple(queries), len(written))
             texts = [written[sample] for sample in sorted(written)]
             if refusal := _no_answer(texts):
                 yield _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
