@@ -42,8 +42,8 @@ def shop(tmp_path):
 
 
 @pytest.fixture
-def script(engine):
-    return Script(engine)
+def script(roomy_engine):
+    return Script(roomy_engine)
 
 
 @contextmanager
@@ -147,17 +147,17 @@ def test_an_answer_has_at_most_so_many_rows_and_bytes(engine, script, shop):
         ("DELETE FROM orders", "only one SELECT runs"),
         ("DROP TABLE orders", "only one SELECT runs"),
         ("INSERT INTO orders VALUES (9, 1, '2020-01-01')", "only one SELECT runs"),
-        ("WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone", "not"),
+        ("WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone", "there is no table gone"),
         ("ATTACH DATABASE '/tmp/other.sqlite' AS other", "only one SELECT runs"),
         ("PRAGMA user_version = 7", "only one SELECT runs"),
-        ("SELECT * FROM pragma_table_info('orders')", "pragma_table_info"),
-        ("SELECT * FROM sqlite_master", "sqlite_master"),
-        ("SELECT 1; DELETE FROM orders", "one statement"),
+        ("SELECT * FROM pragma_table_info('orders')", "not allowed"),
+        ("SELECT * FROM sqlite_master", "there is no table sqlite_master"),
+        ("SELECT 1; DELETE FROM orders", "only one statement runs"),
         ("SELECT load_extension('/tmp/x.so')", "load_extension"),
         ("SELECT nothing FROM orders", "no table of this query has a column nothing"),
-        ("SELECT " + "(" * 5_000 + "1", "not a query"),
+        ("SELECT " + "(" * 5_000 + "1", "cannot be parsed"),
         ("   ", "sql is empty"),
-        ("SELECT '" + "x" * 50_000 + "'", "sql has 50,009 characters; it may have 20,000"),
+        ("SELECT '" + "x" * 50_000 + "'", "sql has 50,009 characters; it may have 10,000"),
         (["SELECT 1"], "sql must be a string"),
         (None, "sql is missing"),
     ],
@@ -180,6 +180,7 @@ def test_a_query_that_may_not_run_is_refused_and_changes_nothing(client, shop, q
         ({"question": 7}, 400, "question must be a string"),
         ({"database": "../etc/passwd"}, 404, "there is no database '../etc/passwd'; give shop"),
         ({"database": {"url": "sqlite:////etc/passwd"}}, 400, "database must be a string"),
+        ({"question": "how " * 999}, 400, "the question fills all"),
         ({"samples": 1_000}, 400, "samples must be from 1 to 32"),
         ({"stream": "yes"}, 400, "stream must be true or false"),
     ],
@@ -267,8 +268,8 @@ def test_a_client_that_goes_away_ends_its_query(engine, script, shop, served_at)
         assert time.monotonic() - started < 30
 
 
-def test_questions_share_the_service_with_other_requests(engine, shop):
-    service = Service(engine)
+def test_questions_share_the_service_with_other_requests(roomy_engine, shop):
+    service = Service(roomy_engine)
     databases = Databases(open_databases([f"db={shop}"]), from_service(service, shop))
     with TestClient(build_app(Served(service, "tiny"), more=[sql.contract(databases)])) as client:
         last = client.post("/v1/sql/ask", json={"question": "How many orders?", "samples": 3}).json()

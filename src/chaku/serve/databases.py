@@ -28,11 +28,10 @@ from chaku.serve.sql_answers import (
 from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
-from chaku.sql.schema.definition import Schema
 
 MAX_THREADS = 8  # databases that work at one time
 MAX_QUESTION = 4_000  # characters
-MAX_SQL = 20_000  # characters: the check of a longer statement may take minutes
+MAX_SQL = 10_000  # characters: the check of a long chain of UNIONs takes seconds, and no time limit ends it
 MAX_SAMPLES = 32
 INTERRUPT_SECONDS = 0.1  # between two attempts to end work that nobody waits for
 
@@ -153,23 +152,13 @@ class Desk:
     async def run(self, sql: str) -> RowsRecord:
         """The rows of a client's own query, under the rules of a model's queries. Raises Refusal and ChakuError."""
         _check_length(sql, MAX_SQL, "sql")
-
-        def work(asker: Asker) -> Iterator[RowsRecord]:
-            asker.knowledge.refresh()
-            yield rows_record(sql, _ran(asker.run(sql)))
-
-        return await self._one(work)
+        return await self._one(lambda asker: rows_record(sql, _ran(asker.run(sql))))
 
     async def schema(self) -> SchemaRecord:
         """The tables, as they are; while the database works, as it last read them."""
         if self._turn.locked() and self._asker:
             return schema_record(self.name, self._asker.schema)
-
-        def work(asker: Asker) -> Iterator[Schema]:
-            asker.knowledge.refresh()
-            yield asker.schema
-
-        return schema_record(self.name, await self._one(work))
+        return schema_record(self.name, await self._one(lambda asker: asker.schema))
 
     async def remember(self, question: str, sql: str) -> None:
         """Keep a question with its right query as an example. Raises Refusal and ChakuError."""
@@ -178,11 +167,9 @@ class Desk:
         if not self._asking.remember:
             raise Refusal(403, "this server remembers nothing; its operator may start it with --remember")
 
-        def work(asker: Asker) -> Iterator[bool]:
-            asker.knowledge.refresh()
+        def work(asker: Asker) -> None:
             assert asker.memory
             asker.memory.remember_run(question, sql, _ran(asker.run(sql)), asker.schema.name)
-            yield True
 
         await self._one(work)
 
@@ -195,9 +182,13 @@ class Desk:
         await asyncio.to_thread(self._stack.close)
         await asyncio.to_thread(self._database.close)
 
-    async def _one(self, work: Callable[[Asker], Iterator[T]]) -> T:
-        """The one thing that `work` yields."""
-        steps = self._work(work)
+    async def _one(self, work: Callable[[Asker], T]) -> T:
+        """What `work` returns in a thread, once it is its turn."""
+
+        def alone(asker: Asker) -> Iterator[T]:
+            yield work(asker)
+
+        steps = self._work(alone)
         try:
             return await anext(steps)
         finally:
@@ -253,23 +244,27 @@ class Desk:
         tell: Callable[[T | Exception | None], None],
         left: threading.Event,
     ) -> None:
-        begun = False
         try:
             if left.is_set():
                 return
-            with closing(work(self._open(loop))) as steps:  # type: ignore[type-var]
+            with closing(work(self._ready(loop))) as steps:  # type: ignore[type-var]
                 for step in steps:
                     if left.is_set():
                         return
-                    begun = True
                     tell(step)
-        except ChakuError as error:
-            # Work begins by reading the schema: what fails before the first step is the database's fault.
-            tell(error if begun else Refusal(503, f"the database {self.name} cannot be read now: {error}"))
         except Exception as error:
             tell(error)
         finally:
             tell(None)
+
+    def _ready(self, loop: asyncio.AbstractEventLoop) -> Asker:
+        """The asker, which knows the tables as they are now. Raises Refusal(503) for a database that is away."""
+        try:
+            asker = self._open(loop)
+            asker.knowledge.refresh()
+            return asker
+        except ChakuError as error:
+            raise Refusal(503, f"the database {self.name} cannot be read now: {error}") from None
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Asker:
         if self._asker is None:

@@ -122,16 +122,19 @@ class Asker:
 
     def ask(self, question: str) -> Answer:
         """The answer, or a refusal. Wrong text from a model raises no exception."""
+        self.knowledge.refresh()
         for step in self.steps(question):
             if isinstance(step, Answer):
                 return step
         raise AssertionError("the last step is the answer")
 
     def steps(self, question: str, num_samples: int | None = None) -> Iterator[Step]:
-        """The steps to the answer, as they are done; the last step is the answer. `num_samples`: of this question."""
+        """The steps to the answer, as they are done; the last step is the answer. `num_samples`: of this question.
+
+        Uses the schema and the values as they were last read (`knowledge.refresh`).
+        """
         num_samples = num_samples or self.num_samples
         question = on_one_line(question)
-        self.knowledge.refresh()
         matches = self.knowledge.values.find(question)
         examples = self._examples(question)
         answer = Answer(question, matches=tuple(matches))
@@ -142,6 +145,13 @@ class Asker:
                 self.schema, question, matches, examples=examples, trouble=trouble, form=self.writer.form,
                 count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
+            if not any(table.columns for table in shown.tables):
+                room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
+                reason = (
+                    f"the question leaves no room for a table in {room}" if self.schema.tables else "it has no tables"
+                )
+                yield _refusal(answer, reason, candidates, prompt.dropped)
+                return
             yield Linked(tuple(table.name for table in shown.tables))
             written: dict[int, str] = {}
             for number, text in self.writer.write_each(prompt.text, shown, num_samples):
