@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 pytest.importorskip("starlette", reason="without chaku[serve] the server is NOT tested")
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from starlette.testclient import TestClient
 
@@ -231,24 +231,28 @@ def test_only_the_operator_lets_clients_remember(engine, script, shop, client):
     assert "like How many customers are there?: SELECT count(*) FROM customers;" in script.asked[-1]
 
 
-def test_requests_past_the_queue_are_told_to_come_again(client, script):
-    script.go.clear()
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(ask(client).status_code)) for _ in range(2)]
-    try:
-        threads[0].start()
-        assert script.begun.wait(60)
-        threads[1].start()  # waits
-        refused = ask(client)
-        while refused.status_code != 429:  # this one waited before the thread did
+def test_requests_past_the_queue_are_told_to_come_again(roomy_engine, script, shop):
+    databases = script.databases(shop, max_waiting=1)
+    with client_of(roomy_engine, databases) as client, ThreadPoolExecutor(2) as pool:
+        script.go.clear()
+        try:
+            first = pool.submit(ask, client)
+            assert script.begun.wait(60)
+            second = pool.submit(ask, client)
+            until(lambda: databases.find("shop").num_waiting == 1)
             refused = ask(client)
-        assert refused.headers["Retry-After"] == "1"
-        assert client.get("/v1/sql/databases/shop/schema").status_code == 200  # as it was last read
-    finally:
-        script.go.set()
-    for thread in threads:
-        thread.join(60)
-    assert answers == [200, 200]
+            assert client.get("/v1/sql/databases/shop/schema").status_code == 200  # as it was last read
+        finally:
+            script.go.set()
+        assert [first.result().status_code, second.result().status_code] == [200, 200]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+
+
+def until(true):
+    started = time.monotonic()
+    while not true():
+        assert time.monotonic() - started < 60
+        time.sleep(0.01)
 
 
 def test_a_client_that_goes_away_ends_its_query(engine, script, shop, served_at):
@@ -306,8 +310,7 @@ def test_a_service_writes_for_a_thread_what_the_engine_writes(engine):
 def test_a_thread_that_waits_for_a_text_can_be_interrupted(engine):
     def work(generator, service):
         def when_it_writes():
-            while not service.num_running:
-                time.sleep(0.001)
+            until(lambda: service.num_running)
             generator.interrupt()
 
         threading.Thread(target=when_it_writes).start()

@@ -56,6 +56,10 @@ class Asking:
     cache: bool = True
 
 
+class _End:
+    """What follows the last step of a work."""
+
+
 def open_databases(named: Sequence[str]) -> dict[str, Database]:
     """Databases by name, from NAME=URL, or a URL or path alone, which gives the name itself.
 
@@ -120,7 +124,7 @@ class Desk:
         self.name = name
         self._database, self._connect, self._pool, self._asking = database, connect, pool, asking
         self._turn = asyncio.Lock()  # held by the request that is being worked on
-        self._num_waiting = 0
+        self.num_waiting = 0
         self._closed = False
         self._asker: Asker | None = None  # made for the first request
         self._model: api.Model | None = None
@@ -190,36 +194,39 @@ class Desk:
 
         steps = self._work(alone)
         try:
-            return await anext(steps)
+            async for result in steps:
+                pass
+            return result
         finally:
             await steps.aclose()
 
     async def _work(self, work: Callable[[Asker], Iterator[T]]) -> AsyncGenerator[T, None]:
         """What `work` yields in a thread, once it is its turn. The work ends soon after its reader leaves."""
-        if self._num_waiting >= self._asking.max_waiting:
+        if self.num_waiting >= self._asking.max_waiting:
             raise BusyError
-        self._num_waiting += 1
+        self.num_waiting += 1
         try:
             await self._turn.acquire()
         finally:
-            self._num_waiting -= 1
+            self.num_waiting -= 1
         if self._closed:
             self._turn.release()
             raise StoppingError
         loop = asyncio.get_running_loop()
-        found: asyncio.Queue[T | Exception | None] = asyncio.Queue()
+        found: asyncio.Queue[T | Exception | _End] = asyncio.Queue()
         left = threading.Event()
 
-        def tell(step: T | Exception | None) -> None:
+        def tell(step: T | Exception | _End) -> None:
             loop.call_soon_threadsafe(found.put_nowait, step)
 
         done = loop.run_in_executor(self._pool, self._in_thread, work, loop, tell, left)
         done.add_done_callback(lambda _: self._turn.release())
         try:
-            while (step := await found.get()) is not None:
+            while not isinstance(step := await found.get(), _End):
                 if isinstance(step, Exception):
                     raise step
                 yield step
+            await asyncio.wait((done,))
         finally:  # perhaps cancelled, so nothing is awaited here
             left.set()
             if not done.done():
@@ -241,7 +248,7 @@ class Desk:
         self,
         work: Callable[[Asker], Iterator[T]],
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[T | Exception | None], None],
+        tell: Callable[[T | Exception | _End], None],
         left: threading.Event,
     ) -> None:
         try:
@@ -255,7 +262,7 @@ class Desk:
         except Exception as error:
             tell(error)
         finally:
-            tell(None)
+            tell(_End())
 
     def _ready(self, loop: asyncio.AbstractEventLoop) -> Asker:
         """The asker, which knows the tables as they are now. Raises Refusal(503) for a database that is away."""
