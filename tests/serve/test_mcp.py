@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from asked_databases import Script
 from chaku.cli import main
 from chaku.serve.mcp_run import Listening, http_app
 from chaku.serve.mcp_server import build_server
+from command_lines import parse
 from endpoint_server import running_server
 from shop_database import make_shop
 
@@ -201,6 +204,14 @@ def test_over_http_with_a_key(script, shop, served_at):
         other_site = {"Authorization": "Bearer secret", "Host": "evil.example"}
         assert httpx.post(url, json={}, headers=other_site).status_code == 421
     asyncio.run(databases.close())
+
+
+def test_the_configuration_in_the_docs_starts_the_command():
+    text = (Path(__file__).parent.parent.parent / "docs" / "asking.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    [server] = json.loads(block)["mcpServers"].values()
+    assert server["command"] == "chaku"
+    assert parse(server["args"]).command_path == "chaku sql mcp"
 
 
 def test_the_command_line_refuses_what_cannot_work(shop, tmp_path, capsys):
