@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -146,12 +146,9 @@ class Desk:
                 else:
                     yield answer_record(step, asker.schema, samples, time.monotonic() - started)
 
-        steps = self._work(work)
-        try:
+        async with aclosing(self._work(work)) as steps:
             async for step in steps:
                 yield step
-        finally:
-            await steps.aclose()
 
     async def run(self, sql: str) -> RowsRecord:
         """The rows of a client's own query, under the rules of a model's queries. Raises Refusal and ChakuError."""
@@ -192,13 +189,9 @@ class Desk:
         def alone(asker: Asker) -> Iterator[T]:
             yield work(asker)
 
-        steps = self._work(alone)
-        try:
-            async for result in steps:
-                pass
+        async with aclosing(self._work(alone)) as steps:
+            [result] = [found async for found in steps]
             return result
-        finally:
-            await steps.aclose()
 
     async def _work(self, work: Callable[[Asker], Iterator[T]]) -> AsyncGenerator[T, None]:
         """What `work` yields in a thread, once it is its turn. The work ends soon after its reader leaves."""

@@ -1,7 +1,7 @@
 """The MCP server of databases: the tools ask, schema and run, with typed results."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Annotated
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -43,13 +43,11 @@ def build_server(databases: Databases) -> MCPServer:
         """Answer a question about a database: a model writes SQL, which is checked and run read-only. Returns the SQL,
         its rows, the share of samples that agree, what was assumed, and the query in plain words."""
         with _tool_errors():
-            steps, num_steps = databases.find(database).ask(question), 0
-            try:
+            num_steps = 0
+            async with aclosing(databases.find(database).ask(question)) as steps:
                 async for step in steps:
                     num_steps += 1
                     await context.report_progress(num_steps, message=_about(step))
-            finally:
-                await steps.aclose()
             if isinstance(step, NoAnswerRecord):
                 raise ToolError(f"no answer: {step.reason}")
             assert isinstance(step, AnswerRecord)

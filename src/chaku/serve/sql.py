@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -101,22 +102,14 @@ async def _tables(desk: Desk) -> dict[str, Any]:
 
 
 async def _events(desk: Desk, question: str, samples: int) -> AsyncIterator[bytes]:
-    steps = desk.ask(question, samples)
-    try:
+    async with aclosing(desk.ask(question, samples)) as steps:
         async for step in steps:
             yield dumps(event(step)) + b"\n"
-    finally:
-        await steps.aclose()
 
 
 async def _last_event(desk: Desk, question: str, samples: int) -> dict[str, Any]:
-    steps = desk.ask(question, samples)
-    try:
-        async for step in steps:
-            last = step
-    finally:
-        await steps.aclose()
-    return event(last)
+    async with aclosing(desk.ask(question, samples)) as steps:
+        return event([step async for step in steps][-1])
 
 
 def _failed(refusal: Refusal) -> bytes:
