@@ -20,6 +20,7 @@ from chaku.sandbox.probe import about_isolation
 EXTRAS = {
     "sentencepiece": "reading tokenizer.model files: pip install 'chaku[sentencepiece]'",
     "duckdb": "asking DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
+    "mcp": "databases for assistants (chaku sql mcp): pip install 'chaku[mcp]'",
     "torchao": "QLoRA, and quantised weights on a GPU: pip install 'chaku[quantization]'",
     "tensorboard": "TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "Hub data sets: pip install 'chaku[hub]'",
