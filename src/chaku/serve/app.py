@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, tabby
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
+from chaku.serve.listening import is_loopback
 from chaku.serve.models import Served
-from chaku.serve.run import is_loopback
 
 MAX_BODY = 4_000_000  # bytes of a request's body: a context of a million tokens
 
@@ -36,6 +36,9 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
         yield
+        for contract in contracts:
+            if contract.stop:
+                await contract.stop()
         await served.service.stop()
 
     texts = [module.contract(served) for module in (openai, llama_cpp, mistral, ollama, tabby)]

@@ -199,11 +199,19 @@ class TextService(ABC):
 
 
 class Service(TextService):
-    """Writes texts with an engine of this process. `guess`: see `Scheduler`."""
+    """Writes texts with an engine of this process. `guess`: see `Scheduler`; `cache_tokens`: `new_scheduler`."""
 
-    def __init__(self, engine: Engine, *, max_rows: int = 32, max_waiting: int = 256, guess: bool = True):
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_rows: int = 32,
+        max_waiting: int = 256,
+        guess: bool = True,
+        cache_tokens: int | None = None,
+    ):
         super().__init__(engine, max_rows=max_rows, max_waiting=max_waiting)
-        self._engine, self._guess = engine, guess
+        self._engine, self._guess, self._cache_tokens = engine, guess, cache_tokens
         self._scheduler = self._new_scheduler()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -256,7 +264,9 @@ class Service(TextService):
                             shared.fail("the model failed; ask again")
 
     def _new_scheduler(self) -> Scheduler:
-        return self._engine.new_scheduler(max_rows=self.max_rows, guess=self._guess, read_beside=READ_BESIDE)
+        return self._engine.new_scheduler(
+            max_rows=self.max_rows, cache_tokens=self._cache_tokens, guess=self._guess, read_beside=READ_BESIDE
+        )
 
 
 class Shared:
