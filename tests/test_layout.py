@@ -12,6 +12,7 @@ ROOMS = [
     "cli",
     "api",
     "doctor",
+    "serve",
     "pipeline",
     "report",
     "recipe",

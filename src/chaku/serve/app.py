@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chaku.serve import openai
+from chaku.serve import openai, page, status
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
 from chaku.serve.models import Served
@@ -32,7 +32,7 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
         yield
         await served.service.stop()
 
-    contracts = [openai.contract(served), *more]
+    contracts = [page.contract(served), status.contract(served), openai.contract(served), *more]
     app = Starlette(routes=[route for contract in contracts for route in contract.mount()], lifespan=running)
     app.add_middleware(Guard, access or Access(), tuple(_open_paths(contracts)))
     return app

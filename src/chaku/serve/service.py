@@ -7,6 +7,7 @@ import asyncio
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from chaku.inference.prompts import Prompt
 from chaku.inference.scheduler import Job, Piece, Scheduler
 
 READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for their next token
+LAST_TEXTS = 16  # whose speed `Service.speed` tells
 
 
 class BusyError(Exception):
@@ -90,6 +92,7 @@ class Service:
     def __init__(self, engine: Engine, *, max_rows: int = 32, max_waiting: int = 256, guess: bool = True):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting
         self.totals, self.started = Totals(), time.time()
+        self._last_texts: deque[tuple[int, float]] = deque(maxlen=LAST_TEXTS)  # tokens after the first, and seconds
         self._guess = guess
         self._scheduler = self._new_scheduler()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -112,6 +115,12 @@ class Service:
         """(blocks of the cache in use, all blocks)."""
         cache = self._scheduler.cache
         return cache.num_blocks - cache.num_available, cache.num_blocks
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens per second of one text: the mean of the last texts. None before the first text."""
+        seconds = sum(seconds for _, seconds in self._last_texts)
+        return sum(num_tokens for num_tokens, _ in self._last_texts) / seconds if seconds else None
 
     async def ask(self, request: Request, num_top: int | None = None) -> Writing:
         """Begin to write a text. `num_top`: see `Job`.
@@ -204,6 +213,8 @@ class Service:
         totals.written_tokens += len(job.row.ids)
         totals.guessed_tokens += job.num_guessed
         totals.right_guesses += job.num_right
+        if job.read and len(job.row.ids) > 1:
+            self._last_texts.append((len(job.row.ids) - 1, time.monotonic() - job.read))
 
 
 class _Shared:
