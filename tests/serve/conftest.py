@@ -63,3 +63,9 @@ def on_a_port(app):
 def url(engine):
     with on_a_port(build_app(Served(Service(engine), "tiny"), Access())) as address:
         yield address
+
+
+@pytest.fixture
+def served_at():
+    """`on_a_port`, for tests with an application of their own."""
+    return on_a_port

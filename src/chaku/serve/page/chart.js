@@ -4,9 +4,10 @@ import { element, svg } from "./parts.js";
 
 const LEAST_ROWS = 2;
 const MOST_ROWS = 50;
-const CHARACTER = 7; // pixels, about
 const ROW = 24; // pixels of a bar with its gap
 const DATE = /^\d{4}-\d{2}(-\d{2}([ T]\d{2}:\d{2}.*)?)?$/;
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = "12px system-ui, sans-serif"; // as in style.css
 const compact = new Intl.NumberFormat("en", { maximumFractionDigits: 2, notation: "compact" });
 const exact = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 
@@ -41,8 +42,8 @@ function points(columns, rows) {
 }
 
 function bars(drawn, width) {
-  const longest = Math.max(...drawn.map(([name]) => name.length));
-  const left = Math.min(longest * CHARACTER + 10, Math.round(width * 0.38));
+  const longest = Math.max(...drawn.map(([name]) => pen.measureText(name).width));
+  const left = Math.min(Math.ceil(longest) + 10, Math.round(width * 0.38));
   const right = width - 56; // the longest bar's number stands behind it
   const values = drawn.map(([, number]) => number);
   const x = scale(Math.min(0, ...values), Math.max(0, ...values), left, right);
@@ -54,7 +55,7 @@ function bars(drawn, width) {
     picture.append(
       svg("g", {},
         svg("title", {}, `${name}: ${exact.format(number)}`),
-        svg("text", { class: "end", x: left - 8, y: y + 14 }, short(name, Math.floor((left - 8) / CHARACTER))),
+        svg("text", { class: "end", x: left - 8, y: y + 14 }, short(name, left - 8)),
         svg("rect", { class: "bar", x: from, y: y + 2, width: Math.max(to - from, 1), height: ROW - 8, rx: 2 }),
         svg("text", { class: "tick", x: to + 6, y: y + 14 }, compact.format(number)),
       ),
@@ -112,6 +113,9 @@ function ticks(least, most) {
   return Array.from({ length: last - first + 1 }, (_, at) => (first + at) * step);
 }
 
-function short(text, length) {
-  return text.length > length ? `${text.slice(0, Math.max(length - 1, 1))}…` : text;
+/** A text that is at most so many pixels wide. */
+function short(text, width) {
+  let shown = text;
+  while (pen.measureText(shown).width > width && shown.length > 2) shown = `${shown.slice(0, -2)}…`;
+  return shown;
 }

@@ -30,9 +30,11 @@ export function complain(node, text) {
   show(node, text !== "");
 }
 
-/** A number that the user typed, or the first value of its field. */
+/** The number in a field. The field's first value takes the place of a number out of its range. */
 export function number(input) {
-  return input.value !== "" && input.checkValidity() ? Number(input.value) : Number(input.defaultValue);
+  const { badInput, rangeOverflow, rangeUnderflow } = input.validity;
+  if (input.value === "" || badInput || rangeOverflow || rangeUnderflow) input.value = input.defaultValue;
+  return Number(input.value);
 }
 
 /** Run `work(signal)` while the stop button shows. Returns whether the user stopped it; throws what `work` throws. */

@@ -9,7 +9,7 @@ const NUM_TOP = 5; // likeliest tokens that are shown
 const UNSURE = 0.5; // a token below this probability is underlined
 
 let infills = false;
-let open = null; // the proposal: {start, end, written, tokens, stopping}
+let open = null; // the proposal: {start, end, written, aligned, num, stop}
 
 export function startWriting(status) {
   infills = status.infills;
@@ -27,6 +27,9 @@ export function startWriting(status) {
     write();
   });
   proposal.addEventListener("keydown", keyInProposal);
+  $("write").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && open) takeBack();
+  });
   proposal.addEventListener("focusin", (event) => describe(event.target));
   proposal.addEventListener("mouseover", (event) => describe(event.target));
 }
@@ -44,10 +47,10 @@ async function write() {
   };
   if (infills && after.trim()) body.suffix = after;
   const written = element("span", { class: "written writing" });
-  open = { start, end, written, aligned: new Aligned(written), num: 0 };
+  open = { start, end, written, aligned: new Aligned(written), num: 0, stop: null };
   proposal.replaceChildren(before, element("span", { class: "hole" }), written, after);
   complain($("write-alert"), "");
-  $("write-state").textContent = "Writing.";
+  $("write-state").textContent = "Writing. Tab accepts, Escape takes it back.";
   swap(true);
   const mine = open;
   let [finished, failure, stopped] = [null, null, false];
@@ -124,9 +127,8 @@ function keyInProposal(event) {
   if (event.key === "Tab" && !event.shiftKey) {
     event.preventDefault();
     accept();
-  } else if (event.key === "Escape") {
-    event.preventDefault();
-    takeBack();
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    open.stop?.();
   } else if (next !== undefined) {
     event.preventDefault();
     tokens[Math.min(Math.max(next, 0), last)]?.focus();
