@@ -10,29 +10,29 @@ from chaku.serve.openai import error_body
 SQL = "SELECT country, SUM(total)\nFROM orders GROUP BY country"
 COUNTRIES = [["Germany", 1203.5], ["<b>France</b>", -120.25], [None, 7], ["Japan", 30]]
 MONTHS = [[f"2025-{month:02d}", 100 + 17 * month % 60] for month in range(1, 13)]
-EVENTS = {
-    "Total of each country?": {
-        "event": "answer",
-        "sql": SQL,
-        "columns": ["country", "total"],
-        "rows": [row for row in COUNTRIES if row[0]],
-        "assumed": ["orders are of all years"],
-        "confidence": 0.8,
-        "explanation": "Adds up the orders of each country.",
-    },
-    "And each month?": {
-        "event": "answer",
-        "sql": "SELECT month, COUNT(*) FROM orders GROUP BY month",
-        "columns": ["month", "orders"],
-        "rows": MONTHS,
-    },
-    "With those without a country?": {
-        "event": "answer",
-        "sql": SQL,
-        "columns": ["country", "total"],
-        "rows": COUNTRIES,
-    },
-    "Delete all": {"event": "refused", "message": "The question asks to change data.", "sql": "DELETE FROM orders"},
+
+
+def answer(sql: str, columns: list[str], rows: list[list], **fields) -> dict:
+    more = {"num_rows": len(rows), "truncated": False, "explanation": [], "assumed": [], "confidence": 1.0}
+    votes = {"votes": 5, "samples": 5}
+    return {"event": "answer", "sql": sql, "columns": columns, "rows": rows, **more, **votes, **fields}
+
+
+ANSWERS = {
+    "Total of each country?": answer(
+        SQL,
+        ["country", "total"],
+        [row for row in COUNTRIES if row[0]],
+        explanation=["Takes the rows of orders.", "Adds up total for each country."],
+        assumed=["orders are of all years"],
+        confidence=0.8,
+        votes=4,
+    ),
+    "Total of each country? And each month?": answer("SELECT month, COUNT(*) FROM orders", ["month", "orders"], MONTHS),
+    "With those without a country?": answer(SQL, ["country", "total"], COUNTRIES),
+    "Exact totals?": answer(SQL, ["total", "country"], [["1.50", "Chile"], ["20", "Peru"]]),
+    "All?": answer("SELECT * FROM orders", ["id"], [[number] for number in range(1000)], truncated=True),
+    "Delete all": {"event": "refused", "question": "Delete all", "reason": "The question asks to change data."},
 }
 
 
@@ -45,9 +45,14 @@ def contract(asked: list[dict]) -> Contract:
 
     async def ask(request):
         fields = await read_fields(request)
+        assert fields.flag("stream")
         asked.append(fields.body)
-        steps = [{"event": "linked", "tables": ["orders"]}, {"event": "written", "sql": SQL}, {"event": "ran"}]
-        events = [*steps, EVENTS[fields.text("question")]]
+        events = [
+            {"event": "linked", "tables": ["orders"]},
+            {"event": "written", "queries": [SQL], "samples": 5},
+            {"event": "ran", "sql": SQL, "votes": 5, "status": "ok", "reason": "", "num_rows": 3, "seconds": 0.1},
+            ANSWERS[fields.text("question")],
+        ]
         return StreamingResponse((json.dumps(event) + "\n" for event in events), media_type="application/x-ndjson")
 
     async def remember(request):

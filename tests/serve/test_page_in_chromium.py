@@ -254,7 +254,7 @@ def squeezed(text):
 
 def test_what_a_model_writes_is_never_html(page):
     code = "print('<b>') # ` **x**\n<script>alert(1)</script>"
-    parts = ["<img src=x onerror=alert(1)> `a<b` **strong**\n```py", f"thon\n{code}\n``", "`\nafter\n```\nopen"]
+    parts = ["<img src=x onerror=alert(1)> `a<b` **strong**\n```py", f"thon\n{code}\n``", "`\nafter\n```\nop\u202een"]
     deltas = [{"choices": [{"delta": {"content": part}, "finish_reason": None}]} for part in parts]
     body = "".join(f"data: {json.dumps(delta)}\n\n" for delta in deltas) + "data: [DONE]\n\n"
     page.route("**/v1/chat/completions", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
@@ -267,7 +267,7 @@ def test_what_a_model_writes_is_never_html(page):
     assert reply.locator(".words").all_text_contents() == ["<img src=x onerror=alert(1)> a<b strong", "after"]
     assert reply.locator("strong").all_text_contents() == ["strong"]
     assert reply.locator(".words code").all_text_contents() == ["a<b"]
-    assert reply.locator("pre").all_text_contents() == [code, "open"]
+    assert reply.locator("pre").all_text_contents() == [code, "op⟨U+202E⟩en"]
     assert reply.locator(".block header span").all_text_contents() == ["python", "code"]
     assert page.locator(".user .words").text_content() == "<u>me</u>"
     reply.get_by_role("button", name="Copy").first.click()
@@ -290,25 +290,35 @@ def test_a_database_is_asked_and_a_chart_is_drawn(page):
 
     answer = ask("Total of each country?", 1)
     expect(page.locator("#database-state")).to_have_text("The answer has 3 rows.")
-    for text in ("Adds up the orders of each country.", "Assumed: orders are of all years", "Confidence: 80%"):
+    assert answer.locator("li").count() == 2
+    confidence = "Confidence: 80% (4 of 5 queries agree)"
+    for text in ("Adds up total for each country.", "Assumed: orders are of all years", confidence):
         expect(answer.get_by_text(text)).to_be_visible()
     assert answer.locator("pre").text_content() == fake_databases.SQL
     assert answer.locator("td").all_text_contents()[:4] == ["Germany", "1203.5", "<b>France</b>", "-120.25"]
     expect(answer.get_by_role("img", name="Bars of total by country")).to_be_visible()
-    assert answer.locator("rect.bar").count() == 3
+    expect(answer.locator("rect.bar")).to_have_count(3)
     assert page.locator("#answers b").count() == 0
 
     line = ask("And each month?", 2)
     expect(line.get_by_role("img", name="A line of orders by month")).to_be_visible()
-    assert line.locator("circle").count() == 12
-    before = {"question": "Total of each country?", "sql": fake_databases.SQL}
-    assert page.asked_databases[-1] == {"database": "shop", "question": "And each month?", "history": [before]}
+    expect(line.locator("circle")).to_have_count(12)
+    both = "Total of each country? And each month?"
+    assert page.asked_databases[-1] == {"database": "shop", "question": both, "stream": True}
 
-    assert ask("With those without a country?", 3).locator("svg").count() == 0  # a null is no name
+    page.locator("#new-question").click()
+    assert ask("With those without a country?", 1).locator("figure").count() == 0  # a null is no name
+    page.locator("#new-question").click()
+    expect(ask("Exact totals?", 1).locator("rect.bar")).to_have_count(2)
+    page.locator("#new-question").click()
+    many = ask("All?", 1)
+    assert many.locator("tbody tr").count() == 200
+    expect(many).to_contain_text("The table shows 200 of 1,000 rows.")
+    expect(many).to_contain_text("The result has more rows; the server's limit cut them off.")
+    page.locator("#new-question").click()
     page.keyboard.insert_text("Delete all")
     page.keyboard.press("Enter")
     expect(page.locator("#answers .alert")).to_have_text("The question asks to change data.")
-    expect(page.locator("#answers pre").last).to_have_text("DELETE FROM orders")
 
     page.locator("#database-name").select_option("singers")
     assert page.locator("#answers article").count() == 0
@@ -427,10 +437,15 @@ def test_every_tab_has_contrast_and_fits(page):
     expect(page.locator("#talk")).not_to_have_attribute("aria-busy", "true")
     check()
     page.get_by_role("tab", name="Ask a database").click()
-    for num, question in enumerate(("Total of each country?", "And each month?", "Delete all"), 1):
+    for num, question in enumerate(("Total of each country?", "And each month?"), 1):
         page.locator("#question").fill(question)
         page.keyboard.press("Enter")
         expect(page.locator("#answers article .block")).to_have_count(num)
+    check()
+    page.locator("#new-question").click()
+    page.locator("#question").fill("Delete all")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answers .alert")).to_be_visible()
     check()
     page.evaluate("document.getElementById('key-dialog').showModal()")
     check()

@@ -16,7 +16,7 @@ export function chart(columns, rows) {
   const found = points(columns, rows);
   if (!found) return null;
   const { label, value, drawn } = found;
-  const isLine = drawn.every(([name]) => DATE.test(name)) && new Set(drawn.map(([name]) => name)).size === drawn.length;
+  const isLine = drawn.every(([name]) => isDate(name)) && new Set(drawn.map(([name]) => name)).size === drawn.length;
   const box = element("div");
   const draw = () => {
     const width = Math.max(box.clientWidth, 240);
@@ -32,13 +32,26 @@ export function chart(columns, rows) {
 /** The columns' names, and [name, number] of every row. */
 function points(columns, rows) {
   if (columns.length !== 2 || rows.length < LEAST_ROWS || rows.length > MOST_ROWS) return null;
-  const are = (at, type) => rows.every((row) => typeof row[at] === type);
+  const are = (at, test) => rows.every((row) => test(row[at]));
   for (const [name, number] of [[0, 1], [1, 0]]) {
-    if (are(name, "string") && are(number, "number")) {
-      return { label: columns[name], value: columns[number], drawn: rows.map((row) => [row[name], row[number]]) };
+    const numbers = are(number, isNumber) || (are(number, isDecimal) && !are(name, isDecimal));
+    if (numbers && are(name, isText)) {
+      return { label: columns[name], value: columns[number], drawn: rows.map((row) => [row[name], Number(row[number])]) };
     }
   }
   return null;
+}
+
+const isNumber = (value) => typeof value === "number";
+const isText = (value) => typeof value === "string";
+const isDecimal = (value) => isText(value) && /^-?\d+(\.\d+)?$/.test(value); // exact numbers come as text
+
+function isDate(text) {
+  return DATE.test(text) && !Number.isNaN(time(text));
+}
+
+function time(date) {
+  return Date.parse(date.replace(" ", "T"));
 }
 
 function bars(drawn, width) {
@@ -66,13 +79,13 @@ function bars(drawn, width) {
 }
 
 function line(drawn, width) {
-  const dated = drawn.map(([name, number]) => ({ name, number, time: Date.parse(name.replace(" ", "T")) }));
-  dated.sort((a, b) => a.time - b.time);
+  const dated = drawn.map(([name, number]) => ({ name, number, at: time(name) }));
+  dated.sort((a, b) => a.at - b.at);
   const values = dated.map(({ number }) => number);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const steps = ticks(least >= 0 && least < most / 2 ? 0 : least, most);
   const [left, top, bottom, height] = [52, 12, 212, 240];
-  const x = scale(dated[0].time, dated.at(-1).time, left + 8, width - 40);
+  const x = scale(dated[0].at, dated.at(-1).at, left + 8, width - 40);
   const y = scale(steps[0], steps.at(-1), bottom, top);
   const picture = svg("svg", { class: "chart", width, height, viewBox: `0 0 ${width} ${height}` });
   for (const step of steps) {
@@ -83,16 +96,16 @@ function line(drawn, width) {
   }
   const room = Math.max(Math.floor((width - left) / 100), 2); // dates that have room on the axis
   const every = Math.ceil((dated.length - 1) / (room - 1)) || 1;
-  for (const [at, { name, time }] of dated.entries()) {
-    if (at % every === 0) {
-      picture.append(svg("text", { class: "tick middle", x: x(time), y: height - 8 }, name.slice(0, 10)));
+  for (const [place, { name, at }] of dated.entries()) {
+    if (place % every === 0) {
+      picture.append(svg("text", { class: "tick middle", x: x(at), y: height - 8 }, name.slice(0, 10)));
     }
   }
-  const path = dated.map(({ time, number }) => `${x(time)} ${y(number)}`).join("L");
+  const path = dated.map(({ at, number }) => `${x(at)} ${y(number)}`).join("L");
   picture.append(svg("path", { class: "line", d: `M${path}` }));
-  for (const { name, number, time } of dated) {
+  for (const { name, number, at } of dated) {
     const title = svg("title", {}, `${name}: ${exact.format(number)}`);
-    picture.append(svg("circle", { class: "dot", cx: x(time), cy: y(number), r: 3.5 }, title));
+    picture.append(svg("circle", { class: "dot", cx: x(at), cy: y(number), r: 3.5 }, title));
   }
   return picture;
 }

@@ -1,6 +1,6 @@
 // Chat: a conversation, with the model's code in blocks of their own.
 
-import { $, codeBlock, complain, element, number, sendOnEnter, show, stoppable } from "./parts.js";
+import { $, codeBlock, complain, element, number, sendOnEnter, show, stoppable, unmasked } from "./parts.js";
 import { events } from "./server.js";
 
 const talk = $("talk");
@@ -93,7 +93,7 @@ function said(name, role) {
 
 /** Shows a message. Blocks that stay the same keep their elements: a Copy button keeps the focus while text comes. */
 function render(node, content) {
-  const found = blocks(content);
+  const found = blocks(unmasked(content));
   for (const [at, block] of found.entries()) {
     const old = node.children[at];
     if (old && old.block.code === block.code) {

@@ -1,13 +1,13 @@
 // Ask a database: a question becomes SQL, rows, and a chart when the rows suit one.
 
-import { $, codeBlock, complain, element, sendOnEnter, show, stoppable } from "./parts.js";
+import { $, codeBlock, complain, element, sendOnEnter, show, stoppable, unmasked } from "./parts.js";
 import { json, objects } from "./server.js";
 import { chart } from "./chart.js";
 
 const MOST_ROWS = 200; // that the page shows
 const select = $("database-name");
 let databases = [];
-let thread = []; // the questions and queries before, which a follow-up question means
+let thread = []; // the questions so far; the server knows no thread, so a follow-up is asked together with them
 let busy = false;
 
 /** Calls `there` when the server has a database. */
@@ -25,7 +25,10 @@ export async function startDatabase(there) {
     event.preventDefault();
     ask();
   });
-  $("new-question").addEventListener("click", beginThread);
+  $("new-question").addEventListener("click", () => {
+    beginThread();
+    $("question").focus();
+  });
   beginThread();
   there();
 }
@@ -36,8 +39,8 @@ function beginThread() {
   $("answers").replaceChildren();
   complain($("database-alert"), "");
   $("database-state").textContent = "";
-  const names = databases.find(({ name }) => name === select.value).tables;
-  $("tables").textContent = `Tables: ${names.join(", ")}`;
+  const { tables, error } = databases.find(({ name }) => name === select.value);
+  $("tables").textContent = error ?? `Tables: ${tables.join(", ")}`;
   follows(false);
 }
 
@@ -48,13 +51,14 @@ function follows(following) {
 }
 
 async function ask() {
-  const question = $("question").value.trim();
-  if (busy || !question) return;
+  const asked = $("question").value.trim();
+  if (busy || !asked) return;
   busy = true;
   $("question").value = "";
   complain($("database-alert"), "");
   const mine = thread;
   const database = select.value;
+  const question = [...thread, asked].join(" ");
   const box = element("article", { class: "said" }, element("h3", { class: "who" }, question));
   $("answers").append(box);
   let last = null;
@@ -62,7 +66,7 @@ async function ask() {
   tell("The model reads the question.");
   try {
     const stopped = await stoppable($("ask-stop"), async (signal) => {
-      for await (const event of objects("v1/sql/ask", { body: { database, question, history: mine }, signal })) {
+      for await (const event of objects("v1/sql/ask", { body: { database, question, stream: true }, signal })) {
         if (mine !== thread) return;
         last = event;
         if (event.event in STEPS) tell(STEPS[event.event](event));
@@ -76,57 +80,62 @@ async function ask() {
   if (mine !== thread) return; // another thread began meanwhile
   if (last?.event === "answer") {
     showAnswer(box, database, question, last);
-    thread.push({ question, sql: last.sql });
+    thread.push(asked);
     follows(true);
-    tell(`The answer has ${counted(last.rows.length, "row")}.`);
+    tell(`The answer has ${counted(last.num_rows, "row")}.`);
     box.scrollIntoView({ block: "nearest" });
     return;
   }
-  const why = last && !(last.event in STEPS) ? (last.message ?? last.reason ?? "The server gave no reason.") : "";
+  const why = last && !(last.event in STEPS) ? (last.reason ?? last.message) : "";
   if (!why) {
     box.remove();
-    $("question").value ||= question;
+    $("question").value ||= asked;
     if (last) tell("The question has no answer.");
     return;
   }
   tell("");
   box.append(element("p", { class: "alert", role: "alert" }, why));
-  if (last.sql) box.append(codeBlock(last.sql, "SQL"));
 }
 
 const STEPS = {
-  linked: ({ tables }) => (tables ? `The question is about ${tables.join(", ")}.` : "The tables are chosen."),
-  written: () => "The SQL is written.",
-  ran: () => "The SQL has run.",
+  linked: ({ tables }) => `The model reads the tables ${tables.join(", ")}.`,
+  written: ({ queries }) => `${counted(queries.length, "different query", "different queries")} written.`,
+  ran: ({ reason, num_rows }) => (reason ? `A query gave no rows: ${reason}.` : `A query gave ${counted(num_rows, "row")}.`),
 };
 
 function showAnswer(box, database, question, answer) {
-  const { sql, columns, rows, assumed, confidence, explanation } = answer;
+  const { sql, columns, rows, assumed, confidence, votes, samples, explanation } = answer;
   const paragraph = (text) => box.append(element("p", {}, text));
-  if (explanation) paragraph(explanation);
-  for (const text of [assumed ?? []].flat()) paragraph(`Assumed: ${text}`);
-  if (typeof confidence === "number") paragraph(`Confidence: ${Math.round(confidence * 100)}%`);
-  else if (confidence) paragraph(`Confidence: ${confidence}`);
-  box.append(codeBlock(sql, "SQL"), table(columns, rows));
+  if (explanation.length) box.append(element("ul", {}, ...explanation.map((text) => element("li", {}, text))));
+  for (const text of assumed) paragraph(`Assumed: ${text}`);
+  paragraph(`Confidence: ${Math.round(confidence * 100)}% (${votes} of ${counted(samples, "query", "queries")} agree)`);
+  box.append(codeBlock(sql, "SQL"), table(answer));
   const drawn = chart(columns, rows);
   if (drawn) box.append(drawn);
   box.append(judgement(database, question, sql));
 }
 
-function table(columns, rows) {
-  const numeric = columns.map((_, at) => rows.some((row) => row[at] !== null) && rows.every((row) => row[at] === null || typeof row[at] === "number"));
+function table({ columns, rows, num_rows, truncated }) {
+  if (rows.length === 0) return element("p", { class: "soft" }, "No rows.");
+  const isNumber = (value) => value === null || typeof value === "number";
+  const numeric = columns.map((_, at) => rows.every((row) => isNumber(row[at])) && rows.some((row) => row[at] !== null));
   const cell = (value, at) => {
     const css = [numeric[at] && "number", value === null && "null"].filter(Boolean).join(" ");
-    return element("td", { class: css || null }, value === null ? "null" : String(value));
+    return element("td", { class: css || null }, shown(value));
   };
   const heads = columns.map((name, at) => element("th", { scope: "col", class: numeric[at] ? "number" : null }, name));
   const lines = rows.slice(0, MOST_ROWS).map((row) => element("tr", {}, ...row.map(cell)));
   const made = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
   const box = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rows" }, made);
-  if (rows.length === 0) return element("p", { class: "soft" }, "No rows.");
-  if (rows.length <= MOST_ROWS) return box;
-  const more = element("p", { class: "soft" }, `The first ${MOST_ROWS} of ${counted(rows.length, "row")}.`);
-  return element("div", {}, box, more);
+  const parts = [];
+  if (rows.length > MOST_ROWS) parts.push(`The table shows ${MOST_ROWS} of ${counted(num_rows, "row")}.`);
+  if (truncated) parts.push("The result has more rows; the server's limit cut them off.");
+  return element("div", {}, box, ...parts.map((text) => element("p", { class: "soft" }, text)));
+}
+
+function shown(value) {
+  if (value === null) return "null";
+  return typeof value === "object" ? `base64 ${value.base64}` : unmasked(String(value)); // bytes
 }
 
 /** "Right" remembers the question with its SQL; "Wrong" asks for the right SQL, and remembers that. */
@@ -154,6 +163,6 @@ function judgement(database, question, sql) {
   return box;
 }
 
-function counted(count, word) {
-  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+function counted(count, word, words = `${word}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? word : words}`;
 }

@@ -18,6 +18,12 @@ function filled(node, attributes, children) {
   return node;
 }
 
+/** Text whose bidirectional controls are visible: they make code look different from what runs (CVE-2021-42574). */
+export function unmasked(text) {
+  const name = (control) => `⟨U+${control.codePointAt(0).toString(16).toUpperCase()}⟩`;
+  return text.replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, name);
+}
+
 export const $ = (id) => document.getElementById(id);
 
 export function show(node, shown) {
@@ -57,7 +63,7 @@ export async function stoppable(stop, work) {
 
 /** A block of code with a button that copies it. */
 export function codeBlock(code, language) {
-  const pre = element("pre", {}, element("code", {}, code));
+  const pre = element("pre", {}, element("code", {}, unmasked(code)));
   const button = element("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
     const copied = await copy(pre.textContent);

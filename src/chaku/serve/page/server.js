@@ -53,8 +53,8 @@ async function send(path, key, body, signal) {
 
 async function complaint(response) {
   try {
-    const { error } = await response.json();
-    return error.message ?? String(error);
+    const answer = await response.json();
+    return (answer.error ?? answer).message;
   } catch {
     return `The server answers with status ${response.status}.`;
   }
