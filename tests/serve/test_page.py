@@ -92,8 +92,7 @@ def test_the_status_counts_running_and_waiting_texts(engine):
 
         service._scheduler.step = look
         assert client.post("/v1/completions", json=body).status_code == 200
-        assert max(running for running, _, _ in seen) == 1
-        assert max(waiting for _, waiting, _ in seen) == 2
+        assert (1, 2) in {(running, waiting) for running, waiting, _ in seen}
         assert max(used for _, _, used in seen) > 0
         status = client.get("/v1/status").json()
         assert (status["running"], status["waiting"], status["asks_databases"]) == (0, 0, True)
