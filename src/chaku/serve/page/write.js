@@ -48,13 +48,13 @@ async function write() {
   if (infills && after.trim()) body.suffix = after;
   const written = element("span", { class: "written writing" });
   open = { start, end, written, aligned: new Aligned(written), num: 0, stop: null };
+  let first = null; // {at, num}: when the first tokens came, and how many
   proposal.replaceChildren(before, element("span", { class: "hole" }), written, after);
   complain($("write-alert"), "");
   $("write-state").textContent = "Writing. Tab accepts, Escape takes it back.";
   swap(true);
   const mine = open;
   let [finished, failure, stopped] = [null, null, false];
-  const began = performance.now();
   try {
     stopped = await stoppable($("write-stop"), async (signal) => {
       mine.stop = () => $("write-stop").click();
@@ -64,6 +64,7 @@ async function write() {
           mine.num += choice.logprobs?.tokens.length ?? 0;
           finished = choice.finish_reason ?? finished;
         }
+        first ??= { at: performance.now(), num: mine.num };
         keepInSight(written);
       }
     });
@@ -79,10 +80,11 @@ async function write() {
     if (!failure) $("write-state").textContent = stopped ? "Stopped." : "The model writes nothing here.";
     return;
   }
-  const speed = Math.round((mine.num / (performance.now() - began)) * 10_000) / 10;
+  const rate = ((mine.num - first.num) / (performance.now() - first.at)) * 1000; // without the reading of the prompt
+  const speed = mine.num > first.num ? `, ${rate.toFixed(1)} tokens/s` : "";
   const how = stopped || failure ? "Stopped after" : finished === "length" ? "Cut off at" : "Wrote";
   $("write-state").textContent =
-    `${how} ${mine.num} tokens, ${speed} tokens/s. Tab accepts, Escape takes it back, arrow keys visit the tokens.`;
+    `${how} ${mine.num} tokens${speed}. Tab accepts, Escape takes it back, arrow keys visit the tokens.`;
 }
 
 /** Puts the proposal in the text's place, or the text back. */
