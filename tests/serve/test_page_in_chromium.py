@@ -74,6 +74,7 @@ def page(visitor, chatting):
     app = build_app(Served(Service(chatting), "tiny"), more=[fake_databases.contract(asked)])
     page = visitor.open(app, permissions=["clipboard-read", "clipboard-write"])
     expect(page.locator("#model")).to_have_text("tiny")
+    expect(page.get_by_role("tab", name="Ask a database")).to_be_visible()
     page.asked_databases = asked
     return page
 
