@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, tabby
+from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, page, status, tabby
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
 from chaku.serve.listening import is_loopback
@@ -42,7 +42,8 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
         await served.service.stop()
 
     texts = [module.contract(served) for module in (openai, llama_cpp, mistral, ollama, tabby)]
-    contracts = [*texts, llama_cpp.health(served), metrics.contract(served), *more]
+    about = [page.contract(served), status.contract(served), llama_cpp.health(served), metrics.contract(served)]
+    contracts = [*about, *texts, *more]
     app = Starlette(routes=[route for contract in contracts for route in contract.mount()], lifespan=running)
     app.add_middleware(Guard, access or Access(), tuple(_open_paths(contracts)))
     return app
