@@ -9,10 +9,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, tabby
+from chaku.serve.addresses import is_loopback
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
 from chaku.serve.models import Served
-from chaku.serve.run import is_loopback
 
 MAX_BODY = 4_000_000  # bytes of a request's body: a context of a million tokens
 

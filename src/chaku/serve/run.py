@@ -1,6 +1,5 @@
 """Runs the server: loads the model, listens, and ends without cutting a text off."""
 
-import ipaddress
 import signal
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
+from chaku.serve.addresses import is_loopback
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,6 @@ def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
                     signal.signal(number, handler)
 
     Server(config).run(sockets=[listening])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
