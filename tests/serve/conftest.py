@@ -13,7 +13,7 @@ from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
-from chaku.serve.service import Service
+from chaku.serve.service import Service, TextService
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.templates import BUILTIN
 from chaku.tokens.tokenizer_training import train_tokenizer
@@ -59,13 +59,13 @@ def qwen():
 def asked(monkeypatch):
     """The requests that the contracts made of what clients sent."""
     requests = []
-    ask = Service.ask
+    ask = TextService.ask
 
     def remember(self, request, num_top=None):
         requests.append(request)
         return ask(self, request, num_top)
 
-    monkeypatch.setattr(Service, "ask", remember)
+    monkeypatch.setattr(TextService, "ask", remember)
     return requests
 
 

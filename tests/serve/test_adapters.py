@@ -16,7 +16,7 @@ from chaku.serve.models import Served
 from chaku.serve.service import Service
 
 
-def test_requests_choose_an_adapter_by_name(engine, tmp_path):
+def test_requests_choose_an_adapter_by_name(engine, tmp_path, asked):
     save_model(engine.model, tmp_path / "base")
     engine.tokenizer.save(tmp_path / "base")
     other = load_engine(tmp_path / "base", device="cpu").model
@@ -35,6 +35,17 @@ def test_requests_choose_an_adapter_by_name(engine, tmp_path):
             assert answer["model"] == name
             texts[name] = answer["choices"][0]["text"]
         assert texts["tiny"] == texts["what the editor says"] != texts["sql"]
+        for path, body in {
+            "/infill": {"input_prefix": "def", "n_predict": 2},
+            "/completion": {"prompt": "def", "n_predict": 2},
+            "/v1/fim/completions": {"prompt": "def", "suffix": "", "max_tokens": 2},
+            "/api/generate": {"prompt": "def", "options": {"num_predict": 2}},
+        }.items():
+            assert client.post(path, json=body | {"model": "sql"}).status_code == 200
+            assert asked.pop().adapter == "sql"
+            client.post(path, json=body | {"model": "other"})
+            assert asked.pop().adapter is None
+        assert [model["name"] for model in client.get("/api/tags").json()["models"]] == ["tiny", "sql"]
 
 
 def test_named_values_are_read_and_others_refused():

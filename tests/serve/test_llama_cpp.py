@@ -2,10 +2,18 @@
 
 import json
 import re
+import time
+from contextlib import suppress
 
+import httpx
 import pytest
 
 from chaku.inference.generator import InfillPrompt, RepositoryFile, Request, SamplingParams, TextPrompt
+from chaku.inference.scheduler import Scheduler
+from chaku.serve.app import build_app
+from chaku.serve.models import Served
+from chaku.serve.service import Service
+from serve.ports import on_a_port
 
 FIELDS = [
     "content",
@@ -73,6 +81,7 @@ VSCODE = {  # src/llama-server.ts, createRequestPayload
     "t_max_predict_ms": 2500,
     "lora": [{"id": 0, "scale": 0.5}],
 }
+LONG = VIM | {"n_predict": 200, "n_indent": 0}
 NO_KEY = {"Authorization": "Bearer ", "Content-Type": "application/json"}
 
 
@@ -244,6 +253,22 @@ def test_tokens_and_back(client, engine):
     assert data.decode() == " " + text
     assert client.post("/detokenize", json={"tokens": ids}).json() == {"content": text}
     assert client.post("/detokenize", json={"tokens": [-1]}).status_code == 400
+
+
+@pytest.mark.parametrize("more", [{}, {"n_cmpl": 2}, {"stream": True}])
+def test_the_next_key_cancels_the_text(engine, monkeypatch, more):
+    step = Scheduler.step
+    monkeypatch.setattr(Scheduler, "step", lambda self: time.sleep(0.02) or step(self))
+    served = Served(Service(engine), "tiny")
+    with on_a_port(build_app(served)) as url:
+        asking = httpx.stream("POST", f"{url}/infill", json=LONG | more, timeout=0.2)
+        with suppress(httpx.ReadTimeout), asking as answer:  # llama.vim kills curl
+            next(answer.iter_bytes())  # of a stream, the first token
+        ends = time.monotonic() + 10
+        while served.service.totals.cancelled < more.get("n_cmpl", 1):
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        assert served.service.num_waiting == 0
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,20 @@ def test_what_is_not_passed_on_is_refused(engine):
         assert answer.status_code == 400
         assert "log-probabilities are not passed on" in answer.json()["error"]["message"]
     assert not asked
+
+
+def test_editors_apis_stand_before_another_server(engine):
+    with fake(*VLLM) as (url, asked), client_of(engine, url) as client:
+        infill = client.post(
+            "/infill", json={"input_prefix": "def f():\n", "prompt": "  ", "input_suffix": "\n"}
+        ).json()
+        assert (infill["content"], infill["stop_type"]) == ("ab", "eos")
+        fim = client.post("/v1/fim/completions", json={"prompt": "a = ", "suffix": "\n"}).json()
+        assert fim["choices"][0]["message"]["content"] == "ab"
+        body = {"model": "m", "prompt": "a = ", "suffix": "\n", "stream": False}
+        assert client.post("/api/generate", json=body).json()["response"] == "ab"
+        segments = {"segments": {"prefix": "a = ", "suffix": "\n"}}
+        assert client.post("/v1/completions", json=segments).json()["choices"] == [{"index": 0, "text": "ab"}]
+        assert client.get("/api/tags").json()["models"][0]["size"] == 0
+        assert client.get("/v1/health").json()["device"] == "remote"
+    assert all(engine.tokenizer.middle_id in sent["prompt"] for _, sent in asked)
