@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
+    parser.add_argument("--proxy", action="store_true", help="also what `--upstream` adds to a request")
     parser.add_argument("--out", type=Path, default=Path("serve.json"))
     options = parser.parse_args()
     found: dict[str, Any] = {"machine": processor_name()}
@@ -79,6 +80,8 @@ def main() -> None:
             if options.soak and "chaku" in options.sides:
                 with serving("chaku", files["chaku"], 32) as server:
                     medians["chaku"] |= soak(server, options.soak)
+            if options.proxy:
+                medians["chaku"] |= proxy(files["chaku"])
             found[model.stem] = {"medians": medians, "rounds": rounds}
             names = list(dict.fromkeys(key for row in medians.values() for key in row))
             rows: list[list[object]] = []
@@ -293,6 +296,23 @@ def soak(server: Server, minutes: float, clients: int = 64) -> dict[str, float]:
         "soak: memory at a third, MB": memory[len(memory) // 3],
         "soak: memory at the end, MB": memory[-1],
     }
+
+
+def proxy(model: Path, num_requests: int = 60) -> dict[str, float]:
+    """Milliseconds that a server before another one adds to the first text: the median of pairs, in turn."""
+    text = _files()[0].read_text("utf-8")
+    with (
+        serving("chaku", model, 8) as behind,
+        serving("chaku", model, 8, "--upstream", f"http://127.0.0.1:{behind.port}") as before,
+    ):
+        added = []
+        for number in range(num_requests):
+            body = {"prompt": text[number * 50 : number * 50 + 200] + "\n", "max_tokens": 1, "temperature": 0}
+            behind.post("/v1/completions", body)  # the prompt is in the cache for both
+            direct, _, _ = behind.post("/v1/completions", body)
+            through, _, _ = before.post("/v1/completions", body)
+            added.append(through - direct)
+    return {"added by --upstream, ms": statistics.median(added) * 1e3}
 
 
 def _files() -> list[Path]:

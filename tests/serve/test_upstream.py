@@ -53,7 +53,10 @@ def fake(*lines, status=200):
         server.server_close()
 
 
-@pytest.mark.parametrize("more", [{}, {"temperature": 0.8, "seed": 5, "stop": ["x"]}, {"max_tokens": 500}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"temperature": 0.8, "seed": 5, "stop": ["x"]}, {"max_tokens": 500}, {"suffix": " end", "max_tokens": 100}],
+)
 def test_texts_are_those_of_the_server_behind(engine, url, more):
     body = BODY | {"prompt": "for x in range(10):\n"} | more  # ends with a whole word: this server heals no other
     direct = httpx.post(f"{url}/v1/completions", json=body).json()

@@ -70,6 +70,13 @@ class Fields:
             raise self.wrong(name, "at most 64 strings")
         return tuple(text for text in found if text)
 
+    def ids(self, name: str) -> tuple[int, ...]:
+        """A list of token ids."""
+        value = self._value(name, [])
+        if not isinstance(value, list) or len(value) > 64 or not all(type(item) is int and item >= 0 for item in value):
+            raise self.wrong(name, "a list of at most 64 token ids")
+        return tuple(value)
+
     def objects(self, name: str) -> "list[Fields]":
         """A list of objects."""
         value = self._value(name, [])
@@ -143,5 +150,6 @@ def sampling(
         top_p=max(fields.number(called["top_p"], top_p, 0.0, 1.0), 1e-6),
         stop=(*fields.texts(called["stop"]), *stop),
         seed=seed if seed >= 0 else (secrets.randbits(62) if heat else 0),
+        stop_ids=fields.ids("stop_token_ids"),  # vLLM's field
         healing=healing,
     )
