@@ -10,9 +10,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "chaku"
 ROOMS = [
     "__main__",
     "cli",
+    "serve",
     "api",
     "doctor",
-    "serve",
     "pipeline",
     "report",
     "recipe",

@@ -222,7 +222,7 @@ def asker(
     trained with, unless `form` or `max_prompt_tokens` change it. `constrained`: decode under a grammar of the schema.
     `cache`: keep the database's values on disk between uses. `memory`: the file of remembered question-query pairs
     (default: one file per database). `limits`: `num_samples`, the number of queries that vote; `timeout` of a query in
-    seconds; `max_rows` of a result. Raises ChakuError for a database that cannot be read.
+    seconds; `max_rows` and `max_bytes` of a result. Raises ChakuError for a database that cannot be read.
     """
     from chaku.sql.ask.asker import Asker
     from chaku.sql.ask.memory import Memory, memory_path

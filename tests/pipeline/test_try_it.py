@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,8 +41,8 @@ class CountsCustomers:
     def count_tokens(self, text: str) -> int:
         return len(text.split())
 
-    def write(self, asked: list, num_samples: int) -> list[list[str]]:
-        return [["SELECT count(*) FROM customers"] * num_samples for _ in asked]
+    def write_each(self, prompt: str, schema: object, num_samples: int) -> Iterator[tuple[int, str]]:
+        return enumerate(["SELECT count(*) FROM customers"] * num_samples)
 
 
 def results(run: Run, row: dict[str, Any] = RIGHT, gold: str = GOLD) -> None:

@@ -24,10 +24,20 @@ from tokens import families
 @pytest.fixture(scope="session")
 def engine():
     """Untrained, with Code Llama's infilling tokens."""
+    return untrained_engine(256)
+
+
+@pytest.fixture(scope="session")
+def roomy_engine():
+    """As `engine`, with room for a schema."""
+    return untrained_engine(4096)
+
+
+def untrained_engine(context):
     texts = ["def add(a, b):\n    return a + b ☺ für\n", "for x in range(10):\n    print(x)\n"]
     tokenizer = train_tokenizer(texts, 310)
     torch.manual_seed(1)
-    model = Llama(replace(PRESETS["tiny"], max_position_embeddings=256))
+    model = Llama(replace(PRESETS["tiny"], max_position_embeddings=context))
     with torch.no_grad():
         model.lm_head.weight.mul_(20)  # clear winners: batches may differ in the last bit
     return Engine(model.eval(), tokenizer)
@@ -70,6 +80,12 @@ def client(engine):
 def qwen_client(qwen):
     with TestClient(build_app(Served(Service(qwen), "qwen")), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def served_at():
+    """`on_a_port`, for other applications."""
+    return on_a_port
 
 
 @pytest.fixture

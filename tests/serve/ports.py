@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from chaku.serve.run import listen
+from chaku.serve.listening import listen
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from chaku.cli.shared.loading import Loading, loading_options, model_argument
+from chaku.cli.shared.options import PATH
+from chaku.cli.shared.sql_serving import SqlServing, sql_serving_options
 from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
@@ -33,7 +36,37 @@ from chaku.errors import ChakuError
     metavar="NAME=DIRECTORY",
     help="A LoRA adapter of MODEL, which requests choose by NAME as their model; may be repeated.",
 )
+@click.option(
+    "--cache-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the keys and values of so many tokens, of all texts together; without it, 1,024 a row.",
+)
+@click.option("--max-body", type=click.IntRange(1), metavar="BYTES", help="Refuse larger requests; without it, 4 MB.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Let clients call the server by this name, too (behind a proxy, say); may be repeated.",
+)
+@click.option("--ssl-certfile", type=PATH, help="Speak HTTPS with this certificate; needs --ssl-keyfile.")
+@click.option("--ssl-keyfile", type=PATH, help="The key of --ssl-certfile.")
+@click.option(
+    "--upstream",
+    metavar="URL",
+    help="Stand before this server, which writes the texts; MODEL gives the tokenizer. Its key is $OPENAI_API_KEY.",
+)
+@click.option(
+    "--upstream-kind",
+    type=click.Choice(["vllm", "sglang", "llama.cpp", "ollama"]),
+    default="vllm",
+    help="What the server behind is.",
+)
+@click.option("--upstream-model", metavar="NAME", help="The model's name there; without it, the first that it lists.")
 @click.option("--no-lookup", is_flag=True, help="Write a token a step, without guesses from the text itself.")
+@click.option("--remember", is_flag=True, help="Let clients keep questions with their right SQL as examples.")
+@sql_serving_options()
 @loading_options()
 def serve(
     model: str,
@@ -44,14 +77,48 @@ def serve(
     queue: int,
     name: str | None,
     adapters: tuple[str, ...],
+    cache_tokens: int | None,
+    max_body: int | None,
+    allow_hosts: tuple[str, ...],
+    ssl_certfile: Path | None,
+    ssl_keyfile: Path | None,
+    upstream: str | None,
+    upstream_kind: Literal["vllm", "sglang", "llama.cpp", "ollama"],
+    upstream_model: str | None,
     no_lookup: bool,
+    remember: bool,
+    databases: SqlServing,
     loading: Loading,
 ) -> None:
     """Serve a model over HTTP, with the APIs of OpenAI and others, until Ctrl-C or SIGTERM."""
     from chaku.serve.run import Settings, run
 
     named = {key: Path(value) for key, value in read_named(adapters, "--adapter").items()}
-    run(model, loading.for_engine(), Settings(host, port, api_key, rows, queue, name, named, not no_lookup))
+    asking = databases.asking(remember) if databases.db else None
+    if (ssl_certfile is None) != (ssl_keyfile is None):
+        raise click.UsageError("give --ssl-certfile and --ssl-keyfile together")
+    settings = Settings(
+        host=host,
+        port=port,
+        api_key=api_key,
+        rows=rows,
+        queue=queue,
+        name=name,
+        adapters=named,
+        guess=not no_lookup,
+        databases=databases.db,
+        asking=asking,
+        cache_tokens=cache_tokens,
+        allow_hosts=allow_hosts,
+        max_body=max_body,
+        ssl=(ssl_certfile, ssl_keyfile) if ssl_certfile and ssl_keyfile else None,
+        upstream=upstream,
+        upstream_kind=upstream_kind,
+        upstream_model=upstream_model,
+    )
+    if upstream:
+        loading.refuse()
+    run(model, loading.for_engine(), settings)
 
 
 def read_named(given: Sequence[str], option: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from chaku.cli.shared.loading import Loading
 from chaku.cli.shared.sql_answers import show, show_explanation, show_result, write_csv
 from chaku.cli.shared.sql_asking import Asking, asking_options
 from chaku.cli.shared.verb import verb
-from chaku.cli.sql_remember import remember
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 
@@ -82,7 +81,7 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
         if not query:
             raise ChakuError("there is no query to remember; give it with /fix QUERY")
         assert asker.memory
-        remember(asker.memory, last.question, query, asker.run(query), asker.schema.name)
+        asker.memory.remember_run(last.question, query, asker.run(query), asker.schema.name)
         print("remembered")
     return last
 

@@ -31,6 +31,7 @@ TREE: dict[str, dict[str, str | Group]] = {
                 "ask": "ask a database a question",
                 "chat": "ask, correct, remember",
                 "remember": "keep a question with its right SQL as an example",
+                "mcp": "let an assistant ask your databases, over MCP",
                 "export": "write the remembered pairs, as training data",
                 "shop": "write a small online shop with questions about it",
                 "prepare": "questions with SQL to conversations to train on",

@@ -60,9 +60,6 @@ class Engine(PromptReader):
         about = {"context": self.context, "decoder": self.decoder.name, "precision": self.decoder.precision}
         return {**self.identity, **about}
 
-    def check(self, request: Request) -> None:
-        self.read(request)
-
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions, in the requests' order. `generate` says how prompts that are too long are handled."""
         alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # tokenize a prompt once

@@ -1,6 +1,8 @@
 """Turns requests into tokens, with a model's tokenizer alone; its weights may be elsewhere."""
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.inference.constraints import Constraint, Vocabulary
@@ -45,6 +47,20 @@ class PromptReader:
     def chat(self) -> Chat:
         """The model's chat format. Raises ChakuError for a model without a chat template."""
         return Chat(self.tokenizer)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What determines the prompts."""
+        return {"tokenizer_sha256": self.tokenizer.sha256}
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What a manifest records."""
+        return {**self.identity, "context": self.context}
+
+    def check(self, request: Request) -> None:
+        """Raises ChakuError for a request that the model cannot read."""
+        self.read(request)
 
     def read(self, request: Request) -> Prompt:
         """The request's prompt in tokens.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, tabby
-from chaku.serve.addresses import is_loopback
+from chaku.serve import llama_cpp, metrics, mistral, ollama, openai, page, status, tabby
 from chaku.serve.fields import Refusal
 from chaku.serve.http import Contract, error_response
+from chaku.serve.listening import is_loopback
 from chaku.serve.models import Served
 
 MAX_BODY = 4_000_000  # bytes of a request's body: a context of a million tokens
@@ -36,10 +36,14 @@ def build_app(served: Served, access: Access | None = None, more: Sequence[Contr
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
         yield
+        for contract in contracts:
+            if contract.stop:
+                await contract.stop()
         await served.service.stop()
 
     texts = [module.contract(served) for module in (openai, llama_cpp, mistral, ollama, tabby)]
-    contracts = [*texts, llama_cpp.health(served), metrics.contract(served), *more]
+    about = [page.contract(served), status.contract(served), llama_cpp.health(served), metrics.contract(served)]
+    contracts = [*about, *texts, *more]
     app = Starlette(routes=[route for contract in contracts for route in contract.mount()], lifespan=running)
     app.add_middleware(Guard, access or Access(), tuple(_open_paths(contracts)))
     return app

@@ -84,7 +84,7 @@ class Fields:
     def wrong(self, name: str, wanted: str) -> Refusal:
         """The refusal of a field."""
         missing = self.body.get(name) is None
-        return Refusal(400, f"{self._where}{name} {'is missing; it must' if missing else 'must'} be {wanted}", name)
+        return Refusal(400, f"{self._where}{name}{' is missing; it' if missing else ''} must be {wanted}", name)
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.body.get(name)

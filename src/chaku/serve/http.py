@@ -24,11 +24,15 @@ ErrorBody = Callable[[Refusal], Any]
 
 @dataclass(frozen=True)
 class Contract:
-    """The routes of one API. `error_body`: how it writes an error. `closed`: whether the routes need the API key."""
+    """The routes of one API. `error_body`: how it writes an error. `closed`: whether the routes need the API key.
+
+    `stop`: called when the server stops, while the model still writes.
+    """
 
     routes: Sequence[tuple[str, str, Handler]]  # method, path, handler
     error_body: ErrorBody
     closed: bool = True
+    stop: Callable[[], Awaitable[None]] | None = None
 
     def mount(self) -> list[BaseRoute]:
         return [Route(path, self._guarded(handler), methods=[method]) for method, path, handler in self.routes]

@@ -1,16 +1,23 @@
 """Runs the server: loads the model, listens, and ends without cutting a text off."""
 
 import signal
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.serve.addresses import is_loopback
+from chaku.serve.listening import listen, url_of
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+    from chaku.serve.databases import Asking
+    from chaku.serve.service import TextService
+    from chaku.serve.upstream import Kind
 
 
 @dataclass(frozen=True)
@@ -25,34 +32,88 @@ class Settings:
     name: str | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
     guess: bool = True
+    databases: tuple[str, ...] = ()
+    asking: "Asking | None" = None
+    cache_tokens: int | None = None
+    allow_hosts: tuple[str, ...] = ()
+    max_body: int | None = None
+    ssl: tuple[Path, Path] | None = None  # certificate, key
+    upstream: str | None = None
+    upstream_kind: "Kind" = "vllm"
+    upstream_model: str | None = None
 
 
 def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Raises ChakuError when the port is taken, or open to others without a key."""
     try:
-        import uvicorn
-
-        from chaku.serve.app import Access, build_app
+        from chaku.serve import sql
+        from chaku.serve.app import MAX_BODY, Access, build_app
     except ModuleNotFoundError as error:
         raise ChakuError(f"serving needs {error.name}: pip install 'chaku[serve]'") from None
+    from chaku.checkpoint.find import find_checkpoint
     from chaku.inference.load import load_engine
+    from chaku.serve.databases import Databases, from_service, open_databases
     from chaku.serve.models import Served
-    from chaku.serve.service import Service
+    from chaku.serve.service import Service, TextService
 
-    if settings.api_key is None and not is_loopback(settings.host):
-        raise ChakuError(
-            f"--host {settings.host} lets other machines ask; give --api-key (or $CHAKU_API_KEY), or leave --host out"
+    # Before the model is loaded: a taken port, or a database that is not there, is told at once.
+    listening = listen(settings.host, settings.port, settings.api_key)
+    opened = open_databases(settings.databases)
+    path = find_checkpoint(model)
+    service: TextService
+    if settings.upstream:
+        service = _upstream(path, settings.upstream, settings)
+    else:
+        service = Service(
+            load_engine(path, adapters=settings.adapters, **loading),
+            max_rows=settings.rows,
+            max_waiting=settings.queue,
+            guess=settings.guess,
+            cache_tokens=settings.cache_tokens,
         )
-    listening = listen(settings.host, settings.port)  # before the model is loaded: a taken port is told at once
-    engine = load_engine(model, adapters=settings.adapters, **loading)
-    service = Service(engine, max_rows=settings.rows, max_waiting=settings.queue, guess=settings.guess)
     name = settings.name or Path(model).name
-    app = build_app(Served(service, name), Access(settings.api_key))
+    more = []
+    if opened:
+        more.append(sql.contract(Databases(opened, from_service(service, path), settings.asking)))
+    access = Access(settings.api_key, settings.max_body or MAX_BODY, settings.allow_hosts)
+    app = build_app(Served(service, name), access, more)
+    url = url_of(listening)
+    say(f"{name} answers at {url.replace('http:', 'https:') if settings.ssl else url}")
+    http_server(app, patience=30, ssl=settings.ssl).run(sockets=[listening])
+
+
+def _upstream(path: Path, url: str, settings: Settings) -> "TextService":
+    """The service that asks another server. Raises ChakuError when that server does not answer."""
+    import asyncio
+    import os
+
+    from chaku.checkpoint.formats import open_checkpoint
+    from chaku.inference.reader import PromptReader
+    from chaku.serve.upstream import Upstream, first_model
+    from chaku.tokens.load import load_tokenizer
+
+    key = os.environ.get("OPENAI_API_KEY")
+    model = settings.upstream_model or asyncio.run(first_model(url, key))
+    reader = PromptReader(open_checkpoint(path).config, load_tokenizer(path))
+    return Upstream(reader, url, settings.upstream_kind, model, max_waiting=settings.queue, key=key)
+
+
+def http_server(app: "ASGIApp", patience: int, ssl: tuple[Path, Path] | None = None) -> "uvicorn.Server":
+    """A server that ends in good order after SIGINT or SIGTERM: requests have `patience` seconds to end.
+
+    `ssl`: the files of a certificate and its key.
+    """
+    import uvicorn
+
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=30, server_header=False
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=patience,
+        server_header=False,
+        ssl_certfile=ssl[0] if ssl else None,
+        ssl_keyfile=ssl[1] if ssl else None,
     )
-    host, port = listening.getsockname()[:2]
-    say(f"{name} answers at http://{f'[{host}]' if ':' in host else host}:{port}")
 
     class Server(uvicorn.Server):
         @contextmanager
@@ -65,18 +126,4 @@ def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
                 for number, handler in before.items():
                     signal.signal(number, handler)
 
-    Server(config).run(sockets=[listening])
-
-
-def listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(512)
-    except OSError as error:
-        raise ChakuError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; give another --port"
-        ) from None
-    return listening
+    return Server(config)

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from chaku.inference.row import Row
 from chaku.inference.scheduler import Job, Piece, Scheduler
 
 READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for their next token
+LAST_TEXTS = 16  # whose speed `Service.speed` tells
 
 
 class BusyError(Exception):
@@ -100,6 +102,7 @@ class TextService(ABC):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting
         self.totals, self.started = Totals(), time.time()
         self._texts: dict[Any, Shared] = {}
+        self._last_texts: deque[tuple[int, float]] = deque(maxlen=LAST_TEXTS)  # tokens after the first, and seconds
         self._stopping = False
         self._reader = ThreadPoolExecutor(1, "read-prompts")  # tokenizers and grammars: one request at a time
 
@@ -117,6 +120,12 @@ class TextService(ABC):
     @abstractmethod
     def cache_use(self) -> tuple[int, int]:
         """(blocks of the cache in use, all blocks)."""
+
+    @property
+    def speed(self) -> float | None:
+        """Tokens per second of one text: the mean of the last texts. None before the first text."""
+        seconds = sum(seconds for _, seconds in self._last_texts)
+        return sum(num_tokens for num_tokens, _ in self._last_texts) / seconds if seconds else None
 
     async def ask(self, request: Request, num_top: int | None = None) -> Writing:
         """Begin to write a text. `num_top`: see `Job`.
@@ -196,14 +205,24 @@ class TextService(ABC):
         totals.written_tokens += len(job.row.ids)
         totals.guessed_tokens += job.num_guessed
         totals.right_guesses += job.num_right
+        if job.read and len(job.row.ids) > 1:
+            self._last_texts.append((len(job.row.ids) - 1, time.monotonic() - job.read))
 
 
 class Service(TextService):
-    """Writes texts with an engine of this process. `guess`: see `Scheduler`."""
+    """Writes texts with an engine of this process. `guess`: see `Scheduler`; `cache_tokens`: `new_scheduler`."""
 
-    def __init__(self, engine: Engine, *, max_rows: int = 32, max_waiting: int = 256, guess: bool = True):
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_rows: int = 32,
+        max_waiting: int = 256,
+        guess: bool = True,
+        cache_tokens: int | None = None,
+    ):
         super().__init__(engine, max_rows=max_rows, max_waiting=max_waiting)
-        self._engine, self._guess = engine, guess
+        self._engine, self._guess, self._cache_tokens = engine, guess, cache_tokens
         self._scheduler = self._new_scheduler()
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
@@ -256,7 +275,9 @@ class Service(TextService):
                             shared.fail("the model failed; ask again")
 
     def _new_scheduler(self) -> Scheduler:
-        return self._engine.new_scheduler(max_rows=self.max_rows, guess=self._guess, read_beside=READ_BESIDE)
+        return self._engine.new_scheduler(
+            max_rows=self.max_rows, cache_tokens=self._cache_tokens, guess=self._guess, read_beside=READ_BESIDE
+        )
 
 
 class Shared:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.ask.asker import Asker
+from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
 from chaku.sql.ask.candidates import Candidate, result_key, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.execute.database import Database
@@ -31,11 +31,10 @@ class FakeWriter:
     def count_tokens(self, text: str) -> int:
         return len(text) // 3
 
-    def write(self, asked, num_samples):
-        [(prompt, schema)] = asked
+    def write_each(self, prompt, schema, num_samples):
         self.prompts.append(prompt)
         self.schemas.append(schema)
-        return [self.rounds.pop(0)]
+        return enumerate(self.rounds.pop(0))
 
 
 @pytest.fixture
@@ -218,11 +217,23 @@ def test_remembered_pairs_are_examples_for_like_questions(ask, tmp_path):
 
 
 def test_the_answer_as_json(ask):
-    answer, _ = ask("How many customers?", ["SELECT count(*), 1e999, x'00' FROM customers"])
+    answer, _ = ask("How many customers?", ["SELECT count(*), 1e999, x'00', 9007199254740993 FROM customers"])
     record = json.loads(json.dumps(answer.as_json()))
-    assert record["rows"] == [[4, "inf", "b'\\x00'"]]
+    assert record["rows"] == [[4, "inf", {"base64": "AA=="}, "9007199254740993"]]
     assert record["candidates"][0]["status"] == "ok"
     assert set(record) >= {"question", "sql", "columns", "confidence", "refusal", "assumptions", "dropped", "tables"}
+
+
+def test_the_steps_come_in_order_and_the_answer_is_the_last(tmp_path):
+    wrong, right = "SELECT nothing FROM orders", "SELECT count(*) FROM orders"
+    with Database(str(make_shop(tmp_path / "shop.sqlite"))) as database:
+        asker = Asker(database, FakeWriter([wrong], [right, right, wrong]))
+        steps = list(asker.steps("How many orders are there?", 3))
+    assert [type(step) for step in steps] == [Linked, Written, Ran, Linked, *[Written] * 3, Ran, Ran, Answer]
+    assert steps[0].tables == ("customers", "products", "orders", "order_items")
+    assert [step.queries for step in steps[4:7]] == [(right,), (right,), (right, wrong)]
+    assert [step.candidate.result.ok for step in steps if isinstance(step, Ran)] == [False, True, False]
+    assert steps[-1].confidence == 2 / 3
 
 
 def candidate(sql, rows, votes=1):

@@ -2,6 +2,7 @@ import errno
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -144,6 +145,17 @@ def test_a_child_that_was_killed_does_not_fail_the_next_query(runner, database):
     child._process.kill()
     child._process.wait()
     assert runner.run(database, "SELECT 2").rows == [(2,)]
+
+
+def test_another_thread_ends_a_query_and_the_next_one_runs(runner, database):
+    endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    runner.interrupt()  # no query runs
+    assert runner.run(database, "SELECT 1").rows == [(1,)]
+    timer = threading.Timer(0.3, runner.interrupt)
+    timer.start()
+    result = runner.run(database, endless, timeout=60)
+    assert (result.status, result.seconds < 30) == ("failed", True)
+    assert runner.run(database, "SELECT 1").rows == [(1,)]
 
 
 def test_the_child_may_neither_write_a_file_nor_take_more_memory_than_its_limit(runner, database):

@@ -1,17 +1,18 @@
 """Answers a question with rows: links the schema, samples queries, checks and runs them, and votes by result."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.prompt import linked_prompt
+from chaku.sql.ask.replies import extract_sql
 from chaku.sql.ask.writer import NO_ANSWER, Writer
 from chaku.sql.execute.database import Database
+from chaku.sql.execute.json_cells import json_rows
 from chaku.sql.execute.lexer import tokenize
-from chaku.sql.execute.runner import MAX_ROWS, TIMEOUT, Result
+from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
@@ -46,12 +47,12 @@ class Answer:
     candidates: tuple[Candidate, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The answer as JSON values, for `--json`. Decimals and bytes become text."""
+        """The answer as JSON values, for `--json`."""
         return {
             "question": self.question,
             "sql": self.sql,
             "columns": list(self.result.columns),
-            "rows": [[_plain(cell) for cell in row] for row in self.result.rows],
+            "rows": json_rows(self.result.rows),
             "truncated": self.result.truncated,
             "confidence": self.confidence,
             "refusal": self.refusal,
@@ -70,6 +71,31 @@ class Answer:
         }
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A step to an answer: the prompt shows these tables."""
+
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A step to an answer: the different queries that the first `num_samples` finished samples wrote."""
+
+    queries: tuple[str, ...]
+    num_samples: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A step to an answer: a query ran, or was refused."""
+
+    candidate: Candidate
+
+
+Step = Linked | Written | Ran | Answer
+
+
 class Asker:
     """Answers questions about one database, whose schema and values it has read, with a writer of queries."""
 
@@ -82,10 +108,11 @@ class Asker:
         num_samples: int = NUM_SAMPLES,
         timeout: float = TIMEOUT,
         max_rows: int = MAX_ROWS,
+        max_bytes: int = MAX_BYTES,
         knowledge: Knowledge | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
-        self.num_samples, self.timeout, self.max_rows = num_samples, timeout, max_rows
+        self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
         self.knowledge = knowledge or Knowledge(database)
 
     @property
@@ -95,8 +122,19 @@ class Asker:
 
     def ask(self, question: str) -> Answer:
         """The answer, or a refusal. Wrong text from a model raises no exception."""
-        question = on_one_line(question)
         self.knowledge.refresh()
+        for step in self.steps(question):
+            if isinstance(step, Answer):
+                return step
+        raise AssertionError("the last step is the answer")
+
+    def steps(self, question: str, num_samples: int | None = None) -> Iterator[Step]:
+        """The steps to the answer, as they are done; the last step is the answer. `num_samples`: of this question.
+
+        Uses the schema and the values as they were last read (`knowledge.refresh`).
+        """
+        num_samples = num_samples or self.num_samples
+        question = on_one_line(question)
         matches = self.knowledge.values.find(question)
         examples = self._examples(question)
         answer = Answer(question, matches=tuple(matches))
@@ -107,24 +145,41 @@ class Asker:
                 self.schema, question, matches, examples=examples, trouble=trouble, form=self.writer.form,
                 count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
-            [texts] = self.writer.write([(prompt.text, shown)], self.num_samples)
+            if not any(table.columns for table in shown.tables):
+                room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
+                reason = (
+                    f"the question leaves no room for a table in {room}" if self.schema.tables else "it has no tables"
+                )
+                yield _refusal(answer, reason, candidates, prompt.dropped)
+                return
+            yield Linked(tuple(table.name for table in shown.tables))
+            written: dict[int, str] = {}
+            for number, text in self.writer.write_each(prompt.text, shown, num_samples):
+                written[number] = text
+                queries = dict.fromkeys(extract_sql(written[sample]) for sample in sorted(written))
+                yield Written(tuple(queries), len(written))
+            texts = [written[sample] for sample in sorted(written)]
             if refusal := _no_answer(texts):
-                return _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
-            candidates = [*candidates, *try_texts(texts, self.schema, self.run)]
+                yield _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
+                return
+            for candidate in try_texts(texts, self.schema, self.run):
+                candidates.append(candidate)
+                yield Ran(candidate)
             if not (trouble := trouble_with(candidates)):
                 break
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
         answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
-            return _refusal(answer, reason, candidates, dropped)
-        best, share = vote(candidates, self.num_samples)
+            yield _refusal(answer, reason, candidates, dropped)
+            return
+        best, share = vote(candidates, num_samples)
         assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples have this result")
         if best.result.truncated:
             assumptions.append(f"the result is cut after {len(best.result.rows)} rows")
-        return replace(
+        yield replace(
             answer,
             sql=best.sql,
             result=best.result,
@@ -136,7 +191,8 @@ class Asker:
 
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""
-        return self.database.run(sql, schema=self.schema, timeout=self.timeout, max_rows=self.max_rows)
+        limits: dict[str, Any] = {"timeout": self.timeout, "max_rows": self.max_rows, "max_bytes": self.max_bytes}
+        return self.database.run(sql, schema=self.schema, **limits)
 
     def _guesses(self, question: str, matches: Sequence[Match]) -> list[str]:
         """A warning if no word of the question is a name or a value: a synonym, or another language or subject."""
@@ -177,9 +233,3 @@ def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
         and match.phrase != match.value
         and match.table.lower().rsplit(".", 1)[-1] in named
     ]
-
-
-def _plain(cell: Any) -> Any:
-    if isinstance(cell, float) and not math.isfinite(cell):
-        return str(cell)
-    return cell if cell is None or isinstance(cell, bool | int | float | str) else str(cell)

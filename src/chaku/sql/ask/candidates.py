@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -30,20 +30,18 @@ class Candidate:
 
 def try_texts(
     texts: Sequence[str], schema: Schema, run: Callable[[str], Result], *, mend: bool = True
-) -> list[Candidate]:
-    """The different queries in the samples' texts, with their results.
+) -> Iterator[Candidate]:
+    """The different queries in the samples' texts, with their results, as they are run.
 
     `mend`: correct misspelt names, and do not run a query whose names do not fit the schema. Otherwise every query
     runs as written.
     """
-    tried = []
     for written, votes in Counter(extract_sql(text) for text in texts).items():
         sql, changes = fix(written, schema) if mend else (written, [])
         problems = check(sql, schema) if mend else []
         wrong = "; ".join(problem.message for problem in problems[:3])
         result = Result("failed", wrong) if problems else run(sql)
-        tried.append(Candidate(written, sql, votes, result, tuple(changes)))
-    return tried
+        yield Candidate(written, sql, votes, result, tuple(changes))
 
 
 def trouble_with(candidates: Sequence[Candidate]) -> str:

@@ -5,10 +5,14 @@ import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chaku.errors import ChakuError
 from chaku.jsonl import read_lines, write_lines
 from chaku.sql.schema.linking import words_of
+
+if TYPE_CHECKING:
+    from chaku.sql.execute.runner import Result
 
 LEAST_LIKENESS = 0.3  # of a remembered question, to serve as an example
 
@@ -41,6 +45,12 @@ class Memory:
         pair = Pair(" ".join(question.split()), query.strip().rstrip(";").strip(), db_id)
         self.pairs = [old for old in self.pairs if old.question.casefold() != pair.question.casefold()] + [pair]
         self._write(self.path)
+
+    def remember_run(self, question: str, query: str, result: "Result", db_id: str) -> None:
+        """Store a pair whose query ran. Raises ChakuError when its `result` says that it did not run."""
+        if not result.ok:
+            raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
+        self.remember(question, query, db_id)
 
     def similar(self, question: str, limit: int = 3) -> list[Pair]:
         """At most `limit` pairs with the most similar questions, the most similar first."""

@@ -1,13 +1,21 @@
 """Writes SQL with a model: in this process, under the schema's grammar, or behind an OpenAI-compatible API."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from chaku.errors import ChakuError
-from chaku.inference.generator import ChatPrompt, Generator, Request, SamplingParams, TextPrompt, answer_in_order
+from chaku.inference.generator import (
+    ChatPrompt,
+    Generator,
+    Request,
+    SamplingParams,
+    TextPrompt,
+    answer_all,
+    answer_in_order,
+)
 from chaku.sql.ask.prompt import Form, estimate_tokens
 from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.tokens.chat import Chat, Message
@@ -46,6 +54,10 @@ class Writer(Protocol):
 
     def write(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
         """`num_samples` texts for each prompt, in the prompts' order; the first text is the greedy sample."""
+        ...
+
+    def write_each(self, prompt: str, schema: Schema, num_samples: int) -> Iterator[tuple[int, str]]:
+        """(number of the sample, its text) for one prompt, as they are written."""
         ...
 
 
@@ -93,6 +105,15 @@ class ModelWriter:
         return len(self._tokenizer.encode(text)) if self._tokenizer else estimate_tokens(text)
 
     def write(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
+        completions = answer_in_order(self.generator, self._requests(asked, num_samples))
+        texts = (completion.text for completion in completions)
+        return [[next(texts) for _ in range(num_samples)] for _ in asked]
+
+    def write_each(self, prompt: str, schema: Schema, num_samples: int) -> Iterator[tuple[int, str]]:
+        for arrived in answer_all(self.generator, self._requests([(prompt, schema)], num_samples)):
+            yield from ((number, completion.text) for number, completion in arrived)
+
+    def _requests(self, asked: Sequence[Asked], num_samples: int) -> list[Request]:
         params = SamplingParams(
             max_tokens=self.max_tokens,
             temperature=TEMPERATURE,
@@ -102,14 +123,12 @@ class ModelWriter:
             seed=self.seed,
             num_samples=num_samples,
         )
-        requests = [
+        return [
             Request(self._prompt(text), params, sample, grammar)
             for text, schema in asked
             for grammar in [_grammar(_names_alone(schema)) if self.constrained else None]
             for sample in range(num_samples)
         ]
-        texts = (completion.text for completion in answer_in_order(self.generator, requests))
-        return [[next(texts) for _ in range(num_samples)] for _ in asked]
 
     def _prompt(self, text: str) -> TextPrompt | ChatPrompt:
         prompt = self.instructions + text

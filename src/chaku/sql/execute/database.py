@@ -87,6 +87,12 @@ class Database(AbstractContextManager["Database"]):
             self._sqlite.close()
         self._child.stop()
 
+    def interrupt(self) -> None:
+        """End the query that another thread waits for. A server's query ends there at its own time limit."""
+        if self._sqlite:
+            self._sqlite.interrupt()
+        self._child.interrupt()
+
     @property
     def name(self) -> str:
         """The name of the file without its suffix, or the name of the database on its server."""

@@ -59,12 +59,18 @@ class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
     def __init__(self, num_processes: int = 1, *, memory_bytes: int = MEMORY_BYTES):
         command = [sys.executable, "-I", "-S", "-B", str(PROGRAM), str(memory_bytes)]
         self._num_processes = num_processes
+        self._all = [QueryProcess(command, environment={}) for _ in range(num_processes)]
         self._children: queue.Queue[QueryProcess] = queue.Queue()
-        for _ in range(num_processes):
-            self._children.put(QueryProcess(command, environment={}))
+        for child in self._all:
+            self._children.put(child)
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def interrupt(self) -> None:
+        """End all queries that run now, from another thread."""
+        for child in self._all:
+            child.interrupt()
 
     def close(self) -> None:
         for _ in range(self._num_processes):
@@ -149,6 +155,12 @@ class QueryProcess:
                 reply["truncated"],
                 reply["seconds"],
             )
+
+    def interrupt(self) -> None:
+        """End the query that another thread waits for: its result is a failure. Does nothing when no query runs."""
+        process = self._process
+        if process is not None and self._lock.locked():
+            process.kill()  # the thread that waits sees the end of the process, and cleans up
 
     def stop(self) -> None:
         self._stop_and_code()

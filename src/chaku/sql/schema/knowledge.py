@@ -48,11 +48,11 @@ class Knowledge:
 
     def refresh(self) -> None:
         """Read the schema, and the values of tables that have changed."""
+        stamp = ""
         if self.database.dialect in ("sqlite", "duckdb"):
             stamp = file_stamp(Path(self.database.location))
-            if stamp == self._file_stamp:
+            if stamp and stamp == self._file_stamp:
                 return
-            self._file_stamp = stamp
         # SQLite's sampled values come with the schema, since reading them is fast.
         in_sqlite = self.database.dialect == "sqlite"
         schema, self.unreadable = _readable(introspect(self.database, num_values=NUM_VALUES if in_sqlite else 0))
@@ -63,6 +63,7 @@ class Knowledge:
         if known != self._kept and self.cache:
             _save(self.cache, known)
         self._kept = known
+        self._file_stamp = stamp  # now: after an error above, the next question reads again
 
     def _values_of(self, schema: Schema) -> dict[str, TableValues]:
         """The values of all tables: from the cache for an unchanged table, otherwise read now, for READ_SECONDS."""

@@ -132,4 +132,4 @@ class _Batch:
         def run(sql: str) -> Result:
             return self.runner.run(path, sql, timeout=self.asking.timeout)
 
-        return try_texts(texts, self.prompts.schema(name), run, mend=self.asking.repair)
+        return list(try_texts(texts, self.prompts.schema(name), run, mend=self.asking.repair))

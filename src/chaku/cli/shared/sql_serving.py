@@ -1,0 +1,58 @@
+"""The options of the commands that let clients ask databases: `chaku serve` and `chaku sql mcp`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from chaku.cli.shared.options import Decorator, at_least_one, gathered
+
+if TYPE_CHECKING:
+    from chaku.serve.databases import Asking
+
+
+@dataclass(frozen=True)
+class SqlServing:
+    """The options as they were given."""
+
+    db: tuple[str, ...]
+    samples: int
+    max_rows: int
+    no_cache: bool
+
+    def asking(self, remember: bool = False) -> "Asking":
+        """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
+        from chaku.serve.databases import Asking
+
+        return Asking(self.samples, max_rows=self.max_rows, remember=remember, cache=not self.no_cache)
+
+
+def sql_serving_options(required: bool = False) -> Decorator:
+    """The options, in the parameter `databases`; `required`: whether there must be a database."""
+    return gathered(
+        "databases",
+        SqlServing,
+        click.option(
+            "--db",
+            multiple=True,
+            required=required,
+            metavar="NAME=DATABASE",
+            help="Let clients ask this database: a file or a URL as for `chaku sql ask`, named NAME, or by itself; "
+            "may be given several times.",
+        ),
+        click.option(
+            "--samples",
+            type=int,
+            default=5,
+            callback=at_least_one,
+            help="Write so many queries for a question, which vote.",
+        ),
+        click.option(
+            "--max-rows",
+            type=int,
+            default=1_000,
+            callback=at_least_one,
+            help="Answer with at most so many rows of a database.",
+        ),
+        click.option("--no-cache", is_flag=True, help="Keep no values of the databases on disk."),
+    )

@@ -1,0 +1,298 @@
+"""The operator's databases, for the requests of an event loop: each does one thing at a time, in a thread."""
+
+import asyncio
+import re
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, aclosing, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from chaku import api
+from chaku.errors import ChakuError
+from chaku.serve.fields import Refusal
+from chaku.serve.generator import ServiceGenerator
+from chaku.serve.service import BusyError, StoppingError, TextService
+from chaku.serve.sql_answers import (
+    AnswerRecord,
+    NoAnswerRecord,
+    RowsRecord,
+    SchemaRecord,
+    answer_record,
+    rows_record,
+    schema_record,
+)
+from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
+from chaku.sql.execute.database import Database
+from chaku.sql.execute.runner import Result
+
+MAX_THREADS = 8  # databases that work at one time
+MAX_QUESTION = 4_000  # characters
+MAX_SQL = 10_000  # characters: the check of a long chain of UNIONs takes seconds, and no time limit ends it
+MAX_SAMPLES = 32
+INTERRUPT_SECONDS = 0.1  # between two attempts to end work that nobody waits for
+
+T = TypeVar("T")
+Connect = Callable[[asyncio.AbstractEventLoop], api.Model]
+Step = Linked | Written | Ran | AnswerRecord | NoAnswerRecord
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How databases are asked. `max_waiting`: requests of one database that may wait. `remember`: clients may, too.
+
+    `cache`: keep values of the databases on disk. For the others see `Asker`.
+    """
+
+    num_samples: int = 5
+    timeout: float = 10.0
+    max_rows: int = 1_000
+    max_bytes: int = 1_000_000
+    max_waiting: int = 16
+    remember: bool = False
+    cache: bool = True
+
+
+class _End:
+    """What follows the last step of a work."""
+
+
+def open_databases(named: Sequence[str]) -> dict[str, Database]:
+    """Databases by name, from NAME=URL, or a URL or path alone, which gives the name itself.
+
+    Raises ChakuError for a database that does not exist, for two of one name, and for one under two names.
+    """
+    databases: dict[str, Database] = {}
+    for text in named:
+        match = re.fullmatch(r"([\w.-]+)=(.+)", text)
+        database = Database(match[2] if match else text)
+        name = match[1] if match else database.name
+        if name in databases:
+            raise ChakuError(f"two databases are called {name}; name them: --db NAME={text}")
+        if twin := next((other for other, opened in databases.items() if opened.place == database.place), None):
+            raise ChakuError(f"{twin} and {name} are one database; give it once")
+        databases[name] = database
+    return databases
+
+
+def from_service(service: TextService, path: Path) -> Connect:
+    """Makes models that write through a service; `path`: the model's checkpoint."""
+    return lambda loop: api.Model(ServiceGenerator(service, loop), path)
+
+
+class Databases:
+    """Databases by name, and the model that answers questions about them.
+
+    `connect`: makes the model, given the event loop of the requests. A database that is away is tried again for every
+    request.
+    """
+
+    def __init__(self, databases: Mapping[str, Database], connect: Connect, asking: Asking | None = None):
+        self.asking = asking or Asking()
+        self._pool = ThreadPoolExecutor(min(len(databases), MAX_THREADS), "database")
+        self._desks = {
+            name: Desk(name, database, connect, self._pool, self.asking) for name, database in databases.items()
+        }
+
+    def __iter__(self) -> "Iterator[Desk]":
+        return iter(self._desks.values())
+
+    def find(self, name: str | None) -> "Desk":
+        """A database by its name; a single database needs none. Raises Refusal."""
+        if not name and len(self._desks) == 1:
+            return next(iter(self))
+        there = " or ".join(self._desks)
+        if not name:
+            raise Refusal(400, f"name the database: {there}", "database")
+        if name not in self._desks:
+            raise Refusal(404, f"there is no database {name[:100]!r}; give {there}", "database")
+        return self._desks[name]
+
+    async def close(self) -> None:
+        """End all work, and close the databases."""
+        await asyncio.gather(*(desk.close() for desk in self))
+        self._pool.shutdown()
+
+
+class Desk:
+    """A database. Its methods belong to one event loop, and raise BusyError when too many requests wait."""
+
+    def __init__(self, name: str, database: Database, connect: Connect, pool: ThreadPoolExecutor, asking: Asking):
+        self.name = name
+        self._database, self._connect, self._pool, self._asking = database, connect, pool, asking
+        self._turn = asyncio.Lock()  # held by the request that is being worked on
+        self.num_waiting = 0
+        self._closed = False
+        self._asker: Asker | None = None  # made for the first request
+        self._model: api.Model | None = None
+        self._stack = ExitStack()
+        self._enders: set[asyncio.Task[None]] = set()
+
+    async def ask(self, question: str, samples: int | None = None) -> AsyncGenerator[Step, None]:
+        """The steps to the answer, which is the last step. Raises Refusal and ChakuError."""
+        _check_length(question, MAX_QUESTION, "question")
+        samples = samples or self._asking.num_samples
+        started = time.monotonic()
+
+        def work(asker: Asker) -> Iterator[Step]:
+            for step in asker.steps(question, samples):
+                if not isinstance(step, Answer):
+                    yield step
+                elif step.refusal:
+                    yield NoAnswerRecord(step.question, step.refusal)
+                else:
+                    yield answer_record(step, asker.schema, samples, time.monotonic() - started)
+
+        async with aclosing(self._work(work)) as steps:
+            async for step in steps:
+                yield step
+
+    async def run(self, sql: str) -> RowsRecord:
+        """The rows of a client's own query, under the rules of a model's queries. Raises Refusal and ChakuError."""
+        _check_length(sql, MAX_SQL, "sql")
+        return await self._one(lambda asker: rows_record(sql, _ran(asker.run(sql))))
+
+    async def schema(self) -> SchemaRecord:
+        """The tables, as they are; while the database works, as it last read them."""
+        if self._turn.locked() and self._asker:
+            return schema_record(self.name, self._asker.schema)
+        return schema_record(self.name, await self._one(lambda asker: asker.schema))
+
+    async def remember(self, question: str, sql: str) -> None:
+        """Keep a question with its right query as an example. Raises Refusal and ChakuError."""
+        _check_length(question, MAX_QUESTION, "question")
+        _check_length(sql, MAX_SQL, "sql")
+        if not self._asking.remember:
+            raise Refusal(403, "this server remembers nothing; its operator may start it with --remember")
+
+        def work(asker: Asker) -> None:
+            assert asker.memory
+            asker.memory.remember_run(question, sql, _ran(asker.run(sql)), asker.schema.name)
+
+        await self._one(work)
+
+    async def close(self) -> None:
+        """End the work, refuse what waits, and close the database."""
+        self._closed = True
+        while self._turn.locked():
+            self._interrupt()
+            await asyncio.sleep(INTERRUPT_SECONDS)
+        await asyncio.to_thread(self._stack.close)
+        await asyncio.to_thread(self._database.close)
+
+    async def _one(self, work: Callable[[Asker], T]) -> T:
+        """What `work` returns in a thread, once it is its turn."""
+
+        def alone(asker: Asker) -> Iterator[T]:
+            yield work(asker)
+
+        async with aclosing(self._work(alone)) as steps:
+            [result] = [found async for found in steps]
+            return result
+
+    async def _work(self, work: Callable[[Asker], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """What `work` yields in a thread, once it is its turn. The work ends soon after its reader leaves."""
+        if self.num_waiting >= self._asking.max_waiting:
+            raise BusyError
+        self.num_waiting += 1
+        try:
+            await self._turn.acquire()
+        finally:
+            self.num_waiting -= 1
+        if self._closed:
+            self._turn.release()
+            raise StoppingError
+        loop = asyncio.get_running_loop()
+        found: asyncio.Queue[T | Exception | _End] = asyncio.Queue()
+        left = threading.Event()
+
+        def tell(step: T | Exception | _End) -> None:
+            loop.call_soon_threadsafe(found.put_nowait, step)
+
+        done = loop.run_in_executor(self._pool, self._in_thread, work, loop, tell, left)
+        done.add_done_callback(lambda _: self._turn.release())
+        try:
+            while not isinstance(step := await found.get(), _End):
+                if isinstance(step, Exception):
+                    raise step
+                yield step
+            await asyncio.wait((done,))
+        finally:  # perhaps cancelled, so nothing is awaited here
+            left.set()
+            if not done.done():
+                ender = asyncio.ensure_future(self._end(done))
+                self._enders.add(ender)
+                ender.add_done_callback(self._enders.discard)
+
+    async def _end(self, done: "asyncio.Future[None]") -> None:
+        """Interrupt work until it ends: a single attempt may come just before a query or a text begins."""
+        while not (await asyncio.wait((done,), timeout=INTERRUPT_SECONDS))[0]:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._database.interrupt()
+        if self._model and isinstance(self._model.generator, ServiceGenerator):
+            self._model.generator.interrupt()
+
+    def _in_thread(
+        self,
+        work: Callable[[Asker], Iterator[T]],
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[T | Exception | _End], None],
+        left: threading.Event,
+    ) -> None:
+        try:
+            if left.is_set():
+                return
+            with closing(work(self._ready(loop))) as steps:  # type: ignore[type-var]
+                for step in steps:
+                    if left.is_set():
+                        return
+                    tell(step)
+        except Exception as error:
+            tell(error)
+        finally:
+            tell(_End())
+
+    def _ready(self, loop: asyncio.AbstractEventLoop) -> Asker:
+        """The asker, which knows the tables as they are now. Raises Refusal(503) for a database that is away."""
+        try:
+            asker = self._open(loop)
+            asker.knowledge.refresh()
+            return asker
+        except ChakuError as error:
+            raise Refusal(503, f"the database {self.name} cannot be read now: {error}") from None
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> Asker:
+        if self._asker is None:
+            self._model = self._model or self._connect(loop)
+            asking = self._asking
+            self._asker = self._stack.enter_context(
+                api.asker(
+                    self._database,
+                    self._model,
+                    cache=asking.cache,
+                    num_samples=asking.num_samples,
+                    timeout=asking.timeout,
+                    max_rows=asking.max_rows,
+                    max_bytes=asking.max_bytes,
+                )
+            )
+        return self._asker
+
+
+def _check_length(text: str, most: int, field: str) -> None:
+    if not text.strip():
+        raise Refusal(400, f"{field} is empty", field)
+    if len(text) > most:
+        raise Refusal(400, f"{field} has {len(text):,} characters; it may have {most:,}", field)
+
+
+def _ran(result: Result) -> Result:
+    """A result of a query that ran. Raises Refusal for others."""
+    if not result.ok:
+        raise Refusal(400, result.reason, "sql")
+    return result

@@ -1,0 +1,139 @@
+"""The records that clients get about a database, over HTTP and MCP alike: schemas, rows, answers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chaku.sql.ask.asker import Answer
+from chaku.sql.ask.explain import explain
+from chaku.sql.execute.json_cells import json_rows
+from chaku.sql.execute.runner import Result
+from chaku.sql.schema.definition import Schema
+
+
+@dataclass(frozen=True)
+class ColumnRecord:
+    """A column. `values`: a few of its values, as SQL literals."""
+
+    name: str
+    type: str
+    comment: str
+    primary_key: bool
+    not_null: bool
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class ForeignKeyRecord:
+    """`columns` refer to the columns `references` of `table`."""
+
+    columns: list[str]
+    table: str
+    references: list[str]
+
+
+@dataclass(frozen=True)
+class TableRecord:
+    """A table, by its name in a query."""
+
+    name: str
+    comment: str
+    columns: list[ColumnRecord]
+    foreign_keys: list[ForeignKeyRecord]
+
+
+@dataclass(frozen=True)
+class SchemaRecord:
+    """A database. `dialect`: sqlite, duckdb, postgres or mysql."""
+
+    database: str
+    dialect: str
+    tables: list[TableRecord]
+
+
+@dataclass(frozen=True)
+class RowsRecord:
+    """The rows of a query. `truncated`: a limit cut them. Cells: see `json_rows`. `seconds`: of the query."""
+
+    sql: str
+    columns: list[str]
+    rows: list[list[Any]]
+    num_rows: int
+    truncated: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AnswerRecord(RowsRecord):
+    """The answer to a question.
+
+    `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on the way.
+    `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema that had no
+    room there. `seconds`: of the whole answer.
+    """
+
+    question: str
+    confidence: float
+    votes: int
+    samples: int
+    assumed: list[str]
+    explanation: list[str]
+    tables: list[str]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class NoAnswerRecord:
+    """The model, or every query that it wrote, gives no answer."""
+
+    question: str
+    reason: str
+
+
+def schema_record(name: str, schema: Schema) -> SchemaRecord:
+    """The record of a schema; `name`: the database's name for clients."""
+    tables = [
+        TableRecord(
+            table.name,
+            table.comment,
+            [
+                ColumnRecord(
+                    column.name, column.type, column.comment, column.primary_key, column.not_null, [*column.values]
+                )
+                for column in table.columns
+            ],
+            [ForeignKeyRecord([*key.columns], key.table, [*key.references]) for key in table.foreign_keys],
+        )
+        for table in schema.tables
+    ]
+    return SchemaRecord(name, schema.dialect, tables)
+
+
+def rows_record(sql: str, result: Result) -> RowsRecord:
+    """The record of a query that ran."""
+    return RowsRecord(sql, **_rows(result), seconds=result.seconds)
+
+
+def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float) -> AnswerRecord:
+    """The record of an answer that is no refusal."""
+    return AnswerRecord(
+        answer.sql,
+        **_rows(answer.result),
+        seconds=seconds,
+        question=answer.question,
+        confidence=answer.confidence,
+        votes=round(answer.confidence * samples),
+        samples=samples,
+        assumed=[*answer.assumptions],
+        explanation=explain(answer.sql, schema),
+        tables=[*answer.tables],
+        left_out=[str(part) for part in answer.dropped],
+    )
+
+
+def _rows(result: Result) -> dict[str, Any]:
+    return {
+        "columns": [*result.columns],
+        "rows": json_rows(result.rows),
+        "num_rows": len(result.rows),
+        "truncated": result.truncated,
+    }
