@@ -1,6 +1,7 @@
 """OpenAI's API, asked by OpenAI's own client: what it gets is what the engine writes."""
 
 import json
+import time
 
 import openai
 import pydantic
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, SamplingParams, TextPrompt
+from chaku.inference.scheduler import Scheduler
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
 from chaku.serve.service import Service
@@ -237,7 +239,9 @@ def test_what_this_server_does_not_do_is_said(chat, ask):
         ask.embeddings.create(model="tiny", input="x")
 
 
-def test_the_key_the_queue_and_the_size_of_a_body(engine):
+def test_the_key_the_queue_and_the_size_of_a_body(engine, monkeypatch):
+    step = Scheduler.step
+    monkeypatch.setattr(Scheduler, "step", lambda self: time.sleep(0.02) or step(self))  # the first text takes long
     served = Served(Service(engine, max_rows=1, max_waiting=0), "tiny")
     with on_a_port(build_app(served, Access(key="secret", max_body=2000))) as url:
         with pytest.raises(openai.AuthenticationError), client_of(url) as client:

@@ -98,7 +98,7 @@ def test_the_repositorys_and_the_files_names_stand_before_the_file():
 
 def test_the_header_comes_after_bos_and_before_the_infilling_prompt(engine, monkeypatch, tmp_path):
     benchmark = BY_NAME["multipl-fim-js-psm-repository"]
-    monkeypatch.setattr("chaku.inference.engine.repository_header", lambda *_, **__: [7, 8])
+    monkeypatch.setattr("chaku.inference.reader.repository_header", lambda *_, **__: [7, 8])
     task = Task("t", "a = 1", suffix="b = 2", data={"path": "t.js"})
     model = ScriptedEngine(engine, lambda request: "")
     generate_samples(benchmark, [task], model, Sampling(), tmp_path)
