@@ -269,7 +269,7 @@ def test_ctrl_c_leaves_the_finished_wheels(model, tmp_path, monkeypatch):
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         errors = process.communicate()[1]
-        assert process.returncode == 130
+        assert process.returncode == 130, errors
         assert errors.splitlines()[-1] == "chaku: stopped; what is finished is kept"
         index.held = set()
         asked = pips(monkeypatch)

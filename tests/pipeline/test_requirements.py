@@ -103,7 +103,7 @@ def test_a_library_that_programs_use_is_needed_too(
     (folder / "multipl-e" / "humaneval-pl.jsonl").write_text(row)
     monkeypatch.setenv("CHAKU_BENCHMARKS", str(folder))
     monkeypatch.setattr(toolchains, "missing_tools", lambda name: [])
-    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "find_library", lambda language, needed: None)
     wants = replace(recipe, evals=replace(recipe.evals, benchmarks=("multipl-e-pl",)))
     assert "libtest-deep-perl" in missing(wants, tmp_path)["a library of multipl-e-pl"].how_to_get
 

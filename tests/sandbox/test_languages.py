@@ -500,7 +500,7 @@ def test_an_unknown_language_is_refused() -> None:
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     if toolchains.why_not("java") is not None:
         pytest.skip("NOT tested: no Java")
-    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "find_library", lambda language, needed: None)
     with pytest.raises(ChakuError, match="libjavatuples-java"):
         plan(Job("", "java", ("class A {}",), prelude="import org.javatuples.*;\n"))
 
@@ -508,7 +508,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_library_that_only_a_candidate_asks_for_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     if toolchains.why_not("java") is not None:
         pytest.skip("NOT tested: no Java")
-    monkeypatch.setattr(toolchains, "_place", lambda language, needed: None)
+    monkeypatch.setattr(toolchains, "find_library", lambda language, needed: None)
     source, tests, right, *_ = CANDIDATES["java"]
     plan(Job("import org.javatuples.*;" + source.format(right), "java", (tests,), prelude=prompt("java")))
 

@@ -140,7 +140,7 @@ def test_what_cannot_be_judged_says_what_it_lacks_and_what_cannot_pass_is_no_ref
     needy = load(tmp_path, "rust", canonical_solution='    Regex::new("x"); x + y\n}\n')
     assert (needy.in_split, needy.lacks, needy.references) == (True, "", ())
     assert load(tmp_path, "js", task_id="JavaScript/155").references == ()  # its solution is wrong
-    monkeypatch.setattr("chaku.sandbox.languages.toolchains._place", lambda language, library: None)
+    monkeypatch.setattr("chaku.sandbox.languages.toolchains.find_library", lambda language, library: None)
     assert load(tmp_path, "cpp").lacks == ""
     boost = load(tmp_path, "cpp", prompt="#include<boost/any.hpp>\n" + CPP["prompt"])
     assert boost.lacks == "needs boost: apt-get install libboost-dev"
