@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from chaku.inference.scheduler import Scheduler
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
 from chaku.serve.service import Service
@@ -150,3 +152,30 @@ def test_pages_of_the_web_cannot_ask(engine):
         refused = ask(Host="evil.example:8012")
         assert refused.status_code == 403
         assert "--allow-host evil.example" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("prompt", ["\x1b[" * 100, '"[' * 70, "{" * 100])
+def test_brackets_in_a_text_are_no_depth(client, prompt):
+    assert client.post("/v1/completions", json=BODY | {"prompt": prompt}).status_code == 200
+
+
+def test_a_deep_body_after_a_string_is_refused(client):
+    deep = b'{"a\\"": "]", "prompt": ' + b"[" * 100 + b"]" * 100 + b"}"
+    assert "nested deeper than 64" in client.post("/v1/completions", content=deep).json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/completion", "/api/generate"])
+def test_a_client_that_leaves_before_its_stream_begins_is_noticed(engine, url_of, monkeypatch, path):
+    serving = served(engine)
+    step, going = Scheduler.step, threading.Event()
+    monkeypatch.setattr(Scheduler, "step", lambda self: going.wait(20) and step(self))  # no text begins
+    with url_of(serving) as url:
+        body = BODY | {"stream": True, "model": "", "max_tokens": 200}
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + path, json=body, timeout=0.3)
+        deadline = time.monotonic() + 5
+        while serving.service.num_waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        left = serving.service.totals.cancelled
+        going.set()
+        assert left == 1

@@ -149,7 +149,7 @@ async def _answer(
                     elif new:
                         yield server_sent(asked.part(text, new))
 
-        return await streamed(events(), "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
+        return await streamed(request, events(), "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
 
     async def all_texts() -> list[_Text]:
         return sorted([text async for text, _ in asked.write() if text.ended], key=lambda text: text.index)

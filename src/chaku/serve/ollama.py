@@ -140,7 +140,9 @@ async def _answer(
                 async for event in events:
                     yield dumps(event) + b"\n"
 
-        return await streamed(lines(), "application/x-ndjson", lambda refusal: dumps(error_body(refusal)) + b"\n")
+        return await streamed(
+            request, lines(), "application/x-ndjson", lambda refusal: dumps(error_body(refusal)) + b"\n"
+        )
 
     async def whole() -> dict[str, Any]:
         found = [event async for event in events]
