@@ -148,7 +148,8 @@ async def streamed(
 ) -> Response:
     """A response that sends `events` as they come. An error before the first event becomes an ordinary error response.
 
-    A client may leave before the first event, too: its request waits in the queue, or its prompt is long. `failed`: the event that reports an error after the first one; None: the stream only ends.
+    A client may leave before the first event, too: its request waits in the queue, or its prompt is long.
+    `failed`: the event that reports an error after the first one; None: the stream only ends.
     """
     first = await unless_gone(request, anext(events, None))
 

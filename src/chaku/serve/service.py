@@ -9,10 +9,10 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from chaku.console import warn
 from chaku.errors import ChakuError
@@ -21,8 +21,10 @@ from chaku.inference.generator import Request
 from chaku.inference.prompts import Prompt
 from chaku.inference.reader import PromptReader
 from chaku.inference.row import Row
-from chaku.inference.scheduler import Job, Piece, Scheduler
+from chaku.inference.scheduler import Job, Piece
 
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for their next token
 LAST_TEXTS = 16  # whose speed `Service.speed` tells
 
@@ -103,7 +105,8 @@ class TextService(ABC):
         self.totals, self.started = Totals(), time.time()
         self._texts: dict[Any, Shared] = {}
         self._last_texts: deque[tuple[int, float]] = deque(maxlen=LAST_TEXTS)  # tokens after the first, and seconds
-        self._stopping = False
+        self._num_reading = 0  # requests whose prompts are being read
+        self._stopping = self._stopped = False
         self._reader = ThreadPoolExecutor(1, "read-prompts")  # tokenizers and grammars: one request at a time
 
     @property
@@ -114,7 +117,11 @@ class TextService(ABC):
     @property
     def num_waiting(self) -> int:
         """The texts that wait to be written."""
-        return max(len(self._texts) - self.num_running, 0)
+        return max(self._num_asked - self.num_running, 0)
+
+    @property
+    def _num_asked(self) -> int:
+        return len(self._texts) + self._num_reading
 
     @property
     @abstractmethod
@@ -136,17 +143,24 @@ class TextService(ABC):
         loop = asyncio.get_running_loop()
         if self._stopping:
             raise StoppingError
-        if len(self._texts) >= self.max_rows + self.max_waiting:
+        if self._num_asked >= self.max_rows + self.max_waiting:
             self.totals.refused += 1
             raise BusyError
-        prompt, request, row = await loop.run_in_executor(self._reader, self._read, request)
+        self._num_reading += 1
+        try:
+            prompt, request, row = await self.in_reader(self._read, request)
+        finally:
+            self._num_reading -= 1
+        if self._stopped:
+            raise StoppingError
         adapter = self.engine.adapter_number(request.adapter)
         self.totals.requests += 1
-        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top, adapter)
+        key = (prompt, request.params, request.sample, request.grammar, num_top, adapter)
         shared = self._texts.get(key)
         if shared is None or shared.job.cancelled:
-            shared = self._texts[key] = Shared(self, key, loop)
+            shared = Shared(self, key, loop)
             shared.job = Job(row, shared.hear, num_top, adapter)
+            self._texts[key] = shared
             try:
                 self.begin(shared, prompt, request)
             except BaseException:
@@ -155,6 +169,10 @@ class TextService(ABC):
         else:
             self.totals.shared += 1
         return shared.join()
+
+    async def in_reader(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """What a function returns that may take long, in the thread that reads prompts."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work, *arguments)
 
     def _read(self, request: Request) -> tuple[Prompt, Request, Row]:
         """The prompt in tokens, the request with the `max_tokens` for which there is room, and the row to write."""
@@ -178,17 +196,20 @@ class TextService(ABC):
     def cancel(self, shared: "Shared") -> None:
         """Nobody waits for a text any more."""
         shared.job.cancelled = True
+        self.totals.cancelled += 1
 
     async def stop(self, seconds: float = 30.0) -> None:
         """Take no more requests, and end when all texts are written, or after so many seconds."""
         self._stopping = True
         ends = time.monotonic() + seconds
-        while self._texts and time.monotonic() < ends:
+        while self._num_asked and time.monotonic() < ends:
             await asyncio.sleep(0.05)
+        self._stopped = True
         for shared in list(self._texts.values()):
             self.cancel(shared)
+            shared.fail("the server has stopped")
         await self.end()
-        self._reader.shutdown()
+        await asyncio.to_thread(self._reader.shutdown, cancel_futures=True)
 
     @abstractmethod
     async def end(self) -> None:
@@ -199,7 +220,6 @@ class TextService(ABC):
         if self._texts.get(shared.key) is shared:
             del self._texts[shared.key]
         job, totals = shared.job, self.totals
-        totals.cancelled += job.cancelled
         totals.prompt_tokens += job.num_prompt
         totals.cached_tokens += job.num_prompt_cached
         totals.written_tokens += len(job.row.ids)
@@ -222,8 +242,9 @@ class Service(TextService):
         cache_tokens: int | None = None,
     ):
         super().__init__(engine, max_rows=max_rows, max_waiting=max_waiting)
-        self._engine, self._guess, self._cache_tokens = engine, guess, cache_tokens
-        self._scheduler = self._new_scheduler()
+        self._scheduler = engine.new_scheduler(
+            max_rows=max_rows, cache_tokens=cache_tokens, guess=guess, read_beside=READ_BESIDE
+        )
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
@@ -266,18 +287,12 @@ class Service(TextService):
             except Exception as error:  # perhaps no memory: the texts are lost, the server is not
                 warn(f"the model failed: {type(error).__name__}: {error}")
                 self.totals.failures += 1
-                lost, busy = [*self._scheduler.running, *self._scheduler.waiting], False
-                self._scheduler = self._new_scheduler()
-                for job in lost:
+                busy = False
+                for job in self._scheduler.reset():
                     job.cancelled = True
                     for shared in list(self._texts.values()):
                         if shared.job is job:
                             shared.fail("the model failed; ask again")
-
-    def _new_scheduler(self) -> Scheduler:
-        return self._engine.new_scheduler(
-            max_rows=self.max_rows, cache_tokens=self._cache_tokens, guess=self._guess, read_beside=READ_BESIDE
-        )
 
 
 class Shared:
@@ -304,7 +319,6 @@ class Shared:
         if not self._readers and not self.done:
             self.done = True
             self._service.cancel(self)
-            self.job.cancelled = True
             self._service.forget(self)
 
     async def changed(self) -> None:
