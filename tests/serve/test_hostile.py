@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -179,3 +180,42 @@ def test_a_client_that_leaves_before_its_stream_begins_is_noticed(engine, url_of
         left = serving.service.totals.cancelled
         going.set()
         assert left == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "message"),
+    [
+        ("/v1/completions", {"prompt": ["x"] * 129}, "prompt must be at most 128 prompts"),
+        ("/v1/completions", {"stop": ["x", "y" * 1001]}, "stop must be strings of at most 1,000 characters"),
+        ("/v1/completions", {"grammar": 'start: "x"' * 50_000}, "grammar must be at most 100,000 characters"),
+        ("/completion", {"grammar": 'root ::= "x"' * 50_000}, "grammar must be at most 100,000 characters"),
+        ("/completion", {"json_schema": {"enum": ["x" * 100_000]}}, "the JSON schema has more than 100,000 characters"),
+        ("/api/generate", {"format": {"enum": ["x" * 100_000]}, "model": ""}, "has more than 100,000 characters"),
+        ("/v1/chat/completions", {"messages": [{}] * 10_001}, "messages must be a list of at most 10,000"),
+    ],
+)
+def test_what_would_take_long_is_refused(client, path, more, message):
+    answer = client.post(path, json=BODY | more)
+    assert answer.status_code == 400
+    assert message in answer.text
+
+
+def test_other_requests_are_answered_while_a_long_text_is_tokenized(engine, monkeypatch):
+    reading = threading.Event()
+    tokenizer = type(engine.tokenizer)
+    encode = tokenizer.encode
+    monkeypatch.setattr(tokenizer, "encode", lambda self, text: reading.wait(5) and encode(self, text))
+    with TestClient(build_app(served(engine))) as client, ThreadPoolExecutor() as pool:
+        tokens = pool.submit(client.post, "/tokenize", json={"content": "def"})
+        health = pool.submit(client.get, "/health")
+        assert health.result(3).status_code == 200
+        reading.set()
+        assert tokens.result(5).json()["tokens"]
+
+
+def test_stop_tokens_of_requests_make_no_vocabularies(engine, client):
+    before = len(engine._vocabularies)
+    for number in range(5, 9):
+        form = {"response_format": {"type": "json_object"}, "stop_token_ids": [number, number + 1]}
+        assert client.post("/v1/completions", json=BODY | form).status_code == 200
+    assert len(engine._vocabularies) <= before + 1

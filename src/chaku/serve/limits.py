@@ -3,8 +3,8 @@
 import re
 import time
 
-# Line breaks, blank lines, and a line's indentation. One match takes all of the white space, and reads no place twice: a
-# model may write thousands of line breaks.
+# Line breaks, blank lines, and a line's indentation. One match takes all of the white space and reads no place twice,
+# since a model may write thousands of line breaks.
 _BREAK = re.compile(r"\r?\n\s*|\r\Z")
 
 
