@@ -219,3 +219,16 @@ def test_stop_tokens_of_requests_make_no_vocabularies(engine, client):
         form = {"response_format": {"type": "json_object"}, "stop_token_ids": [number, number + 1]}
         assert client.post("/v1/completions", json=BODY | form).status_code == 200
     assert len(engine._vocabularies) <= before + 1
+
+
+def test_a_key_may_have_any_letters(engine):
+    with TestClient(build_app(served(engine), Access(key="sécret"))) as client:
+        assert client.get("/v1/models", headers={"Authorization": "Bearer sécret".encode()}).status_code == 200
+
+
+def test_the_least_temperature_is_greedy(client):
+    texts = [
+        client.post("/v1/completions", json=BODY | {"temperature": heat, "seed": 1}).json()["choices"][0]["text"]
+        for heat in (0, 1e-320)
+    ]
+    assert texts[0] == texts[1]

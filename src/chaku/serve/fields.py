@@ -11,6 +11,7 @@ MAX_TOKENS = 1_000_000  # more than any context: the room that the context leave
 MAX_OBJECTS = 10_000  # messages, or other files
 MAX_GRAMMAR = 100_000  # characters: the event loop, and then all requests whose prompts are not yet read, wait for it
 MAX_STOP = 1_000  # characters of a stop string: every step of the model looks for all of its beginnings
+LEAST_HEAT = 1e-6  # below it, logits over the temperature may be infinite, and the likeliest token always wins
 
 
 class Refusal(Exception):
@@ -163,6 +164,8 @@ def sampling(
 
     called = {name: name for name in ("temperature", "top_p", "seed", "stop")} | dict(names or {})
     heat = fields.number(called["temperature"], temperature, 0.0, 100.0)
+    if heat < LEAST_HEAT:
+        heat = 0.0
     stops = (*fields.texts(called["stop"]), *stop)
     if any(len(text) > MAX_STOP for text in stops):
         raise fields.wrong(called["stop"], f"strings of at most {MAX_STOP:,} characters")

@@ -30,6 +30,11 @@ class ServiceGenerator:
         return self._service.engine.tokenizer
 
     @property
+    def constrains(self) -> bool:
+        """Whether it writes under a grammar."""
+        return self._service.constrains
+
+    @property
     def context(self) -> int:
         return self._service.engine.context
 

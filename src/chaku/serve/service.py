@@ -95,10 +95,11 @@ class TextService(ABC):
     """Writes texts for the requests of an event loop.
 
     `max_rows`: texts that are written at one time. `max_waiting`: requests that may wait. Not thread-safe but for
-    `totals`: `ask` and `stop` belong to one event loop. `heals`: whether it can heal prompts.
+    `totals`: `ask` and `stop` belong to one event loop. `heals`, `constrains`: whether it can heal prompts, and
+    write under a grammar.
     """
 
-    heals = True
+    heals = constrains = True
 
     def __init__(self, engine: PromptReader, *, max_rows: int, max_waiting: int):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting
