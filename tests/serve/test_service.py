@@ -185,3 +185,21 @@ def test_equal_ids_with_different_beginnings_share_no_text(engine):
             text.close()
 
     in_service(engine, work)
+
+
+def test_samples_of_a_prompt_read_it_once(engine, monkeypatch):
+    read, prompts = type(engine).read, []
+
+    def count(self, request):
+        prompts.append(request.prompt)
+        return read(self, request)
+
+    async def work(service):
+        for text in ("def", "x"):
+            for sample in range(3):
+                request = Request(TextPrompt(text), SamplingParams(5, temperature=1.0), sample)
+                await whole(await service.ask(request))
+
+    monkeypatch.setattr(type(engine), "read", count)
+    in_service(engine, work)
+    assert prompts == [TextPrompt("def"), TextPrompt("x")]
