@@ -200,3 +200,25 @@ def test_log_probabilities_are_those_of_the_model(engine):
         assert abs(token.log_probability - row[token.id]) < 1e-4
         top = row.topk(3)
         assert [number for number, _ in token.top] == top.indices.tolist()
+
+
+def test_a_text_that_waits_for_room_takes_nothing_from_the_cache(engine):
+    scheduler = scheduler_of(engine, num_blocks=6)
+    run(scheduler, job_of(engine, REPEATED, SamplingParams(max_tokens=2)))
+    long = job_of(engine, "def add(a, b):\n", SamplingParams(max_tokens=150))
+    scheduler.submit(long)
+    scheduler.step()
+    copies = []
+    scheduler.cache._copy = lambda source, target: copies.append(target)
+    scheduler.submit(job_of(engine, REPEATED[:-9] + "x" * 120, SamplingParams(max_tokens=2)))
+    for _ in range(10):
+        scheduler.step()
+    assert scheduler.waiting, "there is no room"
+    assert not copies
+
+
+def test_a_text_that_had_to_wait_again_has_the_cached_tokens_of_its_first_time(engine):
+    scheduler = scheduler_of(engine, num_blocks=9)
+    jobs = [job_of(engine, text, SamplingParams(max_tokens=150)) for text in ("def", "for x in range", "print")]
+    run(scheduler, *jobs)
+    assert [job.num_prompt_cached for job in jobs] == [0, 0, 0]

@@ -2,13 +2,16 @@
 
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from chaku.inference.scheduler import Scheduler
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
 from chaku.serve.service import Service
@@ -150,3 +153,82 @@ def test_pages_of_the_web_cannot_ask(engine):
         refused = ask(Host="evil.example:8012")
         assert refused.status_code == 403
         assert "--allow-host evil.example" in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("prompt", ["\x1b[" * 100, '"[' * 70, "{" * 100])
+def test_brackets_in_a_text_are_no_depth(client, prompt):
+    assert client.post("/v1/completions", json=BODY | {"prompt": prompt}).status_code == 200
+
+
+def test_a_deep_body_after_a_string_is_refused(client):
+    deep = b'{"a\\"": "]", "prompt": ' + b"[" * 100 + b"]" * 100 + b"}"
+    assert "nested deeper than 64" in client.post("/v1/completions", content=deep).json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/completion", "/api/generate"])
+def test_a_client_that_leaves_before_its_stream_begins_is_noticed(engine, url_of, monkeypatch, path):
+    serving = served(engine)
+    step, going = Scheduler.step, threading.Event()
+    monkeypatch.setattr(Scheduler, "step", lambda self: going.wait(20) and step(self))  # no text begins
+    with url_of(serving) as url:
+        body = BODY | {"stream": True, "model": "", "max_tokens": 200}
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(url + path, json=body, timeout=0.3)
+        deadline = time.monotonic() + 5
+        while serving.service.num_waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        left = serving.service.totals.cancelled
+        going.set()
+        assert left == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "message"),
+    [
+        ("/v1/completions", {"prompt": ["x"] * 129}, "prompt must be at most 128 prompts"),
+        ("/v1/completions", {"stop": ["x", "y" * 1001]}, "stop must be strings of at most 1,000 characters"),
+        ("/v1/completions", {"grammar": 'start: "x"' * 50_000}, "grammar must be at most 100,000 characters"),
+        ("/completion", {"grammar": 'root ::= "x"' * 50_000}, "grammar must be at most 100,000 characters"),
+        ("/completion", {"json_schema": {"enum": ["x" * 100_000]}}, "the JSON schema has more than 100,000 characters"),
+        ("/api/generate", {"format": {"enum": ["x" * 100_000]}, "model": ""}, "has more than 100,000 characters"),
+        ("/v1/chat/completions", {"messages": [{}] * 10_001}, "messages must be a list of at most 10,000"),
+    ],
+)
+def test_what_would_take_long_is_refused(client, path, more, message):
+    answer = client.post(path, json=BODY | more)
+    assert answer.status_code == 400
+    assert message in answer.text
+
+
+def test_other_requests_are_answered_while_a_long_text_is_tokenized(engine, monkeypatch):
+    reading = threading.Event()
+    tokenizer = type(engine.tokenizer)
+    encode = tokenizer.encode
+    monkeypatch.setattr(tokenizer, "encode", lambda self, text: reading.wait(5) and encode(self, text))
+    with TestClient(build_app(served(engine))) as client, ThreadPoolExecutor() as pool:
+        tokens = pool.submit(client.post, "/tokenize", json={"content": "def"})
+        health = pool.submit(client.get, "/health")
+        assert health.result(3).status_code == 200
+        reading.set()
+        assert tokens.result(5).json()["tokens"]
+
+
+def test_stop_tokens_of_requests_make_no_vocabularies(engine, client):
+    before = len(engine._vocabularies)
+    for number in range(5, 9):
+        form = {"response_format": {"type": "json_object"}, "stop_token_ids": [number, number + 1]}
+        assert client.post("/v1/completions", json=BODY | form).status_code == 200
+    assert len(engine._vocabularies) <= before + 1
+
+
+def test_a_key_may_have_any_letters(engine):
+    with TestClient(build_app(served(engine), Access(key="sécret"))) as client:
+        assert client.get("/v1/models", headers={"Authorization": "Bearer sécret".encode()}).status_code == 200
+
+
+def test_the_least_temperature_is_greedy(client):
+    texts = [
+        client.post("/v1/completions", json=BODY | {"temperature": heat, "seed": 1}).json()["choices"][0]["text"]
+        for heat in (0, 1e-320)
+    ]
+    assert texts[0] == texts[1]

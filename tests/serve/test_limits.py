@@ -1,5 +1,7 @@
 """A text ends before a line with less indentation, or at a line's end after some time."""
 
+import time
+
 import pytest
 
 from chaku.serve import limits
@@ -44,3 +46,12 @@ def test_time(monkeypatch):
     assert not limit.done
     assert limit.take(" c\n") == " c\n"
     assert limit.done
+
+
+def test_a_model_that_writes_line_breaks_alone_costs_little_time():
+    limit, begun = Limits(4), time.process_time()
+    assert limit.take("x") == "x"
+    assert "".join(limit.take("\n") for _ in range(2000)) == ""
+    assert limit.take("y") == ""
+    assert limit.done
+    assert time.process_time() - begun < 2  # minutes, were every line break the beginning of a search

@@ -1,17 +1,23 @@
 """Before another server: the same contracts, right ids for infilling, and its failures in plain words."""
 
 import json
+import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 from starlette.testclient import TestClient
 
+from chaku import api
 from chaku.inference.reader import PromptReader
 from chaku.serve.app import build_app
+from chaku.serve.databases import Asking, Databases, open_databases
+from chaku.serve.generator import ServiceGenerator
 from chaku.serve.models import Served
+from chaku.serve.sql import contract
 from chaku.serve.upstream import Upstream
 
 BODY = {"prompt": "def", "max_tokens": 12, "temperature": 0}
@@ -149,3 +155,21 @@ def test_editors_apis_stand_before_another_server(engine):
         assert client.get("/api/tags").json()["models"][0]["size"] == 0
         assert client.get("/v1/health").json()["device"] == "remote"
     assert all(engine.tokenizer.middle_id in sent["prompt"] for _, sent in asked)
+
+
+def test_questions_to_databases_are_answered_by_the_server_behind(engine, tmp_path):
+    """A question's text is the other server's, and it is asked without a grammar, which that server does not take."""
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE toy (name TEXT)")
+    sql = 'data: {"choices": [{"text": "SELECT name FROM toy", "finish_reason": "stop"}]}'
+    with fake(sql) as (url, _):
+        service = Upstream(
+            PromptReader(replace(engine.config, max_position_embeddings=4096), engine.tokenizer), url, "vllm", "behind"
+        )
+        connect = lambda loop: api.Model(ServiceGenerator(service, loop), tmp_path)  # noqa: E731
+        databases = Databases(open_databases([f"shop={path}"]), connect, Asking(cache=False))
+        with TestClient(build_app(Served(service, "tiny"), more=[contract(databases)])) as client:
+            answer = client.post("/v1/sql/ask", json={"question": "which toys are there?"}).json()
+    assert answer["event"] == "answer", answer
+    assert answer["sql"].startswith("SELECT name FROM toy")

@@ -74,6 +74,18 @@ class BlockCache:
             parent = block
         return at
 
+    def num_needed(self, ids: Sequence[int], tree: Hashable = None) -> int:
+        """The blocks without users that a text of `ids` and one more token takes. Changes nothing."""
+        parent, at = self._root(tree), 0
+        needed = len(ids) // self.block_size + 1
+        while at + self.block_size < len(ids):  # the last of the `ids` is never found: its logits are wanted
+            block, length = self._longest(parent, ids, at)
+            if block is None or length < self.block_size:
+                break
+            needed -= block.users > 0
+            parent, at = block, at + length
+        return needed
+
     def add(self, blocks: list[Block], tree: Hashable = None) -> None:
         """Append a new block to a text's blocks. Raises NoBlocksError when all blocks are in use."""
         blocks.append(Block(self._take(), blocks[-1] if blocks else self._root(tree)))

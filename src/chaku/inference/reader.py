@@ -106,11 +106,11 @@ class PromptReader:
                 "a grammar describes the completion from its first token, so the prompt's end cannot be healed; "
                 "leave out healing or the grammar"
             )
-        ends = (self.tokenizer.eos_id, *self.config.eos_token_ids, *params.stop_ids, *prompt.stop_ids)
-        end_ids = frozenset(ends)
+        ends = frozenset((self.tokenizer.eos_id, *self.config.eos_token_ids, *prompt.stop_ids))
         healer = self.healer if params.healing else None
-        constraint = self.constraint(grammar, end_ids) if grammar else None
-        return Row(prompt, params, sample, self.tokenizer, end_ids, healer, constraint)
+        # A grammar's vocabulary is large, and kept for every set of end tokens; `params.stop_ids` may be any tokens.
+        constraint = self.constraint(grammar, ends) if grammar else None
+        return Row(prompt, params, sample, self.tokenizer, ends.union(params.stop_ids), healer, constraint)
 
     def adapter_number(self, name: str | None) -> int | None:
         """The number of an adapter by its name. Raises ChakuError for a name that the model was not loaded with."""

@@ -61,7 +61,8 @@ class Job:
         self.lookup = Lookup(self.ids) if row.constraint is None else None
         self.blocks: list[Block] = []
         self.num_held = 0  # tokens whose keys and values are in the cache
-        self.num_prompt_cached = 0  # of the prompt, found in the cache
+        self.num_prompt_cached = 0  # of the prompt, found in the cache before it was read for the first time
+        self.admitted = False  # once, perhaps before it had to wait again
         self.num_guessed = self.num_right = 0
         self.tokens: list[WrittenToken] = []  # since the last piece
         self.num_reported = 0
@@ -97,9 +98,17 @@ class Scheduler:
     ):
         self.decoder, self.vocab_size, self.sampler = decoder, vocab_size, sampler
         self.max_rows, self.guess, self.read_beside = max_rows, guess, read_beside
-        self.cache = BlockCache(decoder.num_blocks, decoder.block_size, decoder.copy_block)
         self.waiting: list[Job] = []
         self.running: list[Job] = []  # the oldest first
+        self.reset()
+
+    def reset(self) -> list[Job]:
+        """Forget what the cache holds, and all jobs, which it returns: a step has failed in its middle."""
+        lost = [*self.running, *self.waiting]
+        self.waiting, self.running = [], []
+        decoder = self.decoder
+        self.cache = BlockCache(decoder.num_blocks, decoder.block_size, decoder.copy_block)
+        return lost
 
     @property
     def max_tokens(self) -> int:
@@ -140,13 +149,11 @@ class Scheduler:
             prompt = (job.adapter, *job.row.prompt)
             if prompt in being_read:
                 continue  # soon its keys and values are in the cache
-            blocks, num_found = self.cache.find(job.ids[:-1], job.adapter)
-            needed = -(-(len(job.ids) + 1) // self.cache.block_size) - len(blocks)
-            if needed > self.cache.num_available and self.running:
-                self.cache.release(blocks)
+            if self.running and self.cache.num_needed(job.ids, job.adapter) > self.cache.num_available:
                 return
-            job.blocks, job.num_held = blocks, num_found
-            job.num_prompt_cached = min(num_found, job.num_prompt)
+            job.blocks, job.num_held = self.cache.find(job.ids[:-1], job.adapter)
+            if not job.admitted:
+                job.admitted, job.num_prompt_cached = True, min(job.num_held, job.num_prompt)
             self.waiting.remove(job)
             self.running.append(job)
             being_read.add(prompt)

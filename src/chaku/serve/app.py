@@ -84,7 +84,7 @@ class Guard:
         key = self._access.key
         if key is not None and path not in self._open:
             given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), key.encode()):
+            if not hmac.compare_digest(given.encode("latin-1"), key.encode()):
                 return Refusal(401, "this server needs its API key: Authorization: Bearer KEY")
         host = headers.get("host", "")
         if key is None and self._access.hosts is not None and not _is_own(host, self._access.hosts):

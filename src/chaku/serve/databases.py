@@ -269,13 +269,14 @@ class Desk:
     def _open(self, loop: asyncio.AbstractEventLoop) -> Asker:
         if self._asker is None:
             self._model = self._model or self._connect(loop)
-            asking = self._asking
+            asking, generator = self._asking, self._model.generator
             self._asker = self._stack.enter_context(
                 api.asker(
                     self._database,
                     self._model,
                     cache=asking.cache,
                     num_samples=asking.num_samples,
+                    constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,
                     timeout=asking.timeout,
                     max_rows=asking.max_rows,
                     max_bytes=asking.max_bytes,

@@ -8,6 +8,11 @@ from chaku.inference.generator import SamplingParams
 
 MAX_TOKENS = 1_000_000  # more than any context: the room that the context leaves is the real limit
 
+MAX_OBJECTS = 10_000  # messages, or other files
+MAX_GRAMMAR = 100_000  # characters: the event loop, and then all requests whose prompts are not yet read, wait for it
+MAX_STOP = 1_000  # characters of a stop string: every step of the model looks for all of its beginnings
+LEAST_HEAT = 1e-6  # below it, logits over the temperature may be infinite, and the likeliest token always wins
+
 
 class Refusal(Exception):
     """An answer that is an error: its HTTP status, a sentence, and the field that is wrong."""
@@ -80,8 +85,8 @@ class Fields:
     def objects(self, name: str) -> "list[Fields]":
         """A list of objects."""
         value = self._value(name, [])
-        if not isinstance(value, list):
-            raise self.wrong(name, "a list")
+        if not isinstance(value, list) or len(value) > MAX_OBJECTS:
+            raise self.wrong(name, f"a list of at most {MAX_OBJECTS:,}")
         return [Fields(item, f"{self._where}{name}[{place}]") for place, item in enumerate(value)]
 
     def inner(self, name: str) -> "Fields":
@@ -114,15 +119,31 @@ def read_grammar(fields: Fields) -> str | None:
     if "grammar" in fields:
         if kind != "text":
             raise fields.wrong("grammar", "left out where `response_format` says what the text is")
-        return fields.text("grammar")
+        return grammar_text(fields)
     match kind:
         case "text":
             return None
         case "json_object":
             return json_grammar({"type": "object"})
         case "json_schema":
-            return json_grammar(form.inner("json_schema").inner("schema").body)
+            return schema_grammar(form.inner("json_schema").inner("schema").body)
     raise fields.wrong("response_format", "of type text, json_object or json_schema")
+
+
+def grammar_text(fields: Fields) -> str:
+    """`grammar`. Raises Refusal."""
+    text = fields.text("grammar")
+    if len(text) > MAX_GRAMMAR:
+        raise fields.wrong("grammar", f"at most {MAX_GRAMMAR:,} characters long")
+    return text
+
+
+def schema_grammar(schema: Mapping[str, Any]) -> str:
+    """The grammar of a JSON schema. Raises Refusal."""
+    grammar = json_grammar(schema)
+    if len(grammar) > MAX_GRAMMAR:
+        raise Refusal(400, f"the JSON schema has more than {MAX_GRAMMAR:,} characters")
+    return grammar
 
 
 def sampling(
@@ -143,12 +164,17 @@ def sampling(
 
     called = {name: name for name in ("temperature", "top_p", "seed", "stop")} | dict(names or {})
     heat = fields.number(called["temperature"], temperature, 0.0, 100.0)
+    if heat < LEAST_HEAT:
+        heat = 0.0
+    stops = (*fields.texts(called["stop"]), *stop)
+    if any(len(text) > MAX_STOP for text in stops):
+        raise fields.wrong(called["stop"], f"strings of at most {MAX_STOP:,} characters")
     seed = fields.whole(called["seed"], -1, -(2**63), 2**64)
     return SamplingParams(
         max_tokens=max_tokens,
         temperature=heat,
         top_p=max(fields.number(called["top_p"], top_p, 0.0, 1.0), 1e-6),
-        stop=(*fields.texts(called["stop"]), *stop),
+        stop=stops,
         seed=seed if seed >= 0 else (secrets.randbits(62) if heat else 0),
         stop_ids=fields.ids("stop_token_ids"),  # vLLM's field
         healing=healing,

@@ -30,6 +30,11 @@ class ServiceGenerator:
         return self._service.engine.tokenizer
 
     @property
+    def constrains(self) -> bool:
+        """Whether it writes under a grammar."""
+        return self._service.constrains
+
+    @property
     def context(self) -> int:
         return self._service.engine.context
 
@@ -69,8 +74,10 @@ class ServiceGenerator:
     async def _write(self, request: Request) -> Completion:
         writing = await self._service.ask(request)
         try:
-            async for _ in writing:
-                pass
+            pieces = [piece async for piece in writing]
         finally:
             writing.close()
-        return writing.job.row.completion()
+        # Not the row's own completion: the row of a text that another server writes is empty.
+        text, num_tokens = "".join(piece.text for piece in pieces), sum(piece.num_tokens for piece in pieces)
+        row, reason = writing.job.row, pieces[-1].finish_reason
+        return Completion(text, num_tokens, "stop" if reason == "stop" else "length", tuple(row.ids), row.tokens_cut)

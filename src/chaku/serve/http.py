@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
@@ -17,6 +19,9 @@ from chaku.serve.service import BusyError, FailedError, StoppingError
 
 RETRY_SECONDS = 1  # what Retry-After says when the queue is full
 MAX_DEPTH = 64  # of a JSON body
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # of JSON, perhaps without its end
+_LEVELS = np.zeros(256, np.int8)  # by a byte: how much deeper it leads
+_LEVELS[list(b"[{")], _LEVELS[list(b"]}")] = 1, -1
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorBody = Callable[[Refusal], Any]
@@ -83,14 +88,7 @@ def dumps(value: Any) -> bytes:
 async def read_fields(request: Request) -> Fields:
     """The JSON object of a request's body, whatever its Content-Type says. Raises Refusal."""
     body = await request.body()
-    depth = deepest = 0
-    for byte in body:  # the parser recurses, and a body of brackets would exhaust its stack
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    if deepest > MAX_DEPTH:
+    if _depth(body) > MAX_DEPTH:  # the parser recurses, and a body of brackets would exhaust its stack
         raise Refusal(400, f"the body is nested deeper than {MAX_DEPTH} levels")
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
@@ -99,6 +97,12 @@ async def read_fields(request: Request) -> Fields:
         raise Refusal(400, f"the body is not UTF-8: {error.reason} at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"the body is not JSON: {error}") from None
+
+
+def _depth(body: bytes) -> int:
+    """How deep a JSON body is nested; brackets in its strings do not count."""
+    outside = np.frombuffer(_STRING.sub(b"", body), np.uint8)
+    return int(_LEVELS[outside].cumsum(dtype=np.int32).max(initial=0))
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -140,13 +144,14 @@ async def _gone(request: Request) -> None:
 
 
 async def streamed(
-    events: AsyncIterator[bytes], media_type: str, failed: Callable[[Refusal], bytes] | None = None
+    request: Request, events: AsyncIterator[bytes], media_type: str, failed: Callable[[Refusal], bytes] | None = None
 ) -> Response:
     """A response that sends `events` as they come. An error before the first event becomes an ordinary error response.
 
+    A client may leave before the first event, too: its request waits in the queue, or its prompt is long.
     `failed`: the event that reports an error after the first one; None: the stream only ends.
     """
-    first = await anext(events, None)
+    first = await unless_gone(request, anext(events, None))
 
     async def rest() -> AsyncIterator[bytes]:
         try:

@@ -3,8 +3,9 @@
 import re
 import time
 
-_LESS = re.compile(r"\r?\n(?:[ \t\r]*\n)*([ \t]*)(?=[^\s])")  # line breaks, blank lines, and a line's indentation
-_OPEN = re.compile(r"\r?\n\s*\Z|\r\Z")  # the same at the end of what is written: how the line begins is not known yet
+# Line breaks, blank lines, and a line's indentation. One match takes all of the white space and reads no place twice,
+# since a model may write thousands of line breaks.
+_BREAK = re.compile(r"\r?\n\s*|\r\Z")
 
 
 class Limits:
@@ -27,10 +28,11 @@ class Limits:
         if not self._indent:
             return text
         text, self._held = self._held + text, ""
-        for found in _LESS.finditer(text):
-            if len(found[1]) < self._indent:
-                self.done = True
-                return text[: found.start()]
-        if not (last or self.done) and (opened := _OPEN.search(text)):
-            text, self._held = text[: opened.start()], text[opened.start() :]
+        for found in _BREAK.finditer(text):
+            if found.end() < len(text):
+                if len(found[0]) - found[0].rindex("\n") - 1 < self._indent:
+                    self.done = True
+                    return text[: found.start()]
+            elif not (last or self.done):  # how the line begins is not known yet
+                text, self._held = text[: found.start()], found[0]
         return text

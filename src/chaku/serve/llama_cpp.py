@@ -10,9 +10,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from chaku import __version__
-from chaku.inference.constraints import json_grammar
 from chaku.inference.generator import AnyPrompt, Request
-from chaku.serve.fields import Fields, Refusal, sampling, tokens_to_write
+from chaku.serve.fields import Fields, Refusal, grammar_text, sampling, schema_grammar, tokens_to_write
 from chaku.serve.http import Contract, json_response, read_fields, server_sent, streamed, unless_gone
 from chaku.serve.limits import Limits
 from chaku.serve.models import Served
@@ -42,7 +41,7 @@ def contract(served: Served) -> Contract:
         return await _answer(served, request, fields, prompts, temperature=0.8, top_p=0.95)
 
     async def tokenize(request: HttpRequest) -> Response:
-        return json_response({"tokens": _tokens(served, await read_fields(request))})
+        return json_response({"tokens": await served.service.in_reader(_tokens, served, await read_fields(request))})
 
     async def detokenize(request: HttpRequest) -> Response:
         fields = await read_fields(request)
@@ -50,7 +49,7 @@ def contract(served: Served) -> Contract:
         given = fields.get("tokens")
         if not isinstance(given, list) or not all(type(n) is int and 0 <= n < tokenizer.vocab_size for n in given):
             raise fields.wrong("tokens", f"a list of token ids from 0 to {tokenizer.vocab_size - 1}")
-        return json_response({"content": tokenizer.decode(given)})
+        return json_response({"content": await served.service.in_reader(tokenizer.decode, given)})
 
     async def props(request: HttpRequest) -> Response:
         engine = served.service.engine
@@ -149,7 +148,7 @@ async def _answer(
                     elif new:
                         yield server_sent(asked.part(text, new))
 
-        return await streamed(events(), "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
+        return await streamed(request, events(), "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
 
     async def all_texts() -> list[_Text]:
         return sorted([text async for text, _ in asked.write() if text.ended], key=lambda text: text.index)
@@ -295,12 +294,12 @@ def _timings(text: _Text) -> dict[str, Any]:
 def _grammar(fields: Fields) -> str | None:
     """`json_schema`, or `grammar`, which is GBNF or Lark. Raises Refusal."""
     if fields.get("json_schema"):
-        return json_grammar(fields.inner("json_schema").body)
+        return schema_grammar(fields.inner("json_schema").body)
     if not fields.get("grammar"):
         return None
     from llguidance.gbnf_to_lark import GbnfToLarkError, any_to_lark
 
     try:
-        return any_to_lark(fields.text("grammar"))
+        return any_to_lark(grammar_text(fields))
     except GbnfToLarkError as error:
         raise fields.wrong("grammar", f"a grammar in GBNF: {error}") from None

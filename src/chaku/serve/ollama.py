@@ -15,7 +15,7 @@ from chaku.inference.constraints import json_grammar
 from chaku.inference.engine import Engine
 from chaku.inference.generator import AnyPrompt, ChatPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Job
-from chaku.serve.fields import Fields, Refusal, sampling, tokens_to_write
+from chaku.serve.fields import Fields, Refusal, sampling, schema_grammar, tokens_to_write
 from chaku.serve.http import Contract, dumps, json_response, read_fields, streamed, unless_gone
 from chaku.serve.models import Served
 from chaku.serve.openai import read_message
@@ -140,7 +140,9 @@ async def _answer(
                 async for event in events:
                     yield dumps(event) + b"\n"
 
-        return await streamed(lines(), "application/x-ndjson", lambda refusal: dumps(error_body(refusal)) + b"\n")
+        return await streamed(
+            request, lines(), "application/x-ndjson", lambda refusal: dumps(error_body(refusal)) + b"\n"
+        )
 
     async def whole() -> dict[str, Any]:
         found = [event async for event in events]
@@ -166,7 +168,7 @@ def _grammar(fields: Fields) -> str | None:
         return None
     if fields.get("format") == "json":
         return json_grammar({"type": "object"})
-    return json_grammar(fields.inner("format").body)
+    return schema_grammar(fields.inner("format").body)
 
 
 async def _parts(served: Served, name: str, request: Request, form: Form) -> AsyncGenerator[dict[str, Any], None]:

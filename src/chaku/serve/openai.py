@@ -253,7 +253,7 @@ async def answer(served: Served, request: HttpRequest, fields: Fields, asked: _C
     if fields.flag("stream"):
         usage = fields.inner("stream_options").flag("include_usage")
         events = _stream(served, asked, head | {"object": asked.chunk}, usage)
-        return await streamed(events, "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
+        return await streamed(request, events, "text/event-stream", lambda refusal: server_sent(error_body(refusal)))
     answers: list[Answer] = await unless_gone(request, served.write_all(asked.requests, asked.num_top))
     choices = []
     for index, (pieces, _) in enumerate(answers):

@@ -10,6 +10,8 @@ from chaku.inference.repository import repository_tokens
 from chaku.serve.fields import Fields
 from chaku.tokens.tokenizer import Tokenizer
 
+MAX_PROMPTS = 128  # of a request
+
 # The names that llama.cpp writes where a client names neither the repository nor the file.
 REPOSITORY, FILE = "myproject", "filename"
 _SLASHES = "c cc cpp cxx cs cu d dart fs go h hpp java js jsx kt m mjs php proto rs scala scss swift ts tsx v vue zig"
@@ -115,6 +117,8 @@ def read_prompts(fields: Fields, tokenizer: Tokenizer) -> list[TextPrompt | Infi
     given = fields.get("prompt")
     suffix = fields.text("suffix") if "suffix" in fields else None
     several = isinstance(given, list) and not _are_ids(given)
+    if several and len(given) > MAX_PROMPTS:
+        raise fields.wrong("prompt", f"at most {MAX_PROMPTS} prompts")
     found: list[TextPrompt | InfillPrompt | TokenPrompt] = []
     for prompt in given if several else ["" if given is None else given]:
         if isinstance(prompt, str):

@@ -9,20 +9,22 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from chaku.console import warn
 from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
-from chaku.inference.generator import Request
+from chaku.inference.generator import AnyPrompt, Request
 from chaku.inference.prompts import Prompt
 from chaku.inference.reader import PromptReader
 from chaku.inference.row import Row
-from chaku.inference.scheduler import Job, Piece, Scheduler
+from chaku.inference.scheduler import Job, Piece
 
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 READ_BESIDE = 128  # tokens of prompts in a step, while other requests wait for their next token
 LAST_TEXTS = 16  # whose speed `Service.speed` tells
 
@@ -93,17 +95,20 @@ class TextService(ABC):
     """Writes texts for the requests of an event loop.
 
     `max_rows`: texts that are written at one time. `max_waiting`: requests that may wait. Not thread-safe but for
-    `totals`: `ask` and `stop` belong to one event loop. `heals`: whether it can heal prompts.
+    `totals`: `ask` and `stop` belong to one event loop. `heals`, `constrains`: whether it can heal prompts, and
+    write under a grammar.
     """
 
-    heals = True
+    heals = constrains = True
 
     def __init__(self, engine: PromptReader, *, max_rows: int, max_waiting: int):
         self.engine, self.max_rows, self.max_waiting = engine, max_rows, max_waiting
         self.totals, self.started = Totals(), time.time()
         self._texts: dict[Any, Shared] = {}
         self._last_texts: deque[tuple[int, float]] = deque(maxlen=LAST_TEXTS)  # tokens after the first, and seconds
-        self._stopping = False
+        self._last_read: tuple[tuple[AnyPrompt, int], Prompt] | None = None  # samples of a prompt read it once
+        self._num_reading = 0  # requests whose prompts are being read
+        self._stopping = self._stopped = False
         self._reader = ThreadPoolExecutor(1, "read-prompts")  # tokenizers and grammars: one request at a time
 
     @property
@@ -114,7 +119,11 @@ class TextService(ABC):
     @property
     def num_waiting(self) -> int:
         """The texts that wait to be written."""
-        return max(len(self._texts) - self.num_running, 0)
+        return max(self._num_asked - self.num_running, 0)
+
+    @property
+    def _num_asked(self) -> int:
+        return len(self._texts) + self._num_reading
 
     @property
     @abstractmethod
@@ -136,17 +145,24 @@ class TextService(ABC):
         loop = asyncio.get_running_loop()
         if self._stopping:
             raise StoppingError
-        if len(self._texts) >= self.max_rows + self.max_waiting:
+        if self._num_asked >= self.max_rows + self.max_waiting:
             self.totals.refused += 1
             raise BusyError
-        prompt, request, row = await loop.run_in_executor(self._reader, self._read, request)
+        self._num_reading += 1
+        try:
+            prompt, request, row = await self.in_reader(self._read, request)
+        finally:
+            self._num_reading -= 1
+        if self._stopped:
+            raise StoppingError
         adapter = self.engine.adapter_number(request.adapter)
         self.totals.requests += 1
-        key = (prompt.ids, prompt.stop_ids, request.params, request.sample, request.grammar, num_top, adapter)
+        key = (prompt, request.params, request.sample, request.grammar, num_top, adapter)
         shared = self._texts.get(key)
         if shared is None or shared.job.cancelled:
-            shared = self._texts[key] = Shared(self, key, loop)
+            shared = Shared(self, key, loop)
             shared.job = Job(row, shared.hear, num_top, adapter)
+            self._texts[key] = shared
             try:
                 self.begin(shared, prompt, request)
             except BaseException:
@@ -156,9 +172,16 @@ class TextService(ABC):
             self.totals.shared += 1
         return shared.join()
 
+    async def in_reader(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """What a function returns that may take long, in the thread that reads prompts."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work, *arguments)
+
     def _read(self, request: Request) -> tuple[Prompt, Request, Row]:
         """The prompt in tokens, the request with the `max_tokens` for which there is room, and the row to write."""
-        prompt = self.engine.read(request)
+        asked = (request.prompt, request.params.max_tokens)
+        if self._last_read is None or self._last_read[0] != asked:
+            self._last_read = (asked, self.engine.read(request))
+        prompt = self._last_read[1]
         context = self.longest()
         room = context - len(prompt.ids)
         if room < 1:
@@ -178,17 +201,20 @@ class TextService(ABC):
     def cancel(self, shared: "Shared") -> None:
         """Nobody waits for a text any more."""
         shared.job.cancelled = True
+        self.totals.cancelled += 1
 
     async def stop(self, seconds: float = 30.0) -> None:
         """Take no more requests, and end when all texts are written, or after so many seconds."""
         self._stopping = True
         ends = time.monotonic() + seconds
-        while self._texts and time.monotonic() < ends:
+        while self._num_asked and time.monotonic() < ends:
             await asyncio.sleep(0.05)
+        self._stopped = True
         for shared in list(self._texts.values()):
             self.cancel(shared)
+            shared.fail("the server has stopped")
         await self.end()
-        self._reader.shutdown()
+        await asyncio.to_thread(self._reader.shutdown, cancel_futures=True)
 
     @abstractmethod
     async def end(self) -> None:
@@ -199,7 +225,6 @@ class TextService(ABC):
         if self._texts.get(shared.key) is shared:
             del self._texts[shared.key]
         job, totals = shared.job, self.totals
-        totals.cancelled += job.cancelled
         totals.prompt_tokens += job.num_prompt
         totals.cached_tokens += job.num_prompt_cached
         totals.written_tokens += len(job.row.ids)
@@ -222,8 +247,9 @@ class Service(TextService):
         cache_tokens: int | None = None,
     ):
         super().__init__(engine, max_rows=max_rows, max_waiting=max_waiting)
-        self._engine, self._guess, self._cache_tokens = engine, guess, cache_tokens
-        self._scheduler = self._new_scheduler()
+        self._scheduler = engine.new_scheduler(
+            max_rows=max_rows, cache_tokens=cache_tokens, guess=guess, read_beside=READ_BESIDE
+        )
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
@@ -266,18 +292,12 @@ class Service(TextService):
             except Exception as error:  # perhaps no memory: the texts are lost, the server is not
                 warn(f"the model failed: {type(error).__name__}: {error}")
                 self.totals.failures += 1
-                lost, busy = [*self._scheduler.running, *self._scheduler.waiting], False
-                self._scheduler = self._new_scheduler()
-                for job in lost:
+                busy = False
+                for job in self._scheduler.reset():
                     job.cancelled = True
                     for shared in list(self._texts.values()):
                         if shared.job is job:
                             shared.fail("the model failed; ask again")
-
-    def _new_scheduler(self) -> Scheduler:
-        return self._engine.new_scheduler(
-            max_rows=self.max_rows, cache_tokens=self._cache_tokens, guess=self._guess, read_beside=READ_BESIDE
-        )
 
 
 class Shared:
@@ -304,7 +324,6 @@ class Shared:
         if not self._readers and not self.done:
             self.done = True
             self._service.cancel(self)
-            self.job.cancelled = True
             self._service.forget(self)
 
     async def changed(self) -> None:

@@ -30,7 +30,7 @@ def contract(databases: Databases) -> Contract:
         desk, question = _desk(databases, fields), fields.text("question")
         samples = fields.whole("samples", databases.asking.num_samples, 1, MAX_SAMPLES)
         if fields.flag("stream"):
-            return await streamed(_events(desk, question, samples), "application/x-ndjson", _failed)
+            return await streamed(request, _events(desk, question, samples), "application/x-ndjson", _failed)
         return json_response(await unless_gone(request, _last_event(desk, question, samples)))
 
     async def run(request: Request) -> Response:

@@ -28,7 +28,7 @@ CONNECT_SECONDS, READ_SECONDS = 5.0, 300.0
 class Upstream(TextService):
     """Writes texts by asking another server. `model`: the model's name there. See `TextService`."""
 
-    heals = False  # the other server cannot be told which tokens may come first
+    heals = constrains = False  # the other server cannot be told which tokens may come next
 
     def __init__(
         self, reader: PromptReader, url: str, kind: Kind, model: str, *, max_waiting: int = 1024, key: str | None = None
