@@ -76,7 +76,7 @@ def test_without_the_key_nothing_is_answered(engine):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer sécret".encode()}):
             for path in ("/v1/completions", "/v1/models", "/metrics"):
                 assert client.request("POST" if "comp" in path else "GET", path, headers=headers).status_code == 401
-        answer = client.post("/v1/completions", json=BODY, headers={"Authorization": "Bearer secret"})
+        answer = client.post("/v1/completions", json=BODY, headers={"Authorization": "bearer secret"})
         assert answer.status_code == 200
 
 

@@ -24,6 +24,7 @@ BODY = {"prompt": "def", "max_tokens": 12, "temperature": 0}
 VLLM = (
     'data: {"choices": [{"text": "a", "finish_reason": null}]}',
     'data: {"choices": [{"text": "b", "finish_reason": "stop"}]}',
+    'data: {"choices": [], "usage": {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 7}}}',
     "data: [DONE]",
 )
 
@@ -81,6 +82,7 @@ def test_a_hole_is_sent_as_token_ids_with_the_tokens_that_end_it(engine):
         body = BODY | {"prompt": "def add(a, b):\n    <PRE>", "suffix": "\n"}
         answer = client.post("/v1/completions", json=body).json()
     assert answer["choices"][0] == {"text": "ab", "index": 0, "logprobs": None, "finish_reason": "stop"}
+    assert answer["usage"]["prompt_tokens_details"] == {"cached_tokens": 7}
     [(path, sent)] = asked
     assert path == "/v1/completions"
     assert sent["model"] == "behind"

@@ -83,7 +83,8 @@ class Guard:
     def _refusal(self, path: str, headers: dict[str, str]) -> Refusal | None:
         key = self._access.key
         if key is not None and path not in self._open:
-            given = headers.get("authorization", "").removeprefix("Bearer ")
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            given = given if scheme.lower() == "bearer" else ""
             if not hmac.compare_digest(given.encode("latin-1"), key.encode()):
                 return Refusal(401, "this server needs its API key: Authorization: Bearer KEY")
         host = headers.get("host", "")

@@ -68,17 +68,20 @@ class Upstream(TextService):
     async def _write(self, shared: Shared, path: str, body: dict[str, Any]) -> None:
         """Send the request, and hand the answer's pieces on."""
         try:
-            ended = False
+            last: Piece | None = None
             async for part in self._parts(path, body):
                 job = shared.job
                 job.read = job.read or time.monotonic()
                 job.num_prompt_cached = part.num_cached or job.num_prompt_cached
                 job.row.ids += [-1] * part.num_tokens  # tokens are counted; their ids are not known
-                ended = part.finish_reason is not None
-                shared.hear(Piece(part.text, part.num_tokens, (), part.finish_reason))
-                if ended:
-                    return
-            if not ended:
+                piece = Piece(part.text, part.num_tokens, (), part.finish_reason)
+                if last is None and part.finish_reason is None:
+                    shared.hear(piece)
+                else:  # the counts come after the last text, and a connection that is read to its end is used again
+                    last = last or piece
+            if last:
+                shared.hear(last)
+            else:
                 shared.fail(f"{self.url} ended its answer in the middle")
         except httpx.HTTPError as error:
             warn(f"{self.url} failed: {type(error).__name__} {error}")
