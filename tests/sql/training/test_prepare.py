@@ -105,9 +105,9 @@ def test_linked_prompts_are_those_of_asking(tmp_path):
     class Writer:
         form, max_prompt_tokens, count_tokens = "compact", 50, staticmethod(thirds)
 
-        def write(self, prompts, num_samples):
-            asked.extend(prompt for prompt, _ in prompts)
-            return [[query]]
+        def write_each(self, prompt, schema, num_samples):
+            asked.append(prompt)
+            yield 0, query
 
     with Database(str(tmp_path / "shop" / "shop.sqlite")) as database:
         answer = Asker(database, Writer(), num_samples=1).ask(question)

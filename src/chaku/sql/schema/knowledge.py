@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import say
+from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.sql.ask.memory import file_name
 from chaku.sql.execute.database import Database
@@ -47,11 +48,13 @@ class Knowledge:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the schema, and the values of tables that have changed."""
+        """Read the schema, and the values of tables that have changed. Raises ChakuError for a file that is gone."""
         stamp = ""
         if self.database.dialect in ("sqlite", "duckdb"):
             stamp = file_stamp(Path(self.database.location))
-            if stamp and stamp == self._file_stamp:
+            if not stamp:  # SQLite goes on reading a file that was moved away
+                raise ChakuError(f"there is no database {self.database.location} any more")
+            if stamp == self._file_stamp:
                 return
         # SQLite's sampled values come with the schema, since reading them is fast.
         in_sqlite = self.database.dialect == "sqlite"
