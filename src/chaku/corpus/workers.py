@@ -28,10 +28,15 @@ def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
     # Spawned, not forked: the parent may hold threads, whose locks a fork would copy locked.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+
+    def map_over(*arguments: Any, **settings: Any) -> Iterator[Any]:
+        # `map` submits all calls at once, which starts the workers. They inherit the block: Ctrl-C while Python starts
+        # in them would print a traceback.
+        with _interrupts_blocked():
+            return pool.map(*arguments, **settings)
+
     try:
-        with _interrupts_blocked():  # workers inherit it: Ctrl-C while Python starts in them would print a traceback
-            pool.submit(os.getpid)  # starts the workers
-        yield pool.map
+        yield map_over
     except BrokenProcessPool:
         raise ChakuError(
             f"one of {num_workers} worker processes was killed, usually because the memory was full; finished work is "
