@@ -79,7 +79,7 @@ def test_texts_are_those_of_the_server_behind(engine, url, more):
 def test_a_hole_is_sent_as_token_ids_with_the_tokens_that_end_it(engine):
     tokens = engine.tokenizer.infilling
     with fake(*VLLM) as (url, asked), client_of(engine, url) as client:
-        body = BODY | {"prompt": "def add(a, b):\n    <PRE>", "suffix": "\n"}
+        body = BODY | {"prompt": "def add(a, b):\n    <PRE>", "suffix": "\n", "stop_token_ids": [7]}
         answer = client.post("/v1/completions", json=body).json()
     assert answer["choices"][0] == {"text": "ab", "index": 0, "logprobs": None, "finish_reason": "stop"}
     assert answer["usage"]["prompt_tokens_details"] == {"cached_tokens": 7}
@@ -88,6 +88,7 @@ def test_a_hole_is_sent_as_token_ids_with_the_tokens_that_end_it(engine):
     assert sent["model"] == "behind"
     assert sent["prompt"].count(tokens.prefix) == sent["prompt"].count(tokens.middle) == 1  # typed <PRE> is text
     assert tokens.end in sent["stop_token_ids"]
+    assert 7 in sent["stop_token_ids"]  # the client's own
 
 
 def test_llama_cpp_gets_its_own_fields(engine):

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import httpx
 
@@ -21,7 +21,6 @@ from chaku.inference.scheduler import Piece
 from chaku.serve.service import Shared, TextService
 
 Kind = Literal["vllm", "sglang", "llama.cpp", "ollama"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 CONNECT_SECONDS, READ_SECONDS = 5.0, 300.0
 
 
@@ -34,11 +33,10 @@ class Upstream(TextService):
         self, reader: PromptReader, url: str, kind: Kind, model: str, *, max_waiting: int = 1024, key: str | None = None
     ):
         super().__init__(reader, max_rows=0, max_waiting=max_waiting)
-        self.url, self.kind, self.model = url.rstrip("/").removesuffix("/v1"), kind, model
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self.url, self.kind, self.model = _base(url), kind, model
         timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        self._client = httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(headers=_headers(key), timeout=timeout, limits=limits, trust_env=False)
         self._tasks: dict[Shared, asyncio.Task[None]] = {}
 
     @property
@@ -131,7 +129,7 @@ class Upstream(TextService):
             return "/completion", {"prompt": list(prompt.ids), **common, **more}
         wanted: dict[str, Any] = {
             "max_tokens": params.max_tokens,
-            "stop_token_ids": sorted(prompt.stop_ids),
+            "stop_token_ids": sorted(prompt.stop_ids.union(params.stop_ids)),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -201,13 +199,19 @@ def _read_ollama(event: dict[str, Any]) -> _Part:
     return _Part(text, int(bool(text)), reason)
 
 
+def _base(url: str) -> str:
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 async def first_model(url: str, key: str | None = None) -> str:
     """The first model that a server lists. Raises ChakuError when it does not answer."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    base = url.rstrip("/").removesuffix("/v1")
     try:
-        async with httpx.AsyncClient(timeout=CONNECT_SECONDS, headers=headers, trust_env=False) as client:
-            listed = (await client.get(f"{base}/v1/models")).raise_for_status().json()["data"]
+        async with httpx.AsyncClient(timeout=CONNECT_SECONDS, headers=_headers(key), trust_env=False) as client:
+            listed = (await client.get(f"{_base(url)}/v1/models")).raise_for_status().json()["data"]
             return str(listed[0]["id"])
     except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
         raise ChakuError(
