@@ -66,8 +66,8 @@ class Job:
         self.num_guessed = self.num_right = 0
         self.tokens: list[WrittenToken] = []  # since the last piece
         self.num_reported = 0
-        self.submitted = time.monotonic()
-        self.read = self.finished = 0.0  # when the prompt was read, and when the text ended
+        self.beginning = (adapter, *row.prompt)  # jobs with the same one read the same tokens
+        self.read = 0.0  # when the prompt was read
 
     @property
     def num_prompt(self) -> int:
@@ -142,12 +142,11 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Let waiting jobs in, in their order, while there are rows and blocks for them."""
-        being_read = {(job.adapter, *job.row.prompt) for job in self.running if job.num_held < job.num_prompt}
+        being_read = {job.beginning for job in self.running if job.num_held < job.num_prompt}
         for job in list(self.waiting):
             if len(self.running) >= self.max_rows:
                 return
-            prompt = (job.adapter, *job.row.prompt)
-            if prompt in being_read:
+            if job.beginning in being_read:
                 continue  # soon its keys and values are in the cache
             if self.running and self.cache.num_needed(job.ids, job.adapter) > self.cache.num_available:
                 return
@@ -156,7 +155,7 @@ class Scheduler:
                 job.admitted, job.num_prompt_cached = True, min(job.num_held, job.num_prompt)
             self.waiting.remove(job)
             self.running.append(job)
-            being_read.add(prompt)
+            being_read.add(job.beginning)
 
     def _plan(self) -> list[tuple[Job, list[int]]]:
         """What each running job does in this step, the oldest job first: the ids that the model reads."""
@@ -265,7 +264,6 @@ class Scheduler:
         job.listen(piece)
 
     def _leave(self, job: Job) -> None:
-        job.finished = time.monotonic()
         if job in self.running:
             self._withdraw(job)
         else:

@@ -18,7 +18,7 @@ from chaku.inference.scheduler import Job
 from chaku.serve.fields import Fields, Refusal, sampling, schema_grammar, tokens_to_write
 from chaku.serve.http import Contract, dumps, json_response, read_fields, streamed, unless_gone
 from chaku.serve.models import Served
-from chaku.serve.openai import read_message
+from chaku.serve.openai import chat_prompt, read_message
 from chaku.serve.prompts import hole, raw
 from chaku.tokens.chat import Message
 
@@ -42,7 +42,7 @@ def contract(served: Served) -> Contract:
             if message.get("images"):
                 raise message.wrong("images", "left out: this model reads only text")
             messages.append(read_message(message))
-        prompt = _chat_prompt(messages) if messages else None
+        prompt = chat_prompt(messages) if messages else None
         return await _answer(served, request, fields, prompt, _message)
 
     async def show(request: HttpRequest) -> Response:
@@ -99,12 +99,6 @@ def _generate_prompt(served: Served, fields: Fields) -> AnyPrompt | None:
         return TextPrompt(text)
     system = [Message("system", fields.text("system"))] if fields.get("system") else []
     return ChatPrompt((*system, Message("user", text)))
-
-
-def _chat_prompt(messages: list[Message]) -> ChatPrompt:
-    if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
-        return ChatPrompt(tuple(messages[:-1]), messages[-1].content)
-    return ChatPrompt(tuple(messages))
 
 
 def _response(text: str) -> dict[str, Any]:

@@ -202,18 +202,14 @@ class _Chat(ChatForm):
         if fields.flag("logprobs"):
             self.num_top = fields.whole("top_logprobs", 0, 0, 20)
         params = sampling(fields, max_tokens=self._max_tokens(fields), temperature=1.0)
-        messages = tuple(read_message(message) for message in fields.objects("messages"))
+        messages = [read_message(message) for message in fields.objects("messages")]
         if not messages:
             raise fields.wrong("messages", "a list with at least one message")
         grammar = read_grammar(fields)
         num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
-        opening = ""
-        if messages[-1].role == "assistant" and len(messages) > 1:  # a reply to go on with
-            opening, messages = messages[-1].content, messages[:-1]
+        prompt = chat_prompt(messages)
         adapter = served.adapter(fields.text("model", ""))
-        self.requests = [
-            Request(ChatPrompt(messages, opening), params, sample, grammar, adapter) for sample in range(num_choices)
-        ]
+        self.requests = [Request(prompt, params, sample, grammar, adapter) for sample in range(num_choices)]
 
     def _max_tokens(self, fields: Fields) -> int:
         for name in ("max_completion_tokens", "max_tokens"):
@@ -231,6 +227,13 @@ def read_message(fields: Fields) -> Message:
             raise fields.wrong("content", "text: this model reads nothing else")
         return Message(role, "".join(part.text("text") for part in parts))
     return Message(role, fields.text("content", ""))
+
+
+def chat_prompt(messages: list[Message]) -> ChatPrompt:
+    """The prompt of a conversation. A last message of the assistant's is a reply to go on with."""
+    if messages[-1].role == "assistant" and len(messages) > 1:
+        return ChatPrompt(tuple(messages[:-1]), messages[-1].content)
+    return ChatPrompt(tuple(messages))
 
 
 def _role(fields: Fields) -> Role:
