@@ -63,17 +63,6 @@ class BlockCache:
             parent, at = block, at + length
         return found, at
 
-    def num_found(self, ids: Sequence[int], tree: Hashable = None) -> int:
-        """The tokens at the beginning of `ids` that the cache holds. Changes nothing."""
-        parent, at = self._root(tree), 0
-        while at < len(ids):
-            block, length = self._longest(parent, ids, at)
-            at += length
-            if block is None or length < self.block_size:
-                break
-            parent = block
-        return at
-
     def num_needed(self, ids: Sequence[int], tree: Hashable = None) -> int:
         """The blocks without users that a text of `ids` and one more token takes. Changes nothing."""
         parent, at = self._root(tree), 0
