@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from chaku.model.attention import Attend, causal, document_segments, segmented, whole_segments
 from chaku.model.config import LlamaConfig
 from chaku.model.kv_cache import Cache
+from chaku.model.recompute import Recompute, recomputed
 from chaku.model.rope import rotary_table, rotate
 
 
@@ -78,17 +80,16 @@ class Llama(nn.Module):
     ) -> Tensor:
         """The final normalised hidden states, (batch, seq, hidden), before `lm_head`; arguments as in `forward`."""
         num_new, window = input_ids.shape[1], self.config.sliding_window
-        mask = None
+        attend: Attend = causal
         if cache is not None:
-            positions = cache.positions
+            positions, attend = cache.positions, cache.attend
         elif document_ids is not None:
-            same = document_ids[:, :, None] == document_ids[:, None, :]  # (batch, seq, seq)
-            mask = (same.tril() if window is None else same.tril().triu(1 - window)).unsqueeze(1)
+            attend = segmented(document_segments(document_ids), window)
         elif window is not None and num_new > window:
-            mask = torch.ones(num_new, num_new, dtype=torch.bool, device=input_ids.device).tril().triu(1 - window)
+            attend = segmented(whole_segments(*input_ids.shape), window)
         if positions is None:
             positions = torch.arange(num_new, device=input_ids.device)
-        return self.model(input_ids, rotary_table(self.config, positions), mask, cache)
+        return self.model(input_ids, rotary_table(self.config, positions), attend)
 
 
 class Transformer(nn.Module):
@@ -101,16 +102,16 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(
-        self, input_ids: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         hidden = self.embed_tokens(input_ids)  # (batch, seq, hidden)
         for layer in self.layers:
-            hidden = layer(hidden, rotary, mask, cache)
+            hidden = layer(hidden, rotary, attend)
         return self.norm(hidden)
 
 
 class Block(nn.Module):
+    recompute: Recompute = "none"
+
     def __init__(self, config: LlamaConfig, layer: int):
         super().__init__()
         self.self_attn = Attention(config, layer)
@@ -118,10 +119,13 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
-    ) -> Tensor:
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), rotary, mask, cache)
+    def forward(self, hidden: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        if self.recompute == "none" or not torch.is_grad_enabled():
+            return self._forward(hidden, rotary, attend)
+        return recomputed(self.recompute, self._forward, hidden, rotary, attend)
+
+    def _forward(self, hidden: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), rotary, attend)
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
@@ -132,7 +136,6 @@ class Attention(nn.Module):
         super().__init__()
         self.layer = layer
         self.head_dim = config.head_dim
-        self.grouped = config.num_key_value_heads != config.num_attention_heads
         width, bias = config.hidden_size, config.attention_bias
         q_width, kv_width = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
         self.q_proj = nn.Linear(width, q_width, bias=bias)
@@ -140,20 +143,13 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, kv_width, bias=bias)
         self.o_proj = nn.Linear(q_width, width, bias=config.output_bias)
 
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: Cache | None
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, rotary: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         batch, seq, _ = hidden.shape
         heads = (batch, seq, -1, self.head_dim)
         query = rotate(self.q_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, heads, seq, head_dim)
         key = rotate(self.k_proj(hidden).view(heads), rotary).transpose(1, 2)  # (batch, kv_heads, seq, head_dim)
         value = self.v_proj(hidden).view(heads).transpose(1, 2)
-        if cache is not None:
-            attended = cache.attend(self.layer, query, key, value)
-        else:
-            attended = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, is_causal=mask is None, enable_gqa=self.grouped
-            )
+        attended = attend(self.layer, query, key, value)
         return self.o_proj(attended.transpose(1, 2).reshape(batch, seq, -1))
 
 
