@@ -24,9 +24,11 @@ ROWS = 2048  # rows in a part
 def can_fuse(model: Llama, longest: int) -> bool:
     """Whether `fused_states` supports the model in its present mode; otherwise use `Llama.forward_hidden`.
 
-    It does not support GPUs, torch.compile, LoRA's dropout, or documents longer than a sliding window. `longest`: the
-    number of tokens in the longest document.
+    It does not support GPUs, weights that ranks share, recomputation, torch.compile, LoRA's dropout, or documents
+    longer than a sliding window. `longest`: the number of tokens in the longest document.
     """
+    if model.distributed or any(layer.recompute != "none" for layer in model.model.layers):
+        return False
     window = model.config.sliding_window
     if window is not None and longest > window:
         return False

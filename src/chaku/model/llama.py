@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,18 @@ from chaku.model.kv_cache import Cache
 from chaku.model.recompute import Recompute, recomputed
 from chaku.model.rope import rotary_table, rotate
 
+if TYPE_CHECKING:
+    from chaku.model.context_parallel import ContextParallel
+
 
 class Llama(nn.Module):
-    """The whole decoder. `Llama(config)` has random weights (see `init_weights`)."""
+    """The whole decoder. `Llama(config)` has random weights (see `init_weights`).
+
+    `distributed`: its weights are shared by ranks. `context`: so are the tokens of each row.
+    """
+
+    distributed = False
+    context: ContextParallel | None = None
 
     def __init__(self, config: LlamaConfig):
         super().__init__()
@@ -78,7 +88,10 @@ class Llama(nn.Module):
         cache: Cache | None = None,
         document_ids: Tensor | None = None,
     ) -> Tensor:
-        """The final normalised hidden states, (batch, seq, hidden), before `lm_head`; arguments as in `forward`."""
+        """The final normalised hidden states, (batch, seq, hidden), before `lm_head`; arguments as in `forward`.
+
+        With `context`, only the states of this rank's part of each row.
+        """
         num_new, window = input_ids.shape[1], self.config.sliding_window
         attend: Attend = causal
         if cache is not None:
@@ -89,6 +102,10 @@ class Llama(nn.Module):
             attend = segmented(whole_segments(*input_ids.shape), window)
         if positions is None:
             positions = torch.arange(num_new, device=input_ids.device)
+        if self.context is not None:
+            whole = whole_segments(*input_ids.shape) if document_ids is None else document_segments(document_ids)
+            attend = self.context.attend(whole, num_new, window)
+            input_ids, positions = (self.context.cut(part.expand(input_ids.shape)) for part in (input_ids, positions))
         return self.model(input_ids, rotary_table(self.config, positions), attend)
 
 

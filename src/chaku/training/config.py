@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from chaku.errors import ChakuError
 from chaku.settings import setting
 
 
@@ -42,6 +43,34 @@ class TrainingConfig:
     log_every: int = setting(1, at_least=1, changes_results=False)
     heldout_every: int = setting(100, at_least=1, changes_results=False)
     sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training
+
+
+@dataclass(frozen=True)
+class ParallelConfig:
+    """How a stage is laid out over the ranks that torchrun starts; one process ignores it.
+
+    The four sizes multiply to the number of ranks. `shard`: ranks that share the weights, gradients and optimizer
+    state (FSDP2); None: all ranks that the other sizes leave. `replicate`: copies of such a group (HSDP). `context`:
+    ranks that share the tokens of a sequence. `tensor`: ranks that share every matrix. The layout changes only the
+    rounding of sums.
+    """
+
+    replicate: int = setting(1, at_least=1, changes_results=False)
+    shard: int | None = setting(None, at_least=1, changes_results=False)
+    context: int = setting(1, at_least=1, changes_results=False)
+    tensor: int = setting(1, at_least=1, changes_results=False)
+
+    def sizes(self, num_ranks: int) -> tuple[int, int, int, int]:
+        """(replicate, shard, context, tensor). Raises ChakuError when they do not multiply to `num_ranks`."""
+        others = self.replicate * self.context * self.tensor
+        shard = self.shard or max(1, num_ranks // others)
+        if others * shard != num_ranks:
+            raise ChakuError(
+                f"replicate {self.replicate} x shard {shard} x context {self.context} x tensor {self.tensor} is "
+                f"{others * shard} ranks, but torchrun started {num_ranks}; change the stage's `parallel`, or the "
+                "number of processes"
+            )
+        return self.replicate, shard, self.context, self.tensor
 
 
 @dataclass(frozen=True)

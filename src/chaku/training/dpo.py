@@ -1,5 +1,6 @@
 """Direct preference optimisation (arXiv 2305.18290): raises the chosen reply's probability over the rejected one's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,22 @@ from torch import Tensor
 
 from chaku.console import progress
 from chaku.files import atomic_file
+from chaku.model.context_parallel import SumOverContext
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.ranks import ALONE, Ranks
 from chaku.training.speed import choose_precision
-from chaku.training.step import autocast, chat_states, score_rows
+from chaku.training.step import (
+    NO_LOSS,
+    VocabularyPart,
+    autocast,
+    document_states,
+    micro_batches,
+    never,
+    output_weight,
+    score_rows,
+)
 
 
 def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
@@ -30,19 +42,25 @@ def dpo_losses(policy: Tensor, reference: Tensor, beta: float) -> Tensor:
 
 
 def accumulate_pairs(
-    model: Llama, batch: Batch, dpo: DpoConfig, config: TrainingConfig, device: torch.device
+    model: Llama,
+    batch: Batch,
+    dpo: DpoConfig,
+    config: TrainingConfig,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+    stop: Callable[[], bool] = never,
 ) -> tuple[float, dict[str, Any]]:
     """Add up the gradients of a batch of pairs in micro-batches; returns the mean loss of a pair, and values to log.
+    Stops as `accumulate` does.
 
     `dpo_accuracy`: the share of pairs whose chosen reply gained more than the rejected reply. `dpo_margin`: beta times
     the mean difference of the two gains.
     """
     assert batch.reference is not None
     assert batch.trained is not None
-    num_pairs = int((batch.document_ids.amax(dim=1) + 1).sum()) // 2
-    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
+    [num_pairs] = ranks.sum([int((batch.document_ids.amax(dim=1) + 1).sum()) // 2 / ranks.num_context])
     total = right = margin = 0.0
-    for part in batch.split(rows):
+    for part in micro_batches(model, batch, config, ranks, stop):
         scores, held = reply_log_probabilities(model, part, device)
         assert part.reference is not None
         pairs = held.view(-1, 2)[:, 0]
@@ -54,6 +72,8 @@ def accumulate_pairs(
         gains = (policy - reference).detach()
         right += float((gains[:, 0] > gains[:, 1]).sum())
         margin += dpo.beta * float((gains[:, 0] - gains[:, 1]).sum())
+    # The ranks of a context group have computed the same numbers.
+    total, right, margin = (value / ranks.num_context for value in ranks.sum([total, right, margin]))
     return total, {"dpo_accuracy": right / num_pairs, "dpo_margin": margin / num_pairs}
 
 
@@ -66,34 +86,46 @@ def reply_log_probabilities(model: Llama, part: Batch, device: torch.device) -> 
     assert part.trained is not None
     documents, trained = part.document_ids.to(device), part.trained.to(device)
     tokens = part.tokens.to(device)
-    hidden, labels = chat_states(model, tokens, documents, trained)
-    scores = token_log_probabilities(hidden, model.lm_head.weight, labels)
     width = int(documents.max()) + 1
     valid = trained[:, 1:] & (documents[:, 1:] >= 0)
-    membership = F.one_hot(documents[:, 1:].clamp(min=0), width) * valid[..., None]  # (rows, seq, documents)
+    labels = tokens[:, 1:].masked_fill(~valid, NO_LOSS)
+    hidden, found = document_states(model, tokens[:, :-1], documents[:, :-1], labels)
+    weight, vocabulary = output_weight(model)
+    scores = token_log_probabilities(hidden, weight, found, vocabulary)
+    owners = documents[:, 1:]
+    if model.context:
+        owners, valid = model.context.cut(owners), model.context.cut(valid)
+    membership = F.one_hot(owners.clamp(min=0), width) * valid[..., None]  # (rows, seq, documents)
     counts = membership.sum(dim=1)  # (rows, documents)
     # The trained tokens are sorted by row and document, so segments can be summed in the same order on every device.
-    sums = torch.segment_reduce(scores, "sum", lengths=counts.flatten(), unsafe=True, initial=0)
-    return sums.view(counts.shape), counts > 0
+    sums = torch.segment_reduce(scores, "sum", lengths=counts.flatten(), unsafe=True, initial=0).view(counts.shape)
+    if model.context:
+        sums, counts = (SumOverContext.apply(part, model.context) for part in (sums, counts))
+    return sums, counts > 0
 
 
-def token_log_probabilities(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+def token_log_probabilities(
+    hidden: Tensor, weight: Tensor, labels: Tensor, vocabulary: VocabularyPart | None = None
+) -> Tensor:
     """Log-probabilities, (tokens,) float32 nats, of `labels` (tokens,).
 
-    `hidden`: (tokens, hidden) final states. `weight`: (vocab, hidden) output weights.
+    `hidden`: (tokens, hidden) final states. `weight`: (vocab, hidden) output weights, or the rows of `vocabulary`.
     """
-    return _TokenLogProbabilities.apply(hidden, weight, labels)
+    return _TokenLogProbabilities.apply(hidden, weight, labels, vocabulary)
 
 
 class _TokenLogProbabilities(torch.autograd.Function):
     """Computes the logits a few rows at a time, and again in the backward pass, so they never fill the memory."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, hidden: Tensor, weight: Tensor, labels: Tensor, vocabulary: VocabularyPart | None
+    ) -> Tensor:
         device = hidden.device.type
         ctx.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         ctx.save_for_backward(hidden, weight, labels)
-        parts = [scores.gather(1, index).squeeze(1) for scores, index, _ in _scores(ctx, hidden, weight, labels)]
+        ctx.vocabulary = vocabulary
+        parts = [found.squeeze(1) for _, found, *_ in _scores(ctx, hidden, weight, labels)]
         return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
 
     @staticmethod
@@ -102,24 +134,32 @@ class _TokenLogProbabilities(torch.autograd.Function):
         hidden_grad = torch.empty_like(hidden, dtype=ctx.dtype)
         weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         matrix = weight.to(ctx.dtype)
-        for scores, index, part in _scores(ctx, hidden, weight, labels):
-            slopes = scores.exp_().neg_().scatter_add_(1, index, scores.new_ones(index.shape))
+        for probabilities, _, index, here, part in _scores(ctx, hidden, weight, labels):
+            slopes = probabilities.neg_().scatter_add_(1, index, here.to(probabilities.dtype))
             slopes = (slopes * grads[0][part, None]).to(ctx.dtype)  # (rows, vocab)
             torch.mm(slopes, matrix, out=hidden_grad[part])
             if weight_grad is not None:
                 weight_grad += slopes.t() @ hidden[part].to(ctx.dtype)
-        return hidden_grad.to(hidden.dtype), weight_grad, None
+        return hidden_grad.to(hidden.dtype), weight_grad, None, None
 
 
 def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignore[no-untyped-def]
-    """Yields chunks of rows: their log-probabilities (rows, vocab), their labels (rows, 1), and their slice."""
+    """Yields chunks of rows as (probabilities, log-probabilities of the labels, columns of the labels, whether these
+    columns are in this rank's part of the vocabulary, slice of the rows): (rows, vocab), then three times (rows, 1).
+    """
     with torch.autocast(hidden.device.type, enabled=False):
         matrix = weight.to(ctx.dtype)
         num_rows = score_rows(len(weight))
         for start in range(0, len(hidden), num_rows):
             part = slice(start, start + num_rows)
-            scores = torch.log_softmax((hidden[part].to(ctx.dtype) @ matrix.t()).float(), dim=-1)
-            yield scores, labels[part, None], part
+            scores, index = (hidden[part].to(ctx.dtype) @ matrix.t()).float(), labels[part, None]
+            if ctx.vocabulary:
+                found, index, here = ctx.vocabulary.pick(scores, index)
+                yield scores, found - ctx.vocabulary.softmax(scores), index, here, part
+            else:
+                scores = torch.log_softmax(scores, dim=-1)
+                found = scores.gather(1, index)
+                yield scores.exp_(), found, index, torch.ones_like(index), part
 
 
 @torch.no_grad()

@@ -1,9 +1,12 @@
 """One optimizer step: loss, gradients, AdamW."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from chaku.errors import ChakuError
@@ -12,11 +15,13 @@ from chaku.model.layout import shared_beginnings, whole_rows
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
+from chaku.training.ranks import ALONE, Ranks
 
 # Logits (tokens x vocabulary) in memory at one time: 8 MB in float32 stay in the cache. A product of fewer rows than
 # MIN_ROWS waits for the output weights: 64 rows with a vocabulary of 49,152 take 1.2 times as long on an idle
 # machine, and twice as long beside other programs that read memory.
 SCORES = 2**21
+NO_LOSS = -100  # the label of a token without a loss
 MIN_ROWS = 512
 
 
@@ -38,70 +43,149 @@ def training_step_loss(
     """
     inputs, labels = tokens[:, :-1], tokens[:, 1:]
     if document_ids is not None:
-        labels = labels.masked_fill(document_ids[:, 1:] < 0, -100)
+        labels = labels.masked_fill(document_ids[:, 1:] < 0, NO_LOSS)
     if trained is not None:
-        assert document_ids is not None
-        hidden, labels = chat_states(model, tokens, document_ids, trained)
-        valid = num_valid if num_valid is not None else len(labels)
-        return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels, valid)
+        labels = labels.masked_fill(~trained[:, 1:], NO_LOSS)
     valid = num_valid if num_valid is not None else int((labels >= 0).sum())
-    if document_masking and document_ids is not None:
-        hidden = _states(model, inputs, document_ids[:, :-1], labels >= 0)
-        labels = labels[labels >= 0]
+    if document_ids is not None and (document_masking or trained is not None):
+        hidden, labels = document_states(model, inputs, document_ids[:, :-1], labels)
     elif can_fuse(model, inputs.shape[1]):
         hidden = fused_states(model, whole_rows(inputs))
     else:
-        hidden = model.forward_hidden(inputs).flatten(0, 1)  # (batch * seq, hidden)
-    return _LinearCrossEntropy.apply(hidden, model.lm_head.weight, labels.flatten(), valid)
+        hidden = _hidden(model, inputs).flatten(0, 1)  # (batch * seq, hidden)
+        labels = model.context.cut(labels) if model.context else labels
+    weight, vocabulary = output_weight(model)
+    return _LinearCrossEntropy.apply(hidden, weight, labels.flatten(), valid, vocabulary)
+
+
+class Stopped(Exception):
+    """A stop was asked for between two micro-batches. The gradients of the unfinished step are worth nothing."""
+
+
+def never() -> bool:
+    """No stop is asked for."""
+    return False
 
 
 def accumulate(
-    forward: Callable[..., Tensor], model: Llama, batch: Batch, config: TrainingConfig, device: torch.device
+    forward: Callable[..., Tensor],
+    model: Llama,
+    batch: Batch,
+    config: TrainingConfig,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+    stop: Callable[[], bool] = never,
 ) -> float:
-    """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats."""
+    """Add up the gradients of a batch in micro-batches; returns its mean loss over all valid tokens, in nats.
+
+    `batch` is this rank's part; the mean is over the parts of all ranks. `stop` is asked after each micro-batch: when
+    it is true on any rank, raises Stopped on all.
+    """
     valid = batch.document_ids[:, 1:] >= 0
     if batch.trained is not None:
         valid &= batch.trained[:, 1:]
-    num_valid = int(valid.sum())
+    # The ranks of a context group count the same rows.
+    num_valid = round(ranks.sum([int(valid.sum()) / ranks.num_context])[0])
     if num_valid == 0:
         raise ChakuError(
             f"the batch that begins with sample {batch.first_sample} has no token with a loss; raise "
             "training.batch_tokens in the recipe, or look at these samples"
         )
-    rows = max(1, config.micro_batch_tokens // (batch.tokens.shape[1] - 1))
     total = 0.0
-    for part in batch.split(rows):
+    for part in micro_batches(model, batch, config, ranks, stop):
         chat = {} if part.trained is None else {"trained": part.trained.to(device)}
         loss = forward(
             model, part.tokens.to(device), part.document_ids.to(device), num_valid, config.document_masking, **chat
         )
         loss.backward()
         total += float(loss.detach())
-    return total
+    return ranks.sum([total])[0]
 
 
-def chat_states(model: Llama, tokens: Tensor, document_ids: Tensor, trained: Tensor) -> tuple[Tensor, Tensor]:
-    """The trained tokens, (trained,), and the final states that predict them, (trained, hidden); the states first.
+def micro_batches(
+    model: Llama, batch: Batch, config: TrainingConfig, ranks: Ranks, stop: Callable[[], bool]
+) -> Iterator[Batch]:
+    """The micro-batches of this rank's part of a batch. Raises Stopped as `accumulate` does.
 
-    The arguments have the shape (batch, seq + 1). Attention stays inside each document, whose positions count from 0.
+    A micro-batch has `micro_batch_tokens` tokens a rank, and at least one row. HSDP's copies add up their gradients
+    after the last one only.
     """
-    valid = trained[:, 1:] & (document_ids[:, 1:] >= 0)
-    return _states(model, tokens[:, :-1], document_ids[:, :-1], valid), tokens[:, 1:][valid]
+    rows = max(1, config.micro_batch_tokens * ranks.num_context // (batch.tokens.shape[1] - 1))
+    last = -(-len(batch.tokens) // rows) - 1
+    for number, part in enumerate(batch.split(rows)):
+        if model.distributed:
+            model.set_requires_all_reduce(number == last)  # type: ignore[operator]
+        yield part
+        if number < last and ranks.any(stop()):
+            raise Stopped
 
 
-def _states(model: Llama, tokens: Tensor, document_ids: Tensor, wanted: Tensor) -> Tensor:
-    """The final states of the `wanted` tokens, (wanted, hidden). Attention stays inside each document.
+def document_states(model: Llama, tokens: Tensor, document_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The labels that have a loss, (labels,), and the final states that predict them, (labels, hidden); states first.
 
-    The arguments have the shape (batch, seq); `wanted` is bool.
+    The arguments have the shape (batch, seq); a label below 0 has no loss. Attention stays inside each document, whose
+    positions count from 0. Where ranks share the rows, only this rank's part of them.
     """
+    wanted = labels >= 0
     if can_fuse(model, tokens.shape[1]):
         layout = shared_beginnings(tokens, document_ids)
-        return fused_states(model, layout, layout.places[wanted])
+        return fused_states(model, layout, layout.places[wanted]), labels[wanted]
     places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
     begins = torch.ones_like(document_ids, dtype=torch.bool)
     begins[:, 1:] = document_ids[:, 1:] != document_ids[:, :-1]
     positions = places - torch.where(begins, places, 0).cummax(dim=1).values
-    return model.forward_hidden(tokens, positions=positions, document_ids=document_ids)[wanted]
+    hidden = _hidden(model, tokens, positions=positions, document_ids=document_ids)
+    if model.context:
+        labels = model.context.cut(labels)
+        wanted = labels >= 0
+    return hidden[wanted], labels[wanted]
+
+
+def _hidden(
+    model: Llama, tokens: Tensor, positions: Tensor | None = None, document_ids: Tensor | None = None
+) -> Tensor:
+    hidden = model.forward_hidden(tokens, positions=positions, document_ids=document_ids)
+    if not model.distributed:
+        return hidden
+    from chaku.training.parallel import whole_sequence  # half a second, which one process does not need
+
+    return whole_sequence(hidden)
+
+
+@dataclass(frozen=True)
+class VocabularyPart:
+    """Under tensor parallelism, this rank's output weights are those of the tokens from `first` on."""
+
+    group: dist.ProcessGroup
+    first: int
+
+    def pick(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores of (rows, 1) labels from whichever rank has them; and their columns here, if they are here."""
+        column = labels - self.first
+        here = (column >= 0) & (column < scores.shape[1])
+        column = column.clamp(0, scores.shape[1] - 1)
+        found = scores.gather(1, column).where(here, 0.0)
+        dist.all_reduce(found, group=self.group)
+        return found, column, here
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        """In place, scores become probabilities; returns the logarithm of each row's normaliser, (rows, 1)."""
+        highest = scores.amax(1, keepdim=True)
+        dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=self.group)
+        total = scores.sub_(highest).exp_().sum(1, keepdim=True)
+        dist.all_reduce(total, group=self.group)
+        scores.div_(total)
+        return highest + total.log()
+
+
+def output_weight(model: Llama) -> tuple[Tensor, VocabularyPart | None]:
+    """The output weights, (vocab, hidden); or this rank's rows of them, and which rows these are."""
+    weight: Any = model.lm_head.weight
+    if not model.distributed or not hasattr(weight, "to_local"):
+        return weight, None
+    mesh = weight.device_mesh
+    rows = -(-len(weight) // mesh.size())
+    return weight.to_local(), VocabularyPart(mesh.get_group(), min(len(weight), rows * mesh.get_local_rank()))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -112,7 +196,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, labels: Tensor, num_valid: int) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, hidden: Tensor, weight: Tensor, labels: Tensor, num_valid: int, vocabulary: VocabularyPart | None
+    ) -> Tensor:
         device = hidden.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         with torch.autocast(device, enabled=False):
@@ -131,13 +217,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 scores = wide[: len(rows)]
                 if wide is not buffer:
                     scores.copy_(slopes)
-                target_scores, highest = scores.gather(1, index), scores.amax(1, keepdim=True)
-                torch.softmax(scores, dim=-1, out=scores)
-                # The highest logit's probability is 1 / sum(exp(logits - highest)), and never less than 1 / vocab:
-                # its logarithm is the normaliser, without a second pass over the logits.
-                log_probabilities = target_scores - highest + scores.amax(1, keepdim=True).log_()
+                if vocabulary:
+                    target_scores, index, here = vocabulary.pick(scores, index)
+                    log_probabilities = target_scores - vocabulary.softmax(scores)
+                    scores.scatter_add_(1, index, -here.to(scores.dtype))
+                else:
+                    target_scores, highest = scores.gather(1, index), scores.amax(1, keepdim=True)
+                    torch.softmax(scores, dim=-1, out=scores)
+                    # The highest logit's probability is 1 / sum(exp(logits - highest)), and never less than 1 / vocab:
+                    # its logarithm is the normaliser, without a second pass over the logits.
+                    log_probabilities = target_scores - highest + scores.amax(1, keepdim=True).log_()
+                    scores.scatter_(1, index, log_probabilities.expm1())  # the target's gradient: probability - 1
                 loss -= (log_probabilities * valid).sum()
-                scores.scatter_(1, index, log_probabilities.expm1())  # the target's gradient: probability - 1
                 if wide is not buffer:
                     slopes.copy_(scores)
                 share = (valid / num_valid).to(dtype)
@@ -150,7 +241,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * grads[0], None if weight_grad is None else weight_grad * grads[0], None, None
+        return hidden_grad * grads[0], None if weight_grad is None else weight_grad * grads[0], None, None, None
 
 
 def score_rows(vocab_size: int) -> int:
@@ -183,4 +274,4 @@ def optimizer_step(model: Llama, optimizer: torch.optim.AdamW, rate: float, max_
         group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(norm)
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
