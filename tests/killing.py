@@ -21,8 +21,8 @@ SERVER.set_forkserver_preload(["torch", "chaku.cli", "chaku.pipeline.run", "chak
 def killed_at(function: str, number: int, action: Callable[..., Any], *arguments: Any) -> bool:
     """Whether `action(*arguments)`, in a process of its own, came to the N-th call of a function and died there.
 
-    `function`: with its module, as `chaku.training.trainer.save_state`. `action`: of a module that lies beside this one
-    or in chaku, so that the other process finds it.
+    `function`: with its module, as `chaku.pipeline.training.save_model`. `action`: of a module that lies beside this
+    one or in chaku, so that the other process finds it.
     """
     process = SERVER.Process(target=_run, args=(function, number, action, arguments))
     process.start()

@@ -24,7 +24,7 @@ def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[A
     ]
     for process in ranks:
         process.start()
-    found = dict(answers.get(timeout=120) for _ in ranks)
+    found = dict(answers.get(timeout=600) for _ in ranks)
     for process in ranks:
         process.join(20)
     failed = [f"rank {rank}:\n{answer}" for rank, (good, answer) in sorted(found.items()) if not good]

@@ -33,10 +33,10 @@ save_model(Llama(PRESETS['tiny']), where / 'model')""",
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
-from chaku.training.state import Progress, save_state
+from chaku.training.state import Progress, States
 from chaku.training.step import make_optimizer
 model = Llama(PRESETS['tiny'])
-save_state(where / 'state', model, make_optimizer(model, TrainingConfig()), Progress(1, 1.0))""",
+States(where / 'state', model, make_optimizer(model, TrainingConfig())).save(Progress(1, 1.0))""",
     "metrics": """
 from chaku.training.metrics import MetricsLog
 with MetricsLog(where, 0, tensorboard=False) as log:

@@ -123,7 +123,7 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
     ("function", "number"),
     [
         ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
-        ("chaku.training.trainer.save_state", 3),  # base is trained, its last state is not saved
+        ("chaku.training.state.sha256_json", 3),  # base is trained, its last state is not saved
         ("chaku.pipeline.training.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
         ("chaku.pipeline.training.load_model", 2),  # between code and long
@@ -218,12 +218,13 @@ def test_a_full_disk_is_named_and_nothing_is_lost(recipe_path, whole, tmp_path, 
     out = tmp_path / "run"
     copy_data(whole, out)
 
-    def no_space(tensors, path, **settings):
-        Path(path).write_bytes(b"half")
+    def no_space(states, verb, where):
+        Path(where).mkdir(parents=True)
+        (Path(where) / "__0_0.distcp").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chaku.training.state.save_file", no_space)
+        patch.setattr("chaku.training.state.States._dcp", no_space)
         with pytest.raises(ChakuError, match="the disk is full"):
             run_recipe(load_recipe(recipe_path), out)
     run_recipe(load_recipe(recipe_path, ["evals.stages=[]"]), out)

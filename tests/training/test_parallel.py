@@ -19,7 +19,7 @@ from ranks import on_ranks
 
 STEPS, ROWS, SEQ = 20, 8, 32
 SHAPE = dataclasses.replace(PRESETS["tiny"], num_attention_heads=4, num_key_value_heads=2)
-CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=64)
+CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=128)
 LAYOUTS = {
     2: [ParallelConfig(), ParallelConfig(tensor=2), ParallelConfig(context=2)],
     4: [

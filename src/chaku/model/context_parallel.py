@@ -67,7 +67,7 @@ class _Gather(torch.autograd.Function):
         ctx.context = context
         part = local.movedim(2, 0).contiguous()  # (seq / size, batch, heads, dim)
         gathered = part.new_empty(len(part) * context.size, *part.shape[1:])
-        dist.all_gather_into_tensor(gathered, part, group=context.group)
+        dist.all_gather_single(gathered, part, group=context.group)
         chunks = gathered.view(2 * context.size, -1, *part.shape[1:])[context._order]
         return chunks.flatten(0, 1).movedim(0, 2)
 
@@ -80,7 +80,7 @@ class _Gather(torch.autograd.Function):
         )
         chunks[context._order] = whole.reshape(chunks.shape)
         local = whole.new_empty(len(whole) // context.size, *whole.shape[1:])
-        dist.reduce_scatter_tensor(local, chunks.flatten(0, 1), group=context.group)
+        dist.reduce_scatter_single(local, chunks.flatten(0, 1), group=context.group)
         return local.movedim(0, 2), None
 
 

@@ -18,7 +18,8 @@ class TrainingConfig:
     conversations or pairs. One optimizer step trains on `batch_tokens` tokens. The model reads `micro_batch_tokens` of
     them at once, and the gradients accumulate. `precision` "auto" measures matrix products and chooses bfloat16 where
     it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums; chaku still counts the
-    result as the same.
+    result as the same. The newest `keep_last` saved states are kept and, with `keep_best`, the state with the lowest
+    held-out loss. `state`: where states are saved, a directory or a URL of fsspec; the default is beside the stage.
     """
 
     learning_rate: float = setting(3e-4, above=0)  # paper 2.6: code stage of 7B and 13B
@@ -40,6 +41,9 @@ class TrainingConfig:
     compile: bool = setting(False, changes_results=False)
     num_workers: int = setting(0, at_least=0, changes_results=False)
     checkpoint_every: int = setting(200, at_least=1, changes_results=False)  # optimizer steps
+    keep_last: int = setting(1, at_least=1, changes_results=False)  # saved states
+    keep_best: bool = setting(False, changes_results=False)
+    state: str | None = setting(None, changes_results=False)
     log_every: int = setting(1, at_least=1, changes_results=False)
     heldout_every: int = setting(100, at_least=1, changes_results=False)
     sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training

@@ -52,6 +52,16 @@ class MetricsLog(AbstractContextManager["MetricsLog"]):
                 self._writer.close()
 
 
+class NoLog(AbstractContextManager["NoLog"]):
+    """The log of a rank that writes nothing."""
+
+    def write(self, step: int, **values: Any) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file; empty when the file does not exist. Skips a line that a kill cut short."""
     return read_log(path)[0] if path.exists() else []

@@ -63,9 +63,9 @@ def _tensor_parallel(model: Llama, mesh: DeviceMesh) -> None:
         "model.norm": SequenceParallel(),
         "lm_head": ColwiseParallel(),  # `training/step.py` multiplies with its weight
     }
-    tied = model.config.tie_word_embeddings
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     parallelize_module(model, mesh, plan)
-    if tied:
+    if model.config.tie_word_embeddings:
         model.lm_head.weight = model.model.embed_tokens.weight
     for layer in model.model.layers:
         whole = PrepareModuleInput(
@@ -84,6 +84,8 @@ def _tensor_parallel(model: Llama, mesh: DeviceMesh) -> None:
                 rows = RowwiseParallel(output_layouts=Shard(1))
                 layer_plan[name] = LoraRows() if isinstance(module, LoraLinear) else rows
         parallelize_module(layer, mesh, layer_plan)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)  # SequenceParallel makes the norms trainable
 
 
 def _shard(model: Llama, ranks: Ranks, precision: str) -> None:

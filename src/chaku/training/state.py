@@ -1,21 +1,33 @@
-"""Saves and loads the state of an unfinished stage: weights, optimizer moments, step. Writes are atomic."""
+"""Saves and loads the state of an unfinished stage: weights, optimizer moments, step.
 
+A state is a directory of torch's distributed checkpoints (DCP), so that it loads on another number of ranks and in
+another layout. Its progress.json is written last: a directory without it is not a state.
+"""
+
+import dataclasses
+import errno
 import json
-import shutil
+import os
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+import torch.distributed as dist
+from fsspec.core import url_to_fs
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.files import atomic_directory, read_json, sha256_file, write_json
+from chaku.files import explain_disk_errors, sha256_file, sha256_json
 from chaku.model.llama import Llama
 from chaku.model.lora import trainable_parameters
+from chaku.training.ranks import ALONE, Ranks
 
-_TENSORS, _PROGRESS = "state.safetensors", "progress.json"
+_PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)
@@ -23,59 +35,259 @@ class Progress:
     """The optimizer steps that a stage has done, and the seconds spent on them. The steps give the next sample's index.
 
     `precision`: the precision that "auto" chose. It is saved, so that a resumed stage goes on in the same precision.
+    `heldout`: the mean held-out loss, in nats, when it was last measured.
     """
 
     step: int
     seconds: float
     precision: str | None = None
+    heldout: float | None = None
 
 
-def save_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW, progress: Progress) -> None:
-    """Write DIRECTORY/step-NNNNNNNN atomically, then remove older states. Frozen weights are not written."""
-    trainable = trainable_parameters(model)
-    tensors = {f"model.{name}": parameter.detach() for name, parameter in trainable}
-    for name, parameter in trainable:
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"{key}.{name}"] = value
-    target = directory / f"step-{progress.step:08}"
-    fields = {**asdict(progress), "num_threads": torch.get_num_threads()}
-    with atomic_directory(target) as temporary:
-        # The tensors' file holds the progress too, so that its hash covers both.
-        save_file(tensors, temporary / _TENSORS, metadata={"progress": json.dumps(fields)})
-        write_json(temporary / _PROGRESS, {**fields, "sha256": sha256_file(temporary / _TENSORS)})
-    for other in directory.glob("step-*"):
-        if other != target:
-            shutil.rmtree(other, ignore_errors=True)
+class States:
+    """The saved states of a stage: a directory, or a URL that fsspec opens ("s3://bucket/run").
 
-
-def load_state(directory: Path, model: Llama, optimizer: torch.optim.AdamW) -> Progress:
-    """Load the newest saved state into model and optimizer. Without a saved state, change nothing and return step 0.
-
-    Raises ChakuError for a damaged state.
+    `keep_last`: the number of newest states to keep; with `keep_best`, also the state with the lowest held-out loss.
+    On many ranks and on a GPU, saving copies the state and writes it while training goes on. All ranks must call every
+    method together.
     """
-    saved = sorted(directory.glob("step-*"))
-    if not saved:
-        return Progress(0, 0.0)
-    newest = saved[-1]
-    fields = read_json(newest / _PROGRESS)
+
+    def __init__(
+        self,
+        directory: str | Path,
+        model: Llama,
+        optimizer: torch.optim.Optimizer,
+        ranks: Ranks = ALONE,
+        *,
+        keep_last: int = 1,
+        keep_best: bool = False,
+    ):
+        self.model, self.optimizer, self.ranks = model, optimizer, ranks
+        self._url, self._keep_last, self._keep_best = str(directory), keep_last, keep_best
+        self._files, self._root = url_to_fs(self._url)
+        self._local = "file" in self._files.protocol or "local" in self._files.protocol
+        self._pending: tuple[Progress, Future] | None = None
+        self._in_background = ranks.size > 1 or model.lm_head.weight.device.type == "cuda"
+        if self._in_background:
+            self._thread = ThreadPoolExecutor(1)
+            # A group of its own: its messages must not mix with those of the training steps.
+            self._group = dist.new_group(backend="gloo") if ranks.size > 1 else None
+
+    def load(self) -> Progress:
+        """Load the newest state into model and optimizer. Without a state, change nothing and return step 0.
+
+        Raises ChakuError for a damaged state.
+        """
+        newest = max(self._saved(), default=None)
+        if newest is None:
+            self._refuse_older_format()
+            return Progress(0, 0.0)
+        where = self._path(newest)
+        problem, fields = "", {}
+        try:
+            fields = self._checked(newest)
+            begin_state(self.optimizer)
+            self._dcp("load", where)
+        except Exception as error:
+            if isinstance(error, MemoryError):
+                raise
+            problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if problem := next((text for text in self.ranks.all_objects(problem) if text), ""):
+            raise ChakuError(
+                f"{where} is damaged ({problem}): put it back from a copy, or remove it to start this stage again"
+            )
+        if (before := fields.pop("num_threads")) != (now := torch.get_num_threads()) and self.ranks.size == 1:
+            say(f"this stage began on {before} threads and resumes on {now}: rounding will change losses very slightly")
+        return Progress(**fields)
+
+    def save(self, progress: Progress) -> None:
+        """Save the state; `finish` tells when it is whole."""
+        self.finish()
+        where = self._path(progress.step)
+        if self.ranks.is_first and self._files.exists(where):
+            self._files.rm(where, recursive=True)  # left by a kill
+        if not self._in_background:
+            with self._writing():
+                self._dcp("save", where)
+                self._complete(progress, self._hashes(where))
+            return
+        from torch.distributed.checkpoint.state_dict_saver import async_save
+
+        alone = self.ranks.size == 1
+        written: Any = async_save(
+            self._tensors(), storage_writer=self._writer(where), process_group=self._group, no_dist=alone
+        )
+
+        def hash_when_written() -> dict[str, Any]:
+            with _of_one_rank():
+                written.result()
+            return self._hashes(where)
+
+        self._pending = progress, self._thread.submit(hash_when_written)
+
+    def poll(self) -> None:
+        """Complete the state that is being saved, if every rank has written its part."""
+        if self._pending and not self.ranks.any(not self._pending[1].done()):
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait until the state that is being saved is whole, then remove the states that need not be kept."""
+        if self._pending is None:
+            return
+        progress, hashes = self._pending
+        self._pending = None
+        with self._writing():
+            parts = self.ranks.all_objects(hashes.result())
+            self._complete(progress, {name: value for part in parts for name, value in part.items()})
+
+    def _complete(self, progress: Progress, files: dict[str, Any]) -> None:
+        """Write progress.json, and remove the states that need not be kept."""
+        if not self.ranks.is_first:
+            return
+        fields = {**asdict(progress), "num_threads": torch.get_num_threads(), "files": files}
+        text = json.dumps({**fields, "sha256": sha256_json(fields)})
+        temporary = f"{self._path(progress.step)}/.{_PROGRESS}"
+        self._files.pipe_file(temporary, text.encode())
+        self._files.mv(temporary, f"{self._path(progress.step)}/{_PROGRESS}")
+        steps = sorted(self._saved())
+        kept = set(steps[-self._keep_last :])
+        if self._keep_best:
+            losses = [(loss, step) for step in steps if (loss := self._read(step)["heldout"]) is not None]
+            kept |= {step for _, step in sorted(losses)[:1]}
+        for path in self._directories():
+            if self._step(path) not in kept:
+                with suppress(OSError):
+                    self._files.rm(path, recursive=True)
+
+    def _dcp(self, verb: str, where: str) -> None:
+        from torch.distributed.checkpoint.state_dict_loader import load
+        from torch.distributed.checkpoint.state_dict_saver import save
+
+        alone = self.ranks.size == 1
+        # The warning says that one process saves alone.
+        with _of_one_rank(), warnings.catch_warnings(action="ignore", category=UserWarning):
+            if verb == "load":
+                load(self._tensors(), storage_reader=self._reader(where), no_dist=alone)
+            else:
+                save(self._tensors(), storage_writer=self._writer(where), no_dist=alone)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Explains why a state cannot be written."""
+        with explain_disk_errors(Path(self._root)):
+            try:
+                yield
+            except Exception as error:
+                if "unexpected pos" in str(error):  # torch's words for a write that was cut short
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._root) from error
+                raise
+
+    def _tensors(self) -> dict[str, Any]:
+        """The trained weights and the optimizer's tensors, by name. Frozen weights are not saved."""
+        found: dict[str, Any] = {}
+        for name, parameter in trainable_parameters(self.model):
+            found[f"model.{name}"] = parameter.detach()
+            found |= {f"{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
+        return found
+
+    def _writer(self, where: str) -> Any:
+        if self._local:
+            from torch.distributed.checkpoint.filesystem import FileSystemWriter
+
+            return FileSystemWriter(where, overwrite=True)
+        from torch.distributed.checkpoint._fsspec_filesystem import FsspecWriter
+
+        return FsspecWriter(self._files.unstrip_protocol(where), overwrite=True)
+
+    def _reader(self, where: str) -> Any:
+        if self._local:
+            from torch.distributed.checkpoint.filesystem import FileSystemReader
+
+            return FileSystemReader(where)
+        from torch.distributed.checkpoint._fsspec_filesystem import FsspecReader
+
+        return FsspecReader(self._files.unstrip_protocol(where))
+
+    def _hashes(self, where: str) -> dict[str, Any]:
+        """The SHA-256 of each file that this rank wrote to a local disk; the sizes of files elsewhere."""
+        own = [
+            path
+            for path in self._files.ls(where, detail=False)
+            if path.rpartition("/")[2].startswith(f"__{self.ranks.rank}_")
+        ]
+        return {
+            path.rpartition("/")[2]: sha256_file(Path(path)) if self._local else self._files.size(path) for path in own
+        }
+
+    def _checked(self, step: int) -> dict[str, Any]:
+        """The fields of a state. Raises OSError when a file is not as it was saved; each rank checks some files."""
+        fields = self._read(step)
+        digest, files = fields.pop("sha256"), fields["files"]
+        if sha256_json(fields) != digest:
+            raise OSError(f"the hash of {_PROGRESS} is wrong")
+        for number, (name, expected) in enumerate(sorted(files.items())):
+            path = f"{self._path(step)}/{name}"
+            if number % self.ranks.size == self.ranks.rank and expected != (
+                sha256_file(Path(path)) if self._local else self._files.size(path)
+            ):
+                raise OSError(f"the hash of {name} is wrong")
+        known = {field.name for field in dataclasses.fields(Progress)} | {"num_threads"}
+        return {name: value for name, value in fields.items() if name in known}
+
+    def _refuse_older_format(self) -> None:
+        for path in self._directories():
+            if self._files.exists(f"{path}/state.safetensors"):
+                raise ChakuError(
+                    f"{path} was saved by an earlier chaku: finish the stage with that version, or remove the "
+                    "directory to start the stage again"
+                )
+
+    def _read(self, step: int) -> dict[str, Any]:
+        return json.loads(self._files.cat_file(f"{self._path(step)}/{_PROGRESS}"))
+
+    def _saved(self) -> list[int]:
+        """The steps of the whole states."""
+        self._files.invalidate_cache()
+        return [self._step(path) for path in self._directories() if self._is_whole(path)]
+
+    def _is_whole(self, path: str) -> bool:
+        older = self._files.exists(f"{path}/state.safetensors")
+        return not older and self._files.exists(f"{path}/{_PROGRESS}")
+
+    def _directories(self) -> list[str]:
+        if not self._files.exists(self._root):
+            return []
+        paths = [path.rstrip("/") for path in self._files.ls(self._root, detail=False)]
+        return [path for path in paths if path.rpartition("/")[2].startswith("step-")]
+
+    def _step(self, path: str) -> int:
+        return int(path.rpartition("-")[2])
+
+    def _path(self, step: int) -> str:
+        return f"{self._root}/step-{step:08}"
+
+
+@contextmanager
+def _of_one_rank() -> Iterator[None]:
+    """Raises the error of the first rank that failed in place of DCP's collection, which is no Exception."""
     try:
-        if (digest := fields.pop("sha256", None)) is not None:  # earlier versions wrote no hash
-            with safe_open(newest / _TENSORS, "pt") as file:
-                same = json.loads(file.metadata()["progress"]) == fields
-            if not same or sha256_file(newest / _TENSORS) != digest:
-                raise OSError("its hash is wrong")
-        tensors = load_file(newest / _TENSORS)
-        with torch.no_grad():
-            for name, parameter in trainable_parameters(model):
-                parameter.copy_(tensors[f"model.{name}"])
-                optimizer.state[parameter] = {
-                    key: tensors[f"{key}.{name}"].to(parameter.device if key != "step" else "cpu")
-                    for key in ("step", "exp_avg", "exp_avg_sq")
-                }
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        raise ChakuError(
-            f"{newest} is damaged ({error}): put it back from a copy, or remove it to start this stage again"
-        ) from error
-    if (before := fields.pop("num_threads")) != (now := torch.get_num_threads()):
-        say(f"this stage began on {before} threads and resumes on {now}: rounding will change losses very slightly")
-    return Progress(**fields)
+        yield
+    except BaseException as error:
+        failures = getattr(error, "failures", None)
+        if not failures:
+            raise
+        raise next(iter(failures.values()))[0] from None
+
+
+def begin_state(optimizer: torch.optim.Optimizer) -> None:
+    """Make the optimizer's state tensors, by a step that changes no weight, so that a saved state can be loaded."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

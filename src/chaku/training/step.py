@@ -1,5 +1,6 @@
 """One optimizer step: loss, gradients, AdamW."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -118,6 +119,29 @@ def micro_batches(
         yield part
         if number < last and ranks.any(stop()):
             raise Stopped
+
+
+@torch.no_grad()
+def not_finite_samples(
+    model: Llama, batch: Batch, config: TrainingConfig, device: torch.device, ranks: Ranks = ALONE
+) -> str:
+    """The samples of the micro-batches whose loss is not finite, and the ranks that have them, in words."""
+    start = batch.first_sample + ranks.data_rank * len(batch.tokens)
+    bad: list[int] = []
+    for part in micro_batches(model, batch, config, ranks, never):
+        trained = None if part.trained is None else part.trained.to(device)
+        masked = config.document_masking
+        loss = training_step_loss(model, part.tokens.to(device), part.document_ids.to(device), 1, masked, trained)
+        if not math.isfinite(float(loss)):
+            bad += range(start, start + len(part.tokens))
+        start += len(part.tokens)
+    found = [(rank, samples) for rank, samples in enumerate(ranks.all_objects(bad)) if samples]
+    if not found:  # computed again, the loss is finite
+        return f"samples {batch.first_sample} to {batch.first_sample + len(batch.tokens) * ranks.num_data - 1}"
+    texts = [f"samples {samples[0]} to {samples[-1]}" for _, samples in found]
+    if ranks.size == 1:
+        return texts[0]
+    return ", ".join(f"{text} of rank {rank}" for text, (rank, _) in zip(texts, found, strict=True))
 
 
 def document_states(model: Llama, tokens: Tensor, document_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,8 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,11 +18,20 @@ from chaku.model.llama import Llama
 from chaku.tokens.loader import PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
-from chaku.training.metrics import MetricsLog
+from chaku.training.metrics import MetricsLog, NoLog
+from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
-from chaku.training.state import Progress, load_state, save_state
-from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.state import Progress, States
+from chaku.training.step import (
+    Stopped,
+    accumulate,
+    autocast,
+    make_optimizer,
+    not_finite_samples,
+    optimizer_step,
+    training_step_loss,
+)
 
 
 class Interrupted(Exception):
@@ -38,57 +48,89 @@ def train(
     heldout: dict[str, Tensor] | None = None,
     sample: Callable[[Llama], dict[str, str]] | None = None,
     dpo: DpoConfig | None = None,
+    ranks: Ranks = ALONE,
 ) -> Progress:
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
+    On many ranks, all of them call this together, after `parallelize`; rank 0 writes metrics and messages.
     `heldout`: for each held-out set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: writes texts with the
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
-    Raises Interrupted on SIGTERM or SIGINT, after saving; ChakuError, with the batch's samples, when the loss or the
-    gradient is not finite.
+    Raises Interrupted on SIGTERM or SIGINT, after the present micro-batch and after saving; ChakuError, with the
+    batch's samples, when the loss or the gradient is not finite.
     """
     device = model.lm_head.weight.device
     sequence_length = dataset.sequence_length
     steps, rows = num_steps(config, sequence_length), batch_rows(config, sequence_length)
     optimizer = make_optimizer(model, config)
-    reached = load_state(directory / "state", model, optimizer)
+    states = States(
+        config.state or directory / "state",
+        model,
+        optimizer,
+        ranks,
+        keep_last=config.keep_last,
+        keep_best=config.keep_best,
+    )
+    reached = states.load()
     if reached.step >= steps:
         return reached
-    if reached.step:
+    if reached.step and ranks.is_first:
         say(f"{name}: going on at step {reached.step} of {steps}")
-    precision = reached.precision or choose_precision(config.precision, device)
-    peak = peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    precision = reached.precision or ranks.from_first(choose_precision(config.precision, device))
+    peak = ranks.size * peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
     flops_per_token = model.config.flops_per_token(sequence_length)
     if not all(parameter.requires_grad for parameter in model.parameters()):
         flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
-    forward = torch.compile(training_step_loss) if config.compile else training_step_loss
-    batches = load_batches(dataset, start=reached.step * rows, batch_size=rows, num_workers=config.num_workers)
+    compiled = config.compile and not model.distributed  # `parallelize` compiles each layer
+    forward = torch.compile(training_step_loss) if compiled else training_step_loss
+    batches = load_batches(
+        dataset,
+        start=reached.step * rows,
+        batch_size=rows,
+        rank=ranks.data_rank,
+        world_size=ranks.num_data,
+        num_workers=config.num_workers,
+    )
     batch_tokens = rows * sequence_length
+    # FSDP2 casts the weights itself.
+    precision_context = nullcontext if model.distributed else partial(autocast, device, precision)
     model.train()
     with (
-        MetricsLog(directory, reached.step) as log,
-        stop_requested() as stop,
+        MetricsLog(directory, reached.step) if ranks.is_first else NoLog() as log,
+        stop_requested(quiet=not ranks.is_first) as stop,
         progress(name, steps * batch_tokens, "tokens", initial=reached.step * batch_tokens) as bar,
     ):
-        seconds = reached.seconds
+        seconds, heldout_loss, saved = reached.seconds, reached.heldout, reached.step
+
+        def interrupted(done: int) -> Interrupted:
+            if saved < done:
+                states.save(Progress(done, seconds, precision, heldout_loss))
+            states.finish()
+            return Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
+
         for step in range(reached.step, steps):
             started = time.perf_counter()
             batch = next(batches)
-            torch.manual_seed(dataset.seed + step)  # a resumed step must draw the same LoRA dropout
+            # A resumed step must draw the same LoRA dropout.
+            torch.manual_seed(dataset.seed + step + 1_000_003 * ranks.data_rank)
             notes: dict[str, float] = {}
-            with autocast(device, precision):
-                if dpo:
-                    loss, notes = accumulate_pairs(model, batch, dpo, config, device)
-                else:
-                    loss = accumulate(forward, model, batch, config, device)
+            try:
+                with precision_context():
+                    if dpo:
+                        loss, notes = accumulate_pairs(model, batch, dpo, config, device, ranks, stop)
+                    else:
+                        loss = accumulate(forward, model, batch, config, device, ranks, stop)
+            except Stopped:
+                optimizer.zero_grad(set_to_none=True)
+                raise interrupted(step) from None
+            if not math.isfinite(loss):
+                with precision_context():
+                    where = not_finite_samples(model, batch, config, device, ranks)
+                raise _failed(states, f"stage {name}, step {step + 1}: the loss is {loss} on {where}")
             rate = learning_rate(step, steps, config)
             norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                wrong = f"gradient's norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
-                last = batch.first_sample + rows - 1
-                raise ChakuError(
-                    f"stage {name}, step {step + 1}: the {wrong} on samples {batch.first_sample} to {last}; the "
-                    "last saved state is kept. Lower the learning rate, or look at these samples, and start again"
-                )
+            if not math.isfinite(norm):
+                where = f"samples {batch.first_sample} to {batch.first_sample + rows - 1}"
+                raise _failed(states, f"stage {name}, step {step + 1}: the gradient's norm is {norm} on {where}")
             elapsed = time.perf_counter() - started
             seconds += elapsed
             bar.advance(batch_tokens, f"loss {loss:.3f}")
@@ -109,38 +151,52 @@ def train(
                     **notes,
                 )
             if heldout and (done % config.heldout_every == 0 or done == steps):
-                log.write(done, heldout_loss=heldout_losses(model, heldout, precision, config.micro_batch_tokens))
-            if sample and config.sample_every and done % config.sample_every == 0:
+                with precision_context():
+                    losses = heldout_losses(model, heldout, config.micro_batch_tokens, ranks)
+                heldout_loss = sum(losses.values()) / len(losses)
+                log.write(done, heldout_loss=losses)
+            if sample and config.sample_every and done % config.sample_every == 0 and not model.distributed:
                 log.write(done, sample=sample(model))
                 model.train()
-            if done % config.checkpoint_every == 0 or stop() or done == steps:
-                save_state(directory / "state", model, optimizer, Progress(done, seconds, precision))
-            if stop() and done < steps:
-                raise Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
-    say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
+            states.poll()
+            if done % config.checkpoint_every == 0 or done == steps:
+                states.save(Progress(done, seconds, precision, heldout_loss))
+                saved = done
+            if done < steps and ranks.any(stop()):
+                raise interrupted(done)
+        states.finish()
+    if ranks.is_first:
+        say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
     return Progress(steps, seconds, precision)
+
+
+def _failed(states: States, what: str) -> ChakuError:
+    states.finish()
+    return ChakuError(
+        f"{what}; the last saved state is kept. Lower the learning rate, or look at these samples, and start again"
+    )
 
 
 @torch.no_grad()
 def heldout_losses(
-    model: Llama, heldout: dict[str, Tensor], precision: str, micro_batch_tokens: int
+    model: Llama, heldout: dict[str, Tensor], micro_batch_tokens: int, ranks: Ranks = ALONE
 ) -> dict[str, float]:
-    """Mean next-token loss, in nats, of each held-out set: (rows, seq + 1) tokens."""
+    """Mean next-token loss, in nats, of each held-out set: (rows, seq + 1) tokens. Each data rank computes all rows."""
     device = model.lm_head.weight.device
     model.eval()
     losses = {}
     for name, tokens in heldout.items():
         total = 0.0
         for rows in tokens.split(max(1, micro_batch_tokens // tokens.shape[1])):
-            with autocast(device, precision):
-                total += float(training_step_loss(model, rows.to(device), num_valid=1))
+            total += float(training_step_loss(model, rows.to(device), num_valid=1))
+        total = ranks.sum([total])[0] / ranks.num_data
         losses[name] = total / (tokens.shape[0] * (tokens.shape[1] - 1))
     model.train()
     return losses
 
 
 @contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
+def stop_requested(*, quiet: bool = False) -> Iterator[Callable[[], bool]]:
     """Inside this context, SIGTERM and SIGINT only set a flag. Yields a function that reads the flag.
 
     A second signal acts as usual.
@@ -150,7 +206,8 @@ def stop_requested() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        say("stopping after this step ...")
+        if not quiet:
+            say("stopping after this micro-batch ...")
         for key, handler in previous.items():
             signal.signal(key, handler)
 
