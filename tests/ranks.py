@@ -1,7 +1,9 @@
 """Runs a function on several ranks of a gloo process group, each a process of its own."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
 import socket
 import traceback
 from collections.abc import Callable
@@ -13,6 +15,33 @@ import torch.distributed as dist
 
 def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What `function(*arguments)` returns on each of `size` ranks. Fails with the tracebacks of ranks that failed."""
+    ranks, answers = _start(size, function, arguments)
+    found = dict(answers.get(timeout=600) for _ in ranks)
+    for process in ranks:
+        process.join(60)
+    failed = [f"rank {rank}:\n{answer}" for rank, (good, answer) in sorted(found.items()) if not good]
+    assert not failed, "\n".join(failed)
+    return [found[rank][1] for rank in range(size)]
+
+
+def until_one_is_killed(size: int, function: Callable[..., Any], *arguments: Any) -> bool:
+    """Run `function(*arguments)` on `size` ranks until one dies by SIGKILL, as torchrun does; end the others then.
+
+    Returns whether one died so.
+    """
+    ranks, _ = _start(size, function, arguments)
+    ended = [process.sentinel for process in ranks]
+    while ended and not any(process.exitcode == -signal.SIGKILL for process in ranks):
+        for sentinel in multiprocessing.connection.wait(ended, timeout=600):
+            ended.remove(sentinel)
+    died = any(process.exitcode == -signal.SIGKILL for process in ranks)
+    for process in ranks:
+        process.kill()
+        process.join()
+    return died
+
+
+def _start(size: int, function: Callable[..., Any], arguments: tuple) -> tuple[list[Any], Any]:
     context = multiprocessing.get_context("forkserver")  # its server imports torch once, for all ranks of all tests
     context.set_forkserver_preload(["chaku.training.trainer", "chaku.training.parallel", "chaku.pipeline.training"])
     answers = context.Queue()
@@ -24,12 +53,7 @@ def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[A
     ]
     for process in ranks:
         process.start()
-    found = dict(answers.get(timeout=600) for _ in ranks)
-    for process in ranks:
-        process.join(20)
-    failed = [f"rank {rank}:\n{answer}" for rank, (good, answer) in sorted(found.items()) if not good]
-    assert not failed, "\n".join(failed)
-    return [found[rank][1] for rank in range(size)]
+    return ranks, answers
 
 
 def _run(rank: int, size: int, port: int, answers: Any, function: Callable[..., Any], arguments: tuple) -> None:

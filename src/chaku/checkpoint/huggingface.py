@@ -14,7 +14,7 @@ from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.model.config import LlamaConfig
-from chaku.model.llama import Llama
+from chaku.model.llama import Llama, init_weight
 from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
@@ -59,7 +59,7 @@ def untie_if_different(config: LlamaConfig, tensors: Iterable[tuple[str, Tensor]
 def build_model(
     config: LlamaConfig,
     tensors: Iterable[tuple[str, Tensor]],
-    source: Path,
+    source: Path | str,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     scheme: Scheme | None = None,
@@ -115,6 +115,30 @@ def checked_tensors(
         )
     if missing:
         raise ChakuError(f"{source} lacks the tensor {min(missing)}, which its configuration asks for; get it again")
+
+
+def random_tensors(config: LlamaConfig, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """New weights, one whole tensor at a time: the same on any number of ranks."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, shape in tensor_shapes(config).items():
+        weight = torch.empty(shape)
+        init_weight(name, weight, config.num_hidden_layers, generator)
+        yield name, weight
+
+
+def with_new_rows(
+    tensors: Iterable[tuple[str, Tensor]], config: LlamaConfig, seed: int
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors, with embedding and output grown to the vocabulary of `config`, as `Llama.add_embeddings` does."""
+    generator = torch.Generator().manual_seed(seed)
+    noise: dict[str, Tensor] = {}
+    for name, tensor in tensors:
+        grown = name in (f"model.{EMBEDDING}", "lm_head.weight") and len(tensor) < config.vocab_size
+        if grown and not noise:
+            shape = (config.vocab_size - len(tensor), tensor.shape[1])
+            for which in (f"model.{EMBEDDING}", "lm_head.weight"):
+                noise[which] = torch.randn(shape, generator=generator) * 0.02
+        yield name, torch.cat([tensor, tensor.mean(dim=0) + noise[name].to(tensor)]) if grown else tensor
 
 
 def tensor_shapes(config: LlamaConfig) -> dict[str, torch.Size]:

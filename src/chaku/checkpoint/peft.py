@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, write_json
@@ -14,17 +15,18 @@ PREFIX = "base_model.model."  # PEFT's two wrappers around the model
 
 
 def save_adapter(model: Llama, config: LoraConfig, directory: Path, base_model_name: str) -> None:
+    """Write a model's adapter as `write_adapter`."""
+    write_adapter(adapter_tensors(model), config, directory, base_model_name)
+
+
+def write_adapter(tensors: dict[str, Tensor], config: LoraConfig, directory: Path, base_model_name: str) -> None:
     """Write the adapter in float32, each file atomically. `base_model_name`: the name or path of the base, for PEFT.
 
-    Raises ChakuError for a model without LoRA.
+    Raises ChakuError when there are no tensors.
     """
-    tensors = {
-        f"{PREFIX}{name}.lora_{half}.weight": matrix.detach().cpu().contiguous()
-        for name, layer in lora_layers(model)
-        for half, matrix in (("A", layer.lora_A), ("B", layer.lora_B))
-    }
     if not tensors:
         raise ChakuError("the model has no LoRA to save; save the whole checkpoint instead")
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     fields = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -46,3 +48,12 @@ def save_adapter(model: Llama, config: LoraConfig, directory: Path, base_model_n
     with atomic_file(directory / "adapter_model.safetensors") as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
     write_json(directory / "adapter_config.json", fields)
+
+
+def adapter_tensors(model: Llama) -> dict[str, Tensor]:
+    """The matrices of a model's LoRA by PEFT's names."""
+    return {
+        f"{PREFIX}{name}.lora_{half}.weight": matrix.detach()
+        for name, layer in lora_layers(model)
+        for half, matrix in (("A", layer.lora_A), ("B", layer.lora_B))
+    }

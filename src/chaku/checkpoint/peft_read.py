@@ -1,7 +1,7 @@
 """Read PEFT's LoRA adapters: of projections, embedding and output, with DoRA and with modules that are saved whole."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,16 @@ def read_updates(config: LlamaConfig, directory: Path) -> dict[str, Update]:
         first, second = (tensors[f"{PREFIX}{name}.{half}"].float() for half in _lora_names(name))
         updates[name] = (first, second * settings.scale)
     return updates
+
+
+def merged_tensors(
+    tensors: Iterable[tuple[str, Tensor]], config: LlamaConfig, directory: Path
+) -> Iterator[tuple[str, Tensor]]:
+    """A base's tensors, in float32, with an adapter's updates added, one at a time. Raises as `read_updates`."""
+    updates = read_updates(config, directory)
+    for name, tensor in tensors:
+        update = updates.get(name.removesuffix(".weight"))
+        yield name, tensor.float() if update is None else tensor.float().addmm(update[1], update[0])
 
 
 def _read_settings(model: Llama, directory: Path) -> _Adapter:

@@ -81,15 +81,12 @@ def write_tensors(
     Memory holds one shard. The index is written last, so that incomplete shards are never found.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    before = {path for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for path in directory.glob(pattern)}
-    parts: list[tuple[Path, dict[str, int]]] = []  # a shard, and the bytes of its tensors
+    written: list[dict[str, int]] = []
     shard: dict[str, Tensor] = {}
 
     def flush() -> None:
-        path = directory / f".shard-{len(parts) + 1}.safetensors"
-        with atomic_file(path) as temporary:
-            save_file(shard, temporary, metadata={"format": "pt"})
-        parts.append((path, {name: value.nbytes for name, value in shard.items()}))
+        write_shard(shard, directory, len(written))
+        written.append({name: tensor.nbytes for name, tensor in shard.items()})
         shard.clear()
 
     for name, tensor in tensors:
@@ -97,15 +94,43 @@ def write_tensors(
             flush()
         shard[name] = tensor.detach().cpu().contiguous()
     flush()
+    finish_shards(directory, written)
+
+
+def plan_shards(sizes: dict[str, int], max_shard_bytes: int) -> list[list[str]]:
+    """The names of each shard's tensors. `sizes`: bytes of each tensor."""
+    shards: list[list[str]] = [[]]
+    free = max_shard_bytes
+    for name, size in sizes.items():
+        if shards[-1] and size > free:
+            shards.append([])
+            free = max_shard_bytes
+        shards[-1].append(name)
+        free -= size
+    return shards
+
+
+def write_shard(tensors: dict[str, Tensor], directory: Path, number: int) -> None:
+    """Write shard `number`, from 0, under a name that no reader looks for until `finish_shards`."""
+    with atomic_file(directory / f".shard-{number + 1}.safetensors") as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+
+
+def finish_shards(directory: Path, shards: list[dict[str, int]]) -> None:
+    """Give the written shards their names, write their index, and remove older weight files.
+
+    `shards`: the bytes of each shard's tensors, by name.
+    """
+    before = {path for pattern in ("model*.safetensors*", "pytorch_model*.bin*") for path in directory.glob(pattern)}
     written = set()
     weight_map: dict[str, str] = {}
-    for number, (path, sizes) in enumerate(parts, start=1):
-        name = "model.safetensors" if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
-        written.add(path.replace(directory / name))
+    for number, sizes in enumerate(shards, start=1):
+        name = "model.safetensors" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        written.add((directory / f".shard-{number}.safetensors").replace(directory / name))
         weight_map |= dict.fromkeys(sizes, name)
-    if len(parts) > 1:
+    if len(shards) > 1:
         index = directory / "model.safetensors.index.json"
-        total = sum(size for _, sizes in parts for size in sizes.values())
+        total = sum(size for sizes in shards for size in sizes.values())
         for stale in before & {directory / "model.safetensors"}:
             stale.unlink()  # a reader would prefer it to the shards
         write_json(index, {"metadata": {"total_size": total}, "weight_map": weight_map})

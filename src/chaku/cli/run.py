@@ -1,5 +1,6 @@
 """`chaku run`: a recipe from its corpus to its report."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 from chaku.cli.shared.options import PATH
 from chaku.cli.shared.show_report import say_what_does_not_run, show_report
 from chaku.cli.shared.verb import verb
+from chaku.console import set_quiet
 
 
 @verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open")
@@ -34,7 +36,13 @@ from chaku.cli.shared.verb import verb
 def run(
     recipe: Path, out: Path | None, overrides: tuple[str, ...], without_missing: bool, yes: bool, in_browser: bool
 ) -> None:
-    """Run a recipe, or go on with it where it was cut off."""
+    """Run a recipe, or go on with it where it was cut off.
+
+    To train on many GPUs: torchrun --nproc-per-node 8 -m chaku run RECIPE.
+    """
+    first = os.environ.get("RANK", "0") == "0"  # torchrun's; the other ranks only help to train
+    if not first:
+        set_quiet(True)
     say_what_does_not_run()
     from chaku import api
 
@@ -45,7 +53,8 @@ def run(
         without_missing=without_missing,
         make_again=yes or (_may_make_again if sys.stdin.isatty() and sys.stderr.isatty() else False),
     )
-    show_report(report, report.parent, in_browser)
+    if first:
+        show_report(report, report.parent, in_browser)
 
 
 def _may_make_again(what: str) -> bool:

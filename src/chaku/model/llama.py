@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Llama(nn.Module):
-    """The whole decoder. `Llama(config)` has random weights (see `init_weights`).
+    """The whole decoder. `Llama(config)` has random weights (see `init_weight`).
 
     `distributed`: its weights are shared by ranks. `context`: so are the tokens of each row.
     """
@@ -37,22 +37,8 @@ class Llama(nn.Module):
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
         if not self.lm_head.weight.is_meta:
-            self.init_weights()
-
-    def init_weights(self, generator: torch.Generator | None = None) -> None:
-        """Draw weights from a normal distribution with deviation 0.02, biases 0, norms 1.
-
-        The deviation of projections into the residual stream is divided by sqrt(2 layers) (GPT-2).
-        """
-        residual = 0.02 / math.sqrt(2 * self.config.num_hidden_layers)
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif parameter.ndim == 1:
-                nn.init.ones_(parameter)
-            else:
-                deviation = residual if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
-                nn.init.normal_(parameter, std=deviation, generator=generator)
+            for name, parameter in self.named_parameters():
+                init_weight(name, parameter, config.num_hidden_layers)
 
     def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:
         """Grow the vocabulary: new rows of embedding and output are the mean of the old rows plus noise (std 0.02)."""
@@ -107,6 +93,20 @@ class Llama(nn.Module):
             attend = self.context.attend(whole, num_new, window)
             input_ids, positions = (self.context.cut(part.expand(input_ids.shape)) for part in (input_ids, positions))
         return self.model(input_ids, rotary_table(self.config, positions), attend)
+
+
+def init_weight(name: str, weight: Tensor, num_layers: int, generator: torch.Generator | None = None) -> None:
+    """Draw a weight, in place, from a normal distribution with deviation 0.02; biases are 0, norms 1.
+
+    The deviation of projections into the residual stream is divided by sqrt(2 layers) (GPT-2).
+    """
+    if name.endswith("bias"):
+        nn.init.zeros_(weight)
+    elif weight.ndim == 1:
+        nn.init.ones_(weight)
+    else:
+        deviation = 0.02 / (math.sqrt(2 * num_layers) if name.endswith(("o_proj.weight", "down_proj.weight")) else 1)
+        nn.init.normal_(weight, std=deviation, generator=generator)
 
 
 class Transformer(nn.Module):

@@ -20,9 +20,9 @@ class LoraLinear(nn.Module):
         super().__init__()
         device = base.weight.device
         self.base = base.requires_grad_(False)
-        self.lora_A = nn.Parameter(torch.empty(config.rank, base.in_features, device=device))
+        first = first_matrix(config.rank, base.in_features, generator)
+        self.lora_A = nn.Parameter(first.to(device))
         self.lora_B = nn.Parameter(torch.zeros(base.out_features, config.rank, device=device))
-        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5), generator=generator)  # as the paper's code and PEFT
         self.scale = config.scale
         self.dropout = nn.Dropout(config.dropout)
         self.train(base.training)
@@ -44,8 +44,13 @@ class LoraLinear(nn.Module):
         return self.base
 
 
+def first_matrix(rank: int, in_features: int, generator: torch.Generator | None = None) -> Tensor:
+    """A new A, (rank, in), as the paper's code and PEFT draw it; on the CPU, so that it is the same for any device."""
+    return nn.init.kaiming_uniform_(torch.empty(rank, in_features, device="cpu"), a=math.sqrt(5), generator=generator)
+
+
 def add_lora(model: Llama, config: LoraConfig, generator: torch.Generator | None = None) -> None:
-    """Put LoRA on the targets, in place, and freeze all other weights. `generator` draws A, on the model's device.
+    """Put LoRA on the targets, in place, and freeze all other weights. `generator`, of the CPU, draws A.
 
     Raises ChakuError, before anything changes, as `find_targets` does.
     """

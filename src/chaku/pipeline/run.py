@@ -1,7 +1,7 @@
 """Runs a recipe: corpus, tokenizer, tokens, stages, evals, report. Skips finished steps; continues interrupted ones."""
 
 import dataclasses
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -18,13 +18,14 @@ from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measuring import ask_about_shop, evaluate, write_samples
 from chaku.pipeline.run_directory import Run, only_one
 from chaku.pipeline.steps import walk
-from chaku.pipeline.training import run_stage
+from chaku.pipeline.training import run_stage, train_stage
 from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages
 from chaku.recipe.schema import Recipe
 from chaku.report import write_report
 from chaku.sql.training.example_prompts import TRAINED_PROMPT
 from chaku.sql.training.prepare import prepared_prompt
+from chaku.training.ranks import announce, follow, rank, start, started_by_torchrun
 
 
 def run_recipe(
@@ -40,6 +41,8 @@ def run_recipe(
     The requirements of the recipe are checked before the first step. `without_missing`: leave out the parts that lack
     something here; the report lists them. A run may be killed at any moment; the same call continues it. `make_again`:
     when the recipe or its sources changed, make finished work again; the old work is kept until the new work is whole.
+    On many ranks (torchrun), rank 0 does every step, and all ranks train the stages together; `directory` must be on
+    storage that they share.
 
     Raises FinishedWork when finished work would be made again without `make_again`, and ChakuError for errors that the
     user can correct, both before anything is changed. Raises Interrupted after a signal.
@@ -47,6 +50,19 @@ def run_recipe(
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if started_by_torchrun():
+        device = start(device)
+        if rank() > 0:
+            follow(partial(train_stage, device=device))
+            return directory / "report.html"
+        try:
+            return _run(recipe, directory, device, without_missing, make_again)
+        finally:
+            announce(None)
+    return _run(recipe, directory, device, without_missing, make_again)
+
+
+def _run(recipe: Recipe, directory: Path, device: torch.device, without_missing: bool, make_again: bool) -> Path:
     whole = dataclasses.asdict(recipe)
     recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
     run = Run(recipe, directory, device, make_again)

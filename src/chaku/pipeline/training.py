@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chaku.checkpoint.formats import load_model, sha256_checkpoint
-from chaku.checkpoint.huggingface import save_model
-from chaku.checkpoint.peft import save_adapter
-from chaku.checkpoint.peft_read import load_adapter
-from chaku.checkpoint.weights import weight_files
+from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
+from chaku.checkpoint.huggingface import build_model, random_tensors, save_config, save_model, with_new_rows
+from chaku.checkpoint.peft import adapter_tensors, save_adapter, write_adapter
+from chaku.checkpoint.peft_read import load_adapter, merged_tensors
+from chaku.checkpoint.weights import weight_files, write_tensors
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, restore, set_aside, write_json
@@ -33,8 +34,11 @@ from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
-from chaku.training.finished_stage import STAGE_FILE, FinishedStage
+from chaku.training.finished_stage import STAGE_FILE, FinishedStage, ReplyRows
+from chaku.training.ranks import Ranks, announce, lay_out
 from chaku.training.schedule import batch_rows, num_steps
+from chaku.training.speed import choose_precision
+from chaku.training.state import Progress
 from chaku.training.trainer import train
 
 BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
@@ -68,73 +72,181 @@ def run_stage(
     assert stage.training.tokens is not None
     write_json(path / BEGUN, {"tokens": stage.training.tokens})
     write_json(path / RECORD, inputs)
-    shape = stage_shape(run.recipe, name, base)
-    if chat := stage_chat(run.recipe, name, tokenizer):
+    work = StageWork(run.recipe, run.directory, name, stage, base, tokenizer, inputs["seed"])
+    announce(work)
+    trained = train_stage(work, run.device)
+    steps = num_steps(stage.training, stage.sequence_length)
+    tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
+    run.record_time(name, trained.reached.seconds, Work(tokens, "tokens"))
+    finished = FinishedStage(
+        name=name,
+        parent=stage.parent,
+        config=dataclasses.asdict(stage),
+        model=dataclasses.asdict(trained.shape),
+        num_parameters=trained.shape.num_parameters,
+        seed=inputs["seed"],
+        tokens=tokens,
+        steps=steps,
+        seconds=trained.reached.seconds,
+        fingerprint=inputs["fingerprint"],
+        weights_sha256=sha256_checkpoint(path),
+        versions=versions(),
+        conversations=trained.conversations or None,
+    )
+    finished.write(path / STAGE_FILE)
+    shutil.rmtree(path / "state", ignore_errors=True)
+    drop_aside(path)
+    return str(inputs["fingerprint"])
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What a rank needs to know to train a stage together with the others."""
+
+    recipe: Recipe
+    directory: Path
+    name: str
+    stage: StageConfig
+    base: LlamaConfig
+    tokenizer: Tokenizer
+    seed: int
+
+    @property
+    def path(self) -> Path:
+        """The stage's folder."""
+        return self.directory / "stages" / self.name
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `train_stage` did. `shape`: of the saved model."""
+
+    reached: Progress
+    shape: LlamaConfig
+    conversations: dict[str, ReplyRows]
+
+
+def train_stage(work: StageWork, device: torch.device) -> Trained:
+    """Train a stage and save its model and tokenizer, on all ranks together. Raises as `run_stage`."""
+    name, stage, path, tokenizer = work.name, work.stage, work.path, work.tokenizer
+    ranks = lay_out(stage.parallel, device.type)
+    shape = stage_shape(work.recipe, name, work.base)
+    if chat := stage_chat(work.recipe, name, tokenizer):
         shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
-    if stage.parent is not None or run.recipe.model.path is not None:
-        base_model = Path(run.recipe.model.path or "")
-        if stage.parent:
-            base_model = run.directory / "stages" / stage.parent
-            check_weights(base_model)
-        model = load_model(base_model, device=run.device, scheme=stage.base_quantization)
-        if model.config.vocab_size < shape.vocab_size:
-            if stage.lora:
-                raise ChakuError(
-                    f"stage {name}: LoRA freezes embeddings, but the infilling tokens are new and must be trained; "
-                    "remove `lora`, or add a parent stage with infilling and without `lora`"
-                )
-            say(f"{name}: added {shape.vocab_size - model.config.vocab_size} embeddings for the infilling tokens")
-            model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(inputs["seed"]))
-        model.config = shape
-        if stage.lora:
-            add_lora(model, stage.lora, torch.Generator(run.device).manual_seed(inputs["seed"]))
-    else:
-        torch.manual_seed(inputs["seed"])
-        model = Llama(shape).to(run.device)
-    dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, inputs["seed"])
-    conversations = describe_sets(dataset, run.directory)
+    base_model = _base_model(work)
+    model = _stage_model(work, shape, base_model, device, ranks)
+    dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed)
+    conversations = describe_sets(dataset, work.directory)
     if stage.dpo:
-        dataset = with_reference(model, dataset, stage.training, path)
-    heldout = _heldout(run.recipe, run.directory, tokenizer, stage)
+        dataset = with_reference(model, dataset, stage.training, path, ranks)
+    heldout = _heldout(work.recipe, work.directory, tokenizer, stage)
 
     def sample(model: Llama) -> dict[str, str]:
         prompt = "def "
         [[completion]] = Engine(model, tokenizer).generate([complete(tokenizer, prompt)], SamplingParams(max_tokens=48))
         return {"prompt": prompt, "text": completion.text}
 
-    reached = train(name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo)
+    reached = train(
+        name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo, ranks=ranks
+    )
+    if ranks.size > 1:
+        _save_sharded(model, stage, path, base_model, ranks)
+    else:
+        _save(model, stage, path, base_model, device)
+    if ranks.is_first:
+        tokenizer.save(path)
+    return Trained(reached, shape, conversations)
+
+
+def _base_model(work: StageWork) -> Path | None:
+    """The checkpoint from which a stage starts; None for random weights. Raises ChakuError when it changed."""
+    if work.stage.parent:
+        parent = work.directory / "stages" / work.stage.parent
+        check_weights(parent)
+        return parent
+    return Path(work.recipe.model.path) if work.recipe.model.path is not None else None
+
+
+def _stage_model(
+    work: StageWork, shape: LlamaConfig, base_model: Path | None, device: torch.device, ranks: Ranks
+) -> Llama:
+    """The model that a stage trains, with its adapter, laid out over the ranks."""
+    stage, seed = work.stage, work.seed
+    opened = open_checkpoint(base_model) if base_model else None
+    old_vocab = opened.config.vocab_size if opened else shape.vocab_size
+    if old_vocab < shape.vocab_size:
+        if stage.lora:
+            raise ChakuError(
+                f"stage {work.name}: LoRA freezes embeddings, but the infilling tokens are new and must be trained; "
+                "remove `lora`, or add a parent stage with infilling and without `lora`"
+            )
+        if ranks.is_first:
+            say(f"{work.name}: added {shape.vocab_size - old_vocab} embeddings for the infilling tokens")
+    if ranks.size > 1 and not stage.base_quantization:
+        from chaku.training.sharded import sharded_model
+
+        tensors = opened.tensors if opened else random_tensors(shape, seed)
+        return sharded_model(
+            shape,
+            with_new_rows(tensors, shape, seed),
+            base_model or work.name,
+            device,
+            ranks,
+            stage.sequence_length,
+            _precision(stage, device, ranks),
+            lora=stage.lora,
+            seed=seed,
+            compiled=stage.training.compile,
+        )
+    if base_model is None:
+        model = build_model(shape, random_tensors(shape, seed), work.name, device=device)
+    else:
+        model = load_model(base_model, device=device, scheme=stage.base_quantization)
+        if old_vocab < shape.vocab_size:
+            model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(seed))
+        model.config = shape
+    if stage.lora:
+        add_lora(model, stage.lora, torch.Generator().manual_seed(seed))
+    if ranks.size > 1:
+        from chaku.training.parallel import parallelize
+
+        # A quantised base is whole on every rank: only its adapter is sharded.
+        parallelize(model, ranks, stage.sequence_length, _precision(stage, device, ranks))
+    return model
+
+
+def _precision(stage: StageConfig, device: torch.device, ranks: Ranks) -> str:
+    return str(ranks.from_first(choose_precision(stage.training.precision, device)))
+
+
+def _save(model: Llama, stage: StageConfig, path: Path, base_model: Path | None, device: torch.device) -> None:
     if stage.lora:
         save_adapter(model, stage.lora, path / "adapter", str(base_model))
         if stage.base_quantization:  # merge the adapter into the base before quantization
+            assert base_model is not None
+            shape = model.config
             del model  # memory may not have room for two models
-            model = load_model(base_model, device=run.device)
+            model = load_model(base_model, device=device)
             model.config = shape
             load_adapter(model, path / "adapter")
         merge_lora(model)
     save_model(model, path)
-    tokenizer.save(path)
-    steps = num_steps(stage.training, stage.sequence_length)
-    tokens = steps * batch_rows(stage.training, stage.sequence_length) * stage.sequence_length
-    run.record_time(name, reached.seconds, Work(tokens, "tokens"))
-    finished = FinishedStage(
-        name=name,
-        parent=stage.parent,
-        config=dataclasses.asdict(stage),
-        model=dataclasses.asdict(shape),
-        num_parameters=shape.num_parameters,
-        seed=inputs["seed"],
-        tokens=tokens,
-        steps=steps,
-        seconds=reached.seconds,
-        fingerprint=inputs["fingerprint"],
-        weights_sha256=sha256_checkpoint(path),
-        versions=versions(),
-        conversations=conversations or None,
-    )
-    finished.write(path / STAGE_FILE)
-    shutil.rmtree(path / "state", ignore_errors=True)
-    drop_aside(path)
-    return str(inputs["fingerprint"])
+
+
+def _save_sharded(model: Llama, stage: StageConfig, path: Path, base_model: Path | None, ranks: Ranks) -> None:
+    """Save what many ranks trained: shards, or the adapter and, tensor by tensor, its merge into the base."""
+    from chaku.training.sharded import save_sharded, whole_tensor
+
+    if not stage.lora:
+        save_sharded(model, path, ranks)
+        return
+    assert base_model is not None
+    tensors = {name: whole_tensor(matrix) for name, matrix in adapter_tensors(model).items()}
+    if ranks.is_first:
+        write_adapter(tensors, stage.lora, path / "adapter", str(base_model))
+        merged = merged_tensors(open_checkpoint(base_model).tensors, model.config, path / "adapter")
+        save_config(model.config, path, torch.float32)
+        write_tensors(merged, path)
 
 
 def begun_tokens(stage: Path) -> int | None:

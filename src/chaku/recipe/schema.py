@@ -10,7 +10,7 @@ from chaku.model.config import LoraConfig
 from chaku.settings import setting
 from chaku.sql.training.config import ShopConfig
 from chaku.tokens.config import InfillingConfig
-from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.config import DpoConfig, ParallelConfig, TrainingConfig
 
 BASE_MODEL = "model"  # in evals.stages: the checkpoint of model.path, before any stage
 
@@ -107,6 +107,9 @@ def is_pairs(chosen: Set) -> bool:
     return isinstance(chosen, PreferenceSet) or (isinstance(chosen, InstructSet) and chosen.instruct == "preferences")
 
 
+_ALL_SHARD = ParallelConfig()
+
+
 @dataclass(frozen=True)
 class StageConfig:
     """One training stage. Without a `parent`, it starts from the recipe's model.
@@ -114,7 +117,8 @@ class StageConfig:
     `mixture`: the weight of each set in the tokens. `rope_theta`, `rope_scaling_factor`: replace the parent's values.
     `infill_sets`: the sets for infilling (None: all sets of the mixture). `lora`: train an adapter, which the stage
     saves and merges. `base_quantization`: hold the frozen base model in 8 bits or 4 bits ("nf4": QLoRA) during
-    training. Conversations have a loss on the assistant's tokens only. `dpo`: train on preference pairs.
+    training. Conversations have a loss on the assistant's tokens only. `dpo`: train on preference pairs. `parallel`:
+    the layout over the ranks that torchrun starts.
     """
 
     mixture: dict[str, float]
@@ -128,6 +132,7 @@ class StageConfig:
     lora: LoraConfig | None = None
     dpo: DpoConfig | None = None
     base_quantization: Literal["int8", "nf4"] | None = None
+    parallel: ParallelConfig = setting(_ALL_SHARD, changes_results=False)  # noqa: RUF009
     seed: int | None = None
 
 

@@ -163,31 +163,38 @@ def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignor
 
 
 @torch.no_grad()
-def with_reference(model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path) -> PackedDataset:
+def with_reference(
+    model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path, ranks: Ranks = ALONE
+) -> PackedDataset:
     """Add each reply's log-probability under `model`, the model before training, to the data set.
 
     The log-probabilities are computed once and stored in DIRECTORY/reference-SET.npy. Pairs that are too long for a
-    sequence have NaN.
+    sequence have NaN. Many ranks share the sequences.
     """
     device = model.lm_head.weight.device
     sets = list(dataset.sets)
     for source, (pairs, plan) in enumerate(zip(dataset.sets, dataset.plans, strict=True)):
         assert isinstance(pairs, ChatSet)
         path = directory / f"reference-{pairs.name}.npy"
-        if not path.exists():
+        if not ranks.from_first(path.exists()):
             found = np.full(len(pairs.store), np.nan, np.float32)
-            precision = choose_precision(config.precision, device)
+            precision = "float32" if model.distributed else choose_precision(config.precision, device)
             model.eval()
             with progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
-                for number in range(len(plan)):
+                for first in range(0, len(plan), ranks.num_data):
+                    number = min(first + ranks.data_rank, len(plan) - 1)  # a rank without a sequence repeats the last
                     with autocast(device, precision):
                         batch = collate([(number, dataset.conversations(source, number))])
                         scores, _ = reply_log_probabilities(model, batch, device)
                     found[dataset.rows(source, number)] = scores[0].cpu()
-                    bar.advance(1)
+                    bar.advance(ranks.num_data)
             model.train()
-            with atomic_file(path) as temporary, temporary.open("wb") as file:
-                np.save(file, found)
+            for part in ranks.all_objects(found):
+                found = np.where(np.isnan(found), part, found)
+            if ranks.is_first:
+                with atomic_file(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, found)
+            ranks.from_first(None)  # the file is there
         sets[source] = replace(pairs, reference=np.load(path))
     dataset.sets = sets
     return dataset

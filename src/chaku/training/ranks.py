@@ -1,8 +1,12 @@
 """The processes that train together: torchrun starts them, and every process is one rank."""
 
 import os
+import pickle
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +14,8 @@ import torch.distributed as dist
 
 from chaku.errors import ChakuError
 from chaku.training.config import ParallelConfig
+
+POLL = 0.2  # seconds between two looks for work
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -83,6 +89,11 @@ def started_by_torchrun() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def rank() -> int:
+    """The number of this process among those that torchrun started; 0 for one process."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> torch.device:
     """Join the process group that torchrun describes; returns this rank's device.
 
@@ -98,6 +109,26 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
     return device
 
 
+def announce(work: Any) -> None:
+    """Rank 0 tells the ranks that `follow` what to do next; None: nothing more."""
+    if started_by_torchrun():
+        store = dist.distributed_c10d._get_default_store()
+        number = store.add("announced", 1)
+        store.set(f"work {number}", pickle.dumps(work).hex())
+
+
+def follow(do: Callable[[Any], object]) -> None:
+    """Every rank but 0: wait for what rank 0 announces, for as long as it takes, and do it, until there is no more."""
+    store = dist.distributed_c10d._get_default_store()
+    for number in count(1):
+        while not store.check([f"work {number}"]):
+            time.sleep(POLL)
+        work = pickle.loads(bytes.fromhex(store.get(f"work {number}").decode()))
+        if work is None:
+            return
+        do(work)
+
+
 def lay_out(config: ParallelConfig, device_type: str) -> Ranks:
     """The layout of a stage over all ranks of the process group. Without a process group, `ALONE`.
 
@@ -108,18 +139,18 @@ def lay_out(config: ParallelConfig, device_type: str) -> Ranks:
         return ALONE
     from torch.distributed.device_mesh import init_device_mesh
 
-    size, rank = dist.get_world_size(), dist.get_rank()
+    size, own = dist.get_world_size(), dist.get_rank()
     replicate, shard, context, tensor = config.sizes(size)
     shards = init_device_mesh(
         device_type, (replicate, shard * context, tensor), mesh_dim_names=("replicate", "shard", "tensor")
     )
     tokens = init_device_mesh(device_type, (replicate * shard, context, tensor), mesh_dim_names=("data", "cp", "tp"))
     return Ranks(
-        rank=rank,
+        rank=own,
         size=size,
-        data_rank=rank // (context * tensor),
+        data_rank=own // (context * tensor),
         num_data=replicate * shard,
-        context_rank=rank // tensor % context,
+        context_rank=own // tensor % context,
         num_context=context,
         num_tensor=tensor,
         shards=shards["replicate", "shard"] if replicate > 1 else shards["shard"],
@@ -131,12 +162,12 @@ def lay_out(config: ParallelConfig, device_type: str) -> Ranks:
 
 def _token_group(size: int, tensor: int) -> "dist.ProcessGroup | None":
     """The group of this rank and all ranks with other tokens; None when there are no others."""
-    rank, mine = dist.get_rank(), None
+    own, mine = dist.get_rank(), None
     if size == tensor:
         return None
     for first in range(tensor):  # every rank makes every group: torch asks for that
         group = dist.new_group(list(range(first, size, tensor)))
-        if rank % tensor == first:
+        if own % tensor == first:
             mine = group
     return mine
 
