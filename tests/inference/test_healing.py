@@ -9,6 +9,7 @@ from chaku.inference.engine import Engine
 from chaku.inference.generator import SamplingParams
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import complete, infill
+from chaku.inference.scheduler import Job
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.byte_level import ByteLevelTokenizer
@@ -54,13 +55,13 @@ def test_half_a_word_becomes_one_token(llama):
     word, prompt = llama.pieces.index("return"), complete(llama, "def retu")
     assert len(llama.encode_infilling("retu")) == 2
     kept, removed = Healer(llama).split(prompt.ids)
-    assert (llama.decode_bytes(kept), removed) == (b" def ", b"retu")
+    assert (llama.decode_bytes(kept), llama.decode_bytes(removed)) == (b" def ", b"retu")
     engine = random_engine(llama)
     offered = asked_to_write(engine, [word, *llama.encode_infilling(" a"), llama.eos_id])
     [[completion]] = engine.generate([prompt], HEALED)
     assert completion.text == "rn a"
     spelt = {llama.decode_bytes([number]) for number in offered[0]}
-    assert all(text.startswith(removed) or removed.startswith(text) for text in spelt)
+    assert all(text.startswith(b"retu") or b"retu".startswith(text) for text in spelt)
     assert len(offered[-1]) == llama.vocab_size  # once the end is spelt again, anything may follow
 
 
@@ -80,7 +81,8 @@ def test_no_character_twice_and_none_lost_wherever_the_cut_is(family, request):
         params = dataclasses.replace(HEALED, temperature=1.0, top_p=0.9)
         healed = 0
         for prompt, prefix, [completion] in zip(prompts, prefixes, engine.generate(prompts, params), strict=True):
-            kept, removed = healer.split(prompt.ids)
+            kept, removed_ids = healer.split(prompt.ids)
+            removed = tokenizer.decode_bytes(removed_ids)
             healed += bool(removed)
             before = len(tokenizer.decode_bytes(kept))
             spelt = tokenizer.decode_bytes([*kept, *completion.ids])
@@ -94,19 +96,19 @@ def test_no_character_twice_and_none_lost_wherever_the_cut_is(family, request):
 def test_what_cannot_go_on_stays(llama):
     healer = Healer(llama)
     psm = list(infill(llama, "def retu", "\n").ids)
-    assert healer.split(psm) == (psm, b"")  # a mark comes last: the middle begins a text of its own
+    assert healer.split(psm) == (psm, [])  # a mark comes last: the middle begins a text of its own
     line = list(complete(llama, "def add(a, b):\n").ids)
-    assert healer.split(line) == (line, b"")  # no token goes on from a line break
-    assert healer.split([llama.bos_id]) == ([llama.bos_id], b"")
+    assert healer.split(line) == (line, [])  # no token goes on from a line break
+    assert healer.split([llama.bos_id]) == ([llama.bos_id], [])
 
 
 def test_a_prompt_that_is_taken_away_whole_begins_as_in_training(qwen):
     prompt = complete(qwen, "de")
     kept, removed = Healer(qwen).split(prompt.ids)
     if removed:
-        assert (kept, removed) == ([qwen.bos_id], b"de")
+        assert (kept, qwen.decode_bytes(removed)) == ([qwen.bos_id], b"de")
     [[completion]] = random_engine(qwen).generate([prompt], HEALED)
-    assert qwen.decode_bytes(completion.ids).startswith(removed)
+    assert qwen.decode_bytes(completion.ids).startswith(qwen.decode_bytes(removed))
 
 
 def test_streams_heal_too(llama):
@@ -123,3 +125,25 @@ def test_samples_do_not_depend_on_the_batch(llama):
     prompts = [complete(llama, text) for text in ("def retu", "x", "def give(value):\n    ret", "    re", "def ")]
     params = dataclasses.replace(HEALED, temperature=0.8, num_samples=2)
     assert engine.generate(prompts, params) == [engine.generate([prompt], params)[0] for prompt in prompts]
+
+
+def test_a_word_that_is_only_spelled_again_costs_no_step(llama):
+    """The removed tokens are guesses: the texts are the same without guesses, and the steps fewer."""
+    engine = random_engine(llama)
+    params = dataclasses.replace(HEALED, temperature=1.0, max_tokens=4)
+    prompts = [complete(llama, CODE[:end]) for end in range(1, len(CODE), 2)]
+    written, steps, right = {}, {}, {}
+    for guess in (False, True):
+        scheduler = engine.new_scheduler(max_rows=1, guess=guess)
+        jobs = [Job(engine.row(prompt, params), lambda piece: None) for prompt in prompts]
+        for job in jobs:
+            job.lookup = None  # other guesses
+            scheduler.submit(job)
+        steps[guess] = 1
+        while scheduler.step():
+            steps[guess] += 1
+        written[guess] = [job.row.completion() for job in jobs]
+        right[guess] = sum(job.num_right for job in jobs)
+    assert written[True] == written[False]
+    assert right[True] > 10
+    assert steps[True] == steps[False] - right[True]

@@ -23,8 +23,8 @@ class Healer:
         self._ids = [number for _, number in ordered]
         self._longest = max(map(len, self._texts))
 
-    def split(self, prompt: Sequence[int]) -> tuple[list[int], bytes]:
-        """The prompt without its last tokens, and the bytes of the removed tokens.
+    def split(self, prompt: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The prompt without its last tokens, and the removed tokens.
 
         Finds the longest end of the text that is the beginning of a longer token, and removes the tokens that spell it.
         Removes nothing when no end of the text begins a longer token, or when the last token is special (an infilling
@@ -36,11 +36,10 @@ class Healer:
         text = self._tokenizer.decode_bytes(prompt[start:])
         lengths = range(min(len(text), self._longest - 1), 0, -1)
         open_end = next((length for length in lengths if self._begins_longer(text[-length:])), 0)
-        keep, removed = len(prompt), b""
-        while len(removed) < open_end:
+        keep = len(prompt)
+        while len(self._tokenizer.decode_bytes(prompt[keep:])) < open_end:
             keep -= 1
-            removed = self._tokenizer.decode_bytes(prompt[keep:])
-        return list(prompt[:keep]) or [self._tokenizer.bos_id], removed
+        return list(prompt[:keep]) or [self._tokenizer.bos_id], list(prompt[keep:])
 
     def allowed(self, rest: bytes) -> list[int]:
         """The tokens that spell the start of `rest`, and the tokens that start with all of `rest`. Never empty."""

@@ -30,9 +30,10 @@ class Row:
         self._random: random.Random | None = None
         if not params.is_greedy(sample):
             self._random = row_random(params.seed, ids, sample)
-        # `owed`: the bytes removed from the prompt's end that the row must write again, perhaps inside longer tokens.
         self._healer = healer
-        self.prompt, self.owed = healer.split(ids) if healer else (ids, b"")
+        self.prompt, self._removed = healer.split(ids) if healer else (ids, [])
+        # The bytes removed from the prompt's end that the row must write again, perhaps inside longer tokens.
+        self.owed = tokenizer.decode_bytes(self._removed)
         self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
         self.ids: list[int] = []
         self.finish_reason: Literal["stop", "length"] | None = None
@@ -51,6 +52,12 @@ class Row:
     def spelling(self) -> list[int] | None:
         """The tokens that may come next while the row owes bytes; None when any token may."""
         return self._healer.allowed(self.owed) if self._healer and self.owed else None
+
+    @property
+    def removed_next(self) -> list[int]:
+        """The removed tokens that come next, if the row goes on to write the same tokens that healing removed."""
+        num = len(self.ids)
+        return self._removed[num:] if self.ids == self._removed[:num] else []
 
     def uniform(self) -> float | None:
         """The random number in [0, 1) that samples the row's next token; None for a greedy row."""

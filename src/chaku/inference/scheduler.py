@@ -178,13 +178,27 @@ class Scheduler:
         guesses = GUESSES // max(num_writing, 1) if self.guess else 0
         for job in self.running:
             if job.num_unread > 1:
-                if num := parts.get(id(job), 0):
-                    planned.append((job, job.ids[job.num_held : job.num_held + num]))
+                num = parts.get(id(job), 0)
             else:
-                most = min(guesses, job.row.max_tokens - len(job.row.ids) - 1)
-                ahead = job.lookup.guess(most) if job.lookup and most > 0 and not job.row.owed else []
-                planned.append((job, [job.ids[-1], *ahead]))
+                num = 1
+            if num:
+                ahead = self._ahead(job, guesses) if num == job.num_unread else []
+                planned.append((job, job.ids[job.num_held : job.num_held + num] + ahead))
         return planned
+
+    def _ahead(self, job: Job, most: int) -> list[int]:
+        """At most `most` guesses of the tokens that follow the job's last token.
+
+        The tokens that healing removed are a good guess: where the model writes them again, the logits after them are
+        there in the same step, so a half-typed word costs no step of its own.
+        """
+        row = job.row
+        most = min(most, row.max_tokens - len(row.ids) - 1)
+        if most <= 0:
+            return []
+        if row.owed:
+            return row.removed_next[:most]
+        return job.lookup.guess(most) if job.lookup else []
 
     def _make_room(self, job: Job, length: int) -> bool:
         """Give a job blocks for `length` tokens. Where none is left, the youngest job waits, and reads again later."""
