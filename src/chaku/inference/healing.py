@@ -1,9 +1,10 @@
 """Token healing: a prompt that ends inside a token is continued as if it had not been cut there.
 
 The tokens of "def retu" differ from the first tokens of "def return", so a model that was trained on whole words cannot
-go on from "def retu". Healing removes the last tokens from the prompt, and the model first has to spell their bytes
-again, in any tokens: "return", say, as one token. The completion begins after these bytes, so no character is repeated
-or lost.
+go on from "def retu". Healing removes the last tokens from the prompt. The model then writes the removed tokens again,
+or, at any of them, a longer token that begins with the rest of their bytes: "return", say. The completion begins after
+the removed bytes, so no character is repeated or lost. The removed tokens are known before the model reads them, so one
+step always reaches the first new text.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,7 +14,7 @@ from chaku.tokens.tokenizer import Tokenizer
 
 
 class Healer:
-    """Removes the last tokens of a prompt, and lists the tokens that may spell the removed bytes again."""
+    """Removes the last tokens of a prompt, and lists the longer tokens that may come in their place."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
@@ -41,20 +42,16 @@ class Healer:
             keep -= 1
         return list(prompt[:keep]) or [self._tokenizer.bos_id], list(prompt[keep:])
 
-    def allowed(self, rest: bytes) -> list[int]:
-        """The tokens that spell the start of `rest`, and the tokens that start with all of `rest`. Never empty."""
-        ids = self._ids[slice(*self._range(rest))]
-        for length in range(1, min(len(rest), self._longest + 1)):
-            first = bisect_left(self._texts, rest[:length])
-            ids += self._ids[first : bisect_right(self._texts, rest[:length])]
-        return ids
+    def longer(self, text: bytes) -> list[int]:
+        """The tokens that begin with `text` and are longer."""
+        return self._ids[slice(*self._range(text))]
 
     def _begins_longer(self, text: bytes) -> bool:
         first, last = self._range(text)
-        return first < last and self._texts[last - 1] != text
+        return first < last
 
     def _range(self, text: bytes) -> tuple[int, int]:
-        """The range, in `_texts`, of the tokens that begin with `text`."""
+        """The range, in `_texts`, of the tokens that begin with `text` and are longer."""
         head = text.rstrip(b"\xff")
         after = head[:-1] + bytes([head[-1] + 1]) if head else None  # sorts after all that begin with `text`
-        return bisect_left(self._texts, text), len(self._texts) if after is None else bisect_left(self._texts, after)
+        return bisect_right(self._texts, text), len(self._texts) if after is None else bisect_left(self._texts, after)

@@ -32,7 +32,7 @@ class Row:
             self._random = row_random(params.seed, ids, sample)
         self._healer = healer
         self.prompt, self._removed = healer.split(ids) if healer else (ids, [])
-        # The bytes removed from the prompt's end that the row must write again, perhaps inside longer tokens.
+        # The bytes removed from the prompt's end that the row must write again, perhaps in a longer token.
         self.owed = tokenizer.decode_bytes(self._removed)
         self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
         self.ids: list[int] = []
@@ -51,13 +51,12 @@ class Row:
     @property
     def spelling(self) -> list[int] | None:
         """The tokens that may come next while the row owes bytes; None when any token may."""
-        return self._healer.allowed(self.owed) if self._healer and self.owed else None
+        return [*self._healer.longer(self.owed), self.removed_next[0]] if self._healer and self.owed else None
 
     @property
     def removed_next(self) -> list[int]:
-        """The removed tokens that come next, if the row goes on to write the same tokens that healing removed."""
-        num = len(self.ids)
-        return self._removed[num:] if self.ids == self._removed[:num] else []
+        """The tokens that healing removed and that the row has not yet written again, while it owes their bytes."""
+        return self._removed[len(self.ids) :] if self.owed else []
 
     def uniform(self) -> float | None:
         """The random number in [0, 1) that samples the row's next token; None for a greedy row."""

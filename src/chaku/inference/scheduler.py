@@ -189,8 +189,8 @@ class Scheduler:
     def _ahead(self, job: Job, most: int) -> list[int]:
         """At most `most` guesses of the tokens that follow the job's last token.
 
-        The tokens that healing removed are a good guess: where the model writes them again, the logits after them are
-        there in the same step, so a half-typed word costs no step of its own.
+        A row may write the tokens that healing removed again, without new text: with all of them as guesses,
+        a half-typed word costs no step of its own.
         """
         row = job.row
         most = min(most, row.max_tokens - len(row.ids) - 1)
