@@ -1,6 +1,7 @@
 """OpenAI's API, asked by OpenAI's own client: what it gets is what the engine writes."""
 
 import json
+import math
 import time
 
 import openai
@@ -111,6 +112,32 @@ def test_log_probabilities(ask, engine):
         logits = engine.model(torch.tensor([[*prompt, *written.ids]]))[0, -9:-1, : engine.tokenizer.vocab_size]
     scores = torch.log_softmax(logits, dim=-1)[range(8), list(written.ids)]
     assert found.token_logprobs == pytest.approx(scores.tolist(), abs=1e-3)
+
+
+def test_streamed_text_offsets_count_on_from_chunk_to_chunk(ask):
+    asked = {"model": "tiny", "prompt": "def ", "max_tokens": 12, "temperature": 0, "logprobs": 1}
+    whole = ask.completions.create(**asked).choices[0].logprobs
+    parts = [part.choices[0].logprobs for part in ask.completions.create(**asked, stream=True)]
+    assert len(parts) > 3
+    assert [token for part in parts for token in part.tokens] == whole.tokens
+    assert [offset for part in parts for offset in part.text_offset] == whole.text_offset
+
+
+def test_a_healed_prompt_has_log_probabilities_of_the_new_text(ask):
+    """The tokens spell the text, without what the prompt has of them; the prompt's end is given, so it is certain."""
+    asked = {"model": "tiny", "prompt": "x = 1\n\ndef add(a, b):\n    retu", "max_tokens": 12, "temperature": 0}
+    plain = ask.completions.create(**asked).choices[0]
+    found = ask.completions.create(**asked, logprobs=3).choices[0]
+    assert found.text == plain.text
+    spelt = [
+        token.removeprefix("bytes:").encode().decode("unicode_escape").encode("latin-1")
+        for token in found.logprobs.tokens
+    ]
+    assert b"".join(spelt).decode("utf-8", "replace") == found.text
+    assert found.logprobs.text_offset[0] == 0
+    for value, top in zip(found.logprobs.token_logprobs, found.logprobs.top_logprobs, strict=True):
+        assert all(math.isfinite(log) and log <= value for log in top.values())
+
 
 
 def test_a_stream_with_usage(ask, engine):

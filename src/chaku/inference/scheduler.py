@@ -25,11 +25,16 @@ GUESSES = 32  # of all texts together in a step
 
 @dataclass(frozen=True, slots=True)
 class WrittenToken:
-    """A token of a text. `top`: the likeliest tokens at its place, as (id, log-probability in nats)."""
+    """A token of a text. `top`: the likeliest tokens at its place, as (id, log-probability in nats).
+
+    `repeated`: the bytes at the beginning of the token that healing took from the prompt. They are given, so the
+    log-probabilities are among the tokens that healing allows.
+    """
 
     id: int
     log_probability: float
     top: tuple[tuple[int, float], ...]
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +266,13 @@ class Scheduler:
             scores[numbers] = scores[numbers].masked_fill(forbidden, -torch.inf)
         jobs = [job for job, _ in rows]
         chosen = self.sampler(scores, [job.row.params for job in jobs], [job.row.uniform() for job in jobs])
-        for (job, logits), token in zip(rows, chosen, strict=True):
+        for number, ((job, logits), token) in enumerate(zip(rows, chosen, strict=True)):
             if job.num_top is not None:
-                logs = torch.log_softmax(logits.double(), dim=-1)
+                logs = torch.log_softmax((scores[number] if job.row.owed else logits).double(), dim=-1)
                 top = logs.topk(job.num_top) if job.num_top else None
                 pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True) if top else ()
-                job.tokens.append(WrittenToken(token, float(logs[token]), tuple(pairs)))
+                allowed = tuple(pair for pair in pairs if pair[1] > -torch.inf)
+                job.tokens.append(WrittenToken(token, float(logs[token]), allowed, len(job.row.owed)))
         return chosen
 
     def _tell(self, job: Job) -> None:

@@ -1,5 +1,6 @@
 """OpenAI's API: /v1/completions with `suffix`, /v1/chat/completions, /v1/models."""
 
+import codecs
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -95,11 +96,9 @@ class _Completions:
         self.prompts = read_prompts(fields, self._tokenizer)
         if len(self.prompts) * num_choices > MAX_CHOICES:
             raise fields.wrong("n", f"such that there are at most {MAX_CHOICES} choices in all")
-        # Log-probabilities are of the written tokens alone, so no token of the prompt is written again for them.
-        heals = grammar is None and self.num_top is None
         adapter = served.adapter(fields.text("model", ""))
         self.requests = [
-            Request(prompt, replace(params, healing=heals and served.healing(prompt)), sample, grammar, adapter)
+            Request(prompt, replace(params, healing=grammar is None and served.healing(prompt)), sample, grammar, adapter)
             for prompt in self.prompts
             for sample in range(num_choices)
         ]
@@ -108,12 +107,13 @@ class _Completions:
             for prompt in self.prompts
             for _ in range(num_choices)
         ]
+        self._offsets = [_Offset() for _ in self.requests]
 
     def choice(self, index: int, text: str, pieces: list[Piece], finish_reason: str | None) -> dict[str, Any]:
         return {
             "text": text,
             "index": index,
-            "logprobs": None if self.num_top is None else self._log_probabilities(pieces),
+            "logprobs": None if self.num_top is None else self._log_probabilities(index, pieces),
             "finish_reason": finish_reason,
         }
 
@@ -123,25 +123,44 @@ class _Completions:
         """What is streamed before the first text."""
         return self.choice(index, self.echoed[index], [], None) if self.echoed[index] else None
 
-    def _log_probabilities(self, pieces: list[Piece]) -> dict[str, Any]:
-        tokens = [token for piece in pieces for token in piece.tokens]
-        starts, written = [], b""
-        for token in tokens:
-            starts.append(len(written.decode("utf-8", "ignore")))
-            written += self._tokenizer.decode_bytes([token.id])
-        return {
-            "tokens": [self._text(token.id) for token in tokens],
-            "token_logprobs": [token.log_probability for token in tokens],
-            "top_logprobs": [{self._text(number): value for number, value in token.top} for token in tokens],
-            "text_offset": starts,
-        }
+    def _log_probabilities(self, index: int, pieces: list[Piece]) -> dict[str, Any]:
+        """Of the tokens that add text; of a token that also repeats the prompt's end, the text is what it adds."""
+        found: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+        for token in (token for piece in pieces for token in piece.tokens):
+            new = self._new_bytes(token.id, token.repeated)
+            if token.repeated and not new:
+                continue
+            found["tokens"].append(self._text(new))
+            found["token_logprobs"].append(token.log_probability)
+            others = [(self._new_bytes(number, token.repeated), value) for number, value in token.top]
+            found["top_logprobs"].append(
+                {self._text(other): value for other, value in others if other or not token.repeated}
+            )
+            found["text_offset"].append(self._offsets[index].after(new))
+        return found
 
-    def _text(self, number: int) -> str:
-        data = self._tokenizer.decode_bytes([number])
+    def _new_bytes(self, number: int, repeated: int) -> bytes:
+        return self._tokenizer.decode_bytes([number])[repeated:]
+
+    def _text(self, data: bytes) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError:  # a part of a character; OpenAI writes it so
             return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+
+
+class _Offset:
+    """Where the next token of a text begins, in characters; it counts on from chunk to chunk of a stream."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
+        self._num = 0
+
+    def after(self, token: bytes) -> int:
+        """The beginning of `token`, which comes next; its characters count for the token after it."""
+        begin = self._num
+        self._num += len(self._decoder.decode(token))
+        return begin
 
 
 class ChatForm:
