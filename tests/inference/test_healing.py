@@ -147,3 +147,17 @@ def test_one_step_reaches_the_first_new_text(llama):
     assert written[True] == written[False]
     assert right[True] > 5
     assert steps[True] == steps[False] - right[True]
+
+
+def test_an_indentation_may_go_on_with_a_word_that_has_its_own_space(llama):
+    """The last space may become the beginning of a word; the spaces before it stay."""
+    kept, removed = Healer(llama).split(complete(llama, "x\n    ").ids)
+    assert (llama.decode_bytes([*kept, *removed])).endswith(b"x\n    ")
+    assert [llama.decode_bytes([number]) for number in removed][-1] == b" "
+    row = random_engine(llama).row(complete(llama, "x\n    "), HEALED)
+    for number in removed[:-1]:
+        assert number in row.spelling
+        row.take(number)
+    word = llama.encode_infilling(" return")[0]
+    assert llama.decode_bytes([word]).startswith(b" ")
+    assert word in row.spelling

@@ -7,8 +7,10 @@ import pytest
 
 from chaku import ChakuError
 from chaku.inference.prompts import complete, infill, split_fill_me
+from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import extend_for_infilling
+from tokens.families import make
 
 GOLDEN = (
     "1 32007 822 3349 29918 5464 29918 294 18869 29898 29879 29901 851 29897 1599 851 29901 13 1678 9995 29871 32008 "
@@ -68,3 +70,17 @@ def test_fill_me():
     for text in ("ab", "<FILL_ME><FILL_ME>"):
         with pytest.raises(ChakuError, match="exactly one"):
             split_fill_me(text)
+
+
+def test_the_line_before_the_hole_begins_the_middle():
+    """While the line is typed, the prompt only grows at its end."""
+    tokenizer = ByteLevelTokenizer(*make("qwen2.5-coder"))
+    line = infill(tokenizer, "def f(a):\n    return a", "\nx = 1\n", line_in_middle=True)
+    empty = infill(tokenizer, "def f(a):\n", "\nx = 1\n")
+    assert line.ids == (*empty.ids, *tokenizer.encode_infilling("    return a"))
+    assert line.stop_ids == empty.stop_ids
+    long = "x" * 1000
+    assert infill(tokenizer, long, "y", line_in_middle=True) == infill(tokenizer, long, "y")
+    cut = infill(tokenizer, "def f(a):\n" * 50 + "    return a", "\nx = 1\n" * 50, max_length=60, line_in_middle=True)
+    assert len(cut.ids) <= 60
+    assert tokenizer.decode(cut.ids).endswith("    return a")

@@ -19,7 +19,7 @@ PROMPT = InfillPrompt(BODY["prompt"], BODY["suffix"], window=True)
 
 def test_a_stream(client, engine, asked):
     answer = client.post("/v1/fim/completions", json=BODY, headers={"Authorization": "Bearer x", "X-Api-Key": "x"})
-    assert asked == [Request(PROMPT, SamplingParams(12, 0.01, stop=("[PREFIX]", "[SUFFIX]"), seed=4))]
+    assert asked == [Request(PROMPT, SamplingParams(12, 0.01, stop=("[PREFIX]", "[SUFFIX]"), seed=4, healing=True))]
     assert answer.headers["content-type"].startswith("text/event-stream")
     *events, done, end = answer.text.split("\n\n")
     assert (done, end) == ("data: [DONE]", "")
@@ -33,7 +33,10 @@ def test_a_whole_answer(client, engine, asked):
     answer = client.post("/v1/fim/completions", json=BODY | {"stream": False, "temperature": None}).json()
     assert answer["object"] == "chat.completion"
     assert answer["choices"][0]["message"]["role"] == "assistant"
-    assert answer["choices"][0]["message"]["content"] == engine.answer([Request(PROMPT, SamplingParams(12))])[0].text
+    assert (
+        answer["choices"][0]["message"]["content"]
+        == engine.answer([Request(PROMPT, SamplingParams(12, healing=True))])[0].text
+    )
     assert answer["usage"]["completion_tokens"] == 12
     assert asked[0].params.temperature == 0
 

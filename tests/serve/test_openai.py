@@ -12,7 +12,7 @@ import torch
 from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, SamplingParams, TextPrompt
 from chaku.inference.scheduler import Scheduler
 from chaku.serve.app import Access, build_app
-from chaku.serve.models import Served
+from chaku.serve.models import Served, is_open
 from chaku.serve.service import Service
 from chaku.tokens.chat import Message
 from serve.ports import on_a_port
@@ -37,6 +37,7 @@ def chat(qwen_url):
 
 
 def text_of(engine, prompt, sample=0, **params):
+    params = {"healing": is_open(prompt)} | params
     [completion] = engine.answer([Request(prompt, SamplingParams(**params), sample)])
     return completion.text
 
@@ -79,7 +80,7 @@ def test_several_prompts_and_samples(ask, engine):
 def test_token_ids_as_a_prompt(ask, engine):
     ids = engine.read(Request(TextPrompt("def "), SamplingParams())).ids
     done = ask.completions.create(model="tiny", prompt=list(ids), max_tokens=8, temperature=0)
-    assert done.choices[0].text == text_of(engine, TextPrompt("def "), max_tokens=8)
+    assert done.choices[0].text == text_of(engine, TextPrompt("def "), max_tokens=8, healing=False)
 
 
 def test_stop_strings_and_echo(ask, engine):
@@ -97,7 +98,7 @@ def test_stop_strings_and_echo(ask, engine):
 
 
 def test_log_probabilities(ask, engine):
-    done = ask.completions.create(model="tiny", prompt="def ", max_tokens=8, temperature=0, logprobs=3)
+    done = ask.completions.create(model="tiny", prompt="def\n", max_tokens=8, temperature=0, logprobs=3)
     found = done.choices[0].logprobs
     spelt = [token.removeprefix("bytes:").encode().decode("unicode_escape").encode("latin-1") for token in found.tokens]
     assert b"".join(spelt).decode("utf-8", "replace") == done.choices[0].text
@@ -106,8 +107,8 @@ def test_log_probabilities(ask, engine):
     for token, value, top in zip(found.tokens, found.token_logprobs, found.top_logprobs, strict=True):
         assert len(top) == 3
         assert max(top.values()) == top[token] == value  # greedy
-    prompt = list(engine.read(Request(TextPrompt("def "), SamplingParams())).ids)
-    [written] = engine.answer([Request(TextPrompt("def "), SamplingParams(8))])
+    prompt = list(engine.read(Request(TextPrompt("def\n"), SamplingParams())).ids)
+    [written] = engine.answer([Request(TextPrompt("def\n"), SamplingParams(8))])
     with torch.no_grad():
         logits = engine.model(torch.tensor([[*prompt, *written.ids]]))[0, -9:-1, : engine.tokenizer.vocab_size]
     scores = torch.log_softmax(logits, dim=-1)[range(8), list(written.ids)]
@@ -137,7 +138,6 @@ def test_a_healed_prompt_has_log_probabilities_of_the_new_text(ask):
     assert found.logprobs.text_offset[0] == 0
     for value, top in zip(found.logprobs.token_logprobs, found.logprobs.top_logprobs, strict=True):
         assert all(math.isfinite(log) and log <= value for log in top.values())
-
 
 
 def test_a_stream_with_usage(ask, engine):

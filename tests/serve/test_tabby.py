@@ -21,7 +21,7 @@ def test_segments_are_a_hole_with_other_files(qwen_client, qwen, asked):
     others = (("src/money.py", "class Money: ..."), ("src/a.py", "A = 1"))
     file = RepositoryFile("https://example.org/shop.git", "src/shop.py", others)
     prompt = InfillPrompt(BODY["segments"]["prefix"], BODY["segments"]["suffix"], file=file, window=True)
-    assert asked == [Request(prompt, SamplingParams(64))]
+    assert asked == [Request(prompt, SamplingParams(64, healing=True))]
     assert answer.json().keys() == {"id", "choices"}
     assert answer.json()["choices"] == [{"index": 0, "text": qwen.answer(asked)[0].text}]
 

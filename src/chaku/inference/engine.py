@@ -19,7 +19,7 @@ from chaku.inference.generator import (
     SamplingParams,
 )
 from chaku.inference.prompts import Prompt
-from chaku.inference.reader import PromptReader
+from chaku.inference.reader import PromptReader, asked_prompt
 from chaku.inference.row import Row
 from chaku.inference.sampling import Sampler, choose
 from chaku.inference.scheduler import Job, Piece, Scheduler
@@ -62,12 +62,12 @@ class Engine(PromptReader):
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """The completions, in the requests' order. `generate` says how prompts that are too long are handled."""
-        alike = {(request.prompt, request.params.max_tokens): request for request in requests}  # tokenize a prompt once
+        alike = {asked_prompt(request): request for request in requests}  # tokenize a prompt once
         fitted = self._fit([(self.read(request), request.params.max_tokens) for request in alike.values()])
         prompts = dict(zip(alike, fitted, strict=True))
         rows, adapters = [], []
         for request in requests:
-            prompt = prompts[request.prompt, request.params.max_tokens]
+            prompt = prompts[asked_prompt(request)]
             rows.append(self.row(prompt, request.params, request.sample, request.grammar))
             adapters.append(self.adapter_number(request.adapter))
         self._write(rows, adapters)

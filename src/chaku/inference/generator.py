@@ -90,8 +90,9 @@ class InfillPrompt:
 
     `file`: the file's repository, for models that were trained to read repositories. `window`: the texts are what an
     editor shows of a file: what does not fit is cut in steps, so that many keystrokes share their beginning, and the
-    mode is the one that puts the prefix last, where the model's family has it. A window has at least half of the
-    context, whatever `max_tokens` is.
+    mode is the one that puts the prefix last, where the model's family has it; elsewhere, with `healing`, the line
+    before the hole begins the middle (`prompts.infill`). A window has at least half of the context, whatever
+    `max_tokens` is.
     """
 
     prefix: str
@@ -132,8 +133,8 @@ class Completion:
     """A written text, without the stop string that ended it, and the number of its tokens.
 
     `ids` include the token that ended the text; they are empty for an endpoint. With `healing`, `ids` follow the
-    shortened prompt and first spell the prompt's removed end; `text` continues the whole prompt. `prompt_tokens_cut`:
-    tokens of the prompt that the context had no room for.
+    shortened prompt and first spell the prompt's removed end, which neither `text` nor `num_tokens` has.
+    `prompt_tokens_cut`: tokens of the prompt that the context had no room for.
     """
 
     text: str

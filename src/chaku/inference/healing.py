@@ -17,7 +17,7 @@ class Healer:
     """Removes the last tokens of a prompt, and lists the longer tokens that may come in their place."""
 
     def __init__(self, tokenizer: Tokenizer):
-        self._tokenizer = tokenizer
+        self._tokenizer, self._encode = tokenizer, tokenizer.encode_infilling
         pieces = ((tokenizer.decode_bytes([number]), number) for number in range(tokenizer.vocab_size))
         ordered = sorted((text, number) for text, number in pieces if text)  # special tokens spell nothing
         self._texts = [text for text, _ in ordered]
@@ -40,7 +40,11 @@ class Healer:
         keep = len(prompt)
         while len(self._tokenizer.decode_bytes(prompt[keep:])) < open_end:
             keep -= 1
-        return list(prompt[:keep]) or [self._tokenizer.bos_id], list(prompt[keep:])
+        removed = list(prompt[keep:])
+        if removed and (spaces := self._tokenizer.decode_bytes(removed[-1:])).endswith(b"  ") and not spaces.strip():
+            # A word has the space before it, so an indentation of four spaces is three and the space of a word.
+            removed[-1:] = [*self._encode(spaces[:-1].decode()), *self._encode(" ")]
+        return list(prompt[:keep]) or [self._tokenizer.bos_id], removed
 
     def longer(self, text: bytes) -> list[int]:
         """The tokens that begin with `text` and are longer."""

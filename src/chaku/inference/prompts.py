@@ -10,6 +10,7 @@ from chaku.tokens.infilling import Mode, layout
 from chaku.tokens.tokenizer import Tokenizer
 
 FILL_ME = "<FILL_ME>"
+LINE_TOKENS = 128  # of a line that moves into the middle; a longer one stays in the prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def infill(
     header: Sequence[int] = (),
     cut_step: int = 1,
     quiet: bool = False,
+    line_in_middle: bool = False,
 ) -> Prompt:
     """The infilling prompt, in `mode` (default: PSM where the tokenizer's family has it).
 
@@ -57,13 +59,21 @@ def infill(
     `header`: ids between BOS and the prompt (`repository_header`), which `max_length` does not count.
     A text of more than `max_length` tokens loses the parts furthest from the hole, with a warning: the suffix keeps a
     third of the room, or as much as the prefix leaves. The prefix is cut by a multiple of `cut_step` tokens; `quiet`
-    leaves the warning out. Raises ChakuError for a tokenizer without infilling tokens, or
-    for a mode that the tokenizer's family does not have.
+    leaves the warning out. `line_in_middle`: in PSM, the last line of the prefix begins the middle, from which the
+    model goes on. The prefix and the suffix then stay the same while a line is typed, and its end can be healed.
+    Raises ChakuError for a tokenizer without infilling tokens, or for a mode that the tokenizer's family does not have.
     """
     tokens = layout(tokenizer, mode)
     mode = mode or tokens.modes[0]
+    line: list[int] = []
+    if line_in_middle and mode == "psm":
+        line_begins = prefix.rfind("\n") + 1
+        line = tokenizer.encode_infilling(prefix[line_begins:])
+        if len(line) > LINE_TOKENS:
+            line = []
+        prefix = prefix[:line_begins] if line else prefix
     before, after = tokenizer.encode(prefix), tokenizer.encode_infilling(suffix)
-    around = len(tokenizer.begin) + len(tokens.arrange(mode, before, after)) - 2
+    around = len(tokenizer.begin) + len(tokens.arrange(mode, before, after)) - 2 + len(line)
     num_tokens = len(before) + len(after)
     if max_length is not None and (over := num_tokens + around - max_length) > 0:
         room = max(max_length - around, 2)
@@ -76,9 +86,9 @@ def infill(
     for part in tokens.arrange(mode, before, after):
         ids += [part] if isinstance(part, int) else part
     return Prompt(
-        tuple(ids),
+        (*ids, *line),
         stop_ids=frozenset(tokens.stops),
-        begins_text=not before and not header,
+        begins_text=not before and not header and not line,
         parts_have_places=True,
         tokens_cut=num_tokens - len(before) - len(after),
     )

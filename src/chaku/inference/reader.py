@@ -6,7 +6,15 @@ from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.inference.constraints import Constraint, Vocabulary
-from chaku.inference.generator import ChatPrompt, InfillPrompt, Request, SamplingParams, TextPrompt, TokenPrompt
+from chaku.inference.generator import (
+    AnyPrompt,
+    ChatPrompt,
+    InfillPrompt,
+    Request,
+    SamplingParams,
+    TextPrompt,
+    TokenPrompt,
+)
 from chaku.inference.healing import Healer
 from chaku.inference.prompts import Prompt, answer, complete, infill
 from chaku.inference.repository import repository_header
@@ -19,6 +27,11 @@ from chaku.tokens.tokenizer import Tokenizer
 KEPT_CONSTRAINTS = 64  # the default batch_size: a batch has at most one grammar for each row
 CUT_STEP = 64  # tokens; an editor's window that does not fit is cut in such steps
 LEAST_HOLE = 8  # tokens that an infilling prompt always gets: its special tokens need some
+
+
+def asked_prompt(request: Request) -> tuple[AnyPrompt, int, bool]:
+    """What `PromptReader.read` makes a prompt of: requests that have it in common share the prompt."""
+    return request.prompt, request.params.max_tokens, request.params.healing
 
 
 class PromptReader:
@@ -97,6 +110,7 @@ class PromptReader:
                     header=header,
                     cut_step=step,
                     quiet=window,
+                    line_in_middle=window and request.params.healing,
                 )
 
     def row(self, prompt: Prompt, params: SamplingParams, sample: int = 0, grammar: str | None = None) -> Row:

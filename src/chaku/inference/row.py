@@ -34,7 +34,9 @@ class Row:
         self.prompt, self._removed = healer.split(ids) if healer else (ids, [])
         # The bytes removed from the prompt's end that the row must write again, perhaps in a longer token.
         self.owed = tokenizer.decode_bytes(self._removed)
-        self.max_tokens = params.max_tokens + len(ids) - len(self.prompt)
+        self.num_prompt = len(ids)  # before healing
+        self.max_tokens = params.max_tokens + len(self._removed)  # the most ids
+        self.num_new = 0  # of the ids, those that write more than the removed bytes
         self.ids: list[int] = []
         self.finish_reason: Literal["stop", "length"] | None = None
         self.stop_text = ""  # the stop string that ended the text
@@ -69,11 +71,12 @@ class Row:
         self.ids.append(token)
         if self.matcher and not self.matcher.is_stopped():
             self.matcher.consume_token(token)
+        written = self._tokenizer.decode_bytes([token])
+        self.num_new += not self.owed or len(written) > len(self.owed)
         if token in self._end_ids:
             self.finish_reason = "stop"
             return
         before = len(self._data)
-        written = self._tokenizer.decode_bytes([token])
         self._data += written[len(self.owed) :]
         self.owed = self.owed[len(written) :]
         if self._implicit_space and self._data:
@@ -85,13 +88,13 @@ class Row:
             place, stop = min(ends)
             del self._data[place:]
             self.finish_reason, self.stop_text = "stop", stop.decode()
-        elif len(self.ids) == self.max_tokens:
+        elif self.num_new == self.params.max_tokens:
             self.finish_reason = "length"
 
     def completion(self) -> Completion:
         assert self.finish_reason is not None
         text = self._data.decode("utf-8", "replace")
-        return Completion(text, len(self.ids), self.finish_reason, tuple(self.ids), self.tokens_cut)
+        return Completion(text, self.num_new, self.finish_reason, tuple(self.ids), self.tokens_cut)
 
     def new_text(self) -> str:
         """The new text that is certain: without half characters, and without text that may become a stop string."""

@@ -76,7 +76,8 @@ class Job:
 
     @property
     def num_prompt(self) -> int:
-        return len(self.row.prompt)
+        """The tokens of the whole prompt, with those that healing removes."""
+        return self.row.num_prompt
 
     @property
     def num_unread(self) -> int:
@@ -147,7 +148,7 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Let waiting jobs in, in their order, while there are rows and blocks for them."""
-        being_read = {job.beginning for job in self.running if job.num_held < job.num_prompt}
+        being_read = {job.beginning for job in self.running if job.num_held < len(job.row.prompt)}
         for job in list(self.waiting):
             if len(self.running) >= self.max_rows:
                 return
@@ -182,10 +183,7 @@ class Scheduler:
         planned = []
         guesses = GUESSES // max(num_writing, 1) if self.guess else 0
         for job in self.running:
-            if job.num_unread > 1:
-                num = parts.get(id(job), 0)
-            else:
-                num = 1
+            num = parts.get(id(job), 0) if job.num_unread > 1 else 1
             if num:
                 ahead = self._ahead(job, guesses) if num == job.num_unread else []
                 planned.append((job, job.ids[job.num_held : job.num_held + num] + ahead))
@@ -277,8 +275,8 @@ class Scheduler:
 
     def _tell(self, job: Job) -> None:
         row = job.row
-        piece = Piece(row.new_text(), len(row.ids) - job.num_reported, tuple(job.tokens), row.finish_reason)
-        job.num_reported, job.tokens = len(row.ids), []
+        piece = Piece(row.new_text(), row.num_new - job.num_reported, tuple(job.tokens), row.finish_reason)
+        job.num_reported, job.tokens = row.num_new, []
         if row.finish_reason:
             self._leave(job)
         job.listen(piece)

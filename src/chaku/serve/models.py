@@ -10,6 +10,14 @@ from chaku.serve.fields import Refusal
 from chaku.serve.service import TextService, Writing
 
 
+def is_open(prompt: AnyPrompt) -> bool:
+    """Whether the last token before the cursor may be the beginning of a longer one: unless its line has ended."""
+    match prompt:
+        case TextPrompt(text) | InfillPrompt(text, _):
+            return not text.endswith("\n")
+    return False
+
+
 @dataclass
 class Served:
     """A service with the model's name. `aliases`: names that clients may also use.
@@ -24,11 +32,8 @@ class Served:
     strict: bool = field(default=False)  # refuse other names; editors often send a name of their own
 
     def healing(self, prompt: AnyPrompt) -> bool:
-        """Whether the text before the cursor is healed: where it ends inside a word."""
-        match prompt:
-            case TextPrompt(text) | InfillPrompt(text, _):
-                return self.heals and self.service.heals and (text[-1:].isalnum() or text.endswith("_"))
-        return False
+        """Whether the text before the cursor is healed."""
+        return self.heals and self.service.heals and is_open(prompt)
 
     @property
     def adapters(self) -> tuple[str, ...]:

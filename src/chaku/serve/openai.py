@@ -98,7 +98,9 @@ class _Completions:
             raise fields.wrong("n", f"such that there are at most {MAX_CHOICES} choices in all")
         adapter = served.adapter(fields.text("model", ""))
         self.requests = [
-            Request(prompt, replace(params, healing=grammar is None and served.healing(prompt)), sample, grammar, adapter)
+            Request(
+                prompt, replace(params, healing=grammar is None and served.healing(prompt)), sample, grammar, adapter
+            )
             for prompt in self.prompts
             for sample in range(num_choices)
         ]

@@ -19,7 +19,7 @@ from chaku.errors import ChakuError
 from chaku.inference.engine import Engine
 from chaku.inference.generator import AnyPrompt, Request
 from chaku.inference.prompts import Prompt
-from chaku.inference.reader import PromptReader
+from chaku.inference.reader import PromptReader, asked_prompt
 from chaku.inference.row import Row
 from chaku.inference.scheduler import Job, Piece
 
@@ -106,7 +106,7 @@ class TextService(ABC):
         self.totals, self.started = Totals(), time.time()
         self._texts: dict[Any, Shared] = {}
         self._last_texts: deque[tuple[int, float]] = deque(maxlen=LAST_TEXTS)  # tokens after the first, and seconds
-        self._last_read: tuple[tuple[AnyPrompt, int], Prompt] | None = None  # samples of a prompt read it once
+        self._last_read: tuple[tuple[AnyPrompt, int, bool], Prompt] | None = None  # samples of a prompt read it once
         self._num_reading = 0  # requests whose prompts are being read
         self._stopping = self._stopped = False
         self._reader = ThreadPoolExecutor(1, "read-prompts")  # tokenizers and grammars: one request at a time
@@ -178,7 +178,7 @@ class TextService(ABC):
 
     def _read(self, request: Request) -> tuple[Prompt, Request, Row]:
         """The prompt in tokens, the request with the `max_tokens` for which there is room, and the row to write."""
-        asked = (request.prompt, request.params.max_tokens)
+        asked = asked_prompt(request)
         if self._last_read is None or self._last_read[0] != asked:
             self._last_read = (asked, self.engine.read(request))
         prompt = self._last_read[1]
