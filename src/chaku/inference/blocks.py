@@ -107,11 +107,12 @@ class BlockCache:
         """The child of `parent` that agrees with most tokens of `ids` from `at` on, and how many."""
         best, longest = None, 0
         for block in parent.children.get(ids[at], ()):
-            length = 0
-            for ours, theirs in zip(block.tokens, ids[at : at + self.block_size], strict=False):
-                if ours != theirs:
-                    break
-                length += 1
+            ours, theirs = block.tokens, ids[at : at + len(block.tokens)]
+            if ours == theirs:  # most blocks of a prompt are whole
+                length = len(ours)
+            else:
+                pairs = enumerate(zip(ours, theirs, strict=False))
+                length = next((number for number, (one, other) in pairs if one != other), len(theirs))
             if length > longest:
                 best, longest = block, length
         return best, longest
