@@ -155,3 +155,28 @@ def test_a_signal_after_two_decoders_are_gone_is_handled():
     """A child that ends, or SIGTERM, was a segmentation fault then."""
     ended = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "handled\n"), ended.stderr
+
+
+def test_a_large_step_is_filled_up_and_its_logits_stay(engine, monkeypatch):
+    """Of the numbers of tokens that steps may have, few are large; the padding reaches no text's blocks."""
+    decoder = compiled(engine.model)
+    texts = texts_of(engine.model.config)
+    expected = logits_of(decoder, texts)
+    sizes, infer = [], decoder._compiled.create_infer_request
+    blocks = openvino_decoder.OpenVinoBlocks
+
+    class Recording:
+        def __init__(self):
+            self._request = infer()
+            self.set_tensor = self._request.set_tensor
+
+        def infer(self, inputs, share_inputs):
+            sizes.append(len(inputs["ids"]))
+            return self._request.infer(inputs, share_inputs=share_inputs)
+
+    monkeypatch.setattr(decoder, "with_blocks", lambda num: blocks(Recording(), decoder._cache_inputs, num, 0))
+    monkeypatch.setattr(openvino_decoder, "FREE_TOKENS", 16)
+    for found, wanted in zip(logits_of(decoder, texts), expected, strict=True):
+        assert torch.equal(found.argmax(dim=-1), wanted.argmax(dim=-1))
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+    assert sizes == [32, 10, 64, 64]

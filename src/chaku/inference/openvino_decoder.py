@@ -18,6 +18,8 @@ from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig
 
 PREFILL_TOKENS = 1024  # in one call, all rows together: the activations of a call must fit into memory
+# OpenVINO keeps about 1 MB (SmolLM2) for every number of tokens that a call has had, so large calls have few numbers.
+FREE_TOKENS = 64  # a call of more tokens is filled up to a multiple of BLOCK_SIZE
 
 
 @lru_cache
@@ -100,7 +102,7 @@ class OpenVinoDecoder:
 
 
 class OpenVinoBlocks:
-    """Implements `BlockDecoder`."""
+    """Implements `BlockDecoder`. The cache has one more block, into which padding is written."""
 
     block_size = BLOCK_SIZE
 
@@ -108,11 +110,14 @@ class OpenVinoBlocks:
         self._request, self.num_blocks, self._num_adapters = request, num_blocks, num_adapters
         self._caches = []
         for cache in cache_inputs:
-            shape = [num_blocks, *(size.get_length() for size in list(cache.partial_shape)[1:])]
+            shape = [num_blocks + 1, *(size.get_length() for size in list(cache.partial_shape)[1:])]
             self._caches.append(ov.Tensor(cache.element_type, ov.Shape(shape)))
             request.set_tensor(cache.any_name, self._caches[-1])
 
     def forward(self, spans: Sequence[Span]) -> Tensor:
+        num_tokens = sum(len(span.ids) for span in spans)
+        if num_tokens > FREE_TOKENS and (padding := -num_tokens % BLOCK_SIZE):
+            spans = [*spans, Span([0] * padding, 0, [self.num_blocks], num_logits=0)]
         past = np.array([span.past for span in spans], np.int32)
         begins = _cumulative([len(span.ids) for span in spans])
         positions = [np.arange(span.past, span.past + len(span.ids), dtype=np.int32) for span in spans]
