@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", default=list(SIDES), choices=SIDES)
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keys-only", action="store_true", help="measure keystrokes alone")
     parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES")
     parser.add_argument("--proxy", action="store_true", help="also what `--upstream` adds to a request")
     parser.add_argument("--out", type=Path, default=Path("serve.json"))
@@ -72,7 +73,8 @@ def main() -> None:
                 for side in options.sides:
                     say(f"{model.stem}: {side}, round {number + 1}")
                     with serving(side, files[side], max(options.clients)) as server:
-                        rounds[side].append(measure(server, options.clients))
+                        measured = keystrokes(server) if options.keys_only else measure(server, options.clients)
+                        rounds[side].append(measured)
             medians = {
                 side: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
                 for side, runs in rounds.items()

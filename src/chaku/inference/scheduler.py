@@ -269,8 +269,8 @@ class Scheduler:
                 logs = torch.log_softmax((scores[number] if job.row.owed else logits).double(), dim=-1)
                 top = logs.topk(job.num_top) if job.num_top else None
                 pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True) if top else ()
-                allowed = tuple(pair for pair in pairs if pair[1] > -torch.inf)
-                job.tokens.append(WrittenToken(token, float(logs[token]), allowed, len(job.row.owed)))
+                finite = tuple(pair for pair in pairs if pair[1] > -torch.inf)
+                job.tokens.append(WrittenToken(token, float(logs[token]), finite, len(job.row.owed)))
         return chosen
 
     def _tell(self, job: Job) -> None:
