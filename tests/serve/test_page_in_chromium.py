@@ -110,7 +110,7 @@ def text_of(page):
 
 
 def test_a_text_is_completed_visited_accepted_and_undone(page, chatting):
-    params = SamplingParams(max_tokens=128)
+    params = SamplingParams(max_tokens=128, healing=True)
     expected = chatting.answer([Request(TextPrompt(TEXT), params)])[0].text
     type_text(page, TEXT)
     page.keyboard.press("Control+Enter")
@@ -118,9 +118,10 @@ def test_a_text_is_completed_visited_accepted_and_undone(page, chatting):
     page.keyboard.press("ArrowRight")
     expect(page.locator("#token")).to_be_visible()
     expect(page.locator("#token b")).to_contain_text(re.compile(r"\d%"))
-    assert page.locator("#token").get_by_text("%").count() > 3  # with other likely tokens
     focused = page.evaluate("document.activeElement.textContent")
     assert expected.startswith(focused)
+    page.keyboard.press("ArrowRight")  # the first token is healed, so few others are possible there
+    assert page.locator("#token").get_by_text("%").count() > 3  # with other likely tokens
     page.keyboard.press("Tab")
     assert text_of(page) == TEXT + as_lines(expected)
     assert page.evaluate("document.activeElement.id") == "text"
@@ -132,7 +133,7 @@ def test_a_text_is_completed_visited_accepted_and_undone(page, chatting):
 def test_a_hole_is_filled_and_taken_back(page, chatting):
     prefix, suffix = TEXT, "\n\nprint(add(1, 2))\n"
     prompt = InfillPrompt(prefix, suffix, window=True)
-    expected = chatting.answer([Request(prompt, SamplingParams(max_tokens=40))])[0].text
+    expected = chatting.answer([Request(prompt, SamplingParams(max_tokens=40, healing=True))])[0].text
     type_text(page, prefix + suffix)
     tab_to(page, "write-length")
     page.keyboard.insert_text("40")
@@ -333,7 +334,7 @@ def test_a_model_that_neither_infills_nor_chats_says_so(visitor, engine, monkeyp
     type_text(page, TEXT + "\nend")
     page.evaluate(f"document.getElementById('text').setSelectionRange({len(TEXT)}, {len(TEXT)})")
     page.keyboard.press("Control+Enter")
-    params = SamplingParams(max_tokens=128)
+    params = SamplingParams(max_tokens=128, healing=True)
     assert written(page) == engine.answer([Request(TextPrompt(TEXT), params)])[0].text
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="Chat").click()
