@@ -19,7 +19,8 @@ def main() -> None:
     parser.add_argument("model", metavar="GGUF")
     parser.add_argument("--steps", type=int, default=120)
     options = parser.parse_args()
-    blocks = load_engine(options.model, decoder="openvino").decoder.with_blocks(64)
+    engine = load_engine(options.model, decoder="openvino")  # kept: it owns the weights
+    blocks = engine.decoder.with_blocks(64)
     numbers = random.Random(1).sample(range(1, 513), options.steps)
     for number in (512, 1):  # not of interest: what the first steps need
         blocks.forward([Span([5] * number, 0, range(16))])
