@@ -47,7 +47,7 @@ def directories(tokenizer, tmp_path_factory):
 @pytest.mark.parametrize("decoder", ["torch", "openvino"])
 def test_a_batch_with_adapters_is_as_the_merged_models(directories, tokenizer, decoder):
     if decoder == "openvino":
-        pytest.importorskip("openvino")
+        pytest.importorskip("chaku.inference.openvino_import")
     adapters = {name: directories / name for name in TARGETS}
     engine = load_engine(directories / "base", dtype="float32", device="cpu", decoder=decoder, adapters=adapters)
     params, texts = SamplingParams(max_tokens=12), ["def", "for x in", "x"]

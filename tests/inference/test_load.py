@@ -36,7 +36,7 @@ def logits(engine):
 
 
 def test_openvino_is_taken_where_it_is_installed(engine, directory, monkeypatch):
-    pytest.importorskip("openvino")
+    pytest.importorskip("chaku.inference.openvino_import")
     assert isinstance(load_engine(directory, device="cpu").decoder, TorchDecoder)  # the model is too small to gain
     monkeypatch.setattr(load, "SMALL", 0)
     fast = load_engine(directory, device="cpu")

@@ -16,7 +16,7 @@ from chaku.inference.torch_decoder import TorchDecoder
 from chaku.model.llama import Llama
 from chaku.model.packing import Packed, pack_weights, unpack
 
-pytest.importorskip("openvino", reason="without openvino the compiled graph is NOT tested")
+pytest.importorskip("chaku.inference.openvino_import", reason="without openvino the compiled graph is NOT tested")
 from chaku.inference import openvino_decoder
 from chaku.inference.openvino_decoder import OpenVinoDecoder
 

@@ -1,10 +1,12 @@
-"""Editors' own clients, headless: llama.vim in Vim, Continue's adapters, and Tabby's language server.
+"""Editors' own clients, headless: llama.vim in Vim and Neovim, minuet in Neovim, llama.vscode, Continue's adapters, and
+Tabby's language server.
 
 They are not Python packages: docs/serving.md says how to get them into the directory that $CHAKU_EDITORS names.
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -29,9 +31,10 @@ def needs(path, *programs):
     return pytest.mark.skipif(not there, reason=f"without $CHAKU_EDITORS/{path} and {programs} it is NOT tested")
 
 
-def vim_version():
-    shown = subprocess.run(["vim", "--version"], capture_output=True, text=True, check=True).stdout
-    return shown.partition("Vi IMproved ")[2].split()[0]
+def old(editor, *least):
+    """Whether the editor is older than the version that a plugin needs."""
+    shown = subprocess.run([editor, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)", shown).groups())) < least
 
 
 class Scripted(Engine):
@@ -49,44 +52,96 @@ def url(engine):
         yield address
 
 
-@needs("llama.vim", "vim", "tmux", "curl")
-def test_llama_vim(url, tmp_path, asked):
-    if (version := vim_version()) < "9.1":
-        pytest.skip(f"llama.vim needs Vim 9.1, and this is {version}: it is NOT tested")
-    file, settings, socket = tmp_path / "add.py", tmp_path / "vimrc", tmp_path / "tmux"
-    file.write_text(CODE)
-    settings.write_text(
-        f"set nocompatible noswapfile viminfo=\n"
-        f"let g:llama_config = {{'endpoint_fim': '{url}/infill', 'show_info': 2}}\n"
-        f"set runtimepath+={EDITORS / 'llama.vim'}\nruntime plugin/llama.vim\n"
-    )
+class Terminal:
+    """An editor in a terminal of tmux, with a file and its configuration."""
 
-    def tmux(*arguments):
-        found = subprocess.run(["tmux", "-S", socket, *arguments], capture_output=True, text=True, check=True)
-        return found.stdout
+    def __init__(self, directory, editor, name, settings):
+        self._socket, self.file = directory / "tmux", directory / "add.py"
+        self.file.write_text(CODE)
+        (directory / name).write_text(settings)
+        command = {"vim": "vim", "nvim": "nvim --clean -n"}[editor]
+        self._tmux("-f", "/dev/null", "new-session", "-d", f"{command} -u {directory / name} {self.file}")
 
-    def shows(text):
+    def __enter__(self):
+        self.shows("def add(a, b):")
+        return self
+
+    def __exit__(self, *error):
+        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False)
+
+    def _tmux(self, *arguments):
+        return subprocess.run(
+            ["tmux", "-S", self._socket, *arguments], capture_output=True, text=True, check=True
+        ).stdout
+
+    def keys(self, *keys):
+        self._tmux("send-keys", *keys)
+
+    def shows(self, text):
         ends = time.monotonic() + 20
-        while text not in (screen := tmux("capture-pane", "-p")):
+        while text not in (screen := self._tmux("capture-pane", "-p")):
             assert time.monotonic() < ends, screen
             time.sleep(0.1)
 
-    tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", f"vim -u {settings} {file}")
-    try:
-        shows("def add(a, b):")
-        tmux("send-keys", "2", "G", "A", "x", "BSpace")
-        shows("return a + b")  # as ghost text
-        assert "return" not in file.read_text()
-        tmux("send-keys", "Tab")
-        tmux("send-keys", "Escape", ":", "w", "q", "Enter")
+    def accepted(self):
+        """The file after Tab has accepted the text, and the editor has written it."""
+        self.keys("Tab")
+        self.shows("2,17")  # the cursor behind the text
+        self.keys("Escape", ":", "w", "q", "Enter")
         ends = time.monotonic() + 20
-        while file.read_text() == CODE and time.monotonic() < ends:
+        while self.file.read_text() == CODE and time.monotonic() < ends:
             time.sleep(0.1)
-        assert file.read_text() == "def add(a, b):\n    return a + b\n"
-    finally:
-        subprocess.run(["tmux", "-S", socket, "kill-server"], capture_output=True, check=False)
+        return self.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("editor", "least"),
+    [
+        pytest.param("vim", (9, 1), marks=needs("llama.vim", "vim", "tmux", "curl")),
+        pytest.param("nvim", (0, 10), marks=needs("llama.vim", "nvim", "tmux", "curl")),
+    ],
+)
+def test_llama_vim(url, tmp_path, asked, editor, least):
+    if old(editor, *least):
+        pytest.skip(f"llama.vim needs {editor} {least}: it is NOT tested")
+    settings = (
+        f"set nocompatible noswapfile viminfo= ruler\n"
+        f"let g:llama_config = {{'endpoint_fim': '{url}/infill', 'show_info': 2}}\n"
+        f"set runtimepath+={EDITORS / 'llama.vim'}\nruntime plugin/llama.vim\n"
+    )
+    with Terminal(tmp_path, editor, "init.vim", settings) as terminal:
+        terminal.keys("2", "G", "A", "x", "BSpace")
+        terminal.shows("return a + b")  # as ghost text
+        assert "return" not in terminal.file.read_text()
+        assert terminal.accepted() == "def add(a, b):\n    return a + b\n"
     prompts = [request.prompt for request in asked]
     assert InfillPrompt("def add(a, b):\n", "\n\n", window=True) in prompts  # of a blank line it sends no indentation
+
+
+MINUET = """
+vim.opt.runtimepath:append('%s')
+require('minuet').setup {
+  provider = 'openai_fim_compatible',
+  virtualtext = { auto_trigger_ft = { '*' }, keymap = { accept = '<Tab>' } },
+  provider_options = { openai_fim_compatible = {
+    api_key = 'TERM', name = 'chaku', model = 'chaku', end_point = '%s/v1/completions',
+    optional = { max_tokens = 56, temperature = 0 },
+  } },
+}
+"""
+
+
+@needs("minuet-ai.nvim", "nvim", "tmux", "curl")
+def test_minuet(url, tmp_path, asked):
+    if old("nvim", 0, 10):
+        pytest.skip("minuet needs Neovim 0.10: it is NOT tested")
+    with Terminal(tmp_path, "nvim", "init.lua", MINUET % (EDITORS / "minuet-ai.nvim", url)) as terminal:
+        terminal.keys("2", "G", "A", "x", "BSpace")
+        terminal.shows("return a + b")  # as virtual text
+        assert "return" not in terminal.file.read_text()
+        assert terminal.accepted() == "def add(a, b):\n    return a + b\n"
+    told = "# language: python\n# indentation: use 4 spaces for a tab\n"
+    assert {request.prompt for request in asked} == {InfillPrompt(f"{told}def add(a, b):\n    ", "\n", window=True)}
 
 
 CONTINUE = """
@@ -112,6 +167,17 @@ def test_continue(url, provider, asked):
     written = "return a + b"
     assert json.loads(found.stdout) == {"fim": written, "completion": written, "models": ["tiny"]}
     assert asked[0].prompt == InfillPrompt("def add(a, b):\n    ", "\n", window=True)
+
+
+@needs("llama.vscode/dist/extension.js", "node")
+def test_llama_vscode(url, asked):
+    command = ["node", Path(__file__).with_name("llama_vscode.cjs"), EDITORS / "llama.vscode", url]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    [item] = json.loads(found.stdout.rpartition("items ")[2])
+    here = {"line": 1, "character": 4}
+    assert item == {"insertText": "return a + b", "range": {"start": here, "end": here}}
+    assert asked[0].prompt == InfillPrompt("def add(a, b):\n", "\n\n", window=True)
 
 
 class LanguageServer:

@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import openvino as ov
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from chaku.inference.decoder import Span
 from chaku.inference.openvino_graph import BLOCK_SIZE, Weight, build_graph
+from chaku.inference.openvino_import import ov
 from chaku.machine import computes_bfloat16
 from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import openvino as ov
-import openvino.opset13 as op
 import torch
-from openvino._offline_transformations import compress_model_transformation
-from openvino._pyopenvino.op import _PagedAttentionExtension as PagedAttention
 from torch import Tensor
 
+from chaku.inference.openvino_import import PagedAttention, compress_model_transformation, op, ov
 from chaku.model.adapters import Adapters
 from chaku.model.config import LlamaConfig
 from chaku.model.packing import Packed, concatenate
