@@ -15,7 +15,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from starlette.testclient import TestClient
 
-from asked_databases import Script
 from chaku import ChakuError
 from chaku.inference.generator import Request, SamplingParams, TextPrompt
 from chaku.serve import sql
@@ -30,20 +29,9 @@ ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELE
 CELLS = "CREATE TABLE cells (day DATE, raw BLOB, big INTEGER, real REAL); INSERT INTO cells VALUES "
 
 
-@pytest.fixture(autouse=True)
-def _homes(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def shop(tmp_path):
+def shop(tmp_path, homes):
     return make_shop(tmp_path / "shop.sqlite", CELLS + "('2024-02-29', x'00ff', 9007199254740993, 1e999);")
-
-
-@pytest.fixture
-def script(roomy_engine):
-    return Script(roomy_engine)
 
 
 @contextmanager

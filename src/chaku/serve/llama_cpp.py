@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from chaku import __version__
 from chaku.inference.generator import AnyPrompt, Request
+from chaku.serve.early_end import EarlyEnd
 from chaku.serve.fields import Fields, Refusal, grammar_text, sampling, schema_grammar, tokens_to_write
 from chaku.serve.http import Contract, json_response, read_fields, server_sent, streamed, unless_gone
-from chaku.serve.limits import Limits
 from chaku.serve.models import Served
 from chaku.serve.prompts import hole, read_prompts
 from chaku.serve.service import Writing
@@ -119,7 +119,7 @@ class _Text:
     index: int
     request: Request
     writing: Writing
-    limits: Limits
+    early_end: EarlyEnd
     begun: float
     content: str = ""
     num_tokens: int = 0
@@ -211,15 +211,15 @@ class _Asked:
         async with aclosing(self._served.write_together(self._requests)) as pieces:
             async for number, piece, writing in pieces:
                 if number not in texts:
-                    limits = Limits(self._indent, self._seconds)
-                    texts[number] = _Text(number, self._requests[number], writing, limits, begun)
+                    early_end = EarlyEnd(self._indent, self._seconds)
+                    texts[number] = _Text(number, self._requests[number], writing, early_end, begun)
                 text = texts[number]
                 if text.ended:
                     continue
-                new = "" if self._silent else text.limits.take(piece.text, last=piece.finish_reason is not None)
+                new = "" if self._silent else text.early_end.take(piece.text, last=piece.finish_reason is not None)
                 text.content += new
                 text.num_tokens += 0 if self._silent else piece.num_tokens
-                if text.limits.done or piece.finish_reason:
+                if text.early_end.done or piece.finish_reason:
                     text.stop_type = self._stop_type(text, piece.finish_reason)
                     text.ended = time.monotonic()
                     writing.close()
@@ -228,7 +228,7 @@ class _Asked:
                     return
 
     def _stop_type(self, text: _Text, finish_reason: str | None) -> str:
-        if self._silent or text.limits.done or finish_reason == "length":
+        if self._silent or text.early_end.done or finish_reason == "length":
             return "limit"
         return "word" if text.writing.job.row.stop_text else "eos"
 

@@ -2,26 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chaku.inference.generator import AnyPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
-from chaku.serve.fields import Refusal
 from chaku.serve.service import TextService, Writing
 
 
 @dataclass
 class Served:
-    """A service with the model's name. `aliases`: names that clients may also use.
-
-    `heals`: whether prompts that end inside a token are healed (see `SamplingParams.healing`).
-    """
+    """A service with the model's name. `heals`: whether it heals prompts (see `SamplingParams.healing`)."""
 
     service: TextService
     name: str
-    aliases: tuple[str, ...] = ()
     heals: bool = True
-    strict: bool = field(default=False)  # refuse other names; editors often send a name of their own
 
     def healing(self, prompt: AnyPrompt) -> bool:
         """Whether the text before the cursor is healed: where it ends inside a word."""
@@ -36,15 +30,11 @@ class Served:
         return self.service.engine.adapters
 
     def adapter(self, name: str) -> str | None:
-        """The adapter that a request means by its model's name; None for the base, which any unknown name means."""
-        self.check(name)
-        return name if name in self.adapters else None
+        """The adapter that a request means by its model's name; None for the model itself.
 
-    def check(self, name: str) -> None:
-        """Raises Refusal(404) for another model's name, where `strict`."""
-        if self.strict and name and name not in (self.name, *self.aliases, *self.adapters):
-            names = ", ".join((self.name, *self.adapters))
-            raise Refusal(404, f"there is no model {name!r}; this server has {names}", "model")
+        An unknown name means the model, too: editors often send a name of their own.
+        """
+        return name if name in self.adapters else None
 
     async def write_all(
         self, requests: Sequence[Request], num_top: int | None = None

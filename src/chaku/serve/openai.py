@@ -39,7 +39,7 @@ def contract(served: Served) -> Contract:
 
     async def model(request: HttpRequest) -> Response:
         name = request.path_params["name"]
-        if name not in (*names(), *served.aliases):
+        if name not in names():
             raise Refusal(404, f"there is no model {name!r}; this server has {', '.join(names())}", "model")
         return json_response(_model(served, name))
 
