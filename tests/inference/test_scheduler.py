@@ -121,17 +121,17 @@ def test_samples_of_a_prompt_read_it_once(engine):
     assert scheduler.decoder.num_tokens < len(prompt.ids) + 10
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_guesses_save_steps_and_change_nothing(engine, temperature):
+@pytest.mark.parametrize(("temperature", "penalty"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.1)])
+def test_guesses_save_steps_and_change_nothing(engine, temperature, penalty):
     """The rows of an untrained model repeat themselves when they are greedy."""
-    params = SamplingParams(max_tokens=100, temperature=temperature, seed=3)
+    params = SamplingParams(max_tokens=100, temperature=temperature, frequency_penalty=penalty, seed=3)
     plain, guessing = scheduler_of(engine, guess=False), scheduler_of(engine, guess=True)
     texts = ["def", "x = ", REPEATED]
     expected = run(plain, *(job_of(engine, text, params) for text in texts))
     jobs = [job_of(engine, text, params) for text in texts]
     assert run(guessing, *jobs) == expected
     assert sum(job.num_guessed for job in jobs) > 0
-    if temperature == 0:
+    if temperature == penalty == 0:
         assert sum(job.num_right for job in jobs) > 0
         assert guessing.decoder.num_steps < plain.decoder.num_steps
 

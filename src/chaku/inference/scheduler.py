@@ -17,7 +17,7 @@ from chaku.inference.constraints import Vocabulary, forbidden_tokens
 from chaku.inference.decoder import BlockDecoder, Span
 from chaku.inference.lookup import Lookup
 from chaku.inference.row import Row
-from chaku.inference.sampling import Sampler
+from chaku.inference.sampling import Sampler, penalize
 
 READ_TOKENS = 512  # of prompts, read in a step
 GUESSES = 32  # of all texts together in a step
@@ -235,6 +235,7 @@ class Scheduler:
         scores = torch.stack([logits for _, logits in rows])
         by_vocabulary: dict[Vocabulary, list[int]] = {}
         for number, (job, _) in enumerate(rows):
+            penalize(scores[number], job.row.params, job.row.prompt, job.row.ids)
             if job.row.constraint:
                 by_vocabulary.setdefault(job.row.constraint.vocabulary, []).append(number)
             if (spelling := job.row.spelling) is not None:

@@ -38,7 +38,7 @@ def contract(served: Served) -> Contract:
     async def completion(request: HttpRequest) -> Response:
         fields = await read_fields(request)
         prompts = read_prompts(Fields(fields.body | {"suffix": None}), served.service.engine.tokenizer)
-        return await _answer(served, request, fields, prompts, temperature=0.8, top_p=0.95)
+        return await _answer(served, request, fields, prompts, temperature=0.8, top_p=0.95, top_k=40, min_p=0.05)
 
     async def tokenize(request: HttpRequest) -> Response:
         return json_response({"tokens": await served.service.in_reader(_tokens, served, await read_fields(request))})
@@ -134,9 +134,9 @@ async def _answer(
     prompts: Sequence[AnyPrompt],
     *,
     temperature: float,
-    top_p: float = 1.0,
+    **defaults: Any,
 ) -> Response:
-    asked = _Asked(served, fields, prompts, temperature, top_p)
+    asked = _Asked(served, fields, prompts, temperature, defaults)
     wanted = fields.texts("response_fields") if fields.get("response_fields") else None
     if fields.flag("stream"):
 
@@ -180,7 +180,7 @@ class _Asked:
         fields: Fields,
         prompts: Sequence[AnyPrompt],
         temperature: float,
-        top_p: float,
+        defaults: dict[str, Any],
     ):
         self._served = served
         self._silent = fields.get("n_predict") == 0  # the prompt is read into the cache, and nothing is written
@@ -192,7 +192,8 @@ class _Asked:
         if differ:
             temperature = SEVERAL_TEMPERATURE
         name = "max_tokens" if "n_predict" not in fields and "max_tokens" in fields else "n_predict"
-        params = sampling(fields, max_tokens=tokens_to_write(fields, name, -1), temperature=temperature, top_p=top_p)
+        max_tokens = tokens_to_write(fields, name, -1)
+        params = sampling(fields, max_tokens=max_tokens, temperature=temperature, **defaults)
         params = replace(params, first_greedy=differ)
         self._indent = fields.whole("n_indent", 0, 0, 10_000)
         milliseconds = fields.whole("t_max_predict_ms", -1, -1, MAX_MILLISECONDS)
@@ -261,6 +262,12 @@ class _Asked:
                 "n_predict": params.max_tokens,
                 "temperature": params.temperature,
                 "top_p": params.top_p,
+                "top_k": params.top_k,
+                "min_p": params.min_p,
+                "presence_penalty": params.presence_penalty,
+                "frequency_penalty": params.frequency_penalty,
+                "repeat_penalty": params.repeat_penalty,
+                "repeat_last_n": params.repeat_last_n,
                 "seed": params.seed,
                 "stop": list(params.stop),
             },

@@ -151,7 +151,7 @@ def _request(served: Served, fields: Fields, prompt: AnyPrompt) -> Request:
     grammar = _grammar(fields)
     temperature = 0.0 if isinstance(prompt, InfillPrompt) else 0.8
     max_tokens = tokens_to_write(options, "num_predict", -1)
-    params = sampling(options, max_tokens=max_tokens, temperature=temperature, top_p=0.9)
+    params = sampling(options, max_tokens=max_tokens, temperature=temperature, top_p=0.9, top_k=40)
     params = replace(params, healing=not grammar and served.healing(prompt))
     return Request(prompt, params, grammar=grammar, adapter=served.adapter(fields.text("model")))
 
