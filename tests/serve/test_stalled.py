@@ -37,9 +37,9 @@ def stream_without_end(served_at, stalled):
 
 
 def test_a_client_that_stops_reading_loses_its_connection(served_at):
-    with stream_without_end(served_at, stalled=0.5) as (address, begun, ended):
-        with socket.create_connection(address, timeout=60) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert client.recv(1000)
-            assert begun.wait(60)
-            assert ended.wait(60)  # the client is still there, and reads nothing
+    stream = stream_without_end(served_at, stalled=0.5)
+    with stream as (address, begun, ended), socket.create_connection(address, timeout=60) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1000)
+        assert begun.wait(60)
+        assert ended.wait(60)  # the client is still there, and reads nothing
