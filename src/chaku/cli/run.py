@@ -10,7 +10,7 @@ from chaku.cli.shared.show_report import say_what_does_not_run, show_report
 from chaku.cli.shared.verb import verb
 
 
-@verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open")
+@verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open", keeps="always")
 @click.argument("recipe", type=PATH, help="A recipe: a TOML file, as recipes/ holds some.")
 @click.option("--out", type=PATH, help="The directory of the run; without it, runs/NAME.")
 @click.option(
