@@ -128,7 +128,7 @@ def read_grammar(fields: Fields) -> str | None:
             return json_grammar({"type": "object"})
         case "json_schema":
             return schema_grammar(form.inner("json_schema").inner("schema").body)
-    raise fields.wrong("response_format", "of type text, json_object or json_schema")
+    raise fields.wrong("response_format", "of type text, json_object, json_schema or sql")
 
 
 def grammar_text(fields: Fields) -> str:

@@ -3,19 +3,27 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chaku.inference.generator import AnyPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
 from chaku.serve.service import TextService, Writing
 
+if TYPE_CHECKING:
+    from chaku.serve.databases import Databases
+
 
 @dataclass
 class Served:
-    """A service with the model's name. `heals`: whether it heals prompts (see `SamplingParams.healing`)."""
+    """A service with the model's name. `heals`: whether it heals prompts (see `SamplingParams.healing`).
+
+    `databases`: those for whose schemas a request may want SQL.
+    """
 
     service: TextService
     name: str
     heals: bool = True
+    databases: "Databases | None" = None
 
     def healing(self, prompt: AnyPrompt) -> bool:
         """Whether the text before the cursor is healed: where it ends inside a word."""
