@@ -1,11 +1,13 @@
 """Texts join and leave between steps, share what they begin with, are guessed ahead, and are as if each was alone."""
 
 import random
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
+from chaku.inference.constraints import forbidden_tokens
 from chaku.inference.engine import Engine
 from chaku.inference.generator import SamplingParams
 from chaku.inference.lookup import Lookup
@@ -147,6 +149,24 @@ def test_a_lookup_guesses_what_followed_last_time_and_more_after_a_longer_match(
     assert lookup.guess(10) == []
     ids += [1, 2, 3]
     assert lookup.guess(10) == [4]
+
+
+def test_the_mask_of_a_grammar_is_begun_before_the_model_runs(engine, monkeypatch):
+    scheduler, begun, expected = scheduler_of(engine), threading.Event(), ["aab", "bba"]
+
+    def begin(*arguments):
+        begun.set()
+        return forbidden_tokens(*arguments)
+
+    def model(spans, forward=scheduler.decoder.forward):
+        assert begun.wait(20)
+        begun.clear()
+        return forward(spans)
+
+    monkeypatch.setattr("chaku.inference.scheduler.forbidden_tokens", begin)
+    scheduler.decoder.forward = model
+    texts = [job_of(engine, "def", grammar=f'start: "{text}"') for text in expected]
+    assert [completion.text for completion in run(scheduler, *texts)] == expected
 
 
 def test_a_long_prompt_does_not_stop_the_others(engine):
