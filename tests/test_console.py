@@ -64,6 +64,12 @@ def test_elsewhere_there_are_lines(lines):
     assert last.startswith("code: 700 tokens in 0:")
 
 
+def test_one_of_a_unit_is_not_written_in_the_plural(lines):
+    with console.progress("run", 2, "programs") as bar:
+        bar.advance(1)
+    assert lines()[-1].startswith("run: 1 program in 0:")
+
+
 def test_quiet_is_quiet(lines, monkeypatch):
     monkeypatch.setattr(console, "_quiet", True)
     with console.progress("code", 10, "tokens") as bar:

@@ -106,7 +106,7 @@ class Bar:
             rate = self.rate()
             left = f", {_clock((self.total - self.done) / rate)} left" if rate and self.total >= self.done else ""
             share = f"{self.done / self.total:4.0%}" if self.total else ""
-            count = f"{short(self.done)} {self.unit}, {short(rate)} {self.unit}/s"
+            count = f"{counted(self.done, self.unit)}, {short(rate)} {self.unit}/s"
             say(f"{self.description}: {share} {count}{left} {self.note}")
 
     def rate(self) -> float:
@@ -130,7 +130,7 @@ def progress(description: str, total: float, unit: str, initial: float = 0) -> I
             yield bar
     if not _quiet and not bar._progress:
         seconds = time.monotonic() - bar.started
-        say(f"{description}: {short(bar.done)} {unit} in {_clock(seconds)} {bar.note}".rstrip())
+        say(f"{description}: {counted(bar.done, unit)} in {_clock(seconds)} {bar.note}".rstrip())
 
 
 def _live_bar(unit: str) -> "Progress":
@@ -140,9 +140,9 @@ def _live_bar(unit: str) -> "Progress":
 
     class RateColumn(ProgressColumn):
         def render(self, task: "Task") -> "Text":
-            total = f"/{short(task.total)}" if task.total else ""
+            done = f"{short(task.completed)}/" if task.total else ""
             rate = f" {short(task.speed)}/s" if task.speed else ""
-            return Text(f"{short(task.completed)}{total} {unit}{rate}")
+            return Text(f"{done}{counted(task.total or task.completed, unit)}{rate}")
 
     return Progress(
         TextColumn("{task.description}"),
@@ -161,6 +161,11 @@ def short(number: float) -> str:
         if abs(number) >= scale:
             return f"{number / scale:.3g}{suffix}"
     return f"{number:.3g}"
+
+
+def counted(number: float, unit: str) -> str:
+    """A number of units, which are given in the plural: 12 programs, 1 program."""
+    return f"{short(number)} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def _clock(seconds: float) -> str:

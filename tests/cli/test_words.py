@@ -1,5 +1,6 @@
 """How the words of a command line are understood: options anywhere, several values, and mistakes in one line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -144,3 +145,29 @@ def test_a_shell_completes_commands_options_and_names():
     assert completed("complete", "smollm2")[0] == "smollm2-135m-instruct"
     assert completed("eval run m --benchmark", "cruxeval")[:2] == ["cruxeval-o", "cruxeval-o-cot"]
     assert completed("completion", "z") == ["zsh"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("complete M text", "chaku: stopped"),
+        ("eval run M --benchmark humaneval", "chaku: stopped"),
+        ("eval run M --benchmark humaneval --out results", "chaku: stopped; what is finished is kept"),
+        ("run recipe.toml", "chaku: stopped; what is finished is kept"),
+    ],
+)
+def test_a_stopped_command_says_that_something_is_kept_only_where_something_is(line, said, monkeypatch, capsys):
+    def stop(**_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parse(line.split()).command, "callback", stop)
+    assert main(line.split()) == 130
+    assert capsys.readouterr().err.splitlines() == [said]
+
+
+def test_the_counts_of_the_shop_are_for_people_or_for_programs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("chaku.synthetic.shop.write_shop", lambda *_, **__: {"train": 40, "dev_unseen_structure": 3})
+    assert main(["sql", "shop", str(tmp_path / "one")]) == 0
+    assert capsys.readouterr().out.split("\n") == ["train                   40", "dev unseen structure    3", ""]
+    assert main(["sql", "shop", str(tmp_path / "two"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"train": 40, "dev_unseen_structure": 3}

@@ -1,11 +1,13 @@
 """Texts join and leave between steps, share what they begin with, are guessed ahead, and are as if each was alone."""
 
 import random
+import threading
 from dataclasses import replace
 
 import pytest
 import torch
 
+from chaku.inference.constraints import forbidden_tokens
 from chaku.inference.engine import Engine
 from chaku.inference.generator import SamplingParams
 from chaku.inference.lookup import Lookup
@@ -121,17 +123,17 @@ def test_samples_of_a_prompt_read_it_once(engine):
     assert scheduler.decoder.num_tokens < len(prompt.ids) + 10
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_guesses_save_steps_and_change_nothing(engine, temperature):
+@pytest.mark.parametrize(("temperature", "penalty"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.1)])
+def test_guesses_save_steps_and_change_nothing(engine, temperature, penalty):
     """The rows of an untrained model repeat themselves when they are greedy."""
-    params = SamplingParams(max_tokens=100, temperature=temperature, seed=3)
+    params = SamplingParams(max_tokens=100, temperature=temperature, frequency_penalty=penalty, seed=3)
     plain, guessing = scheduler_of(engine, guess=False), scheduler_of(engine, guess=True)
     texts = ["def", "x = ", REPEATED]
     expected = run(plain, *(job_of(engine, text, params) for text in texts))
     jobs = [job_of(engine, text, params) for text in texts]
     assert run(guessing, *jobs) == expected
     assert sum(job.num_guessed for job in jobs) > 0
-    if temperature == 0:
+    if temperature == penalty == 0:
         assert sum(job.num_right for job in jobs) > 0
         assert guessing.decoder.num_steps < plain.decoder.num_steps
 
@@ -147,6 +149,24 @@ def test_a_lookup_guesses_what_followed_last_time_and_more_after_a_longer_match(
     assert lookup.guess(10) == []
     ids += [1, 2, 3]
     assert lookup.guess(10) == [4]
+
+
+def test_the_mask_of_a_grammar_is_begun_before_the_model_runs(engine, monkeypatch):
+    scheduler, begun, expected = scheduler_of(engine), threading.Event(), ["aab", "bba"]
+
+    def begin(*arguments):
+        begun.set()
+        return forbidden_tokens(*arguments)
+
+    def model(spans, forward=scheduler.decoder.forward):
+        assert begun.wait(20)
+        begun.clear()
+        return forward(spans)
+
+    monkeypatch.setattr("chaku.inference.scheduler.forbidden_tokens", begin)
+    scheduler.decoder.forward = model
+    texts = [job_of(engine, "def", grammar=f'start: "{text}"') for text in expected]
+    assert [completion.text for completion in run(scheduler, *texts)] == expected
 
 
 def test_a_long_prompt_does_not_stop_the_others(engine):

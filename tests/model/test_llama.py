@@ -84,6 +84,15 @@ def test_published_sizes(name, ffn, billions):
     assert config_to_json(config)["rope_theta"] == 10_000.0
 
 
+def test_published_size_of_a_model_with_tied_embeddings_and_biases():
+    """Qwen2.5-Coder-0.5B has 494M parameters. Its publisher's GGUF file stores the output's matrix apart: 630M."""
+    shape = {"vocab_size": 151_936, "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24}
+    heads = {"num_attention_heads": 14, "num_key_value_heads": 2, "attention_bias": True, "model_type": "qwen2"}
+    config = LlamaConfig(**shape, **heads, max_position_embeddings=32_768, tie_word_embeddings=True)
+    assert config.num_parameters == 494_032_768
+    assert dataclasses.replace(config, tie_word_embeddings=False).num_parameters == 630_167_424
+
+
 def test_num_parameters_counts_the_model():
     for config in (PRESETS["tiny"], dataclasses.replace(PRESETS["tiny"], tie_word_embeddings=True)):
         assert config.num_parameters == sum(p.numel() for p in Llama(config).parameters())

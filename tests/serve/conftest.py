@@ -8,6 +8,7 @@ import torch
 pytest.importorskip("starlette", reason="without chaku[serve] the server is NOT tested")
 from starlette.testclient import TestClient
 
+from asked_databases import Script
 from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
@@ -18,6 +19,7 @@ from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.templates import BUILTIN
 from chaku.tokens.tokenizer_training import train_tokenizer
 from serve.ports import on_a_port
+from shop_database import make_shop
 from tokens import families
 
 
@@ -53,6 +55,25 @@ def qwen():
     with torch.no_grad():
         model.lm_head.weight.mul_(20)
     return Engine(model.eval(), tokenizer)
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    """Nothing that is kept for a user's databases is the user's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def shop(tmp_path, homes):
+    """The path of a small database."""
+    return make_shop(tmp_path / "shop.sqlite")
+
+
+@pytest.fixture
+def script(roomy_engine):
+    """A model that answers questions to databases with what a test says."""
+    return Script(roomy_engine)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from chaku.serve.listening import listen
 
 
 @contextmanager
-def on_a_port(app):
-    """The application on a real port of this machine; yields its URL."""
-    listening = listen("127.0.0.1", 0)
+def on_a_port(app, **settings):
+    """The application on a real port of this machine; yields its URL. `settings`: see `listen`."""
+    listening = listen("127.0.0.1", 0, **settings)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -97,7 +97,7 @@ def test_llama_vim(client, engine, asked):
     assert asked == [
         Request(
             InfillPrompt(prefix, "\n    return total\n", window=True),
-            SamplingParams(12, top_p=0.9, healing=True),
+            SamplingParams(12, top_p=0.9, top_k=40, healing=True),
         )
     ]
     assert "\n" not in answer.text  # Vim hands on line by line

@@ -16,7 +16,6 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from asked_databases import Script
 from chaku.cli import main
 from chaku.serve.mcp_run import Listening, http_app
 from chaku.serve.mcp_server import build_server
@@ -25,22 +24,6 @@ from endpoint_server import running_server
 from shop_database import make_shop
 
 COUNT = "SELECT count(*) FROM orders"
-
-
-@pytest.fixture(autouse=True)
-def _homes(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
-@pytest.fixture
-def shop(tmp_path):
-    return make_shop(tmp_path / "shop.sqlite")
-
-
-@pytest.fixture
-def script(roomy_engine):
-    return Script(roomy_engine, COUNT)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_generate_streams(ask, engine):
 def test_a_suffix_is_the_text_after_a_hole(ask, engine, asked):
     done = ask.generate(model="any", prompt="def f", suffix=":\n    pass", options={"num_predict": 8, "stop": ["x"]})
     prompt = InfillPrompt("def f", ":\n    pass", window=True)
-    assert asked == [Request(prompt, SamplingParams(8, top_p=0.9, stop=("x",), healing=True))]
+    assert asked == [Request(prompt, SamplingParams(8, top_p=0.9, top_k=40, stop=("x",), healing=True))]
     assert done.response == engine.answer(asked)[0].text
 
 

@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import fake_databases
+from chaku.inference.engine import Engine
 from chaku.serve.app import Access, build_app
 from chaku.serve.models import Served
 from chaku.serve.service import Service
@@ -96,3 +97,12 @@ def test_the_status_counts_running_and_waiting_texts(engine):
         assert max(used for _, _, used in seen) > 0
         status = client.get("/v1/status").json()
         assert (status["running"], status["waiting"], status["asks_databases"]) == (0, 0, True)
+
+
+def test_a_chat_template_that_cannot_be_used_is_none_for_every_api(engine):
+    broken = Engine(engine.model, engine.tokenizer.with_chat_template("{{ 'always the same' }}"))
+    with TestClient(build_app(Served(Service(broken), "tiny"))) as client:
+        assert client.get("/v1/status").json()["chats"] is False
+        assert client.get("/v1/health").json()["chat_model"] is None
+        body = {"model": "tiny", "prompt": "def", "stream": False, "options": {"num_predict": 3}}
+        assert client.post("/api/generate", json=body).status_code == 200  # a text to complete, not a message

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -15,8 +16,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 from starlette.testclient import TestClient
 
-from asked_databases import Script
 from chaku import ChakuError
+from chaku.inference.engine import Engine
 from chaku.inference.generator import Request, SamplingParams, TextPrompt
 from chaku.serve import sql
 from chaku.serve.app import build_app
@@ -24,26 +25,16 @@ from chaku.serve.databases import Databases, from_service, open_databases
 from chaku.serve.generator import ServiceGenerator
 from chaku.serve.models import Served
 from chaku.serve.service import Service
+from chaku.tokens.templates import BUILTIN
 from shop_database import make_shop
 
 ENDLESS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 CELLS = "CREATE TABLE cells (day DATE, raw BLOB, big INTEGER, real REAL); INSERT INTO cells VALUES "
 
 
-@pytest.fixture(autouse=True)
-def _homes(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-
-
 @pytest.fixture
-def shop(tmp_path):
+def shop(tmp_path, homes):
     return make_shop(tmp_path / "shop.sqlite", CELLS + "('2024-02-29', x'00ff', 9007199254740993, 1e999);")
-
-
-@pytest.fixture
-def script(roomy_engine):
-    return Script(roomy_engine)
 
 
 @contextmanager
@@ -280,6 +271,35 @@ def test_questions_share_the_service_with_other_requests(roomy_engine, shop):
     assert last["event"] in ("answer", "refused")  # of a model that learnt nothing
     assert service.totals.requests >= 3
     assert service.totals.cached_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "prompt"),
+    [
+        ("/v1/completions", {"prompt": "-- all orders\n"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "all orders"}]}),
+    ],
+)
+def test_a_text_may_have_to_be_a_query_of_a_database(roomy_engine, script, shop, path, prompt):
+    engine = Engine(roomy_engine.model, roomy_engine.tokenizer.with_chat_template(BUILTIN["llama2"].text))
+    databases = script.databases(shop)
+    served = Served(Service(engine), "tiny", databases=databases)
+    form = {"response_format": {"type": "sql", "database": "shop"}, "max_tokens": 40, "temperature": 0}
+    with TestClient(build_app(served, more=[sql.contract(databases)])) as client:
+        [choice] = client.post(path, json=prompt | form).json()["choices"]
+        text = choice.get("text") or choice["message"]["content"]
+        assert re.match(r"\s*(SELECT|WITH)\b", text, re.IGNORECASE), text
+        other = form | {"response_format": {"type": "sql", "database": "other"}}
+        assert client.post(path, json=prompt | other).status_code == 404
+        assert client.post(path, json=prompt | form | {"grammar": 'start: "x"'}).status_code == 400
+    assert script.asked == []  # nothing but the grammar is the database's
+
+
+def test_a_server_without_databases_refuses_the_form_of_sql(engine):
+    with TestClient(build_app(Served(Service(engine), "tiny"))) as client:
+        answer = client.post("/v1/completions", json={"prompt": "x", "response_format": {"type": "sql"}})
+    assert answer.status_code == 400
+    assert "this server has no database (--db)" in answer.json()["error"]["message"]
 
 
 def in_service(engine, work):

@@ -117,6 +117,60 @@ def test_ollama_gets_text_and_a_typed_sentinel_is_refused(engine):
     assert "would read as a special token" in refused.json()["error"]["message"]
 
 
+USAGE = {"prompt_tokens": 9, "completion_tokens": 7}
+STOPPED = {
+    "vllm": (
+        'data: {"choices": [{"text": "a b"}]}',
+        'data: {"choices": [{"text": " c", "finish_reason": "stop", "stop_reason": "x"}]}',
+        f'data: {{"choices": [], "usage": {json.dumps(USAGE)}}}',
+    ),
+    "sglang": (
+        'data: {"choices": [{"text": "a b", "matched_stop": null}], "usage": null}',
+        'data: {"choices": [{"text": " c", "finish_reason": "stop", "matched_stop": "x"}]}',
+        f'data: {{"choices": [], "usage": {json.dumps(USAGE)}}}',
+    ),
+    "llama.cpp": (
+        'data: {"content": "a b", "stop": false, "tokens_predicted": 3}',
+        'data: {"content": " c", "stop": true, "stop_type": "word", "stopping_word": "x", "tokens_predicted": 7}',
+    ),
+    "ollama": (
+        '{"response": "a b", "done": false}',
+        '{"response": " c", "done": true, "done_reason": "stop", "eval_count": 7}',
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+def test_tokens_are_counted_by_the_server_behind_which_says_what_stopped_it(engine, kind):
+    """Ollama does not tell a stop string from the end of a text."""
+    with fake(*STOPPED[kind]) as (url, _), client_of(engine, url, kind) as client:
+        whole = client.post("/completion", json={"prompt": "def", "n_predict": 12, "stop": ["x"]}).json()
+        usage = client.post("/v1/completions", json=BODY | {"stop": "x"}).json()["usage"]
+    assert (whole["content"], whole["tokens_predicted"], usage["completion_tokens"]) == ("a b c", 7, 7)
+    expected = ("eos", "") if kind == "ollama" else ("word", "x")
+    assert (whole["stop_type"], whole["stopping_word"]) == expected
+
+
+def test_a_token_that_ends_a_text_is_no_stop_string(engine):
+    line = 'data: {"choices": [{"text": "a", "finish_reason": "stop", "stop_reason": 151645}]}'
+    with fake(line) as (url, _), client_of(engine, url) as client:
+        whole = client.post("/completion", json={"prompt": "def", "stop": ["x"]}).json()
+    assert (whole["stop_type"], whole["tokens_predicted"]) == ("eos", 1)
+
+
+def test_how_tokens_are_chosen_is_passed_on(engine):
+    """Servers with defaults of their own get every setting; vLLM gets those that are not its defaults."""
+    body = BODY | {"top_k": 5, "presence_penalty": 0.5}
+    for kind in ("vllm", "llama.cpp", "ollama"):
+        with fake(*STOPPED[kind]) as (url, asked), client_of(engine, url, kind) as client:
+            assert client.post("/v1/completions", json=body).status_code == 200
+            refused = client.post("/v1/completions", json=body | {"repeat_penalty": 1.5})
+        sent = asked[0][1].get("options", asked[0][1])
+        assert (sent["top_k"], sent["presence_penalty"]) == (5, 0.5)
+        assert ("repeat_penalty" in sent) == ("min_p" in sent) == (kind != "vllm")
+        assert refused.status_code == (400 if kind == "vllm" else 200)
+
+
 def test_failures_of_the_server_behind_are_told(engine, capsys):
     with client_of(engine, "http://127.0.0.1:9") as client:
         answer = client.post("/v1/completions", json=BODY)

@@ -9,7 +9,7 @@ from chaku.cli.shared.options import PATH, json_option
 from chaku.cli.shared.verb import verb
 
 
-@verb("chaku corpus build path/to/repositories --out corpus")
+@verb("chaku corpus build path/to/repositories --out corpus", keeps="always")
 @click.argument(
     "sources",
     nargs=-1,

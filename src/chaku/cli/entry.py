@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stopped:
-        print("chaku: stopped; what is finished is kept", file=sys.stderr)
+        print("; ".join(("chaku: stopped", *getattr(stopped, "__notes__", ()))), file=sys.stderr)
         return 143 if isinstance(stopped, _Terminated) else 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,7 +13,7 @@ from chaku.cli.shared.several_values import Several
 from chaku.cli.shared.verb import verb
 
 
-@verb("chaku eval run qwen2.5-coder-0.5b-instruct --benchmark humaneval mbpp --k 1 --out results")
+@verb("chaku eval run qwen2.5-coder-0.5b-instruct --benchmark humaneval mbpp --k 1 --out results", keeps="with --out")
 @served_argument()
 @click.option(
     "--benchmark",

@@ -13,7 +13,7 @@ PROBLEMS = "Read the problems from this file in the benchmark's format, in place
 OUT = "Keep results and samples in this directory; a killed command goes on from them."
 
 
-@verb("chaku eval score --benchmark humaneval --samples samples.jsonl --k 1 10 --out results")
+@verb("chaku eval score --benchmark humaneval --samples samples.jsonl --k 1 10 --out results", keeps="with --out")
 @click.option("--benchmark", type=Named(benchmarks), required=True, help="A name that `chaku eval list` shows.")
 @click.option("--samples", type=PATH, required=True, help="The samples: a file or folder; see docs/evals.md.")
 @click.option("--problems", type=PATH, help=PROBLEMS)

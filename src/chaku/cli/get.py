@@ -9,7 +9,7 @@ from chaku.cli.shared.options import PATH
 from chaku.cli.shared.verb import verb
 
 
-@verb("chaku get qwen2.5-coder-0.5b-instruct")
+@verb("chaku get qwen2.5-coder-0.5b-instruct", keeps="always")
 @click.argument("name", type=Named(models), help="A name that `chaku models` lists.")
 @click.option("--dir", "directory", type=PATH, help="Put it there; without it, into the cache (CHAKU_CACHE).")
 def get(name: str, directory: Path | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chaku.inference.generator import Generator
 
 
-@verb("chaku instruct synthesize qwen2.5-coder-0.5b-instruct --ledger data.sqlite --max-questions 1000")
+@verb("chaku instruct synthesize qwen2.5-coder-0.5b-instruct --ledger data.sqlite --max-questions 1000", keeps="always")
 @served_argument()
 @click.option("--ledger", type=PATH, required=True, help="The SQLite file that holds all that is written and run.")
 @click.option("--endpoint", metavar="URL", help=f"Ask an OpenAI-compatible server; {KEY}.")

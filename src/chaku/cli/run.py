@@ -12,7 +12,7 @@ from chaku.cli.shared.verb import verb
 from chaku.console import set_quiet
 
 
-@verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open")
+@verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open", keeps="always")
 @click.argument("recipe", type=PATH, help="A recipe: a TOML file, as recipes/ holds some.")
 @click.option("--out", type=PATH, help="The directory of the run; without it, runs/NAME.")
 @click.option(

@@ -53,7 +53,10 @@ def prompting_options() -> Decorator:
     )
 
 
-@verb("chaku sql eval smollm2-135m-instruct --questions spider/dev.json --limit 100 --out evals/smollm2")
+@verb(
+    "chaku sql eval smollm2-135m-instruct --questions spider/dev.json --limit 100 --out evals/smollm2",
+    keeps="with --out",
+)
 @prompting_options()
 @click.option(
     "--questions",

@@ -68,10 +68,7 @@ def forbidden_tokens(vocabulary: Vocabulary, matchers: Sequence[Any]) -> np.ndar
     vocab_size = vocabulary.size
     bits = np.zeros((len(matchers), (vocab_size + 31) // 32), np.int32)
     running = [(matcher, row) for row, matcher in enumerate(matchers) if not matcher.is_stopped()]
-    if len(running) == 1:  # without the executor's threads
-        [(matcher, row)] = running
-        matcher.unsafe_compute_mask_ptr(bits[row].ctypes.data, bits.shape[1] * 4)
-    elif running:
+    if running:  # by the executor even for one row: unlike a matcher, it lets Python's other threads run
         vocabulary.executor.unsafe_compute_mask_ptr(running, bits.ctypes.data, bits.shape[1] * 4, len(bits))
     allowed = np.unpackbits(bits.view(np.uint8), axis=1, bitorder="little")[:, :vocab_size].astype(bool)
     # A row that has ended, or whose matcher gave up, may only end. Whoever reads an unfinished text reports it.

@@ -138,6 +138,7 @@ class Endpoint:
             "top_p": params.top_p,
             "n": 1,
             "seed": params.seed + request.sample,
+            **params.unusual,
             **({"stop": list(params.stop[:MAX_STOPS])} if params.stop else {}),
         }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from chaku.errors import ChakuError
@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # an endpoint needs neither a tokenizer nor torch
     from chaku.tokens.infilling import Mode
     from chaku.tokens.tokenizer import Tokenizer
 
+UNUSUAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repeat_penalty", "repeat_last_n")
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -19,6 +21,7 @@ class SamplingParams:
 
     `first_greedy`: the first of several samples is greedy, whatever the temperature of the others.
     `healing`: a prompt that ends inside a token is continued as if it had not been cut there (`inference.healing`).
+    `top_k`, `top_p`, `min_p`: see `sampling.choose`. The penalties also change greedy texts: `sampling.penalize`.
     Raises ChakuError for a value out of range.
     """
 
@@ -31,12 +34,22 @@ class SamplingParams:
     num_samples: int = 1
     healing: bool = False
     first_greedy: bool = False
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repeat_penalty: float = 1.0
+    repeat_last_n: int = 64
 
     def __post_init__(self) -> None:
         for name, wrong, wanted in (
             ("max_tokens", self.max_tokens < 1, "at least 1"),
             ("temperature", not 0 <= self.temperature < float("inf"), "0 (greedy) or more"),
             ("top_p", not 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("top_k", self.top_k < 0, "0 (all tokens) or more"),
+            ("min_p", not 0 <= self.min_p <= 1, "from 0 to 1"),
+            ("repeat_penalty", not 0 < self.repeat_penalty < float("inf"), "above 0"),
+            ("repeat_last_n", self.repeat_last_n < -1, "-1 (the whole text) or more"),
             ("num_samples", self.num_samples < 1, "at least 1"),
             ("stop", any(not text for text in self.stop), "without an empty text"),
         ):
@@ -53,7 +66,14 @@ class SamplingParams:
             "num_samples": self.num_samples,
             "seed": self.seed,
             "healing": self.healing,
+            **self.unusual,
         }
+
+    @property
+    def unusual(self) -> dict[str, float]:
+        """Those of `top_k`, `min_p` and the penalties that are not at their defaults."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: getattr(self, name) for name in UNUSUAL if getattr(self, name) != defaults[name]}
 
     def is_greedy(self, sample: int) -> bool:
         """Whether sample number `sample` always takes the most likely token."""

@@ -61,6 +61,14 @@ class PromptReader:
         """The model's chat format. Raises ChakuError for a model without a chat template."""
         return Chat(self.tokenizer)
 
+    @cached_property
+    def chats(self) -> bool:
+        """Whether the model has a chat template that chaku can use."""
+        try:
+            return bool(self.chat.end_id)
+        except ChakuError:
+            return False
+
     @property
     def identity(self) -> Mapping[str, Any]:
         """What determines the prompts."""

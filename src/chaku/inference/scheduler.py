@@ -7,8 +7,10 @@ are finished. The text of a request does not depend on the other texts.
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +19,7 @@ from chaku.inference.constraints import Vocabulary, forbidden_tokens
 from chaku.inference.decoder import BlockDecoder, Span
 from chaku.inference.lookup import Lookup
 from chaku.inference.row import Row
-from chaku.inference.sampling import Sampler
+from chaku.inference.sampling import Sampler, penalize
 
 READ_TOKENS = 512  # of prompts, read in a step
 GUESSES = 32  # of all texts together in a step
@@ -84,6 +86,9 @@ class Job:
         return len(self.ids) - self.num_held
 
 
+Masks = list[tuple[list[Job], "Future[np.ndarray]"]]  # jobs, and (jobs, vocab) bool: the forbidden tokens
+
+
 class Scheduler:
     """Runs jobs. Not thread-safe: whoever calls `step` calls everything.
 
@@ -106,6 +111,7 @@ class Scheduler:
         self.max_rows, self.guess, self.read_beside = max_rows, guess, read_beside
         self.waiting: list[Job] = []
         self.running: list[Job] = []  # the oldest first
+        self._masker = ThreadPoolExecutor(1, "grammar-masks")
         self.reset()
 
     def reset(self) -> list[Job]:
@@ -142,8 +148,9 @@ class Scheduler:
             num_ahead = job.num_held + len(ids) - len(job.ids)  # guesses
             wanted = num_ahead + 1 if num_ahead >= 0 else 0
             spans.append(Span(ids, job.num_held, [block.number for block in job.blocks], wanted, job.adapter))
+        masks = self._begin_masks([job for (job, _), span in zip(planned, spans, strict=True) if span.num_logits])
         logits = self.decoder.forward(spans)
-        self._take(planned, spans, logits[:, : self.vocab_size])
+        self._take(planned, spans, logits[:, : self.vocab_size], masks)
         return bool(self.waiting or self.running)
 
     def _admit(self) -> None:
@@ -216,7 +223,23 @@ class Scheduler:
                     return False
         return True
 
-    def _take(self, planned: Sequence[tuple[Job, list[int]]], spans: Sequence[Span], logits: Tensor) -> None:
+    def _begin_masks(self, jobs: Sequence[Job]) -> Masks:
+        """Begin to compute the tokens that grammars forbid next, which a hard grammar takes long for: beside the model.
+
+        Texts under a grammar have no guesses, so the tokens that are already chosen determine the forbidden tokens.
+        """
+        by_vocabulary: dict[Vocabulary, list[Job]] = {}
+        for job in jobs:
+            if job.row.constraint:
+                by_vocabulary.setdefault(job.row.constraint.vocabulary, []).append(job)
+        return [
+            (alike, self._masker.submit(forbidden_tokens, vocabulary, [job.row.matcher for job in alike]))
+            for vocabulary, alike in by_vocabulary.items()
+        ]
+
+    def _take(
+        self, planned: Sequence[tuple[Job, list[int]]], spans: Sequence[Span], logits: Tensor, masks: Masks
+    ) -> None:
         """Choose the next tokens from the logits of a step, and tell the listeners."""
         choosing: list[tuple[Job, int, list[int]]] = []  # a job, the row of its logits, its guesses not yet checked
         row = 0
@@ -233,7 +256,7 @@ class Scheduler:
         for job, _, guesses in choosing:
             job.num_guessed += len(guesses)
         while choosing:
-            tokens = self._choose([(job, logits[row]) for job, row, _ in choosing])
+            tokens = self._choose([(job, logits[row]) for job, row, _ in choosing], masks)
             right = []
             for (job, row, guesses), token in zip(choosing, tokens, strict=True):
                 job.row.take(token)
@@ -241,26 +264,25 @@ class Scheduler:
                 if job.row.finish_reason is None and guesses and guesses[0] == token:
                     job.num_right += 1
                     right.append((job, row + 1, guesses[1:]))
-            choosing = right
+            choosing, masks = right, []
         for job in told:  # all but the last chosen token were read in this step
             self.cache.write(job.blocks, job.num_held, job.ids[job.num_held : -1])
             job.num_held = len(job.ids) - 1
             self._tell(job)
 
-    def _choose(self, rows: Sequence[tuple[Job, Tensor]]) -> list[int]:
+    def _choose(self, rows: Sequence[tuple[Job, Tensor]], masks: Masks) -> list[int]:
         """The next token of each job, from its (vocab,) logits."""
         scores = torch.stack([logits for _, logits in rows])
-        by_vocabulary: dict[Vocabulary, list[int]] = {}
         for number, (job, _) in enumerate(rows):
-            if job.row.constraint:
-                by_vocabulary.setdefault(job.row.constraint.vocabulary, []).append(number)
+            penalize(scores[number], job.row.params, job.row.prompt, job.row.ids)
             if (spelling := job.row.spelling) is not None:
                 allowed = torch.tensor(spelling, device=scores.device)
                 others = torch.full_like(scores[number], -torch.inf)
                 scores[number] = others.index_copy_(0, allowed, scores[number, allowed])
-        for vocabulary, numbers in by_vocabulary.items():
-            matchers = [rows[number][0].row.matcher for number in numbers]
-            forbidden = torch.from_numpy(forbidden_tokens(vocabulary, matchers)).to(scores.device)
+        places = {job: number for number, (job, _) in enumerate(rows)}
+        for alike, mask in masks:
+            numbers = [places[job] for job in alike]
+            forbidden = torch.from_numpy(mask.result()).to(scores.device)
             scores[numbers] = scores[numbers].masked_fill(forbidden, -torch.inf)
         jobs = [job for job, _ in rows]
         chosen = self.sampler(scores, [job.row.params for job in jobs], [job.row.uniform() for job in jobs])

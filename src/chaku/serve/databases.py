@@ -26,8 +26,10 @@ from chaku.serve.sql_answers import (
     schema_record,
 )
 from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
+from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
+from chaku.sql.schema.definition import Schema
 
 MAX_THREADS = 8  # databases that work at one time
 MAX_QUESTION = 4_000  # characters
@@ -157,9 +159,19 @@ class Desk:
 
     async def schema(self) -> SchemaRecord:
         """The tables, as they are; while the database works, as it last read them."""
+        return schema_record(self.name, await self._schema())
+
+    async def grammar(self) -> str:
+        """The grammar of a query of this database. Raises Refusal."""
+        schema = await self._schema()
+        if not any(table.columns for table in schema.tables):
+            raise Refusal(400, f"the database {self.name} has no columns to ask for", "database")
+        return await asyncio.to_thread(query_grammar, schema)
+
+    async def _schema(self) -> Schema:
         if self._turn.locked() and self._asker:
-            return schema_record(self.name, self._asker.schema)
-        return schema_record(self.name, await self._one(lambda asker: asker.schema))
+            return self._asker.schema
+        return await self._one(lambda asker: asker.schema)
 
     async def remember(self, question: str, sql: str) -> None:
         """Keep a question with its right query as an example. Raises Refusal and ChakuError."""

@@ -11,6 +11,7 @@ MAX_TOKENS = 1_000_000  # more than any context: the room that the context leave
 MAX_OBJECTS = 10_000  # messages, or other files
 MAX_GRAMMAR = 100_000  # characters: the event loop, and then all requests whose prompts are not yet read, wait for it
 MAX_STOP = 1_000  # characters of a stop string: every step of the model looks for all of its beginnings
+MAX_PENALTY = 100.0  # OpenAI's own limit is 2, llama.cpp has none
 LEAST_HEAT = 1e-6  # below it, logits over the temperature may be infinite, and the likeliest token always wins
 
 
@@ -127,7 +128,7 @@ def read_grammar(fields: Fields) -> str | None:
             return json_grammar({"type": "object"})
         case "json_schema":
             return schema_grammar(form.inner("json_schema").inner("schema").body)
-    raise fields.wrong("response_format", "of type text, json_object or json_schema")
+    raise fields.wrong("response_format", "of type text, json_object, json_schema or sql")
 
 
 def grammar_text(fields: Fields) -> str:
@@ -153,10 +154,15 @@ def sampling(
     stop: tuple[str, ...] = (),
     temperature: float = 0.0,
     top_p: float = 1.0,
+    top_k: int = 0,
+    min_p: float = 0.0,
     healing: bool = False,
     names: Mapping[str, str] | None = None,
 ) -> SamplingParams:
     """The sampling parameters of a request. `names`: the contract's names of fields, where they are not OpenAI's.
+
+    `temperature`, `top_p`, `top_k` and `min_p`: the contract's defaults. `top_k`, `min_p`, `repeat_penalty` and
+    `repeat_last_n` are llama.cpp's and Ollama's, and vLLM has the first two; every contract reads them.
 
     Without a seed, sampling draws one.
     """
@@ -178,4 +184,10 @@ def sampling(
         seed=seed if seed >= 0 else (secrets.randbits(62) if heat else 0),
         stop_ids=fields.ids("stop_token_ids"),  # vLLM's field
         healing=healing,
+        top_k=max(fields.whole("top_k", top_k, -1, MAX_TOKENS), 0),
+        min_p=fields.number("min_p", min_p, 0.0, 1.0),
+        presence_penalty=fields.number("presence_penalty", 0.0, -MAX_PENALTY, MAX_PENALTY),
+        frequency_penalty=fields.number("frequency_penalty", 0.0, -MAX_PENALTY, MAX_PENALTY),
+        repeat_penalty=fields.number("repeat_penalty", 1.0, 1 / MAX_PENALTY, MAX_PENALTY),
+        repeat_last_n=fields.whole("repeat_last_n", 64, -1, MAX_TOKENS),
     )

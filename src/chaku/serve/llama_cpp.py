@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from chaku import __version__
 from chaku.inference.generator import AnyPrompt, Request
+from chaku.serve.early_end import EarlyEnd
 from chaku.serve.fields import Fields, Refusal, grammar_text, sampling, schema_grammar, tokens_to_write
 from chaku.serve.http import Contract, json_response, read_fields, server_sent, streamed, unless_gone
-from chaku.serve.limits import Limits
 from chaku.serve.models import Served
 from chaku.serve.prompts import hole, read_prompts
 from chaku.serve.service import Writing
@@ -38,7 +38,7 @@ def contract(served: Served) -> Contract:
     async def completion(request: HttpRequest) -> Response:
         fields = await read_fields(request)
         prompts = read_prompts(Fields(fields.body | {"suffix": None}), served.service.engine.tokenizer)
-        return await _answer(served, request, fields, prompts, temperature=0.8, top_p=0.95)
+        return await _answer(served, request, fields, prompts, temperature=0.8, top_p=0.95, top_k=40, min_p=0.05)
 
     async def tokenize(request: HttpRequest) -> Response:
         return json_response({"tokens": await served.service.in_reader(_tokens, served, await read_fields(request))})
@@ -119,7 +119,7 @@ class _Text:
     index: int
     request: Request
     writing: Writing
-    limits: Limits
+    early_end: EarlyEnd
     begun: float
     content: str = ""
     num_tokens: int = 0
@@ -134,9 +134,9 @@ async def _answer(
     prompts: Sequence[AnyPrompt],
     *,
     temperature: float,
-    top_p: float = 1.0,
+    **defaults: Any,
 ) -> Response:
-    asked = _Asked(served, fields, prompts, temperature, top_p)
+    asked = _Asked(served, fields, prompts, temperature, defaults)
     wanted = fields.texts("response_fields") if fields.get("response_fields") else None
     if fields.flag("stream"):
 
@@ -180,7 +180,7 @@ class _Asked:
         fields: Fields,
         prompts: Sequence[AnyPrompt],
         temperature: float,
-        top_p: float,
+        defaults: dict[str, Any],
     ):
         self._served = served
         self._silent = fields.get("n_predict") == 0  # the prompt is read into the cache, and nothing is written
@@ -192,7 +192,8 @@ class _Asked:
         if differ:
             temperature = SEVERAL_TEMPERATURE
         name = "max_tokens" if "n_predict" not in fields and "max_tokens" in fields else "n_predict"
-        params = sampling(fields, max_tokens=tokens_to_write(fields, name, -1), temperature=temperature, top_p=top_p)
+        max_tokens = tokens_to_write(fields, name, -1)
+        params = sampling(fields, max_tokens=max_tokens, temperature=temperature, **defaults)
         params = replace(params, first_greedy=differ)
         self._indent = fields.whole("n_indent", 0, 0, 10_000)
         milliseconds = fields.whole("t_max_predict_ms", -1, -1, MAX_MILLISECONDS)
@@ -211,15 +212,15 @@ class _Asked:
         async with aclosing(self._served.write_together(self._requests)) as pieces:
             async for number, piece, writing in pieces:
                 if number not in texts:
-                    limits = Limits(self._indent, self._seconds)
-                    texts[number] = _Text(number, self._requests[number], writing, limits, begun)
+                    early_end = EarlyEnd(self._indent, self._seconds)
+                    texts[number] = _Text(number, self._requests[number], writing, early_end, begun)
                 text = texts[number]
                 if text.ended:
                     continue
-                new = "" if self._silent else text.limits.take(piece.text, last=piece.finish_reason is not None)
+                new = "" if self._silent else text.early_end.take(piece.text, last=piece.finish_reason is not None)
                 text.content += new
                 text.num_tokens += 0 if self._silent else piece.num_tokens
-                if text.limits.done or piece.finish_reason:
+                if text.early_end.done or piece.finish_reason:
                     text.stop_type = self._stop_type(text, piece.finish_reason)
                     text.ended = time.monotonic()
                     writing.close()
@@ -228,7 +229,7 @@ class _Asked:
                     return
 
     def _stop_type(self, text: _Text, finish_reason: str | None) -> str:
-        if self._silent or text.limits.done or finish_reason == "length":
+        if self._silent or text.early_end.done or finish_reason == "length":
             return "limit"
         return "word" if text.writing.job.row.stop_text else "eos"
 
@@ -261,6 +262,12 @@ class _Asked:
                 "n_predict": params.max_tokens,
                 "temperature": params.temperature,
                 "top_p": params.top_p,
+                "top_k": params.top_k,
+                "min_p": params.min_p,
+                "presence_penalty": params.presence_penalty,
+                "frequency_penalty": params.frequency_penalty,
+                "repeat_penalty": params.repeat_penalty,
+                "repeat_last_n": params.repeat_last_n,
                 "seed": params.seed,
                 "stop": list(params.stop),
             },

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chaku.inference.generator import AnyPrompt, InfillPrompt, Request, TextPrompt
 from chaku.inference.scheduler import Piece
-from chaku.serve.fields import Refusal
 from chaku.serve.service import TextService, Writing
+
+if TYPE_CHECKING:
+    from chaku.serve.databases import Databases
 
 
 def is_open(prompt: AnyPrompt) -> bool:
@@ -20,16 +23,15 @@ def is_open(prompt: AnyPrompt) -> bool:
 
 @dataclass
 class Served:
-    """A service with the model's name. `aliases`: names that clients may also use.
+    """A service with the model's name. `heals`: whether it heals prompts (see `SamplingParams.healing`).
 
-    `heals`: whether prompts that end inside a token are healed (see `SamplingParams.healing`).
+    `databases`: those for whose schemas a request may want SQL.
     """
 
     service: TextService
     name: str
-    aliases: tuple[str, ...] = ()
     heals: bool = True
-    strict: bool = field(default=False)  # refuse other names; editors often send a name of their own
+    databases: "Databases | None" = None
 
     def healing(self, prompt: AnyPrompt) -> bool:
         """Whether the text before the cursor is healed."""
@@ -41,15 +43,11 @@ class Served:
         return self.service.engine.adapters
 
     def adapter(self, name: str) -> str | None:
-        """The adapter that a request means by its model's name; None for the base, which any unknown name means."""
-        self.check(name)
-        return name if name in self.adapters else None
+        """The adapter that a request means by its model's name; None for the model itself.
 
-    def check(self, name: str) -> None:
-        """Raises Refusal(404) for another model's name, where `strict`."""
-        if self.strict and name and name not in (self.name, *self.aliases, *self.adapters):
-            names = ", ".join((self.name, *self.adapters))
-            raise Refusal(404, f"there is no model {name!r}; this server has {names}", "model")
+        An unknown name means the model, too: editors often send a name of their own.
+        """
+        return name if name in self.adapters else None
 
     async def write_all(
         self, requests: Sequence[Request], num_top: int | None = None

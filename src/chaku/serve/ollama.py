@@ -47,7 +47,7 @@ def contract(served: Served) -> Contract:
 
     async def show(request: HttpRequest) -> Response:
         fields = await read_fields(request)
-        served.check(fields.text("model" if "model" in fields else "name"))
+        fields.text("model" if "model" in fields else "name")  # any name means this model, but there must be a name
         return json_response(_about(served))
 
     async def tags(request: HttpRequest) -> Response:
@@ -87,7 +87,7 @@ def _generate_prompt(served: Served, fields: Fields) -> AnyPrompt | None:
     for name in ("images", "template", "context"):
         if fields.get(name):
             raise fields.wrong(name, "left out: this server does not read it")
-    tokenizer = served.service.engine.tokenizer
+    engine, tokenizer = served.service.engine, served.service.engine.tokenizer
     text, suffix = fields.text("prompt", ""), fields.text("suffix", "")
     if fields.flag("raw"):
         return raw(tokenizer, text)
@@ -95,7 +95,7 @@ def _generate_prompt(served: Served, fields: Fields) -> AnyPrompt | None:
         return hole(tokenizer, text, suffix)
     if not text:
         return None
-    if not tokenizer.config.get("chat_template"):
+    if not engine.chats:
         return TextPrompt(text)
     system = [Message("system", fields.text("system"))] if fields.get("system") else []
     return ChatPrompt((*system, Message("user", text)))
@@ -151,7 +151,7 @@ def _request(served: Served, fields: Fields, prompt: AnyPrompt) -> Request:
     grammar = _grammar(fields)
     temperature = 0.0 if isinstance(prompt, InfillPrompt) else 0.8
     max_tokens = tokens_to_write(options, "num_predict", -1)
-    params = sampling(options, max_tokens=max_tokens, temperature=temperature, top_p=0.9)
+    params = sampling(options, max_tokens=max_tokens, temperature=temperature, top_p=0.9, top_k=40)
     params = replace(params, healing=not grammar and served.healing(prompt))
     return Request(prompt, params, grammar=grammar, adapter=served.adapter(fields.text("model")))
 

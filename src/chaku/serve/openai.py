@@ -40,7 +40,7 @@ def contract(served: Served) -> Contract:
 
     async def model(request: HttpRequest) -> Response:
         name = request.path_params["name"]
-        if name not in (*names(), *served.aliases):
+        if name not in names():
             raise Refusal(404, f"there is no model {name!r}; this server has {', '.join(names())}", "model")
         return json_response(_model(served, name))
 
@@ -48,11 +48,11 @@ def contract(served: Served) -> Contract:
         fields = await read_fields(request)
         if tabby.is_tabby(fields):
             return await tabby.complete(served, request, fields)
-        return await answer(served, request, fields, _Completions(served, fields))
+        return await answer(served, request, fields, _Completions(served, fields, await _grammar(served, fields)))
 
     async def chat(request: HttpRequest) -> Response:
         fields = await read_fields(request)
-        return await answer(served, request, fields, _Chat(served, fields))
+        return await answer(served, request, fields, _Chat(served, fields, await _grammar(served, fields)))
 
     routes = [
         ("GET", "/v1/models", models),
@@ -74,12 +74,22 @@ def _model(served: Served, name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": int(served.service.started), "owned_by": "chaku"}
 
 
+async def _grammar(served: Served, fields: Fields) -> str | None:
+    """The grammar of a text. `response_format` may also be {"type": "sql", "database": NAME}: one query, which fits."""
+    form = fields.inner("response_format")
+    if form.get("type") != "sql" or "grammar" in fields:
+        return read_grammar(fields)
+    if served.databases is None:
+        raise fields.wrong("response_format", "of another type than sql: this server has no database (--db)")
+    return await served.databases.find(form.text("database", "")).grammar()
+
+
 class _Completions:
     """A request of /v1/completions, and the form of its answers."""
 
     kind, chunk, prefix = "text_completion", "text_completion", "cmpl"
 
-    def __init__(self, served: Served, fields: Fields):
+    def __init__(self, served: Served, fields: Fields, grammar: str | None):
         best_of = fields.whole("best_of", 1, 1, MAX_CHOICES)
         num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
         if best_of > num_choices:
@@ -89,7 +99,6 @@ class _Completions:
         params = sampling(
             fields, max_tokens=fields.whole("max_tokens", COMPLETION_TOKENS, 1, MAX_TOKENS), temperature=1.0
         )
-        grammar = read_grammar(fields)
         self.echo = fields.flag("echo")
         if self.echo and self.num_top is not None:
             raise fields.wrong("echo", "false where logprobs are wanted")
@@ -216,7 +225,7 @@ class ChatForm:
 class _Chat(ChatForm):
     """A request of /v1/chat/completions."""
 
-    def __init__(self, served: Served, fields: Fields):
+    def __init__(self, served: Served, fields: Fields, grammar: str | None):
         super().__init__(served)
         if fields.get("tools") or fields.get("functions"):
             raise fields.wrong("tools", "left out: this server does not call tools")
@@ -226,7 +235,6 @@ class _Chat(ChatForm):
         messages = [read_message(message) for message in fields.objects("messages")]
         if not messages:
             raise fields.wrong("messages", "a list with at least one message")
-        grammar = read_grammar(fields)
         num_choices = fields.whole("n", 1, 1, MAX_CHOICES)
         prompt = chat_prompt(messages)
         adapter = served.adapter(fields.text("model", ""))

@@ -72,11 +72,10 @@ def run(model: str, loading: dict[str, Any], settings: Settings) -> None:
             cache_tokens=settings.cache_tokens,
         )
     name = settings.name or Path(model).name
-    more = []
-    if opened:
-        more.append(sql.contract(Databases(opened, from_service(service, path), settings.asking)))
+    databases = Databases(opened, from_service(service, path), settings.asking) if opened else None
+    more = [sql.contract(databases)] if databases else []
     access = Access(settings.api_key, settings.max_body or MAX_BODY, settings.allow_hosts)
-    app = build_app(Served(service, name), access, more)
+    app = build_app(Served(service, name, databases=databases), access, more)
     url = url_of(listening)
     say(f"{name} answers at {url.replace('http:', 'https:') if settings.ssl else url}")
     http_server(app, patience=30, ssl=settings.ssl).run(sockets=[listening])

@@ -7,8 +7,6 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from chaku.errors import ChakuError
-from chaku.inference.reader import PromptReader
 from chaku.serve.http import Contract, json_response
 from chaku.serve.models import Served
 from chaku.serve.openai import error_body
@@ -19,7 +17,7 @@ DATABASES = "/v1/sql/databases"
 def contract(served: Served) -> Contract:
     """The route."""
     engine = served.service.engine
-    abilities = {"infills": engine.tokenizer.infilling is not None, "chats": _chats(engine)}
+    abilities = {"infills": engine.tokenizer.infilling is not None, "chats": engine.chats}
 
     async def status(request: HttpRequest) -> Response:
         databases = _answers(request.app.routes, DATABASES)
@@ -46,10 +44,3 @@ def _now(served: Served) -> dict[str, Any]:
 def _answers(routes: Sequence[BaseRoute], path: str) -> bool:
     """Whether the application has a route for a path."""
     return any(getattr(route, "path", None) == path for route in routes)
-
-
-def _chats(engine: PromptReader) -> bool:
-    try:
-        return bool(engine.chat.end_id)
-    except ChakuError:
-        return False

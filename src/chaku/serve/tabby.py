@@ -29,7 +29,7 @@ def contract(served: Served) -> Contract:
             {
                 "status": "ok",  # what llama.cpp says at this path
                 "model": served.name,
-                "chat_model": served.name if engine.tokenizer.config.get("chat_template") else None,
+                "chat_model": served.name if engine.chats else None,
                 "device": engine.decoder.device.type if isinstance(engine, Engine) else "remote",
                 "arch": platform.machine(),
                 "cpu_info": platform.processor() or platform.machine(),

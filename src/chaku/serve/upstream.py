@@ -7,14 +7,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import httpx
 
 from chaku.console import warn
 from chaku.errors import ChakuError
-from chaku.inference.generator import Request
+from chaku.inference.generator import UNUSUAL, Request, SamplingParams
 from chaku.inference.prompts import Prompt
 from chaku.inference.reader import PromptReader
 from chaku.inference.scheduler import Piece
@@ -67,18 +67,21 @@ class Upstream(TextService):
         """Send the request, and hand the answer's pieces on."""
         try:
             last: Piece | None = None
+            job, num_told = shared.job, 0
             async for part in self._parts(path, body):
-                job = shared.job
                 job.read = job.read or time.monotonic()
                 job.num_prompt_cached = part.num_cached or job.num_prompt_cached
-                job.row.ids += [-1] * part.num_tokens  # tokens are counted; their ids are not known
-                piece = Piece(part.text, part.num_tokens, (), part.finish_reason)
+                job.row.stop_text = part.stop_text or job.row.stop_text
+                # Until the server tells how many tokens it has written, each of its events counts as a token.
+                num_written = max(part.num_written or len(job.row.ids) + bool(part.text), num_told)
+                job.row.ids = [-1] * num_written  # their ids are not known
                 if last is None and part.finish_reason is None:
-                    shared.hear(piece)
+                    shared.hear(Piece(part.text, num_written - num_told))
+                    num_told = num_written
                 else:  # the counts come after the last text, and a connection that is read to its end is used again
-                    last = last or piece
+                    last = last or Piece(part.text, 0, (), part.finish_reason)
             if last:
-                shared.hear(last)
+                shared.hear(replace(last, num_tokens=len(job.row.ids) - num_told))
             else:
                 shared.fail(f"{self.url} ended its answer in the middle")
         except httpx.HTTPError as error:
@@ -115,7 +118,7 @@ class Upstream(TextService):
             "stop": list(params.stop),
         }
         if self.kind == "ollama":
-            options = {**common, "num_predict": params.max_tokens}
+            options = {**common, **_choosing(params), "num_predict": params.max_tokens}
             text = self._as_text(prompt)
             return "/api/generate", {
                 "model": self.model,
@@ -126,7 +129,9 @@ class Upstream(TextService):
             }
         if self.kind == "llama.cpp":
             more = {"n_predict": params.max_tokens, "cache_prompt": True, "stream": True}
-            return "/completion", {"prompt": list(prompt.ids), **common, **more}
+            return "/completion", {"prompt": list(prompt.ids), **common, **_choosing(params), **more}
+        if params.repeat_penalty != 1:
+            raise ChakuError(f"{self.kind} has no repeat_penalty over the last tokens; ask without it")
         wanted: dict[str, Any] = {
             "max_tokens": params.max_tokens,
             "stop_token_ids": sorted(prompt.stop_ids.union(params.stop_ids)),
@@ -137,6 +142,7 @@ class Upstream(TextService):
             "model": request.adapter or self.model,
             "prompt": list(prompt.ids),
             **common,
+            **params.unusual,
             **wanted,
         }
 
@@ -169,12 +175,17 @@ class Upstream(TextService):
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of another server's answer."""
+    """A part of another server's answer, with what that server tells.
+
+    `num_written`: the tokens that it has written up to here. `num_cached`: those of the prompt that it found in its
+    cache. `stop_text`: the stop string that ended the text.
+    """
 
     text: str
-    num_tokens: int
     finish_reason: str | None
+    num_written: int | None = None
     num_cached: int = 0
+    stop_text: str = ""
 
 
 def _read(event: dict[str, Any]) -> _Part:
@@ -184,19 +195,29 @@ def _read(event: dict[str, Any]) -> _Part:
         if event.get("stop"):
             reason = "length" if event.get("stop_type") == "limit" else "stop"
         cached = (event.get("timings") or {}).get("cache_n", 0)
-        return _Part(event["content"], int(bool(event["content"])), reason, cached)
-    choice = (event.get("choices") or [{}])[0]
-    details = (event.get("usage") or {}).get("prompt_tokens_details") or {}
-    text = choice.get("text") or ""
-    return _Part(text, int(bool(text)), choice.get("finish_reason"), details.get("cached_tokens") or 0)
+        return _Part(event["content"], reason, event.get("tokens_predicted"), cached, event.get("stopping_word") or "")
+    choice, usage = (event.get("choices") or [{}])[0], event.get("usage") or {}
+    details = usage.get("prompt_tokens_details") or {}
+    stop = choice.get("stop_reason", choice.get("matched_stop"))  # vLLM's and SGLang's: a string, or a token's id
+    return _Part(
+        choice.get("text") or "",
+        choice.get("finish_reason"),
+        usage.get("completion_tokens"),
+        details.get("cached_tokens") or 0,
+        stop if isinstance(stop, str) else "",
+    )
 
 
 def _read_ollama(event: dict[str, Any]) -> _Part:
     reason = None
     if event.get("done"):
         reason = "length" if event.get("done_reason") == "length" else "stop"
-    text = event.get("response") or ""
-    return _Part(text, int(bool(text)), reason)
+    return _Part(event.get("response") or "", reason, event.get("eval_count"))
+
+
+def _choosing(params: SamplingParams) -> dict[str, float]:
+    """How tokens are chosen, for servers whose own defaults are not chaku's."""
+    return {name: getattr(params, name) for name in UNUSUAL}
 
 
 def _base(url: str) -> str:

@@ -1,7 +1,7 @@
 """A command of chaku: its help ends with an example, it has --quiet and --verbose, and its mistakes are one line."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -10,6 +10,7 @@ from chaku.cli.shared.mistakes import unexpected
 from chaku.cli.shared.several_values import spread
 from chaku.console import set_quiet, set_verbose
 
+Keeps = Literal["always", "with --out"]
 # Arguments too many are left to `parse_args` here, whose message names the nearest known name.
 READING = {"show_default": True, "allow_extra_args": True}
 
@@ -17,9 +18,9 @@ READING = {"show_default": True, "allow_extra_args": True}
 class Verb(click.Command):
     """A command whose options may stand anywhere, with several values where they take several."""
 
-    def __init__(self, name: str | None, example: str, **settings: Any):
+    def __init__(self, name: str | None, example: str, keeps: Keeps | None = None, **settings: Any):
         super().__init__(name, context_settings={**HELP_OPTIONS, **READING}, **settings)
-        self.example = example
+        self.example, self.keeps = example, keeps
         self.params += [
             click.Option(["-q", "--quiet"], is_flag=True, help="Print results and errors only, no progress."),
             click.Option(
@@ -62,16 +63,23 @@ class Verb(click.Command):
         except click.UsageError as mistake:  # of the command's function, which does not know its context
             mistake.ctx = mistake.ctx or ctx
             raise
+        except KeyboardInterrupt as stopped:
+            if self.keeps == "always" or (self.keeps == "with --out" and ctx.params["out"]):
+                stopped.add_note("what is finished is kept")
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             formatter.write(f"  {self.example}\n")
 
 
-def verb(example: str) -> Callable[[Callable[..., Any]], Verb]:
-    """Make a function a command. Its docstring is the help; `example` is a line that works as it stands."""
+def verb(example: str, *, keeps: Keeps | None = None) -> Callable[[Callable[..., Any]], Verb]:
+    """Make a function a command. Its docstring is the help; `example` is a line that works as it stands.
+
+    `keeps`: when the same command goes on where it was stopped.
+    """
 
     def decorate(function: Callable[..., Any]) -> Verb:
-        return click.command(cls=Verb, example=example)(function)
+        return click.command(cls=Verb, example=example, keeps=keeps)(function)
 
     return decorate

@@ -126,7 +126,7 @@ class ModelWriter:
         return [
             Request(self._prompt(text), params, sample, grammar)
             for text, schema in asked
-            for grammar in [_grammar(_names_alone(schema)) if self.constrained else None]
+            for grammar in [query_grammar(schema) if self.constrained else None]
             for sample in range(num_samples)
         ]
 
@@ -160,6 +160,11 @@ def writer_as_learnt(
         instructed=learnt is None and instructions,
         seed=seed,
     )
+
+
+def query_grammar(schema: Schema) -> str:
+    """The grammar of the queries of a schema that has columns. Caches KEPT_GRAMMARS."""
+    return _grammar(_names_alone(schema))
 
 
 @lru_cache(KEPT_GRAMMARS)

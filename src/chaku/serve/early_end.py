@@ -8,7 +8,7 @@ import time
 _BREAK = re.compile(r"\r?\n\s*|\r\Z")
 
 
-class Limits:
+class EarlyEnd:
     """`indent`: the least white space before every line but the first (blank lines do not count); 0: any.
 
     `seconds`: a text that has taken longer ends with the piece that ends its line; None: any.

@@ -4,19 +4,19 @@ import time
 
 import pytest
 
-from chaku.serve import limits
-from chaku.serve.limits import Limits
+from chaku.serve import early_end
+from chaku.serve.early_end import EarlyEnd
 
 
 def written(text, indent, size):
     """What is left of a text that comes in pieces of some size."""
-    limit, found = Limits(indent), []
+    end, found = EarlyEnd(indent), []
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     for number, piece in enumerate(pieces):
-        found.append(limit.take(piece, last=number == len(pieces) - 1))
-        if limit.done:
+        found.append(end.take(piece, last=number == len(pieces) - 1))
+        if end.done:
             break
-    return "".join(found), limit.done
+    return "".join(found), end.done
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
@@ -38,20 +38,20 @@ def test_indentation(text, indent, kept, done, size):
 
 def test_time(monkeypatch):
     now = [10.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
-    limit = Limits(seconds=0.25)
-    assert limit.take("a\n") == "a\n"
+    monkeypatch.setattr(early_end.time, "monotonic", lambda: now[0])
+    end = EarlyEnd(seconds=0.25)
+    assert end.take("a\n") == "a\n"
     now[0] += 1
-    assert limit.take("b") == "b"
-    assert not limit.done
-    assert limit.take(" c\n") == " c\n"
-    assert limit.done
+    assert end.take("b") == "b"
+    assert not end.done
+    assert end.take(" c\n") == " c\n"
+    assert end.done
 
 
 def test_a_model_that_writes_line_breaks_alone_costs_little_time():
-    limit, begun = Limits(4), time.process_time()
-    assert limit.take("x") == "x"
-    assert "".join(limit.take("\n") for _ in range(2000)) == ""
-    assert limit.take("y") == ""
-    assert limit.done
+    end, begun = EarlyEnd(4), time.process_time()
+    assert end.take("x") == "x"
+    assert "".join(end.take("\n") for _ in range(2000)) == ""
+    assert end.take("y") == ""
+    assert end.done
     assert time.process_time() - begun < 2  # minutes, were every line break the beginning of a search
