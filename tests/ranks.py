@@ -31,7 +31,7 @@ def until_one_is_killed(size: int, function: Callable[..., Any], *arguments: Any
     """
     ranks, _ = _start(size, function, arguments)
     ended = [process.sentinel for process in ranks]
-    while ended and not any(process.exitcode == -signal.SIGKILL for process in ranks):
+    while ended and not any(process.exitcode for process in ranks):
         for sentinel in multiprocessing.connection.wait(ended, timeout=600):
             ended.remove(sentinel)
     died = any(process.exitcode == -signal.SIGKILL for process in ranks)
@@ -66,3 +66,4 @@ def _run(rank: int, size: int, port: int, answers: Any, function: Callable[..., 
         dist.destroy_process_group()
     except BaseException:
         answers.put((rank, (False, traceback.format_exc())))
+        raise

@@ -1,9 +1,9 @@
 """A rank that is killed at any moment leaves a state that resumes on any number of ranks, with the same losses."""
 
 import dataclasses
+import importlib
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.metrics import read_metrics
 from chaku.training.parallel import parallelize
 from chaku.training.ranks import lay_out
-from chaku.training.state import Progress, States
+from chaku.training.state import Progress, States, begin_state
 from chaku.training.step import make_optimizer
 from chaku.training.trainer import train
 from ranks import on_ranks, until_one_is_killed
@@ -63,7 +63,7 @@ def train_on(layout, directory, kill_at=None, kill_in=None, config=CONFIG):
 
 
 def die_in(module, function, call):
-    owner = sys.modules[module]
+    owner = importlib.import_module(module)
     if "." in function:
         name, function = function.split(".")
         owner = getattr(owner, name)
@@ -172,7 +172,9 @@ def test_a_loss_that_is_not_finite_names_its_rank_and_samples(tmp_path):
 
 def test_the_last_states_and_the_best_are_kept(tmp_path):
     model = Llama(PRESETS["tiny"])
-    states = States(tmp_path, model, make_optimizer(model, CONFIG), keep_last=2, keep_best=True)
+    optimizer = make_optimizer(model, CONFIG)
+    begin_state(optimizer)
+    states = States(tmp_path, model, optimizer, keep_last=2, keep_best=True)
     for step, heldout in enumerate([3.0, 1.0, 2.0, 2.5], start=1):
         states.save(Progress(step, 1.0, heldout=heldout))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-{step:08}" for step in (2, 3, 4)]
