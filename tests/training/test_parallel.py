@@ -1,20 +1,23 @@
 """On any layout of ranks, training gives the losses of one process."""
 
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
+from chaku import ChakuError
 from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
+from chaku.model.quantization import quantize
 from chaku.tokens.loader import Batch
 from chaku.training.config import DpoConfig, ParallelConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.parallel import parallelize
 from chaku.training.ranks import ALONE, lay_out
-from chaku.training.step import accumulate, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
 from ranks import on_ranks
 
 STEPS, ROWS, SEQ = 20, 8, 32
@@ -95,3 +98,48 @@ def test_every_layout_gives_the_losses_of_one_process(alone, size):
         for layout, kinds in zip(LAYOUTS[size], of_rank, strict=True):
             for kind, ours, theirs in zip(KINDS, kinds, alone, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5, err_msg=f"{kind} on {layout}")
+
+
+def train_quantized(layout, precision):
+    """The losses of a step with an adapter on an NF4 base, and of one with all weights, in a precision."""
+    ranks = lay_out(layout, "cpu") if layout else ALONE
+    found, device = [], torch.device("cpu")
+    for quantized in (True, False):
+        torch.manual_seed(0)
+        model = Llama(SHAPE)
+        if quantized:
+            quantize(model, "nf4")
+            add_lora(model, LoraConfig(rank=4), torch.Generator().manual_seed(1))
+        parallelize(model, ranks, SEQ, precision)
+        optimizer = make_optimizer(model, CONFIG)
+        for step in range(3):
+            batch = part_of(batch_of("lora", step), ranks)
+            with nullcontext() if ranks.size > 1 else autocast(device, precision):
+                found.append(accumulate(training_step_loss, model, batch, CONFIG, device, ranks))
+            found.append(optimizer_step(model, optimizer, 1e-3, 1.0))
+    return found
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.01)])
+def test_a_quantised_base_and_bfloat16(precision, tolerance):
+    expected = train_quantized(None, precision)
+    for found in on_ranks(2, train_quantized, ParallelConfig(), precision):
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=1e-5)
+
+
+def wrong_layout(layout, shape, sequence_length):
+    ranks = lay_out(layout, "cpu")
+    try:
+        parallelize(Llama(shape), ranks, sequence_length, "float32")
+    except ChakuError as error:
+        return str(error)
+
+
+def test_sizes_that_do_not_divide_are_named():
+    with pytest.raises(ChakuError, match="replicate 1 x shard 3 x context 1 x tensor 1 is 3 ranks, but torchrun"):
+        ParallelConfig(shard=3).sizes(4)
+    three = dataclasses.replace(SHAPE, num_attention_heads=6, num_key_value_heads=3, head_dim=16)
+    [said, _] = on_ranks(2, wrong_layout, ParallelConfig(tensor=2), three, SEQ)
+    assert "3 key-value heads cannot be divided among 2 ranks (tensor)" in said
+    [said, _] = on_ranks(2, wrong_layout, ParallelConfig(context=2), SHAPE, 34)
+    assert "34 tokens of a sequence cannot be divided among 4 ranks" in said
