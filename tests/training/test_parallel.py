@@ -22,12 +22,12 @@ from ranks import on_ranks
 
 STEPS, ROWS, SEQ = 20, 8, 32
 SHAPE = dataclasses.replace(PRESETS["tiny"], num_attention_heads=4, num_key_value_heads=2)
-CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=128)
+CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=64)
 LAYOUTS = {
-    2: [ParallelConfig(), ParallelConfig(tensor=2), ParallelConfig(context=2)],
+    2: [ParallelConfig(reshard=False), ParallelConfig(tensor=2), ParallelConfig(context=2)],
     4: [
         ParallelConfig(),
-        ParallelConfig(replicate=2),
+        ParallelConfig(replicate=2, reshard=False),
         ParallelConfig(tensor=2),
         ParallelConfig(context=2),
         ParallelConfig(tensor=2, context=2),

@@ -55,14 +55,17 @@ class ParallelConfig:
 
     The four sizes multiply to the number of ranks. `shard`: ranks that share the weights, gradients and optimizer
     state (FSDP2); None: all ranks that the other sizes leave. `replicate`: copies of such a group (HSDP). `context`:
-    ranks that share the tokens of a sequence. `tensor`: ranks that share every matrix. The layout changes only the
-    rounding of sums.
+    ranks that share the tokens of a sequence. `tensor`: ranks that share every matrix. `reshard`: free the gathered
+    weights after each use, and reduce the gradients after each micro-batch, which needs the least memory (ZeRO-3);
+    without it, whole weights and gradients stay until the end of a step, which needs the least communication. The
+    layout changes only the rounding of sums.
     """
 
     replicate: int = setting(1, at_least=1, changes_results=False)
     shard: int | None = setting(None, at_least=1, changes_results=False)
     context: int = setting(1, at_least=1, changes_results=False)
     tensor: int = setting(1, at_least=1, changes_results=False)
+    reshard: bool = setting(True, changes_results=False)
 
     def sizes(self, num_ranks: int) -> tuple[int, int, int, int]:
         """(replicate, shard, context, tensor). Raises ChakuError when they do not multiply to `num_ranks`."""

@@ -96,7 +96,7 @@ def _shard(model: Llama, ranks: Ranks, precision: str) -> None:
     quantized = {weight for weight in model.parameters() if is_quantized(weight)}
     options: dict[str, Any] = {"mesh": ranks.shards, "mp_policy": policy, "ignored_params": quantized or None}
     for layer in model.model.layers:
-        fully_shard(layer, **options)
+        fully_shard(layer, reshard_after_forward=ranks.reshard, **options)
     fully_shard(model, **options)
     register_fsdp_forward_method(model, "forward_hidden")
     for module in model.modules():

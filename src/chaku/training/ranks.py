@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class Ranks:
     """This rank's place in the layout of a stage.
 
-    `data_rank` of `num_data` ranks read different rows of a batch. The `context.size` ranks of a context group share
-    rows: each one computes a part of their tokens. The ranks of a tensor group share tokens: each one computes a part
-    of every matrix. `shards`: the mesh (replicate, shard) over which FSDP2 shards the weights; its shard dimension
-    spans the context group too.
+    `data_rank` of `num_data` ranks read different rows of a batch. The ranks of a context group share rows: each one
+    computes a part of their tokens. The ranks of a tensor group share tokens: each one computes a part of every
+    matrix. `reshard`: see `ParallelConfig`. `shards`: the mesh (replicate, shard) over which FSDP2 shards the weights;
+    its shard dimension spans the context group too.
     """
 
     rank: int = 0
@@ -38,6 +38,7 @@ class Ranks:
     context_rank: int = 0
     num_context: int = 1
     num_tensor: int = 1
+    reshard: bool = True
     shards: "DeviceMesh | None" = None
     context: "dist.ProcessGroup | None" = None
     tensor: "DeviceMesh | None" = None
@@ -153,6 +154,7 @@ def lay_out(config: ParallelConfig, device_type: str) -> Ranks:
         context_rank=own // tensor % context,
         num_context=context,
         num_tensor=tensor,
+        reshard=config.reshard,
         shards=shards["replicate", "shard"] if replicate > 1 else shards["shard"],
         context=tokens.get_group("cp") if context > 1 else None,
         tensor=shards["tensor"] if tensor > 1 else None,

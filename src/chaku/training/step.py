@@ -108,14 +108,13 @@ def micro_batches(
 ) -> Iterator[Batch]:
     """The micro-batches of this rank's part of a batch. Raises Stopped as `accumulate` does.
 
-    A micro-batch has `micro_batch_tokens` tokens a rank, and at least one row. HSDP's copies add up their gradients
-    after the last one only.
+    A micro-batch has `micro_batch_tokens` tokens a rank, and at least one row.
     """
     rows = max(1, config.micro_batch_tokens * ranks.num_context // (batch.tokens.shape[1] - 1))
     last = -(-len(batch.tokens) // rows) - 1
     for number, part in enumerate(batch.split(rows)):
         if model.distributed:
-            model.set_requires_all_reduce(number == last)  # type: ignore[operator]
+            _communicate(model, ranks, last=number == last)
         yield part
         if number < last and ranks.any(stop()):
             raise Stopped
@@ -142,6 +141,14 @@ def not_finite_samples(
     if ranks.size == 1:
         return texts[0]
     return ", ".join(f"{text} of rank {rank}" for text, (rank, _) in zip(texts, found, strict=True))
+
+
+def _communicate(model: Any, ranks: Ranks, *, last: bool) -> None:
+    """Tell FSDP2 what to communicate in the next micro-batch. HSDP's copies add up their gradients after the last."""
+    model.set_requires_all_reduce(last)
+    if not ranks.reshard:
+        model.set_requires_gradient_sync(last)
+        model.set_reshard_after_backward(last)
 
 
 def document_states(model: Llama, tokens: Tensor, document_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,6 +91,10 @@ def train(
         num_workers=config.num_workers,
     )
     batch_tokens = rows * sequence_length
+    if sample and config.sample_every and ranks.size > 1:
+        sample = None
+        if ranks.is_first:
+            say(f"{name}: no texts are sampled during the training, since many ranks share the model")
     # FSDP2 casts the weights itself.
     precision_context = nullcontext if model.distributed else partial(autocast, device, precision)
     model.train()
@@ -146,7 +150,7 @@ def train(
                     tokens_per_second=speed,
                     flops_per_second=speed * flops_per_token,
                     mfu=speed * flops_per_token / peak,
-                    infilling_rate=batch.infilled_tokens / batch_tokens,
+                    infilling_rate=ranks.sum([batch.infilled_tokens / ranks.num_context])[0] / batch_tokens,
                     seconds=seconds,
                     **notes,
                 )
@@ -155,7 +159,7 @@ def train(
                     losses = heldout_losses(model, heldout, config.micro_batch_tokens, ranks)
                 heldout_loss = sum(losses.values()) / len(losses)
                 log.write(done, heldout_loss=losses)
-            if sample and config.sample_every and done % config.sample_every == 0 and not model.distributed:
+            if sample and config.sample_every and done % config.sample_every == 0:
                 log.write(done, sample=sample(model))
                 model.train()
             states.poll()
