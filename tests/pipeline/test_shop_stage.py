@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from chaku.checkpoint.huggingface import save_config
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model.config import LoraConfig
-from chaku.pipeline import measuring
+from chaku.model.config import PRESETS, LoraConfig
+from chaku.pipeline import engines, measuring
 from chaku.pipeline.run_directory import Run
 from chaku.pipeline.shop import shop_prompt
 from chaku.recipe.load import load_recipe
@@ -165,7 +166,8 @@ def test_the_name_of_the_base_model_is_not_a_stages(recipe: Path) -> None:
 
 def test_a_stage_is_measured_on_the_device_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(measuring, "load_engine", lambda name, device: asked.append(device))
+    monkeypatch.setattr(engines, "load_engine", lambda name, device: asked.append(device))
+    save_config(PRESETS["tiny"], tmp_path / "stages" / "sql", torch.float32)
     run = Run(SimpleNamespace(), tmp_path, torch.device("cuda", 1))  # type: ignore[arg-type]
     measuring.stage_engine(run, "sql")
     assert asked == ["cuda:1"]

@@ -21,6 +21,8 @@ from chaku.serve.models import Served
 from chaku.serve.service import Service
 from chaku.tokens.chat import Chat, Message
 
+expect.set_options(timeout=30_000)  # milliseconds: a machine may be busy with other tests
+
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="without Chromium the page is NOT tested in a browser: apt-get install chromium"
 )

@@ -2,12 +2,12 @@
 
 import time
 
+from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
 from chaku.files import read_json, sha256_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.generator import SamplingParams
-from chaku.inference.load import load_engine
 from chaku.inference.prompts import complete, infill
 from chaku.pipeline.evaluation import evaluate_stage
 from chaku.pipeline.run_directory import Run, Work
@@ -33,7 +33,7 @@ def stage_engine(run: Run, name: str) -> Engine:
     """
     if name != BASE_MODEL:
         check_weights(run.directory / "stages" / name)
-    return load_engine(checkpoint(run, name), device=str(run.device))
+    return run.engines.open(find_checkpoint(checkpoint(run, name)))
 
 
 def evaluate(run: Run, fingerprints: dict[str, str]) -> None:

@@ -1,12 +1,14 @@
 """Runs a recipe: corpus, tokenizer, tokens, stages, evals, report. Skips finished steps; continues interrupted ones."""
 
 import dataclasses
+from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
 
 from chaku.files import explain_full_disk, remove_partials, write_json
+from chaku.inference.shared_decoder import WriteWork, help_to_write
 from chaku.instruct.conversations import find_files
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.budget import token_budgets
@@ -18,14 +20,14 @@ from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measuring import ask_about_shop, evaluate, write_samples
 from chaku.pipeline.run_directory import Run, only_one
 from chaku.pipeline.steps import walk
-from chaku.pipeline.training import run_stage, train_stage
+from chaku.pipeline.training import StageWork, run_stage, train_stage
 from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages
 from chaku.recipe.schema import Recipe
 from chaku.report import write_report
 from chaku.sql.training.example_prompts import TRAINED_PROMPT
 from chaku.sql.training.prepare import prepared_prompt
-from chaku.training.ranks import announce, follow, rank, start, started_by_torchrun
+from chaku.training.ranks import announce, follow, num_ranks, rank, start
 
 
 def run_recipe(
@@ -50,10 +52,10 @@ def run_recipe(
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if started_by_torchrun():
+    if num_ranks() > 1:
         device = start(device)
         if rank() > 0:
-            follow(partial(train_stage, device=device))
+            follow(partial(_help, device=device))
             return directory / "report.html"
         try:
             return _run(recipe, directory, device, without_missing, make_again)
@@ -62,11 +64,19 @@ def run_recipe(
     return _run(recipe, directory, device, without_missing, make_again)
 
 
+def _help(work: StageWork | WriteWork, device: torch.device) -> None:
+    """Every rank but 0: do what rank 0 announced."""
+    if isinstance(work, StageWork):
+        train_stage(work, device)
+    else:
+        help_to_write(work, device)
+
+
 def _run(recipe: Recipe, directory: Path, device: torch.device, without_missing: bool, make_again: bool) -> Path:
     whole = dataclasses.asdict(recipe)
     recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
     run = Run(recipe, directory, device, make_again)
-    with only_one(directory), explain_full_disk(directory):
+    with only_one(directory), explain_full_disk(directory), closing(run.engines):
         if not make_again:
             check_nothing_is_made_again(run)
         remove_partials(directory)

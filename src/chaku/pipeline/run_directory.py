@@ -16,6 +16,7 @@ from chaku.errors import ChakuError
 from chaku.files import RECORD, read_json, restore, resumable_directory, sha256_json, write_json
 from chaku.locks import try_lock
 from chaku.ownership import check_ours, mark_as_ours
+from chaku.pipeline.engines import Engines
 from chaku.recipe.schema import Recipe
 from chaku.tokens.load import load_tokenizer
 from chaku.tokens.tokenizer import Tokenizer
@@ -44,6 +45,7 @@ class Run:
         self.directory = directory
         self.device = device
         self.make_again = make_again
+        self.engines = Engines(device)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

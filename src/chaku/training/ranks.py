@@ -85,9 +85,9 @@ class Ranks:
 ALONE = Ranks()
 
 
-def started_by_torchrun() -> bool:
-    """Whether torchrun, or a launcher with the same variables, started this process as one of several ranks."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+def num_ranks() -> int:
+    """The number of processes that torchrun, or a launcher with the same variables, started; 1 without a launcher."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
@@ -112,7 +112,7 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
 
 def announce(work: Any) -> None:
     """Rank 0 tells the ranks that `follow` what to do next; None: nothing more."""
-    if started_by_torchrun():
+    if num_ranks() > 1:
         store = dist.distributed_c10d._get_default_store()
         number = store.add("announced", 1)
         store.set(f"work {number}", pickle.dumps(work).hex())
