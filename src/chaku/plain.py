@@ -97,5 +97,13 @@ def to_plain(value: Any, keep: Callable[[dataclasses.Field, Any], bool]) -> Any:
 
 
 def result_settings(value: Any) -> Any:
-    """A dataclass as plain dicts and lists, without the settings that change no result, at any depth."""
-    return to_plain(value, lambda field, _: field.metadata.get("changes_results", True))
+    """A dataclass as plain dicts and lists, at any depth, without the settings that change no result.
+
+    A setting that an earlier version lacked (`added_later`) is left out too while it has its default.
+    """
+
+    def counts(field: dataclasses.Field, part: Any) -> bool:
+        lacked_before = field.metadata.get("added_later", False) and part == field.default
+        return field.metadata.get("changes_results", True) and not lacked_before
+
+    return to_plain(value, counts)

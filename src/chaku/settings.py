@@ -14,15 +14,19 @@ def setting(
     below: float | None = None,
     at_most: float | None = None,
     changes_results: bool = True,
+    added_later: bool = False,
 ) -> Any:
     """A dataclass field with a range.
 
     `changes_results` is False for a setting such as a number of workers: finished work stays valid when it changes.
+    `added_later`: the work of an earlier version has no such setting in its record. It stays valid while the setting
+    has its default.
     """
     bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     metadata = {
         "bounds": {words: bound for words, bound in bounds.items() if bound is not None},
         "changes_results": changes_results,
+        "added_later": added_later,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

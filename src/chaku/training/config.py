@@ -15,7 +15,8 @@ class TrainingConfig:
     paper does not give, come from Llama 2.
 
     A stage has one budget: `tokens`; or `share`, its part of the recipe's time budget; or `epochs`, passes over its
-    conversations or pairs. One optimizer step trains on `batch_tokens` tokens. The model reads `micro_batch_tokens` of
+    conversations or pairs. `schedule`: the form of the learning rate after the warm-up (`training/schedule.py`); "wsd"
+    decays over the last `decay_share` of the steps. One optimizer step trains on `batch_tokens` tokens. The model reads `micro_batch_tokens` of
     them at once, and the gradients accumulate. `precision` "auto" measures matrix products and chooses bfloat16 where
     it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums; chaku still counts the
     result as the same. The newest `keep_last` saved states are kept and, with `keep_best`, the state with the lowest
@@ -29,6 +30,9 @@ class TrainingConfig:
     batch_tokens: int = setting(4_000_000, at_least=1)  # paper 2.6
     micro_batch_tokens: int = setting(16_384, at_least=1, changes_results=False)
     warmup_steps: int = setting(1_000, at_least=0)  # paper 2.6
+    schedule: Literal["cosine", "linear", "wsd"] = setting("cosine", added_later=True)  # paper 2.6: cosine
+    # MiniCPM (arXiv 2404.06395, section 4.3): a decay over 10% of the tokens is enough, and 2.5% is too short.
+    decay_share: float = setting(0.1, above=0, below=1, added_later=True)
     # Paper 2.6: cosine down to a thirtieth of the peak.
     min_learning_rate_ratio: float = setting(1 / 30, at_least=0, at_most=1)
     weight_decay: float = setting(0.1, at_least=0)  # Llama 2, section 2.2

@@ -7,17 +7,32 @@ from chaku.training.config import TrainingConfig
 
 
 def learning_rate(step: int, num_steps: int, config: TrainingConfig) -> float:
-    """The rate of optimizer step `step` (0-based) of `num_steps`: linear warm-up, then a cosine to peak * ratio.
+    """The rate of optimizer step `step` (0-based) of `num_steps`: linear warm-up, then `config.schedule`.
 
-    The warm-up takes at most a tenth of the stage, so that a short stage still reaches its peak. The last step gets
-    exactly the minimum.
+    "cosine" and "linear" fall from the peak to peak * ratio. "wsd" (warm-up, stable, decay: MiniCPM, arXiv 2404.06395)
+    stays at the peak, and falls in the last `decay_share` of the steps as 1 - sqrt(share of the decay that is done),
+    which arXiv 2405.18392 found better than a line. The last step gets exactly the minimum. The warm-up takes at most
+    a tenth of the stage, so that a short stage still reaches its peak.
     """
     warmup = min(config.warmup_steps, num_steps // 10)
     peak, lowest = config.learning_rate, config.learning_rate * config.min_learning_rate_ratio
     if step < warmup:
         return peak * (step + 1) / warmup
-    progress = (step - warmup) / max(num_steps - 1 - warmup, 1)
-    return lowest + (peak - lowest) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+    progress = min((step - warmup) / max(num_steps - 1 - warmup, 1), 1.0)
+    match config.schedule:
+        case "cosine":
+            return lowest + (peak - lowest) * 0.5 * (1 + math.cos(math.pi * progress))
+        case "linear":
+            return lowest + (peak - lowest) * (1 - progress)
+        case "wsd":
+            first = decay_start(num_steps, config)
+            decayed = max(0, step + 1 - first) / (num_steps - first)
+            return lowest + (peak - lowest) * (1 - math.sqrt(decayed))
+
+
+def decay_start(num_steps: int, config: TrainingConfig) -> int:
+    """The first step (0-based) of the decay of the "wsd" schedule: at least one step decays."""
+    return num_steps - max(1, round(config.decay_share * num_steps))
 
 
 def num_steps(config: TrainingConfig, sequence_length: int) -> int:
