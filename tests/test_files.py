@@ -39,7 +39,7 @@ model = Llama(PRESETS['tiny'])
 States(where / 'state', model, make_optimizer(model, TrainingConfig())).save(Progress(1, 1.0))""",
     "metrics": """
 from chaku.training.metrics import MetricsLog
-with MetricsLog(where, 0, tensorboard=False) as log:
+with MetricsLog(where, 0) as log:
     for step in range(5000):
         log.write(step, loss=1.0, sample={'text': 'x' * 100})""",
     "database": """

@@ -122,6 +122,13 @@ def test_set_overrides_by_stage_name():
         ("code.training.beta2=1", "beta2 is 1.0; it must be at least 0 and below 1"),
         ("code.training.log_every=0", "log_every is 0; it must be at least 1"),
         ("code.training.micro_batch_tokens=0", "micro_batch_tokens is 0"),
+        ("code.training.schedule=wds", "must be one of 'cosine', 'linear', 'wsd'"),
+        (
+            "code.training.trackers=['wandbb']",
+            "'tensorboard', 'wandb', 'mlflow', 'trackio', not 'wandbb'",
+        ),
+        ("code.training.profile_steps=[3]", "profile_steps is [3]; give the first and the last step"),
+        ("code.training.profile_steps=[3, 2]", "profile_steps is [3, 2]; give the first and the last step"),
         ("code.sequence_length=0", "sequence_length is 0; it must be at least 2"),
         ("code.infilling.rate=1.5", "rate is 1.5; it must be at least 0 and at most 1"),
         ("corpus.num_workers=0", "num_workers is 0; it must be at least 1"),

@@ -1,21 +1,29 @@
 """What is finished is never lost: not to a setting that changes no result, and not without being asked."""
 
+import dataclasses
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
+import typing
 from pathlib import Path
 
 import pytest
+import torch
 
 from chaku import ChakuError
 from chaku.cli import main
 from chaku.files import read_json
 from chaku.pipeline import FinishedWork, run_recipe
+from chaku.pipeline.finished_work import made_again
+from chaku.pipeline.run_directory import Run
+from chaku.plain import result_settings
 from chaku.recipe.load import load_recipe
+from chaku.recipe.schema import Recipe
 from chaku.tokens.store import TokenStore
+from chaku.training.config import TrainingConfig
 from family import write_recipe
 from killing import killed_at
 
@@ -52,6 +60,58 @@ def test_settings_that_change_no_result_make_nothing_again(recipe_path, out):
     overrides += ["code.training.micro_batch_tokens=256", "code.training.compile=true"]
     run_recipe(load_recipe(recipe_path, [NO_EVALS, *overrides]), out)
     assert times(out) == before
+
+
+def settings_without_results(kind):
+    """Every setting of a dataclass type, at any depth, that changes no result: (name of its class, name)."""
+    found, hints = set(), typing.get_type_hints(kind)
+    for field_ in dataclasses.fields(kind):
+        if not field_.metadata.get("changes_results", True):
+            found.add((kind.__name__, field_.name))
+            continue
+        for part in parts_of_type(hints[field_.name]):
+            found |= settings_without_results(part)
+    return found
+
+
+def parts_of_type(hint):
+    """The dataclasses in a type such as `dict[str, A | B]`."""
+    if dataclasses.is_dataclass(hint):
+        return [hint]
+    return [part for argument in typing.get_args(hint) for part in parts_of_type(argument)]
+
+
+def with_every_one_changed(value, changed):
+    """A recipe with another value for every setting that changes no result; adds each of them to `changed`."""
+    if isinstance(value, dict):
+        return {key: with_every_one_changed(part, changed) for key, part in value.items()}
+    if not dataclasses.is_dataclass(value):
+        return value
+    values = {}
+    for field_ in dataclasses.fields(value):
+        if field_.metadata.get("changes_results", True):
+            values[field_.name] = with_every_one_changed(getattr(value, field_.name), changed)
+        else:
+            values[field_.name] = "another value"
+            changed.add((type(value).__name__, field_.name))
+    return dataclasses.replace(value, **values)
+
+
+def test_no_setting_that_changes_no_result_makes_anything_again(recipe_path, whole):
+    recipe, changed = load_recipe(recipe_path, [NO_EVALS]), set()
+    other = with_every_one_changed(recipe, changed)
+    assert changed == settings_without_results(Recipe)  # the little recipe has every table with such a setting
+    assert {("TrainingConfig", "trackers"), ("TrainingConfig", "log_every"), ("Recipe", "num_threads")} <= changed
+    assert made_again(Run(other, whole, torch.device("cpu"))) == []
+    training = dataclasses.replace(other.stages["code"].training, beta2=0.9)
+    other.stages["code"] = dataclasses.replace(other.stages["code"], training=training)
+    found = made_again(Run(other, whole, torch.device("cpu")))
+    assert [work.name for work in found] == ["stages/code", "stages/long"]
+
+
+def test_a_setting_that_an_earlier_version_lacked_counts_only_when_it_is_not_its_default():
+    assert "schedule" not in result_settings(TrainingConfig())
+    assert result_settings(TrainingConfig(schedule="linear"))["schedule"] == "linear"
 
 
 def test_a_change_of_finished_work_is_said_with_its_cost_before_anything_is_changed(recipe_path, out):

@@ -223,3 +223,15 @@ def test_the_table_never_cuts_a_command() -> None:
     assert lines[0].split() == ["missing", "needed", "by", "how", "to", "get", "it"]
     assert lines[1].split() == ["a", "stage", "b,", "[instruct]", command]
     assert lines[0].index("how to get") == lines[1].index(command)
+
+
+def test_a_tracker_that_is_not_installed_stops_the_run_and_leaves_out_no_stage(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "is_installed", lambda name: False)
+    code = recipe.stages["code"]
+    tracked = replace(code, training=replace(code.training, trackers=("wandb",)))
+    recipe = replace(recipe, stages={**recipe.stages, "code": tracked})
+    found = missing(recipe, tmp_path)["the package wandb"]
+    assert found.needed_by == ()
+    assert "pip install wandb, or remove it from training.trackers" in found.how_to_get
+    with pytest.raises(ChakuError, match="without the package wandb: pip install wandb"):
+        ready(recipe, tmp_path / "run", CPU, without_missing=True)

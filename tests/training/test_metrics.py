@@ -3,6 +3,7 @@
 import pytest
 
 from chaku.training.metrics import MetricsLog, read_metrics
+from chaku.training.trackers import TrackedStage, open_trackers
 
 
 def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path, monkeypatch):
@@ -11,10 +12,14 @@ def test_tensorboard_has_the_same_numbers_after_a_kill(tmp_path, monkeypatch):
 
     # Files of one second and process are read in the order of a count that is compared as text: 9, then 10, would swap.
     monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
-    with MetricsLog(tmp_path, 0) as log:
+
+    def log_from(step):
+        return MetricsLog(tmp_path, step, open_trackers((), TrackedStage("project", "stage", tmp_path, step, {})))
+
+    with log_from(0) as log:
         for step in (1, 2, 3):
             log.write(step, loss=float(step))
-    with MetricsLog(tmp_path, 2) as log:  # step 3 is lost with its state, and done again
+    with log_from(2) as log:  # step 3 is lost with its state, and done again
         log.write(3, loss=30.0)
         log.write(3, heldout_loss={"code": 2.5})
         log.write(3, sample={"prompt": "def ", "text": "f():"})
@@ -31,7 +36,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
     assert read_metrics(path) == [{"step": 1, "loss": 2.0}]
-    with MetricsLog(tmp_path, 1, tensorboard=False) as log:
+    with MetricsLog(tmp_path, 1) as log:
         log.write(2, loss=1.5)
     assert [line["step"] for line in read_metrics(path)] == [1, 2]
     assert read_metrics(tmp_path / "none") == []

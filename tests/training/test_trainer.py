@@ -16,47 +16,14 @@ import pytest
 import torch
 
 from chaku import ChakuError
-from chaku.model.config import PRESETS, LoraConfig
-from chaku.model.llama import Llama
+from chaku.model.config import LoraConfig
 from chaku.model.lora import add_lora
-from chaku.tokens.loader import PackedSample
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
 from chaku.training.schedule import num_steps
 from chaku.training.step import optimizer_step, training_step_loss
 from chaku.training.trainer import Interrupted, train
-
-CONFIG = TrainingConfig(
-    learning_rate=1e-3,
-    tokens=12 * 4 * 32,
-    batch_tokens=4 * 32,
-    micro_batch_tokens=64,
-    warmup_steps=2,
-    precision="float32",
-    checkpoint_every=3,
-)
-
-
-class Random:
-    """A data set of random tokens, each sample a function of its index."""
-
-    sequence_length = 32
-    seed = 11
-
-    def __init__(self, kill_at=None, poison=None):
-        self.kill_at, self.poison = kill_at, poison
-
-    def __getitem__(self, index):
-        if self.kill_at is not None and index >= self.kill_at[0]:
-            os.kill(os.getpid(), self.kill_at[1])
-            self.kill_at = None
-        tokens = np.random.default_rng(index).integers(0, 512, 33).astype(np.int32)
-        return PackedSample(tokens, np.zeros(33, dtype=np.int32), 7, "random", 0)
-
-
-def fresh():
-    torch.manual_seed(3)
-    return Llama(PRESETS["tiny"])
+from random_training import CONFIG, Random, fresh
 
 
 def losses(directory):
@@ -108,8 +75,8 @@ def test_sigkill_and_resume_is_exact(uninterrupted, tmp_path, sample):
     script = f"""
         import signal, sys
         from pathlib import Path
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        import test_trainer as t
+        sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+        import random_training as t
         t.train("cut", t.fresh(), t.Random(kill_at=({sample}, signal.SIGKILL)), t.CONFIG, Path({str(tmp_path)!r}))
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}

@@ -25,6 +25,7 @@ from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
 from chaku.tokens.templates import BUILTIN
+from chaku.training.trackers import HOW_TO_INSTALL, is_installed
 
 NUM_TASKS = 20  # problems of a benchmark that are searched for libraries
 
@@ -169,6 +170,10 @@ def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
         yield _package("datasets", "hub", tuple(hub))
     if quantized := tuple(Part("stage", name) for name, stage in recipe.stages.items() if stage.base_quantization):
         yield _package("torchao", "quantization", quantized)
+    trackers = dict.fromkeys(name for stage in recipe.stages.values() for name in stage.training.trackers)
+    for name in trackers:  # no stage is left out because of them, so everything needs them
+        how = f"{HOW_TO_INSTALL[name]}, or remove it from training.trackers"
+        yield Requirement(f"the package {name}", (), is_installed(name), how)
 
 
 def _package(name: str, extra: str, parts: tuple[Part, ...]) -> Requirement:

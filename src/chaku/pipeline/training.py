@@ -147,7 +147,16 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         return {"prompt": prompt, "text": completion.text}
 
     reached = train(
-        name, model, dataset, stage.training, path, heldout=heldout, sample=sample, dpo=stage.dpo, ranks=ranks
+        name,
+        model,
+        dataset,
+        stage.training,
+        path,
+        heldout=heldout,
+        sample=sample,
+        dpo=stage.dpo,
+        ranks=ranks,
+        project=work.recipe.name,
     )
     if ranks.size > 1:
         _save_sharded(model, stage, path, base_model, ranks)

@@ -99,6 +99,10 @@ def _check_tokens(recipe: Recipe, stage: StageConfig, at: str) -> None:
         num_steps(training, stage.sequence_length)
     elif batch_rows(training, stage.sequence_length) < 1:
         raise ChakuError(f"{at}.training.batch_tokens is less than one sequence of {stage.sequence_length} tokens")
+    if (steps := training.profile_steps) is not None and (len(steps) != 2 or not 1 <= steps[0] <= steps[1]):
+        raise ChakuError(
+            f"{at}.training.profile_steps is {list(steps)}; give the first and the last step to record, as in [10, 12]"
+        )
 
 
 def _check_instruct(recipe: Recipe, where: str) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 from chaku.errors import ChakuError
 from chaku.settings import setting
 
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -16,10 +18,11 @@ class TrainingConfig:
 
     A stage has one budget: `tokens`; or `share`, its part of the recipe's time budget; or `epochs`, passes over its
     conversations or pairs. `schedule`: the form of the learning rate after the warm-up (`training/schedule.py`); "wsd"
-    decays over the last `decay_share` of the steps. One optimizer step trains on `batch_tokens` tokens. The model reads `micro_batch_tokens` of
-    them at once, and the gradients accumulate. `precision` "auto" measures matrix products and chooses bfloat16 where
-    it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums; chaku still counts the
-    result as the same. The newest `keep_last` saved states are kept and, with `keep_best`, the state with the lowest
+    decays over the last `decay_share` of the steps. One optimizer step trains on `batch_tokens` tokens. The model reads
+    `micro_batch_tokens` of them at once, and the gradients accumulate. `precision` "auto" measures matrix products and
+    chooses bfloat16 where it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums;
+    chaku still counts the result as the same. `trackers` get the metrics (TensorBoard does whenever it is installed).
+    The steps `profile_steps` are recorded with torch's profiler. The newest `keep_last` saved states are kept and, with `keep_best`, the state with the lowest
     held-out loss. `state`: where states are saved, a directory or a URL of fsspec; the default is beside the stage.
     """
 
@@ -51,6 +54,8 @@ class TrainingConfig:
     log_every: int = setting(1, at_least=1, changes_results=False)
     heldout_every: int = setting(100, at_least=1, changes_results=False)
     sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training
+    trackers: tuple[Tracker, ...] = setting((), changes_results=False)
+    profile_steps: tuple[int, ...] | None = setting(None, changes_results=False)  # the first and the last, from 1 on
 
 
 @dataclass(frozen=True)

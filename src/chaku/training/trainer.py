@@ -1,5 +1,6 @@
 """The training loop of one stage. A run that is stopped and resumed gives the same bits as a run without a stop."""
 
+import dataclasses
 import math
 import signal
 import time
@@ -19,6 +20,7 @@ from chaku.tokens.loader import PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.metrics import MetricsLog, NoLog
+from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
@@ -32,6 +34,7 @@ from chaku.training.step import (
     optimizer_step,
     training_step_loss,
 )
+from chaku.training.trackers import TrackedStage, open_trackers
 
 
 class Interrupted(Exception):
@@ -49,12 +52,14 @@ def train(
     sample: Callable[[Llama], dict[str, str]] | None = None,
     dpo: DpoConfig | None = None,
     ranks: Ranks = ALONE,
+    project: str = "chaku",
 ) -> Progress:
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
     On many ranks, all of them call this together, after `parallelize`; rank 0 writes metrics and messages.
     `heldout`: for each held-out set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: writes texts with the
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
+    `project`: the stage's project in `config.trackers`.
     Raises Interrupted on SIGTERM or SIGINT, after the present micro-batch and after saving; ChakuError, with the
     batch's samples, when the loss or the gradient is not finite.
     """
@@ -99,7 +104,8 @@ def train(
     precision_context = nullcontext if model.distributed else partial(autocast, device, precision)
     model.train()
     with (
-        MetricsLog(directory, reached.step) if ranks.is_first else NoLog() as log,
+        _open_log(name, config, directory, reached.step, project) if ranks.is_first else NoLog() as log,
+        StepProfiler(config.profile_steps if ranks.is_first else None, directory) as profiler,
         stop_requested(quiet=not ranks.is_first) as stop,
         progress(name, steps * batch_tokens, "tokens", initial=reached.step * batch_tokens) as bar,
     ):
@@ -113,6 +119,7 @@ def train(
 
         for step in range(reached.step, steps):
             started = time.perf_counter()
+            profiler.begin(step + 1)
             batch = next(batches)
             # A resumed step must draw the same LoRA dropout.
             torch.manual_seed(dataset.seed + step + 1_000_003 * ranks.data_rank)
@@ -132,6 +139,7 @@ def train(
                 raise _failed(states, f"stage {name}, step {step + 1}: the loss is {loss} on {where}")
             rate = learning_rate(step, steps, config)
             norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
+            profiler.end(step + 1)
             if not math.isfinite(norm):
                 where = f"samples {batch.first_sample} to {batch.first_sample + rows - 1}"
                 raise _failed(states, f"stage {name}, step {step + 1}: the gradient's norm is {norm} on {where}")
@@ -172,6 +180,11 @@ def train(
     if ranks.is_first:
         say(f"{name}: {short(steps * batch_tokens / max(seconds, 1e-9))} tokens/s, {precision}")
     return Progress(steps, seconds, precision)
+
+
+def _open_log(name: str, config: TrainingConfig, directory: Path, first_step: int, project: str) -> MetricsLog:
+    stage = TrackedStage(project, name, directory, first_step, dataclasses.asdict(config))
+    return MetricsLog(directory, first_step, open_trackers(config.trackers, stage))
 
 
 def _failed(states: States, what: str) -> ChakuError:
