@@ -1,6 +1,8 @@
 """A family with fine-tuning: conversations beside rehearsal, then pairs; killed anywhere it ends the same."""
 
 import json
+import math
+import re
 import shutil
 
 import pytest
@@ -14,6 +16,7 @@ from chaku.ownership import MARKER
 from chaku.pipeline import FinishedWork, run_recipe
 from chaku.recipe.load import load_recipe
 from chaku.tokens.chat import Chat, Message
+from chaku.tokens.chat_store import ChatStore
 from chaku.tokens.load import load_tokenizer
 from chaku.training.metrics import read_metrics
 from family import RECIPE, made_once, run_family, write_files
@@ -113,6 +116,41 @@ def test_conversations_are_learnt_and_the_long_one_is_counted(whole):
         if "heldout_loss" in line
     ]
     assert set(heldout[-1]) == {"code", "prose"}
+
+
+def test_held_out_rows_are_never_trained_on_and_their_losses_are_logged_and_shown(recipe_path, whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    overrides = [f"sets.{name}.heldout_fraction=0.3" for name in ("talks", "pairs")]
+    overrides += ["dpo.training.heldout_every=1"]
+    run_recipe(load_recipe(recipe_path, overrides), out, make_again=True)
+    tokenizer = load_tokenizer(out / "tokenizer")
+
+    def prompts(folder):
+        store = ChatStore(out / "conversations" / folder)
+        texts = (tokenizer.decode(store[row][0].tolist()) for row in range(len(store)))
+        return {found[0] for text in texts if (found := re.search(r"Add \d+", text))}  # the long one has none
+
+    held_out = prompts("talks/heldout")
+    assert 6 < len(held_out) < 30
+    assert prompts("talks") | held_out == {f"Add {number}" for number in range(60)}
+    assert not prompts("talks") & held_out
+    assert prompts("pairs/heldout") == {f"Add {number}" for number in range(30)} & held_out  # one side in every set
+    facts = read_json(out / "stages" / "sft" / "stage.json")["conversations"]["talks"]
+    assert facts["rows"] + facts["held_out"] == 61
+    assert f"talks: {facts['held_out']} rows are held out" in capsys.readouterr().err
+    lines = {name: read_metrics(out / "stages" / name / "metrics.jsonl") for name in ("sft", "dpo")}
+    assert set([line for line in lines["sft"] if "heldout_loss" in line][-1]["heldout_loss"]) == {
+        "talks",
+        "code",
+        "prose",
+    }
+    pairs = [line for line in lines["dpo"] if "heldout_loss" in line]
+    assert 0 < pairs[-1]["heldout_loss"]["pairs"] < pairs[0]["heldout_loss"]["pairs"] < math.log(2) + 0.01
+    assert 0 <= pairs[-1]["heldout_accuracy"]["pairs"] <= 1
+    page = (out / "report.html").read_text()
+    for title in ("Held-out loss: talks", "Held-out loss: pairs", "Held-out accuracy: pairs"):
+        assert title in page
 
 
 def test_pairs_begin_at_log_2_and_gain(whole):

@@ -18,6 +18,7 @@ import torch
 from chaku import ChakuError
 from chaku.model.config import LoraConfig
 from chaku.model.lora import add_lora
+from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
 from chaku.training.schedule import num_steps
@@ -89,7 +90,7 @@ def test_sigkill_and_resume_is_exact(uninterrupted, tmp_path, sample):
 
 
 def test_metrics_and_loss(uninterrupted, tmp_path):
-    heldout = {"random": torch.randint(0, 512, (2, 33))}
+    heldout = {"random": Batch(torch.randint(0, 512, (2, 33)), torch.zeros(2, 33, dtype=torch.int64), 0, 0)}
     train("one", fresh(), Random(), CONFIG, tmp_path, heldout=heldout)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     first = lines[0]

@@ -5,16 +5,19 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from chaku.console import progress, say, short
+from chaku.corpus.rows import Row
 from chaku.errors import ChakuError
-from chaku.files import read_json, sha256_file, write_json
-from chaku.instruct.conversations import Preference, find_files, read_conversation, read_preference, read_rows
+from chaku.files import read_json, sha256_file, sha256_json, write_json
+from chaku.instruct.conversations import find_files, read_conversation, read_preference, read_rows
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.run_directory import Work
 from chaku.pipeline.shop import CONVERSATIONS as SHOP_CONVERSATIONS
+from chaku.plain import result_settings
 from chaku.recipe.family import lineage
 from chaku.recipe.schema import (
     ConversationSet,
@@ -27,7 +30,7 @@ from chaku.recipe.schema import (
     StageConfig,
     is_pairs,
 )
-from chaku.tokens.chat import Chat, ChatRow
+from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import ChatStore, write_chat_store
 from chaku.tokens.loader import ChatSet, PackedDataset
 from chaku.tokens.packing import plan_whole
@@ -36,6 +39,7 @@ from chaku.training.finished_stage import ReplyRows
 from chaku.training.schedule import batch_rows
 
 FOLDER = "conversations"  # in a run directory
+HELDOUT = "heldout"  # in the folder of an encoded set: the rows that are held out
 LEFT_OUT = "left_out.json"  # in the folder of an encoded set
 MOST_LEFT_OUT = 0.1  # of a set's rows; a larger share means that the file does not fit the recipe
 MANY_LEFT_OUT = 10  # while the set is being read, the share counts only above this number of rows
@@ -82,7 +86,7 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path)
     """The inputs that decide the encoded rows of a set. `directory`: the run's directory."""
     chosen = recipe.sets[name]
     return {
-        "set": dataclasses.asdict(chosen),
+        "set": result_settings(chosen),
         "files": {str(path): sha256_file(path) for path in find_files(source_of(chosen, directory))},
         "tokenizer": tokenizer.sha256,
         "template": _chat(recipe, name, tokenizer).template,
@@ -92,34 +96,59 @@ def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path)
 def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> Work:
     """Encode the rows of a set into `path`, and count the unusable rows by reason in left_out.json.
 
-    `directory`: the run's directory. Raises ChakuError, with the file and the line of the first unusable row, when more
-    than MOST_LEFT_OUT of the rows (and more than one) are unusable.
+    The rows that are held out go into the folder `heldout` of `path`. `directory`: the run's directory. Raises
+    ChakuError, with the file and the line of the first unusable row, when more than MOST_LEFT_OUT of the rows (and more
+    than one) are unusable.
     """
     chat, chosen = _chat(recipe, name, tokenizer), recipe.sets[name]
     subset = chosen.subset if isinstance(chosen, ConversationSet | PreferenceSet) else None
     of_pairs = is_pairs(chosen)
     left_out = LeftOutRows(name)
+    fraction = 0.0 if isinstance(chosen, ShopSet | DocumentSet) else chosen.heldout_fraction
+    held_out: list[ChatRow] = []
     with progress(f"encode {name}", 0, "pairs" if of_pairs else "conversations") as bar:
 
         def rows() -> Iterator[ChatRow]:
             for row in read_rows(source_of(chosen, directory), subset):
                 bar.advance(1)
                 try:
-                    learnt = _pair_rows(chat, read_preference(row)) if of_pairs else chat.rows(read_conversation(row))
+                    learnt, prompt = (_pair_rows if of_pairs else _conversation_rows)(chat, row)
                 except ChakuError as error:
                     left_out.add(row.where, str(error), num_rows=int(bar.done))
                 else:
-                    yield from learnt
+                    if _is_held_out(prompt, fraction):
+                        held_out.extend(learnt)
+                    else:
+                        yield from learnt
             left_out.check(int(bar.done))
 
-        store = write_chat_store(path, rows(), 2 if of_pairs else 1)
+        group_size = 2 if of_pairs else 1
+        store = write_chat_store(path, rows(), group_size)
+    if held_out:
+        write_chat_store(path / HELDOUT, held_out, group_size)
+    if fraction:
+        say(f"{name}: {len(held_out) // group_size} rows are held out, {len(store) // group_size} are trained on")
     left_out.show()
     write_json(path / LEFT_OUT, left_out.counts)
     return Work(int(store.lengths.sum()), "tokens")
 
 
-def _pair_rows(chat: Chat, pair: Preference) -> list[ChatRow]:
-    return [chat.reply(pair.prompt, reply) for reply in (pair.chosen, pair.rejected)]
+def _conversation_rows(chat: Chat, row: Row) -> tuple[list[ChatRow], list[Message]]:
+    """The encoded rows of a conversation, and its messages before the first reply."""
+    messages = read_conversation(row)
+    before = takewhile(lambda message: message.role != "assistant", messages)
+    return chat.rows(messages), list(before)
+
+
+def _pair_rows(chat: Chat, row: Row) -> tuple[list[ChatRow], list[Message]]:
+    """The encoded rows of a pair, the chosen reply first, and the prompt."""
+    pair = read_preference(row)
+    return [chat.reply(pair.prompt, reply) for reply in (pair.chosen, pair.rejected)], pair.prompt
+
+
+def _is_held_out(prompt: list[Message], fraction: float) -> bool:
+    """Whether a row is held out, by the hash of its prompt: all rows with one prompt are on one side, in every set."""
+    return int(sha256_json([dataclasses.asdict(message) for message in prompt])[:16], 16) < fraction * 2**64
 
 
 class LeftOutRows:
@@ -162,6 +191,12 @@ def open_sets(recipe: Recipe, stage: StageConfig, directory: Path) -> list[ChatS
     ]
 
 
+def open_heldout(name: str, directory: Path) -> ChatStore | None:
+    """The held-out rows of a set of conversations or pairs, from a run directory; None without such rows."""
+    path = directory / FOLDER / name / HELDOUT
+    return ChatStore(path) if path.exists() else None
+
+
 def epoch_tokens(recipe: Recipe, stage: StageConfig, directory: Path) -> int:
     """The number of tokens in `training.epochs` passes over the stage's conversations or pairs, padding included."""
     sets = open_sets(recipe, stage, directory)
@@ -181,7 +216,9 @@ def describe_sets(dataset: PackedDataset, directory: Path) -> dict[str, ReplyRow
             too_long = int((lengths > dataset.sequence_length + 1).sum())
             unusable = directory / FOLDER / name / LEFT_OUT
             counted = read_json(unusable) if unusable.exists() else None
-            about[name] = ReplyRows(len(lengths), too_long, int(lengths.sum()), counted)
+            heldout = open_heldout(name, directory)
+            held_out = len(heldout.group_lengths) if heldout else 0
+            about[name] = ReplyRows(len(lengths), too_long, int(lengths.sum()), counted, held_out)
             if too_long:
                 say(
                     f"{name}: {too_long} of {len(lengths)} rows are left out: they are longer than a sequence of "

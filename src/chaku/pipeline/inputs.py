@@ -78,7 +78,7 @@ def stage_inputs(
     stage = recipe.stages[name]
     inputs = {
         "stage": result_settings(stage),
-        "sets": {key: dataclasses.asdict(recipe.sets[key]) for key in stage.mixture},
+        "sets": {key: result_settings(recipe.sets[key]) for key in stage.mixture},
         "tokens": tokens,
         "model": dataclasses.asdict(stage_shape(recipe, name, base)),
         "seed": stage_seed(recipe, name),

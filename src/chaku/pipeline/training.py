@@ -7,9 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
 from chaku.checkpoint.huggingface import build_model, random_tensors, save_config, save_model, with_new_rows
@@ -27,9 +25,10 @@ from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
+from chaku.pipeline.heldout import heldout_batches, select_documents
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
-from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
+from chaku.recipe.schema import Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
@@ -42,7 +41,6 @@ from chaku.training.state import Progress
 from chaku.training.trainer import train
 
 BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
-HELDOUT_ROWS = 8  # sequences of each set in the held-out loss during training
 
 
 def run_stage(
@@ -139,7 +137,7 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
     conversations = describe_sets(dataset, work.directory)
     if stage.dpo:
         dataset = with_reference(model, dataset, stage.training, path, ranks)
-    heldout = _heldout(work.recipe, work.directory, tokenizer, stage)
+    heldout = heldout_batches(work.recipe, work.directory, stage, tokenizer, model, path, ranks)
 
     def sample(model: Llama) -> dict[str, str]:
         prompt = "def "
@@ -305,7 +303,7 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
     sets: list[TokenSet | ChatSet] = list(chats)
     for name in names:
         assert store is not None
-        indices = _select(recipe, store, name)
+        indices = select_documents(recipe, store, name)
         sets.append(TokenSet(name, indices, stage.mixture[name]))
         if len(indices) == 0:
             raise ChakuError(
@@ -316,26 +314,3 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
     return PackedDataset(
         store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
     )
-
-
-def _select(recipe: Recipe, store: TokenStore, name: str) -> np.ndarray:
-    selection = recipe.sets[name]
-    assert isinstance(selection, DocumentSet)
-    return store.select(kinds=selection.kinds, languages=selection.languages)
-
-
-def _heldout(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig) -> dict[str, Tensor]:
-    batches: dict[str, Tensor] = {}
-    names = [name for name in stage.mixture if isinstance(recipe.sets[name], DocumentSet)]
-    if not names:
-        return batches
-    store = TokenStore.open(directory / "tokens", "heldout")
-    for name in names:
-        indices = _select(recipe, store, name)
-        if len(indices):
-            dataset = PackedDataset(
-                store, [TokenSet(name, indices, 1.0)], stage.sequence_length, tokenizer, 0, infilling=None
-            )
-            rows = [torch.as_tensor(dataset[row].tokens.astype("int64")) for row in range(HELDOUT_ROWS)]
-            batches[name] = torch.stack(rows)
-    return batches

@@ -66,28 +66,36 @@ class ConversationSet:
     """Conversations: files (a path, a folder, a glob) or a Hub data set (`subset`: its configuration).
 
     `template`: llama2, codellama-70b, chatml or a Jinja file; the default is the model's template.
+    `heldout_fraction`: of the rows, never trained on; their loss is logged. The default is 0, because sets of
+    conversations are often small and every row counts, and because a set that was trained on stays as it was.
     """
 
     conversations: str
     template: str | None = None
     subset: str | None = None
+    heldout_fraction: float = setting(0.0, at_least=0, below=1, added_later=True)
 
 
 @dataclass(frozen=True)
 class PreferenceSet:
-    """Pairs of a better and a worse reply to one prompt; `template` and `subset` as in `ConversationSet`."""
+    """Pairs of a better and a worse reply to one prompt; the other keys as in `ConversationSet`."""
 
     preferences: str
     template: str | None = None
     subset: str | None = None
+    heldout_fraction: float = setting(0.0, at_least=0, below=1, added_later=True)
 
 
 @dataclass(frozen=True)
 class InstructSet:
-    """Data that [instruct] makes during the run: `sft`, `preferences` (pairs), or an arm of the rehearsal."""
+    """Data that [instruct] makes during the run: `sft`, `preferences` (pairs), or an arm of the rehearsal.
+
+    `heldout_fraction`: as in `ConversationSet`.
+    """
 
     instruct: str
     template: str | None = None
+    heldout_fraction: float = setting(0.0, at_least=0, below=1, added_later=True)
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,16 @@ def curves_section(run: ReportedRun) -> Html:
         return _absent("No training step was logged.")
     losses: list[Line] = []
     heldout: dict[str, list[Line]] = {}
+    accuracies: dict[str, list[Line]] = {}
     for index, stage in trained:
         offset = sum(ancestor.tokens for ancestor in run.ancestors(stage.name))
         points = [(offset + (number(line.get("tokens")) or 0.0), float(line["loss"])) for line in stage.steps]
         window = max(1, len(points) // 40)
         raw = thin(points) if window > 1 else []
         losses.append(Line(stage.name, index, thin(smooth(points, window)), raw))
-        for name, curve in _heldout_curves(stage, offset).items():
-            heldout.setdefault(name, []).append(Line(stage.name, index, curve))
+        for key, lines_of in (("heldout_loss", heldout), ("heldout_accuracy", accuracies)):
+            for name, curve in _heldout_curves(stage, offset, key).items():
+                lines_of.setdefault(name, []).append(Line(stage.name, index, curve))
     x_label = "tokens seen, ancestors included"
     parts = [
         line_chart(
@@ -65,23 +67,34 @@ def curves_section(run: ReportedRun) -> Html:
             lines,
             title=f"Held-out loss: {name}",
             x_label=x_label,
-            y_label="nats per token, log scale",
+            y_label="DPO loss of a pair, log scale" if name in accuracies else "nats per token, log scale",
             log_y=True,
             width=420,
             height=240,
         )
         for name, lines in heldout.items()
     ]
+    charts += [
+        line_chart(
+            lines,
+            title=f"Held-out accuracy: {name}",
+            x_label=x_label,
+            y_label="share of pairs whose better reply gained more",
+            width=420,
+            height=240,
+        )
+        for name, lines in accuracies.items()
+    ]
     return join([*parts, element("div", charts, class_="pair") if charts else _absent("No held-out loss was logged.")])
 
 
-def _heldout_curves(stage: Stage, offset: float) -> dict[str, list[tuple[float, float]]]:
+def _heldout_curves(stage: Stage, offset: float, key: str) -> dict[str, list[tuple[float, float]]]:
     last = stage.steps[-1]
     tokens_per_step = (number(last.get("tokens")) or 0.0) / max(number(last.get("step")) or 1.0, 1.0)
     curves: dict[str, list[tuple[float, float]]] = {}
     for line in stage.heldout:
-        for name, loss in line["heldout_loss"].items():
-            if (value := number(loss)) is not None:
+        for name, logged in mapping(line.get(key)).items():
+            if (value := number(logged)) is not None:
                 curves.setdefault(str(name), []).append((offset + line["step"] * tokens_per_step, value))
     return curves
 

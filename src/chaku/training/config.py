@@ -22,8 +22,9 @@ class TrainingConfig:
     `micro_batch_tokens` of them at once, and the gradients accumulate. `precision` "auto" measures matrix products and
     chooses bfloat16 where it is faster than float32. `micro_batch_tokens` and `compile` change the rounding of sums;
     chaku still counts the result as the same. `trackers` get the metrics (TensorBoard does whenever it is installed).
-    The steps `profile_steps` are recorded with torch's profiler. The newest `keep_last` saved states are kept and, with `keep_best`, the state with the lowest
-    held-out loss. `state`: where states are saved, a directory or a URL of fsspec; the default is beside the stage.
+    The steps `profile_steps` are recorded with torch's profiler. The newest `keep_last` saved states are kept and, with
+    `keep_best`, the state with the lowest held-out loss. `state`: where states are saved, a directory or a URL of
+    fsspec; the default is beside the stage.
     """
 
     learning_rate: float = setting(3e-4, above=0)  # paper 2.6: code stage of 7B and 13B

@@ -56,25 +56,28 @@ def accumulate_pairs(
     `dpo_accuracy`: the share of pairs whose chosen reply gained more than the rejected reply. `dpo_margin`: beta times
     the mean difference of the two gains.
     """
-    assert batch.reference is not None
-    assert batch.trained is not None
     [num_pairs] = ranks.sum([int((batch.document_ids.amax(dim=1) + 1).sum()) // 2 / ranks.num_context])
     total = right = margin = 0.0
     for part in micro_batches(model, batch, config, ranks, stop):
-        scores, held = reply_log_probabilities(model, part, device)
-        assert part.reference is not None
-        pairs = held.view(-1, 2)[:, 0]
-        policy = scores.view(-1, 2)[pairs]
-        reference = part.reference.to(device)[:, : held.shape[1]].reshape(-1, 2)[pairs]
-        loss = dpo_losses(policy, reference, dpo.beta).sum() / num_pairs
+        losses, gains = pair_losses(model, part, dpo, device)
+        loss = losses.sum() / num_pairs
         loss.backward()
         total += float(loss.detach())
-        gains = (policy - reference).detach()
         right += float((gains[:, 0] > gains[:, 1]).sum())
         margin += dpo.beta * float((gains[:, 0] - gains[:, 1]).sum())
     # The ranks of a context group have computed the same numbers.
     total, right, margin = (value / ranks.num_context for value in ranks.sum([total, right, margin]))
     return total, {"dpo_accuracy": right / num_pairs, "dpo_margin": margin / num_pairs}
+
+
+def pair_losses(model: Llama, part: Batch, dpo: DpoConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The losses of the pairs in a batch, (pairs,), and the gains of their replies, (pairs, 2) without a gradient."""
+    assert part.reference is not None
+    scores, held = reply_log_probabilities(model, part, device)
+    pairs = held.view(-1, 2)[:, 0]
+    policy = scores.view(-1, 2)[pairs]
+    reference = part.reference.to(device)[:, : held.shape[1]].reshape(-1, 2)[pairs]
+    return dpo_losses(policy, reference, dpo.beta), (policy - reference).detach()
 
 
 def reply_log_probabilities(model: Llama, part: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -12,13 +12,14 @@ STAGE_FILE = "stage.json"
 class ReplyRows:
     """The rows of a set of conversations or pairs. `too_long`: left out, since they are longer than a sequence.
 
-    `left_out`: the number of unusable rows by reason.
+    `left_out`: the number of unusable rows by reason. `held_out`: rows that are not in `rows`, for the held-out loss.
     """
 
     rows: int
     too_long: int
     tokens: int
     left_out: dict[str, int] | None = None
+    held_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import signal
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,14 +12,14 @@ from pathlib import Path
 from types import FrameType
 
 import torch
-from torch import Tensor
 
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError
 from chaku.model.llama import Llama
-from chaku.tokens.loader import PackedDataset, load_batches
+from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
+from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
 from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
@@ -48,7 +49,7 @@ def train(
     config: TrainingConfig,
     directory: Path,
     *,
-    heldout: dict[str, Tensor] | None = None,
+    heldout: dict[str, Batch] | None = None,
     sample: Callable[[Llama], dict[str, str]] | None = None,
     dpo: DpoConfig | None = None,
     ranks: Ranks = ALONE,
@@ -57,7 +58,7 @@ def train(
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
     On many ranks, all of them call this together, after `parallelize`; rank 0 writes metrics and messages.
-    `heldout`: for each held-out set, (rows, seq + 1) tokens whose mean loss is logged. `sample`: writes texts with the
+    `heldout`: rows of each held-out set, whose mean loss is logged. `sample`: writes texts with the
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
     `project`: the stage's project in `config.trackers`.
     Raises Interrupted on SIGTERM or SIGINT, after the present micro-batch and after saving; ChakuError, with the
@@ -164,9 +165,9 @@ def train(
                 )
             if heldout and (done % config.heldout_every == 0 or done == steps):
                 with precision_context():
-                    losses = heldout_losses(model, heldout, config.micro_batch_tokens, ranks)
-                heldout_loss = sum(losses.values()) / len(losses)
-                log.write(done, heldout_loss=losses)
+                    measured = heldout_values(model, heldout, config, dpo, ranks)
+                heldout_loss = statistics.fmean(measured["heldout_loss"].values())
+                log.write(done, **measured)
             if sample and config.sample_every and done % config.sample_every == 0:
                 log.write(done, sample=sample(model))
                 model.train()
@@ -192,24 +193,6 @@ def _failed(states: States, what: str) -> ChakuError:
     return ChakuError(
         f"{what}; the last saved state is kept. Lower the learning rate, or look at these samples, and start again"
     )
-
-
-@torch.no_grad()
-def heldout_losses(
-    model: Llama, heldout: dict[str, Tensor], micro_batch_tokens: int, ranks: Ranks = ALONE
-) -> dict[str, float]:
-    """Mean next-token loss, in nats, of each held-out set: (rows, seq + 1) tokens. Each data rank computes all rows."""
-    device = model.lm_head.weight.device
-    model.eval()
-    losses = {}
-    for name, tokens in heldout.items():
-        total = 0.0
-        for rows in tokens.split(max(1, micro_batch_tokens // tokens.shape[1])):
-            total += float(training_step_loss(model, rows.to(device), num_valid=1))
-        total = ranks.sum([total])[0] / ranks.num_data
-        losses[name] = total / (tokens.shape[0] * (tokens.shape[1] - 1))
-    model.train()
-    return losses
 
 
 @contextmanager
