@@ -235,3 +235,12 @@ def test_a_tracker_that_is_not_installed_stops_the_run_and_leaves_out_no_stage(r
     assert "pip install wandb, or remove it from training.trackers" in found.how_to_get
     with pytest.raises(ChakuError, match="without the package wandb: pip install wandb"):
         ready(recipe, tmp_path / "run", CPU, without_missing=True)
+
+
+def test_a_kept_state_takes_disk_space(recipe, tmp_path):
+    base = PRESETS["tiny"]
+    code = recipe.stages["code"]
+    keeping = replace(code, training=replace(code.training, keep_state=True))
+    more = replace(recipe, stages={**recipe.stages, "code": keeping})
+    difference = room.disk_bytes(more, base, tmp_path) - room.disk_bytes(recipe, base, tmp_path)
+    assert difference == 12 * base.num_parameters

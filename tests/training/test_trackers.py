@@ -3,6 +3,7 @@
 import importlib.machinery
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,9 @@ from chaku import ChakuError
 from chaku.files import read_json
 from chaku.training import trackers
 from chaku.training.metrics import MetricsLog
+from chaku.training.ranks import Ranks
 from chaku.training.trackers import TrackedStage, open_trackers
+from random_training import CONFIG, Random, fresh, train
 
 
 class Calls(types.ModuleType):
@@ -115,6 +118,17 @@ def test_a_tracker_that_does_not_start_is_an_error(fake, tmp_path):
     fake("wandb").init = refuse
     with pytest.raises(ChakuError, match=r"training.trackers: wandb does not start \(no login\)"):
         open_trackers(("wandb",), stage(tmp_path))
+
+
+def test_of_many_ranks_only_the_first_one_logs(fake, tmp_path):
+    wandb = fake("wandb")
+    config = replace(CONFIG, trackers=("wandb",), profile_steps=(1, 1), tokens=1)
+    for rank in (1, 0):
+        directory = tmp_path / str(rank)
+        train("code", fresh(), Random(), config, directory, ranks=Ranks(rank=rank))
+        assert bool(wandb.calls) == (rank == 0)
+        logged = {"metrics.jsonl", "trackers.json", "profile-1-1.json.gz"} if rank == 0 else set()
+        assert {path.name for path in directory.iterdir()} - {"state"} == logged
 
 
 def test_a_tracker_that_is_not_installed_is_an_error(fake, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chaku.console import table_in_text
 from chaku.files import read_json
+from chaku.pipeline.going_on import obstacle_to_going_on
 from chaku.pipeline.inputs import Inputs
 from chaku.pipeline.run_directory import NO_RECORD, FinishedWork, Run, Work, fingerprinted, what_changed
 from chaku.pipeline.steps import NOT_YET, walk
@@ -66,6 +67,11 @@ class _Look:
         why = what_changed(record, made_from) or problem_of_finished(path) if record else NO_RECORD
         if not why:
             return str(made_from["fingerprint"])
+        obstacle = obstacle_to_going_on(record, made_from, path, self.run.recipe.stages[name].training)
+        if obstacle == "":
+            return NOT_YET
+        if obstacle:
+            why = f"{why} ({obstacle})"
         if (cost := _seconds_of(path)) is not None:
             self.again.append(Again(f"stages/{name}", why, cost))
         return NOT_YET

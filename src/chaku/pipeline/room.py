@@ -86,8 +86,9 @@ def disk_bytes(recipe: Recipe, base: LlamaConfig, directory: Path) -> int:
     states = [0]
     for name, stage in recipe.stages.items():
         if not _is_done(directory, name):
-            needed += stage_shape(recipe, name, base).num_parameters * 4
-            states.append(num_trained(base, stage.lora) * 12 * 2)  # weights and moments, new and old
+            state = num_trained(base, stage.lora) * 12  # weights and moments
+            needed += stage_shape(recipe, name, base).num_parameters * 4 + state * stage.training.keep_state
+            states.append(state * 2)  # new and old
     return needed + max(states)
 
 

@@ -1,7 +1,6 @@
 """Trains one stage: loads its data and its model, and writes its checkpoint."""
 
 import dataclasses
-import shutil
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +24,7 @@ from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
+from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_state
 from chaku.pipeline.heldout import heldout_batches, select_documents
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
@@ -60,11 +60,16 @@ def run_stage(
         remove_directory(path)
         restore(path)
     elif why and path.exists():
-        run.replace(f"stages/{name}", why)
-        set_aside(path)
+        if (obstacle := obstacle_to_going_on(record, inputs, path, stage.training)) == "":
+            say(f"{name}: longer than before, and goes on")
+            if (path / STAGE_FILE).exists():
+                begin_from_finished(path, inputs)
+        else:
+            run.replace(f"stages/{name}", f"{why} ({obstacle})" if obstacle else why)
+            set_aside(path)
     if (path / STAGE_FILE).exists():
         say(f"{name}: done before")
-        shutil.rmtree(path / "state", ignore_errors=True)  # left by a kill at the very end
+        remove_state(path)  # left by a kill at the very end
         drop_aside(path)
         return str(inputs["fingerprint"])
     assert stage.training.tokens is not None
@@ -92,7 +97,7 @@ def run_stage(
         conversations=trained.conversations or None,
     )
     finished.write(path / STAGE_FILE)
-    shutil.rmtree(path / "state", ignore_errors=True)
+    remove_state(path)
     drop_aside(path)
     return str(inputs["fingerprint"])
 

@@ -35,6 +35,16 @@ def decay_start(num_steps: int, config: TrainingConfig) -> int:
     return num_steps - max(1, round(config.decay_share * num_steps))
 
 
+def goes_on(step: int, planned: int, num_steps: int | None, config: TrainingConfig) -> bool:
+    """Whether a stage of `num_steps` steps can go on from the state after `step` steps of a stage of `planned` steps.
+
+    `num_steps` None: more steps than `planned`. "wsd" goes on from a state before the decay only, or from a decay of a
+    stage of the same length: then the rates so far are the rates of the longer stage. "cosine" and "linear" go on from
+    any state, with the rates of the longer stage from there on.
+    """
+    return config.schedule != "wsd" or planned == num_steps or step <= decay_start(planned, config)
+
+
 def num_steps(config: TrainingConfig, sequence_length: int) -> int:
     """Optimizer steps of a stage: its tokens over its batch, rounded up; at least one.
 

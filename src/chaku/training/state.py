@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -35,19 +35,25 @@ class Progress:
     """The optimizer steps that a stage has done, and the seconds spent on them. The steps give the next sample's index.
 
     `precision`: the precision that "auto" chose. It is saved, so that a resumed stage goes on in the same precision.
-    `heldout`: the mean held-out loss, in nats, when it was last measured.
+    `heldout`: the mean held-out loss, in nats, when it was last measured. `num_steps`: the length of the stage, on
+    which the learning rates depend.
     """
 
     step: int
     seconds: float
     precision: str | None = None
     heldout: float | None = None
+    num_steps: int = 0
+
+
+_PROGRESS_FIELDS = tuple(field.name for field in dataclasses.fields(Progress))
 
 
 class States:
     """The saved states of a stage: a directory, or a URL that fsspec opens ("s3://bucket/run").
 
     `keep_last`: the number of newest states to keep; with `keep_best`, also the state with the lowest held-out loss.
+    `keep_step`: the state after this number of steps is kept too.
     On many ranks and on a GPU, saving copies the state and writes it while training goes on. All ranks must call every
     method together.
     """
@@ -61,9 +67,10 @@ class States:
         *,
         keep_last: int = 1,
         keep_best: bool = False,
+        keep_step: int | None = None,
     ):
         self.model, self.optimizer, self.ranks = model, optimizer, ranks
-        self._url, self._keep_last, self._keep_best = str(directory), keep_last, keep_best
+        self._url, self._keep_last, self._keep_best, self._keep_step = str(directory), keep_last, keep_best, keep_step
         self._files, self._root = url_to_fs(self._url)
         self._local = "file" in self._files.protocol or "local" in self._files.protocol
         self._pending: tuple[Progress, Future] | None = None
@@ -73,12 +80,12 @@ class States:
             # A group of its own: its messages must not mix with those of the training steps.
             self._group = dist.new_group(backend="gloo") if ranks.size > 1 else None
 
-    def load(self) -> Progress:
-        """Load the newest state into model and optimizer. Without a state, change nothing and return step 0.
+    def load(self, usable: Callable[[Progress], bool] = lambda _: True) -> Progress:
+        """Load the newest usable state into model and optimizer. Without one, change nothing and return step 0.
 
         Raises ChakuError for a damaged state.
         """
-        newest = max(self._saved(), default=None)
+        newest = max((step for step in self._saved() if self._is_usable(step, usable)), default=None)
         if newest is None:
             self._refuse_older_format()
             return Progress(0, 0.0)
@@ -149,8 +156,9 @@ class States:
         temporary = f"{self._path(progress.step)}/.{_PROGRESS}"
         self._files.pipe_file(temporary, text.encode())
         self._files.mv(temporary, f"{self._path(progress.step)}/{_PROGRESS}")
-        steps = sorted(self._saved())
-        kept = set(steps[-self._keep_last :])
+        # Later states belong to a shorter stage, whose decay this stage does not go on from.
+        steps = sorted(step for step in self._saved() if step <= progress.step)
+        kept = {*steps[-self._keep_last :], self._keep_step}
         if self._keep_best:
             losses = [(loss, step) for step in steps if (loss := self._read(step)["heldout"]) is not None]
             kept |= {step for _, step in sorted(losses)[:1]}
@@ -231,8 +239,14 @@ class States:
                 sha256_file(Path(path)) if self._local else self._files.size(path)
             ):
                 raise OSError(f"the hash of {name} is wrong")
-        known = {field.name for field in dataclasses.fields(Progress)} | {"num_threads"}
+        known = {*_PROGRESS_FIELDS, "num_threads"}
         return {name: value for name, value in fields.items() if name in known}
+
+    def _is_usable(self, step: int, usable: Callable[[Progress], bool]) -> bool:
+        try:
+            return usable(_progress(self._read(step)))
+        except (ValueError, TypeError):
+            return True  # damaged, which loading says
 
     def _refuse_older_format(self) -> None:
         for path in self._directories():
@@ -265,6 +279,20 @@ class States:
 
     def _path(self, step: int) -> str:
         return f"{self._root}/step-{step:08}"
+
+
+def saved_states(directory: str | Path) -> list[Progress]:
+    """The progress of the whole states in a directory or under a URL, in any order. Leaves out damaged records."""
+    files, root = url_to_fs(str(directory))
+    found = []
+    for path in files.glob(f"{root}/step-*/{_PROGRESS}"):
+        with suppress(ValueError, TypeError):
+            found.append(_progress(json.loads(files.cat_file(path))))
+    return found
+
+
+def _progress(fields: dict[str, Any]) -> Progress:
+    return Progress(**{name: fields[name] for name in _PROGRESS_FIELDS if name in fields})
 
 
 @contextmanager

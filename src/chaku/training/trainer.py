@@ -23,7 +23,7 @@ from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
 from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
-from chaku.training.schedule import batch_rows, learning_rate, num_steps
+from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
 from chaku.training.state import Progress, States
 from chaku.training.step import (
@@ -67,6 +67,7 @@ def train(
     device = model.lm_head.weight.device
     sequence_length = dataset.sequence_length
     steps, rows = num_steps(config, sequence_length), batch_rows(config, sequence_length)
+    before_decay = decay_start(steps, config) if config.keep_state and config.schedule == "wsd" else None
     optimizer = make_optimizer(model, config)
     states = States(
         config.state or directory / "state",
@@ -75,8 +76,9 @@ def train(
         ranks,
         keep_last=config.keep_last,
         keep_best=config.keep_best,
+        keep_step=before_decay,
     )
-    reached = states.load()
+    reached = states.load(lambda state: goes_on(state.step, state.num_steps, steps, config))
     if reached.step >= steps:
         return reached
     if reached.step and ranks.is_first:
@@ -114,7 +116,7 @@ def train(
 
         def interrupted(done: int) -> Interrupted:
             if saved < done:
-                states.save(Progress(done, seconds, precision, heldout_loss))
+                states.save(Progress(done, seconds, precision, heldout_loss, steps))
             states.finish()
             return Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
 
@@ -172,8 +174,8 @@ def train(
                 log.write(done, sample=sample(model))
                 model.train()
             states.poll()
-            if done % config.checkpoint_every == 0 or done == steps:
-                states.save(Progress(done, seconds, precision, heldout_loss))
+            if done % config.checkpoint_every == 0 or done in (steps, before_decay):
+                states.save(Progress(done, seconds, precision, heldout_loss, steps))
                 saved = done
             if done < steps and ranks.any(stop()):
                 raise interrupted(done)

@@ -1,0 +1,97 @@
+"""A stage with more tokens goes on where that is sound; where it is not, the reason is said before any work."""
+
+import dataclasses
+import shutil
+import signal
+
+import pytest
+import torch
+
+from chaku.cli import main
+from chaku.files import read_json, write_json
+from chaku.pipeline import FinishedWork, run_recipe
+from chaku.pipeline.finished_work import made_again
+from chaku.pipeline.going_on import obstacle_to_going_on
+from chaku.pipeline.run_directory import Run
+from chaku.plain import result_settings
+from chaku.recipe.load import load_recipe
+from chaku.training.metrics import read_metrics
+from chaku.training.trainer import Interrupted, train
+from killing import killed_at
+from random_training import CONFIG, Random, fresh
+
+WSD = ["schedule=wsd", "decay_share=0.25", "keep_state=true", "warmup_steps=0"]
+OVERRIDES = ["evals.stages=[]", *(f"long.training.{setting}" for setting in WSD)]
+SHORT, LONGER = [*OVERRIDES, "long.training.tokens=4096"], [*OVERRIDES, "long.training.tokens=8192"]  # 8 and 16 steps
+
+
+@pytest.fixture
+def out(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def weights(out):
+    return (out / "stages" / "long" / "model.safetensors").read_bytes()
+
+
+def steps(out):
+    return [line["step"] for line in read_metrics(out / "stages" / "long" / "metrics.jsonl") if "loss" in line]
+
+
+def test_more_tokens_after_the_end_give_what_one_long_run_gives(recipe_path, out, tmp_path, capsys):
+    shutil.copytree(out, tmp_path / "straight")
+    run_recipe(load_recipe(recipe_path, SHORT), out, make_again=True)
+    stage = out / "stages" / "long"
+    assert [path.name for path in (stage / "state").iterdir()] == ["step-00000006"]  # before the decay of 2 steps
+    before, files = weights(out), {path.name for path in stage.iterdir()}
+    words = ["run", str(recipe_path), "--out", str(out)]
+    longer = [word for override in LONGER for word in ("--set", override)]
+    assert killed_at("chaku.training.trainer.optimizer_step", 4, main, [*words, *longer])
+    assert (out / "stages" / ".long.old" / "model.safetensors").read_bytes() == before
+    run_recipe(load_recipe(recipe_path, SHORT), out)  # the change is taken back, and taken again
+    assert weights(out) == before
+    assert {path.name for path in stage.iterdir()} == files
+    capsys.readouterr()
+    run_recipe(load_recipe(recipe_path, LONGER), out)  # allowed without --yes: nothing is lost
+    said = capsys.readouterr().err
+    assert "long: longer than before, and goes on" in said
+    assert "long: going on at step 6 of 16" in said
+    run_recipe(load_recipe(recipe_path, LONGER), tmp_path / "straight", make_again=True)
+    assert weights(out) == weights(tmp_path / "straight") != before
+    assert read_json(stage / "stage.json")["tokens"] == 8192
+    assert steps(out) == list(range(1, 17))
+    assert not (out / "stages" / ".long.old").exists()
+
+
+def test_an_unfinished_stage_goes_on_in_its_place(recipe_path, out, capsys):
+    shutil.rmtree(out / "stages" / "long")
+    words = ["run", str(recipe_path), "--out", str(out), "--set", "evals.stages=[]"]
+    words += ["--set", "long.training.checkpoint_every=2"]
+    assert killed_at("chaku.training.trainer.optimizer_step", 4, main, words)
+    assert main([*words, "--set", "long.training.tokens=4096"]) == 0
+    assert "long: going on at step 2 of 8" in capsys.readouterr().err
+    assert steps(out) == list(range(1, 9))
+
+
+def test_without_its_state_it_is_said_that_it_cannot_go_on(recipe_path, out):
+    with pytest.raises(FinishedWork, match=r"stages/long[\s\S]*its state was not kept; training.keep_state"):
+        run_recipe(load_recipe(recipe_path, ["evals.stages=[]", "long.training.tokens=4096"]), out)
+
+
+def test_a_state_of_the_decay_is_not_enough(tmp_path):
+    short = dataclasses.replace(CONFIG, schedule="wsd", decay_share=0.5)
+    longer = dataclasses.replace(short, tokens=24 * CONFIG.batch_tokens)
+    with pytest.raises(Interrupted):
+        train("cut", fresh(), Random(kill_at=(9 * 4, signal.SIGTERM)), short, tmp_path)
+    before, now = ({"stage": {"training": result_settings(training)}} for training in (short, longer))
+    assert "its state before the decay was not kept" in (obstacle_to_going_on(before, now, tmp_path, longer) or "")
+    assert obstacle_to_going_on(now, before, tmp_path, short) is None  # a shorter stage
+    assert obstacle_to_going_on({**before, "seed": 2}, now, tmp_path, longer) is None
+
+
+def test_only_what_builds_on_a_longer_stage_is_made_again(recipe_path, out):
+    write_json(out / "stages/base/state/step-00000012/progress.json", {"step": 12, "seconds": 1.0, "num_steps": 12})
+    recipe = load_recipe(recipe_path, ["evals.stages=[]", "base.training.tokens=12288"])
+    again = made_again(Run(recipe, out, torch.device("cpu")))
+    assert [work.name for work in again] == ["stages/code", "stages/long"]
