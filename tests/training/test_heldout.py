@@ -5,12 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from chaku.model.config import PRESETS
+from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
-from chaku.training.config import DpoConfig
+from chaku.training.config import DpoConfig, ParallelConfig
 from chaku.training.dpo import reply_log_probabilities
 from chaku.training.heldout import heldout_values
+from chaku.training.parallel import parallelize
+from chaku.training.ranks import ALONE, lay_out
 from chaku.training.step import training_step_loss
 from random_training import CONFIG, fresh
+from ranks import on_ranks
 
 CPU = torch.device("cpu")
 
@@ -44,3 +49,29 @@ def test_the_loss_and_the_accuracy_of_pairs():
     expected = float(-torch.nn.functional.logsigmoid(0.1 * margins).mean())
     assert found["heldout_loss"]["pairs"] == pytest.approx(expected, rel=1e-4)
     assert found["heldout_accuracy"]["pairs"] == pytest.approx(2 / 3)
+
+
+LAYOUTS = [ParallelConfig(), ParallelConfig(context=2), ParallelConfig(tensor=2)]
+
+
+def measured(ranks):
+    """The held-out values of every kind of set, of a model that is laid out over ranks."""
+    torch.manual_seed(0)
+    model = Llama(replace(PRESETS["tiny"], num_attention_heads=4, num_key_value_heads=2))
+    parallelize(model, ranks, 32, "float32")
+    rows = {"code": batch(trained=False), "talks": batch(trained=True)}
+    found = heldout_values(model, rows, CONFIG, ranks=ranks)["heldout_loss"]
+    pairs = {"pairs": batch(trained=True, reference=torch.tensor([[-40.0, -30], [-60, -20], [-50, -10]]))}
+    values = heldout_values(model, pairs, CONFIG, DpoConfig(0.1), ranks)
+    return [*found.values(), values["heldout_loss"]["pairs"], values["heldout_accuracy"]["pairs"]]
+
+
+def measured_on(layouts):
+    return [measured(lay_out(layout, "cpu")) for layout in layouts]
+
+
+def test_many_ranks_measure_the_same():
+    alone = measured(ALONE)
+    for of_rank in on_ranks(2, measured_on, LAYOUTS):
+        for layout, found in zip(LAYOUTS, of_rank, strict=True):
+            assert found == pytest.approx(alone, abs=1e-5), layout
