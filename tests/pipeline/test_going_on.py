@@ -95,3 +95,18 @@ def test_only_what_builds_on_a_longer_stage_is_made_again(recipe_path, out):
     recipe = load_recipe(recipe_path, ["evals.stages=[]", "base.training.tokens=12288"])
     again = made_again(Run(recipe, out, torch.device("cpu")))
     assert [work.name for work in again] == ["stages/code", "stages/long"]
+
+
+def test_states_elsewhere_belong_to_one_stage_with_its_settings(recipe_path, out, tmp_path, capsys):
+    shutil.rmtree(out / "stages" / "long")
+    elsewhere = tmp_path / "bucket"
+    words = ["run", str(recipe_path), "--out", str(out), "--set", "evals.stages=[]", "--yes"]
+    words += ["--set", "long.training.checkpoint_every=2", "--set", f"long.training.state={elsewhere}"]
+    assert killed_at("chaku.training.trainer.optimizer_step", 4, main, words)
+    [states] = elsewhere.iterdir()
+    assert states.name.startswith("long-")
+    assert [path.name for path in states.iterdir()] == ["step-00000002"]
+    assert main([*words, "--set", "long.training.learning_rate=0.002"]) == 0  # not from the state of another rate
+    assert "going on" not in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == [states]  # its own states are removed at its end, no others
+    assert not (out / "stages" / "long" / "state").exists()

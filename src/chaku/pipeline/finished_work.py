@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.console import table_in_text
-from chaku.files import read_json
-from chaku.pipeline.going_on import obstacle_to_going_on
+from chaku.pipeline.going_on import obstacle_to_going_on, states_of
 from chaku.pipeline.inputs import Inputs
 from chaku.pipeline.run_directory import NO_RECORD, FinishedWork, Run, Work, fingerprinted, what_changed
 from chaku.pipeline.steps import NOT_YET, walk
 from chaku.pipeline.training import kept_aside, problem_of_finished
 from chaku.report.table import duration
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage
+from chaku.training.state import Progress, saved_states
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class _Look:
             return NOT_YET
         if obstacle:
             why = f"{why} ({obstacle})"
-        if (cost := _seconds_of(path)) is not None:
+        states = saved_states(states_of(path, record or {}, self.run.recipe.stages[name].training.state))
+        if (cost := _seconds_of(path, states)) is not None:
             self.again.append(Again(f"stages/{name}", why, cost))
         return NOT_YET
 
 
-def _seconds_of(stage: Path) -> float | None:
+def _seconds_of(stage: Path, states: list[Progress]) -> float | None:
     """Seconds of training in a stage, finished or not; None for a stage that has saved nothing yet."""
     if (stage / STAGE_FILE).exists():
         return FinishedStage.read(stage / STAGE_FILE).seconds
-    saved = sorted(stage.glob("state/step-*/progress.json"))
-    return float(read_json(saved[-1]).get("seconds", 0.0)) if saved else None
+    return max((state.seconds for state in states), default=None)

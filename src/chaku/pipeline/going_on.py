@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from chaku.files import RECORD, drop_aside, put_in_place, set_aside, write_json
+from fsspec.core import url_to_fs
+
+from chaku.files import RECORD, drop_aside, put_in_place, set_aside, sha256_json, write_json
 from chaku.pipeline.run_directory import what_changed
 from chaku.training.config import TrainingConfig
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage
@@ -27,13 +29,26 @@ def obstacle_to_going_on(
     """
     if before is None or not _is_only_longer(before, now):
         return None
-    states = saved_states(training.state or path / "state")
+    states = saved_states(states_of(path, before, training.state))
     if any(goes_on(state.step, state.num_steps, None, training) for state in states):
         return ""
     if not states and not (path / STAGE_FILE).exists():
         return ""  # it has only begun
     what = "state before the decay" if states else "state"
     return f"it cannot go on, because its {what} was not kept; training.keep_state = true keeps it"
+
+
+def states_of(path: Path, inputs: dict[str, Any], state: str | None) -> str:
+    """Where the states of the stage in the folder `path` are: beside it, or in a folder of its own under `state`.
+
+    That folder's name holds a hash of the stage's inputs but its length, so that no other training can load its states.
+    """
+    if state is None:
+        return str(path / "state")
+    stage = inputs.get("stage", {})
+    training = {key: value for key, value in stage.get("training", {}).items() if key not in LENGTHS}
+    inputs = {key: value for key, value in inputs.items() if key != "fingerprint"}
+    return f"{state.rstrip('/')}/{path.name}-{sha256_json({**inputs, 'stage': {**stage, 'training': training}})[:12]}"
 
 
 def _is_only_longer(before: dict[str, Any], now: dict[str, Any]) -> bool:
@@ -70,14 +85,15 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def remove_state(path: Path) -> None:
+def remove_states(path: Path, inputs: dict[str, Any]) -> None:
     """Remove the saved states of a finished stage. With `keep_state`, the state from which it can go on stays."""
     settings = FinishedStage.read(path / STAGE_FILE).config["training"]
     training = TrainingConfig(**{key: settings[key] for key in ("schedule", "decay_share") if key in settings})
-    if not settings.get("keep_state"):
-        shutil.rmtree(path / "state", ignore_errors=True)
-        return
-    for state in saved_states(path / "state"):
-        if not goes_on(state.step, state.num_steps, None, training):
-            with suppress(OSError):
-                shutil.rmtree(path / "state" / f"step-{state.step:08}")
+    files, root = url_to_fs(states_of(path, inputs, settings.get("state")))
+    with suppress(OSError):
+        if not settings.get("keep_state"):
+            files.rm(root, recursive=True)
+            return
+        for state in saved_states(states_of(path, inputs, settings.get("state"))):
+            if not goes_on(state.step, state.num_steps, None, training):
+                files.rm(f"{root}/step-{state.step:08}", recursive=True)

@@ -24,7 +24,7 @@ from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
-from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_state
+from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_states, states_of
 from chaku.pipeline.heldout import heldout_batches, select_documents
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.recipe.family import stage_shape
@@ -69,13 +69,14 @@ def run_stage(
             set_aside(path)
     if (path / STAGE_FILE).exists():
         say(f"{name}: done before")
-        remove_state(path)  # left by a kill at the very end
+        remove_states(path, inputs)  # left by a kill at the very end
         drop_aside(path)
         return str(inputs["fingerprint"])
     assert stage.training.tokens is not None
     write_json(path / BEGUN, {"tokens": stage.training.tokens})
     write_json(path / RECORD, inputs)
-    work = StageWork(run.recipe, run.directory, name, stage, base, tokenizer, inputs["seed"])
+    states = states_of(path, inputs, stage.training.state)
+    work = StageWork(run.recipe, run.directory, name, stage, base, tokenizer, inputs["seed"], states)
     announce(work)
     trained = train_stage(work, run.device)
     steps = num_steps(stage.training, stage.sequence_length)
@@ -97,14 +98,14 @@ def run_stage(
         conversations=trained.conversations or None,
     )
     finished.write(path / STAGE_FILE)
-    remove_state(path)
+    remove_states(path, inputs)
     drop_aside(path)
     return str(inputs["fingerprint"])
 
 
 @dataclass(frozen=True)
 class StageWork:
-    """What a rank needs to know to train a stage together with the others."""
+    """What a rank needs to know to train a stage together with the others. `states`: where its states are saved."""
 
     recipe: Recipe
     directory: Path
@@ -113,6 +114,7 @@ class StageWork:
     base: LlamaConfig
     tokenizer: Tokenizer
     seed: int
+    states: str
 
     @property
     def path(self) -> Path:
@@ -153,7 +155,7 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         name,
         model,
         dataset,
-        stage.training,
+        dataclasses.replace(stage.training, state=work.states),
         path,
         heldout=heldout,
         sample=sample,
