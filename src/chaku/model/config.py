@@ -2,11 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from chaku.errors import ChakuError
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")  # of every layer
+
+# What is kept of a layer besides its input. "none": everything, nothing is computed again. "selective": the outputs of
+# attention and of every second matrix product (torchtitan's choice); the decoder for CPUs keeps everything but gate and
+# up. "full": nothing. "offload": nothing, and the input waits in the host's memory.
+Recompute = Literal["none", "selective", "full", "offload"]
+RECOMPUTE: tuple[Recompute, ...] = get_args(Recompute)
 
 
 @dataclass(frozen=True)

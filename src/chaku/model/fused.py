@@ -16,6 +16,7 @@ from chaku.model.layout import AttentionGroup, Layout
 from chaku.model.llama import Attention, Block, FeedForward, Llama, RMSNorm
 from chaku.model.lora import LoraLinear
 from chaku.model.projections import Gradients, Projections
+from chaku.model.recompute import recomputed
 from chaku.model.rope import rotary_table
 
 ROWS = 2048  # rows in a part
@@ -44,19 +45,35 @@ def fused_states(model: Llama, layout: Layout, wanted: Tensor | None = None) -> 
     """The final normalised hidden states of a layout's rows, or only of the rows numbered in `wanted`: (rows, hidden).
 
     Equal to `Llama.forward_hidden` up to rounding, in the same dtypes. The last layer computes only the wanted rows.
+    A layer with `recompute` "selective" computes gate and up of the feed-forward part again, which are half of what a
+    layer keeps; with "full" or "offload", everything.
     """
     decoder, config = model.model, model.config
     cos, sin = rotary_table(config, layout.positions)  # (rows, 1, head_dim / 2)
     hidden = decoder.embed_tokens(layout.tokens)  # (rows, hidden)
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else hidden.dtype
+    rotary = cos.to(dtype), sin.to(dtype)
     for layer in decoder.layers:
         assert isinstance(layer, Block)
-        attended = _attention(layer, hidden, layout, (cos.to(dtype), sin.to(dtype)), dtype)
-        if wanted is not None and layer is decoder.layers[-1]:
-            hidden, attended = hidden[wanted], attended[wanted]
-        hidden = _output(layer.self_attn, hidden, attended, dtype)
-        hidden = _feed_forward(layer, hidden, dtype)
+        inputs = layer, hidden, layout, rotary, wanted if layer is decoder.layers[-1] else None, dtype
+        again = layer.recompute in ("full", "offload") and torch.is_grad_enabled()
+        hidden = recomputed(layer.recompute, _layer, *inputs) if again else _layer(*inputs)
     return decoder.norm(hidden)
+
+
+def _layer(
+    layer: Block,
+    hidden: Tensor,
+    layout: Layout,
+    rotary: tuple[Tensor, Tensor],
+    wanted: Tensor | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    attended = _attention(layer, hidden, layout, rotary, dtype)
+    if wanted is not None:
+        hidden, attended = hidden[wanted], attended[wanted]
+    hidden = _output(layer.self_attn, hidden, attended, dtype)
+    return _feed_forward(layer, hidden, dtype)
 
 
 def _attention(
@@ -94,8 +111,8 @@ def _output(attention: Attention, hidden: Tensor, attended: Tensor, dtype: torch
 def _feed_forward(layer: Block, hidden: Tensor, dtype: torch.dtype) -> Tensor:
     mlp: FeedForward = layer.mlp
     gate_up, down = Projections([mlp.gate_proj, mlp.up_proj], dtype), Projections([mlp.down_proj], dtype)
-    norm = layer.post_attention_layernorm
-    return _FeedForward.apply(hidden, norm, gate_up, down, norm.weight, *gate_up.trained, *down.trained)
+    norm, keep = layer.post_attention_layernorm, layer.recompute != "selective"
+    return _FeedForward.apply(hidden, norm, gate_up, down, keep, norm.weight, *gate_up.trained, *down.trained)
 
 
 class _Heads(torch.autograd.Function):
@@ -167,51 +184,57 @@ class _Output(torch.autograd.Function):
 
 
 class _FeedForward(torch.autograd.Function):
-    """The residual stream plus SwiGLU of its norm. Saves gate and up for the backward pass, but not their product."""
+    """The residual stream plus SwiGLU of its norm. With `keep`, saves gate and up, but not their product."""
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx, hidden: Tensor, norm: RMSNorm, gate_up: Projections, down: Projections, *trained: Tensor
+        ctx, hidden: Tensor, norm: RMSNorm, gate_up: Projections, down: Projections, keep: bool, *trained: Tensor
     ) -> Tensor:
         scale = _norm_scale(hidden, norm.eps)
         with torch.autocast("cpu", enabled=False):
             first, second = gate_up.joined(), down.joined()
-            joint = hidden.new_empty(len(hidden), gate_up.width, dtype=gate_up.dtype)
+            kept = len(hidden) if keep else min(ROWS, len(hidden))
+            joint = hidden.new_empty(kept, gate_up.width, dtype=gate_up.dtype)
             out = torch.empty_like(hidden)
             for rows in _parts(hidden):
-                gate, up = first.forward(_normed(hidden[rows], scale[rows], norm, gate_up.dtype), joint[rows]).chunk(
-                    2, 1
-                )
+                part = joint[rows] if keep else joint[: len(hidden[rows])]
+                gate, up = first.forward(_normed(hidden[rows], scale[rows], norm, gate_up.dtype), part).chunk(2, 1)
                 added = second.forward(F.silu(gate).mul_(up), gate.new_empty(len(gate), down.width))
                 torch.add(hidden[rows], added, out=out[rows])
-        ctx.save_for_backward(hidden, scale, joint, *trained)
+        ctx.save_for_backward(hidden, scale, joint if keep else None, *trained)
         ctx.norm, ctx.gate_up, ctx.down = norm, gate_up, down
         return out
 
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden, scale, joint, *_ = ctx.saved_tensors
-        norm = ctx.norm
+        norm, dtype = ctx.norm, ctx.gate_up.dtype
         first, second = ctx.gate_up.joined(), ctx.down.joined()
         gate_up_gradients, down_gradients = Gradients(ctx.gate_up, first), Gradients(ctx.down, second)
         into_norm = _NormGradient(norm, hidden, scale, wanted=ctx.needs_input_grad[0])
         for rows in _parts(hidden):
-            grad = grads[0][rows].to(joint.dtype)
-            gate, up = joint[rows].chunk(2, 1)
+            grad = grads[0][rows].to(dtype)
+            normed = _normed(hidden[rows], scale[rows], norm, dtype)
+            if joint is None:
+                part = first.forward(normed, normed.new_empty(len(normed), ctx.gate_up.width))
+            else:
+                part = joint[rows]
+            gate, up = part.chunk(2, 1)
             active = F.silu(gate)
             down_gradients.add(active * up, grad)
             active_grad = second.backward(grad)
-            joint_grad = torch.empty_like(joint[rows])
+            joint_grad = torch.empty_like(part)
             gate_grad, up_grad = joint_grad.chunk(2, 1)
             torch.mul(active_grad, active, out=up_grad)
             torch.ops.aten.silu_backward.grad_input(active_grad.mul_(up), gate, grad_input=gate_grad)
-            gate_up_gradients.add(_normed(hidden[rows], scale[rows], norm, joint.dtype), joint_grad)
+            gate_up_gradients.add(normed, joint_grad)
             if into_norm.needed:
                 into_norm.add(rows, first.backward(joint_grad))
         if into_norm.hidden is not None:
             into_norm.hidden += grads[0]
         return (
             into_norm.hidden,
+            None,
             None,
             None,
             None,

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from chaku.model.attention import Attend, causal, document_segments, segmented, whole_segments
-from chaku.model.config import LlamaConfig
+from chaku.model.config import LlamaConfig, Recompute
 from chaku.model.kv_cache import Cache
-from chaku.model.recompute import Recompute, recomputed
+from chaku.model.recompute import recomputed
 from chaku.model.rope import rotary_table, rotate
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class Llama(nn.Module):
         if not self.lm_head.weight.is_meta:
             for name, parameter in self.named_parameters():
                 init_weight(name, parameter, config.num_hidden_layers)
+
+    def set_recompute(self, recompute: Recompute) -> None:
+        """What the backward pass computes again, in every layer."""
+        for layer in self.model.layers:
+            layer.recompute = recompute
 
     def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:
         """Grow the vocabulary: new rows of embedding and output are the mean of the old rows plus noise (std 0.02)."""

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts, noop_context_fn
 
-# What is kept of a layer besides its input. "none": everything, nothing is computed again. "selective": the outputs of
-# attention and of every second matrix product (torchtitan's choice). "full": nothing. "offload": nothing, and the
-# input waits in the host's memory.
-Recompute = Literal["none", "selective", "full", "offload"]
-RECOMPUTE: tuple[Recompute, ...] = get_args(Recompute)
+from chaku.model.config import Recompute
 
 _ATTENTION = {
     "_scaled_dot_product_flash_attention",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaku.errors import ChakuError
+from chaku.model.config import Recompute
 from chaku.settings import setting
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
@@ -48,6 +49,7 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
+    recompute: Recompute = setting("none", changes_results=False)
     num_workers: int = setting(0, at_least=0, changes_results=False)
     checkpoint_every: int = setting(200, at_least=1, changes_results=False)  # optimizer steps
     keep_last: int = setting(1, at_least=1, changes_results=False)  # saved states

@@ -54,6 +54,7 @@ def measure_training_speed(
     model = Llama(shape).to(device)
     if lora is not None:
         add_lora(model, lora, torch.Generator(device))
+    model.set_recompute(config.recompute)
     optimizer = make_optimizer(model, config)
     precision = choose_precision(config.precision, device)
     times: list[float] = []

@@ -68,6 +68,7 @@ def train(
     sequence_length = dataset.sequence_length
     steps, rows = num_steps(config, sequence_length), batch_rows(config, sequence_length)
     before_decay = decay_start(steps, config) if config.keep_state and config.schedule == "wsd" else None
+    model.set_recompute(config.recompute)
     optimizer = make_optimizer(model, config)
     states = States(
         config.state or directory / "state",
