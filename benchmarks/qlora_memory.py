@@ -34,7 +34,8 @@ from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, trainable_parameters
 from chaku.model.quantization import quantize_tensors, weights_bytes
 from chaku.training.config import TrainingConfig
-from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import optimizer_step, training_step_loss
 
 KINDS = {"full": "all, float32", "lora": "LoRA on bfloat16", "qlora": "QLoRA on NF4"}
 SHARD_BYTES = 200_000_000

@@ -35,8 +35,9 @@ from chaku.machine import processor_name
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
+from chaku.training.optimizers import make_optimizer
 from chaku.training.speed import choose_precision
-from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.step import autocast, optimizer_step, training_step_loss
 from train_lora import LORA, SETTINGS, SMOLLM2, both, chaku_step, peft_step, questions, uniform
 
 LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}  # relative, on the first loss, from equal weights

@@ -32,7 +32,8 @@ from chaku.tokens.load import load_tokenizer
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.config import TrainingConfig
-from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import autocast, optimizer_step, training_step_loss
 
 SETTINGS = ("uniform", "questions")
 LORA = LoraConfig(rank=16, alpha=32)

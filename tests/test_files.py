@@ -33,8 +33,8 @@ save_model(Llama(PRESETS['tiny']), where / 'model')""",
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
+from chaku.training.optimizers import make_optimizer
 from chaku.training.state import Progress, States
-from chaku.training.step import make_optimizer
 model = Llama(PRESETS['tiny'])
 States(where / 'state', model, make_optimizer(model, TrainingConfig())).save(Progress(1, 1.0))""",
     "metrics": """

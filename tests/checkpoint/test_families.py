@@ -13,7 +13,8 @@ from chaku.checkpoint.huggingface import save_model
 from chaku.model.kv_cache import BlockStep, BlockStore
 from chaku.model.llama import Llama
 from chaku.training.config import TrainingConfig
-from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import optimizer_step, training_step_loss
 
 
 def greedy(model: Llama, prompt: torch.Tensor, number: int) -> list[int]:

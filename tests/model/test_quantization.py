@@ -24,7 +24,8 @@ from chaku.model.quantization import (
     weights_bytes,
 )
 from chaku.training.config import TrainingConfig
-from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import optimizer_step, training_step_loss
 
 IDS = torch.randint(0, 512, (2, 32), generator=torch.Generator().manual_seed(1))
 BITS = {"int8": 8.25, "int4": 6.0, "nf4": 4.25}  # at most, a projection's weight in rows of 64, its scales included

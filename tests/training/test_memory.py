@@ -19,7 +19,8 @@ from chaku.model.llama import Llama
 from chaku.model.config import LoraConfig
 from chaku.model.lora import add_lora
 from chaku.training.config import TrainingConfig
-from chaku.training.step import make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import optimizer_step, training_step_loss
 torch.set_num_threads(1)
 def memory(field):
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -8,7 +8,8 @@ from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.training import step as step_module
 from chaku.training.config import TrainingConfig
-from chaku.training.step import autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import autocast, optimizer_step, training_step_loss
 
 
 def plain_loss(model, tokens, ignore):

@@ -43,6 +43,7 @@ class Llama(nn.Module):
     def set_recompute(self, recompute: Recompute) -> None:
         """What the backward pass computes again, in every layer."""
         for layer in self.model.layers:
+            assert isinstance(layer, Block)
             layer.recompute = recompute
 
     def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:

@@ -66,7 +66,7 @@ def quantize_tensor(name: str, weight: Tensor, scheme: Scheme) -> nn.Parameter:
     tile_packed = scheme == "int4" and weight.device.type == "cuda"  # this format supports only bfloat16
     holder = nn.Linear(1, 1, bias=False, device="meta")  # torchao quantises modules
     holder.weight = nn.Parameter(weight.to(torch.bfloat16) if tile_packed else weight, requires_grad=False)
-    _torchao("torchao.quantization", "quantize_")(holder, config, filter_fn=lambda module, name: True)
+    from_torchao("torchao.quantization", "quantize_")(holder, config, filter_fn=lambda module, name: True)
     return holder.weight
 
 
@@ -105,27 +105,27 @@ def _nf4(name: str, weight: Tensor) -> Tensor:
         raise ChakuError(f"nf4 needs a multiple of {NF4_BLOCK} weights; {name} has {tuple(weight.shape)}")
     # A matrix too small for whole blocks of 256 scales gets smaller blocks.
     scale_block = math.gcd(num_blocks, NF4_SCALE_BLOCK)
-    return _torchao("torchao.quantization", "NF4Tensor").from_tensor(weight.contiguous(), NF4_BLOCK, scale_block)
+    return from_torchao("torchao.quantization", "NF4Tensor").from_tensor(weight.contiguous(), NF4_BLOCK, scale_block)
 
 
 def _int8_config() -> Any:
-    return _torchao("torchao.quantization", "Int8WeightOnlyConfig")(set_inductor_config=False)
+    return from_torchao("torchao.quantization", "Int8WeightOnlyConfig")(set_inductor_config=False)
 
 
 def _int4_config(device: torch.device) -> Any:
     """The int4 packing for the kernels of a device. Raises ChakuError when there are none."""
     if device.type == "cpu":
-        make = _torchao("torchao.prototype.quantization.int4", "PrototypeInt4WeightOnlyConfig")
+        make = from_torchao("torchao.prototype.quantization.int4", "PrototypeInt4WeightOnlyConfig")
         return make(group_size=INT4_GROUP, set_inductor_config=False)
     if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0):
-        make = _torchao("torchao.quantization", "Int4WeightOnlyConfig")
+        make = from_torchao("torchao.quantization", "Int4WeightOnlyConfig")
         return make(group_size=INT4_GROUP, int4_packing_format="tile_packed_to_4d", set_inductor_config=False)
     raise ChakuError(
         f"int4 needs a CPU, or an NVIDIA GPU of compute capability 8.0 (A100) or later; {device} is neither: use int8"
     )
 
 
-def _torchao(module: str, name: str) -> Any:
+def from_torchao(module: str, name: str) -> Any:
     """Import a name from torchao. Raises ChakuError when torchao is missing, or too old to have the name."""
     from importlib import import_module
 

@@ -46,10 +46,11 @@ class TrainingConfig:
     beta2: float = setting(0.95, at_least=0, below=1)  # paper 2.6
     eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
     max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
+    optimizer: Literal["adamw", "adamw8bit", "muon"] = "adamw"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
-    recompute: Recompute = setting("none", changes_results=False)
+    recompute: Recompute = setting("none", changes_results=False)  # noqa: RUF009
     num_workers: int = setting(0, at_least=0, changes_results=False)
     checkpoint_every: int = setting(200, at_least=1, changes_results=False)  # optimizer steps
     keep_last: int = setting(1, at_least=1, changes_results=False)  # saved states

@@ -12,7 +12,8 @@ from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
-from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.optimizers import make_optimizer
+from chaku.training.step import accumulate, autocast, optimizer_step, training_step_loss
 
 
 @cache

@@ -19,12 +19,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from fsspec.core import url_to_fs
+from torch.optim import Optimizer
 
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import explain_disk_errors, sha256_file, sha256_json
 from chaku.model.llama import Llama
 from chaku.model.lora import trainable_parameters
+from chaku.training.optimizers import set_learning_rate
 from chaku.training.ranks import ALONE, Ranks
 
 _PROGRESS = "progress.json"
@@ -62,7 +64,7 @@ class States:
         self,
         directory: str | Path,
         model: Llama,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         ranks: Ranks = ALONE,
         *,
         keep_last: int = 1,
@@ -307,15 +309,11 @@ def _of_one_rank() -> Iterator[None]:
         raise next(iter(failures.values()))[0] from None
 
 
-def begin_state(optimizer: torch.optim.Optimizer) -> None:
+def begin_state(optimizer: Optimizer) -> None:
     """Make the optimizer's state tensors, by a step that changes no weight, so that a saved state can be loaded."""
-    rates = [group["lr"] for group in optimizer.param_groups]
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    set_learning_rate(optimizer, 0.0)
     for group in optimizer.param_groups:
-        group["lr"] = 0.0
-    for parameter in parameters:
-        parameter.grad = torch.zeros_like(parameter)
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate

@@ -1,4 +1,4 @@
-"""One optimizer step: loss, gradients, AdamW."""
+"""One optimizer step: loss, gradients, update."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.optim import Optimizer
 
 from chaku.errors import ChakuError
 from chaku.model.fused import can_fuse, fused_states
@@ -16,6 +17,7 @@ from chaku.model.layout import shared_beginnings, whole_rows
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
+from chaku.training.optimizers import set_learning_rate
 from chaku.training.ranks import ALONE, Ranks
 
 # Logits (tokens x vocabulary) in memory at one time: 8 MB in float32 stay in the cache. A product of fewer rows than
@@ -280,29 +282,17 @@ def score_rows(vocab_size: int) -> int:
     return max(MIN_ROWS, SCORES // vocab_size)
 
 
-def make_optimizer(model: Llama, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW over the weights that are not frozen, with weight decay on matrices and none on norms."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trainable if p.ndim >= 2]
-    vectors = [p for p in trainable if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
-    )
-
-
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Mixed precision for "bfloat16": float32 weights, bfloat16 matrix products. Changes nothing for "float32"."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def optimizer_step(model: Llama, optimizer: torch.optim.AdamW, rate: float, max_grad_norm: float) -> float:
+def optimizer_step(model: Llama, optimizer: Optimizer, rate: float, max_grad_norm: float) -> float:
     """Clip the gradients, update the weights with learning rate `rate`, clear the gradients. Returns the norm before
     clipping.
     """
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    set_learning_rate(optimizer, rate)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)

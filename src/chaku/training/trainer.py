@@ -22,6 +22,7 @@ from chaku.training.dpo import accumulate_pairs
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
 from chaku.training.profile import StepProfiler
+from chaku.training.optimizers import make_optimizer
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
@@ -30,7 +31,6 @@ from chaku.training.step import (
     Stopped,
     accumulate,
     autocast,
-    make_optimizer,
     not_finite_samples,
     optimizer_step,
     training_step_loss,
