@@ -8,6 +8,7 @@ from chaku.model.config import Recompute
 from chaku.settings import setting
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+OptimizerName = Literal["adamw", "adamw8bit", "muon"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class TrainingConfig:
     beta2: float = setting(0.95, at_least=0, below=1)  # paper 2.6
     eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
     max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
-    optimizer: Literal["adamw", "adamw8bit", "muon"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
