@@ -15,9 +15,10 @@ from chaku.model.quantization import quantize
 from chaku.tokens.loader import Batch
 from chaku.training.config import DpoConfig, ParallelConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
+from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import parallelize
 from chaku.training.ranks import ALONE, lay_out
-from chaku.training.step import accumulate, autocast, make_optimizer, optimizer_step, training_step_loss
+from chaku.training.step import accumulate, autocast, optimizer_step, training_step_loss
 from ranks import on_ranks
 
 STEPS, ROWS, SEQ = 20, 8, 32

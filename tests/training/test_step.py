@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
+from chaku.training import dpo as dpo_module
 from chaku.training import step as step_module
 from chaku.training.config import TrainingConfig
 from chaku.training.optimizers import make_optimizer
@@ -37,6 +38,27 @@ def test_loss_and_gradients_equal_plain_cross_entropy(precision, tolerance, monk
         gradients.append([loss.detach(), *(p.grad.clone() for p in model.parameters())])
     for ours, theirs in zip(*gradients, strict=True):
         assert (ours - theirs).norm() <= tolerance * theirs.norm() + 1e-7
+
+
+@pytest.mark.parametrize("module", [step_module, dpo_module])
+def test_the_gradient_of_bfloat16_output_weights_is_summed_in_float32(module, monkeypatch):
+    """Its error is that of single products and of one cast: it does not grow with the number of pieces."""
+    monkeypatch.setattr(module, "score_rows", lambda vocab_size: 2)
+    torch.manual_seed(0)
+    hidden = torch.randn(512, 16).bfloat16()
+    weight = torch.randn(8, 16).bfloat16().requires_grad_()
+    labels = torch.randint(0, 8, (512,))
+
+    def gradient(weight):
+        if module is step_module:
+            loss = step_module._LinearCrossEntropy.apply(hidden.to(weight.dtype), weight, labels, 1, None)
+        else:
+            loss = -dpo_module.token_log_probabilities(hidden.to(weight.dtype), weight, labels).sum()
+        return torch.autograd.grad(loss, weight)[0]
+
+    exact, ours = gradient(weight.detach().double().requires_grad_()), gradient(weight)
+    assert ours.dtype == torch.bfloat16
+    assert (ours - exact).norm() < 0.003 * exact.norm()
 
 
 def test_micro_batches_add_up_to_the_global_mean():

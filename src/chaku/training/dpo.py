@@ -27,6 +27,7 @@ from chaku.training.step import (
     never,
     output_weight,
     score_rows,
+    wide_zeros,
 )
 
 
@@ -135,7 +136,7 @@ class _TokenLogProbabilities(torch.autograd.Function):
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden, weight, labels = ctx.saved_tensors
         hidden_grad = torch.empty_like(hidden, dtype=ctx.dtype)
-        weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        weight_grad = wide_zeros(weight) if ctx.needs_input_grad[1] else None
         matrix = weight.to(ctx.dtype)
         for probabilities, _, index, here, part in _scores(ctx, hidden, weight, labels):
             slopes = probabilities.neg_().scatter_add_(1, index, here.to(probabilities.dtype))
@@ -143,7 +144,7 @@ class _TokenLogProbabilities(torch.autograd.Function):
             torch.mm(slopes, matrix, out=hidden_grad[part])
             if weight_grad is not None:
                 weight_grad += slopes.t() @ hidden[part].to(ctx.dtype)
-        return hidden_grad.to(hidden.dtype), weight_grad, None, None
+        return hidden_grad.to(hidden.dtype), None if weight_grad is None else weight_grad.to(weight.dtype), None, None
 
 
 def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignore[no-untyped-def]

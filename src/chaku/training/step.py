@@ -237,7 +237,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with torch.autocast(device, enabled=False):
             states, matrix = hidden.to(dtype), weight.to(dtype)
             hidden_grad = torch.empty_like(states)
-            weight_grad = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
+            weight_grad = wide_zeros(weight) if ctx.needs_input_grad[1] else None  # None: frozen, as under LoRA
             loss = hidden.new_zeros((), dtype=torch.float32)
             num_rows = min(score_rows(len(weight)), max(1, len(states)))
             buffer = states.new_empty(num_rows, len(weight))  # reused: fresh memory costs more than a softmax
@@ -269,12 +269,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if weight_grad is not None:
                     weight_grad += slopes.t() @ (rows * share)
         ctx.save_for_backward(hidden_grad.to(hidden.dtype), weight_grad)
+        ctx.weight_dtype = weight.dtype
         return loss / num_valid
 
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * grads[0], None if weight_grad is None else weight_grad * grads[0], None, None, None
+        if weight_grad is not None:
+            weight_grad = (weight_grad * grads[0]).to(ctx.weight_dtype)
+        return hidden_grad * grads[0], weight_grad, None, None, None
+
+
+def wide_zeros(weight: Tensor) -> Tensor:
+    """Zeros for the sum of a weight's gradient over many pieces: in 16 bits, small pieces would be rounded away."""
+    return torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
 
 
 def score_rows(vocab_size: int) -> int:
