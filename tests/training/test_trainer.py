@@ -61,6 +61,27 @@ def test_lora_with_dropout_resumes_exactly(tmp_path):
     assert again.state_dict()["model.layers.0.mlp.up_proj.lora_B"].any()
 
 
+@pytest.mark.parametrize("optimizer", ["muon", "adamw8bit"])
+def test_every_optimizer_resumes_exactly(optimizer, tmp_path):
+    if optimizer == "adamw8bit":
+        pytest.importorskip("torchao")
+    config = dataclasses.replace(CONFIG, optimizer=optimizer, tokens=4 * 4 * 32)
+    whole, again = fresh(), fresh()
+    train("whole", whole, Random(), config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train("cut", fresh(), Random(kill_at=(8, signal.SIGTERM)), config, tmp_path / "cut")
+    train("cut", again, Random(), config, tmp_path / "cut")
+    assert same(again, whole.state_dict())
+
+
+@pytest.mark.parametrize("recompute", ["selective", "full"])
+def test_recomputing_changes_no_loss(recompute, uninterrupted, tmp_path):
+    model = fresh()
+    train("again", model, Random(), dataclasses.replace(CONFIG, recompute=recompute), tmp_path)
+    assert {layer.recompute for layer in model.model.layers} == {recompute}
+    assert losses(tmp_path) == pytest.approx(uninterrupted[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("sample", [0, 13, 25, 47])
 def test_sigterm_saves_and_resume_is_exact(uninterrupted, tmp_path, sample):
     with pytest.raises(Interrupted, match=f"saved at step {sample // 4} of 12; run the same command"):
