@@ -105,7 +105,9 @@ def test_set_overrides_by_stage_name():
     [
         ("code.training.learning_rat=1", "unknown key 'learning_rat'; the nearest known one is 'learning_rate'"),
         ("code.training.learning_rate=fast", "learning_rate must be a number, not 'fast'"),
-        ("code.training.precision=float16", "must be one of 'auto', 'float32', 'bfloat16'"),
+        ("code.training.precision=float16", "must be one of 'auto', 'float32', 'bfloat16', 'float8'"),
+        ("code.training.optimizer=lion", "must be one of 'adamw', 'adamw8bit', 'muon'"),
+        ("code.training.recompute=some", "must be one of 'none', 'selective', 'full', 'offload'"),
         ("code.parent=nobody", "parent 'nobody' is not a stage"),
         ("code.parent=long", "is its own ancestor"),
         ("code.mixture={ cobol = 1.0 }", "the set 'cobol' is not defined"),
@@ -144,6 +146,13 @@ def test_mistakes_are_named(override, message):
         load_recipe(RECIPES / "demo-family.toml", [override])
     assert message in str(caught.value)
     assert str(caught.value).startswith("--set ")
+
+
+@pytest.mark.parametrize("setting", ["optimizer=muon", "precision=float8"])
+def test_an_adapter_is_not_trained_by_what_needs_whole_matrices(setting):
+    override = f"sql.training.{setting}"
+    with pytest.raises(ChakuError, match=rf"stages\.sql\.training\.{setting.split('=')[0]}.*with `lora`"):
+        load_recipe(RECIPES / "demo.toml", [override])
 
 
 def test_the_file_and_each_option_are_blamed_for_their_own_mistakes(tmp_path):

@@ -145,6 +145,7 @@ def test_only_wanted_rows_are_returned_in_their_order():
 
 
 def test_what_it_does_not_compute_is_left_to_the_plain_decoder():
+    assert can_fuse(make(), 8)
     dropping = make(LoraConfig(dropout=0.1))
     assert not can_fuse(dropping, 8)
     assert can_fuse(dropping.eval(), 8)

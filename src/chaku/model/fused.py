@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from chaku.model.layout import AttentionGroup, Layout
 from chaku.model.llama import Attention, Block, FeedForward, Llama, RMSNorm
@@ -25,10 +25,10 @@ ROWS = 2048  # rows in a part
 def can_fuse(model: Llama, longest: int) -> bool:
     """Whether `fused_states` supports the model in its present mode; otherwise use `Llama.forward_hidden`.
 
-    It does not support GPUs, weights that ranks share, recomputation, torch.compile, LoRA's dropout, or documents
-    longer than a sliding window. `longest`: the number of tokens in the longest document.
+    It does not support GPUs, weights that ranks share, torch.compile, LoRA's dropout, other linear layers (float8), or
+    documents longer than a sliding window. `longest`: the number of tokens in the longest document.
     """
-    if model.distributed or any(layer.recompute != "none" for layer in model.model.layers):
+    if model.distributed:
         return False
     window = model.config.sliding_window
     if window is not None and longest > window:
@@ -37,6 +37,8 @@ def can_fuse(model: Llama, longest: int) -> bool:
         return False
     for module in model.modules():
         if isinstance(module, LoraLinear) and module.training and module.dropout.p:
+            return False
+        if isinstance(module, nn.Linear) and type(module) is not nn.Linear:
             return False
     return True
 

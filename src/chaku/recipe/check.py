@@ -66,6 +66,13 @@ def _check_parent(recipe: Recipe, name: str, at: str) -> None:
         raise ChakuError(f"{at}.parent: {error}") from None
     if stage.lora is not None and stage.parent is None and recipe.model.path is None:
         raise ChakuError(f"{at}.lora needs a trained base model: give the stage a `parent`, or set model.path")
+    if stage.lora is not None and stage.training.optimizer == "muon":
+        raise ChakuError(f'{at}.training.optimizer = "muon" is for whole weight matrices; with `lora`, use "adamw"')
+    if stage.lora is not None and stage.training.precision == "float8":
+        raise ChakuError(
+            f'{at}.training.precision = "float8" trains whole weight matrices; with `lora`, use "bfloat16" and '
+            "`base_quantization`"
+        )
     if stage.base_quantization is not None and stage.lora is None:
         raise ChakuError(f"{at}.base_quantization needs a frozen base model: add `lora`")
 

@@ -48,7 +48,7 @@ class TrainingConfig:
     eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
     max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
     optimizer: OptimizerName = "adamw"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float8"] = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
     recompute: Recompute = setting("none", changes_results=False)  # noqa: RUF009

@@ -21,6 +21,7 @@ from chaku.model.context_parallel import ContextParallel
 from chaku.model.llama import Llama
 from chaku.model.lora import LoraLinear
 from chaku.model.quantization import is_quantized
+from chaku.training.float8 import use_float8
 from chaku.training.ranks import Ranks, check_divides
 
 
@@ -28,11 +29,17 @@ def parallelize(model: Llama, ranks: Ranks, sequence_length: int, precision: str
     """Lay the model out, in place, in one strict order. It may be on the meta device: see `materialize`.
 
     `precision` "bfloat16": the weights are gathered and multiplied in bfloat16; each rank keeps its shard, and sums
-    gradients, in float32. Raises ChakuError, before anything changes, for sizes that do not divide.
+    gradients, in float32. "float8": the same, but projections multiply in float8.
+    Raises ChakuError, before anything changes, for sizes that do not divide.
     """
     if ranks.size == 1:
         return
     check_layout(model, ranks, sequence_length)
+    if precision == "float8" and ranks.num_tensor > 1:
+        raise ChakuError('precision = "float8" does not work with tensor parallelism; set parallel.tensor to 1')
+    if precision == "float8":
+        assert ranks.shards is not None
+        use_float8(model, torch.device(ranks.shards.device_type), sequence_length)
     model.distributed = True
     if ranks.context is not None:
         model.context = ContextParallel(ranks.context, ranks.context_rank, ranks.num_context)
@@ -91,7 +98,7 @@ def _tensor_parallel(model: Llama, mesh: DeviceMesh) -> None:
 def _shard(model: Llama, ranks: Ranks, precision: str) -> None:
     """FSDP2: each layer is a group of weights that is gathered when it is computed; the rest is the root's group."""
     policy = MixedPrecisionPolicy()
-    if precision == "bfloat16":
+    if precision != "float32":
         policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     quantized = {weight for weight in model.parameters() if is_quantized(weight)}
     options: dict[str, Any] = {"mesh": ranks.shards, "mp_policy": policy, "ignored_params": quantized or None}

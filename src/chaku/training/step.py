@@ -291,8 +291,11 @@ def score_rows(vocab_size: int) -> int:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Mixed precision for "bfloat16": float32 weights, bfloat16 matrix products. Changes nothing for "float32"."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    """Mixed precision for "bfloat16": float32 weights, bfloat16 matrix products. Changes nothing for "float32".
+
+    For "float8" too: only the projections of the layers multiply in float8 (`training/float8.py`).
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision != "float32")
 
 
 def optimizer_step(model: Llama, optimizer: Optimizer, rate: float, max_grad_norm: float) -> float:

@@ -20,6 +20,7 @@ from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.heldout import heldout_values
+from chaku.training.float8 import use_float8
 from chaku.training.metrics import MetricsLog, NoLog
 from chaku.training.profile import StepProfiler
 from chaku.training.optimizers import make_optimizer
@@ -85,7 +86,9 @@ def train(
     if reached.step and ranks.is_first:
         say(f"{name}: going on at step {reached.step} of {steps}")
     precision = reached.precision or ranks.from_first(choose_precision(config.precision, device))
-    peak = ranks.size * peak_flops(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    if precision == "float8" and not model.distributed:
+        use_float8(model, device, sequence_length)
+    peak = ranks.size * peak_flops(device, torch.float32 if precision == "float32" else torch.bfloat16)
     flops_per_token = model.config.flops_per_token(sequence_length)
     if not all(parameter.requires_grad for parameter in model.parameters()):
         flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
