@@ -63,22 +63,23 @@ def part_of(batch, ranks):
     return list(batch.split(rows))[ranks.data_rank]
 
 
-def train_kind(kind, ranks, shape=SHAPE):
-    """The losses and gradient norms of STEPS steps."""
+def train_kind(kind, ranks, shape=SHAPE, config=CONFIG, steps=STEPS):
+    """The losses and gradient norms of the steps."""
     torch.manual_seed(0)
     model = Llama(shape)
     if kind == "lora":
         add_lora(model, LoraConfig(rank=4), torch.Generator().manual_seed(1))
+    model.set_recompute(config.recompute)
     parallelize(model, ranks, SEQ, "float32")
-    optimizer = make_optimizer(model, CONFIG)
+    optimizer = make_optimizer(model, config)
     losses, device = [], torch.device("cpu")
-    for step in range(STEPS):
+    for step in range(steps):
         batch = part_of(batch_of(kind, step), ranks)
         if kind == "pairs":
-            loss, notes = accumulate_pairs(model, batch, DpoConfig(), CONFIG, device, ranks)
+            loss, notes = accumulate_pairs(model, batch, DpoConfig(), config, device, ranks)
             losses.append(notes["dpo_margin"])
         else:
-            loss = accumulate(training_step_loss, model, batch, CONFIG, device, ranks)
+            loss = accumulate(training_step_loss, model, batch, config, device, ranks)
         losses += [loss, optimizer_step(model, optimizer, 1e-3, 1.0)]
     return np.array(losses)
 
@@ -144,3 +145,21 @@ def test_sizes_that_do_not_divide_are_named():
     assert "3 key-value heads cannot be divided among 2 ranks (tensor)" in said
     [said, _] = on_ranks(2, wrong_layout, ParallelConfig(context=2), SHAPE, 34)
     assert "34 tokens of a sequence cannot be divided among 4 ranks" in said
+
+
+VARIANTS = [{"optimizer": "muon"}, {"optimizer": "adamw8bit"}, {"recompute": "selective"}, {"recompute": "full"}]
+
+
+def train_variants(layout):
+    ranks = ALONE if layout is None else lay_out(layout, "cpu")
+    configs = [dataclasses.replace(CONFIG, **variant) for variant in VARIANTS]
+    return [train_kind("pretraining", ranks, config=config, steps=4) for config in configs]
+
+
+@pytest.mark.parametrize("layout", [ParallelConfig(), ParallelConfig(tensor=2)], ids=["FSDP2", "tensor"])
+def test_optimizers_and_recomputation_do_not_depend_on_the_ranks(layout):
+    pytest.importorskip("torchao")
+    [ours, _], expected = on_ranks(2, train_variants, layout), train_variants(None)
+    for variant, found, wanted in zip(VARIANTS, ours, expected, strict=True):
+        # A moment of 8 bits may round to a neighbour.
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4, err_msg=str(variant))
