@@ -191,6 +191,10 @@ def test_a_stage_that_does_not_fit_the_memory_names_what_would(
     assert name.endswith(" MB are free)")
     assert needed.needed_by == (Part("stage", "code"),)
     assert needed.how_to_get.startswith("--set code.training.micro_batch_tokens=128 (")
+    training = replace(recipe.stages["code"].training, micro_batch_tokens=128)
+    small = replace(recipe, stages={**recipe.stages, "code": replace(recipe.stages["code"], training=training)})
+    recomputing = room.what_fits(recipe, "code", shape, room.stage_memory(small, "code", shape) - 1)
+    assert recomputing.startswith("--set code.training.micro_batch_tokens=128 --set code.training.recompute=full (")
     left, left_out = leave_out(recipe, [needed])
     assert list(left.stages) == ["base"]
     assert [str(part.part) for part in left_out] == ["stage code", "stage long"]

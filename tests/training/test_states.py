@@ -16,10 +16,10 @@ from chaku.model.llama import Llama
 from chaku.tokens.loader import PackedSample
 from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.metrics import read_metrics
+from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import parallelize
 from chaku.training.ranks import lay_out
 from chaku.training.state import Progress, States, begin_state
-from chaku.training.step import make_optimizer
 from chaku.training.trainer import train
 from ranks import on_ranks, until_one_is_killed
 

@@ -22,14 +22,18 @@ BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and it
 def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: torch.device) -> Iterator[Requirement]:
     """Memory for stages still to be trained: a requirement for each that does not fit, and the largest that fits."""
     free = free_memory(device)
-    needs = {name: stage_memory(recipe, name, base) for name in recipe.stages if not _is_done(directory, name)}
+    needs = {
+        name: stage_memory(recipe, name, base, device.type) for name in recipe.stages if not _is_done(directory, name)
+    }
     if free is None:
         return
     too_large: dict[tuple[str, str], list[Part]] = {}
     for name, needed in needs.items():
         if needed > free:
             words = f"{gigabytes(needed)} of memory ({gigabytes(free)} are free)"
-            too_large.setdefault((words, what_fits(recipe, name, base, free)), []).append(Part("stage", name))
+            too_large.setdefault((words, what_fits(recipe, name, base, free, device.type)), []).append(
+                Part("stage", name)
+            )
     for (words, fits), parts in too_large.items():
         yield Requirement(words, tuple(parts), False, fits)
     if fitting := {name: needed for name, needed in needs.items() if needed <= free}:
@@ -37,21 +41,26 @@ def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: to
         yield Requirement(f"memory {gigabytes(needs[largest])} of {gigabytes(free)}", (Part("stage", largest),), True)
 
 
-def stage_memory(recipe: Recipe, name: str, base: LlamaConfig) -> int:
-    """Bytes of memory at the peak of a stage's training."""
-    return _peak(recipe.stages[name], stage_shape(recipe, name, base))
+def stage_memory(recipe: Recipe, name: str, base: LlamaConfig, device: str = "cpu") -> int:
+    """Bytes of memory at the peak of a stage's training, on a type of device."""
+    return _peak(recipe.stages[name], stage_shape(recipe, name, base), device)
 
 
-def _peak(stage: StageConfig, shape: LlamaConfig) -> int:
-    return training_memory(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
+def _peak(stage: StageConfig, shape: LlamaConfig, device: str) -> int:
+    return training_memory(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization, device)
 
 
-def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int) -> str:
-    """The first change that makes a stage fit, in words: smaller micro-batches, LoRA, or a quantised base."""
+def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int, device: str = "cpu") -> str:
+    """The first change that makes a stage fit, in words.
+
+    In this order: smaller micro-batches, layers that recompute their activations, LoRA, and a quantised base.
+    """
     stage, shape = recipe.stages[name], stage_shape(recipe, name, base)
     row = stage.sequence_length
     small = dataclasses.replace(stage, training=dataclasses.replace(stage.training, micro_batch_tokens=row))
-    changes = [(f"--set {name}.training.micro_batch_tokens={row}", small)]
+    least = dataclasses.replace(small, training=dataclasses.replace(small.training, recompute="full"))
+    option = f"--set {name}.training.micro_batch_tokens={row}"
+    changes = [(option, small), (f"{option} --set {name}.training.recompute=full", least)]
     if stage.parent is not None or recipe.model.path is not None:
         for scheme in (None, "int8", "nf4"):
             adapted = dataclasses.replace(stage, lora=stage.lora or LoraConfig(), base_quantization=scheme)
@@ -60,9 +69,13 @@ def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int) -> str:
             changes += [
                 (words, adapted),
                 (f"{words}, and micro_batch_tokens = {row}", dataclasses.replace(adapted, training=small.training)),
+                (
+                    f'{words}, micro_batch_tokens = {row}, and recompute = "full"',
+                    dataclasses.replace(adapted, training=least.training),
+                ),
             ]
     for words, changed in changes:
-        if changed != stage and (needed := _peak(changed, shape)) <= free:
+        if changed != stage and (needed := _peak(changed, shape, device)) <= free:
             return f"{words} ({gigabytes(needed)})"
     most = free / (4 + STATE_BYTES)
     return f"a smaller model (whole, at most {short(most)} parameters can be trained), or more memory"
