@@ -18,7 +18,6 @@ from statistics import fmean
 from typing import Any, get_args
 
 import torch
-from torch import Tensor
 
 from chaku.console import say, set_quiet, show_table
 from chaku.corpus.build import fill_corpus
@@ -33,7 +32,7 @@ from chaku.pipeline.training import make_dataset
 from chaku.recipe.load import load_recipe
 from chaku.recipe.schema import DocumentSet, Recipe
 from chaku.tokens.load import load_tokenizer
-from chaku.tokens.loader import PackedDataset, TokenSet
+from chaku.tokens.loader import Batch, PackedDataset, TokenSet, collate
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer
@@ -148,8 +147,8 @@ def heldout_rows(
     names: Sequence[str],
     sequence_length: int,
     options: argparse.Namespace,
-) -> dict[str, Tensor]:
-    """The first held-out sequences of each set: (rows, seq + 1)."""
+) -> dict[str, Batch]:
+    """The first held-out sequences of each set."""
     store = TokenStore.open(directory / "tokens", "heldout")
     found = {}
     for name in names:
@@ -157,8 +156,7 @@ def heldout_rows(
         assert isinstance(chosen, DocumentSet)
         indices = store.select(kinds=chosen.kinds, languages=chosen.languages)
         dataset = PackedDataset(store, [TokenSet(name, indices, 1.0)], sequence_length, tokenizer, 0, infilling=None)
-        rows = [torch.as_tensor(dataset[row].tokens.astype("int64")) for row in range(options.heldout_rows)]
-        found[name] = torch.stack(rows)
+        found[name] = collate([(row, dataset[row]) for row in range(options.heldout_rows)])
     return found
 
 

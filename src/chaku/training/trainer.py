@@ -19,11 +19,11 @@ from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
-from chaku.training.heldout import heldout_values
 from chaku.training.float8 import use_float8
+from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
-from chaku.training.profile import StepProfiler
 from chaku.training.optimizers import make_optimizer
+from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
 from chaku.training.speed import choose_precision, peak_flops
