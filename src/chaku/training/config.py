@@ -47,7 +47,7 @@ class TrainingConfig:
     beta2: float = setting(0.95, at_least=0, below=1)  # paper 2.6
     eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
     max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
-    optimizer: OptimizerName = "adamw"
+    optimizer: OptimizerName = setting("adamw", added_later=True)  # noqa: RUF009
     precision: Literal["auto", "float32", "bfloat16", "float8"] = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
