@@ -7,6 +7,7 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ def _run(rank: int, size: int, port: int, answers: Any, function: Callable[..., 
     try:
         dist.init_process_group("gloo")
         answers.put((rank, (True, function(*arguments))))
-        dist.barrier()
+        with suppress(RuntimeError):  # the ranks have lost contact with each other
+            dist.barrier()
         dist.destroy_process_group()
     except BaseException:
         answers.put((rank, (False, traceback.format_exc())))

@@ -30,6 +30,8 @@ from chaku.inference.generator import (
 from chaku.results import BenchmarkResult
 
 if TYPE_CHECKING:
+    import torch
+
     from chaku.evals.benchmark import Benchmark
     from chaku.evals.score import Scoring
     from chaku.inference.chat import ChatSession
@@ -335,20 +337,32 @@ def run(
     "stages.code.training.tokens=1000". `without_missing`: skip the steps whose requirements this machine lacks.
     `make_again`: whether finished work may be made again after a change of the recipe; a function gets a description
     of that work and returns True or False. Raises ChakuError for every error that the user can fix.
+
+    On many ranks (torchrun, or another launcher that sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT), all of them
+    call this: rank 0 does every step, and all ranks train the stages together. `out` must be on storage that they
+    share. Only one rank raises the reason of a failure; the others raise EndedElsewhere.
     """
     from chaku.pipeline import FinishedWork, run_recipe
     from chaku.recipe.load import load_recipe
 
-    loaded = load_recipe(Path(recipe), list(overrides))
-    directory = Path(out) if out is not None else Path("runs") / loaded.name
-    try:
-        return run_recipe(loaded, directory, without_missing=without_missing, make_again=make_again is True)
-    except FinishedWork as error:
-        if not callable(make_again):
-            raise
-        if not make_again(str(error)):
-            raise ChakuError("nothing was changed") from None
-        return run_recipe(loaded, directory, without_missing=without_missing, make_again=True)
+    def whole_run(device: "torch.device | None" = None) -> Path:
+        loaded = load_recipe(Path(recipe), list(overrides))
+        directory = Path(out) if out is not None else Path("runs") / loaded.name
+        try:
+            return run_recipe(
+                loaded, directory, device=device, without_missing=without_missing, make_again=make_again is True
+            )
+        except FinishedWork as error:
+            if not callable(make_again):
+                raise
+            if not make_again(str(error)):
+                raise ChakuError("nothing was changed") from None
+            return run_recipe(loaded, directory, device=device, without_missing=without_missing, make_again=True)
+
+    from chaku.pipeline.run import assist, usual_device
+    from chaku.training.ranks import num_ranks, together
+
+    return together(usual_device(), whole_run, assist) if num_ranks() > 1 else whole_run()
 
 
 def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str | Path | None = None) -> dict[str, Any]:

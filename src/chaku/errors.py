@@ -11,6 +11,14 @@ class ChakuError(Exception):
     """
 
 
+class Interrupted(Exception):
+    """SIGTERM or SIGINT arrived. The state is saved, and the same command resumes from it."""
+
+
+class EndedElsewhere(ChakuError):
+    """This process only ends: another rank of the run says why. The command line prints nothing."""
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """The end of an error about an unknown name: '; did you mean NEAREST?', or nothing where no name is near."""
     from difflib import get_close_matches

@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from chaku.cli.groups import COMPLETION, root
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, EndedElsewhere, Interrupted
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"chaku: {in_one_line(mistake)}", file=sys.stderr)
         raise SystemExit(2) from None
+    except EndedElsewhere:
+        return 2
     except ChakuError as error:
         print(f"chaku: {error}", file=sys.stderr)
         return 2
@@ -59,9 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    except Exception as error:
-        if type(error).__name__ != "Interrupted":  # imported lazily: torch takes a second
-            raise
+    except Interrupted as error:
         print(f"chaku: {error}", file=sys.stderr)
         return 130
 

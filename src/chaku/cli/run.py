@@ -9,7 +9,6 @@ import click
 from chaku.cli.shared.options import PATH
 from chaku.cli.shared.show_report import say_what_does_not_run, show_report
 from chaku.cli.shared.verb import verb
-from chaku.console import set_quiet
 
 
 @verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open", keeps="always")
@@ -41,18 +40,22 @@ def run(
     To train on many GPUs: torchrun --nproc-per-node 8 -m chaku run RECIPE.
     """
     first = os.environ.get("RANK", "0") == "0"  # torchrun's; the other ranks only help to train
-    if not first:
-        set_quiet(True)
-    say_what_does_not_run()
+    if first:
+        say_what_does_not_run()
     from chaku import api
 
-    report = api.run(
-        recipe,
-        out,
-        overrides=overrides,
-        without_missing=without_missing,
-        make_again=yes or (_may_make_again if sys.stdin.isatty() and sys.stderr.isatty() else False),
-    )
+    try:
+        report = api.run(
+            recipe,
+            out,
+            overrides=overrides,
+            without_missing=without_missing,
+            make_again=yes or (_may_make_again if sys.stdin.isatty() and sys.stderr.isatty() else False),
+        )
+    except KeyboardInterrupt:
+        if first:
+            raise
+        raise SystemExit(130) from None  # rank 0 prints that the run was stopped
     if first:
         show_report(report, report.parent, in_browser)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from contextlib import closing
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -27,7 +27,6 @@ from chaku.recipe.schema import Recipe
 from chaku.report import write_report
 from chaku.sql.training.example_prompts import TRAINED_PROMPT
 from chaku.sql.training.prepare import prepared_prompt
-from chaku.training.ranks import announce, follow, num_ranks, rank, start
 
 
 def run_recipe(
@@ -43,36 +42,14 @@ def run_recipe(
     The requirements of the recipe are checked before the first step. `without_missing`: leave out the parts that lack
     something here; the report lists them. A run may be killed at any moment; the same call continues it. `make_again`:
     when the recipe or its sources changed, make finished work again; the old work is kept until the new work is whole.
-    On many ranks (torchrun), rank 0 does every step, and all ranks train the stages together; `directory` must be on
-    storage that they share.
+    On many ranks, rank 0 calls this, and the others `assist`; `directory` must be on storage that they share.
 
     Raises FinishedWork when finished work would be made again without `make_again`, and ChakuError for errors that the
     user can correct, both before anything is changed. Raises Interrupted after a signal.
     """
     if recipe.num_threads:
         torch.set_num_threads(recipe.num_threads)
-    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if num_ranks() > 1:
-        device = start(device)
-        if rank() > 0:
-            follow(partial(_help, device=device))
-            return directory / "report.html"
-        try:
-            return _run(recipe, directory, device, without_missing, make_again)
-        finally:
-            announce(None)
-    return _run(recipe, directory, device, without_missing, make_again)
-
-
-def _help(work: StageWork | WriteWork, device: torch.device) -> None:
-    """Every rank but 0: do what rank 0 announced."""
-    if isinstance(work, StageWork):
-        train_stage(work, device)
-    else:
-        help_to_write(work, device)
-
-
-def _run(recipe: Recipe, directory: Path, device: torch.device, without_missing: bool, make_again: bool) -> Path:
+    device = device or usual_device()
     whole = dataclasses.asdict(recipe)
     recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
     run = Run(recipe, directory, device, make_again)
@@ -89,6 +66,21 @@ def _run(recipe: Recipe, directory: Path, device: torch.device, without_missing:
         write_samples(run, run.tokenizer, {name: fingerprints[name] for name in recipe.evals.stages})
         write_commands(run, fingerprints, learnt)
         return write_report(directory)
+
+
+def usual_device() -> torch.device:
+    """The GPU, or the processor where there is none."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def assist(work: StageWork | WriteWork, device: torch.device) -> None:
+    """What every rank but the first does when rank 0 announces work."""
+    if isinstance(work, WriteWork):
+        help_to_write(work, device)
+        return
+    if work.recipe.num_threads:
+        torch.set_num_threads(work.recipe.num_threads)
+    train_stage(work, device)
 
 
 class _Maker:

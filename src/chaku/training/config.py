@@ -27,7 +27,8 @@ class TrainingConfig:
     The steps `profile_steps` are recorded with torch's profiler. The newest `keep_last` saved states are kept and, with
     `keep_best`, the state with the lowest held-out loss. `state`: where states are saved, a directory or a URL of
     fsspec; the default is beside the stage. `keep_state` keeps the state from which a longer stage can go on: the last
-    state or, with "wsd", the state before the decay.
+    state or, with "wsd", the state before the decay. `timeout_minutes`: a rank that waits so long for the others ends
+    the run, and says which rank is late.
     """
 
     learning_rate: float = setting(3e-4, above=0)  # paper 2.6: code stage of 7B and 13B
@@ -58,6 +59,7 @@ class TrainingConfig:
     keep_best: bool = setting(False, changes_results=False)
     state: str | None = setting(None, changes_results=False)
     keep_state: bool = setting(False, changes_results=False)  # after the end, for a longer stage
+    timeout_minutes: float = setting(30.0, above=0, changes_results=False)  # of one wait for the other ranks
     log_every: int = setting(1, at_least=1, changes_results=False)
     heldout_every: int = setting(100, at_least=1, changes_results=False)
     sample_every: int = setting(0, at_least=0, changes_results=False)  # 0: no text sampled during training

@@ -2,23 +2,31 @@
 
 import os
 import pickle
+import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
-from chaku.errors import ChakuError
+from chaku.console import set_quiet
+from chaku.errors import ChakuError, EndedElsewhere, Interrupted
 from chaku.training.config import ParallelConfig
+from chaku.training.heartbeats import LostContact, claim, is_lost_contact, record_collectives
 
 POLL = 0.2  # seconds between two looks for work
+FIRST = 1.0  # seconds that rank 0 has to say why a run ends, before another rank says it or ends
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -105,29 +113,91 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
+        record_collectives()
     if not dist.is_initialized():
         dist.init_process_group(backend, timeout=timeout)
     return device
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """Rank 0's last announcement. `result`: what all ranks return; None when rank 0 failed."""
+
+    result: Any
+
+
+def together(
+    device: torch.device, lead: Callable[[torch.device], T], assist: Callable[[Any, torch.device], object]
+) -> T:
+    """Rank 0 does `lead`, which announces work to the other ranks; they do `assist` with it. All return `lead`'s value.
+
+    Both functions get this rank's device. When ranks fail, one of them raises the reason, and every other rank raises
+    EndedElsewhere.
+    """
+    if rank() > 0:
+        set_quiet(True)
+    ours = not dist.is_initialized()
+    device = start(device)
+    result: T | None = None
+    try:
+        result = lead(device) if rank() == 0 else _follow(lambda work: assist(work, device))
+    except (EndedElsewhere, LostContact):
+        raise
+    except Exception as error:
+        if (reason := _reason(error)) is error:
+            raise
+        raise reason from error
+    finally:
+        if rank() == 0:
+            with suppress(RuntimeError):  # the store is gone, so nobody listens
+                announce(_Ended(result))
+    if ours:
+        dist.destroy_process_group()
+    return result
+
+
+def _reason(error: Exception) -> Exception:
+    """The error that this rank raises for `error`."""
+    if isinstance(error, Interrupted):
+        return error if rank() == 0 else EndedElsewhere("rank 0 says that the run was stopped")
+    lost = is_lost_contact(error)
+    if rank() == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        # The store is in this process, and the other ranks still look into it.
+        threading.Thread(target=time.sleep, args=(3 * FIRST,)).start()
+    if rank() > 0 and not lost:
+        time.sleep(FIRST)
+    if not claim() and (lost or isinstance(error, ChakuError)):
+        return EndedElsewhere("another rank says why the run ends")
+    if lost:
+        return LostContact(f"rank {rank()} lost contact with another rank ({str(error).splitlines()[0]})")
+    if rank() > 0 and isinstance(error, ChakuError):
+        return ChakuError(f"rank {rank()} ({socket.gethostname()}): {error}")
+    return error
+
+
 def announce(work: Any) -> None:
-    """Rank 0 tells the ranks that `follow` what to do next; None: nothing more."""
+    """Rank 0 tells the other ranks what to do next."""
     if num_ranks() > 1:
         store = dist.distributed_c10d._get_default_store()
         number = store.add("announced", 1)
         store.set(f"work {number}", pickle.dumps(work).hex())
 
 
-def follow(do: Callable[[Any], object]) -> None:
-    """Every rank but 0: wait for what rank 0 announces, for as long as it takes, and do it, until there is no more."""
+def _follow(do: Callable[[Any], object]) -> Any:
+    """Wait for what rank 0 announces, for as long as it takes, and do it, until there is no more."""
     store = dist.distributed_c10d._get_default_store()
     for number in count(1):
         while not store.check([f"work {number}"]):
             time.sleep(POLL)
         work = pickle.loads(bytes.fromhex(store.get(f"work {number}").decode()))
-        if work is None:
-            return
-        do(work)
+        if not isinstance(work, _Ended):
+            do(work)
+        elif work.result is None:
+            time.sleep(FIRST)  # torchrun stops rank 0 when this rank ends
+            raise EndedElsewhere("rank 0 says why the run ends")
+        else:
+            return work.result
+    raise AssertionError
 
 
 def lay_out(config: ParallelConfig, device_type: str) -> Ranks:

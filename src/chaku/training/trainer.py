@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -14,12 +15,13 @@ from types import FrameType
 import torch
 
 from chaku.console import progress, say, short
-from chaku.errors import ChakuError
+from chaku.errors import ChakuError, Interrupted
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.float8 import use_float8
+from chaku.training.heartbeats import Heartbeats
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
 from chaku.training.optimizers import make_optimizer
@@ -37,10 +39,6 @@ from chaku.training.step import (
     training_step_loss,
 )
 from chaku.training.trackers import TrackedStage, open_trackers
-
-
-class Interrupted(Exception):
-    """SIGTERM or SIGINT arrived. The state is saved, and the same command resumes from it."""
 
 
 def train(
@@ -63,7 +61,7 @@ def train(
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
     `project`: the stage's project in `config.trackers`.
     Raises Interrupted on SIGTERM or SIGINT, after the present micro-batch and after saving; ChakuError, with the
-    batch's samples, when the loss or the gradient is not finite.
+    batch's samples, when the loss or the gradient is not finite; LostContact, on one rank, when another rank hangs.
     """
     device = model.lm_head.weight.device
     sequence_length = dataset.sequence_length
@@ -115,6 +113,7 @@ def train(
         StepProfiler(config.profile_steps if ranks.is_first else None, directory) as profiler,
         stop_requested(quiet=not ranks.is_first) as stop,
         progress(name, steps * batch_tokens, "tokens", initial=reached.step * batch_tokens) as bar,
+        Heartbeats(timedelta(minutes=config.timeout_minutes)) as heart,
     ):
         seconds, heldout_loss, saved = reached.seconds, reached.heldout, reached.step
 
@@ -124,19 +123,25 @@ def train(
             states.finish()
             return Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
 
+        def asked_to_stop() -> bool:
+            heart.move(f"{name}, step {step + 1}, the next micro-batch")
+            return stop()
+
         for step in range(reached.step, steps):
             started = time.perf_counter()
             profiler.begin(step + 1)
+            heart.move(f"{name}, step {step + 1}, reading its batch")
             batch = next(batches)
+            heart.move(f"{name}, step {step + 1}, the first micro-batch")
             # A resumed step must draw the same LoRA dropout.
             torch.manual_seed(dataset.seed + step + 1_000_003 * ranks.data_rank)
             notes: dict[str, float] = {}
             try:
                 with precision_context():
                     if dpo:
-                        loss, notes = accumulate_pairs(model, batch, dpo, config, device, ranks, stop)
+                        loss, notes = accumulate_pairs(model, batch, dpo, config, device, ranks, asked_to_stop)
                     else:
-                        loss = accumulate(forward, model, batch, config, device, ranks, stop)
+                        loss = accumulate(forward, model, batch, config, device, ranks, asked_to_stop)
             except Stopped:
                 optimizer.zero_grad(set_to_none=True)
                 raise interrupted(step) from None
@@ -144,9 +149,11 @@ def train(
                 with precision_context():
                     where = not_finite_samples(model, batch, config, device, ranks)
                 raise _failed(states, f"stage {name}, step {step + 1}: the loss is {loss} on {where}")
+            heart.move(f"{name}, step {step + 1}, the update of the weights")
             rate = learning_rate(step, steps, config)
             norm = optimizer_step(model, optimizer, rate, config.max_grad_norm)
             profiler.end(step + 1)
+            heart.move(f"{name}, step {step + 1}, after the update")
             if not math.isfinite(norm):
                 where = f"samples {batch.first_sample} to {batch.first_sample + rows - 1}"
                 raise _failed(states, f"stage {name}, step {step + 1}: the gradient's norm is {norm} on {where}")
