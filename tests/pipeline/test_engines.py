@@ -1,7 +1,6 @@
 """A model that is too large for one GPU is shared by the ranks, one model at a time."""
 
-import os
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from chaku.inference.shared_decoder import help_to_write
 from chaku.model.config import PRESETS, LlamaConfig
 from chaku.pipeline.engines import Engines
 from chaku.tokens.tokenizer_training import train_tokenizer
-from chaku.training.ranks import announce, follow
+from chaku.training.ranks import together
 from ranks import on_ranks
 
 CPU = torch.device("cpu")
@@ -26,14 +25,13 @@ def written(engine):
 
 
 def write_with_two_models(paths):
-    if os.environ["RANK"] != "0":
-        return follow(partial(help_to_write, device=CPU))
-    engines = Engines(CPU)
-    engines._sharing = lambda path, dtype: 2  # as on GPUs that are too small
-    texts = [written(engines.open(Path(path))) for path in paths]
-    engines.close()
-    announce(None)
-    return texts
+    def write(device):
+        engines = Engines(device)
+        engines._sharing = lambda path, dtype: 2  # as on GPUs that are too small
+        with closing(engines):
+            return [written(engines.open(Path(path))) for path in paths]
+
+    return together(CPU, write, help_to_write)
 
 
 def test_the_ranks_share_one_model_after_another(tmp_path):
@@ -45,4 +43,4 @@ def test_the_ranks_share_one_model_after_another(tmp_path):
         tokenizer.save(path)
     expected = [written(load_engine(path, decoder="torch")) for path in paths]
     assert expected[0] != expected[1]
-    assert on_ranks(2, write_with_two_models, paths)[0] == expected
+    assert on_ranks(2, write_with_two_models, paths) == [expected] * 2
