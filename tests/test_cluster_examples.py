@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples" / "cluster"
 
 FAKE = {
     "srun": '#!/bin/bash\nprintf "%s\\n" "$@" > words\n',
-    "scontrol": '#!/bin/bash\n[ "$1" = show ] && echo "gpu-1\ngpu-2" || echo "$*" > requeued\n',
+    "scontrol": '#!/bin/bash\n[ "$1" = show ] && seq -f gpu-%.0f 20000 || echo "$*" > requeued\n',
 }
 
 

@@ -16,7 +16,7 @@
 #SBATCH --output=chaku-%j.log
 set -euo pipefail
 
-first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 # One torchrun on each machine. A rank that fails ends all machines' ranks. A stop has 100 seconds to save.
 srun --ntasks-per-node=1 --kill-on-bad-exit=1 \
   torchrun --nnodes "$SLURM_JOB_NUM_NODES" --nproc-per-node "${SLURM_GPUS_ON_NODE:-8}" \
