@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples" / "cluster"
 
 FAKE = {
     "srun": '#!/bin/bash\nprintf "%s\\n" "$@" > words\n',
-    "scontrol": '#!/bin/bash\n[ "$1" = show ] && seq -f gpu-%.0f 20000 || echo "$*" > requeued\n',
+    "scontrol": '#!/bin/bash\n[ "$1" = show ] && exec seq -f gpu-%.0f 20000\necho "$*" > requeued\n',
 }
 
 

@@ -35,7 +35,7 @@ from chaku.cli.shared.verb import verb
 def run(
     recipe: Path, out: Path | None, overrides: tuple[str, ...], without_missing: bool, yes: bool, in_browser: bool
 ) -> None:
-    """Run a recipe, or go on with it where it was cut off; on 8 GPUs: torchrun --nproc-per-node 8 -m chaku run RECIPE."""
+    """Run a recipe, or go on with it where it was cut off; torchrun --nproc-per-node 8 -m chaku run uses 8 GPUs."""
     first = os.environ.get("RANK", "0") == "0"  # torchrun's; the other ranks only help to train
     if first:
         say_what_does_not_run()
