@@ -21,6 +21,7 @@ from chaku.errors import ChakuError, EndedElsewhere
 PERIOD = 2.0  # seconds between two reports of a rank
 SILENCE = 3  # a rank without a report for this many periods does not answer
 SHOWN = 8  # ranks named in one message
+TRACE = "TORCH_FR_DUMP_TEMP_FILE"  # the variable that says where torch's flight recorder writes
 
 
 class LostContact(ChakuError):
@@ -142,9 +143,6 @@ def claim() -> bool:
         return _store().add("said why", 1) == 1
     except (RuntimeError, ValueError):
         return True
-
-
-TRACE = "TORCH_FR_DUMP_TEMP_FILE"
 
 
 def record_collectives() -> None:
