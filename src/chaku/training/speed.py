@@ -39,6 +39,22 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return "bfloat16" if faster else "float32"
 
 
+class SpeedMeter:
+    """Turns tokens per second of training into floating-point operations, and their share of the devices' peak."""
+
+    def __init__(self, model: Llama, sequence_length: int, precision: str, device: torch.device, num_devices: int):
+        self._flops_per_token = model.config.flops_per_token(sequence_length)
+        if not all(parameter.requires_grad for parameter in model.parameters()):
+            self._flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
+        dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        self._peak = num_devices * peak_flops(device, dtype)
+
+    def values(self, tokens_per_second: float) -> dict[str, float]:
+        """The speed's values in metrics.jsonl. "mfu": model FLOPs utilisation, of the measured peak."""
+        flops = tokens_per_second * self._flops_per_token
+        return {"tokens_per_second": tokens_per_second, "flops_per_second": flops, "mfu": flops / self._peak}
+
+
 def measure_training_speed(
     shape: LlamaConfig,
     config: TrainingConfig,

@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import torch
 
@@ -28,7 +26,7 @@ from chaku.training.optimizers import make_optimizer
 from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
-from chaku.training.speed import choose_precision, peak_flops
+from chaku.training.speed import SpeedMeter, choose_precision
 from chaku.training.state import Progress, States
 from chaku.training.step import (
     Stopped,
@@ -38,6 +36,7 @@ from chaku.training.step import (
     optimizer_step,
     training_step_loss,
 )
+from chaku.training.stopping import stop_requested
 from chaku.training.trackers import TrackedStage, open_trackers
 
 
@@ -86,10 +85,7 @@ def train(
     precision = reached.precision or ranks.from_first(choose_precision(config.precision, device))
     if precision == "float8" and not model.distributed:
         use_float8(model, device, sequence_length)
-    peak = ranks.size * peak_flops(device, torch.float32 if precision == "float32" else torch.bfloat16)
-    flops_per_token = model.config.flops_per_token(sequence_length)
-    if not all(parameter.requires_grad for parameter in model.parameters()):
-        flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
+    meter = SpeedMeter(model, sequence_length, precision, device, ranks.size)
     compiled = config.compile and not model.distributed  # `parallelize` compiles each layer
     forward = torch.compile(training_step_loss) if compiled else training_step_loss
     batches = load_batches(
@@ -162,16 +158,13 @@ def train(
             bar.advance(batch_tokens, f"loss {loss:.3f}")
             done = step + 1
             if done % config.log_every == 0 or done == steps:
-                speed = batch_tokens / elapsed
                 log.write(
                     done,
                     tokens=done * batch_tokens,
                     loss=loss,
                     learning_rate=rate,
                     grad_norm=norm,
-                    tokens_per_second=speed,
-                    flops_per_second=speed * flops_per_token,
-                    mfu=speed * flops_per_token / peak,
+                    **meter.values(batch_tokens / elapsed),
                     infilling_rate=ranks.sum([batch.infilled_tokens / ranks.num_context])[0] / batch_tokens,
                     seconds=seconds,
                     **notes,
@@ -206,32 +199,3 @@ def _failed(states: States, what: str) -> ChakuError:
     return ChakuError(
         f"{what}; the last saved state is kept. Lower the learning rate, or look at these samples, and start again"
     )
-
-
-@contextmanager
-def stop_requested(*, quiet: bool = False) -> Iterator[Callable[[], bool]]:
-    """Inside this context, SIGTERM and SIGINT only set a flag. Yields a function that reads the flag.
-
-    A second signal acts as usual.
-    """
-    received: list[int] = []
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        if not quiet:
-            say("stopping after this micro-batch ...")
-        for key, handler in previous.items():
-            signal.signal(key, handler)
-
-    try:
-        for number in previous:
-            signal.signal(number, note)
-    except ValueError:  # not the main thread: Python lets only the main thread handle signals
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
