@@ -215,6 +215,7 @@ def asker(
     seed: int = 0,
     cache: bool = True,
     memory: str | Path | None = None,
+    log_sent: str | Path | None = None,
     **limits: Any,
 ) -> "Iterator[Asker]":
     """Open a database for several questions, as a context manager: its schema and values are read once.
@@ -223,9 +224,12 @@ def asker(
     function that loads the model once the database is open. A model that chaku trained gets the prompt that it was
     trained with, unless `form` or `max_prompt_tokens` change it. `constrained`: decode under a grammar of the schema.
     `cache`: keep the database's values on disk between uses. `memory`: the file of remembered question-query pairs
-    (default: one file per database). `limits`: `num_samples`, the number of queries that vote; `timeout` of a query in
-    seconds; `max_rows` and `max_bytes` of a result. Raises ChakuError for a database that cannot be read.
+    (default: one file per database). `log_sent`: a file that receives everything that is sent to the model. `limits`:
+    `num_samples`, the number of queries that vote; `timeout` of a query in seconds; `max_rows` and `max_bytes` of a
+    result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
+    must agree. Raises ChakuError for a database that cannot be read.
     """
+    from chaku.inference.sent_log import SentLog
     from chaku.sql.ask.asker import Asker
     from chaku.sql.ask.memory import Memory, memory_path
     from chaku.sql.ask.writer import writer_as_learnt
@@ -239,7 +243,7 @@ def asker(
         knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None)
         model = model if isinstance(model, Model) else model()
         writer = writer_as_learnt(
-            model.generator,
+            SentLog(model.generator, Path(log_sent)) if log_sent else model.generator,
             trained_prompt(model.path) if model.path else None,
             form=form,
             max_prompt_tokens=max_prompt_tokens,

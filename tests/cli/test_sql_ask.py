@@ -241,3 +241,25 @@ def test_a_model_directory_writes_under_the_grammar(database, tmp_path, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record["candidates"]
     assert {candidate["sql"].split()[0].upper() for candidate in record["candidates"]} <= {"SELECT", "WITH"}
+
+
+def test_no_values_sends_no_cell_and_log_sent_has_all_that_was_sent(ask, server, tmp_path, monkeypatch):
+    server.reply = "SELECT name FROM customers WHERE country = 'UK' ORDER BY id"
+    log = tmp_path / "sent.jsonl"
+    status, printed = ask("Who are our UK customers?", "--no-values", "--log-sent", str(log), "--json")
+    assert (status, json.loads(printed.out)["rows"]) == (0, [["Ada"], ["Cy"]])
+    monkeypatch.setattr("sys.stdin", io.StringIO("Which customers?\n/right\nWhich customers, and where?\n"))
+    assert ask("--no-values", "--log-sent", str(log), command="chat")[0] == 0
+    sent = [json.loads(line)["prompt"] for line in log.read_text().splitlines()]
+    assert sorted(sent) == sorted(server.prompts)
+    assert len(sent) == 6  # two samples a question
+    for cell in ("Ada", "France", "United Kingdom", "Lamp", "Books", "2023-02-02", "12.5", "中国"):
+        assert cell not in "".join(sent)
+
+
+def test_an_answer_below_the_wanted_confidence_is_refused(ask, server):
+    replies = ["SELECT 1", "SELECT 2"] * 2
+    server.answer = lambda request: {"choices": [{"message": {"content": replies.pop()}}]}
+    refusal = "only 50% of the samples agree on a result, and at least 60% must (--min-confidence)"
+    assert ask("How many?", "--min-confidence", "0.6")[1].out == f"No answer: {refusal}\n"
+    assert "confidence 50%" in ask("How many?", "--min-confidence", "0.5")[1].out

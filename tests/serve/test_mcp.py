@@ -143,6 +143,22 @@ def test_over_standard_input_and_output(shop, endpoint):
     assert answer.structured_content["rows"] == [[3]]
 
 
+def test_no_values_sends_no_cell_to_the_endpoint_and_the_schema_shows_none(shop, endpoint, tmp_path):
+    log = tmp_path / "sent.jsonl"
+
+    async def conversation():
+        async with Client(command(shop, endpoint, "--no-values", "--log-sent", str(log))) as client:
+            await client.call_tool("ask", {"question": "How many customers live in the UK?"})
+            return (await client.call_tool("schema", {})).structured_content
+
+    schema = asyncio.run(conversation())
+    assert not any(column["values"] for table in schema["tables"] for column in table["columns"])
+    sent = json.dumps(endpoint.requests, ensure_ascii=False)
+    assert "CREATE TABLE customers" in sent
+    assert [cell for cell in ("Ada", "United Kingdom", "中国", "Lamp", "2023-02-02") if cell in sent] == []
+    assert len(log.read_text().splitlines()) == len(endpoint.requests) == 2
+
+
 def test_standard_output_has_the_protocol_alone(shop, endpoint):
     hello = {
         "jsonrpc": "2.0",

@@ -127,7 +127,7 @@ class Endpoint:
         return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}/{verb}"
 
     def _body(self, request: Request) -> dict[str, Any]:
-        params, asked = request.params, _asked(request.prompt)
+        params, asked = request.params, prompt_fields(request.prompt)
         if self.chat and "prompt" in asked:
             asked["messages"] = [{"role": "user", "content": asked.pop("prompt")}]
         return {
@@ -151,8 +151,8 @@ class Endpoint:
             return bytes(response.read())
 
 
-def _asked(prompt: AnyPrompt) -> dict[str, Any]:
-    """The prompt's fields of the API's request."""
+def prompt_fields(prompt: AnyPrompt) -> dict[str, Any]:
+    """The prompt as fields of a request of OpenAI's API."""
     match prompt:
         case TextPrompt(text):
             return {"prompt": text}

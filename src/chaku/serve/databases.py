@@ -26,6 +26,7 @@ from chaku.serve.sql_answers import (
     schema_record,
 )
 from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
+from chaku.sql.ask.privacy import without_values
 from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
@@ -46,7 +47,7 @@ Step = Linked | Written | Ran | AnswerRecord | NoAnswerRecord
 class Asking:
     """How databases are asked. `max_waiting`: requests of one database that may wait. `remember`: clients may, too.
 
-    `cache`: keep values of the databases on disk. For the others see `Asker`.
+    `cache`: keep values of the databases on disk. `log_sent`: see `api.asker`. For the others see `Asker`.
     """
 
     num_samples: int = 5
@@ -56,6 +57,9 @@ class Asking:
     max_waiting: int = 16
     remember: bool = False
     cache: bool = True
+    send_values: bool = True
+    log_sent: Path | None = None
+    min_confidence: float = 0.0
 
 
 class _End:
@@ -158,8 +162,12 @@ class Desk:
         return await self._one(lambda asker: rows_record(sql, _ran(asker.run(sql))))
 
     async def schema(self) -> SchemaRecord:
-        """The tables, as they are; while the database works, as it last read them."""
-        return schema_record(self.name, await self._schema())
+        """The tables, as they are; while the database works, as it last read them.
+
+        Without values if the model may see none: an assistant that reads them is a model, too.
+        """
+        schema = await self._schema()
+        return schema_record(self.name, schema if self._asking.send_values else without_values(schema))
 
     async def grammar(self) -> str:
         """The grammar of a query of this database. Raises Refusal."""
@@ -287,6 +295,9 @@ class Desk:
                     self._database,
                     self._model,
                     cache=asking.cache,
+                    log_sent=asking.log_sent,
+                    send_values=asking.send_values,
+                    min_confidence=asking.min_confidence,
                     num_samples=asking.num_samples,
                     constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,
                     timeout=asking.timeout,

@@ -11,6 +11,7 @@ import click
 from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
 from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, positive, seed_option
+from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
     from chaku.api import Model
@@ -39,6 +40,9 @@ class Asking:
     endpoint_timeout: float
     no_cache: bool
     memory: Path | None
+    no_values: bool
+    log_sent: Path | None
+    min_confidence: float
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
@@ -61,6 +65,9 @@ class Asking:
             num_samples=self.samples,
             timeout=self.timeout,
             max_rows=self.max_rows,
+            send_values=not self.no_values,
+            log_sent=self.log_sent,
+            min_confidence=self.min_confidence,
         ) as asker:
             yield asker
 
@@ -147,6 +154,7 @@ def asking_options() -> Decorator:
             help="Keep no values of the database on disk; read them for every command.",
         ),
         memory_option(),
+        *trust_options(),
     )
     with_loading = loading_options()
     return lambda function: with_asking(with_loading(function))

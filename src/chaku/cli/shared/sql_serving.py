@@ -1,11 +1,13 @@
 """The options of the commands that let clients ask databases: `chaku serve` and `chaku sql mcp`."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from chaku.cli.shared.options import Decorator, at_least_one, gathered
+from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
     from chaku.serve.databases import Asking
@@ -19,12 +21,23 @@ class SqlServing:
     samples: int
     max_rows: int
     no_cache: bool
+    no_values: bool
+    log_sent: Path | None
+    min_confidence: float
 
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
         from chaku.serve.databases import Asking
 
-        return Asking(self.samples, max_rows=self.max_rows, remember=remember, cache=not self.no_cache)
+        return Asking(
+            self.samples,
+            max_rows=self.max_rows,
+            remember=remember,
+            cache=not self.no_cache,
+            send_values=not self.no_values,
+            log_sent=self.log_sent,
+            min_confidence=self.min_confidence,
+        )
 
 
 def sql_serving_options(required: bool = False) -> Decorator:
@@ -55,4 +68,5 @@ def sql_serving_options(required: bool = False) -> Decorator:
             help="Answer with at most so many rows of a database.",
         ),
         click.option("--no-cache", is_flag=True, help="Keep no values of the databases on disk."),
+        *trust_options(),
     )

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.ask.memory import Memory
+from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
 from chaku.sql.ask.writer import NO_ANSWER, Writer
@@ -97,7 +99,11 @@ Step = Linked | Written | Ran | Answer
 
 
 class Asker:
-    """Answers questions about one database, whose schema and values it has read, with a writer of queries."""
+    """Answers questions about one database, whose schema and values it has read, with a writer of queries.
+
+    `send_values`: False keeps all cells from the writer; see `privacy`. `min_confidence`: refuse to answer if a smaller
+    share of the samples agrees.
+    """
 
     def __init__(
         self,
@@ -110,10 +116,13 @@ class Asker:
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
         knowledge: Knowledge | None = None,
+        send_values: bool = True,
+        min_confidence: float = 0.0,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
         self.knowledge = knowledge or Knowledge(database)
+        self.send_values, self.min_confidence = send_values, min_confidence
 
     @property
     def schema(self) -> Schema:
@@ -136,14 +145,16 @@ class Asker:
         num_samples = num_samples or self.num_samples
         question = on_one_line(question)
         matches = self.knowledge.values.find(question)
-        examples = self._examples(question)
+        examples = self._examples(question) if self.send_values else []  # remembered questions and queries quote cells
+        shown_schema = self.schema if self.send_values else without_values(self.schema)
         answer = Answer(question, matches=tuple(matches))
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = linked_prompt(
-                self.schema, question, matches, examples=examples, trouble=trouble, form=self.writer.form,
-                count_tokens=self.writer.count_tokens, max_tokens=self.writer.max_prompt_tokens,
+                shown_schema, question, matches if self.send_values else (), examples=examples, trouble=trouble,
+                form=self.writer.form, count_tokens=self.writer.count_tokens,
+                max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
@@ -162,11 +173,14 @@ class Asker:
             if refusal := _no_answer(texts):
                 yield _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
                 return
-            for candidate in try_texts(texts, self.schema, self.run):
+            fill = str if self.send_values else partial(fill_values, matches=matches)
+            for candidate in try_texts(texts, self.schema, self.run, fill=fill):
                 candidates.append(candidate)
                 yield Ran(candidate)
             if not (trouble := trouble_with(candidates)):
                 break
+            if not self.send_values:
+                trouble = trouble_without_values(candidates[0])
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
         answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
@@ -174,6 +188,13 @@ class Asker:
             yield _refusal(answer, reason, candidates, dropped)
             return
         best, share = vote(candidates, num_samples)
+        if share < self.min_confidence:
+            reason = (
+                f"only {share:.0%} of the samples agree on a result, and at least {self.min_confidence:.0%} must "
+                "(--min-confidence)"
+            )
+            yield _refusal(answer, reason, candidates, dropped)
+            return
         assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples have this result")

@@ -19,29 +19,39 @@ EMPTY_WEIGHT = 0.5  # of a vote for no rows or only NULLs: such a query often ha
 
 @dataclass(frozen=True)
 class Candidate:
-    """One query. `written`: as `votes` samples wrote it. `sql`: as it ran, after corrections of names (`changes`)."""
+    """One query. `written`: as `votes` samples wrote it. `sql`: as it ran, after corrections of names (`changes`).
+
+    `ran`: whether the database ran it, so that `result.reason` may be the database's own message.
+    """
 
     written: str
     sql: str
     votes: int
     result: Result
     changes: tuple[str, ...] = ()
+    ran: bool = True
 
 
 def try_texts(
-    texts: Sequence[str], schema: Schema, run: Callable[[str], Result], *, mend: bool = True
+    texts: Sequence[str],
+    schema: Schema,
+    run: Callable[[str], Result],
+    *,
+    mend: bool = True,
+    fill: Callable[[str], str] = str,
 ) -> Iterator[Candidate]:
     """The different queries in the samples' texts, with their results, as they are run.
 
     `mend`: correct misspelt names, and do not run a query whose names do not fit the schema. Otherwise every query
-    runs as written.
+    runs as written. `fill`: changes a query just before it runs.
     """
     for written, votes in Counter(extract_sql(text) for text in texts).items():
         sql, changes = fix(written, schema) if mend else (written, [])
         problems = check(sql, schema) if mend else []
         wrong = "; ".join(problem.message for problem in problems[:3])
+        sql = sql if problems else fill(sql)
         result = Result("failed", wrong) if problems else run(sql)
-        yield Candidate(written, sql, votes, result, tuple(changes))
+        yield Candidate(written, sql, votes, result, tuple(changes), ran=not problems)
 
 
 def trouble_with(candidates: Sequence[Candidate]) -> str:

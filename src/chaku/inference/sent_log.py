@@ -1,0 +1,81 @@
+"""Writes every text that is sent to a model into a file, for a user who must know what left the house."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaku.errors import ChakuError
+from chaku.inference.endpoint import prompt_fields
+from chaku.inference.generator import Completion, Generator, Request
+
+if TYPE_CHECKING:
+    from chaku.tokens.tokenizer import Tokenizer
+
+
+class SentLog:
+    """A generator that appends its requests to `path` before it passes them on; implements `Generator`.
+
+    One line of JSON a request: `time` (UTC), `to` (the endpoint, if there is one), the prompt, and the
+    `seed` of the sample. Only the user may read a new file, since prompts may show values of a database. Raises
+    ChakuError when the file cannot be written; then nothing is sent.
+    """
+
+    def __init__(self, generator: Generator, path: Path):
+        self._generator, self._path = generator, path
+        self._append("")
+
+    @property
+    def num_threads(self) -> int:
+        return self._generator.num_threads
+
+    @property
+    def num_rows(self) -> int:
+        return self._generator.num_rows
+
+    @property
+    def tokenizer(self) -> "Tokenizer | None":
+        return self._generator.tokenizer
+
+    @property
+    def context(self) -> int | None:
+        return self._generator.context
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return self._generator.identity
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return self._generator.record
+
+    def check(self, request: Request) -> None:
+        self._generator.check(request)
+
+    def answer(self, requests: Sequence[Request]) -> list[Completion]:
+        # The identity of a model in this process is the hash of its weights, which takes long.
+        to = {"to": self.identity["endpoint"]} if self.tokenizer is None else {}
+        lines = [
+            {
+                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                **to,
+                **prompt_fields(request.prompt),
+                "seed": request.params.seed + request.sample,
+            }
+            for request in requests
+        ]
+        self._append("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        return self._generator.answer(requests)
+
+    def _append(self, text: str) -> None:
+        # One write, so that the lines of several threads and processes do not mix.
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, text.encode())
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ChakuError(f"cannot log what is sent to {self._path}: {error.strerror}; name another file") from error
