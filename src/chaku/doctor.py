@@ -21,6 +21,7 @@ EXTRAS = {
     "sentencepiece": "to read tokenizer.model files: pip install 'chaku[sentencepiece]'",
     "duckdb": "to ask DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
     "mcp": "to give databases to assistants (chaku sql mcp): pip install 'chaku[mcp]'",
+    "vl-convert-python": "to write charts and sheets of answers (--chart, --xlsx): pip install 'chaku[files]'",
     "torchao": "to train QLoRA, and to quantise weights on a GPU: pip install 'chaku[quantization]'",
     "tensorboard": "to write TensorBoard logs: pip install 'chaku[tensorboard]'",
     "datasets": "to read data sets of the Hub: pip install 'chaku[hub]'",

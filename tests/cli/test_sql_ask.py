@@ -3,12 +3,18 @@
 import io
 import json
 
+import pyarrow.parquet as pq
 import pytest
 import torch
+from rich.cells import cell_len
+from rich.console import Console
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.cli import main
+from chaku.cli.shared.sql_answers import show_chart
+from chaku.sql.answer.chart import chart_of
+from chaku.sql.execute.runner import Result
 from endpoint_server import running_server
 from shop_database import TABLES, make_shop
 
@@ -55,6 +61,7 @@ def test_ask_prints_the_sql_the_rows_and_the_assumptions(ask, server):
     lines = printed.out.splitlines()
     assert lines[0] == "SELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id"
     assert [line.split() for line in lines[1:4]] == [["name", "joined"], ["Ada", "2020-01-01"], ["Cy", "NULL"]]
+    assert "2 rows were found (name, joined): Ada (2020-01-01), Cy (NULL) (where country = 'United Kingdom')." in lines
     assert "confidence 100%" in lines
     assert "assumed: \"uk\" is taken as customers.country = 'United Kingdom'" in lines
     assert "Use only the tables and columns given" in server.prompts[0]
@@ -263,3 +270,63 @@ def test_an_answer_below_the_wanted_confidence_is_refused(ask, server):
     refusal = "only 50% of the samples agree on a result, and at least 60% must (--min-confidence)"
     assert ask("How many?", "--min-confidence", "0.6")[1].out == f"No answer: {refusal}\n"
     assert "confidence 50%" in ask("How many?", "--min-confidence", "0.5")[1].out
+
+
+def test_rows_and_a_chart_are_written_into_files(ask, server, tmp_path):
+    server.reply = "SELECT title, price FROM products ORDER BY price"
+    rows, chart = tmp_path / "rows.parquet", tmp_path / "chart.vl.json"
+    status, printed = ask("What do products cost?", "--parquet", str(rows), "--chart", str(chart), "--json")
+    assert status == 0
+    assert pq.read_table(rows).to_pylist() == [{"title": "Novel", "price": 7.0}, {"title": "Lamp", "price": 12.5}]
+    assert [value["label"] for value in json.loads(chart.read_text())["data"]["values"]] == ["Novel", "Lamp"]
+    assert f"2 rows written to {rows}" in printed.err
+    assert json.loads(printed.out)["sentence"].startswith("2 rows were found (title, price): Novel (7.0), Lamp (12.5)")
+
+
+def test_rows_without_a_chart_are_shown_and_written_before_the_error(ask, server, tmp_path):
+    server.reply = "SELECT id FROM orders"
+    rows, chart = tmp_path / "rows.parquet", tmp_path / "chart.svg"
+    arguments = ["Which orders?", "--parquet", str(rows), "--chart", str(tmp_path / "chart.vl.json")]
+    status, printed = ask(*arguments, "--max-rows", "2")
+    assert status == 2
+    assert "2 rows were found (id): 1, 2. The result is cut off" in printed.out
+    assert pq.read_table(rows).num_rows == 2
+    assert "the result is cut off there, and --max-rows may allow more" in printed.err
+    assert "the result has 2 rows of 1 columns; a chart needs two columns" in printed.err
+    server.prompts.clear()
+    assert ask("Which orders?", "--chart", str(chart.with_suffix(".pdf")))[0] == 2
+    assert server.prompts == []  # a wrong name costs no question
+
+
+def test_without_an_answer_no_file_is_written(ask, server, tmp_path):
+    server.reply = "NO ANSWER: none"
+    status, printed = ask("How old?", "--parquet", str(tmp_path / "rows.parquet"))
+    assert status == 2
+    assert "no answer, so no file was written" in printed.err
+    assert not (tmp_path / "rows.parquet").exists()
+
+
+def test_chat_writes_files(ask, server, monkeypatch, tmp_path):
+    server.reply = "SELECT title, price FROM products"
+    out = chat(
+        ask, monkeypatch,
+        f"/parquet {tmp_path / 'a.parquet'}", "Prices?", f"/parquet {tmp_path / 'a.parquet'}", "/parquet",
+        f"/chart {tmp_path / 'a.pdf'}", f"/chart {tmp_path / 'a.vl.json'}",
+    )  # fmt: skip
+    assert "there is no question yet" in out
+    assert "2 rows written to" in out
+    assert "a chart of 2 rows written to" in out
+    assert "is no chart file" in out
+    assert pq.read_table(tmp_path / "a.parquet").num_rows == 2
+
+
+@pytest.mark.parametrize("width", [30, 90])
+def test_a_chart_on_a_terminal_has_its_width_and_cannot_move_the_cursor(width):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    rows = [("王" * 40, 10), ("b\x1b[2J", -5), (None, 0)]
+    show_chart(chart_of(Result("ok", "", ("a", "b"), rows)), console)
+    lines = console.file.getvalue().splitlines()
+    assert [cell_len(line) for line in lines] == [width] * 3
+    assert [line.split()[-1] for line in lines] == ["10", "-5", "0"]
+    assert lines[0].count("█") == pytest.approx(2 * lines[1].count("█"), abs=1)
+    assert "\x1b" not in "".join(lines)

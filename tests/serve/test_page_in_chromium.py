@@ -276,7 +276,12 @@ def test_a_database_is_asked_and_a_chart_is_drawn(page):
     expect(page.locator("#database-state")).to_have_text("The answer has 3 rows.")
     assert answer.locator("li").count() == 2
     confidence = "Confidence: 80% (4 of 5 queries agree)"
-    for text in ("Adds up total for each country.", "Assumed: orders are of all years", confidence):
+    for text in (
+        "Adds up total for each country.",
+        "Assumed: orders are of all years",
+        confidence,
+        "3 rows were found.",
+    ):
         expect(answer.get_by_text(text)).to_be_visible()
     assert answer.locator("pre").text_content() == fake_databases.SQL
     assert answer.locator("td").all_text_contents()[:4] == ["Germany", "1203.5", "<b>France</b>", "-120.25"]

@@ -92,8 +92,17 @@ def test_a_question_is_answered_step_by_step(client, script):
     assert answer["assumed"] == ["\"uk\" is taken as customers.country = 'United Kingdom'"]
     assert answer["explanation"][0] == "Read customers"
     assert answer["seconds"] > 0
+    assert answer["sentence"] == "2 rows were found (name): Ada, Cy (where country = 'United Kingdom')."
+    assert answer["chart"] is None
     whole = ask(client, "Who are our UK customers?", samples=3).json()
     assert whole | {"seconds": 0} == answer | {"seconds": 0}
+
+
+def test_rows_that_make_a_chart_come_with_it(client, script):
+    script.reply = "SELECT title, price FROM products ORDER BY price"
+    chart = ask(client, "What do the products cost?").json()["chart"]
+    assert chart["data"]["values"] == [{"label": "Novel", "value": 7}, {"label": "Lamp", "value": 12.5}]
+    assert chart["mark"] == "bar"
 
 
 def test_a_question_without_an_answer_is_refused_with_the_reason(client, script):

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaku.cli.shared.loading import Loading
-from chaku.cli.shared.sql_answers import show, show_explanation, show_result, write_csv
+from chaku.cli.shared.sql_answers import show, show_explanation, show_result
 from chaku.cli.shared.sql_asking import Asking, asking_options
+from chaku.cli.shared.sql_files import ROW_FILES, write_file
 from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
-from chaku.files import atomic_file
 
 if TYPE_CHECKING:
     from chaku.sql.ask.asker import Answer, Asker
@@ -19,9 +19,11 @@ HELP = """\
 /right         the last answer was right: remember it
 /fix QUERY     the last question's right query: run it, and remember it
 /explain       the last query in plain words
-/csv FILE      write the last rows
+/csv FILE      write the last rows; /xlsx FILE and /parquet FILE too
+/chart FILE    write a chart of the last rows: FILE.png, FILE.svg or FILE.vl.json
 /export FILE   write what is remembered, as training data
 /quit"""
+FILE_COMMANDS = tuple(f"/{kind}" for kind in (*ROW_FILES, "chart"))
 
 
 @verb("chaku sql chat --db shop.sqlite --model runs/demo/stages/sql")
@@ -63,19 +65,17 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
     elif not command.startswith("/"):
         last = asker.ask(line)
         show(last)
-    elif command not in ("/right", "/fix", "/explain", "/csv"):
+    elif command not in ("/right", "/fix", "/explain", *FILE_COMMANDS):
         print(f"{command} is not a command; /help lists them")
     elif last is None:
         print("there is no question yet")
     elif command == "/explain":
         show_explanation(last, asker, sys.stdout)
-    elif command == "/csv":
+    elif command in FILE_COMMANDS:
         path = _file(command, rest)
         if not last.result.ok:
             raise ChakuError("the last question has no answer, so there are no rows to write")
-        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            write_csv(last.result, file)
-        print(f"{len(last.result.rows)} rows written to {path}")
+        print(write_file(command[1:], last.result, path))
     else:
         query = last.sql if command == "/right" else rest
         if not query:

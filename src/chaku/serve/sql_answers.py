@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from chaku.sql.answer.chart import chart_of, vega_lite
 from chaku.sql.ask.asker import Answer
 from chaku.sql.ask.explain import explain
 from chaku.sql.execute.json_cells import json_rows
@@ -66,12 +67,15 @@ class RowsRecord:
 class AnswerRecord(RowsRecord):
     """The answer to a question.
 
-    `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on the way.
-    `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema that had no
-    room there. `seconds`: of the whole answer.
+    `sentence`: says the rows in the question's language. `chart`: their Vega-Lite specification; None for rows that
+    make no chart. `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on
+    the way. `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema
+    that had no room there. `seconds`: of the whole answer.
     """
 
     question: str
+    sentence: str
+    chart: dict[str, Any] | None
     confidence: float
     votes: int
     samples: int
@@ -115,11 +119,14 @@ def rows_record(sql: str, result: Result) -> RowsRecord:
 
 def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float) -> AnswerRecord:
     """The record of an answer that is no refusal."""
+    chart = chart_of(answer.result)
     return AnswerRecord(
         answer.sql,
         **_rows(answer.result),
         seconds=seconds,
         question=answer.question,
+        sentence=answer.sentence,
+        chart=vega_lite(chart) if chart else None,
         confidence=answer.confidence,
         votes=round(answer.confidence * samples),
         samples=samples,

@@ -1,10 +1,13 @@
 """How an answer to a question looks: the query, its rows, what was assumed, and how the query was found."""
 
-import csv
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from chaku.sql.answer.chart import Chart
     from chaku.sql.ask.asker import Answer, Asker
     from chaku.sql.execute.runner import Result
 
@@ -12,9 +15,11 @@ SHOWN_ROWS = 50  # on a terminal; --json and --csv print all
 
 
 def show(answer: "Answer") -> None:
-    """The query, highlighted on a terminal, its rows as a table, and what was assumed."""
+    """The query, its rows as a table and in a sentence, and what was assumed; on a terminal also a chart."""
     from rich.console import Console
     from rich.syntax import Syntax
+
+    from chaku.sql.answer.chart import chart_of
 
     if answer.refusal:
         print(_printable(f"No answer: {answer.refusal}"))
@@ -25,6 +30,9 @@ def show(answer: "Answer") -> None:
     else:
         print(_printable(answer.sql))
     show_result(answer.result)
+    if console.is_terminal and (chart := chart_of(answer.result)):
+        show_chart(chart, console)
+    print(_printable(answer.sentence))
     print(f"confidence {answer.confidence:.0%}")
     for assumption in answer.assumptions:
         print(_printable(f"assumed: {assumption}"))
@@ -47,13 +55,6 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
         print(_printable(f"{candidate.votes} x {' '.join(candidate.sql.split())} -> {outcome}"), file=file)
 
 
-def write_csv(result: "Result", file: TextIO) -> None:
-    """Rows as CSV, NULL as nothing."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows([["" if cell is None else cell for cell in row] for row in result.rows])
-
-
 def show_result(result: "Result") -> None:
     """The rows as a table, or why there are none."""
     from rich.console import Console
@@ -73,6 +74,28 @@ def show_result(result: "Result") -> None:
     if len(result.rows) > SHOWN_ROWS or result.truncated:
         more = f"of {len(result.rows)}{' and more' if result.truncated else ''}"
         print(f"the first {min(SHOWN_ROWS, len(result.rows))} {more} rows")
+
+
+def show_chart(chart: "Chart", console: "Console") -> None:
+    """Bars as wide as the terminal allows; nothing for more bars than a reader can compare."""
+    from rich.bar import Bar
+    from rich.table import Table
+    from rich.text import Text
+
+    from chaku.sql.answer.chart import MAX_BARS
+
+    values = [point.value for point in chart.points]
+    low, high = min(0.0, *values), max(0.0, *values)
+    if len(values) > MAX_BARS or high - low in (0, math.inf):
+        return
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(max_width=console.width // 3, no_wrap=True, overflow="ellipsis")
+    table.add_column(ratio=1)
+    table.add_column(justify="right", no_wrap=True)
+    for point in chart.points:
+        bar = Bar(high - low, min(point.value, 0.0) - low, max(point.value, 0.0) - low)
+        table.add_row(Text(_printable(point.label)), bar, _printable(point.text))
+    console.print(table)
 
 
 def _printable(value: object) -> str:

@@ -104,8 +104,9 @@ const STEPS = {
 };
 
 function showAnswer(box, database, question, answer) {
-  const { sql, columns, rows, assumed, confidence, votes, samples, explanation } = answer;
+  const { sql, sentence, columns, rows, assumed, confidence, votes, samples, explanation } = answer;
   const paragraph = (text) => box.append(element("p", {}, text));
+  paragraph(unmasked(sentence));
   if (explanation.length) box.append(element("ul", {}, ...explanation.map((text) => element("li", {}, text))));
   for (const text of assumed) paragraph(`Assumed: ${text}`);
   paragraph(`Confidence: ${Math.round(confidence * 100)}% (${votes} of ${counted(samples, "query", "queries")} agree)`);

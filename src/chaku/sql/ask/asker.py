@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from chaku.sql.answer.sentence import sentence
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
@@ -33,13 +34,15 @@ NOT_RUN = Result("failed", "no query was run")
 class Answer:
     """The answer to a question. `refusal`: why there is no answer; empty for an answer.
 
-    `confidence`: the share of samples with this result. `assumptions`: sentences about guesses on the way. `dropped`:
-    parts of the schema that the prompt left out. `matches`: values in the question. `candidates`: all queries.
+    `sentence`: says the rows in the question's language. `confidence`: the share of samples with this result.
+    `assumptions`: sentences about guesses on the way. `dropped`: parts of the schema that the prompt left out.
+    `matches`: values in the question. `candidates`: all queries.
     """
 
     question: str
     sql: str = ""
     result: Result = NOT_RUN
+    sentence: str = ""
     confidence: float = 0.0
     refusal: str = ""
     assumptions: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class Answer:
             "columns": list(self.result.columns),
             "rows": json_rows(self.result.rows),
             "truncated": self.result.truncated,
+            "sentence": self.sentence,
             "confidence": self.confidence,
             "refusal": self.refusal,
             "assumptions": list(self.assumptions),
@@ -204,6 +208,7 @@ class Asker:
             answer,
             sql=best.sql,
             result=best.result,
+            sentence=sentence(question, best.sql, best.result, self.schema.dialect),
             confidence=share,
             assumptions=tuple(assumptions),
             dropped=dropped,

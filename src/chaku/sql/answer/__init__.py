@@ -1,0 +1,1 @@
+"""What a user gets of a result: a sentence, a chart, and files."""
