@@ -47,6 +47,8 @@ def test_times_are_a_line_in_the_order_of_time_whichever_column_they_are():
         (["a", "b"], [("x", True), ("y", False)]),
         (["a", "b"], [(b"x", 1), (b"y", 2)]),
         (["id", "b"], [(2020, 1), (2021, 2)]),
+        (["name", "course_id"], [("x", 1), ("y", 2)]),
+        (["name", "courseID"], [("x", 1), ("y", 2)]),
         (["a", "b"], [(f"x{i}", i) for i in range(MAX_BARS + 1)]),
         (["year", "b"], [(f"{1000 + i:04}-01-01", i) for i in range(MAX_TIMES + 1)]),
     ],

@@ -48,6 +48,14 @@ def said(question, sql, columns, *rows, truncated=False):
             "The number of c goes from 2 (NULL) to 12 (Peru) over 3 values of country.",
         ),
         (
+            "SELECT avg(weight), kind FROM pets GROUP BY kind", ["avg(weight)", "kind"], [(2.5, "cat"), (7, "dog")],
+            "The average of weight goes from 2.5 (cat) to 7 (dog) over 2 values of kind.",
+        ),
+        (
+            "SELECT name, age FROM c GROUP BY city", ["name", "age"], [("a", 1), ("b", 2)],
+            "2 rows were found (name, age): a (1), b (2).",
+        ),
+        (
             "SELECT name FROM c", ["name"], [(f"n{i}",) for i in range(12)],
             "12 rows were found (name): n0, n1, n2, n3, n4 and 7 more.",
         ),

@@ -19,10 +19,11 @@ MAX_BARS = 50
 MAX_TIMES = 1_000
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 RULE = (
-    "a chart needs two columns, one of labels or times without repeats and one of numbers, and "
+    "a chart needs two columns, one of labels or times without repeats and one of numbers that are no ids, and "
     f"{MIN_POINTS} to {MAX_BARS} rows, or up to {MAX_TIMES:,} times"
 )
 _TIME = re.compile(r"\d{4}(-\d{2}(-\d{2}([ T]\d{2}:\d{2}.*)?)?)?")
+_ID = re.compile(r"(?i:^id|_id)$|[a-z]I[Dd]$")  # such numbers name things
 _YEAR_NAME = re.compile(r"year|jahr|ann[ée]e|año|年", re.IGNORECASE)
 
 
@@ -54,7 +55,7 @@ def chart_of(result: Result) -> Chart | None:
     for label, value in ((0, 1), (1, 0)):
         numbers = [row[value] for row in rows]
         labels = [row[label] for row in rows]
-        if not all(map(_is_number, numbers)) or not _are_labels(labels, columns[label]):
+        if not all(map(_is_number, numbers)) or not _are_labels(labels, columns[label]) or _ID.search(columns[value]):
             continue
         texts = ["NULL" if cell is None else str(cell) for cell in labels]
         if len(set(texts)) < len(texts):

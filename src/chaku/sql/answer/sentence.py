@@ -58,12 +58,13 @@ def _said(query: "_Query", result: Result, phrases: Phrases) -> str:
             f"{on_one_line(name)} = {cell_text(cell)}" for name, cell in zip(columns, rows[0], strict=True)
         )
         return phrases.one_row.format(pairs=pairs, where=where)
-    if query.grouped_by_first and len(columns) == 2 and not result.truncated and _are_numbers(rows, 1):
-        low, high = min(rows, key=lambda row: row[1]), max(rows, key=lambda row: row[1])
+    label = query.group_column
+    if label is not None and len(columns) == 2 and not result.truncated and _are_numbers(rows, number := 1 - label):
+        low, high = min(rows, key=lambda row: row[number]), max(rows, key=lambda row: row[number])
         return phrases.groups.format(
-            subject=query.subject(1, columns), low=cell_text(low[1]), low_label=cell_text(low[0]),
-            high=cell_text(high[1]), high_label=cell_text(high[0]), n=len(rows),
-            label=on_one_line(columns[0]), where=where,
+            subject=query.subject(number, columns), low=cell_text(low[number]), low_label=cell_text(low[label]),
+            high=cell_text(high[number]), high_label=cell_text(high[label]), n=len(rows),
+            label=on_one_line(columns[label]), where=where,
         )  # fmt: skip
     names = phrases.comma.join(map(on_one_line, columns))
     return phrases.several_rows.format(n=len(rows), columns=names, items=_items(rows, phrases), where=where)
@@ -115,14 +116,15 @@ class _Query:
         return self.tree.args.get("limit") is not None and self.tree.args.get("offset") is None
 
     @property
-    def grouped_by_first(self) -> bool:
-        """Whether each row stands for another value of the first column."""
+    def group_column(self) -> int | None:
+        """The column of which each row has another value, since the query groups by it alone; None without one."""
         group = self.tree.args.get("group")
         keys = group.expressions if group else []
-        if len(keys) != 1 or not isinstance(self.tree, exp.Select) or not self.tree.selects:
-            return False
-        first = self.tree.selects[0]
-        return self._text(keys[0]) in (self._text(first.unalias()), first.alias)
+        if len(keys) != 1 or not isinstance(self.tree, exp.Select):
+            return None
+        key = self._text(keys[0])
+        grouped = (key in (self._text(shown.unalias()), shown.alias) for shown in self.tree.selects)
+        return next((column for column, is_key in enumerate(grouped) if is_key), None)
 
     def subject(self, column: int, columns: Sequence[str]) -> str:
         """The words for the numbers in a column: "The number of customers"."""
