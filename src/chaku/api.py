@@ -216,6 +216,7 @@ def asker(
     cache: bool = True,
     memory: str | Path | None = None,
     log_sent: str | Path | None = None,
+    words: bool = False,
     **limits: Any,
 ) -> "Iterator[Asker]":
     """Open a database for several questions, as a context manager: its schema and values are read once.
@@ -224,7 +225,8 @@ def asker(
     function that loads the model once the database is open. A model that chaku trained gets the prompt that it was
     trained with, unless `form` or `max_prompt_tokens` change it. `constrained`: decode under a grammar of the schema.
     `cache`: keep the database's values on disk between uses. `memory`: the file of remembered question-query pairs
-    (default: one file per database). `log_sent`: a file that receives everything that is sent to the model. `limits`:
+    (default: one file per database). `log_sent`: a file that receives everything that is sent to the model. `words`:
+    the model also says the rows in words, which are kept if each number and name is in the rows. `limits`:
     `num_samples`, the number of queries that vote; `timeout` of a query in seconds; `max_rows` and `max_bytes` of a
     result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
     must agree. Raises ChakuError for a database that cannot be read.
@@ -255,6 +257,7 @@ def asker(
             writer,
             knowledge=knowledge,
             memory=Memory(Path(memory) if memory else memory_path(*place)),
+            reply=writer.replies() if words else None,
             **limits,
         )
 

@@ -330,3 +330,25 @@ def test_a_chart_on_a_terminal_has_its_width_and_cannot_move_the_cursor(width):
     assert [line.split()[-1] for line in lines] == ["10", "-5", "0"]
     assert lines[0].count("█") == pytest.approx(2 * lines[1].count("█"), abs=1)
     assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("There are 4 customers.", "There are 4 customers."),
+        ("There are 5 customers.", "The number of customers is 4."),  # a lie
+        ("SELECT 1", "The number of customers is 4."),
+    ],
+)
+def test_the_words_of_a_model_are_shown_if_they_say_what_the_rows_say(ask, server, written, shown):
+    replies = ["SELECT count(*) FROM customers"] * 2 + [written]
+    server.answer = lambda request: {"choices": [{"message": {"content": replies.pop(0)}}]}
+    status, printed = ask("How many customers are there?", "--words")
+    assert status == 0
+    assert printed.out.splitlines()[-2:] == [shown, "confidence 100%"]
+
+
+def test_words_and_no_values_exclude_each_other(ask, server):
+    with pytest.raises(SystemExit):
+        ask("How many customers are there?", "--words", "--no-values")
+    assert server.prompts == []

@@ -5,6 +5,7 @@ import torch
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.errors import ChakuError
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS
@@ -113,3 +114,13 @@ def test_only_a_chat_model_that_did_not_learn_these_prompts_is_told_what_to_do(w
     lengths = [len(scripted.read(request).ids) for request in scripted.requests]
     assert (lengths[0] > lengths[1]) == is_chat
     assert (told.max_prompt_tokens < writer.max_prompt_tokens) == is_chat
+
+
+def test_a_chat_model_replies_to_a_message_and_another_model_says_that_it_cannot(writer):
+    scripted = ScriptedEngine(writer.generator, lambda request: request.prompt.messages[0].content + "!")
+    speaking = ModelWriter(scripted)
+    if "chat_template" in scripted.tokenizer.config:
+        assert speaking.replies()("Say it") == "Say it!"
+    else:
+        with pytest.raises(ChakuError, match="no chat template, so it cannot answer in words; leave out --words"):
+            speaking.replies()

@@ -40,6 +40,7 @@ class Asking:
     endpoint_timeout: float
     no_cache: bool
     memory: Path | None
+    words: bool
     no_values: bool
     log_sent: Path | None
     min_confidence: float
@@ -47,6 +48,8 @@ class Asking:
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
             raise click.UsageError("give --model or --endpoint, one of them")
+        if self.words and self.no_values:
+            raise click.UsageError("--words sends the rows to the model, and --no-values forbids it; give one of them")
 
     @contextmanager
     def asker(self, loading: Loading) -> "Iterator[Asker]":
@@ -67,6 +70,7 @@ class Asking:
             max_rows=self.max_rows,
             send_values=not self.no_values,
             log_sent=self.log_sent,
+            words=self.words,
             min_confidence=self.min_confidence,
         ) as asker:
             yield asker
@@ -154,6 +158,11 @@ def asking_options() -> Decorator:
             help="Keep no values of the database on disk; read them for every command.",
         ),
         memory_option(),
+        click.option(
+            "--words",
+            is_flag=True,
+            help="Let the model say the rows in words, kept if every number and name is in the rows.",
+        ),
         *trust_options(),
     )
     with_loading = loading_options()

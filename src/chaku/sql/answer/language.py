@@ -163,6 +163,7 @@ _COMMON = {
         cada todos todas del una tienen tiene hay""",
 }
 _WORDS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+COMMON_WORDS = frozenset().union(*_WORDS.values())
 _SIGNS = {"de": "ß", "fr": "çèêœ", "es": "¿¡ñ"}
 _KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 

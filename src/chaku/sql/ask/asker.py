@@ -1,11 +1,13 @@
 """Answers a question with rows: links the schema, samples queries, checks and runs them, and votes by result."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from chaku.errors import ChakuError
 from chaku.sql.answer.sentence import sentence
+from chaku.sql.answer.wording import in_words
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
@@ -106,7 +108,8 @@ class Asker:
     """Answers questions about one database, whose schema and values it has read, with a writer of queries.
 
     `send_values`: False keeps all cells from the writer; see `privacy`. `min_confidence`: refuse to answer if a smaller
-    share of the samples agrees.
+    share of the samples agrees. `reply`: a model's reply to a message; asked for the sentence about the rows, which is
+    kept if it says what the rows say (`wording`).
     """
 
     def __init__(
@@ -122,11 +125,17 @@ class Asker:
         knowledge: Knowledge | None = None,
         send_values: bool = True,
         min_confidence: float = 0.0,
+        reply: Callable[[str], str] | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
         self.knowledge = knowledge or Knowledge(database)
         self.send_values, self.min_confidence = send_values, min_confidence
+        self.reply = reply
+        if reply and not send_values:
+            raise ChakuError(
+                "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
+            )
 
     @property
     def schema(self) -> Schema:
@@ -208,12 +217,16 @@ class Asker:
             answer,
             sql=best.sql,
             result=best.result,
-            sentence=sentence(question, best.sql, best.result, self.schema.dialect),
+            sentence=self._sentence(question, best),
             confidence=share,
             assumptions=tuple(assumptions),
             dropped=dropped,
             candidates=tuple(candidates),
         )
+
+    def _sentence(self, question: str, best: Candidate) -> str:
+        said = in_words(question, best.result, self.reply) if self.reply else ""
+        return said or sentence(question, best.sql, best.result, self.schema.dialect)
 
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""

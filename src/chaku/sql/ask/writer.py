@@ -1,7 +1,7 @@
 """Writes SQL with a model: in this process, under the schema's grammar, or behind an OpenAI-compatible API."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chaku.tokens.tokenizer import Tokenizer
 
 MAX_TOKENS = 256  # of a query
+REPLY_TOKENS = 128  # of a sentence about the rows
 TEMPLATE_TOKENS = 32  # most chat templates write at most this number of tokens around a message
 KEPT_GRAMMARS = 8  # in a cache: a question with a cut schema needs its own grammar
 ENDPOINT_PROMPT_TOKENS = 6_000  # fits a context of 8,192 tokens with the instructions and the reply
@@ -112,6 +113,16 @@ class ModelWriter:
     def write_each(self, prompt: str, schema: Schema, num_samples: int) -> Iterator[tuple[int, str]]:
         for arrived in answer_all(self.generator, self._requests([(prompt, schema)], num_samples)):
             yield from ((number, completion.text) for number, completion in arrived)
+
+    def replies(self) -> Callable[[str], str]:
+        """The function from a message to the model's reply, greedy. Raises ChakuError without a chat template."""
+        if self._tokenizer and not self._chat:
+            raise ChakuError("the model has no chat template, so it cannot answer in words; leave out --words")
+        return self._reply
+
+    def _reply(self, text: str) -> str:
+        prompt = ChatPrompt((Message("user", text),)) if self._chat else TextPrompt(without_control(text))
+        return self.generator.answer([Request(prompt, SamplingParams(max_tokens=REPLY_TOKENS))])[0].text
 
     def _requests(self, asked: Sequence[Asked], num_samples: int) -> list[Request]:
         params = SamplingParams(
