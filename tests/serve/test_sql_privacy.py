@@ -1,6 +1,7 @@
 """What the operator's --no-values, --log-sent and --min-confidence do for the clients of a server."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ pytest.importorskip("starlette", reason="without chaku[serve] the server is NOT 
 from starlette.testclient import TestClient
 
 from chaku.cli.shared.sql_serving import SqlServing
+from chaku.errors import ChakuError
 from chaku.serve import sql
 from chaku.serve.app import build_app
 from chaku.serve.models import Served
@@ -49,4 +51,6 @@ def test_an_answer_without_enough_votes_is_refused(engine, script, tmp_path, hom
 def test_the_options_reach_the_databases(tmp_path):
     given = SqlServing((), 5, 1000, False, no_values=True, log_sent=tmp_path / "sent.jsonl", min_confidence=0.5)
     asking = given.asking()
+    with pytest.raises(ChakuError, match="cannot log what is sent"):
+        replace(given, log_sent=tmp_path).asking()
     assert (asking.send_values, asking.log_sent, asking.min_confidence) == (False, tmp_path / "sent.jsonl", 0.5)

@@ -25,7 +25,7 @@ class SentLog:
 
     def __init__(self, generator: Generator, path: Path):
         self._generator, self._path = generator, path
-        self._append("")
+        append_sent(path, "")
 
     @property
     def num_threads(self) -> int:
@@ -66,16 +66,17 @@ class SentLog:
             }
             for request in requests
         ]
-        self._append("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        append_sent(self._path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
         return self._generator.answer(requests)
 
-    def _append(self, text: str) -> None:
-        # One write, so that the lines of several threads and processes do not mix.
+
+def append_sent(path: Path, text: str) -> None:
+    """Append lines to a log of sent texts, or with no text make sure that it can be written. Raises ChakuError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, text.encode())
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise ChakuError(f"cannot log what is sent to {self._path}: {error.strerror}; name another file") from error
+            os.write(descriptor, text.encode())  # at once, so that the lines of several threads do not mix
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ChakuError(f"cannot log what is sent to {path}: {error.strerror}; name another file") from error

@@ -57,6 +57,12 @@ def test_other_rows_have_no_chart(columns, rows):
     assert chart_of(of(columns, rows)) is None
 
 
+def test_a_cut_result_has_no_chart(tmp_path):
+    cut = Result("ok", "", SALES.columns, SALES.rows, truncated=True)
+    with pytest.raises(ChakuError, match="3 rows of 2 columns, and was cut off there"):
+        write_chart(cut, tmp_path / "chart.vl.json")
+
+
 def test_as_many_bars_and_times_as_allowed_have_one():
     assert len(chart_of(of(["a", "b"], [(f"x{i}", i) for i in range(MAX_BARS)])).points) == MAX_BARS
     times = [(f"{1000 + i:04}-01-01", i) for i in range(MAX_TIMES)]

@@ -55,7 +55,10 @@ class Asking:
     def asker(self, loading: Loading) -> "Iterator[Asker]":
         """The database, ready to be asked; the model is loaded when the database is there."""
         from chaku import api
+        from chaku.inference.sent_log import append_sent
 
+        if self.log_sent:
+            append_sent(self.log_sent, "")  # before the model is loaded
         with api.asker(
             self.db,
             lambda: self.load(loading),

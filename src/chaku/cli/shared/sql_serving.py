@@ -27,8 +27,11 @@ class SqlServing:
 
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
+        from chaku.inference.sent_log import append_sent
         from chaku.serve.databases import Asking
 
+        if self.log_sent:
+            append_sent(self.log_sent, "")  # a server must not start without its log
         return Asking(
             self.samples,
             max_rows=self.max_rows,

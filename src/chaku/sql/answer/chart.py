@@ -48,9 +48,9 @@ class Chart:
 
 
 def chart_of(result: Result) -> Chart | None:
-    """The chart of a result; None for rows that RULE does not fit."""
+    """The chart of a result; None for rows that RULE does not fit, and for a cut result, which lacks some bars."""
     columns, rows = result.columns, result.rows
-    if len(columns) != 2 or not MIN_POINTS <= len(rows) <= MAX_TIMES:
+    if len(columns) != 2 or not MIN_POINTS <= len(rows) <= MAX_TIMES or result.truncated:
         return None
     for label, value in ((0, 1), (1, 0)):
         numbers = [row[value] for row in rows]
@@ -124,7 +124,8 @@ def write_chart(result: Result, path: Path) -> None:
     check_chart_file(path)
     chart = chart_of(result)
     if chart is None:
-        shape = f"{len(result.rows):,} rows of {len(result.columns)} columns"
+        cut = ", and was cut off there" if result.truncated else ""
+        shape = f"{len(result.rows):,} rows of {len(result.columns)} columns{cut}"
         raise ChakuError(f"{path} was not written: the result has {shape}; {RULE}")
     spec = vega_lite(chart)
     data: bytes
