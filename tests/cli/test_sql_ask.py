@@ -292,7 +292,7 @@ def test_rows_without_a_chart_are_shown_and_written_before_the_error(ask, server
     assert "2 rows were found (id): 1, 2. The result is cut off" in printed.out
     assert pq.read_table(rows).num_rows == 2
     assert "the result is cut off there, and --max-rows may allow more" in printed.err
-    assert "the result has 2 rows of 1 columns; a chart needs two columns" in printed.err
+    assert "the result has 2 rows of 1 columns, and was cut off there; a chart needs two columns" in printed.err
     server.prompts.clear()
     assert ask("Which orders?", "--chart", str(chart.with_suffix(".pdf")))[0] == 2
     assert server.prompts == []  # a wrong name costs no question
