@@ -8,7 +8,8 @@ pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku import api
 from chaku.sql.ask.memory import Memory
-from chaku.sql.ask.privacy import fill_values
+from chaku.sql.ask.privacy import fill_values, without_values
+from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.sql.schema.values import Match
 from endpoint_server import running_server
 from singers_database import write_database
@@ -83,6 +84,20 @@ def test_labels_of_enum_types_are_not_sent(asking, tmp_path):
     _, sent = asking("Which moods?", "SELECT 1", database=path)
     assert "mood ENUM" in sent[0]
     assert "MARK" not in sent[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("ENUM('glad', 'so(so')[]", "ENUM"),  # PostgreSQL
+        ("Set('a','b')", "Set"),  # MySQL
+        ("STRUCT(a ENUM('glad'), b INTEGER)", "STRUCT"),
+        ("VARCHAR(20)", "VARCHAR(20)"),
+    ],
+)
+def test_a_type_keeps_its_sizes_and_loses_its_labels(kind, shown):
+    schema = Schema("x", (Table("t", (Column("a", kind, "a comment", ("'v'",), primary_key=True),)),))
+    assert without_values(schema).tables[0].columns == (Column("a", shown, "a comment", primary_key=True),)
 
 
 def test_a_query_that_is_repaired_says_its_wrong_names_without_the_values_that_were_filled_in(asking):
