@@ -66,13 +66,12 @@ class Cluster:
         return GPUS[self.gpu]
 
 
-def cluster_of(num_gpus: int, gpu: str, price: float | None = None) -> Cluster:
-    """So many GPUs in nodes of eight, or in one smaller node. Raises ChakuError for a number that makes no whole nodes."""
-    per_node = min(num_gpus, 8)
+def cluster_of(num_gpus: int, gpu: str) -> Cluster:
+    """So many GPUs in nodes of eight, or in one smaller node. Raises ChakuError for a number without whole nodes."""
+    per_node = max(1, min(num_gpus, 8))
     if num_gpus < 1 or num_gpus % per_node:
         raise ChakuError(f"{num_gpus} GPUs are no whole nodes of 8; describe the nodes in a file, and pass --cluster")
-    cluster = Cluster(gpu, num_gpus // per_node, per_node)
-    return cluster if price is None else Cluster(gpu, cluster.nodes, per_node, price=price)
+    return Cluster(gpu, num_gpus // per_node, per_node)
 
 
 def read_cluster(path: Path) -> Cluster:

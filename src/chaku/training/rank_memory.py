@@ -30,9 +30,7 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.buffers + self.activations
 
 
-def micro_batch(
-    training: TrainingConfig, sequence_length: int, num_data: int, num_context: int
-) -> tuple[int, int]:
+def micro_batch(training: TrainingConfig, sequence_length: int, num_data: int, num_context: int) -> tuple[int, int]:
     """(rows of a micro-batch, micro-batches of a step) on one rank, as in `training/step.py`."""
     rows = max(1, training.batch_tokens // sequence_length // num_data)
     together = min(rows, max(1, training.micro_batch_tokens * num_context // sequence_length))
@@ -86,7 +84,7 @@ def rank_memory(
     traffic = size * layer * 2 * parallel.reshard + 4 * layer_gradient  # this layer, the next one, the sent gradient
     moments_of_a_step = [
         (accumulated, gathered, layers * tokens * kept * size + states + loss),
-        (accumulated, gathered + traffic, (layers - 1) * tokens * kept * size + states + again + own + pending),
+        (accumulated, gathered + traffic, (layers - 1) * tokens * kept * size + states // 4 + again + own + pending),
         (waiting + gradients, gathered + 4 * root_gradient, size * root_gradient + 2 * tokens * shape.hidden_size),
     ]
     at = max(moments_of_a_step, key=sum)
@@ -121,6 +119,8 @@ def _one_gpu(
     trained = num_trained(shape, lora)
     weights = model_memory(shape, scheme=scheme) + (trained * 4 if lora else 0)
     moments, gradients = moments_memory(shape, training.optimizer, lora), trained * 4
-    copies = 2 * num_projection_weights(shape) if activations(shape, training, sequence_length, lora, "cuda").narrow else 0
+    copies = (
+        2 * num_projection_weights(shape) if activations(shape, training, sequence_length, lora, "cuda").narrow else 0
+    )
     rest = max(0, total - weights - moments - gradients - copies)
     return Memory(weights, gradients, moments, copies, rest)

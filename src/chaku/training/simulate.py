@@ -23,8 +23,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from chaku.errors import ChakuError
-from chaku.model.config import LlamaConfig
+from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
+from chaku.model.lora import add_lora
 from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import parallelize
@@ -52,22 +53,34 @@ class Simulated:
         return sum(self.memory.values())
 
 
+def can_simulate(recompute: str, num_ranks: int) -> bool:
+    """Whether `simulate` can count a stage: on one rank nothing is shared; it cannot tell the host's memory apart."""
+    return num_ranks > 1 and recompute != "offload"
+
+
 def simulate(
-    shape: LlamaConfig, training: TrainingConfig, sequence_length: int, parallel: ParallelConfig, num_ranks: int
+    shape: LlamaConfig,
+    training: TrainingConfig,
+    sequence_length: int,
+    parallel: ParallelConfig,
+    num_ranks: int,
+    lora: LoraConfig | None = None,
 ) -> Simulated:
     """Rank 0's second optimizer step among `num_ranks`; the first one makes the optimizer's state.
 
     "auto" precision means bfloat16. Attention is the CPU's flash kernel, which keeps what a GPU's keeps. Raises
-    ChakuError for fewer than two ranks, inside a process group, and for a layout that the model does not fit.
+    ChakuError where not `can_simulate`, inside a process group, and for a layout that the model does not fit.
     """
-    if num_ranks < 2:
-        raise ChakuError("a simulation needs at least 2 ranks")
+    if not can_simulate(training.recompute, num_ranks):
+        raise ChakuError('a simulation needs at least 2 ranks, and a recompute other than "offload"')
     if dist.is_initialized():
         raise ChakuError("a simulation makes its own process group, but this process already belongs to one")
     with _fake_ranks(num_ranks):
         ranks = lay_out(parallel, "cpu")
         with torch.device("meta"):
             model = Llama(shape)
+            if lora:
+                add_lora(model, lora)
         parallelize(model, ranks, sequence_length, "float32" if training.precision == "float32" else "bfloat16")
         model.set_recompute(training.recompute)
         with FakeTensorMode(allow_non_fake_inputs=True):
@@ -183,7 +196,7 @@ _SAID = {"allgather": "all-gather", "reducescatter": "reduce-scatter", "allreduc
 
 def _as_group(argument: Any) -> dist.ProcessGroup | None:
     if isinstance(argument, str) and argument not in ("sum", "max", "avg", "min"):
-        return dist.distributed_c10d._resolve_process_group(argument)
+        return dist.distributed_c10d._resolve_process_group(argument)  # type: ignore[attr-defined, arg-type]
     if isinstance(argument, torch.ScriptObject):
         try:
             return dist.ProcessGroup.unbox(argument)
@@ -194,7 +207,7 @@ def _as_group(argument: Any) -> dist.ProcessGroup | None:
 
 def _groups(ranks: Ranks) -> dict[str, str]:
     """The dimension of the layout of each process group, by the group's name."""
-    found = {}
+    found: dict[str, str] = {}
     if ranks.shards is not None:
         for dimension in ranks.shards.mesh_dim_names or ():
             found[ranks.shards.get_group(dimension).group_name] = dimension
@@ -206,7 +219,8 @@ def _groups(ranks: Ranks) -> dict[str, str]:
 
 
 def _storage(tensor: Tensor) -> UntypedStorage:
-    return (tensor.to_local() if isinstance(tensor, DTensor) else tensor).untyped_storage()
+    # `to_local` is an operation, which takes a millisecond here.
+    return (tensor._local_tensor if isinstance(tensor, DTensor) else tensor).untyped_storage()
 
 
 class _Normed(torch.autograd.Function):
@@ -219,14 +233,18 @@ class _Normed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
-        hidden, weight, _ = ctx.saved_tensors
+        _, weight, _ = ctx.saved_tensors
         return grads[0] * weight, grads[0].flatten(0, -2).sum(0)
 
 
 @contextmanager
 def _gpu_norm() -> Iterator[None]:
     original = F.rms_norm
-    F.rms_norm = lambda hidden, shape, weight, eps: _Normed.apply(hidden, weight)
+
+    def normed(hidden: Tensor, shape: Any, weight: Tensor, eps: float) -> Tensor:
+        return _Normed.apply(hidden, weight)
+
+    F.rms_norm = normed  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -242,7 +260,7 @@ def _watched_resize(counts: _Counts) -> Iterator[None]:
         counts.resized(storage)
         return result
 
-    UntypedStorage.resize_ = watched  # type: ignore[method-assign]
+    UntypedStorage.resize_ = watched  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
