@@ -1,5 +1,6 @@
 """A step on fake ranks sends and holds what the estimates say, and what ranks of real processes take."""
 
+import ctypes
 import dataclasses
 import sys
 from pathlib import Path
@@ -90,6 +91,7 @@ def peak_of_two_steps(shape: LlamaConfig, config: TrainingConfig, sequence_lengt
             training_step_loss(model, tokens, None, tokens.numel()).backward()
             optimizer_step(model, optimizer, 1e-4, 1.0)
 
+    ctypes.CDLL(None).mallopt(-3, 65_536)  # M_MMAP_THRESHOLD: what is freed goes back to the system
     ranks = lay_out(ParallelConfig(), "cpu")
     train(PRESETS["tiny"], config.batch_tokens // ranks.size)  # what libraries take for themselves
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory so far is forgotten

@@ -46,10 +46,7 @@ def plan(
     simulate: bool,
     as_json: bool,
 ) -> None:
-    """Say how many GPUs would share each stage of a recipe, how long it would take, and what it would cost.
-
-    Nothing is loaded. Every figure is an estimate; the assumptions are printed below them.
-    """
+    """Say how GPUs would share each stage of a recipe, how long it would take, and what it would cost."""
     from chaku import api
     from chaku.pipeline.plan_words import in_lines
 

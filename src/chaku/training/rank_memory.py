@@ -97,12 +97,14 @@ def _kept(
     """Numbers that a token of this rank keeps in a layer: with the stage's recomputation, and without any.
 
     A tensor group shares the residual stream, but each of its ranks keeps the whole input of its projections. A
-    context group's rank keeps the keys and values of all ranks.
+    context group's rank keeps the keys and values of all ranks. The norm of 32 bits, on CPUs, keeps its values before
+    scaling too.
     """
     hidden, ffn = shape.hidden_size, shape.intermediate_size
     q, kv = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
     keys = 2 * kv * context
     inputs = 2 * hidden if trains_all or tensor > 1 else hidden
+    inputs += 2 * hidden if training.precision == "float32" else 0
     whole = (2 * hidden + 2 * q + keys + 4 * ffn) // tensor + inputs
     selected = (hidden + 2 * q + kv + ffn) // tensor + hidden
     return {"none": whole, "selective": selected, "full": hidden // tensor, "offload": 0}[training.recompute], whole
