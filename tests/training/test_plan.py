@@ -122,15 +122,11 @@ def test_a_recipe_is_planned_stage_by_stage(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_how_many_gpus_would_be_enough() -> None:
-    plan = api.plan(RECIPES / "codellama-34b.toml", gpus=8, gpu="a100-80g", shape="34b")
-    code = plan.stages[0]
-    assert code.choice.layout is None or code.enough is None
-    small = api.plan(RECIPES / "codellama-34b.toml", gpus=2, shape="34b").stages[0]
+    plan = api.plan(RECIPES / "codellama-34b.toml", gpus=2, shape="34b")
+    small = plan.stages[0]
     assert small.choice.layout is None
-    assert small.enough in (8, 16)
-    assert f"{small.enough} GPUs would be enough" in "\n".join(
-        in_lines(api.plan(RECIPES / "codellama-34b.toml", gpus=2, shape="34b"))
-    )
+    assert small.enough in (8, 16)  # 540 GB of weights, gradients and moments, in 72 GB each
+    assert f"{small.enough} GPUs would be enough" in "\n".join(in_lines(plan))
 
 
 def test_mistakes_of_the_command_line(tmp_path: Path) -> None:
