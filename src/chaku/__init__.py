@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
-    from chaku.api import Model, ask, asker, build_corpus, connect, evaluate, load, run, score
+    from chaku.api import Model, ask, asker, build_corpus, connect, evaluate, load, plan, run, score
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "connect",
     "evaluate",
     "load",
+    "plan",
     "run",
     "score",
 ]

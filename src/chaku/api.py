@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chaku.evals.score import Scoring
     from chaku.inference.chat import ChatSession
     from chaku.inference.engine import Engine
+    from chaku.pipeline.plan import Plan
     from chaku.sql.ask.asker import Answer, Asker
     from chaku.sql.execute.database import Database
     from chaku.tokens.chat import Message
@@ -370,6 +371,35 @@ def run(
     from chaku.training.ranks import num_ranks, together
 
     return together(usual_device(), whole_run, assist) if num_ranks() > 1 else whole_run()
+
+
+def plan(
+    recipe: str | Path,
+    *,
+    gpus: int = 8,
+    gpu: str = "h100",
+    cluster: str | Path | None = None,
+    price: float | None = None,
+    shape: str | None = None,
+    compute_share: float = 0.45,
+    overrides: Sequence[str] = (),
+    simulate: bool = False,
+) -> "Plan":
+    """Plan a recipe for `gpus` GPUs in nodes of 8, or for the cluster that a TOML file describes.
+
+    For each stage: a GPU's memory by kind, the layout, tokens a second, days, energy and dollars. `price`: dollars for
+    an hour of one GPU. `shape`: a preset's name for a base model whose checkpoint is not here. `simulate`: count one
+    rank's memory and messages in a step with fake tensors too. Raises ChakuError for every error that the user can fix.
+    """
+    from chaku.pipeline.plan import plan_recipe
+    from chaku.recipe.load import load_recipe
+    from chaku.training.gpus import cluster_of, read_cluster
+
+    loaded = load_recipe(Path(recipe), list(overrides))
+    machines = cluster_of(gpus, gpu) if cluster is None else read_cluster(Path(cluster))
+    if price is not None:
+        machines = replace(machines, price=price)
+    return plan_recipe(loaded, machines, shape, compute_share, simulated=simulate)
 
 
 def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str | Path | None = None) -> dict[str, Any]:

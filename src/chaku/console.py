@@ -157,7 +157,7 @@ def _live_bar(unit: str) -> "Progress":
 
 def short(number: float) -> str:
     """A number in about four characters: 12, 4.1k, 3.2M, 1.5G."""
-    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for scale, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= scale:
             return f"{number / scale:.3g}{suffix}"
     return f"{number:.3g}"

@@ -11,10 +11,12 @@ from chaku.machine import free_disk
 from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import free_memory, gigabytes
 from chaku.pipeline.parts import Part, Requirement
+from chaku.pipeline.shared_room import shared_memory_needed
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.training.finished_stage import STAGE_FILE
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
+from chaku.training.ranks import num_ranks
 
 BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and its tokens of 32 bits
 
@@ -26,6 +28,9 @@ def memory_needed(recipe: Recipe, base: LlamaConfig, directory: Path, device: to
         name: stage_memory(recipe, name, base, device.type) for name in recipe.stages if not _is_done(directory, name)
     }
     if free is None:
+        return
+    if num_ranks() > 1:
+        yield from shared_memory_needed(recipe, base, list(needs), device, num_ranks(), free)
         return
     too_large: dict[tuple[str, str], list[Part]] = {}
     for name, needed in needs.items():

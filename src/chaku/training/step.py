@@ -116,7 +116,7 @@ def micro_batches(
     last = -(-len(batch.tokens) // rows) - 1
     for number, part in enumerate(batch.split(rows)):
         if model.distributed:
-            _communicate(model, ranks, last=number == last)
+            communicate(model, ranks, last=number == last)
         yield part
         if number < last and ranks.any(stop()):
             raise Stopped
@@ -145,7 +145,7 @@ def not_finite_samples(
     return ", ".join(f"{text} of rank {rank}" for text, (rank, _) in zip(texts, found, strict=True))
 
 
-def _communicate(model: Any, ranks: Ranks, *, last: bool) -> None:
+def communicate(model: Any, ranks: Ranks, *, last: bool) -> None:
     """Tell FSDP2 what to communicate in the next micro-batch. HSDP's copies add up their gradients after the last."""
     model.set_requires_all_reduce(last)
     if not ranks.reshard:

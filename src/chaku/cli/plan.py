@@ -1,0 +1,67 @@
+"""`chaku plan`: the memory, layout, time, energy and cost of a recipe on a cluster."""
+
+import json
+from pathlib import Path
+
+import click
+
+from chaku.cli.shared.options import PATH, json_option, positive
+from chaku.cli.shared.verb import verb
+
+
+@verb("chaku plan recipes/codellama-7b.toml --shape 7b --gpus 8 --gpu h100")
+@click.argument("recipe", type=PATH, help="A recipe: a TOML file, as recipes/ holds some.")
+@click.option("--gpus", type=int, default=8, help="How many GPUs, in nodes of 8.")
+@click.option("--gpu", default="h100", help="Their kind: h100, h200, a100-80g, b200, l40s or rtx-4090.")
+@click.option(
+    "--cluster",
+    type=PATH,
+    help="A TOML file instead: gpu, nodes, gpus_per_node, network (GB/s a GPU between nodes), price.",
+)
+@click.option("--price", type=float, help="Dollars for an hour of one GPU; without it, 2.5, an assumption.")
+@click.option("--shape", help="The base model's shape when its checkpoint is not here: 7b, 13b, 34b, 70b, ...")
+@click.option(
+    "--compute-share",
+    type=float,
+    default=0.45,
+    callback=positive,
+    help="The share of a GPU's peak that computation reaches.",
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Count one rank's memory and messages in a real step with fake tensors too (minutes).",
+)
+@json_option()
+def plan(
+    recipe: Path,
+    gpus: int,
+    gpu: str,
+    cluster: Path | None,
+    price: float | None,
+    shape: str | None,
+    compute_share: float,
+    overrides: tuple[str, ...],
+    simulate: bool,
+    as_json: bool,
+) -> None:
+    """Say how GPUs would share each stage of a recipe, how long it would take, and what it would cost."""
+    from chaku import api
+    from chaku.pipeline.plan_words import in_lines
+
+    planned = api.plan(
+        recipe,
+        gpus=gpus,
+        gpu=gpu,
+        cluster=cluster,
+        price=price,
+        shape=shape,
+        compute_share=compute_share,
+        overrides=overrides,
+        simulate=simulate,
+    )
+    if as_json:
+        print(json.dumps(planned.as_json()))
+        return
+    print("\n".join(in_lines(planned)))
