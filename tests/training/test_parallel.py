@@ -24,19 +24,22 @@ from ranks import on_ranks
 STEPS, ROWS, SEQ = 20, 8, 32
 SHAPE = dataclasses.replace(PRESETS["tiny"], num_attention_heads=4, num_key_value_heads=2)
 CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=64)
-LAYOUTS = {
-    2: [ParallelConfig(reshard=False), ParallelConfig(tensor=2), ParallelConfig(context=2)],
-    4: [
-        ParallelConfig(),
-        ParallelConfig(replicate=2, reshard=False),
-        ParallelConfig(tensor=2),
-        ParallelConfig(context=2),
-        ParallelConfig(tensor=2, context=2),
-        ParallelConfig(replicate=2, context=2),
-        ParallelConfig(replicate=2, tensor=2),
-    ],
-}
 KINDS = ("pretraining", "lora", "conversations", "pairs")
+SINGLE = (ParallelConfig(), ParallelConfig(tensor=2), ParallelConfig(context=2))
+HSDP = ParallelConfig(replicate=2, reshard=False)
+PAIRS = (
+    ParallelConfig(tensor=2, context=2),
+    ParallelConfig(replicate=2, context=2),
+    ParallelConfig(replicate=2, tensor=2),
+)
+# (ranks, layouts, kinds of training). Together the quick ones have every layout and, on two ranks or in a pair of
+# dimensions, every kind on every dimension; the slow one has all of all.
+CASES = [
+    pytest.param(2, (ParallelConfig(reshard=False), *SINGLE[1:]), KINDS, id="2 ranks"),
+    pytest.param(4, (*SINGLE, HSDP, *PAIRS[1:]), KINDS[:1], id="4 ranks"),
+    pytest.param(4, PAIRS[:1], KINDS, id="4 ranks, tensor x context"),
+    pytest.param(4, (*SINGLE, HSDP, *PAIRS[1:]), KINDS[1:], id="4 ranks, all kinds", marks=pytest.mark.slow),
+]
 
 
 def batch_of(kind, step):
@@ -84,22 +87,21 @@ def train_kind(kind, ranks, shape=SHAPE, config=CONFIG, steps=STEPS):
     return np.array(losses)
 
 
-def train_layouts(layouts):
-    return [[train_kind(kind, lay_out(layout, "cpu")) for kind in KINDS] for layout in layouts]
+def train_layouts(layouts, kinds):
+    return [[train_kind(kind, lay_out(layout, "cpu")) for kind in kinds] for layout in layouts]
 
 
 @pytest.fixture(scope="module")
 def alone():
-    return [train_kind(kind, ALONE) for kind in KINDS]
+    return {kind: train_kind(kind, ALONE) for kind in KINDS}
 
 
-@pytest.mark.parametrize("size", LAYOUTS)
-def test_every_layout_gives_the_losses_of_one_process(alone, size):
-    answers = on_ranks(size, train_layouts, LAYOUTS[size])
-    for of_rank in answers:
-        for layout, kinds in zip(LAYOUTS[size], of_rank, strict=True):
-            for kind, ours, theirs in zip(KINDS, kinds, alone, strict=True):
-                np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5, err_msg=f"{kind} on {layout}")
+@pytest.mark.parametrize(("size", "layouts", "kinds"), CASES)
+def test_every_layout_gives_the_losses_of_one_process(alone, size, layouts, kinds):
+    for of_rank in on_ranks(size, train_layouts, layouts, kinds):
+        for layout, found in zip(layouts, of_rank, strict=True):
+            for kind, losses in zip(kinds, found, strict=True):
+                np.testing.assert_allclose(losses, alone[kind], rtol=0, atol=1e-5, err_msg=f"{kind} on {layout}")
 
 
 def train_quantized(layout, precision):
