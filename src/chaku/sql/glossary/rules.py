@@ -46,9 +46,10 @@ class Rules:
         metric = self.lexicon.metrics[query.metric]
         return RuleAnswer(self.writer.write(query), in_words(query, metric), self.writer.tables(query))
 
-    def hints(self, question: str) -> list[str]:
-        """What words of a question mean, one sentence each, for a prompt."""
-        return [hint for phrase, found in self.lexicon.said_in(question) if (hint := self._hint(phrase, found))]
+    def hints(self, question: str, *, with_values: bool = True) -> list[str]:
+        """What words of a question mean, one sentence each, for a prompt. `with_values`: metrics may quote texts."""
+        hints = [self._hint(phrase, found) for phrase, found in self.lexicon.said_in(question)]
+        return [hint for hint in hints if hint and (with_values or "'" not in hint)]
 
     def matches(self, question: str) -> list[Match]:
         """The values that words of a question mean by synonyms."""
