@@ -15,7 +15,7 @@ from chaku.cli.shared.verb import verb
     "file",
     type=PATH,
     required=False,
-    help="dbt's manifest.json or semantic_manifest.json, or a CSV file of name, meaning.",
+    help="A manifest.json or semantic_manifest.json of dbt, or a CSV file of names and meanings.",
 )
 @database_option()
 @glossary_option()
