@@ -1,15 +1,17 @@
-"""The SQL of metrics in each dialect. DuckDB runs it; the other servers' texts are parsed and checked."""
+"""The SQL of metrics in each dialect: DuckDB and PostgreSQL run it; MySQL's text is parsed and checked, too."""
 
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+import servers
 from chaku.sql.execute.check import check
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.read_only import check_read_only
 from chaku.sql.glossary.rules import Rules
-from chaku.sql.schema.definition import Schema
+from chaku.sql.schema.definition import Schema, literal
 from chaku.sql.schema.values import ValueIndex
 from sql.glossary.rulebooks import HERE, TODAY, rules_of
 
@@ -53,32 +55,69 @@ def test_mysql_writes_quarters_without_pipes(shop_schema, shop_words):
     assert "CONCAT(DATE_FORMAT(" in found.sql
 
 
-def test_duckdb_gives_the_rows_of_sqlite(shop_rules, shop_file, tmp_path):
-    duckdb = pytest.importorskip("duckdb", reason="without duckdb rules on DuckDB are NOT tested")
-    path = tmp_path / "shop.duckdb"
-    with closing(duckdb.connect(str(path))) as connection, Database(str(shop_file)) as sqlite:
-        for table in shop_rules.lexicon.schema.tables:
-            kinds = {"REAL": "DOUBLE", "TEXT": "VARCHAR", "INTEGER": "BIGINT"}
-            columns = [f"{c.name} {'DATE' if c.name in ('day', 'joined') else kinds[c.type]}" for c in table.columns]
-            keys = [column.name for column in table.columns if column.primary_key]
-            columns += [f"PRIMARY KEY ({', '.join(keys)})"]
-            columns += [f"FOREIGN KEY ({key.columns[0]}) REFERENCES {key.table} (id)" for key in table.foreign_keys]
-            connection.execute(f"CREATE TABLE {table.name} ({', '.join(columns)})")
-            rows = sqlite.run(f"SELECT * FROM {table.name}").rows
-            marks = ", ".join([f"({', '.join('?' * len(table.columns))})"] * len(rows))
-            connection.execute(f"INSERT INTO {table.name} VALUES {marks}", [cell for row in rows for cell in row])
+def statements(rules, sqlite, texts: str) -> list[str]:
+    """The shop as SQL that every server reads, with dates as dates. `texts`: the type of texts."""
+    made = []
+    for table in rules.lexicon.schema.tables:
+        kinds = {"REAL": "DOUBLE PRECISION", "TEXT": texts, "INTEGER": "BIGINT"}
+        columns = [f"{c.name} {'DATE' if c.name in ('day', 'joined') else kinds[c.type]}" for c in table.columns]
+        keys = [column.name for column in table.columns if column.primary_key]
+        columns += [f"PRIMARY KEY ({', '.join(keys)})"]
+        columns += [f"FOREIGN KEY ({key.columns[0]}) REFERENCES {key.table} (id)" for key in table.foreign_keys]
+        made.append(f"CREATE TABLE {table.name} ({', '.join(columns)})")
+        rows = [", ".join(map(literal, row)) for row in sqlite.run(f"SELECT * FROM {table.name}").rows]
+        made.append(f"INSERT INTO {table.name} VALUES {', '.join(f'({row})' for row in rows)}")
+    return made
+
+
+@pytest.fixture
+def same_as_sqlite(shop_rules, shop_file):
+    """same_as_sqlite(url): whether the shop there answers as the SQLite file does."""
+
+    def compare(url):
+        with Database(str(shop_file)) as sqlite, Database(url) as database:
+            rules = rules_of(database, HERE / "shop.glossary.toml")
+            for question in ASKED:
+                result = database.run(rules.answer(question, TODAY["shop"]).sql, schema=rules.lexicon.schema)
+                assert result.ok, (question, result.reason)
+                expected = sqlite.run(shop_rules.answer(question, TODAY["shop"]).sql).rows
+                assert [tuple(map(plain, row)) for row in result.rows] == [tuple(map(plain, row)) for row in expected]
+
+    return compare
+
+
+@pytest.fixture
+def shop_in(shop_rules, shop_file):
+    """shop_in(texts): the statements that make the shop elsewhere."""
+
+    def made(texts):
         with Database(str(shop_file)) as sqlite:
-            expected = [sqlite.run(shop_rules.answer(question, TODAY["shop"]).sql).rows for question in ASKED]
-    with Database(str(path)) as database:
-        rules = rules_of(database, HERE / "shop.glossary.toml")
-        for question, rows in zip(ASKED, expected, strict=True):
-            result = database.run(rules.answer(question, TODAY["shop"]).sql, schema=rules.lexicon.schema)
-            assert result.ok, (question, result.reason)
-            assert [tuple(map(plain, row)) for row in result.rows] == [tuple(map(plain, row)) for row in rows]
+            return statements(shop_rules, sqlite, texts)
+
+    return made
+
+
+def test_duckdb_gives_the_rows_of_sqlite(shop_in, same_as_sqlite, tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="without duckdb rules on DuckDB are NOT tested")
+    with closing(duckdb.connect(str(tmp_path / "shop.duckdb"))) as connection:
+        for statement in shop_in("VARCHAR"):
+            connection.execute(statement)
+    same_as_sqlite(str(tmp_path / "shop.duckdb"))
+
+
+def test_postgresql_gives_the_rows_of_sqlite(shop_in, same_as_sqlite):
+    psycopg = pytest.importorskip("psycopg", reason="without psycopg rules on PostgreSQL are NOT tested")
+    if servers.postgres_programs() is None:
+        pytest.skip("NOT TESTED: rules on PostgreSQL, as no server is installed: apt install postgresql")
+    with servers.postgres() as url:
+        with psycopg.connect(url, autocommit=True) as owner:
+            for statement in shop_in("TEXT"):
+                owner.execute(statement)
+        same_as_sqlite(url)
 
 
 def plain(cell):
-    return round(float(cell), 4) if isinstance(cell, int | float) else str(cell)
+    return round(float(cell), 4) if isinstance(cell, int | float | Decimal) else str(cell)
 
 
 def test_default_filters_hold_for_a_metrics_table_and_for_joined_tables(shop_schema, shop_words):
