@@ -254,6 +254,10 @@ def _by(parts: list[Part], at: int, shape: _Shape) -> int:
             break
     if not shape.groups or "G" in shape.letters:
         return -1
+    last, follows = shape.groups[-1], parts[at].kind if at < len(parts) else ""
+    is_table = last.meanings is not None and any(column.is_table for column in last.meanings.columns)
+    if last.plural and is_table and follows in ("v", "d"):
+        return -1  # "orders by customers in Peru" may be one number
     shape.letters += "G"
     return at
 
