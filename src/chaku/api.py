@@ -218,6 +218,7 @@ def asker(
     memory: str | Path | None = None,
     log_sent: str | Path | None = None,
     words: bool = False,
+    glossary: str | Path | None = None,
     **limits: Any,
 ) -> "Iterator[Asker]":
     """Open a database for several questions, as a context manager: its schema and values are read once.
@@ -230,20 +231,25 @@ def asker(
     the model also says the rows in words, which are kept if each number and name is in the rows. `limits`:
     `num_samples`, the number of queries that vote; `timeout` of a query in seconds; `max_rows` and `max_bytes` of a
     result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
-    must agree. Raises ChakuError for a database that cannot be read.
+    must agree. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a database file, if
+    there is one). Raises ChakuError for a database that cannot be read, and for a glossary with a mistake.
     """
     from chaku.inference.sent_log import SentLog
     from chaku.sql.ask.asker import Asker
     from chaku.sql.ask.memory import Memory, memory_path
     from chaku.sql.ask.writer import writer_as_learnt
     from chaku.sql.execute.database import Database
+    from chaku.sql.glossary.file import find_glossary
+    from chaku.sql.glossary.rules import CurrentRules
     from chaku.sql.schema.knowledge import Knowledge, cache_path
     from chaku.sql.training.example_prompts import trained_prompt
 
     with ExitStack() as stack:
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
         place = (opened.name, opened.place)
+        meanings = find_glossary(opened, Path(glossary) if glossary else None)
         knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None)
+        rules = CurrentRules(meanings, knowledge) if meanings is not None else None
         model = model if isinstance(model, Model) else model()
         writer = writer_as_learnt(
             SentLog(model.generator, Path(log_sent)) if log_sent else model.generator,
@@ -257,6 +263,7 @@ def asker(
             opened,
             writer,
             knowledge=knowledge,
+            rules=rules,
             memory=Memory(Path(memory) if memory else memory_path(*place)),
             reply=writer.replies() if words else None,
             **limits,

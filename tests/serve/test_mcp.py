@@ -71,6 +71,17 @@ def test_an_answer_has_types_and_its_steps_are_progress(talk):
     assert steps[1][1] == f"written: {COUNT}"
 
 
+def test_a_glossary_answers_by_rule(talk, shop):
+    words = '[metrics."number of orders"]\nexpression = "count(*)"\ntable = "orders"\n'
+    shop.with_suffix(".glossary.toml").write_text(words)
+
+    async def work(client):
+        return await client.call_tool("ask", {"question": "What is the number of orders?"})
+
+    answer = talk(work).structured_content
+    assert (answer["rows"], answer["by_rule"], answer["samples"]) == ([[3]], True, 0)
+
+
 def test_schemas_and_queries_have_types(talk):
     async def work(client):
         schema = await client.call_tool("schema", {})

@@ -359,3 +359,18 @@ def test_databases_are_named_by_the_operator(tmp_path, shop):
         open_databases([str(shop), f"again={shop}"])
     with pytest.raises(ChakuError, match="does not exist"):
         open_databases([f"x={tmp_path}/absent.sqlite"])
+
+
+def test_a_glossary_beside_the_database_answers_by_rule(client, shop, script):
+    words = '[metrics."number of orders"]\nexpression = "count(*)"\ntable = "orders"\n'
+    shop.with_suffix(".glossary.toml").write_text(words)
+    script.reply = "SELECT 'the model was asked'"
+    answer = ask(client, "What is the number of orders?").json()
+    assert (answer["rows"], answer["by_rule"], answer["votes"], answer["samples"]) == ([[3]], True, 0, 0)
+    assert answer["assumed"] == ["by rule: number of orders = count(*) of orders"]
+    assert ask(client, "Who is it?").json()["by_rule"] is False
+
+
+def test_a_glossary_is_named_for_a_database_that_there_is(shop, script, tmp_path):
+    with pytest.raises(ChakuError, match="there is no database shopp; give shop"):
+        script.databases(shop, glossaries={"shopp": tmp_path / "words.toml"})

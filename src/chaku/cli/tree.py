@@ -7,7 +7,7 @@ class Group(NamedTuple):
     """A command that has commands of its own."""
 
     about: str
-    verbs: dict[str, str]
+    verbs: "dict[str, str | Group]"
 
 
 # The command `eval run` is the function `eval_run` of the file eval_run.py.
@@ -32,6 +32,14 @@ TREE: dict[str, dict[str, str | Group]] = {
                 "ask": "ask a database a question",
                 "chat": "ask, correct, remember",
                 "remember": "keep a question with its right SQL as an example",
+                "glossary": Group(
+                    "what your company's words mean in a database",
+                    {
+                        "init": "write a first glossary from a database",
+                        "check": "compare a glossary with its database",
+                        "import": "add descriptions and metrics from dbt, a CSV file or comments",
+                    },
+                ),
                 "mcp": "let an assistant ask your databases, over MCP",
                 "export": "write the remembered pairs, as training data",
                 "shop": "write a small online shop with questions about it",

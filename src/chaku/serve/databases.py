@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,7 +47,8 @@ Step = Linked | Written | Ran | AnswerRecord | NoAnswerRecord
 class Asking:
     """How databases are asked. `max_waiting`: requests of one database that may wait. `remember`: clients may, too.
 
-    `cache`: keep values of the databases on disk. `log_sent`: see `api.asker`. For the others see `Asker`.
+    `cache`: keep values of the databases on disk. `log_sent`: see `api.asker`. `glossaries`: files of words, by the
+    name of their database. For the others see `Asker`.
     """
 
     num_samples: int = 5
@@ -60,6 +61,7 @@ class Asking:
     send_values: bool = True
     log_sent: Path | None = None
     min_confidence: float = 0.0
+    glossaries: Mapping[str, Path] = field(default_factory=dict)
 
 
 class _End:
@@ -98,6 +100,10 @@ class Databases:
 
     def __init__(self, databases: Mapping[str, Database], connect: Connect, asking: Asking | None = None):
         self.asking = asking or Asking()
+        if wrong := [name for name in self.asking.glossaries if name not in databases]:
+            raise ChakuError(
+                f"--glossary {wrong[0]}=...: there is no database {wrong[0]}; give {' or '.join(databases)}"
+            )
         self._pool = ThreadPoolExecutor(min(len(databases), MAX_THREADS), "database")
         self._desks = {
             name: Desk(name, database, connect, self._pool, self.asking) for name, database in databases.items()
@@ -298,6 +304,7 @@ class Desk:
                     log_sent=asking.log_sent,
                     send_values=asking.send_values,
                     min_confidence=asking.min_confidence,
+                    glossary=asking.glossaries.get(self.name),
                     num_samples=asking.num_samples,
                     constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,
                     timeout=asking.timeout,

@@ -70,7 +70,8 @@ class AnswerRecord(RowsRecord):
     `sentence`: says the rows in the question's language. `chart`: their Vega-Lite specification; None for rows that
     make no chart. `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on
     the way. `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema
-    that had no room there. `seconds`: of the whole answer.
+    that had no room there. `seconds`: of the whole answer. `by_rule`: a metric of the glossary gave the query, without
+    samples.
     """
 
     question: str
@@ -83,6 +84,7 @@ class AnswerRecord(RowsRecord):
     explanation: list[str]
     tables: list[str]
     left_out: list[str]
+    by_rule: bool
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float) 
         sentence=answer.sentence,
         chart=vega_lite(chart) if chart else None,
         confidence=answer.confidence,
-        votes=round(answer.confidence * samples),
-        samples=samples,
+        votes=0 if answer.by_rule else round(answer.confidence * samples),
+        samples=0 if answer.by_rule else samples,
+        by_rule=answer.by_rule,
         assumed=[*answer.assumptions],
         explanation=explain(answer.sql, schema),
         tables=[*answer.tables],

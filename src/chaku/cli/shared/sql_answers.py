@@ -33,7 +33,8 @@ def show(answer: "Answer") -> None:
     if console.is_terminal and (chart := chart_of(answer.result)):
         show_chart(chart, console)
     print(_printable(answer.sentence))
-    print(f"confidence {answer.confidence:.0%}")
+    if not answer.by_rule:
+        print(f"confidence {answer.confidence:.0%}")
     for assumption in answer.assumptions:
         print(_printable(f"assumed: {assumption}"))
     if answer.dropped:
@@ -47,6 +48,9 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
     if answer.sql:
         for number, line in enumerate(explain(answer.sql, asker.schema), 1):
             print(_printable(f"{number}. {line}"), file=file)
+    if answer.by_rule:
+        print(f"no model was asked; tables: {', '.join(answer.tables)}", file=file)
+        return
     print(f"tables shown to the model: {', '.join(answer.tables) or 'none'}", file=file)
     if answer.dropped:
         print(f"left out: {', '.join(map(str, answer.dropped))}", file=file)

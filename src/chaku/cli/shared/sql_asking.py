@@ -44,6 +44,7 @@ class Asking:
     no_values: bool
     log_sent: Path | None
     min_confidence: float
+    glossary: Path | None
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
@@ -68,6 +69,7 @@ class Asking:
             seed=self.seed,
             cache=not self.no_cache,
             memory=self.memory,
+            glossary=self.glossary,
             num_samples=self.samples,
             timeout=self.timeout,
             max_rows=self.max_rows,
@@ -99,6 +101,15 @@ def memory_option() -> Decorator:
     """--memory."""
     return click.option(
         "--memory", type=PATH, help="The file of remembered pairs; without it, one a database, in your home."
+    )
+
+
+def glossary_option() -> Decorator:
+    """--glossary."""
+    return click.option(
+        "--glossary",
+        type=PATH,
+        help="The file of your company's words; without it, NAME.glossary.toml beside a database file NAME.sqlite.",
     )
 
 
@@ -167,6 +178,7 @@ def asking_options() -> Decorator:
             help="Let the model say the rows in words, kept if every number and name is in the rows.",
         ),
         *trust_options(),
+        glossary_option(),
     )
     with_loading = loading_options()
     return lambda function: with_asking(with_loading(function))

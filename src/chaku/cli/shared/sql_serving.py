@@ -24,6 +24,7 @@ class SqlServing:
     no_values: bool
     log_sent: Path | None
     min_confidence: float
+    glossary: tuple[str, ...]
 
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
@@ -40,7 +41,19 @@ class SqlServing:
             send_values=not self.no_values,
             log_sent=self.log_sent,
             min_confidence=self.min_confidence,
+            glossaries=named_files(self.glossary),
         )
+
+
+def named_files(named: tuple[str, ...]) -> dict[str, Path]:
+    """Files by the name of their database, from NAME=FILE."""
+    found: dict[str, Path] = {}
+    for text in named:
+        name, equals, file = text.partition("=")
+        if not equals or not name or not file:
+            raise click.UsageError(f"--glossary {text!r} is not NAME=FILE, as in --glossary shop=shop.glossary.toml")
+        found[name] = Path(file)
+    return found
 
 
 def sql_serving_options(required: bool = False) -> Decorator:
@@ -72,4 +85,11 @@ def sql_serving_options(required: bool = False) -> Decorator:
         ),
         click.option("--no-cache", is_flag=True, help="Keep no values of the databases on disk."),
         *trust_options(),
+        click.option(
+            "--glossary",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="The file of the words of the database NAME; without it, NAME.glossary.toml beside its file; may be "
+            "given several times.",
+        ),
     )

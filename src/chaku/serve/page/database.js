@@ -109,7 +109,7 @@ function showAnswer(box, database, question, answer) {
   paragraph(unmasked(sentence));
   if (explanation.length) box.append(element("ul", {}, ...explanation.map((text) => element("li", {}, text))));
   for (const text of assumed) paragraph(`Assumed: ${text}`);
-  paragraph(`Confidence: ${Math.round(confidence * 100)}% (${votes} of ${counted(samples, "query", "queries")} agree)`);
+  if (samples) paragraph(`Confidence: ${Math.round(confidence * 100)}% (${votes} of ${counted(samples, "query", "queries")} agree)`);
   box.append(codeBlock(sql, "SQL"), table(answer));
   const drawn = chart(columns, rows);
   if (drawn) box.append(drawn);

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,8 @@ from chaku.sql.execute.database import Database
 from chaku.sql.execute.json_cells import json_rows
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
+from chaku.sql.glossary.query import NoAnswer
+from chaku.sql.glossary.rules import CurrentRules, RuleAnswer
 from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
@@ -38,7 +41,8 @@ class Answer:
 
     `sentence`: says the rows in the question's language. `confidence`: the share of samples with this result.
     `assumptions`: sentences about guesses on the way. `dropped`: parts of the schema that the prompt left out.
-    `matches`: values in the question. `candidates`: all queries.
+    `matches`: values in the question. `candidates`: all queries. `by_rule`: a metric of the glossary gave the query,
+    and no model was asked for it.
     """
 
     question: str
@@ -52,6 +56,7 @@ class Answer:
     tables: tuple[str, ...] = ()
     matches: tuple[Match, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    by_rule: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The answer as JSON values, for `--json`."""
@@ -63,6 +68,7 @@ class Answer:
             "truncated": self.result.truncated,
             "sentence": self.sentence,
             "confidence": self.confidence,
+            "by_rule": self.by_rule,
             "refusal": self.refusal,
             "assumptions": list(self.assumptions),
             "dropped": [str(part) for part in self.dropped],
@@ -110,6 +116,7 @@ class Asker:
     `send_values`: False keeps all cells from the writer; see `privacy`. `min_confidence`: refuse to answer if a smaller
     share of the samples agrees. `reply`: a model's reply to a message; asked for the sentence about the rows, which is
     kept if it says what the rows say (`wording`).
+    `rules`: a glossary of words; questions in the scope of its metrics are answered by rule, without the writer.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class Asker:
         send_values: bool = True,
         min_confidence: float = 0.0,
         reply: Callable[[str], str] | None = None,
+        rules: CurrentRules | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
@@ -136,6 +144,7 @@ class Asker:
             raise ChakuError(
                 "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
             )
+        self._rules = rules
 
     @property
     def schema(self) -> Schema:
@@ -157,16 +166,26 @@ class Asker:
         """
         num_samples = num_samples or self.num_samples
         question = on_one_line(question)
+        rules = self._rules.read() if self._rules else None
+        ruled = rules.answer(question, date.today()) if rules else None
+        if ruled is not None:
+            yield from self._by_rule(question, ruled)
+            return
         matches = self.knowledge.values.find(question)
         examples = self._examples(question) if self.send_values else []  # remembered questions and queries quote cells
-        shown_schema = self.schema if self.send_values else without_values(self.schema)
+        shown_schema, hints = self.schema, []
+        if rules:
+            matches = [*rules.matches(question), *matches]
+            shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
+        if not self.send_values:
+            shown_schema = without_values(shown_schema)
         answer = Answer(question, matches=tuple(matches))
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = linked_prompt(
-                shown_schema, question, matches if self.send_values else (), examples=examples, trouble=trouble,
-                form=self.writer.form, count_tokens=self.writer.count_tokens,
+                shown_schema, question, matches if self.send_values else (), meanings=hints, examples=examples,
+                trouble=trouble, form=self.writer.form, count_tokens=self.writer.count_tokens,
                 max_tokens=self.writer.max_prompt_tokens,
             )  # fmt: skip
             if not any(table.columns for table in shown.tables):
@@ -208,11 +227,14 @@ class Asker:
             )
             yield _refusal(answer, reason, candidates, dropped)
             return
-        assumptions = [*best.changes, *_value_assumptions(best.sql, matches), *self._guesses(question, matches)]
+        assumptions = [
+            *best.changes,
+            *_value_assumptions(best.sql, matches),
+            *_guesses(question, shown_schema, matches),
+        ]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples have this result")
-        if best.result.truncated:
-            assumptions.append(f"the result is cut after {len(best.result.rows)} rows")
+        assumptions += _cut(best.result)
         yield replace(
             answer,
             sql=best.sql,
@@ -233,12 +255,27 @@ class Asker:
         limits: dict[str, Any] = {"timeout": self.timeout, "max_rows": self.max_rows, "max_bytes": self.max_bytes}
         return self.database.run(sql, schema=self.schema, **limits)
 
-    def _guesses(self, question: str, matches: Sequence[Match]) -> list[str]:
-        """A warning if no word of the question is a name or a value: a synonym, or another language or subject."""
-        unknown = unlinked_words(question, self.schema, matches)
-        if unknown is None or not unknown.words or unknown.linked:
-            return []
-        return [f"a guess: nothing in {self.schema.name} is called like {', '.join(unknown.words)}"]
+    def _by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:
+        """The steps to an answer that needs no model."""
+        answer = Answer(question, by_rule=True)
+        if isinstance(ruled, NoAnswer):
+            yield _refusal(answer, ruled.reason, (), ())
+            return
+        candidate = Candidate(ruled.sql, ruled.sql, 1, self.run(ruled.sql))
+        yield Ran(candidate)
+        if not candidate.result.ok:
+            yield _refusal(answer, f"{ruled.words}: {candidate.result.reason}", (candidate,), ())
+            return
+        yield replace(
+            answer,
+            sql=ruled.sql,
+            result=candidate.result,
+            sentence=self._sentence(question, candidate),
+            confidence=1.0,
+            assumptions=(ruled.words, *_cut(candidate.result)),
+            tables=ruled.tables,
+            candidates=(candidate,),
+        )
 
     def _examples(self, question: str) -> list[str]:
         """Approved queries for similar questions, each on one line."""
@@ -254,6 +291,18 @@ def _refusal(answer: Answer, reason: str, candidates: Sequence[Candidate], dropp
         candidates=tuple(candidates),
         dropped=tuple(dropped),
     )
+
+
+def _cut(result: Result) -> list[str]:
+    return [f"the result is cut after {len(result.rows)} rows"] if result.truncated else []
+
+
+def _guesses(question: str, schema: Schema, matches: Sequence[Match]) -> list[str]:
+    """A warning if no word of the question is a name or a value: a synonym, or another language or subject."""
+    unknown = unlinked_words(question, schema, matches)
+    if unknown is None or not unknown.words or unknown.linked:
+        return []
+    return [f"a guess: nothing in {schema.name} is called like {', '.join(unknown.words)}"]
 
 
 def _no_answer(texts: Sequence[str]) -> str:

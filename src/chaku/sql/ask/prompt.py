@@ -65,6 +65,7 @@ def linked_prompt(
     count_tokens: Callable[[str], int],
     max_tokens: int,
     evidence: str = "",
+    meanings: Sequence[str] = (),
     examples: Sequence[str] = (),
     trouble: str = "",
     form: Form = "ddl",
@@ -72,10 +73,11 @@ def linked_prompt(
     """The prompt of a question with hints, and the part of the schema that it shows.
 
     A schema that does not fit is cut to the tables and columns that the question is about. Hints stand before the
-    question: the `trouble` with an earlier query, the values that the question means (`matches`), and `examples`; they
-    take at most a third of the prompt. Raises ChakuError when the question leaves no room for the schema.
+    question: the `trouble` with an earlier query, the `meanings` of words, the values that the question means
+    (`matches`), and `examples`; they take at most a third of the prompt. Raises ChakuError when the question leaves no
+    room for the schema.
     """
-    hints = [trouble] if trouble else []
+    hints = [*([trouble] if trouble else []), *meanings[:MAX_HINTS]]
     hints += [
         f"{match.phrase} is {match.table}.{match.column} = {literal(match.value)};" for match in matches[:MAX_HINTS]
     ]

@@ -24,7 +24,7 @@ from chaku.sql.execute.runner import (
     Result,
     SQLiteRunner,
 )
-from chaku.sql.schema.definition import Dialect, Schema
+from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name, quote_table
 from chaku.sql.schema.introspect import introspect
 
 SCHEMES: dict[str, Dialect] = {
@@ -160,6 +160,14 @@ class Database(AbstractContextManager["Database"]):
     def schema(self) -> Schema:
         """The tables, without values, read once. Raises ChakuError when the database cannot be reached."""
         return introspect(self, num_values=0)
+
+    def is_unique(self, table: Table, column: str) -> bool:
+        """Whether no two rows of a table have one value of a column; False if that cannot be read."""
+        name = quote_name(column, self.dialect, always=True)
+        source = quote_table(table.name, table.namespace, self.dialect, always=True)
+        counts = f"SELECT count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} HAVING count(*) > 1 LIMIT 1"
+        result = self.run_unchecked(counts)
+        return result.ok and not result.rows
 
     def run_unchecked(self, sql: str, **limits: Any) -> Result:
         """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree."""

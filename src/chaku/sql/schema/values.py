@@ -123,7 +123,7 @@ class ValueIndex:
             for key, score in self._keys(phrase, is_code=phrase in codes):
                 must_be_written = score != CODE and (said_by_questions or _is_short(key))
                 for table, column, value in self.places[key]:
-                    if must_be_written and not _is_written(value, question):  # "has" is no 'Ha', "than" no 'Han'
+                    if must_be_written and not is_written(value, question):  # "has" is no 'Ha', "than" no 'Han'
                         continue
                     match = Match(score, table, column, value, phrase)
                     if (place := (table, column, value)) not in best or best[place].score < score:
@@ -171,12 +171,17 @@ def _codes(question: str) -> set[str]:
     return {word.lower() for word in re.findall(r"\b[A-Z]{2,6}\b", question)}
 
 
+def must_be_written(key: str) -> bool:
+    """Whether a value's normalised text says so little that a question must write the value with the same capitals."""
+    return _is_question(key) or _is_short(key)
+
+
 def _is_short(key: str) -> bool:
     """Whether a value is so short that it may be part of another word."""
     return len(key) <= SHORT and key.isascii()
 
 
-def _is_written(value: str, question: str) -> bool:
+def is_written(value: str, question: str) -> bool:
     """Whether a value, or its plural, stands in the question with the same case."""
     return re.search(rf"(?<!\w){re.escape(value.strip())}(?:s|es)?(?!\w)", question) is not None
 
