@@ -1,10 +1,17 @@
 """Ranks that work together: one of them says why a run ends, and all of them end."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
 import torch
 import torch.distributed as dist
 
 from chaku.errors import ChakuError, Interrupted
-from chaku.training.ranks import announce, rank, together
+from chaku.training.ranks import announce, num_ranks, rank, start, together
 from ranks import on_ranks
 
 CPU = torch.device("cpu")
@@ -71,3 +78,66 @@ def test_rank_0_says_an_error_of_all_ranks():
 def test_a_stop_is_said_once():
     said = on_ranks(2, failing, (0, 1), Interrupted("saved at step 3"))
     assert said == ["Interrupted: saved at step 3", "EndedElsewhere: rank 0 says that the run was stopped"]
+
+
+MEETING = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def set_variables(monkeypatch, **variables):
+    for name in MEETING:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_shell_that_sets_only_world_size_is_no_launcher(monkeypatch):
+    set_variables(monkeypatch, WORLD_SIZE="4", MASTER_ADDR="127.0.0.1")
+    with pytest.raises(ChakuError, match=r"WORLD_SIZE is 4, but RANK and MASTER_PORT are not set: .* unset WORLD_SIZE"):
+        start(CPU)
+
+
+def test_an_empty_world_size_is_one_process_and_a_word_is_an_error(monkeypatch):
+    set_variables(monkeypatch, WORLD_SIZE="", RANK="first")
+    assert num_ranks() == 1
+    with pytest.raises(ChakuError, match="RANK is 'first', not a number"):
+        rank()
+
+
+def test_a_port_in_use_is_named(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        set_variables(monkeypatch, WORLD_SIZE="2", RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(ChakuError, match=rf"rank 0 cannot meet the other ranks at 127.0.0.1:{port}: .*in use"):
+            start(CPU)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+ALONE = """
+import signal, torch
+from chaku.training import ranks
+signal.signal(signal.SIGTERM, lambda *_: print("too late"))
+ranks.LATE = 0.1
+ranks.start(torch.device("cpu"))
+"""
+
+
+def test_a_rank_whose_peers_never_come_says_so_and_can_be_stopped():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    variables = dict(zip(MEETING, ("0", "3", "127.0.0.1", port), strict=True))
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALONE], stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
+    )
+    try:
+        assert process.stderr is not None
+        assert (
+            f"rank 0 still waits for all 3 ranks (WORLD_SIZE) to meet at 127.0.0.1:{port}" in process.stderr.readline()
+        )
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    finally:
+        process.kill()

@@ -2,11 +2,12 @@
 
 import os
 import pickle
+import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from chaku.console import set_quiet
+from chaku.console import set_quiet, warn
 from chaku.errors import ChakuError, EndedElsewhere, Interrupted
 from chaku.training.config import ParallelConfig
 from chaku.training.heartbeats import LostContact, claim, is_lost_contact, record_collectives
 
 POLL = 0.2  # seconds between two looks for work
+LATE = 30.0  # seconds until rank 0 says that other ranks have not come
 FIRST = 1.0  # seconds that rank 0 has to say why a run ends, before another rank says it or ends
 
 if TYPE_CHECKING:
@@ -95,18 +97,64 @@ ALONE = Ranks()
 
 def num_ranks() -> int:
     """The number of processes that torchrun, or a launcher with the same variables, started; 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE", 1)
 
 
 def rank() -> int:
     """The number of this process among those that torchrun started; 0 for one process."""
-    return int(os.environ.get("RANK", "0"))
+    return _number("RANK", 0)
+
+
+def _number(variable: str, without: int) -> int:
+    text = os.environ.get(variable) or str(without)
+    if not text.isdecimal():
+        raise ChakuError(f"the environment variable {variable} is {text!r}, not a number: correct it, or unset it")
+    return int(text)
+
+
+def _check_launcher() -> None:
+    """Raises ChakuError when some of a launcher's variables are not set, as in a shell that sets only WORLD_SIZE."""
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if missing:
+        raise ChakuError(
+            f"WORLD_SIZE is {num_ranks()}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
+            "start chaku with torchrun, or unset WORLD_SIZE to use one process"
+        )
+
+
+@contextmanager
+def _meeting() -> Iterator[None]:
+    """While this rank waits for the others: a signal ends it at once, and rank 0 says why nothing happens."""
+    where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    text = (
+        f"rank {rank()} still waits for all {num_ranks()} ranks (WORLD_SIZE) to meet at {where}; without a launcher, "
+        "unset WORLD_SIZE to use one process"
+    )
+    timer = threading.Timer(LATE, warn, [text])
+    timer.daemon = True
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        # torch waits without Python, whose own handlers would run only after the wait.
+        handlers = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    if rank() == 0:
+        timer.start()
+    try:
+        yield
+    except dist.DistError as error:
+        raise ChakuError(
+            f"rank {rank()} cannot meet the other ranks at {where}: {str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        timer.cancel()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> torch.device:
     """Join the process group that torchrun describes; returns this rank's device.
 
-    `timeout`: how long a rank waits for the others in one collective before it gives up.
+    `timeout`: how long a rank waits for the others in one collective before it gives up. Raises ChakuError when a
+    launcher's variables are incomplete, or the ranks cannot meet.
     """
     backend = "gloo"
     if device.type == "cuda":
@@ -115,7 +163,9 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
         backend = "cpu:gloo,cuda:nccl"
         record_collectives()
     if not dist.is_initialized():
-        dist.init_process_group(backend, timeout=timeout)
+        _check_launcher()
+        with _meeting():
+            dist.init_process_group(backend, timeout=timeout)
     return device
 
 
