@@ -129,15 +129,13 @@ def test_a_rank_whose_peers_never_come_says_so_and_can_be_stopped():
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     variables = dict(zip(MEETING, ("0", "3", "127.0.0.1", port), strict=True))
-    process = subprocess.Popen(
-        [sys.executable, "-c", ALONE], stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
-    )
-    try:
-        assert process.stderr is not None
-        assert (
-            f"rank 0 still waits for all 3 ranks (WORLD_SIZE) to meet at 127.0.0.1:{port}" in process.stderr.readline()
-        )
-        process.terminate()
-        assert process.wait(60) == -signal.SIGTERM
-    finally:
-        process.kill()
+    command, environment = [sys.executable, "-c", ALONE], {**os.environ, **variables}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert f"rank 0 still waits for all 3 ranks (WORLD_SIZE) to meet at 127.0.0.1:{port}" in said
+            process.terminate()
+            assert process.wait(60) == -signal.SIGTERM
+        finally:
+            process.kill()
