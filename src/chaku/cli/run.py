@@ -36,7 +36,8 @@ def run(
     recipe: Path, out: Path | None, overrides: tuple[str, ...], without_missing: bool, yes: bool, in_browser: bool
 ) -> None:
     """Run a recipe, or go on with it where it was cut off; torchrun --nproc-per-node 8 -m chaku run uses 8 GPUs."""
-    first = os.environ.get("RANK", "0") == "0"  # torchrun's; the other ranks only help to train
+    several = os.environ.get("WORLD_SIZE") not in (None, "", "1")  # torchrun's; all ranks but the first only help
+    first = not several or os.environ.get("RANK") in (None, "", "0")
     if first:
         say_what_does_not_run()
     from chaku import api

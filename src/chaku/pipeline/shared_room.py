@@ -12,6 +12,7 @@ from chaku.model.memory import gigabytes
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.plan import enough_gpus, in_toml, stage_work
 from chaku.recipe.schema import Recipe
+from chaku.training.divisions import check_stage
 from chaku.training.gpus import Cluster
 from chaku.training.plan import Work, choose
 from chaku.training.rank_memory import rank_memory
@@ -33,6 +34,7 @@ def shared_memory_needed(
         if device.type == "cpu" and work.training.precision == "auto":
             work = dataclasses.replace(work, training=dataclasses.replace(work.training, precision="float32"))
         try:
+            check_stage(work.shape, work.training, work.sequence_length, parallel, num_ranks)
             needed = rank_memory(
                 work.shape, work.training, work.sequence_length, parallel, num_ranks, work.lora, work.scheme
             ).total

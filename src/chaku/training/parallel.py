@@ -21,8 +21,9 @@ from chaku.model.context_parallel import ContextParallel
 from chaku.model.llama import Llama
 from chaku.model.lora import LoraLinear
 from chaku.model.quantization import is_quantized
+from chaku.training.divisions import check_model
 from chaku.training.float8 import use_float8
-from chaku.training.ranks import Ranks, check_divides
+from chaku.training.ranks import Ranks
 
 
 def parallelize(model: Llama, ranks: Ranks, sequence_length: int, precision: str, *, compiled: bool = False) -> None:
@@ -34,7 +35,9 @@ def parallelize(model: Llama, ranks: Ranks, sequence_length: int, precision: str
     """
     if ranks.size == 1:
         return
-    check_layout(model, ranks, sequence_length)
+    check_model(model.config, sequence_length, ranks.num_context, ranks.num_tensor)
+    if ranks.num_tensor > 1 and any(is_quantized(weight) for weight in model.parameters()):
+        raise ChakuError("a quantised base model cannot be trained with tensor parallelism; set parallel.tensor to 1")
     if precision == "float8" and ranks.num_tensor > 1:
         raise ChakuError('precision = "float8" does not work with tensor parallelism; set parallel.tensor to 1')
     if precision == "float8":
@@ -49,18 +52,6 @@ def parallelize(model: Llama, ranks: Ranks, sequence_length: int, precision: str
         for layer in model.model.layers:
             layer.compile()
     _shard(model, ranks, precision)
-
-
-def check_layout(model: Llama, ranks: Ranks, sequence_length: int) -> None:
-    """Raises ChakuError when the ranks cannot share the model's heads and widths, or the tokens of a row."""
-    config, tensor = model.config, ranks.num_tensor
-    check_divides("attention heads", config.num_attention_heads, tensor, "tensor")
-    check_divides("key-value heads", config.num_key_value_heads, tensor, "tensor")
-    check_divides("feed-forward columns", config.intermediate_size, tensor, "tensor")
-    check_divides("tokens of a sequence", sequence_length, 2 * ranks.num_context, "two chunks for each of `context`")
-    check_divides("tokens of a context rank", sequence_length // ranks.num_context, tensor, "tensor")
-    if tensor > 1 and any(is_quantized(weight) for weight in model.parameters()):
-        raise ChakuError("a quantised base model cannot be trained with tensor parallelism; set parallel.tensor to 1")
 
 
 def _tensor_parallel(model: Llama, mesh: DeviceMesh) -> None:

@@ -292,9 +292,3 @@ def _token_group(size: int, tensor: int) -> "dist.ProcessGroup | None":
         if own % tensor == first:
             mine = group
     return mine
-
-
-def check_divides(what: str, number: int, parts: int, how: str) -> None:
-    """Raises ChakuError when `parts` ranks cannot share `number` of `what`."""
-    if number % parts:
-        raise ChakuError(f"{number} {what} cannot be divided among {parts} ranks ({how}); choose another number")
