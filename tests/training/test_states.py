@@ -106,7 +106,12 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+QUICK = ("in the step after a state", "while the second state is written", "before a state is marked as whole")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=[] if moment in QUICK else pytest.mark.slow) for moment in MOMENTS]
+)
 def test_killed_on_four_ranks_it_resumes_on_two_and_on_one(uninterrupted, tmp_path, moment):
     kill_at, kill_in = MOMENTS[moment]
     layout = ParallelConfig(tensor=2) if kill_at else ParallelConfig()
