@@ -75,6 +75,8 @@ def run_stage(
     assert stage.training.tokens is not None
     write_json(path / BEGUN, {"tokens": stage.training.tokens})
     write_json(path / RECORD, inputs)
+    if stage.parent:
+        check_weights(run.directory / "stages" / stage.parent)  # here, so that only one rank reads them for it
     states = states_of(path, inputs, stage.training.state)
     work = StageWork(run.recipe, run.directory, name, stage, base, tokenizer, inputs["seed"], states)
     announce(work)
@@ -121,6 +123,13 @@ class StageWork:
         """The stage's folder."""
         return self.directory / "stages" / self.name
 
+    @property
+    def base_model(self) -> Path | None:
+        """The checkpoint from which the stage starts; None for random weights."""
+        if self.stage.parent:
+            return self.directory / "stages" / self.stage.parent
+        return Path(self.recipe.model.path) if self.recipe.model.path is not None else None
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -138,7 +147,7 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
     shape = stage_shape(work.recipe, name, work.base)
     if chat := stage_chat(work.recipe, name, tokenizer):
         shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
-    base_model = _base_model(work)
+    base_model = work.base_model
     model = _stage_model(work, shape, base_model, device, ranks)
     dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed)
     conversations = describe_sets(dataset, work.directory)
@@ -170,15 +179,6 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
     if ranks.is_first:
         tokenizer.save(path)
     return Trained(reached, shape, conversations)
-
-
-def _base_model(work: StageWork) -> Path | None:
-    """The checkpoint from which a stage starts; None for random weights. Raises ChakuError when it changed."""
-    if work.stage.parent:
-        parent = work.directory / "stages" / work.stage.parent
-        check_weights(parent)
-        return parent
-    return Path(work.recipe.model.path) if work.recipe.model.path is not None else None
 
 
 def _stage_model(
