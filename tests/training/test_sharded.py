@@ -52,11 +52,16 @@ def test_new_weights_and_their_export_are_those_of_one_process(layout, shape, tm
     assert not list(saved.glob(".shard-*"))
 
 
-def test_a_checkpoint_is_read_in_parts_and_grows(tmp_path):
-    expected = build_model(TINY, random_tensors(TINY, 5), "new")
-    save_model(expected, tmp_path / "read")
-    grown = dataclasses.replace(TINY, vocab_size=516)
-    expected.add_embeddings(516, torch.Generator().manual_seed(7))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_checkpoint_is_read_in_parts_and_grows(dtype, tmp_path):
+    stored = build_model(TINY, random_tensors(TINY, 5), "new", dtype)
+    save_model(stored, tmp_path / "read")
+    grown, generator = dataclasses.replace(TINY, vocab_size=516), torch.Generator().manual_seed(7)
+    tensors = {name: weight.detach().float() for name, weight in stored.named_parameters()}
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        noise = torch.randn(4, TINY.hidden_size, generator=generator) * 0.02
+        tensors[name] = torch.cat([tensors[name], tensors[name].mean(dim=0) + noise])
+    expected = build_model(grown, tensors.items(), "grown")
     for found in on_ranks(2, weights_on, ParallelConfig(), grown, tmp_path):
         assert_equal(found, expected)
 

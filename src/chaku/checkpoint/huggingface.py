@@ -19,6 +19,7 @@ from chaku.model.packing import Packed
 from chaku.model.quantization import Scheme, is_quantized, quantize_tensors
 
 EMBEDDING = "embed_tokens.weight"
+_ROWS = (f"model.{EMBEDDING}", "lm_head.weight")  # have a row for each token
 
 
 def load_config(directory: Path) -> LlamaConfig:
@@ -129,16 +130,21 @@ def random_tensors(config: LlamaConfig, seed: int) -> Iterator[tuple[str, Tensor
 def with_new_rows(
     tensors: Iterable[tuple[str, Tensor]], config: LlamaConfig, seed: int
 ) -> Iterator[tuple[str, Tensor]]:
-    """The tensors, with embedding and output grown to the vocabulary of `config`, as `Llama.add_embeddings` does."""
+    """The tensors, with embedding and output grown to the vocabulary of `config`, in float32.
+
+    New rows are the mean of the old rows plus noise with deviation 0.02, which `seed` draws.
+    """
     generator = torch.Generator().manual_seed(seed)
     noise: dict[str, Tensor] = {}
     for name, tensor in tensors:
-        grown = name in (f"model.{EMBEDDING}", "lm_head.weight") and len(tensor) < config.vocab_size
-        if grown and not noise:
+        if name not in _ROWS or len(tensor) >= config.vocab_size:
+            yield name, tensor
+            continue
+        if not noise:  # drawn in one order, whichever comes first
             shape = (config.vocab_size - len(tensor), tensor.shape[1])
-            for which in (f"model.{EMBEDDING}", "lm_head.weight"):
-                noise[which] = torch.randn(shape, generator=generator) * 0.02
-        yield name, torch.cat([tensor, tensor.mean(dim=0) + noise[name].to(tensor)]) if grown else tensor
+            noise = {which: torch.randn(shape, generator=generator) * 0.02 for which in _ROWS}
+        old = tensor.float()
+        yield name, torch.cat([old, old.mean(dim=0) + noise[name]])
 
 
 def tensor_shapes(config: LlamaConfig) -> dict[str, torch.Size]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,17 +44,6 @@ class Llama(nn.Module):
         for layer in self.model.layers:
             assert isinstance(layer, Block)
             layer.recompute = recompute
-
-    def add_embeddings(self, vocab_size: int, generator: torch.Generator | None = None) -> None:
-        """Grow the vocabulary: new rows of embedding and output are the mean of the old rows plus noise (std 0.02)."""
-        for module in (self.model.embed_tokens, self.lm_head):
-            old = module.weight.data
-            rows = torch.randn(vocab_size - len(old), old.shape[1], generator=generator) * 0.02
-            module.weight = nn.Parameter(torch.cat([old, old.mean(dim=0) + rows.to(old)]))
-        if self.config.tie_word_embeddings:
-            self.lm_head.weight = self.model.embed_tokens.weight
-        self.model.embed_tokens.num_embeddings = self.lm_head.out_features = vocab_size
-        self.config = replace(self.config, vocab_size=vocab_size)
 
     def forward(
         self,

@@ -9,7 +9,15 @@ from typing import Any
 import torch
 
 from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
-from chaku.checkpoint.huggingface import build_model, random_tensors, save_config, save_model, with_new_rows
+from chaku.checkpoint.huggingface import (
+    build_model,
+    checked_tensors,
+    random_tensors,
+    save_config,
+    save_model,
+    with_new_rows,
+)
+from chaku.checkpoint.memory import check_memory
 from chaku.checkpoint.peft import adapter_tensors, save_adapter, write_adapter
 from chaku.checkpoint.peft_read import load_adapter, merged_tensors
 from chaku.checkpoint.weights import weight_files, write_tensors
@@ -196,14 +204,17 @@ def _stage_model(
             )
         if ranks.is_first:
             say(f"{work.name}: added {shape.vocab_size - old_vocab} embeddings for the infilling tokens")
+    source = base_model or work.name  # for error messages
+    tensors = random_tensors(shape, seed)
+    if opened:
+        tensors = with_new_rows(checked_tensors(opened.config, opened.tensors, source), shape, seed)
     if ranks.size > 1 and not stage.base_quantization:
         from chaku.training.sharded import sharded_model
 
-        tensors = opened.tensors if opened else random_tensors(shape, seed)
         return sharded_model(
             shape,
-            with_new_rows(tensors, shape, seed),
-            base_model or work.name,
+            tensors,
+            source,
             device,
             ranks,
             stage.sequence_length,
@@ -212,13 +223,9 @@ def _stage_model(
             seed=seed,
             compiled=stage.training.compile,
         )
-    if base_model is None:
-        model = build_model(shape, random_tensors(shape, seed), work.name, device=device)
-    else:
-        model = load_model(base_model, device=device, scheme=stage.base_quantization)
-        if old_vocab < shape.vocab_size:
-            model.add_embeddings(shape.vocab_size, torch.Generator().manual_seed(seed))
-        model.config = shape
+    if opened:
+        check_memory(opened.config, opened.path, torch.float32, device, stage.base_quantization)
+    model = build_model(shape, tensors, source, torch.float32, device, stage.base_quantization)
     if stage.lora:
         add_lora(model, stage.lora, torch.Generator().manual_seed(seed))
     if ranks.size > 1:
