@@ -38,13 +38,15 @@ from chaku.checkpoint.huggingface import build_model, random_tensors
 from chaku.console import say, short, table_in_text
 from chaku.errors import ChakuError
 from chaku.files import write_json
+from chaku.launcher import num_ranks, rank
 from chaku.machine import processor_name
 from chaku.model.config import PRESETS, RECOMPUTE, LlamaConfig, Recompute
 from chaku.tokens.loader import Batch
 from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.gpus import GPUS
 from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import local_part
-from chaku.training.ranks import Ranks, lay_out, num_ranks, rank, start
+from chaku.training.ranks import Ranks, lay_out, start
 from chaku.training.sharded import sharded_model
 from chaku.training.speed import peak_flops
 from chaku.training.step import accumulate, autocast, optimizer_step, training_step_loss
@@ -61,8 +63,10 @@ SHAPES = {
     ),
     **{name: PRESETS[name] for name in ("7b", "13b", "34b", "tiny")},
 }
-# Dense operations a second in 16 bits, from NVIDIA's data sheets, by a word of the device's name.
-PEAKS = {"H100": 989.4e12, "H200": 989.4e12, "B200": 2250e12, "A100": 312e12}
+# Dense operations a second in 16 bits, by a word of the device's name.
+PEAKS = {
+    word: GPUS[gpu].flops for word, gpu in (("H100", "h100"), ("H200", "h200"), ("B200", "b200"), ("A100", "a100-80g"))
+}
 SEED = 5
 TITAN = "https://github.com/pytorch/torchtitan/blob/main/"
 H100, A100 = "benchmarks/llama3_h100_202412_torchtitan.md", "docs/performance.md"

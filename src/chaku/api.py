@@ -27,6 +27,7 @@ from chaku.inference.generator import (
     TextPrompt,
     answer_in_order,
 )
+from chaku.launcher import num_ranks
 from chaku.results import BenchmarkResult
 
 if TYPE_CHECKING:
@@ -374,10 +375,12 @@ def run(
                 raise ChakuError("nothing was changed") from None
             return run_recipe(loaded, directory, device=device, without_missing=without_missing, make_again=True)
 
+    if num_ranks() == 1:
+        return whole_run()
     from chaku.pipeline.run import assist, usual_device
-    from chaku.training.ranks import num_ranks, together
+    from chaku.training.ranks import together
 
-    return together(usual_device(), whole_run, assist) if num_ranks() > 1 else whole_run()
+    return together(usual_device(), whole_run, assist)
 
 
 def plan(

@@ -11,7 +11,8 @@ import torch
 import torch.distributed as dist
 
 from chaku.errors import ChakuError, Interrupted
-from chaku.training.ranks import announce, num_ranks, rank, start, together
+from chaku.launcher import num_ranks, rank
+from chaku.training.ranks import announce, start, together
 from ranks import on_ranks
 
 CPU = torch.device("cpu")

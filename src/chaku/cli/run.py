@@ -1,6 +1,5 @@
 """`chaku run`: a recipe from its corpus to its report."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 from chaku.cli.shared.options import PATH
 from chaku.cli.shared.show_report import say_what_does_not_run, show_report
 from chaku.cli.shared.verb import verb
+from chaku.launcher import only_helps
 
 
 @verb("chaku run recipes/demo-family.toml --set budget.minutes=2 --open", keeps="always")
@@ -36,9 +36,7 @@ def run(
     recipe: Path, out: Path | None, overrides: tuple[str, ...], without_missing: bool, yes: bool, in_browser: bool
 ) -> None:
     """Run a recipe, or go on with it where it was cut off; torchrun --nproc-per-node 8 -m chaku run uses 8 GPUs."""
-    several = os.environ.get("WORLD_SIZE") not in (None, "", "1")  # torchrun's; all ranks but the first only help
-    first = not several or os.environ.get("RANK") in (None, "", "0")
-    if first:
+    if not only_helps():
         say_what_does_not_run()
     from chaku import api
 
@@ -51,10 +49,10 @@ def run(
             make_again=yes or (_may_make_again if sys.stdin.isatty() and sys.stderr.isatty() else False),
         )
     except KeyboardInterrupt:
-        if first:
+        if not only_helps():
             raise
         raise SystemExit(130) from None  # rank 0 prints that the run was stopped
-    if first:
+    if not only_helps():
         show_report(report, report.parent, in_browser)
 
 

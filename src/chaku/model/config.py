@@ -124,7 +124,7 @@ class LlamaConfig:
         embeddings = self.vocab_size * d * (1 if self.tie_word_embeddings else 2)
         return self.num_hidden_layers * layer + embeddings + d
 
-    def flops_per_token(self, sequence_length: int) -> float:
+    def flops_per_token(self, sequence_length: int, *, trains_all: bool = True) -> float:
         """Floating-point operations of a training step per token (PaLM, appendix B).
 
         6 per weight, without the input embedding, which is only a look-up; and 6 * layers * hidden * sequence for
@@ -132,7 +132,8 @@ class LlamaConfig:
         """
         matrix_weights = self.num_parameters - (0 if self.tie_word_embeddings else self.vocab_size * self.hidden_size)
         width = self.num_attention_heads * self.head_dim
-        return 6.0 * matrix_weights + 6.0 * self.num_hidden_layers * width * sequence_length
+        whole = 6.0 * matrix_weights + 6.0 * self.num_hidden_layers * width * sequence_length
+        return whole if trains_all else whole * 2 / 3  # a frozen weight has no gradient: one of three products
 
 
 def ffn_hidden(hidden_size: int, multiple_of: int, multiplier: float = 1.0) -> int:

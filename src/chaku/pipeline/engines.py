@@ -9,9 +9,10 @@ from chaku.checkpoint.memory import stored_dtype
 from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
 from chaku.inference.shared_decoder import SharedDecoder, WriteWork, most_sharing
+from chaku.launcher import num_ranks
 from chaku.model.memory import free_memory, model_memory
 from chaku.tokens.load import load_tokenizer
-from chaku.training.ranks import announce, num_ranks
+from chaku.training.ranks import announce
 
 WEIGHTS_SHARE = 0.8  # of a GPU's free memory: the cache of keys and values needs the rest
 

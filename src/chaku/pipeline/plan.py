@@ -8,7 +8,7 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.model.config import PRESETS, LlamaConfig
-from chaku.recipe.family import stage_order, stage_shape
+from chaku.recipe.family import preset_shape, stage_order, stage_shape
 from chaku.recipe.schema import Recipe
 from chaku.training.gpus import Cluster
 from chaku.training.plan import USABLE, Choice, Layout, Work, choose
@@ -89,21 +89,19 @@ def plan_recipe(
 
     Raises ChakuError when the shape of the base model is unknown.
     """
-    base = base_shape(recipe, shape)
+    base = planned_base(recipe, shape)
     stages = [_plan_stage(recipe, name, base, cluster, compute_share) for name in stage_order(recipe)]
     if simulated:
         stages = [_simulated(stage, stage_work(recipe, stage.name, base), cluster) for stage in stages]
     return Plan(recipe.name, cluster, tuple(stages), compute_share)
 
 
-def base_shape(recipe: Recipe, shape: str | None = None) -> LlamaConfig:
+def planned_base(recipe: Recipe, shape: str | None = None) -> LlamaConfig:
     """The shape of a recipe's base model, by a preset's name or from its checkpoint."""
     if shape is not None and shape not in PRESETS:
         raise ChakuError(f"{shape!r} is not a shape that chaku knows; choose from {', '.join(PRESETS)}")
     if named := shape or recipe.model.preset:
-        found = PRESETS[named]
-        vocab_size = recipe.tokenizer.vocab_size
-        return dataclasses.replace(found, vocab_size=vocab_size) if vocab_size else found
+        return preset_shape(recipe, named)
     assert recipe.model.path is not None
     try:
         return open_checkpoint(recipe.model.path).config
@@ -128,7 +126,7 @@ def _plan_stage(recipe: Recipe, name: str, base: LlamaConfig, cluster: Cluster, 
     if choice.layout is None:
         return StagePlan(name, choice, tokens, enough=enough_gpus(work, cluster))
     speed = work.rows * work.sequence_length / choice.layout.time.seconds
-    flops = work.shape.flops_per_token(work.sequence_length) * (2 / 3 if work.lora else 1)
+    flops = work.shape.flops_per_token(work.sequence_length, trains_all=work.lora is None)
     plan = StagePlan(name, choice, tokens, speed, speed * flops / (cluster.num_gpus * cluster.kind.flops))
     if tokens is None:
         return plan

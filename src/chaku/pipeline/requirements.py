@@ -1,6 +1,5 @@
 """Finds the requirements of a recipe, and checks before the first step whether this machine has them."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,13 +12,14 @@ from chaku.errors import ChakuError
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json
 from chaku.instruct.conversations import find_files
-from chaku.model.config import PRESETS, LlamaConfig
+from chaku.model.config import LlamaConfig
 from chaku.pipeline.chat_sets import source_of
 from chaku.pipeline.data import given_tokenizer
 from chaku.pipeline.inputs import corpus_inputs
 from chaku.pipeline.parts import Part, Requirement
 from chaku.pipeline.room import disk_needed, memory_needed
 from chaku.pipeline.run_directory import fingerprinted
+from chaku.recipe.family import preset_shape
 from chaku.recipe.schema import ConversationSet, DocumentSet, InstructSet, PreferenceSet, Recipe, ShopSet
 from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
@@ -185,9 +185,7 @@ def _model(recipe: Recipe) -> tuple[LlamaConfig | None, list[Requirement]]:
     found: list[Requirement] = []
     shape: LlamaConfig | None = None
     if recipe.model.path is None:
-        shape = PRESETS[recipe.model.preset or ""]
-        if recipe.tokenizer.vocab_size:
-            shape = dataclasses.replace(shape, vocab_size=recipe.tokenizer.vocab_size)
+        shape = preset_shape(recipe, recipe.model.preset or "")
     else:
         try:
             shape = open_checkpoint(recipe.model.path).config

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from chaku.console import short
+from chaku.launcher import num_ranks
 from chaku.machine import free_disk
 from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import free_memory, gigabytes
@@ -16,7 +17,6 @@ from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.training.finished_stage import STAGE_FILE
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
-from chaku.training.ranks import num_ranks
 
 BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and its tokens of 32 bits
 

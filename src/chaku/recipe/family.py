@@ -4,7 +4,7 @@ import dataclasses
 
 from chaku.errors import ChakuError
 from chaku.files import sha256_json
-from chaku.model.config import LlamaConfig, RopeScaling
+from chaku.model.config import PRESETS, LlamaConfig, RopeScaling
 from chaku.recipe.schema import Recipe, ShopSet
 
 
@@ -30,6 +30,12 @@ def stage_seed(recipe: Recipe, name: str) -> int:
     """The stage's `seed`, or a seed that follows from the recipe's seed and the stage's name."""
     seed = recipe.stages[name].seed
     return seed if seed is not None else int(sha256_json([recipe.seed, name])[:8], 16)
+
+
+def preset_shape(recipe: Recipe, preset: str) -> LlamaConfig:
+    """A preset's configuration with the vocabulary size that the recipe's tokenizer asks for."""
+    vocab_size = recipe.tokenizer.vocab_size
+    return dataclasses.replace(PRESETS[preset], vocab_size=vocab_size) if vocab_size else PRESETS[preset]
 
 
 def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:

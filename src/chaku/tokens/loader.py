@@ -76,6 +76,14 @@ class Batch:
     trained: Tensor | None = None
     reference: Tensor | None = None
 
+    @property
+    def num_valid(self) -> int:
+        """The number of tokens that have a loss."""
+        valid = self.document_ids[:, 1:] >= 0
+        if self.trained is not None:
+            valid &= self.trained[:, 1:]
+        return int(valid.sum())
+
     def split(self, rows: int) -> Iterator["Batch"]:
         """Split into micro-batches of `rows` rows; each keeps this batch's `infilled_tokens` and `first_sample`."""
         for start in range(0, len(self.tokens), rows):

@@ -42,13 +42,10 @@ def heldout_values(
 
 def _mean_loss(model: Llama, batch: Batch, num_rows: int, ranks: Ranks) -> float:
     device = model.lm_head.weight.device
-    valid = batch.document_ids[:, 1:] >= 0
-    if batch.trained is not None:
-        valid &= batch.trained[:, 1:]
     total = 0.0
     for part in batch.split(num_rows):
         trained = None if part.trained is None else part.trained.to(device)
         documents = part.document_ids.to(device)
         total += float(training_step_loss(model, part.tokens.to(device), documents, num_valid=1, trained=trained))
     # The ranks of a context group have parts of the rows; all data ranks have the same rows.
-    return ranks.sum([total])[0] / ranks.num_data / int(valid.sum())
+    return ranks.sum([total])[0] / ranks.num_data / batch.num_valid

@@ -18,6 +18,7 @@ import torch.distributed as dist
 
 from chaku.console import set_quiet, warn
 from chaku.errors import ChakuError, EndedElsewhere, Interrupted
+from chaku.launcher import check_launcher, num_ranks, rank
 from chaku.training.config import ParallelConfig
 from chaku.training.heartbeats import LostContact, claim, is_lost_contact, record_collectives
 
@@ -95,33 +96,6 @@ class Ranks:
 ALONE = Ranks()
 
 
-def num_ranks() -> int:
-    """The number of processes that torchrun, or a launcher with the same variables, started; 1 without a launcher."""
-    return _number("WORLD_SIZE", 1)
-
-
-def rank() -> int:
-    """The number of this process among those that torchrun started; 0 for one process."""
-    return _number("RANK", 0)
-
-
-def _number(variable: str, without: int) -> int:
-    text = os.environ.get(variable) or str(without)
-    if not text.isdecimal():
-        raise ChakuError(f"the environment variable {variable} is {text!r}, not a number: correct it, or unset it")
-    return int(text)
-
-
-def _check_launcher() -> None:
-    """Raises ChakuError when some of a launcher's variables are not set, as in a shell that sets only WORLD_SIZE."""
-    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if missing:
-        raise ChakuError(
-            f"WORLD_SIZE is {num_ranks()}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: "
-            "start chaku with torchrun, or unset WORLD_SIZE to use one process"
-        )
-
-
 @contextmanager
 def _meeting() -> Iterator[None]:
     """While this rank waits for the others: a signal ends it at once, and rank 0 says why nothing happens."""
@@ -163,7 +137,7 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
         backend = "cpu:gloo,cuda:nccl"
         record_collectives()
     if not dist.is_initialized():
-        _check_launcher()
+        check_launcher()
         with _meeting():
             dist.init_process_group(backend, timeout=timeout)
     return device

@@ -43,9 +43,8 @@ class SpeedMeter:
     """Turns tokens per second of training into floating-point operations, and their share of the devices' peak."""
 
     def __init__(self, model: Llama, sequence_length: int, precision: str, device: torch.device, num_devices: int):
-        self._flops_per_token = model.config.flops_per_token(sequence_length)
-        if not all(parameter.requires_grad for parameter in model.parameters()):
-            self._flops_per_token *= 2 / 3  # a frozen weight has no gradient: one of its three products falls away
+        trains_all = all(parameter.requires_grad for parameter in model.parameters())
+        self._flops_per_token = model.config.flops_per_token(sequence_length, trains_all=trains_all)
         dtype = torch.float32 if precision == "float32" else torch.bfloat16
         self._peak = num_devices * peak_flops(device, dtype)
 

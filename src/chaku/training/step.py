@@ -84,11 +84,8 @@ def accumulate(
     `batch` is this rank's part; the mean is over the parts of all ranks. `stop` is asked after each micro-batch: when
     it is true on any rank, raises Stopped on all.
     """
-    valid = batch.document_ids[:, 1:] >= 0
-    if batch.trained is not None:
-        valid &= batch.trained[:, 1:]
     # The ranks of a context group count the same rows.
-    num_valid = round(ranks.sum([int(valid.sum()) / ranks.num_context])[0])
+    num_valid = round(ranks.sum([batch.num_valid / ranks.num_context])[0])
     if num_valid == 0:
         raise ChakuError(
             f"the batch that begins with sample {batch.first_sample} has no token with a loss; raise "

@@ -92,7 +92,7 @@ def step_time(
     replicate, shard, context, tensor = parallel.sizes(cluster.num_gpus)
     rows, times = micro_batch(training, sequence_length, replicate * shard, context)
     tokens = rows * times * sequence_length / (context * tensor)  # that one rank computes
-    flops = tokens * shape.flops_per_token(sequence_length) * (2 / 3 if lora else 1)
+    flops = tokens * shape.flops_per_token(sequence_length, trains_all=lora is None)
     compute = flops * RECOMPUTED[training.recompute] / (gpu.flops * compute_share)
     sent = messages(shape, training, sequence_length, parallel, cluster.num_gpus, lora, whole_base)
     spans = {
