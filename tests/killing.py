@@ -15,7 +15,9 @@ from typing import Any
 import torch
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch", "chaku.cli", "chaku.pipeline.run", "chaku.training.trainer"])
+SERVER.set_forkserver_preload(
+    ["torch", "chaku.cli", "chaku.pipeline.run", "chaku.training.trainer", "chaku.training.parallel"]
+)
 
 
 def killed_at(function: str, number: int, action: Callable[..., Any], *arguments: Any) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from killing import SERVER
+
 
 def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What `function(*arguments)` returns on each of `size` ranks. Fails with the tracebacks of ranks that failed."""
@@ -43,15 +45,11 @@ def until_one_is_killed(size: int, function: Callable[..., Any], *arguments: Any
 
 
 def _start(size: int, function: Callable[..., Any], arguments: tuple) -> tuple[list[Any], Any]:
-    context = multiprocessing.get_context("forkserver")  # its server imports torch once, for all ranks of all tests
-    context.set_forkserver_preload(["chaku.training.trainer", "chaku.training.parallel", "chaku.pipeline.training"])
-    answers = context.Queue()
+    answers = SERVER.Queue()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    ranks = [
-        context.Process(target=_run, args=(rank, size, port, answers, function, arguments)) for rank in range(size)
-    ]
+    ranks = [SERVER.Process(target=_run, args=(rank, size, port, answers, function, arguments)) for rank in range(size)]
     for process in ranks:
         process.start()
     return ranks, answers

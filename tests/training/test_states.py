@@ -13,7 +13,6 @@ import torch
 from chaku import ChakuError
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
-from chaku.tokens.loader import PackedSample
 from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.metrics import read_metrics
 from chaku.training.optimizers import make_optimizer
@@ -21,6 +20,7 @@ from chaku.training.parallel import parallelize
 from chaku.training.ranks import lay_out
 from chaku.training.state import Progress, States, begin_state
 from chaku.training.trainer import train
+from random_training import Random
 from ranks import on_ranks, until_one_is_killed
 
 ROWS, SEQ, STEPS = 4, 32, 10
@@ -35,19 +35,17 @@ CONFIG = TrainingConfig(
 )
 
 
-class Random:
-    """Random tokens, each sample a function of its index. `kill_at`: reading this sample kills the process."""
+class KillsOne(Random):
+    """Reading the sample `victim` kills its reader, and no rank that reads later samples."""
 
-    sequence_length, seed = SEQ, 11
-
-    def __init__(self, kill_at=None, poison=None):
-        self.kill_at, self.poison = kill_at, poison
+    def __init__(self, victim=None):
+        super().__init__()
+        self.victim = victim
 
     def __getitem__(self, index):
-        if index == self.kill_at:
+        if index == self.victim:
             os.kill(os.getpid(), signal.SIGKILL)
-        tokens = np.random.default_rng(index).integers(0, 512, SEQ + 1).astype(np.int32)
-        return PackedSample(tokens, np.zeros(SEQ + 1, dtype=np.int32), 7, "random", 0)
+        return super().__getitem__(index)
 
 
 def train_on(layout, directory, kill_at=None, kill_in=None, config=CONFIG):
@@ -59,7 +57,7 @@ def train_on(layout, directory, kill_at=None, kill_in=None, config=CONFIG):
         die_in(*kill_in[1:])
     if ranks.size > 1:
         parallelize(model, ranks, SEQ, "float32")
-    train("cut", model, Random(kill_at), config, Path(directory), ranks=ranks)
+    train("cut", model, KillsOne(kill_at), config, Path(directory), ranks=ranks)
 
 
 def die_in(module, function, call):

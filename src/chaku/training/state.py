@@ -72,8 +72,8 @@ class States:
         keep_step: int | None = None,
     ):
         self.model, self.optimizer, self.ranks = model, optimizer, ranks
-        self._url, self._keep_last, self._keep_best, self._keep_step = str(directory), keep_last, keep_best, keep_step
-        self._files, self._root = url_to_fs(self._url)
+        self._keep_last, self._keep_best, self._keep_step = keep_last, keep_best, keep_step
+        self._files, self._root = url_to_fs(str(directory))
         self._local = "file" in self._files.protocol or "local" in self._files.protocol
         self._pending: tuple[Progress, Future] | None = None
         self._in_background = ranks.size > 1 or model.lm_head.weight.device.type == "cuda"

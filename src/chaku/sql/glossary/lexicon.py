@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -98,11 +99,7 @@ class Lexicon:
         A value that is short, or a usual word of questions, must stand in the question with the same capitals: "can" is
         not the code CAN.
         """
-        for length in range(min(MAX_PHRASE, len(tokens) - at), 0, -1):
-            phrase = tokens[at : at + length]
-            if (found := self._meanings(question, phrase)).metrics or found.columns or found.values:
-                return found
-        return None
+        return _longest(tokens, at, lambda phrase: self._meanings(question, phrase))
 
     def tables_with(self, words: str) -> set[str]:
         """The tables that have a column of this name, or of this name after "average", "total" and the like."""
@@ -128,17 +125,16 @@ class Lexicon:
         """The phrases of a question that the glossary itself explains, with their meanings."""
         tokens, at, found = tokens_of(question), 0, []
         while at < len(tokens):
-            for length in range(min(MAX_PHRASE, len(tokens) - at), 0, -1):
-                key = stems(tokens[at : at + length])
-                metric, columns = self._metric_words.get(key), self._said.get(key, [])
-                values = self._values.get(key, [])
-                if metric or columns or values:
-                    phrase = value_key(tokens[at : at + length])
-                    found.append((phrase, Meanings(length, (metric,) if metric else (), tuple(columns), tuple(values))))
-                    at += length - 1
-                    break
-            at += 1
+            if said := _longest(tokens, at, self._meanings_said):
+                found.append((value_key(tokens[at : at + said.length]), said))
+            at += said.length if said else 1
         return found
+
+    def _meanings_said(self, phrase: list[str]) -> Meanings:
+        key = stems(phrase)
+        metric = self._metric_words.get(key)
+        columns, values = self._said.get(key, ()), self._values.get(key, ())
+        return Meanings(len(phrase), (metric,) if metric else (), tuple(columns), tuple(values))
 
     def matches_in(self, question: str) -> list[Match]:
         """The values that a question means by synonyms."""
@@ -147,6 +143,14 @@ class Lexicon:
             for phrase, meanings in self.said_in(question)
             for value in meanings.values
         ]
+
+
+def _longest(tokens: list[str], at: int, meanings: Callable[[list[str]], Meanings]) -> Meanings | None:
+    """The meanings of the longest phrase that begins at the token `at` and means anything."""
+    for length in range(min(MAX_PHRASE, len(tokens) - at), 0, -1):
+        if (found := meanings(tokens[at : at + length])).metrics or found.columns or found.values:
+            return found
+    return None
 
 
 def _spaced(name: str) -> str:
