@@ -49,7 +49,8 @@ def test_an_answer_without_enough_votes_is_refused(engine, script, tmp_path, hom
 
 
 def test_the_options_reach_the_databases(tmp_path):
-    given = SqlServing((), 5, 1000, False, no_values=True, log_sent=tmp_path / "sent.jsonl", min_confidence=0.5)
+    sent = tmp_path / "sent.jsonl"
+    given = SqlServing((), 5, 1000, False, no_values=True, log_sent=sent, min_confidence=0.5, glossary=())
     asking = given.asking()
     with pytest.raises(ChakuError, match="cannot log what is sent"):
         replace(given, log_sent=tmp_path).asking()
