@@ -3,8 +3,10 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import queue
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,16 +17,38 @@ import torch.distributed as dist
 
 from killing import SERVER
 
+TIMEOUT = 300  # seconds for all answers of a test
+
 
 def on_ranks(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """What `function(*arguments)` returns on each of `size` ranks. Fails with the tracebacks of ranks that failed."""
     ranks, answers = _start(size, function, arguments)
-    found = dict(answers.get(timeout=600) for _ in ranks)
-    for process in ranks:
-        process.join(60)
+    try:
+        found = _gather(ranks, answers)
+        for process in ranks:
+            process.join(60)
+    finally:
+        for process in ranks:
+            process.kill()
     failed = [f"rank {rank}:\n{answer}" for rank, (good, answer) in sorted(found.items()) if not good]
     assert not failed, "\n".join(failed)
     return [found[rank][1] for rank in range(size)]
+
+
+def _gather(ranks: list[Any], answers: Any) -> dict[int, Any]:
+    """The answer of each rank. Fails when a rank ended without one, or when they take too long."""
+    found: dict[int, Any] = {}
+    since = time.monotonic()
+    while len(found) < len(ranks):
+        ended = {rank: process.exitcode for rank, process in enumerate(ranks) if not process.is_alive()}
+        try:
+            rank, answer = answers.get(timeout=2)  # a process that ended has sent what it had to send
+            found[rank] = answer
+        except queue.Empty:
+            silent = {rank: code for rank, code in ended.items() if rank not in found}
+            assert not silent, f"ranks ended without an answer (rank: exit code): {silent}; stderr says why"
+            assert time.monotonic() < since + TIMEOUT, f"no answer of ranks {set(range(len(ranks))) - set(found)}"
+    return found
 
 
 def until_one_is_killed(size: int, function: Callable[..., Any], *arguments: Any) -> bool:
