@@ -8,5 +8,5 @@ from ranks import on_ranks
 
 
 def test_a_rank_that_ends_without_an_answer_fails_the_test():
-    with pytest.raises(AssertionError, match="ended without an answer.*0: 3"):
+    with pytest.raises(AssertionError, match=r"ended without an answer.*0: 3"):
         on_ranks(1, os._exit, 3)
