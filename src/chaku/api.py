@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from chaku.inference.chat import ChatSession
     from chaku.inference.engine import Engine
     from chaku.pipeline.plan import Plan
-    from chaku.sql.ask.asker import Answer, Asker
+    from chaku.sql.ask.answers import Answer
+    from chaku.sql.ask.asker import Asker
     from chaku.sql.execute.database import Database
     from chaku.tokens.chat import Message
 

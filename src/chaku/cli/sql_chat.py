@@ -12,7 +12,8 @@ from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
-    from chaku.sql.ask.asker import Answer, Asker
+    from chaku.sql.ask.answers import Answer
+    from chaku.sql.ask.asker import Asker
 
 HELP = """\
 /sql QUERY     run a query of your own, read-only

@@ -25,7 +25,8 @@ from chaku.serve.sql_answers import (
     rows_record,
     schema_record,
 )
-from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
+from chaku.sql.ask.answers import Answer, Linked, Ran, Written
+from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
 from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database

@@ -16,7 +16,7 @@ from chaku.serve.fields import Refusal
 from chaku.serve.http import refusal_of
 from chaku.serve.service import BusyError, StoppingError
 from chaku.serve.sql_answers import AnswerRecord, NoAnswerRecord, RowsRecord, SchemaRecord
-from chaku.sql.ask.asker import Linked, Ran, Written
+from chaku.sql.ask.answers import Linked, Ran, Written
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 DatabaseName = Annotated[

@@ -13,7 +13,7 @@ from chaku.serve.databases import MAX_SAMPLES, Databases, Desk, Step
 from chaku.serve.fields import Fields, Refusal
 from chaku.serve.http import Contract, dumps, json_response, read_fields, streamed, unless_gone
 from chaku.serve.sql_answers import AnswerRecord, NoAnswerRecord
-from chaku.sql.ask.asker import Linked, Ran, Written
+from chaku.sql.ask.answers import Linked, Ran, Written
 
 
 def contract(databases: Databases) -> Contract:

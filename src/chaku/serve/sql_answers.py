@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaku.sql.answer.chart import chart_of, vega_lite
-from chaku.sql.ask.asker import Answer
+from chaku.sql.ask.answers import Answer
 from chaku.sql.ask.explain import explain
 from chaku.sql.execute.json_cells import json_rows
 from chaku.sql.execute.runner import Result

@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.ask.asker import Answer, Asker, Linked, Ran, Written
+from chaku.sql.ask.answers import Answer, Linked, Ran, Written
+from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.candidates import Candidate, result_key, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.execute.database import Database

@@ -5,7 +5,8 @@ import pytest
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.plain import from_plain
-from chaku.sql.ask.asker import Asker, Ran
+from chaku.sql.ask.answers import Ran
+from chaku.sql.ask.asker import Asker
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
 from chaku.sql.glossary.file import Glossary

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from chaku.sql.answer.chart import Chart
-    from chaku.sql.ask.asker import Answer, Asker
+    from chaku.sql.ask.answers import Answer
+    from chaku.sql.ask.asker import Asker
     from chaku.sql.execute.runner import Result
 
 SHOWN_ROWS = 50  # on a terminal; --json and --csv print all

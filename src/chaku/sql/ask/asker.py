@@ -1,7 +1,7 @@
 """Answers a question with rows: links the schema, samples queries, checks and runs them, and votes by result."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -9,105 +9,35 @@ from typing import Any
 from chaku.errors import ChakuError
 from chaku.sql.answer.sentence import sentence
 from chaku.sql.answer.wording import in_words
+from chaku.sql.ask.answers import (
+    Answer,
+    Linked,
+    Ran,
+    Step,
+    Written,
+    guesses,
+    refuse,
+    said_cut,
+    said_no_answer,
+    value_assumptions,
+)
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.ask.writer import NO_ANSWER, Writer
+from chaku.sql.ask.writer import Writer
 from chaku.sql.execute.database import Database
-from chaku.sql.execute.json_cells import json_rows
-from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.glossary.query import NoAnswer
 from chaku.sql.glossary.rules import CurrentRules, RuleAnswer
-from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
+from chaku.sql.schema.definition import Schema, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
-from chaku.sql.schema.linking import unlinked_words
-from chaku.sql.schema.values import Match
 
 NUM_SAMPLES = 5
 REPAIRS = 1  # further rounds, with the error of a query in the prompt
 UNSURE = 0.4  # an answer is called unsure if its result has a smaller share of the votes
-
-
-NOT_RUN = Result("failed", "no query was run")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer to a question. `refusal`: why there is no answer; empty for an answer.
-
-    `sentence`: says the rows in the question's language. `confidence`: the share of samples with this result.
-    `assumptions`: sentences about guesses on the way. `dropped`: parts of the schema that the prompt left out.
-    `matches`: values in the question. `candidates`: all queries. `by_rule`: a metric of the glossary gave the query,
-    and no model was asked for it.
-    """
-
-    question: str
-    sql: str = ""
-    result: Result = NOT_RUN
-    sentence: str = ""
-    confidence: float = 0.0
-    refusal: str = ""
-    assumptions: tuple[str, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
-    tables: tuple[str, ...] = ()
-    matches: tuple[Match, ...] = ()
-    candidates: tuple[Candidate, ...] = ()
-    by_rule: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer as JSON values, for `--json`."""
-        return {
-            "question": self.question,
-            "sql": self.sql,
-            "columns": list(self.result.columns),
-            "rows": json_rows(self.result.rows),
-            "truncated": self.result.truncated,
-            "sentence": self.sentence,
-            "confidence": self.confidence,
-            "by_rule": self.by_rule,
-            "refusal": self.refusal,
-            "assumptions": list(self.assumptions),
-            "dropped": [str(part) for part in self.dropped],
-            "tables": list(self.tables),
-            "candidates": [
-                {
-                    "sql": candidate.sql,
-                    "votes": candidate.votes,
-                    "status": candidate.result.status,
-                    "reason": candidate.result.reason,
-                }
-                for candidate in self.candidates
-            ],
-        }
-
-
-@dataclass(frozen=True)
-class Linked:
-    """A step to an answer: the prompt shows these tables."""
-
-    tables: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A step to an answer: the different queries that the first `num_samples` finished samples wrote."""
-
-    queries: tuple[str, ...]
-    num_samples: int
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A step to an answer: a query ran, or was refused."""
-
-    candidate: Candidate
-
-
-Step = Linked | Written | Ran | Answer
 
 
 class Asker:
@@ -193,7 +123,7 @@ class Asker:
                 reason = (
                     f"the question leaves no room for a table in {room}" if self.schema.tables else "it has no tables"
                 )
-                yield _refusal(answer, reason, candidates, prompt.dropped)
+                yield refuse(answer, reason, candidates, prompt.dropped)
                 return
             yield Linked(tuple(table.name for table in shown.tables))
             written: dict[int, str] = {}
@@ -202,8 +132,8 @@ class Asker:
                 queries = dict.fromkeys(extract_sql(written[sample]) for sample in sorted(written))
                 yield Written(tuple(queries), len(written))
             texts = [written[sample] for sample in sorted(written)]
-            if refusal := _no_answer(texts):
-                yield _refusal(answer, f"the model says: {refusal}", candidates, prompt.dropped)
+            if refusal := said_no_answer(texts):
+                yield refuse(answer, f"the model says: {refusal}", candidates, prompt.dropped)
                 return
             fill = str if self.send_values else partial(fill_values, matches=matches)
             for candidate in try_texts(texts, self.schema, self.run, fill=fill):
@@ -217,7 +147,7 @@ class Asker:
         answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
-            yield _refusal(answer, reason, candidates, dropped)
+            yield refuse(answer, reason, candidates, dropped)
             return
         best, share = vote(candidates, num_samples)
         if share < self.min_confidence:
@@ -225,16 +155,16 @@ class Asker:
                 f"only {share:.0%} of the samples agree on a result, and at least {self.min_confidence:.0%} must "
                 "(--min-confidence)"
             )
-            yield _refusal(answer, reason, candidates, dropped)
+            yield refuse(answer, reason, candidates, dropped)
             return
         assumptions = [
             *best.changes,
-            *_value_assumptions(best.sql, matches),
-            *_guesses(question, shown_schema, matches),
+            *value_assumptions(best.sql, matches),
+            *guesses(question, shown_schema, matches),
         ]
         if share < UNSURE:
             assumptions.append(f"unsure: only {share:.0%} of the samples have this result")
-        assumptions += _cut(best.result)
+        assumptions += said_cut(best.result)
         yield replace(
             answer,
             sql=best.sql,
@@ -259,12 +189,12 @@ class Asker:
         """The steps to an answer that needs no model."""
         answer = Answer(question, by_rule=True)
         if isinstance(ruled, NoAnswer):
-            yield _refusal(answer, ruled.reason, (), ())
+            yield refuse(answer, ruled.reason, (), ())
             return
         candidate = Candidate(ruled.sql, ruled.sql, 1, self.run(ruled.sql))
         yield Ran(candidate)
         if not candidate.result.ok:
-            yield _refusal(answer, f"{ruled.words}: {candidate.result.reason}", (candidate,), ())
+            yield refuse(answer, f"{ruled.words}: {candidate.result.reason}", (candidate,), ())
             return
         yield replace(
             answer,
@@ -272,7 +202,7 @@ class Asker:
             result=candidate.result,
             sentence=self._sentence(question, candidate),
             confidence=1.0,
-            assumptions=(ruled.words, *_cut(candidate.result)),
+            assumptions=(ruled.words, *said_cut(candidate.result)),
             tables=ruled.tables,
             candidates=(candidate,),
         )
@@ -281,43 +211,3 @@ class Asker:
         """Approved queries for similar questions, each on one line."""
         pairs = self.memory.similar(question) if self.memory else []
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]
-
-
-def _refusal(answer: Answer, reason: str, candidates: Sequence[Candidate], dropped: Sequence[Dropped]) -> Answer:
-    return replace(
-        answer,
-        result=Result("failed", reason),
-        refusal=reason,
-        candidates=tuple(candidates),
-        dropped=tuple(dropped),
-    )
-
-
-def _cut(result: Result) -> list[str]:
-    return [f"the result is cut after {len(result.rows)} rows"] if result.truncated else []
-
-
-def _guesses(question: str, schema: Schema, matches: Sequence[Match]) -> list[str]:
-    """A warning if no word of the question is a name or a value: a synonym, or another language or subject."""
-    unknown = unlinked_words(question, schema, matches)
-    if unknown is None or not unknown.words or unknown.linked:
-        return []
-    return [f"a guess: nothing in {schema.name} is called like {', '.join(unknown.words)}"]
-
-
-def _no_answer(texts: Sequence[str]) -> str:
-    """The refusal of the writer if most samples refuse; otherwise ""."""
-    refusals = [text.strip() for text in texts if text.strip().upper().startswith(NO_ANSWER)]
-    return one_line(refusals[0]) if 2 * len(refusals) > len(texts) else ""
-
-
-def _value_assumptions(sql: str, matches: Sequence[Match]) -> list[str]:
-    """Sentences about the question's words that the query uses as values of a table that it reads."""
-    named = {token.text.strip('"`[]').lower() for token in tokenize(sql) if token.kind in ("word", "quoted")}
-    return [
-        f'"{match.phrase}" is taken as {match.table}.{match.column} = {literal(match.value)}'
-        for match in matches
-        if literal(match.value) in sql
-        and match.phrase != match.value
-        and match.table.lower().rsplit(".", 1)[-1] in named
-    ]
