@@ -12,6 +12,7 @@ import pytest
 
 from chaku.errors import ChakuError
 from chaku.sandbox import pool, worker
+from chaku.sandbox.environment import ENVIRONMENT
 from chaku.sandbox.languages.toolchains import missing_tools
 from chaku.sandbox.pool import Pool, run, run_many, run_stream
 from chaku.sandbox.probe import check_sandbox
@@ -127,18 +128,21 @@ def test_an_unknown_language_is_refused() -> None:
         run(Job("", language="cobol"))
 
 
-def test_without_isolation_verdicts_are_the_same_and_folders_go(tmp_path: Path) -> None:
+def test_without_isolation_verdicts_are_the_same_and_folders_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
     jobs = [
+        Job(f"import os\nassert os.getcwd().startswith({str(tmp_path)!r})"),
         Job("open('x', 'w').write('y')\nprint(open('x').read())"),
         Job("import os\nos._exit(0)"),
         Job("def f(x):\n    return x * 2", tests=("assert f(1) == 2",), entry_point="f"),
         Job("def f(x):\n    return 3", tests=("assert f(1) == 2",), entry_point="f"),
         Job("while True:\n    pass"),
     ]
-    before = set(Path("/tmp").glob("chaku-????????"))
     verdicts = run_many(jobs, isolated=False, timeout=0.5, num_workers=2)
-    assert [verdict.status for verdict in verdicts] == ["passed", "failed", "passed", "failed", "timed_out"]
-    assert set(Path("/tmp").glob("chaku-????????")) <= before
+    assert [verdict.status for verdict in verdicts] == ["passed", "passed", "failed", "passed", "failed", "timed_out"]
+    assert list(tmp_path.iterdir()) == []
 
 
 ORDER = "print(''.join({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}))"
