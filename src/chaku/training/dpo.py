@@ -16,6 +16,7 @@ from chaku.model.context_parallel import SumOverContext
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.speed import choose_precision
 from chaku.training.step import (
@@ -23,8 +24,6 @@ from chaku.training.step import (
     VocabularyPart,
     autocast,
     document_states,
-    micro_batches,
-    never,
     output_weight,
     score_rows,
     wide_zeros,
@@ -166,7 +165,6 @@ def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignor
                 yield scores.exp_(), found, index, torch.ones_like(index), part
 
 
-@torch.no_grad()
 def with_reference(
     model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path, ranks: Ranks = ALONE
 ) -> PackedDataset:
@@ -183,8 +181,7 @@ def with_reference(
         if not ranks.from_first(path.exists()):
             found = np.full(len(pairs.store), np.nan, np.float32)
             precision = "float32" if model.distributed else choose_precision(config.precision, device)
-            model.eval()
-            with progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
+            with measuring(model), progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
                 for first in range(0, len(plan), ranks.num_data):
                     number = min(first + ranks.data_rank, len(plan) - 1)  # a rank without a sequence repeats the last
                     with autocast(device, precision):
@@ -192,7 +189,6 @@ def with_reference(
                         scores, _ = reply_log_probabilities(model, batch, device)
                     found[dataset.rows(source, number)] = scores[0].cpu()
                     bar.advance(ranks.num_data)
-            model.train()
             for part in ranks.all_objects(found):
                 found = np.where(np.isnan(found), part, found)
             if ranks.is_first:

@@ -27,11 +27,12 @@ from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
 from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.micro_batches import communicate
 from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import parallelize
 from chaku.training.rank_memory import micro_batch
 from chaku.training.ranks import Ranks, lay_out
-from chaku.training.step import communicate, training_step_loss
+from chaku.training.step import training_step_loss
 
 # A new highest total is taken apart by kind when it exceeds the last such total by this factor.
 STEP = 1.005

@@ -22,20 +22,14 @@ from chaku.training.float8 import use_float8
 from chaku.training.heartbeats import Heartbeats
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
+from chaku.training.micro_batches import Stopped
 from chaku.training.optimizers import make_optimizer
 from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
 from chaku.training.speed import SpeedMeter, choose_precision
 from chaku.training.state import Progress, States
-from chaku.training.step import (
-    Stopped,
-    accumulate,
-    autocast,
-    not_finite_samples,
-    optimizer_step,
-    training_step_loss,
-)
+from chaku.training.step import accumulate, autocast, not_finite_samples, optimizer_step, training_step_loss
 from chaku.training.stopping import stop_requested
 from chaku.training.trackers import TrackedStage, open_trackers
 
