@@ -65,8 +65,8 @@ def measured(ranks):
     pairs = {"pairs": batch(trained=True, reference=torch.tensor([[-40.0, -30], [-60, -20], [-50, -10]]))}
     values = heldout_values(model, pairs, CONFIG, DpoConfig(0.1), ranks)
     assert has_its_parts(model)
+    config = replace(CONFIG, micro_batch_tokens=1)
     with pytest.raises(Stopped):
-        config = replace(CONFIG, micro_batch_tokens=1)
         accumulate(training_step_loss, model, batch(trained=False), config, CPU, ranks, lambda: True)
     assert has_its_parts(model)
     return [*found.values(), values["heldout_loss"]["pairs"], values["heldout_accuracy"]["pairs"]]

@@ -18,7 +18,6 @@ from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.ranks import ALONE, Ranks
-from chaku.training.speed import choose_precision
 from chaku.training.step import (
     NO_LOSS,
     VocabularyPart,
@@ -170,8 +169,8 @@ def with_reference(
 ) -> PackedDataset:
     """Add each reply's log-probability under `model`, the model before training, to the data set.
 
-    The log-probabilities are computed once and stored in DIRECTORY/reference-SET.npy. Pairs that are too long for a
-    sequence have NaN. Many ranks share the sequences.
+    `config.precision` is not "auto". The log-probabilities are computed once and stored in
+    DIRECTORY/reference-SET.npy. Pairs that are too long for a sequence have NaN. Many ranks share the sequences.
     """
     device = model.lm_head.weight.device
     sets = list(dataset.sets)
@@ -180,7 +179,7 @@ def with_reference(
         path = directory / f"reference-{pairs.name}.npy"
         if not ranks.from_first(path.exists()):
             found = np.full(len(pairs.store), np.nan, np.float32)
-            precision = "float32" if model.distributed else choose_precision(config.precision, device)
+            precision = "float32" if model.distributed else config.precision  # FSDP2 casts the weights itself
             with measuring(model), progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
                 for first in range(0, len(plan), ranks.num_data):
                     number = min(first + ranks.data_rank, len(plan) - 1)  # a rank without a sequence repeats the last
