@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from chaku.cli import main
+from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.pipeline import FinishedWork, run_recipe
 from chaku.pipeline.finished_work import made_again

@@ -122,7 +122,7 @@ def train(
 
         def asked_to_stop() -> bool:
             heart.move(f"{name}, step {step + 1}, the next micro-batch")
-            return stop()
+            return stop() or heart.store_is_gone
 
         for step in range(reached.step, steps):
             started = time.perf_counter()
@@ -182,7 +182,7 @@ def train(
             if done % config.checkpoint_every == 0 or done in (steps, before_decay):
                 states.save(Progress(done, seconds, precision, heldout_loss, steps))
                 saved = done
-            if done < steps and ranks.any(stop()):
+            if done < steps and ranks.any(stop() or heart.store_is_gone):
                 raise interrupted(done)
         states.finish()
     if ranks.is_first:
