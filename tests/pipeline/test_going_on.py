@@ -14,7 +14,8 @@ from chaku.pipeline import FinishedWork, run_recipe
 from chaku.pipeline.finished_work import made_again
 from chaku.pipeline.going_on import obstacle_to_going_on
 from chaku.pipeline.run_directory import Run
-from chaku.pipeline.training import BEGUN, StageWork, check_states, stage_precision
+from chaku.pipeline.stage_model import StageWork, stage_precision
+from chaku.pipeline.training import BEGUN, check_states
 from chaku.plain import result_settings
 from chaku.recipe.load import load_recipe
 from chaku.recipe.schema import StageConfig
@@ -135,7 +136,7 @@ def test_a_stage_that_has_begun_does_not_begin_again_where_it_has_no_states(tmp_
 
 
 def test_auto_precision_is_that_of_the_state_from_which_the_stage_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("chaku.pipeline.training.choose_precision", lambda precision, device: "bfloat16")
+    monkeypatch.setattr("chaku.pipeline.stage_model.choose_precision", lambda precision, device: "bfloat16")
     stage = StageConfig(mixture={}, training=TrainingConfig(tokens=320, batch_tokens=32), sequence_length=32)
     work = StageWork(None, tmp_path, "code", stage, None, None, 1, str(tmp_path / "state"))
     assert stage_precision(work, torch.device("cpu"), ALONE) == "bfloat16"

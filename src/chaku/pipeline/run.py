@@ -19,8 +19,9 @@ from chaku.pipeline.inputs import Inputs
 from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measuring import ask_about_shop, evaluate, write_samples
 from chaku.pipeline.run_directory import Run, only_one
+from chaku.pipeline.stage_model import StageWork
 from chaku.pipeline.steps import walk
-from chaku.pipeline.training import StageWork, run_stage, train_stage
+from chaku.pipeline.training import run_stage, train_stage
 from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages
 from chaku.recipe.schema import Recipe
