@@ -23,7 +23,7 @@ SERVER.set_forkserver_preload(
 def killed_at(function: str, number: int, action: Callable[..., Any], *arguments: Any) -> bool:
     """Whether `action(*arguments)`, in a process of its own, came to the N-th call of a function and died there.
 
-    `function`: with its module, as `chaku.pipeline.training.save_model`. `action`: of a module that lies beside this
+    `function`: with its module, as `chaku.pipeline.stage_model.save_model`. `action`: of a module that lies beside this
     one or in chaku, so that the other process finds it.
     """
     process = SERVER.Process(target=_run, args=(function, number, action, arguments))

@@ -15,6 +15,16 @@ def rank() -> int:
     return _number("RANK", 0)
 
 
+def local_rank() -> int:
+    """The number of this process among those of its machine; 0 without a launcher."""
+    return _number("LOCAL_RANK", 0)
+
+
+def num_local_ranks() -> int:
+    """The number of processes on this machine; all of them, where the launcher does not say it."""
+    return _number("LOCAL_WORLD_SIZE", num_ranks())
+
+
 def _number(variable: str, without: int) -> int:
     text = os.environ.get(variable) or str(without)
     if not text.isdecimal():

@@ -179,10 +179,10 @@ def test_the_checkpoint_says_how_to_chat(whole, name):
     [
         ("chaku.tokens.chat_store.ChatStore", 1),  # a set is encoded, and not yet said to be
         ("chaku.training.trainer.optimizer_step", 7),  # within sft
-        ("chaku.pipeline.training.save_model", 1),  # sft is trained
+        ("chaku.pipeline.stage_model.save_model", 1),  # sft is trained
         ("chaku.training.dpo.atomic_file", 1),  # the reference is computed, not kept
         ("chaku.training.trainer.accumulate_pairs", 3),  # within dpo
-        ("chaku.pipeline.training.save_model", 2),  # dpo is trained
+        ("chaku.pipeline.stage_model.save_model", 2),  # dpo is trained
     ],
 )
 def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):

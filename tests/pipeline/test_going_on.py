@@ -8,14 +8,20 @@ import pytest
 import torch
 
 from chaku.cli import main
+from chaku.errors import ChakuError
 from chaku.files import read_json, write_json
 from chaku.pipeline import FinishedWork, run_recipe
 from chaku.pipeline.finished_work import made_again
 from chaku.pipeline.going_on import obstacle_to_going_on
 from chaku.pipeline.run_directory import Run
+from chaku.pipeline.stage_model import StageWork, stage_precision
+from chaku.pipeline.training import BEGUN, check_states
 from chaku.plain import result_settings
 from chaku.recipe.load import load_recipe
+from chaku.recipe.schema import StageConfig
+from chaku.training.config import TrainingConfig
 from chaku.training.metrics import read_metrics
+from chaku.training.ranks import ALONE
 from chaku.training.trainer import Interrupted, train
 from killing import killed_at
 from random_training import CONFIG, Random, fresh
@@ -110,3 +116,29 @@ def test_states_elsewhere_belong_to_one_stage_with_its_settings(recipe_path, out
     assert "going on" not in capsys.readouterr().err
     assert list(elsewhere.iterdir()) == [states]  # its own states are removed at its end, no others
     assert not (out / "stages" / "long" / "state").exists()
+
+
+def write_state(directory, **fields):
+    write_json(directory / "step-00000003" / "progress.json", {"step": 3, "seconds": 1.0, **fields})
+
+
+def test_a_stage_that_has_begun_does_not_begin_again_where_it_has_no_states(tmp_path):
+    stage, before, now = tmp_path / "code", str(tmp_path / "before"), str(tmp_path / "now")
+    check_states(stage, now)
+    write_json(stage / BEGUN, {"tokens": 100, "states": before})
+    check_states(stage, now)  # nothing was saved
+    write_state(tmp_path / "before")
+    check_states(stage, before)
+    with pytest.raises(ChakuError, match=rf"stage code has saved its states in {before}, but .* now means {now}"):
+        check_states(stage, now)
+    write_state(tmp_path / "now")
+    check_states(stage, now)  # they were copied
+
+
+def test_auto_precision_is_that_of_the_state_from_which_the_stage_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("chaku.pipeline.stage_model.choose_precision", lambda precision, device: "bfloat16")
+    stage = StageConfig(mixture={}, training=TrainingConfig(tokens=320, batch_tokens=32), sequence_length=32)
+    work = StageWork(None, tmp_path, "code", stage, None, None, 1, str(tmp_path / "state"))
+    assert stage_precision(work, torch.device("cpu"), ALONE) == "bfloat16"
+    write_state(tmp_path / "state", precision="float32", num_steps=10)
+    assert stage_precision(work, torch.device("cpu"), ALONE) == "float32"

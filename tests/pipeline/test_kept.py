@@ -142,7 +142,7 @@ def test_the_command_line_wants_a_yes(recipe_path, out, capsys):
 def test_what_is_replaced_is_kept_until_the_new_one_is_whole_and_comes_back(recipe_path, out, capsys):
     before = weights(out, "long")
     words = ["run", str(recipe_path), "--out", str(out), "--set", "long.training.learning_rate=5e-4", "--set", NO_EVALS]
-    assert killed_at("chaku.pipeline.training.save_model", 1, main, [*words, "--yes"])
+    assert killed_at("chaku.pipeline.stage_model.save_model", 1, main, [*words, "--yes"])
     assert (out / "stages" / ".long.old" / "model.safetensors").read_bytes() == before
     started = (out / "stages" / ".long.old" / "stage.json").stat().st_mtime_ns
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)  # the setting is taken back

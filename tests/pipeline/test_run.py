@@ -124,9 +124,9 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
     [
         ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
         ("chaku.training.state.sha256_json", 3),  # base is trained, its last state is not saved
-        ("chaku.pipeline.training.save_model", 1),  # between base and code
+        ("chaku.pipeline.stage_model.save_model", 1),  # between base and code
         ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
-        ("chaku.pipeline.training.build_model", 3),  # between code and long
+        ("chaku.pipeline.stage_model.build_model", 3),  # between code and long
         ("chaku.record.write_json", 3 + 2),  # within the evaluation, after three stages
         ("chaku.pipeline.run.write_report", 1),  # at the very end
     ],

@@ -1,14 +1,17 @@
 """A rank that hangs, or is gone, is named by another rank."""
 
 import dataclasses
+import json
 import socket
 import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
-from chaku.errors import ChakuError
+import random_training
+from chaku.errors import ChakuError, Interrupted
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
 from chaku.tokens.loader import PackedSample
@@ -64,6 +67,36 @@ def test_a_rank_that_hangs_is_named_with_its_last_place(tmp_path):
     [warning] = warned
     assert warning.startswith(f"{late} ")
     assert warning.endswith(" s, since slow, step 3, reading its batch; the run ends after 3 s of waiting")
+
+
+def train_until_the_launcher_is_gone(directory):
+    """The error of this rank, when nothing answers for the store from its second report on."""
+
+    class Gone:
+        def clone(self):
+            return self
+
+        def set(self, key, value):
+            if json.loads(value)["moves"] > 0:
+                raise torch.distributed.DistNetworkError("the connection was closed")
+
+    heartbeats.PERIOD = 0.01
+    torch.manual_seed(3)
+    model, ranks = Llama(PRESETS["tiny"]), lay_out(ParallelConfig(), "cpu")
+    parallelize(model, ranks, SEQ, "float32")
+    config = dataclasses.replace(random_training.CONFIG, tokens=100_000 * SEQ, checkpoint_every=100_000)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(heartbeats, "_store", Gone)
+        try:
+            train("left", model, random_training.Random(), config, Path(directory), ranks=ranks)
+        except Interrupted as error:
+            return str(error)
+
+
+def test_ranks_without_their_launcher_save_and_end(tmp_path):
+    for said in on_ranks(2, train_until_the_launcher_is_gone, tmp_path):
+        assert said.startswith("left: stopped and saved at step ")
+    assert len(list((tmp_path / "state").glob("step-*/progress.json"))) == 1
 
 
 def beat(rank, moves, moved, seen):

@@ -11,9 +11,10 @@ from chaku.tokens.loader import Batch
 from chaku.training.config import DpoConfig, ParallelConfig
 from chaku.training.dpo import reply_log_probabilities
 from chaku.training.heldout import heldout_values
+from chaku.training.micro_batches import Stopped
 from chaku.training.parallel import parallelize
 from chaku.training.ranks import ALONE, lay_out
-from chaku.training.step import training_step_loss
+from chaku.training.step import accumulate, training_step_loss
 from random_training import CONFIG, fresh
 from ranks import on_ranks
 
@@ -51,7 +52,7 @@ def test_the_loss_and_the_accuracy_of_pairs():
     assert found["heldout_accuracy"]["pairs"] == pytest.approx(2 / 3)
 
 
-LAYOUTS = [ParallelConfig(), ParallelConfig(context=2), ParallelConfig(tensor=2)]
+LAYOUTS = [ParallelConfig(), ParallelConfig(reshard=False), ParallelConfig(context=2), ParallelConfig(tensor=2)]
 
 
 def measured(ranks):
@@ -63,7 +64,17 @@ def measured(ranks):
     found = heldout_values(model, rows, CONFIG, ranks=ranks)["heldout_loss"]
     pairs = {"pairs": batch(trained=True, reference=torch.tensor([[-40.0, -30], [-60, -20], [-50, -10]]))}
     values = heldout_values(model, pairs, CONFIG, DpoConfig(0.1), ranks)
+    assert has_its_parts(model)
+    config = replace(CONFIG, micro_batch_tokens=1)
+    with pytest.raises(Stopped):
+        accumulate(training_step_loss, model, batch(trained=False), config, CPU, ranks, lambda: True)
+    assert has_its_parts(model)
     return [*found.values(), values["heldout_loss"]["pairs"], values["heldout_accuracy"]["pairs"]]
+
+
+def has_its_parts(model: Llama) -> bool:
+    """Whether the parameters are those that an optimizer trains and a state saves: this rank's part of each weight."""
+    return all(hasattr(parameter, "to_local") == model.distributed for parameter in model.parameters())
 
 
 def measured_on(layouts):

@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
 from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.memory import model_memory
 from chaku.training.config import TrainingConfig
 from chaku.training.memory import num_trained, training_memory
+from chaku.training.workload import Workload
 
 MEASURE = """
 import json, sys
@@ -84,28 +87,34 @@ def test_the_estimate_is_near_what_a_process_takes(lora: LoraConfig | None, trai
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     words = [sys.executable, "-c", MEASURE, json.dumps(settings)]
     measured = int(subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout)
-    assert training_memory(PRESETS["demo"], training, 1024, lora) == pytest.approx(measured, rel=0.1)
+    assert training_memory(Workload(PRESETS["demo"], training, 1024, lora)) == pytest.approx(measured, rel=0.1)
+
+
+def needed(training: TrainingConfig, sequence_length: int, device: str = "cpu", **settings: Any) -> int:
+    return training_memory(Workload(PRESETS["7b"], training, sequence_length, **settings), device)
 
 
 def test_what_makes_a_stage_smaller() -> None:
     shape, training = PRESETS["7b"], TrainingConfig()
-    whole = training_memory(shape, training, 2048)
+    whole = needed(training, 2048)
     assert whole > 16 * shape.num_parameters
-    assert training_memory(shape, replace(training, micro_batch_tokens=2048), 2048) < whole
+    assert needed(replace(training, micro_batch_tokens=2048), 2048) < whole
     for device in ("cpu", "cuda"):
         sizes = [
-            training_memory(shape, replace(training, recompute=recompute), 16384, device=device)
-            for recompute in ("none", "selective", "full")
+            needed(replace(training, recompute=recompute), 16384, device) for recompute in ("none", "selective", "full")
         ]
         assert sizes == sorted(sizes, reverse=True)
-    assert training_memory(shape, replace(training, recompute="offload"), 16384, device="cuda") < sizes[-1]
-    eight, muon = (training_memory(shape, replace(training, optimizer=name), 2048) for name in ("adamw8bit", "muon"))
+    assert needed(replace(training, recompute="offload"), 16384, "cuda") < sizes[-1]
+    eight, muon = (needed(replace(training, optimizer=name), 2048) for name in ("adamw8bit", "muon"))
     assert eight < muon < whole
-    lora = training_memory(shape, training, 2048, LoraConfig())
+    lora = needed(training, 2048, lora=LoraConfig())
     assert lora < whole
-    assert lora < training_memory(shape, training, 2048, LoraConfig(dropout=0.1))
-    # The base is loaded again in float32 to merge the adapter, so a quantised base cannot take less than that.
-    assert shape.num_parameters * 4 < training_memory(shape, training, 2048, LoraConfig(), "nf4") < lora
+    assert lora < needed(training, 2048, lora=LoraConfig(dropout=0.1))
+    # The merge of the adapter reads the base tensor by tensor, so it never takes the memory of the base in float32.
+    small = replace(training, micro_batch_tokens=2048, recompute="full")
+    quantized = needed(small, 2048, lora=LoraConfig(), scheme="nf4")
+    assert quantized < shape.num_parameters * 4
+    assert quantized > model_memory(shape, scheme="nf4") + 5e9
 
 
 def test_lora_trains_two_matrices_a_target() -> None:

@@ -14,42 +14,43 @@ from chaku.pipeline.room import memory_needed
 from chaku.recipe.load import load_recipe
 from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.gpus import Cluster, cluster_of, read_cluster
-from chaku.training.plan import USABLE, Work, choose
-from chaku.training.rank_memory import micro_batch, rank_memory
+from chaku.training.plan import USABLE, choose
+from chaku.training.rank_memory import rank_memory
 from chaku.training.step_time import messages, step_time
+from chaku.training.workload import Workload
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 PAPER = TrainingConfig(batch_tokens=4_194_304, micro_batch_tokens=4096)
-SMALL = Work(PRESETS["7b"], PAPER, 4096)
+SMALL = Workload(PRESETS["7b"], PAPER, 4096)
 
 
 def test_a_weight_takes_16_bytes_shared_among_the_ranks() -> None:
     shape = PRESETS["7b"]
-    alone = rank_memory(shape, PAPER, 4096, ParallelConfig(), 1)
+    alone = rank_memory(SMALL, ParallelConfig(), 1)
     assert alone.weights + alone.gradients + alone.optimizer == pytest.approx(108e9, rel=0.01)
     for parallel, shared in (
         (ParallelConfig(), 64),
         (ParallelConfig(replicate=8), 8),
         (ParallelConfig(tensor=8, context=2), 64),
     ):
-        found = rank_memory(shape, PAPER, 4096, parallel, 64)
+        found = rank_memory(SMALL, parallel, 64)
         assert found.weights * shared == pytest.approx(shape.num_parameters * 4, rel=0.001)
         assert found.optimizer == pytest.approx(2 * found.weights, rel=0.001)
     # Two layers and the outer weights are gathered in 16 bits, and a layer's gradient is sent in 32.
     layer = (shape.num_parameters - 2 * 32016 * 4096 - 4096) // 32
-    gathered = rank_memory(shape, PAPER, 4096, ParallelConfig(), 64).buffers
+    gathered = rank_memory(SMALL, ParallelConfig(), 64).buffers
     assert gathered == pytest.approx(8 * layer + 2 * 2 * 32016 * 4096, rel=0.001)
 
 
 def test_micro_batches_are_those_of_the_training_step() -> None:
-    assert micro_batch(PAPER, 4096, num_data=64, num_context=1) == (1, 16)
-    assert micro_batch(PAPER, 4096, num_data=64, num_context=4) == (4, 4)
-    assert micro_batch(PAPER, 4096, num_data=1024, num_context=4) == (1, 1)
+    assert SMALL.micro_batches(num_data=64, num_context=1) == (1, 16)
+    assert SMALL.micro_batches(num_data=64, num_context=4) == (4, 4)
+    assert SMALL.micro_batches(num_data=1024, num_context=4) == (1, 1)
 
 
 def test_messages_and_time_by_hand() -> None:
     shape = PRESETS["7b"]
-    sent = messages(shape, PAPER, 4096, ParallelConfig(replicate=2), 16)
+    sent = messages(SMALL, ParallelConfig(replicate=2), 16)
     layers = shape.num_hidden_layers * (4 * 4096 * 4096 + 3 * 4096 * 11008)
     times = 4_194_304 // 4096 // 16
     assert sent["all-gather shard"] == pytest.approx(
@@ -59,7 +60,7 @@ def test_messages_and_time_by_hand() -> None:
     assert sent["all-reduce replicate"] == pytest.approx(4 * shape.num_parameters / 8, rel=1e-6)
     assert set(sent) == {"all-gather shard", "reduce-scatter shard", "all-reduce replicate"}
 
-    time = step_time(shape, PAPER, 4096, ParallelConfig(replicate=2), Cluster(nodes=2), 0.5)
+    time = step_time(SMALL, ParallelConfig(replicate=2), Cluster(nodes=2), 0.5)
     flops = 4_194_304 * shape.flops_per_token(4096)
     assert time.compute == pytest.approx(flops / (16 * 989e12 * 0.5))
     inside = (sent["all-gather shard"] + sent["reduce-scatter shard"]) / (0.7 * 450e9)
@@ -67,8 +68,8 @@ def test_messages_and_time_by_hand() -> None:
     between = sent["all-reduce replicate"] / (0.7 * 50e9)
     assert time.exposed == pytest.approx(between + shape.num_parameters / 8 * 28 / 3.35e12)
     assert time.seconds == max(time.compute, time.hidden) + time.exposed
-    full = dataclasses.replace(PAPER, recompute="full")
-    slower = step_time(shape, full, 4096, ParallelConfig(replicate=2), Cluster(nodes=2), 0.5)
+    full = dataclasses.replace(SMALL, training=dataclasses.replace(PAPER, recompute="full"))
+    slower = step_time(full, ParallelConfig(replicate=2), Cluster(nodes=2), 0.5)
     assert slower.compute == pytest.approx(time.compute * 4 / 3)
 
 
@@ -76,7 +77,7 @@ def test_the_chosen_layout_fits_and_divides() -> None:
     for size, cluster in (("7b", Cluster()), ("34b", Cluster(nodes=32)), ("70b", Cluster("h200", 4))):
         for length in (4096, 16384):
             training = dataclasses.replace(PAPER, batch_tokens=1_048_576)
-            layout = choose(Work(PRESETS[size], training, length), cluster).layout
+            layout = choose(Workload(PRESETS[size], training, length), cluster).layout
             assert layout is not None
             assert layout.memory.total <= USABLE * cluster.kind.memory
             replicate, shard, context, tensor = layout.parallel.sizes(cluster.num_gpus)
@@ -96,7 +97,7 @@ def test_less_memory_costs_recomputation_then_nothing_fits() -> None:
 
 def test_a_long_sequence_is_shared_where_its_batch_has_too_few() -> None:
     training = TrainingConfig(batch_tokens=1_048_576, micro_batch_tokens=16384)
-    choice = choose(Work(PRESETS["34b"], training, 16384), Cluster(nodes=32))
+    choice = choose(Workload(PRESETS["34b"], training, 16384), Cluster(nodes=32))
     assert choice.layout is not None
     assert choice.layout.together == 4  # 64 sequences among 256 GPUs
 

@@ -116,6 +116,16 @@ def test_a_port_in_use_is_named(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_interface_without_an_address_is_named(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    set_variables(monkeypatch, WORLD_SIZE="1", RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "no-such-interface")
+    with pytest.raises(ChakuError, match=r"rank 0 cannot meet the other ranks at .*no-such-interface"):
+        start(CPU)
+
+
 ALONE = """
 import signal, torch
 from chaku.training import ranks

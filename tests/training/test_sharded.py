@@ -12,8 +12,8 @@ from chaku.checkpoint.huggingface import build_model, random_tensors, save_model
 from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.lora import add_lora
 from chaku.training.config import ParallelConfig
-from chaku.training.ranks import lay_out
-from chaku.training.sharded import save_sharded, sharded_model, whole_tensor
+from chaku.training.ranks import lay_out, whole_tensor
+from chaku.training.sharded import save_sharded, sharded_model
 from ranks import on_ranks
 
 CPU = torch.device("cpu")

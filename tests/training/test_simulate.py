@@ -20,11 +20,13 @@ from chaku.training.ranks import lay_out
 from chaku.training.simulate import simulate
 from chaku.training.step import optimizer_step, training_step_loss
 from chaku.training.step_time import messages
+from chaku.training.workload import Workload
 from ranks import on_ranks
 
 SEQ = 1024
 SHAPE = LlamaConfig(2048, 512, 1408, 4, 8, 4, SEQ)
 CONFIG = TrainingConfig(batch_tokens=32 * SEQ, micro_batch_tokens=2 * SEQ)
+WORK = Workload(SHAPE, CONFIG, SEQ)
 LAYOUTS = [
     (ParallelConfig(), "none"),
     (ParallelConfig(tensor=2), "full"),
@@ -40,12 +42,13 @@ LAYOUTS = [
 @pytest.mark.parametrize(("parallel", "recompute"), LAYOUTS)
 def test_the_estimates_are_near_what_a_simulated_step_takes(parallel: ParallelConfig, recompute: str) -> None:
     config = dataclasses.replace(CONFIG, recompute=recompute)
-    found = simulate(SHAPE, config, SEQ, parallel, 8)
-    estimated = rank_memory(SHAPE, config, SEQ, parallel, 8)
+    work = Workload(SHAPE, config, SEQ)
+    found = simulate(work, parallel, 8)
+    estimated = rank_memory(work, parallel, 8)
     assert found.memory["weights"] == pytest.approx(estimated.weights, rel=0.01)
     assert found.memory["optimizer"] == pytest.approx(estimated.optimizer, rel=0.01)
     assert estimated.total == pytest.approx(found.peak, rel=0.1)
-    sent = messages(SHAPE, config, SEQ, parallel, 8)
+    sent = messages(work, parallel, 8)
     for name, amount in sent.items():
         assert amount == pytest.approx(found.messages[name], rel=0.02), name
     small = [amount for name, amount in found.messages.items() if name not in sent]
@@ -53,19 +56,20 @@ def test_the_estimates_are_near_what_a_simulated_step_takes(parallel: ParallelCo
 
 
 def test_an_adapter_has_small_gradients_and_moments() -> None:
-    found = simulate(SHAPE, CONFIG, SEQ, ParallelConfig(), 8, LoraConfig())
-    estimated = rank_memory(SHAPE, CONFIG, SEQ, ParallelConfig(), 8, LoraConfig())
+    work = Workload(SHAPE, CONFIG, SEQ, LoraConfig())
+    found = simulate(work, ParallelConfig(), 8)
+    estimated = rank_memory(work, ParallelConfig(), 8)
     assert found.memory["optimizer"] == pytest.approx(estimated.optimizer, rel=0.01)
     assert estimated.total == pytest.approx(found.peak, rel=0.1)
-    sent = messages(SHAPE, CONFIG, SEQ, ParallelConfig(), 8, LoraConfig())
+    sent = messages(work, ParallelConfig(), 8)
     assert sent["reduce-scatter shard"] == pytest.approx(found.messages["reduce-scatter shard"], rel=0.02)
 
 
 def test_a_simulation_says_what_it_cannot_do_and_leaves_no_process_group() -> None:
     with pytest.raises(ChakuError, match="at least 2 ranks"):
-        simulate(SHAPE, CONFIG, SEQ, ParallelConfig(), 1)
+        simulate(WORK, ParallelConfig(), 1)
     with pytest.raises(ChakuError, match="torchrun"):
-        simulate(SHAPE, CONFIG, SEQ, ParallelConfig(shard=3), 8)
+        simulate(WORK, ParallelConfig(shard=3), 8)
     assert not dist.is_initialized()
 
 
@@ -106,5 +110,5 @@ def peak_of_two_steps(shape: LlamaConfig, config: TrainingConfig, sequence_lengt
 def test_ranks_of_real_processes_take_what_is_estimated(recompute: str) -> None:
     config = TrainingConfig(batch_tokens=4 * SEQ, micro_batch_tokens=2 * SEQ, precision="float32", recompute=recompute)
     measured = on_ranks(2, peak_of_two_steps, SHAPE, config, SEQ)
-    estimated = rank_memory(SHAPE, config, SEQ, ParallelConfig(), 2)
+    estimated = rank_memory(Workload(SHAPE, config, SEQ), ParallelConfig(), 2)
     assert estimated.total == pytest.approx(measured[0], rel=0.1)

@@ -184,6 +184,18 @@ def test_the_last_states_and_the_best_are_kept(tmp_path):
     assert states.load() == Progress(4, 1.0, heldout=2.5)
 
 
+def test_what_a_full_disk_left_of_a_state_is_removed(tmp_path):
+    model = Llama(PRESETS["tiny"])
+    optimizer = make_optimizer(model, CONFIG)
+    begin_state(optimizer)
+    states = States(tmp_path, model, optimizer)
+    states.save(Progress(3, 1.0))
+    (tmp_path / "step-00000006").mkdir()
+    (tmp_path / "step-00000006" / "__0_0.distcp").touch()
+    assert states.load().step == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
 def test_states_on_an_object_store(uninterrupted, tmp_path):
     fsspec = pytest.importorskip("fsspec")
     config = dataclasses.replace(CONFIG, state="memory://bucket/state", tokens=CONFIG.tokens // 2)

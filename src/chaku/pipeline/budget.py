@@ -1,10 +1,15 @@
 """The number of tokens of each stage, from the recipe, or from its time budget and the training speed measured here."""
 
 import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from chaku.console import say, short
 from chaku.files import read_json, write_json
+from chaku.launcher import num_ranks
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.chat_sets import epoch_tokens, given_sets
 from chaku.pipeline.run_directory import Run
@@ -13,8 +18,10 @@ from chaku.recipe.family import stage_seed, stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.tokens.loader import load_batches
 from chaku.tokens.tokenizer import Tokenizer
+from chaku.training.ranks import announce, lay_out
 from chaku.training.schedule import batch_rows
 from chaku.training.speed import measure_training_speed, random_batches
+from chaku.training.workload import Workload
 
 SPEED_MARGIN = 0.85  # of the measured speed; logging, held-out loss and saving take the rest of the time
 
@@ -41,7 +48,7 @@ def token_budgets(run: Run, base: LlamaConfig, tokenizer: Tokenizer) -> dict[str
             "minutes": recipe.budget.minutes,
             "shares": {name: stage.training.share for name, stage in shared.items()},
             "shape": dataclasses.asdict(base),
-        }
+        } | ({"ranks": num_ranks()} if num_ranks() > 1 else {})
         measured = read_json(record) if record.exists() else None
         if (measured is None or measured["wanted"] != wanted) and len(begun) < len(shared):
             measured = {"wanted": wanted, **_measure_budget(run, base, tokenizer, shared)}
@@ -76,16 +83,12 @@ def _measure_budget(
     by_form: dict[Any, float] = {}
     for name, stage in shared.items():
         conversations = _ready_conversations(run.recipe, stage)
-        sizes = (stage.sequence_length, stage.training.batch_tokens, stage.training.micro_batch_tokens)
+        sizes = (stage.sequence_length, stage.training.batch_tokens, stage.training.micro_batch_tokens, stage.parallel)
         form = (*sizes, stage.lora, *conversations)
         if form not in by_form:
-            shape, rows = stage_shape(run.recipe, name, base), batch_rows(stage.training, stage.sequence_length)
-            if conversations:  # the speed depends on the share of tokens with a loss, so measure on the real data
-                dataset = make_dataset(run.recipe, run.directory, tokenizer, stage, stage_seed(run.recipe, name))
-                batches = load_batches(dataset, start=0, batch_size=rows)
-            else:
-                batches = random_batches(shape.vocab_size, rows, stage.sequence_length)
-            by_form[form] = measure_training_speed(shape, stage.training, batches, run.device, stage.lora)
+            work = SpeedWork(run.recipe, run.directory, name, base, tokenizer, on_random_tokens=not conversations)
+            announce(work)
+            by_form[form] = measure_speed(work, run.device)
         speeds[name] = by_form[form]
     total = sum(stage.training.share or 0 for stage in shared.values())
     tokens = {
@@ -99,6 +102,36 @@ def _measure_budget(
         "tokens_per_second": sum(speeds.values()) / len(speeds),
         "tokens": sum(tokens.values()),
     }
+
+
+@dataclass(frozen=True)
+class SpeedWork:
+    """What a rank needs to know to measure the speed of a stage together with the others.
+
+    The speed depends on the share of tokens with a loss, so conversations are measured on the real data.
+    """
+
+    recipe: Recipe
+    directory: Path
+    name: str
+    base: LlamaConfig
+    tokenizer: Tokenizer
+    on_random_tokens: bool
+
+
+def measure_speed(work: SpeedWork, device: torch.device) -> float:
+    """Tokens per second of a stage, on all ranks together."""
+    recipe, stage = work.recipe, work.recipe.stages[work.name]
+    ranks = lay_out(stage.parallel, device.type)
+    shape = stage_shape(recipe, work.name, work.base)
+    rows = batch_rows(stage.training, stage.sequence_length)
+    if work.on_random_tokens:
+        batches = random_batches(shape.vocab_size, rows // ranks.num_data, stage.sequence_length)
+    else:
+        dataset = make_dataset(recipe, work.directory, work.tokenizer, stage, stage_seed(recipe, work.name))
+        batches = load_batches(dataset, start=0, batch_size=rows, rank=ranks.data_rank, world_size=ranks.num_data)
+    workload = Workload(shape, stage.training, stage.sequence_length, stage.lora)
+    return measure_training_speed(workload, batches, device, ranks)
 
 
 def _ready_conversations(recipe: Recipe, stage: StageConfig) -> list[str]:

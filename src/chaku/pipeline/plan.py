@@ -11,10 +11,11 @@ from chaku.model.config import PRESETS, LlamaConfig
 from chaku.recipe.family import preset_shape, stage_order, stage_shape
 from chaku.recipe.schema import Recipe
 from chaku.training.gpus import Cluster
-from chaku.training.plan import USABLE, Choice, Layout, Work, choose
+from chaku.training.plan import USABLE, Choice, Layout, choose
 from chaku.training.schedule import num_steps
 from chaku.training.simulate import Simulated, can_simulate, simulate
 from chaku.training.step_time import COMPUTE_SHARE, HOST_LINK, LINK_SHARE
+from chaku.training.workload import Workload
 
 OVERHEAD = 1.3  # watts of the whole centre for a watt of a GPU, with hosts, network and cooling: our assumption
 MOST_NODES = 4096  # where the search for enough GPUs ends
@@ -109,11 +110,11 @@ def planned_base(recipe: Recipe, shape: str | None = None) -> LlamaConfig:
         raise ChakuError(f"{error}; without the checkpoint, name its shape: --shape {'|'.join(PRESETS)}") from None
 
 
-def stage_work(recipe: Recipe, name: str, base: LlamaConfig) -> Work:
+def stage_work(recipe: Recipe, name: str, base: LlamaConfig) -> Workload:
     """What a stage trains."""
     stage = recipe.stages[name]
     shape = stage_shape(recipe, name, base)
-    return Work(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
+    return Workload(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
 
 
 def _plan_stage(recipe: Recipe, name: str, base: LlamaConfig, cluster: Cluster, compute_share: float) -> StagePlan:
@@ -141,7 +142,7 @@ def _plan_stage(recipe: Recipe, name: str, base: LlamaConfig, cluster: Cluster, 
     )
 
 
-def _simulated(stage: StagePlan, work: Work, cluster: Cluster) -> StagePlan:
+def _simulated(stage: StagePlan, work: Workload, cluster: Cluster) -> StagePlan:
     layout = stage.choice.layout
     if layout is None or work.scheme is not None or not can_simulate(layout.recompute, cluster.num_gpus):
         return stage
@@ -149,11 +150,11 @@ def _simulated(stage: StagePlan, work: Work, cluster: Cluster) -> StagePlan:
     training = dataclasses.replace(
         work.training, recompute=layout.recompute, micro_batch_tokens=layout.micro_batch_tokens
     )
-    counted = simulate(work.shape, training, work.sequence_length, layout.parallel, cluster.num_gpus, work.lora)
+    counted = simulate(dataclasses.replace(work, training=training), layout.parallel, cluster.num_gpus)
     return dataclasses.replace(stage, simulated=counted)
 
 
-def enough_gpus(work: Work, cluster: Cluster, room: float | None = None) -> int | None:
+def enough_gpus(work: Workload, cluster: Cluster, room: float | None = None) -> int | None:
     """The fewest GPUs on which a stage fits, doubling the nodes; None when no number is enough. `room` as `choose`."""
     nodes = 2 * cluster.nodes
     while nodes <= MOST_NODES:

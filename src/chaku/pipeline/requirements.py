@@ -25,6 +25,7 @@ from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
 from chaku.tokens.templates import BUILTIN
+from chaku.training.storage import storage_problem
 from chaku.training.trackers import HOW_TO_INSTALL, is_installed
 
 NUM_TASKS = 20  # problems of a benchmark that are searched for libraries
@@ -40,6 +41,7 @@ def requirements(recipe: Recipe, directory: Path, device: torch.device) -> list[
         *_sources(recipe, directory),
         *_sets(recipe, directory),
         *_packages(recipe, directory),
+        *_states(recipe),
     ]
     sandboxed = tuple(Part("benchmark", name) for name in _benchmark_names(recipe) if BENCHMARKS[name].jobs)
     if recipe.instruct:
@@ -174,6 +176,17 @@ def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
     for name in trackers:  # no stage is left out because of them, so everything needs them
         how = f"{HOW_TO_INSTALL[name]}, or remove it from training.trackers"
         yield Requirement(f"the package {name}", (), is_installed(name), how)
+
+
+def _states(recipe: Recipe) -> Iterator[Requirement]:
+    """The places that the recipe names for the saved states of its stages."""
+    users: dict[str, list[Part]] = {}
+    for name, stage in recipe.stages.items():
+        if stage.training.state is not None:
+            users.setdefault(stage.training.state, []).append(Part("stage", name))
+    for place, parts in users.items():
+        problem = storage_problem(place)
+        yield Requirement(f"a place for states, {place}", tuple(parts), not problem, problem)
 
 
 def _package(name: str, extra: str, parts: tuple[Part, ...]) -> Requirement:

@@ -17,6 +17,7 @@ from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.training.finished_stage import STAGE_FILE
 from chaku.training.memory import STATE_BYTES, num_trained, training_memory
+from chaku.training.workload import Workload
 
 BYTES_PER_BYTE = 2.5  # bytes of disk for a byte of the corpus: its text, and its tokens of 32 bits
 
@@ -52,7 +53,8 @@ def stage_memory(recipe: Recipe, name: str, base: LlamaConfig, device: str = "cp
 
 
 def _peak(stage: StageConfig, shape: LlamaConfig, device: str) -> int:
-    return training_memory(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization, device)
+    work = Workload(shape, stage.training, stage.sequence_length, stage.lora, stage.base_quantization)
+    return training_memory(work, device)
 
 
 def what_fits(recipe: Recipe, name: str, base: LlamaConfig, free: int, device: str = "cpu") -> str:

@@ -11,7 +11,7 @@ from chaku.files import explain_full_disk, remove_partials, write_json
 from chaku.inference.shared_decoder import WriteWork, help_to_write
 from chaku.instruct.conversations import find_files
 from chaku.model.config import LlamaConfig
-from chaku.pipeline.budget import token_budgets
+from chaku.pipeline.budget import SpeedWork, measure_speed, token_budgets
 from chaku.pipeline.chat_sets import source_of
 from chaku.pipeline.data import base_shape
 from chaku.pipeline.finished_work import check_nothing_is_made_again
@@ -19,8 +19,9 @@ from chaku.pipeline.inputs import Inputs
 from chaku.pipeline.leave_out import ready, record
 from chaku.pipeline.measuring import ask_about_shop, evaluate, write_samples
 from chaku.pipeline.run_directory import Run, only_one
+from chaku.pipeline.stage_model import StageWork
 from chaku.pipeline.steps import walk
-from chaku.pipeline.training import StageWork, run_stage, train_stage
+from chaku.pipeline.training import run_stage, train_stage
 from chaku.pipeline.try_it import write_commands
 from chaku.recipe.family import shop_stages
 from chaku.recipe.schema import Recipe
@@ -73,14 +74,17 @@ def usual_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def assist(work: StageWork | WriteWork, device: torch.device) -> None:
+def assist(work: StageWork | SpeedWork | WriteWork, device: torch.device) -> None:
     """What every rank but the first does when rank 0 announces work."""
     if isinstance(work, WriteWork):
         help_to_write(work, device)
         return
     if work.recipe.num_threads:
         torch.set_num_threads(work.recipe.num_threads)
-    train_stage(work, device)
+    if isinstance(work, SpeedWork):
+        measure_speed(work, device)
+    else:
+        train_stage(work, device)
 
 
 class _Maker:

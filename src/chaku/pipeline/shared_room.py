@@ -1,12 +1,12 @@
 """Whether a stage fits the ranks that torchrun started, before anything is loaded."""
 
 import dataclasses
-import os
 from collections.abc import Iterator
 
 import torch
 
 from chaku.errors import ChakuError
+from chaku.launcher import num_local_ranks
 from chaku.model.config import LlamaConfig
 from chaku.model.memory import gigabytes
 from chaku.pipeline.parts import Part, Requirement
@@ -14,8 +14,9 @@ from chaku.pipeline.plan import enough_gpus, in_toml, stage_work
 from chaku.recipe.schema import Recipe
 from chaku.training.divisions import check_stage
 from chaku.training.gpus import Cluster
-from chaku.training.plan import Work, choose
+from chaku.training.plan import choose
 from chaku.training.rank_memory import rank_memory
+from chaku.training.workload import Workload
 
 
 def shared_memory_needed(
@@ -25,7 +26,7 @@ def shared_memory_needed(
 
     A stage that does not fit is told the layout that would, or the number of GPUs that would be enough.
     """
-    per_node = int(os.environ.get("LOCAL_WORLD_SIZE", num_ranks))
+    per_node = num_local_ranks()
     cluster = Cluster(nodes=max(1, num_ranks // per_node), gpus_per_node=per_node)
     room = free if device.type == "cuda" else free // per_node
     what = "GPUs" if device.type == "cuda" else "processes"
@@ -35,9 +36,7 @@ def shared_memory_needed(
             work = dataclasses.replace(work, training=dataclasses.replace(work.training, precision="float32"))
         try:
             check_stage(work.shape, work.training, work.sequence_length, parallel, num_ranks)
-            needed = rank_memory(
-                work.shape, work.training, work.sequence_length, parallel, num_ranks, work.lora, work.scheme
-            ).total
+            needed = rank_memory(work, parallel, num_ranks).total
         except ChakuError as error:
             fits = what_fits_ranks(name, work, cluster, room)
             yield Requirement(f"a layout for {num_ranks} {what}: {error}", part, False, fits)
@@ -49,7 +48,7 @@ def shared_memory_needed(
             yield Requirement(words, part, False, what_fits_ranks(name, work, cluster, room))
 
 
-def what_fits_ranks(name: str, work: Work, cluster: Cluster, room: int) -> str:
+def what_fits_ranks(name: str, work: Workload, cluster: Cluster, room: int) -> str:
     """The layout in which a stage fits the ranks, or the number of ranks that it needs, in words."""
     if layout := choose(work, cluster, room=room).layout:
         return f"set in stages.{name}: {in_toml(layout)} ({gigabytes(layout.memory.total)})"

@@ -8,19 +8,8 @@ from typing import Any
 
 import torch
 
-from chaku.checkpoint.formats import load_model, open_checkpoint, sha256_checkpoint
-from chaku.checkpoint.huggingface import (
-    build_model,
-    checked_tensors,
-    random_tensors,
-    save_config,
-    save_model,
-    with_new_rows,
-)
-from chaku.checkpoint.memory import check_memory
-from chaku.checkpoint.peft import adapter_tensors, save_adapter, write_adapter
-from chaku.checkpoint.peft_read import load_adapter, merged_tensors
-from chaku.checkpoint.weights import weight_files, write_tensors
+from chaku.checkpoint.formats import sha256_checkpoint
+from chaku.checkpoint.weights import weight_files
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import RECORD, aside, drop_aside, read_json, remove_directory, restore, set_aside, write_json
@@ -30,11 +19,11 @@ from chaku.inference.prompts import complete
 from chaku.manifest import versions
 from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
-from chaku.model.lora import add_lora, merge_lora
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
 from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_states, states_of
 from chaku.pipeline.heldout import heldout_batches, select_documents
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
+from chaku.pipeline.stage_model import StageWork, save_stage, stage_model, stage_precision
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
@@ -42,10 +31,9 @@ from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage, ReplyRows
-from chaku.training.ranks import Ranks, announce, lay_out
+from chaku.training.ranks import announce, lay_out
 from chaku.training.schedule import batch_rows, num_steps
-from chaku.training.speed import choose_precision
-from chaku.training.state import Progress
+from chaku.training.state import Progress, saved_states
 from chaku.training.trainer import train
 
 BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
@@ -81,11 +69,12 @@ def run_stage(
         drop_aside(path)
         return str(inputs["fingerprint"])
     assert stage.training.tokens is not None
-    write_json(path / BEGUN, {"tokens": stage.training.tokens})
+    states = states_of(path, inputs, stage.training.state)
+    check_states(path, states)
+    write_json(path / BEGUN, {"tokens": stage.training.tokens, "states": states})
     write_json(path / RECORD, inputs)
     if stage.parent:
         check_weights(run.directory / "stages" / stage.parent)  # here, so that only one rank reads them for it
-    states = states_of(path, inputs, stage.training.state)
     work = StageWork(run.recipe, run.directory, name, stage, base, tokenizer, inputs["seed"], states)
     announce(work)
     trained = train_stage(work, run.device)
@@ -113,30 +102,14 @@ def run_stage(
     return str(inputs["fingerprint"])
 
 
-@dataclass(frozen=True)
-class StageWork:
-    """What a rank needs to know to train a stage together with the others. `states`: where its states are saved."""
-
-    recipe: Recipe
-    directory: Path
-    name: str
-    stage: StageConfig
-    base: LlamaConfig
-    tokenizer: Tokenizer
-    seed: int
-    states: str
-
-    @property
-    def path(self) -> Path:
-        """The stage's folder."""
-        return self.directory / "stages" / self.name
-
-    @property
-    def base_model(self) -> Path | None:
-        """The checkpoint from which the stage starts; None for random weights."""
-        if self.stage.parent:
-            return self.directory / "stages" / self.stage.parent
-        return Path(self.recipe.model.path) if self.recipe.model.path is not None else None
+def check_states(path: Path, states: str) -> None:
+    """Raises ChakuError when a stage that has begun would look for its states in another place, and begin again."""
+    before = str(read_json(path / BEGUN).get("states", states)) if (path / BEGUN).exists() else states
+    if before != states and saved_states(before) and not saved_states(states):
+        raise ChakuError(
+            f"stage {path.name} has saved its states in {before}, but training.state now means {states}: set it back, "
+            "or move the states there"
+        )
 
 
 @dataclass(frozen=True)
@@ -150,13 +123,17 @@ class Trained:
 
 def train_stage(work: StageWork, device: torch.device) -> Trained:
     """Train a stage and save its model and tokenizer, on all ranks together. Raises as `run_stage`."""
-    name, stage, path, tokenizer = work.name, work.stage, work.path, work.tokenizer
-    ranks = lay_out(stage.parallel, device.type)
+    name, path, tokenizer = work.name, work.path, work.tokenizer
+    ranks = lay_out(work.stage.parallel, device.type)
+    training = dataclasses.replace(
+        work.stage.training, precision=stage_precision(work, device, ranks), state=work.states
+    )
+    stage = dataclasses.replace(work.stage, training=training)
     shape = stage_shape(work.recipe, name, work.base)
     if chat := stage_chat(work.recipe, name, tokenizer):
         shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
     base_model = work.base_model
-    model = _stage_model(work, shape, base_model, device, ranks)
+    model = stage_model(work, stage, shape, base_model, device, ranks)
     dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed)
     conversations = describe_sets(dataset, work.directory)
     if stage.dpo:
@@ -172,7 +149,7 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         name,
         model,
         dataset,
-        dataclasses.replace(stage.training, state=work.states),
+        training,
         path,
         heldout=heldout,
         sample=sample,
@@ -180,94 +157,10 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         ranks=ranks,
         project=work.recipe.name,
     )
-    if ranks.size > 1:
-        _save_sharded(model, stage, path, base_model, ranks)
-    else:
-        _save(model, stage, path, base_model, device)
+    save_stage(model, stage, path, base_model, ranks)
     if ranks.is_first:
         tokenizer.save(path)
     return Trained(reached, shape, conversations)
-
-
-def _stage_model(
-    work: StageWork, shape: LlamaConfig, base_model: Path | None, device: torch.device, ranks: Ranks
-) -> Llama:
-    """The model that a stage trains, with its adapter, laid out over the ranks."""
-    stage, seed = work.stage, work.seed
-    opened = open_checkpoint(base_model) if base_model else None
-    old_vocab = opened.config.vocab_size if opened else shape.vocab_size
-    if old_vocab < shape.vocab_size:
-        if stage.lora:
-            raise ChakuError(
-                f"stage {work.name}: LoRA freezes embeddings, but the infilling tokens are new and must be trained; "
-                "remove `lora`, or add a parent stage with infilling and without `lora`"
-            )
-        if ranks.is_first:
-            say(f"{work.name}: added {shape.vocab_size - old_vocab} embeddings for the infilling tokens")
-    source = base_model or work.name  # for error messages
-    tensors = random_tensors(shape, seed)
-    if opened:
-        tensors = with_new_rows(checked_tensors(opened.config, opened.tensors, source), shape, seed)
-    if ranks.size > 1 and not stage.base_quantization:
-        from chaku.training.sharded import sharded_model
-
-        return sharded_model(
-            shape,
-            tensors,
-            source,
-            device,
-            ranks,
-            stage.sequence_length,
-            _precision(stage, device, ranks),
-            lora=stage.lora,
-            seed=seed,
-            compiled=stage.training.compile,
-        )
-    if opened:
-        check_memory(opened.config, opened.path, torch.float32, device, stage.base_quantization)
-    model = build_model(shape, tensors, source, torch.float32, device, stage.base_quantization)
-    if stage.lora:
-        add_lora(model, stage.lora, torch.Generator().manual_seed(seed))
-    if ranks.size > 1:
-        from chaku.training.parallel import parallelize
-
-        # A quantised base is whole on every rank: only its adapter is sharded.
-        parallelize(model, ranks, stage.sequence_length, _precision(stage, device, ranks))
-    return model
-
-
-def _precision(stage: StageConfig, device: torch.device, ranks: Ranks) -> str:
-    return str(ranks.from_first(choose_precision(stage.training.precision, device)))
-
-
-def _save(model: Llama, stage: StageConfig, path: Path, base_model: Path | None, device: torch.device) -> None:
-    if stage.lora:
-        save_adapter(model, stage.lora, path / "adapter", str(base_model))
-        if stage.base_quantization:  # merge the adapter into the base before quantization
-            assert base_model is not None
-            shape = model.config
-            del model  # memory may not have room for two models
-            model = load_model(base_model, device=device)
-            model.config = shape
-            load_adapter(model, path / "adapter")
-        merge_lora(model)
-    save_model(model, path)
-
-
-def _save_sharded(model: Llama, stage: StageConfig, path: Path, base_model: Path | None, ranks: Ranks) -> None:
-    """Save what many ranks trained: shards, or the adapter and, tensor by tensor, its merge into the base."""
-    from chaku.training.sharded import save_sharded, whole_tensor
-
-    if not stage.lora:
-        save_sharded(model, path, ranks)
-        return
-    assert base_model is not None
-    tensors = {name: whole_tensor(matrix) for name, matrix in adapter_tensors(model).items()}
-    if ranks.is_first:
-        write_adapter(tensors, stage.lora, path / "adapter", str(base_model))
-        merged = merged_tensors(open_checkpoint(base_model).tensors, model.config, path / "adapter")
-        save_config(model.config, path, torch.float32)
-        write_tensors(merged, path)
 
 
 def begun_tokens(stage: Path) -> int | None:

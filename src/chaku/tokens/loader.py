@@ -77,6 +77,11 @@ class Batch:
     reference: Tensor | None = None
 
     @property
+    def sequence_length(self) -> int:
+        """The tokens of a row that the model reads; one more is predicted."""
+        return self.tokens.shape[1] - 1
+
+    @property
     def num_valid(self) -> int:
         """The number of tokens that have a loss."""
         valid = self.document_ids[:, 1:] >= 0

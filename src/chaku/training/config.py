@@ -9,6 +9,7 @@ from chaku.settings import setting
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 OptimizerName = Literal["adamw", "adamw8bit", "muon"]
+Precision = Literal["auto", "float32", "bfloat16", "float8"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class TrainingConfig:
     eps: float = setting(1e-5, above=0)  # Llama 2, section 2.2
     max_grad_norm: float = setting(1.0, above=0)  # Llama 2, section 2.2
     optimizer: OptimizerName = setting("adamw", added_later=True)  # noqa: RUF009
-    precision: Literal["auto", "float32", "bfloat16", "float8"] = "auto"
+    precision: Precision = "auto"
     document_masking: bool = False
     compile: bool = setting(False, changes_results=False)
     recompute: Recompute = setting("none", changes_results=False)  # noqa: RUF009

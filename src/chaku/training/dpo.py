@@ -16,15 +16,13 @@ from chaku.model.context_parallel import SumOverContext
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
 from chaku.training.config import DpoConfig, TrainingConfig
+from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.ranks import ALONE, Ranks
-from chaku.training.speed import choose_precision
 from chaku.training.step import (
     NO_LOSS,
     VocabularyPart,
     autocast,
     document_states,
-    micro_batches,
-    never,
     output_weight,
     score_rows,
     wide_zeros,
@@ -166,14 +164,13 @@ def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignor
                 yield scores.exp_(), found, index, torch.ones_like(index), part
 
 
-@torch.no_grad()
 def with_reference(
     model: Llama, dataset: PackedDataset, config: TrainingConfig, directory: Path, ranks: Ranks = ALONE
 ) -> PackedDataset:
     """Add each reply's log-probability under `model`, the model before training, to the data set.
 
-    The log-probabilities are computed once and stored in DIRECTORY/reference-SET.npy. Pairs that are too long for a
-    sequence have NaN. Many ranks share the sequences.
+    `config.precision` is not "auto". The log-probabilities are computed once and stored in
+    DIRECTORY/reference-SET.npy. Pairs that are too long for a sequence have NaN. Many ranks share the sequences.
     """
     device = model.lm_head.weight.device
     sets = list(dataset.sets)
@@ -182,9 +179,8 @@ def with_reference(
         path = directory / f"reference-{pairs.name}.npy"
         if not ranks.from_first(path.exists()):
             found = np.full(len(pairs.store), np.nan, np.float32)
-            precision = "float32" if model.distributed else choose_precision(config.precision, device)
-            model.eval()
-            with progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
+            precision = "float32" if model.distributed else config.precision  # FSDP2 casts the weights itself
+            with measuring(model), progress(f"reference of {pairs.name}", len(plan), "sequences") as bar:
                 for first in range(0, len(plan), ranks.num_data):
                     number = min(first + ranks.data_rank, len(plan) - 1)  # a rank without a sequence repeats the last
                     with autocast(device, precision):
@@ -192,7 +188,6 @@ def with_reference(
                         scores, _ = reply_log_probabilities(model, batch, device)
                     found[dataset.rows(source, number)] = scores[0].cpu()
                     bar.advance(ranks.num_data)
-            model.train()
             for part in ranks.all_objects(found):
                 found = np.where(np.isnan(found), part, found)
             if ranks.is_first:

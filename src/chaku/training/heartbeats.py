@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from types import TracebackType
@@ -48,8 +48,11 @@ class Heartbeats(AbstractContextManager["Heartbeats"]):
 
     A collective waits for at most `timeout`. When it fails, one rank raises LostContact, which names the ranks that
     stand still or are gone; the others raise EndedElsewhere. NCCL ends the process at the timeout, without an
-    exception, so rank 0 also prints these names after half the timeout.
+    exception, so rank 0 also prints these names after half the timeout. `store_is_gone`: with the launcher or the
+    machine that held it; then all ranks had better stop and save, since they could not begin another stage.
     """
+
+    store_is_gone = False
 
     def __init__(self, timeout: timedelta):
         self._on = dist.is_initialized() and dist.get_world_size() > 1
@@ -88,7 +91,7 @@ class Heartbeats(AbstractContextManager["Heartbeats"]):
 
     def _report(self) -> None:
         warned = -1
-        with suppress(RuntimeError):  # the store is gone: its machine has ended
+        try:
             while True:
                 now = time.time()
                 own = replace(self._beat, seen=now)
@@ -99,6 +102,8 @@ class Heartbeats(AbstractContextManager["Heartbeats"]):
                     warn(f"{who_stands(_read_beats(self._store), now)}; the run ends after {limit} s of waiting")
                 if self._stop.wait(PERIOD):
                     return
+        except RuntimeError:
+            self.store_is_gone = True
 
     def _explain(self, error: BaseException) -> ChakuError:
         first = claim()

@@ -6,11 +6,12 @@ from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import pair_losses
+from chaku.training.micro_batches import measuring
 from chaku.training.ranks import ALONE, Ranks
+from chaku.training.schedule import micro_rows
 from chaku.training.step import training_step_loss
 
 
-@torch.no_grad()
 def heldout_values(
     model: Llama,
     heldout: dict[str, Batch],
@@ -26,17 +27,16 @@ def heldout_values(
     device = model.lm_head.weight.device
     losses: dict[str, float] = {}
     accuracies: dict[str, float] = {}
-    model.eval()
-    for name, batch in heldout.items():
-        rows = max(1, config.micro_batch_tokens * ranks.num_context // batch.tokens.shape[1])
-        if dpo:
-            parts = [pair_losses(model, part, dpo, device) for part in batch.split(rows)]
-            gains = torch.cat([part for _, part in parts])
-            losses[name] = float(torch.cat([part for part, _ in parts]).mean())
-            accuracies[name] = float((gains[:, 0] > gains[:, 1]).float().mean())
-        else:
-            losses[name] = _mean_loss(model, batch, rows, ranks)
-    model.train()
+    with measuring(model):
+        for name, batch in heldout.items():
+            rows = micro_rows(config, batch.sequence_length, ranks.num_context)
+            if dpo:
+                parts = [pair_losses(model, part, dpo, device) for part in batch.split(rows)]
+                gains = torch.cat([part for _, part in parts])
+                losses[name] = float(torch.cat([part for part, _ in parts]).mean())
+                accuracies[name] = float((gains[:, 0] > gains[:, 1]).float().mean())
+            else:
+                losses[name] = _mean_loss(model, batch, rows, ranks)
     return {"heldout_loss": losses} | ({"heldout_accuracy": accuracies} if accuracies else {})
 
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
+from chaku.checkpoint.weights import MAX_SHARD_BYTES
 from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.fused import ROWS
 from chaku.model.memory import model_memory, num_projection_weights, projection_shapes
-from chaku.model.quantization import Scheme
-from chaku.training.config import OptimizerName, TrainingConfig
+from chaku.training.config import OptimizerName
 from chaku.training.step import score_rows
+from chaku.training.workload import Workload
 
 STATE_BYTES = 12  # per trained weight, besides the weight: its gradient and AdamW's two moments, in float32
 MOMENT_BYTES_8BIT = 2.04  # per weight: two bytes, and two shares of the scales of blocks of 256
@@ -17,29 +18,24 @@ MOMENT_BYTES_8BIT = 2.04  # per weight: two bytes, and two shares of the scales 
 UNCOMPILED_BYTES_8BIT = 54
 
 
-def training_memory(
-    config: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    lora: LoraConfig | None = None,
-    scheme: Scheme | None = None,
-    device: str = "cpu",
-) -> int:
+def training_memory(work: Workload, device: str = "cpu") -> int:
     """Bytes at the peak of a stage: the model, gradients, optimizer state, activations, and the merge of an adapter.
 
-    Weights are float32. With a `scheme`, the merge loads the base model again without quantisation; the quantised
-    base model has been freed by then. The allocator's gaps are not counted: a process may take half as much again.
+    Weights are float32. The merge reads the base again, and holds one weight file of the result beside the model. The
+    allocator's gaps are not counted: a process may take half as much again.
     """
+    config, training, lora = work.shape, work.training, work.lora
     trained = num_trained(config, lora)
-    held = model_memory(config, torch.float32, scheme) + (trained * 4 if lora else 0)
-    held += moments_memory(config, training.optimizer, lora)
-    kept = activations(config, training, sequence_length, lora, device)
+    model = model_memory(config, torch.float32, work.scheme) + (trained * 4 if lora else 0)
+    held = model + moments_memory(config, training.optimizer, lora)
+    kept = activations(work, device)
     if kept.narrow:  # autocast keeps a copy of each projection
         held += 2 * num_projection_weights(config)
     gradients = trained * 4
     head = 0 if lora else config.vocab_size * config.hidden_size * 4
-    accumulated = gradients if training.batch_tokens > num_tokens(training, sequence_length) else 0
-    rows = min(score_rows(config.vocab_size), num_tokens(training, sequence_length))
+    together, times = work.micro_batches()
+    accumulated = gradients if times > 1 else 0
+    rows = min(score_rows(config.vocab_size), together * work.sequence_length)
     scores = rows * config.vocab_size * (4 if training.precision == "float32" else 6)  # in 32 bits, and in 16
     largest = config.vocab_size * config.hidden_size if training.optimizer == "adamw8bit" and device == "cpu" else 0
     peak = held + max(
@@ -47,12 +43,8 @@ def training_memory(
         max(gradients, accumulated) + kept.last_layer + kept.working,  # it ends
         gradients + largest * UNCOMPILED_BYTES_8BIT,  # the optimizer's step
     )
-    return max(int(peak), model_memory(config)) if scheme else int(peak)
-
-
-def num_tokens(training: TrainingConfig, sequence_length: int) -> int:
-    """The tokens of a micro-batch."""
-    return max(1, min(training.micro_batch_tokens, training.batch_tokens) // sequence_length) * sequence_length
+    merge = model + min(model_memory(config), MAX_SHARD_BYTES) if lora and device == "cpu" else 0
+    return max(int(peak), merge)
 
 
 def num_trained(config: LlamaConfig, lora: LoraConfig | None) -> int:
@@ -86,21 +78,16 @@ class Activations:
     narrow: bool
 
 
-def activations(
-    config: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    lora: LoraConfig | None = None,
-    device: str = "cpu",
-) -> Activations:
+def activations(work: Workload, device: str = "cpu") -> Activations:
     """The activations of one micro-batch, in the decoder that trains: `model/fused.py`, or the plain decoder.
 
     The numbers of floats that each token keeps in each layer were counted with hooks on saved tensors. On a GPU, they
     follow from the operations: they were not measured there.
     """
+    config, training, lora = work.shape, work.training, work.lora
     hidden, ffn = config.hidden_size, config.intermediate_size
     q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-    tokens = num_tokens(training, sequence_length)
+    tokens = work.micro_batches()[0] * work.sequence_length
     on_gpu = device != "cpu"
     dropped = sum(columns for _, columns in _targets(config, lora)) if lora and lora.dropout else 0
     fused = not on_gpu and not training.compile and not dropped

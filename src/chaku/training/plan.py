@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from chaku.model.config import RECOMPUTE, LlamaConfig, LoraConfig, Recompute
+from chaku.model.config import RECOMPUTE, Recompute
 from chaku.model.memory import gigabytes
-from chaku.model.quantization import Scheme
-from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.config import ParallelConfig
 from chaku.training.gpus import Cluster
 from chaku.training.rank_memory import Memory, rank_memory
 from chaku.training.step_time import COMPUTE_SHARE, StepTime, step_time
+from chaku.training.workload import Workload
 
 USABLE = 0.9  # of a GPU's memory; CUDA, NCCL and the allocator's gaps take the rest: our assumption
 MOST_TOKENS = 32_768  # of a micro-batch on one rank: more make a step no faster
@@ -19,22 +19,6 @@ MOST_CONTEXT = 64  # ranks that share a sequence
 # its estimated time is within it.
 UNSURE = 1.2
 ALIKE = 1.02  # and of layouts that are this near each other, the one that needs less memory
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a stage trains. `scheme`: the quantisation of a frozen base."""
-
-    shape: LlamaConfig
-    training: TrainingConfig
-    sequence_length: int
-    lora: LoraConfig | None = None
-    scheme: Scheme | None = None
-
-    @property
-    def rows(self) -> int:
-        """Sequences of an optimizer step."""
-        return max(1, self.training.batch_tokens // self.sequence_length)
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,7 @@ class Choice:
     why: str
 
 
-def choose(work: Work, cluster: Cluster, compute_share: float = COMPUTE_SHARE, room: float | None = None) -> Choice:
+def choose(work: Workload, cluster: Cluster, compute_share: float = COMPUTE_SHARE, room: float | None = None) -> Choice:
     """The layout of a stage over all GPUs of a cluster that fits, and is simple and fast by the estimates.
 
     `room`: bytes that a rank may take; the default is `USABLE` of the memory of the cluster's GPUs.
@@ -97,7 +81,7 @@ def _within(layouts: list[Layout], factor: float) -> list[Layout]:
     return [layout for layout in layouts if layout.time.seconds <= fastest * factor]
 
 
-def layouts(work: Work, cluster: Cluster, compute_share: float = COMPUTE_SHARE) -> Iterator[Layout]:
+def layouts(work: Workload, cluster: Cluster, compute_share: float = COMPUTE_SHARE) -> Iterator[Layout]:
     """Every layout whose sizes divide the model, the sequences and the GPUs. Tensor groups stay inside a node."""
     for parallel in _shared(work, cluster):
         for tokens in _micro_batches(work, parallel):
@@ -106,16 +90,14 @@ def layouts(work: Work, cluster: Cluster, compute_share: float = COMPUTE_SHARE) 
                 yield lay_out(dataclasses.replace(work, training=training), parallel, cluster, compute_share)
 
 
-def lay_out(work: Work, parallel: ParallelConfig, cluster: Cluster, compute_share: float = COMPUTE_SHARE) -> Layout:
+def lay_out(work: Workload, parallel: ParallelConfig, cluster: Cluster, compute_share: float = COMPUTE_SHARE) -> Layout:
     """A stage's own layout with its estimates. Raises ChakuError when the sizes do not multiply to the GPUs."""
-    shape, training, length, ranks = work.shape, work.training, work.sequence_length, cluster.num_gpus
-    memory = rank_memory(shape, training, length, parallel, ranks, work.lora, work.scheme)
-    whole_base = work.scheme is not None
-    time = step_time(shape, training, length, parallel, cluster, compute_share, work.lora, whole_base)
-    return Layout(parallel, training.recompute, training.micro_batch_tokens, memory, time)
+    memory = rank_memory(work, parallel, cluster.num_gpus)
+    time = step_time(work, parallel, cluster, compute_share)
+    return Layout(parallel, work.training.recompute, work.training.micro_batch_tokens, memory, time)
 
 
-def _shared(work: Work, cluster: Cluster) -> Iterator[ParallelConfig]:
+def _shared(work: Workload, cluster: Cluster) -> Iterator[ParallelConfig]:
     shape, length, ranks = work.shape, work.sequence_length, cluster.num_gpus
     most_tensor = 1 if work.scheme or work.training.precision == "float8" else cluster.gpus_per_node
     for tensor in _divisors(most_tensor):
@@ -132,7 +114,7 @@ def _shared(work: Work, cluster: Cluster) -> Iterator[ParallelConfig]:
                     yield ParallelConfig(replicate, data // replicate, context, tensor, reshard)
 
 
-def _micro_batches(work: Work, parallel: ParallelConfig) -> Iterator[int]:
+def _micro_batches(work: Workload, parallel: ParallelConfig) -> Iterator[int]:
     """Tokens that a rank reads at once: one row of its context group, then twice as many, to all of its rows."""
     own = work.rows // (parallel.replicate * (parallel.shard or 1))
     rows = 1

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import model_memory, num_projection_weights
-from chaku.model.quantization import Scheme
-from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.config import ParallelConfig
 from chaku.training.memory import activations, moments_memory, num_trained, training_memory
 from chaku.training.step import score_rows
+from chaku.training.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -30,32 +29,18 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.buffers + self.activations
 
 
-def micro_batch(training: TrainingConfig, sequence_length: int, num_data: int, num_context: int) -> tuple[int, int]:
-    """(rows of a micro-batch, micro-batches of a step) on one rank, as in `training/step.py`."""
-    rows = max(1, training.batch_tokens // sequence_length // num_data)
-    together = min(rows, max(1, training.micro_batch_tokens * num_context // sequence_length))
-    return together, -(-rows // together)
-
-
-def rank_memory(
-    shape: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    parallel: ParallelConfig,
-    num_ranks: int,
-    lora: LoraConfig | None = None,
-    scheme: Scheme | None = None,
-) -> Memory:
-    """The peak of one GPU of `num_ranks`. "auto" precision means bfloat16.
+def rank_memory(work: Workload, parallel: ParallelConfig, num_ranks: int) -> Memory:
+    """The peak of one GPU of `num_ranks`.
 
     Weights, their gradients and the moments are divided among the ranks of `shard`, `context` and `tensor`; a base
     with a `scheme` is whole on every rank. CUDA's and NCCL's own memory and the allocator's gaps are not counted.
     """
     if num_ranks == 1:
-        return _one_gpu(shape, training, sequence_length, lora, scheme)
+        return _one_gpu(work)
+    shape, training, lora, scheme = work.shape, work.training, work.lora, work.scheme
     replicate, shard, context, tensor = parallel.sizes(num_ranks)
     shared = shard * context * tensor
-    rows, times = micro_batch(training, sequence_length, replicate * shard, context)
+    rows, times = work.micro_batches(replicate * shard, context)
     trained = num_trained(shape, lora)
     weights = (model_memory(shape, scheme=scheme) if scheme else shape.num_parameters * 4 // shared) + (
         trained * 4 // shared if lora else 0
@@ -73,8 +58,8 @@ def rank_memory(
     waiting = 0 if parallel.reshard or times == 1 else trained * 4 // tensor
     accumulated = gradients if times > 1 and parallel.reshard else waiting
 
-    tokens = rows * sequence_length // context
-    kept, whole = _kept(shape, training, context, tensor, trains_all=lora is None)
+    tokens = rows * work.sequence_length // context
+    kept, whole = _kept(work, context, tensor)
     states = 4 * tokens * shape.hidden_size * size  # around the loss: states before and after the norm, their gradients
     loss = min(score_rows(head // shape.hidden_size), tokens) * head // shape.hidden_size * (4 if size == 4 else 6)
     loss += 0 if lora else head * (8 + size)  # the sum of the output weights' gradient in 32 bits, and its product
@@ -91,38 +76,29 @@ def rank_memory(
     return Memory(weights, at[0], moments, at[1], at[2])
 
 
-def _kept(
-    shape: LlamaConfig, training: TrainingConfig, context: int, tensor: int, *, trains_all: bool
-) -> tuple[int, int]:
+def _kept(work: Workload, context: int, tensor: int) -> tuple[int, int]:
     """Numbers that a token of this rank keeps in a layer: with the stage's recomputation, and without any.
 
     A tensor group shares the residual stream, but each of its ranks keeps the whole input of its projections. A
     context group's rank keeps the keys and values of all ranks. The norm of 32 bits, on CPUs, keeps its values before
     scaling too.
     """
+    shape, training = work.shape, work.training
     hidden, ffn = shape.hidden_size, shape.intermediate_size
     q, kv = shape.num_attention_heads * shape.head_dim, shape.num_key_value_heads * shape.head_dim
     keys = 2 * kv * context
-    inputs = 2 * hidden if trains_all or tensor > 1 else hidden
+    inputs = 2 * hidden if work.lora is None or tensor > 1 else hidden
     inputs += 2 * hidden if training.precision == "float32" else 0
     whole = (2 * hidden + 2 * q + keys + 4 * ffn) // tensor + inputs
     selected = (hidden + 2 * q + kv + ffn) // tensor + hidden
     return {"none": whole, "selective": selected, "full": hidden // tensor, "offload": 0}[training.recompute], whole
 
 
-def _one_gpu(
-    shape: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    lora: LoraConfig | None,
-    scheme: Scheme | None,
-) -> Memory:
-    total = training_memory(shape, training, sequence_length, lora, scheme, "cuda")
+def _one_gpu(work: Workload) -> Memory:
+    shape, lora = work.shape, work.lora
     trained = num_trained(shape, lora)
-    weights = model_memory(shape, scheme=scheme) + (trained * 4 if lora else 0)
-    moments, gradients = moments_memory(shape, training.optimizer, lora), trained * 4
-    copies = (
-        2 * num_projection_weights(shape) if activations(shape, training, sequence_length, lora, "cuda").narrow else 0
-    )
-    rest = max(0, total - weights - moments - gradients - copies)
+    weights = model_memory(shape, scheme=work.scheme) + (trained * 4 if lora else 0)
+    moments, gradients = moments_memory(shape, work.training.optimizer, lora), trained * 4
+    copies = 2 * num_projection_weights(shape) if activations(work, "cuda").narrow else 0
+    rest = max(0, training_memory(work, "cuda") - weights - moments - gradients - copies)
     return Memory(weights, gradients, moments, copies, rest)

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from chaku.console import set_quiet, warn
 from chaku.errors import ChakuError, EndedElsewhere, Interrupted
-from chaku.launcher import check_launcher, num_ranks, rank
+from chaku.launcher import check_launcher, local_rank, num_ranks, rank
 from chaku.training.config import ParallelConfig
 from chaku.training.heartbeats import LostContact, claim, is_lost_contact, record_collectives
 
@@ -114,7 +114,7 @@ def _meeting() -> Iterator[None]:
         timer.start()
     try:
         yield
-    except dist.DistError as error:
+    except RuntimeError as error:  # gloo's own, where an interface has no address
         raise ChakuError(
             f"rank {rank()} cannot meet the other ranks at {where}: {str(error).splitlines()[0]}"
         ) from error
@@ -132,7 +132,7 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
     """
     backend = "gloo"
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        device = torch.device("cuda", local_rank())
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
         record_collectives()
@@ -222,6 +222,12 @@ def _follow(do: Callable[[Any], object]) -> Any:
         else:
             return work.result
     raise AssertionError
+
+
+def whole_tensor(parameter: torch.Tensor) -> torch.Tensor:
+    """A weight of which each rank has a part. All ranks must call this together."""
+    whole = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
+    return whole.detach()
 
 
 def lay_out(config: ParallelConfig, device_type: str) -> Ranks:

@@ -63,3 +63,8 @@ def num_steps(config: TrainingConfig, sequence_length: int) -> int:
 def batch_rows(config: TrainingConfig, sequence_length: int) -> int:
     """Sequences in the global batch."""
     return config.batch_tokens // sequence_length
+
+
+def micro_rows(config: TrainingConfig, sequence_length: int, num_context: int = 1) -> int:
+    """Sequences that the `num_context` ranks of a context group read at once: each `micro_batch_tokens`, or one row."""
+    return max(1, config.micro_batch_tokens * num_context // sequence_length)

@@ -13,7 +13,7 @@ from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, first_matrix, lora_layers
 from chaku.training.parallel import local_part, parallelize
-from chaku.training.ranks import Ranks
+from chaku.training.ranks import Ranks, whole_tensor
 
 
 def sharded_model(
@@ -80,9 +80,3 @@ def save_sharded(model: Llama, directory: Path, ranks: Ranks, max_shard_bytes: i
         save_config(model.config, directory, torch.float32)
         finish_shards(directory, [{name: sizes[name] for name in names} for names in shards])
     dist.barrier()
-
-
-def whole_tensor(parameter: Tensor) -> Tensor:
-    """A weight of which each rank has a part. All ranks must call this together."""
-    whole = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
-    return whole.detach()

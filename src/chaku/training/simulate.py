@@ -23,15 +23,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from chaku.errors import ChakuError
-from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
-from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.config import ParallelConfig
+from chaku.training.micro_batches import communicate
 from chaku.training.optimizers import make_optimizer
 from chaku.training.parallel import parallelize
-from chaku.training.rank_memory import micro_batch
 from chaku.training.ranks import Ranks, lay_out
-from chaku.training.step import communicate, training_step_loss
+from chaku.training.step import training_step_loss
+from chaku.training.workload import Workload
 
 # A new highest total is taken apart by kind when it exceeds the last such total by this factor.
 STEP = 1.005
@@ -58,19 +58,13 @@ def can_simulate(recompute: str, num_ranks: int) -> bool:
     return num_ranks > 1 and recompute != "offload"
 
 
-def simulate(
-    shape: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    parallel: ParallelConfig,
-    num_ranks: int,
-    lora: LoraConfig | None = None,
-) -> Simulated:
+def simulate(work: Workload, parallel: ParallelConfig, num_ranks: int) -> Simulated:
     """Rank 0's second optimizer step among `num_ranks`; the first one makes the optimizer's state.
 
-    "auto" precision means bfloat16. Attention is the CPU's flash kernel, which keeps what a GPU's keeps. Raises
-    ChakuError where not `can_simulate`, inside a process group, and for a layout that the model does not fit.
+    Attention is the CPU's flash kernel, which keeps what a GPU's keeps. Raises ChakuError where not `can_simulate`,
+    inside a process group, and for a layout that the model does not fit.
     """
+    training = work.training
     if not can_simulate(training.recompute, num_ranks):
         raise ChakuError('a simulation needs at least 2 ranks, and a recompute other than "offload"')
     if dist.is_initialized():
@@ -78,19 +72,19 @@ def simulate(
     with _fake_ranks(num_ranks):
         ranks = lay_out(parallel, "cpu")
         with torch.device("meta"):
-            model = Llama(shape)
-            if lora:
-                add_lora(model, lora)
-        parallelize(model, ranks, sequence_length, "float32" if training.precision == "float32" else "bfloat16")
+            model = Llama(work.shape)
+            if work.lora:
+                add_lora(model, work.lora)
+        parallelize(model, ranks, work.sequence_length, "float32" if training.precision == "float32" else "bfloat16")
         model.set_recompute(training.recompute)
         with FakeTensorMode(allow_non_fake_inputs=True):
-            return _two_steps(model.to_empty(device="cpu"), training, sequence_length, ranks)
+            return _two_steps(model.to_empty(device="cpu"), work, ranks)
 
 
-def _two_steps(model: Llama, training: TrainingConfig, sequence_length: int, ranks: Ranks) -> Simulated:
-    optimizer = make_optimizer(model, training)
-    rows, times = micro_batch(training, sequence_length, ranks.num_data, ranks.num_context)
-    tokens = torch.zeros(rows, sequence_length + 1, dtype=torch.long)
+def _two_steps(model: Llama, work: Workload, ranks: Ranks) -> Simulated:
+    optimizer = make_optimizer(model, work.training)
+    rows, times = work.micro_batches(ranks.num_data, ranks.num_context)
+    tokens = torch.zeros(rows, work.sequence_length + 1, dtype=torch.long)
     counts = _Counts(model, optimizer, ranks)
     with counts, _watched_resize(counts), _gpu_norm():
         for _ in range(2):
@@ -101,7 +95,7 @@ def _two_steps(model: Llama, training: TrainingConfig, sequence_length: int, ran
                 counts.weight = 1 if last else times - 1  # the first micro-batch stands for all but the last
                 training_step_loss(model, tokens, None, 1).backward()
             counts.weight = 1
-            torch.nn.utils.clip_grad_norm_(model.parameters(), training.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), work.training.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
     return Simulated(counts.peak, dict(counts.messages))

@@ -3,17 +3,18 @@
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 
 import torch
 
-from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
 from chaku.tokens.loader import Batch
-from chaku.training.config import TrainingConfig
 from chaku.training.optimizers import make_optimizer
+from chaku.training.ranks import ALONE, Ranks
 from chaku.training.step import accumulate, autocast, optimizer_step, training_step_loss
+from chaku.training.workload import Workload
 
 
 @cache
@@ -55,34 +56,44 @@ class SpeedMeter:
 
 
 def measure_training_speed(
-    shape: LlamaConfig,
-    config: TrainingConfig,
-    batches: Iterator[Batch],
-    device: torch.device,
-    lora: LoraConfig | None = None,
-    seconds: float = 3.0,
+    work: Workload, batches: Iterator[Batch], device: torch.device, ranks: Ranks = ALONE, seconds: float = 3.0
 ) -> float:
     """Tokens per second of training on `batches`, counting tokens without a loss too.
 
-    Runs steps for about `seconds` and takes their median time, without the first step, which warms up. With `lora`,
-    trains only the adapter.
+    Runs steps for about `seconds` and takes their median time, without the first step, which warms up. With LoRA,
+    trains only the adapter, on a base that is not quantised. Many ranks call this together, each with its part of the
+    batches; the tokens are those of all ranks.
     """
-    model = Llama(shape).to(device)
-    if lora is not None:
-        add_lora(model, lora, torch.Generator(device))
+    config = work.training
+    precision = ranks.from_first(choose_precision(config.precision, device))
+    model = _random_model(work, precision, device, ranks)
     model.set_recompute(config.recompute)
     optimizer = make_optimizer(model, config)
-    precision = choose_precision(config.precision, device)
     times: list[float] = []
-    while len(times) < 2 or sum(times) < seconds:
+    while ranks.from_first(len(times) < 2 or sum(times) < seconds):
         batch = next(batches)
         started = time.perf_counter()
-        with autocast(device, precision):
-            accumulate(training_step_loss, model, batch, config, device)
+        with nullcontext() if model.distributed else autocast(device, precision):
+            accumulate(training_step_loss, model, batch, config, device, ranks)
         optimizer_step(model, optimizer, 1e-5, 1.0)
         _synchronize(device)
         times.append(time.perf_counter() - started)
-    return batch.tokens[:, 1:].numel() / statistics.median(times[1:])
+    return batch.tokens[:, 1:].numel() * ranks.num_data / statistics.median(times[1:])
+
+
+def _random_model(work: Workload, precision: str, device: torch.device, ranks: Ranks) -> Llama:
+    with torch.device("meta" if ranks.size > 1 else device):
+        model = Llama(work.shape)
+        if work.lora is not None:
+            add_lora(model, work.lora)
+    if ranks.size > 1:
+        from chaku.training.parallel import local_part, parallelize
+
+        parallelize(model, ranks, work.sequence_length, precision, compiled=work.training.compile)
+        model.to_empty(device=device)
+        for parameter in model.parameters():
+            local_part(parameter.detach())[0].normal_(0, 0.02)
+    return model
 
 
 def random_batches(vocab_size: int, rows: int, sequence_length: int) -> Iterator[Batch]:

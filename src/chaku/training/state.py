@@ -23,11 +23,12 @@ from torch.optim import Optimizer
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.files import explain_disk_errors, sha256_file, sha256_json
+from chaku.files import sha256_file, sha256_json
 from chaku.model.llama import Llama
 from chaku.model.lora import trainable_parameters
 from chaku.training.optimizers import set_learning_rate
 from chaku.training.ranks import ALONE, Ranks
+from chaku.training.storage import error_of_one_rank, explained, is_local, reader, writer
 
 _PROGRESS = "progress.json"
 
@@ -74,7 +75,7 @@ class States:
         self.model, self.optimizer, self.ranks = model, optimizer, ranks
         self._keep_last, self._keep_best, self._keep_step = keep_last, keep_best, keep_step
         self._files, self._root = url_to_fs(str(directory))
-        self._local = "file" in self._files.protocol or "local" in self._files.protocol
+        self._local = is_local(self._files)
         self._pending: tuple[Progress, Future] | None = None
         self._in_background = ranks.size > 1 or model.lm_head.weight.device.type == "cuda"
         if self._in_background:
@@ -87,9 +88,8 @@ class States:
 
         Raises ChakuError for a damaged state.
         """
-        newest = max((step for step in self._saved() if self._is_usable(step, usable)), default=None)
+        newest = self.ranks.from_first(self._newest(usable) if self.ranks.is_first else None)
         if newest is None:
-            self._refuse_older_format()
             return Progress(0, 0.0)
         where = self._path(newest)
         problem, fields = "", {}
@@ -124,11 +124,11 @@ class States:
 
         alone = self.ranks.size == 1
         written: Any = async_save(
-            self._tensors(), storage_writer=self._writer(where), process_group=self._group, no_dist=alone
+            self._tensors(), storage_writer=writer(self._files, where), process_group=self._group, no_dist=alone
         )
 
         def hash_when_written() -> dict[str, Any]:
-            with _of_one_rank():
+            with error_of_one_rank():
                 written.result()
             return self._hashes(where)
 
@@ -175,16 +175,16 @@ class States:
 
         alone = self.ranks.size == 1
         # The warning says that one process saves alone.
-        with _of_one_rank(), warnings.catch_warnings(action="ignore", category=UserWarning):
+        with error_of_one_rank(), warnings.catch_warnings(action="ignore", category=UserWarning):
             if verb == "load":
-                load(self._tensors(), storage_reader=self._reader(where), no_dist=alone)
+                load(self._tensors(), storage_reader=reader(self._files, where), no_dist=alone)
             else:
-                save(self._tensors(), storage_writer=self._writer(where), no_dist=alone)
+                save(self._tensors(), storage_writer=writer(self._files, where), no_dist=alone)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Explains why a state cannot be written."""
-        with explain_disk_errors(Path(self._root)):
+        with explained(self._root, self._files):
             try:
                 yield
             except Exception as error:
@@ -199,24 +199,6 @@ class States:
             found[f"model.{name}"] = parameter.detach()
             found |= {f"{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
         return found
-
-    def _writer(self, where: str) -> Any:
-        if self._local:
-            from torch.distributed.checkpoint.filesystem import FileSystemWriter
-
-            return FileSystemWriter(where, overwrite=True)
-        from torch.distributed.checkpoint._fsspec_filesystem import FsspecWriter
-
-        return FsspecWriter(self._files.unstrip_protocol(where), overwrite=True)
-
-    def _reader(self, where: str) -> Any:
-        if self._local:
-            from torch.distributed.checkpoint.filesystem import FileSystemReader
-
-            return FileSystemReader(where)
-        from torch.distributed.checkpoint._fsspec_filesystem import FsspecReader
-
-        return FsspecReader(self._files.unstrip_protocol(where))
 
     def _hashes(self, where: str) -> dict[str, Any]:
         """The SHA-256 of each file that this rank wrote to a local disk; the sizes of files elsewhere."""
@@ -250,13 +232,20 @@ class States:
         except (ValueError, TypeError):
             return True  # damaged, which loading says
 
-    def _refuse_older_format(self) -> None:
+    def _newest(self, usable: Callable[[Progress], bool]) -> int | None:
+        """The step of the newest usable state. Removes states that a kill or a full disk left unfinished."""
+        newest = max((step for step in self._saved() if self._is_usable(step, usable)), default=None)
         for path in self._directories():
-            if self._files.exists(f"{path}/state.safetensors"):
+            older = self._files.exists(f"{path}/state.safetensors")
+            if older and newest is None:
                 raise ChakuError(
                     f"{path} was saved by an earlier chaku: finish the stage with that version, or remove the "
                     "directory to start the stage again"
                 )
+            if not older and not self._is_whole(path):
+                with suppress(OSError):
+                    self._files.rm(path, recursive=True)
+        return newest
 
     def _read(self, step: int) -> dict[str, Any]:
         return json.loads(self._files.cat_file(f"{self._path(step)}/{_PROGRESS}"))
@@ -295,18 +284,6 @@ def saved_states(directory: str | Path) -> list[Progress]:
 
 def _progress(fields: dict[str, Any]) -> Progress:
     return Progress(**{name: fields[name] for name in _PROGRESS_FIELDS if name in fields})
-
-
-@contextmanager
-def _of_one_rank() -> Iterator[None]:
-    """Raises the error of the first rank that failed in place of DCP's collection, which is no Exception."""
-    try:
-        yield
-    except BaseException as error:
-        failures = getattr(error, "failures", None)
-        if not failures:
-            raise
-        raise next(iter(failures.values()))[0] from None
 
 
 def begin_state(optimizer: Optimizer) -> None:

@@ -1,7 +1,7 @@
 """One optimizer step: loss, gradients, update."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from chaku.model.layout import shared_beginnings, whole_rows
 from chaku.model.llama import Llama
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
+from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.optimizers import set_learning_rate
 from chaku.training.ranks import ALONE, Ranks
 
@@ -61,15 +62,6 @@ def training_step_loss(
     return _LinearCrossEntropy.apply(hidden, weight, labels.flatten(), valid, vocabulary)
 
 
-class Stopped(Exception):
-    """A stop was asked for between two micro-batches. The gradients of the unfinished step are worth nothing."""
-
-
-def never() -> bool:
-    """No stop is asked for."""
-    return False
-
-
 def accumulate(
     forward: Callable[..., Tensor],
     model: Llama,
@@ -102,37 +94,20 @@ def accumulate(
     return ranks.sum([total])[0]
 
 
-def micro_batches(
-    model: Llama, batch: Batch, config: TrainingConfig, ranks: Ranks, stop: Callable[[], bool]
-) -> Iterator[Batch]:
-    """The micro-batches of this rank's part of a batch. Raises Stopped as `accumulate` does.
-
-    A micro-batch has `micro_batch_tokens` tokens a rank, and at least one row.
-    """
-    rows = max(1, config.micro_batch_tokens * ranks.num_context // (batch.tokens.shape[1] - 1))
-    last = -(-len(batch.tokens) // rows) - 1
-    for number, part in enumerate(batch.split(rows)):
-        if model.distributed:
-            communicate(model, ranks, last=number == last)
-        yield part
-        if number < last and ranks.any(stop()):
-            raise Stopped
-
-
-@torch.no_grad()
 def not_finite_samples(
     model: Llama, batch: Batch, config: TrainingConfig, device: torch.device, ranks: Ranks = ALONE
 ) -> str:
     """The samples of the micro-batches whose loss is not finite, and the ranks that have them, in words."""
     start = batch.first_sample + ranks.data_rank * len(batch.tokens)
     bad: list[int] = []
-    for part in micro_batches(model, batch, config, ranks, never):
-        trained = None if part.trained is None else part.trained.to(device)
-        masked = config.document_masking
-        loss = training_step_loss(model, part.tokens.to(device), part.document_ids.to(device), 1, masked, trained)
-        if not math.isfinite(float(loss)):
-            bad += range(start, start + len(part.tokens))
-        start += len(part.tokens)
+    with measuring(model):
+        for part in micro_batches(model, batch, config, ranks, never):
+            trained = None if part.trained is None else part.trained.to(device)
+            masked = config.document_masking
+            loss = training_step_loss(model, part.tokens.to(device), part.document_ids.to(device), 1, masked, trained)
+            if not math.isfinite(float(loss)):
+                bad += range(start, start + len(part.tokens))
+            start += len(part.tokens)
     found = [(rank, samples) for rank, samples in enumerate(ranks.all_objects(bad)) if samples]
     if not found:  # computed again, the loss is finite
         return f"samples {batch.first_sample} to {batch.first_sample + len(batch.tokens) * ranks.num_data - 1}"
@@ -140,14 +115,6 @@ def not_finite_samples(
     if ranks.size == 1:
         return texts[0]
     return ", ".join(f"{text} of rank {rank}" for text, (rank, _) in zip(texts, found, strict=True))
-
-
-def communicate(model: Any, ranks: Ranks, *, last: bool) -> None:
-    """Tell FSDP2 what to communicate in the next micro-batch. HSDP's copies add up their gradients after the last."""
-    model.set_requires_all_reduce(last)
-    if not ranks.reshard:
-        model.set_requires_gradient_sync(last)
-        model.set_reshard_after_backward(last)
 
 
 def document_states(model: Llama, tokens: Tensor, document_ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

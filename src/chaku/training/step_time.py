@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from chaku.model.config import LlamaConfig, LoraConfig
 from chaku.model.memory import num_projection_weights
-from chaku.training.config import ParallelConfig, TrainingConfig
+from chaku.training.config import ParallelConfig
 from chaku.training.gpus import Cluster
 from chaku.training.memory import num_trained
-from chaku.training.rank_memory import micro_batch
+from chaku.training.workload import Workload
 
 # The share of a GPU's bfloat16 peak that computation reaches. Llama 3 405B reached 38 to 43% with all communication
 # (arXiv 2407.21783, table 4).
@@ -32,23 +31,16 @@ class StepTime:
         return max(self.compute, self.hidden) + self.exposed
 
 
-def messages(
-    shape: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    parallel: ParallelConfig,
-    num_ranks: int,
-    lora: LoraConfig | None = None,
-    whole_base: bool = False,
-) -> dict[str, int]:
+def messages(work: Workload, parallel: ParallelConfig, num_ranks: int) -> dict[str, int]:
     """The bytes that a rank sends in one optimizer step, by collective and dimension of the layout.
 
     In a ring of n ranks, gathering or scattering a tensor sends (n - 1) / n of it, and a sum sends twice as much.
-    `whole_base`: the base model is on every rank, and only an adapter is shared.
     """
+    shape, training, lora = work.shape, work.training, work.lora
+    whole_base = work.scheme is not None  # and only an adapter is shared
     replicate, shard, context, tensor = parallel.sizes(num_ranks)
     size = 4 if training.precision == "float32" else 2
-    rows, times = micro_batch(training, sequence_length, replicate * shard, context)
+    rows, times = work.micro_batches(replicate * shard, context)
     trained = num_trained(shape, lora)
     inner = 0 if whole_base else num_projection_weights(shape)
     outer = 0 if whole_base else shape.num_parameters - inner
@@ -56,8 +48,8 @@ def messages(
     group = shard * context
     once = 1 if not parallel.reshard else times
     twice = 2 if parallel.reshard else 1
-    hidden = rows * sequence_length // context * shape.hidden_size * size
-    keys = rows * sequence_length * 2 * shape.num_key_value_heads * shape.head_dim // tensor * size
+    hidden = rows * work.sequence_length // context * shape.hidden_size * size
+    keys = rows * work.sequence_length * 2 * shape.num_key_value_heads * shape.head_dim // tensor * size
     layers = shape.num_hidden_layers
     again = training.recompute != "none"
     gathers, scatters = (6, 5) if again else (4, 4)  # of the layer's input and output, forward and backward
@@ -78,23 +70,16 @@ def _ring(whole: int, ranks: int) -> int:
 
 
 def step_time(
-    shape: LlamaConfig,
-    training: TrainingConfig,
-    sequence_length: int,
-    parallel: ParallelConfig,
-    cluster: Cluster,
-    compute_share: float = COMPUTE_SHARE,
-    lora: LoraConfig | None = None,
-    whole_base: bool = False,
+    work: Workload, parallel: ParallelConfig, cluster: Cluster, compute_share: float = COMPUTE_SHARE
 ) -> StepTime:
     """The time of a step. FSDP2 gathers and scatters beside computation; tensor and context groups wait."""
-    gpu = cluster.kind
+    gpu, shape, training, lora = cluster.kind, work.shape, work.training, work.lora
     replicate, shard, context, tensor = parallel.sizes(cluster.num_gpus)
-    rows, times = micro_batch(training, sequence_length, replicate * shard, context)
-    tokens = rows * times * sequence_length / (context * tensor)  # that one rank computes
-    flops = tokens * shape.flops_per_token(sequence_length, trains_all=lora is None)
+    rows, times = work.micro_batches(replicate * shard, context)
+    tokens = rows * times * work.sequence_length / (context * tensor)  # that one rank computes
+    flops = tokens * shape.flops_per_token(work.sequence_length, trains_all=lora is None)
     compute = flops * RECOMPUTED[training.recompute] / (gpu.flops * compute_share)
-    sent = messages(shape, training, sequence_length, parallel, cluster.num_gpus, lora, whole_base)
+    sent = messages(work, parallel, cluster.num_gpus)
     spans = {
         "tensor": tensor,
         "context": tensor * context,

@@ -22,21 +22,16 @@ from chaku.training.float8 import use_float8
 from chaku.training.heartbeats import Heartbeats
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
+from chaku.training.micro_batches import Stopped
 from chaku.training.optimizers import make_optimizer
 from chaku.training.profile import StepProfiler
 from chaku.training.ranks import ALONE, Ranks
 from chaku.training.schedule import batch_rows, decay_start, goes_on, learning_rate, num_steps
-from chaku.training.speed import SpeedMeter, choose_precision
+from chaku.training.speed import SpeedMeter
 from chaku.training.state import Progress, States
-from chaku.training.step import (
-    Stopped,
-    accumulate,
-    autocast,
-    not_finite_samples,
-    optimizer_step,
-    training_step_loss,
-)
+from chaku.training.step import accumulate, autocast, not_finite_samples, optimizer_step, training_step_loss
 from chaku.training.stopping import stop_requested
+from chaku.training.storage import check_storage
 from chaku.training.trackers import TrackedStage, open_trackers
 
 
@@ -55,6 +50,8 @@ def train(
 ) -> Progress:
     """Train `model` in place to the end of its budget, saving its state under DIRECTORY/state.
 
+    `config.precision` is not "auto": `choose_precision`, or the saved state, has resolved it.
+
     On many ranks, all of them call this together, after `parallelize`; rank 0 writes metrics and messages.
     `heldout`: rows of each held-out set, whose mean loss is logged. `sample`: writes texts with the
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
@@ -68,6 +65,9 @@ def train(
     before_decay = decay_start(steps, config) if config.keep_state and config.schedule == "wsd" else None
     model.set_recompute(config.recompute)
     optimizer = make_optimizer(model, config)
+    check_storage(directory, ranks)
+    if config.state and not config.state.startswith(str(directory)):
+        check_storage(config.state, ranks)
     states = States(
         config.state or directory / "state",
         model,
@@ -82,7 +82,8 @@ def train(
         return reached
     if reached.step and ranks.is_first:
         say(f"{name}: going on at step {reached.step} of {steps}")
-    precision = reached.precision or ranks.from_first(choose_precision(config.precision, device))
+    precision = config.precision
+    assert precision != "auto"
     if precision == "float8" and not model.distributed:
         use_float8(model, device, sequence_length)
     meter = SpeedMeter(model, sequence_length, precision, device, ranks.size)
@@ -121,7 +122,7 @@ def train(
 
         def asked_to_stop() -> bool:
             heart.move(f"{name}, step {step + 1}, the next micro-batch")
-            return stop()
+            return stop() or heart.store_is_gone
 
         for step in range(reached.step, steps):
             started = time.perf_counter()
@@ -181,7 +182,7 @@ def train(
             if done % config.checkpoint_every == 0 or done in (steps, before_decay):
                 states.save(Progress(done, seconds, precision, heldout_loss, steps))
                 saved = done
-            if done < steps and ranks.any(stop()):
+            if done < steps and ranks.any(stop() or heart.store_is_gone):
                 raise interrupted(done)
         states.finish()
     if ranks.is_first:
