@@ -10,6 +10,7 @@ import click
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
 from chaku.cli.shared.options import PATH, Decorator, gathered, json_option, seed_option
 from chaku.cli.shared.sql_asking import max_prompt_tokens_option
+from chaku.cli.shared.sql_choosing import select_option
 from chaku.cli.shared.verb import verb
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def prompting_options() -> Decorator:
 )
 @loading_options()
 @click.option("--samples", type=int, default=1, help="Write so many queries, which vote; 1 is greedy.")
+@select_option()
 @click.option(
     "--repair",
     is_flag=True,
@@ -94,6 +96,7 @@ def sql_eval(
     tables: Path | None,
     loading: Loading,
     samples: int,
+    select: Literal["vote", "csc", "tests"],
     repair: bool,
     limit: int | None,
     variants: int,
@@ -116,7 +119,7 @@ def sql_eval(
         found,
         writer,
         prompt=prompt,
-        asking=Asking(samples, repair, batch_size, timeout),
+        asking=Asking(samples, repair, batch_size, timeout, select),
         limit=limit,
         seed=prompting.seed,
         num_variants=variants,

@@ -28,6 +28,7 @@ from chaku.serve.sql_answers import (
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
+from chaku.sql.ask.selection import Select
 from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
@@ -62,6 +63,8 @@ class Asking:
     send_values: bool = True
     log_sent: Path | None = None
     min_confidence: float = 0.0
+    select: Select = "vote"
+    max_cost: float | None = None
     glossaries: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -305,6 +308,8 @@ class Desk:
                     log_sent=asking.log_sent,
                     send_values=asking.send_values,
                     min_confidence=asking.min_confidence,
+                    select=asking.select,
+                    max_cost=asking.max_cost,
                     glossary=asking.glossaries.get(self.name),
                     num_samples=asking.num_samples,
                     constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,

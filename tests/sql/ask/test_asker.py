@@ -10,8 +10,9 @@ pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
-from chaku.sql.ask.candidates import Candidate, result_key, try_texts, vote
+from chaku.sql.ask.candidates import Candidate, result_key, try_texts
 from chaku.sql.ask.memory import Memory
+from chaku.sql.ask.selection import by_votes
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
@@ -246,8 +247,8 @@ def test_results_are_the_same_whatever_the_order_unless_one_is_asked_for():
     assert result_key(candidate("SELECT", one)) == result_key(candidate("SELECT", other))
     assert result_key(candidate("SELECT x ORDER  BY y", one)) != result_key(candidate("SELECT x ORDER BY y", other))
     assert result_key(candidate("SELECT", [(1,), (1,)])) != result_key(candidate("SELECT", [(1,)]))
-    best, share = vote([candidate("a", [(1,)]), candidate("b", [(2,)], 2), candidate("c", [(2,)])], 8)
-    assert (best.sql, share) == ("b", 3 / 8)
+    best = by_votes([candidate("a", [(1,)]), candidate("b", [(2,)], 2), candidate("c", [(2,)])], 8)
+    assert (best.candidate.sql, best.share) == ("b", 3 / 8)
 
 
 INJECTIONS = [
