@@ -28,7 +28,7 @@ from chaku.serve.sql_answers import (
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
-from chaku.sql.ask.selection import Select
+from chaku.sql.ask.selection import Select, check_choice
 from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
@@ -108,6 +108,8 @@ class Databases:
             raise ChakuError(
                 f"--glossary {wrong[0]}=...: there is no database {wrong[0]}; give {' or '.join(databases)}"
             )
+        for database in databases.values():
+            check_choice(self.asking.select, self.asking.max_cost, self.asking.num_samples, database.dialect)
         self._pool = ThreadPoolExecutor(min(len(databases), MAX_THREADS), "database")
         self._desks = {
             name: Desk(name, database, connect, self._pool, self.asking) for name, database in databases.items()

@@ -2,7 +2,7 @@
 
 import click
 
-from chaku.cli.shared.options import Decorator, positive
+from chaku.cli.shared.options import Decorator
 
 SELECT = (
     "Choose among different results by votes; csc: the model sees the two most frequent queries and results again; "
@@ -22,7 +22,6 @@ def choosing_options() -> tuple[Decorator, ...]:
         click.option(
             "--max-cost",
             type=float,
-            callback=positive,
             metavar="COST",
             help="Run no query that costs more by the estimate of PostgreSQL, MySQL or MariaDB, in the server's unit; "
             "without it, --timeout alone ends a query.",

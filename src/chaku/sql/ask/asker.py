@@ -27,9 +27,8 @@ from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.ask.selection import SECOND_LOOKS, Select, by_tests, by_votes, two_results
+from chaku.sql.ask.selection import SECOND_LOOKS, Select, by_tests, by_votes, check_choice, two_results
 from chaku.sql.ask.writer import Writer
-from chaku.sql.execute.cost import check_max_cost
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.glossary.query import NoAnswer
@@ -81,11 +80,7 @@ class Asker:
             raise ChakuError(
                 "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
             )
-        if select == "tests" and database.dialect != "sqlite":
-            raise ChakuError("--select tests varies a SQLite file; for another database, give --select csc or vote")
-        if select != "vote" and num_samples == 1:
-            raise ChakuError(f"--select {select} chooses among several queries; give --samples 5, for example")
-        check_max_cost(max_cost, database.dialect)
+        check_choice(select, max_cost, num_samples, database.dialect)
         self.select, self.max_cost = select, max_cost
         self._rules = rules
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from chaku.errors import ChakuError
 from chaku.sql.ask.candidates import QUERY_CHARS, Candidate, groups, result_key, share_of
+from chaku.sql.execute.cost import check_max_cost
 from chaku.sql.execute.runner import Result, SQLiteRunner
 from chaku.sql.execute.variants import query_constants, write_variants
-from chaku.sql.schema.definition import on_one_line
+from chaku.sql.schema.definition import Dialect, on_one_line
 
 Select = Literal["vote", "csc", "tests"]
 SECOND_LOOKS = 3  # texts that judge two results; the first is greedy
@@ -27,6 +29,15 @@ class Choice:
     candidate: Candidate
     share: float
     note: str = ""
+
+
+def check_choice(select: Select, max_cost: float | None, num_samples: int, dialect: Dialect) -> None:
+    """Raises ChakuError if this database, or this number of samples, does not allow `select` or `max_cost`."""
+    check_max_cost(max_cost, dialect)
+    if select == "tests" and dialect != "sqlite":
+        raise ChakuError(f"--select tests varies a SQLite file, and this is {dialect}; give --select csc or vote")
+    if select != "vote" and num_samples == 1:
+        raise ChakuError(f"--select {select} chooses among several queries; give --samples 5, for example")
 
 
 def two_results(candidates: Sequence[Candidate], *, send_values: bool = True) -> str:

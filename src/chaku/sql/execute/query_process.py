@@ -324,7 +324,7 @@ def _failed(reason: str, status: str = "failed") -> dict[str, Any]:
 def _message(error: Exception) -> str:
     """An engine's message on one line, with its hints (the nearest names), without the query that it quotes."""
     lines: list[str] = []
-    for line in map(str.strip, str(error).splitlines()):
+    for line in (" ".join(line.split()) for line in str(error).splitlines()):
         if line.startswith("LINE "):  # PostgreSQL and DuckDB quote the query, and mark the place with ^
             continue
         if line and not set(line) <= {"^", "~"}:

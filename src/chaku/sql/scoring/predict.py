@@ -8,7 +8,7 @@ from pathlib import Path
 from chaku.errors import ChakuError
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.ask.selection import SECOND_LOOKS, Choice, Select, by_tests, by_votes, two_results
+from chaku.sql.ask.selection import SECOND_LOOKS, Choice, Select, by_tests, by_votes, check_choice, two_results
 from chaku.sql.ask.writer import Asked, Writer
 from chaku.sql.execute.runner import TIMEOUT, Result, SQLiteRunner
 from chaku.sql.schema.definition import database_file
@@ -39,8 +39,7 @@ class Asking:
         for name in ("num_samples", "batch_size"):
             if getattr(self, name) < 1:
                 raise ChakuError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.select != "vote" and self.num_samples == 1:
-            raise ChakuError(f"--select {self.select} chooses among several queries; give --samples 5, for example")
+        check_choice(self.select, None, self.num_samples, "sqlite")
 
 
 @dataclass(frozen=True)
