@@ -22,8 +22,9 @@ class Kept:
 class KeepingWriter:
     """Asks `writer` only for texts that are not in the file `path`; implements `Writer.write`.
 
-    Fewer samples of a prompt are the first of its kept samples. `spent` counts the processor seconds that the texts
-    took when they were written, whether now or in an earlier run, for all calls since `spent` was set to 0.
+    Fewer samples of a prompt are the first of its kept samples, and count their part of the time. `spent`: processor
+    seconds that the texts took when they were written, now or in an earlier run. `waited`: the seconds on the clock of
+    this run. A caller may set both to 0.
     """
 
     def __init__(self, writer: ModelWriter, path: Path):
@@ -33,10 +34,11 @@ class KeepingWriter:
         self._kept = {
             (row["prompt"], len(row["texts"])): Kept(row["texts"], row["seconds"]) for row in self._journal.rows
         }
-        self.spent = 0.0
+        self.spent = self.waited = 0.0
 
     def write(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
         """`num_samples` texts for each prompt, in the prompts' order."""
+        began = time.monotonic()
         names = [sha256_json([prompt, self.writer.seed]) for prompt, _ in asked]
         missing = {name: one for name, one in zip(names, asked, strict=True) if self._find(name, num_samples) is None}
         if missing:
@@ -47,7 +49,8 @@ class KeepingWriter:
             self._journal.append({"prompt": name, **asdict(kept)} for name, kept in made.items())
             self._kept |= {(name, num_samples): kept for name, kept in made.items()}
         found = [self._find(name, num_samples) for name in names]
-        self.spent += sum(kept.seconds for kept in found if kept)
+        self.spent += sum(kept.seconds * num_samples / len(kept.texts) for kept in found if kept)
+        self.waited += time.monotonic() - began
         return [kept.texts[:num_samples] for kept in found if kept]
 
     def _find(self, name: str, num_samples: int) -> Kept | None:

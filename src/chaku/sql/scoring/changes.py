@@ -17,19 +17,19 @@ WORDS_PER_TYPO = 6  # of the words that may change, one in six changes, and at l
 SHORTEST_WORD = 4  # letters of a word that gets a typo
 
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|'[^']*'(?!\w)|‘[^’]*’")
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
+_WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*")
 # Phrases of questions, and words for them that fit wherever the phrase stands. None is a name of a schema.
 _AT_START = (
-    (r"how many (?=\w+s\b)", "what is the number of "),
+    (r"how many ", "tell me how many "),
     (r"(?:find|show|list|return|give|display|get)(?: me)? (?=the|all|every|each)", "I need "),
     (r"what (?:is|are) the (?=different|distinct|names?|number|average|total|maximum|minimum)", "tell me the "),
-    (r"which ", "I would like to know which "),
+    (r"which ", "please tell me: which "),
 )
 _ANYWHERE = (
     (r"\bin (?:ascending|alphabetical|lexicographic) order(?: of\b)?", "from first to last"),
     (r"\bmore than\b", "over"),
     (r"\bgreater than\b", "above"),
-    (r"\b(?:less|fewer|smaller) than\b", "below"),
+    (r"\b(?:less|fewer|smaller) than\b", "under"),
     (r"\bat least\b", "no fewer than"),
     (r"\bfor each\b", "for every"),
     (r"\bof each\b", "of every"),
@@ -71,8 +71,12 @@ def _free_words(question: str, values: set[str]) -> Iterator[re.Match[str]]:
     for word in _WORD.finditer(question):
         inside = any(begin <= word.start() < end for begin, end in quoted)
         beside = question[max(word.start() - 1, 0) : word.start()] + question[word.end() : word.end() + 1]
-        if not inside and word[0].islower() and word[0].isalpha() and word[0] not in values and not re.search(
-            r"[\w@]", beside
+        if (
+            not inside
+            and word[0].islower()
+            and word[0].isalpha()
+            and word[0] not in values
+            and not re.search(r"[\w@]", beside)
         ):
             yield word
 
@@ -101,7 +105,7 @@ def _paraphrase(question: str, values: set[str], draw: random.Random) -> str:
             question = words[0].upper() + words[1:] + question[found.end() :]
             break
     for pattern, words in _ANYWHERE:
-        question = re.sub(
-            pattern, lambda found, words=words: words if outside(found) else found[0], question, flags=re.IGNORECASE
-        )
+        places = [found for found in re.finditer(pattern, question, re.IGNORECASE) if outside(found)]
+        for place in reversed(places):
+            question = question[: place.start()] + words + question[place.end() :]
     return question
