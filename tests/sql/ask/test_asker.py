@@ -123,6 +123,20 @@ def test_a_wrong_query_is_repaired_with_its_error_and_the_nearest_names(ask):
     assert [candidate.result.ok for candidate in answer.candidates] == [False, True]
 
 
+def test_the_engines_whole_message_is_in_the_next_prompt_after_a_long_query(tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="needs the sql extra")
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as connection:
+        connection.execute("CREATE TABLE t (born VARCHAR, name VARCHAR)")
+        connection.execute("INSERT INTO t VALUES ('spring of 1980', 'Ada')")
+    conditions = " AND ".join(f"name <> 'nobody {number}'" for number in range(12))
+    wrong = f"SELECT CAST(born AS INTEGER) FROM t WHERE {conditions}"
+    with Database(str(tmp_path / "t.duckdb")) as database:
+        writer = FakeWriter([wrong], ["SELECT born FROM t"])
+        Asker(database, writer, num_samples=1).ask("When were they born?")
+    assert f"This query is wrong: {wrong}." in writer.prompts[1]
+    assert "Could not convert string 'spring of 1980' to INT32" in writer.prompts[1]
+
+
 def test_when_nothing_that_was_written_runs_the_answer_is_a_refusal_with_its_reason(ask):
     bad = ["SELECT city FROM customers", "DROP TABLE customers"]
     answer, _ = ask("Which city do customers live in?", bad, bad)
