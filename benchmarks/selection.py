@@ -98,7 +98,7 @@ def measure(
     prompts = {
         link: ExamplePrompts(questions.databases, form, writer.count_tokens, told) for link, form in forms.items()
     }
-    right: dict[str, list[bool]] = {}
+    asked: dict[str, list[Prediction]] = {}
     rows = []
     for step in sorted(STEPS, key=lambda step: -step.asking.num_samples):  # greedy is the first of five samples
         writer.spent = writer.waited = 0.0
@@ -108,7 +108,7 @@ def measure(
             say(f"{step.name}: {len(made)} of {len(indices)} questions")
             if time.monotonic() > deadline:
                 raise OutOfTimeError(f"stopped at {step.name} after {len(made)} of {len(indices)} questions")
-        right[step.name] = _right(questions, indices, made)
+        asked[step.name] = made
         rows.append(
             {
                 "step": step.name,
@@ -116,6 +116,7 @@ def measure(
                 "other_seconds": (sum(prediction.seconds for prediction in made) - writer.waited) / len(indices),
             }
         )
+    right = {name: _right(questions, indices, made) for name, made in asked.items()}
     return [_figures(step, right, next(row for row in rows if row["step"] == step.name)) for step in STEPS]
 
 

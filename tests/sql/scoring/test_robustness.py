@@ -8,11 +8,13 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.sql.scoring.predict import Asking
 from chaku.sql.scoring.question_files import find_questions
 from chaku.sql.scoring.robustness import VARIANTS, run_robustness, suites
 from chaku.sql.training.example_prompts import PromptSettings
+from endpoint_server import running_server
 from singers_database import SINGERS, write_database
 
 ROWS = [
@@ -131,3 +133,25 @@ def test_files_that_cannot_be_compared_are_refused(files):
     nothing = replace(files[0], examples=[replace(files[0].examples[0], question="ABC?")])
     with pytest.raises(ChakuError, match="no question of spider/dev may get typos; leave out --change typos"):
         suites([nothing], ["typos"], None, 0)
+
+
+def test_the_command_asks_a_server_and_prints_one_table(files, tmp_path, capsys):
+    with running_server() as server:
+
+        def answer(request):
+            question = request["messages"][0]["content"].strip().rsplit("-- ", 1)[1]
+            return {"choices": [{"message": {"content": dict(ROWS).get(question, "SELECT 0")}}]}
+
+        server.answer = answer
+        paths = [str(file.path) for file in files]
+        command = ["sql", "robustness", "theirs", f"--endpoint={server.url}", f"--out={tmp_path / 'out'}"]
+        command += ["--variants=0", "--change=typos", "--questions", *paths]
+        assert main(command) == 0
+        printed = capsys.readouterr().out.splitlines()
+        num_asked = len(server.requests)
+        assert main([*command, "--json"]) == 0  # everything is there
+        assert len(server.requests) == num_asked == 20
+    assert printed[0].split()[:3] == ["change", "kind", "of"]
+    assert printed[1].startswith("syn/dev")
+    assert [line.split()[0] for line in printed[1:5]] == ["syn/dev", "zh/dev", "typos", "spider/dev"]
+    assert json.loads(capsys.readouterr().out)[0]["drop"] == 1.0
