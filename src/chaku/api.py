@@ -233,8 +233,9 @@ def asker(
     the model also says the rows in words, which are kept if each number and name is in the rows. `limits`:
     `num_samples`, the number of queries that vote; `timeout` of a query in seconds; `max_rows` and `max_bytes` of a
     result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
-    must agree. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a database file, if
-    there is one). Raises ChakuError for a database that cannot be read, and for a glossary with a mistake.
+    must agree; `select`, how one of several results is chosen ("vote", "csc", "tests"); `max_cost` of a query by the
+    server's estimate. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a database
+    file, if there is one). Raises ChakuError for a database that cannot be read, and for a glossary with a mistake.
     """
     from chaku.inference.sent_log import SentLog
     from chaku.sql.ask.asker import Asker

@@ -272,6 +272,22 @@ def test_an_answer_below_the_wanted_confidence_is_refused(ask, server):
     assert "confidence 50%" in ask("How many?", "--min-confidence", "0.5")[1].out
 
 
+def test_a_second_look_is_asked_for_and_a_limit_on_the_cost_needs_a_server(ask, server):
+    def answer(request):
+        looks_again = "Two queries were written" in request["messages"][0]["content"]
+        reply = "SELECT 2" if looks_again else replies.pop()
+        return {"choices": [{"message": {"content": reply}}]}
+
+    replies, server.answer = ["SELECT 1", "SELECT 2"] * 2, answer
+    status, printed = ask("How many?", "--select", "csc", "--json")
+    assert (status, json.loads(printed.out)["rows"]) == (0, [[2]])
+    status, printed = ask("How many?", "--max-cost", "1000")
+    assert status == 2
+    assert (
+        "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and sqlite gives none" in printed.err
+    )
+
+
 def test_rows_and_a_chart_are_written_into_files(ask, server, tmp_path):
     server.reply = "SELECT title, price FROM products ORDER BY price"
     rows, chart = tmp_path / "rows.parquet", tmp_path / "chart.vl.json"

@@ -45,6 +45,7 @@ TREE: dict[str, dict[str, str | Group]] = {
                 "shop": "write a small online shop with questions about it",
                 "prepare": "questions with SQL to conversations to train on",
                 "eval": "a model on published questions, by execution accuracy",
+                "robustness": "where a model's answers break when the questions change",
                 "score": "score predicted SQL by the official rules",
             },
         ),

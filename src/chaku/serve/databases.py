@@ -28,6 +28,7 @@ from chaku.serve.sql_answers import (
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
+from chaku.sql.ask.selection import Select, check_choice
 from chaku.sql.ask.writer import query_grammar
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
@@ -62,6 +63,8 @@ class Asking:
     send_values: bool = True
     log_sent: Path | None = None
     min_confidence: float = 0.0
+    select: Select = "vote"
+    max_cost: float | None = None
     glossaries: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -105,6 +108,8 @@ class Databases:
             raise ChakuError(
                 f"--glossary {wrong[0]}=...: there is no database {wrong[0]}; give {' or '.join(databases)}"
             )
+        for database in databases.values():
+            check_choice(self.asking.select, self.asking.max_cost, self.asking.num_samples, database.dialect)
         self._pool = ThreadPoolExecutor(min(len(databases), MAX_THREADS), "database")
         self._desks = {
             name: Desk(name, database, connect, self._pool, self.asking) for name, database in databases.items()
@@ -305,6 +310,8 @@ class Desk:
                     log_sent=asking.log_sent,
                     send_values=asking.send_values,
                     min_confidence=asking.min_confidence,
+                    select=asking.select,
+                    max_cost=asking.max_cost,
                     glossary=asking.glossaries.get(self.name),
                     num_samples=asking.num_samples,
                     constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,

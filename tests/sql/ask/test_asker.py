@@ -10,8 +10,9 @@ pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
-from chaku.sql.ask.candidates import Candidate, result_key, try_texts, vote
+from chaku.sql.ask.candidates import Candidate, result_key, try_texts
 from chaku.sql.ask.memory import Memory
+from chaku.sql.ask.selection import by_votes
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
@@ -120,6 +121,20 @@ def test_a_wrong_query_is_repaired_with_its_error_and_the_nearest_names(ask):
     assert "no table of this query has a column city; there is country, id, joined, name" in writer.prompts[1]
     assert answer.result.rows == [("France",)]
     assert [candidate.result.ok for candidate in answer.candidates] == [False, True]
+
+
+def test_the_engines_whole_message_is_in_the_next_prompt_after_a_long_query(tmp_path):
+    duckdb = pytest.importorskip("duckdb", reason="needs the sql extra")
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as connection:
+        connection.execute("CREATE TABLE t (born VARCHAR, name VARCHAR)")
+        connection.execute("INSERT INTO t VALUES ('spring of 1980', 'Ada')")
+    conditions = " AND ".join(f"name <> 'nobody {number}'" for number in range(12))
+    wrong = f"SELECT CAST(born AS INTEGER) FROM t WHERE {conditions}"
+    with Database(str(tmp_path / "t.duckdb")) as database:
+        writer = FakeWriter([wrong], ["SELECT born FROM t"])
+        Asker(database, writer, num_samples=1).ask("When were they born?")
+    assert f"This query is wrong: {wrong}." in writer.prompts[1]
+    assert "Could not convert string 'spring of 1980' to INT32" in writer.prompts[1]
 
 
 def test_when_nothing_that_was_written_runs_the_answer_is_a_refusal_with_its_reason(ask):
@@ -246,8 +261,8 @@ def test_results_are_the_same_whatever_the_order_unless_one_is_asked_for():
     assert result_key(candidate("SELECT", one)) == result_key(candidate("SELECT", other))
     assert result_key(candidate("SELECT x ORDER  BY y", one)) != result_key(candidate("SELECT x ORDER BY y", other))
     assert result_key(candidate("SELECT", [(1,), (1,)])) != result_key(candidate("SELECT", [(1,)]))
-    best, share = vote([candidate("a", [(1,)]), candidate("b", [(2,)], 2), candidate("c", [(2,)])], 8)
-    assert (best.sql, share) == ("b", 3 / 8)
+    best = by_votes([candidate("a", [(1,)]), candidate("b", [(2,)], 2), candidate("c", [(2,)])], 8)
+    assert (best.candidate.sql, best.share) == ("b", 3 / 8)
 
 
 INJECTIONS = [

@@ -1,5 +1,6 @@
 """The engines for real: each layer alone, and all of them together."""
 
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -264,6 +265,21 @@ def test_postgres_answers_queries(postgres):
     assert "missing" in database.run("SELECT missing FROM t").reason
 
 
+def test_postgres_runs_no_query_that_it_estimates_to_cost_more_than_the_limit(postgres):
+    database, _ = postgres
+    refused = database.run("SELECT count(*) FROM t AS x, t AS y", max_cost=1000)
+    assert refused.status == "refused"
+    assert re.match("not run: the server estimates a cost of [0-9,]+, and --max-cost allows 1,000", refused.reason)
+    assert database.run("SELECT a FROM t ORDER BY a LIMIT 1", max_cost=1000).rows == [(1,)]
+    assert "division by zero" in database.run("SELECT a / 0 FROM t", max_cost=1000).reason
+
+
+def test_postgres_hints_are_part_of_the_message(postgres):
+    reason = postgres[0].run("SELECT b + 1 FROM t").reason
+    assert reason.startswith("operator does not exist: text + integer HINT: No operator matches the given name")
+    assert "LINE" not in reason
+
+
 def test_postgres_is_introspected(postgres):
     assert described(postgres[0], "Buyers", "sales") == BUYERS
 
@@ -516,6 +532,15 @@ def test_mysql_answers_queries(mysql):
     assert [str(cell) for cell in result.rows[0]] == ["1", "x1", "0.2500", "100%"]
     assert database.run("SELECT 1 AS empty FROM t WHERE a < 0").columns == ("empty",)
     assert "missing" in database.run("SELECT missing FROM t").reason
+
+
+def test_mysql_runs_no_query_that_it_estimates_to_cost_more_than_the_limit(mysql):
+    database, _ = mysql
+    refused = database.run("SELECT count(*) FROM t AS x, t AS y", max_cost=0.001)
+    assert refused.status == "refused"
+    assert re.match("not run: (the server estimates a cost of|this server estimates no cost)", refused.reason)
+    if "estimates a cost" in refused.reason:
+        assert database.run("SELECT a FROM t ORDER BY a LIMIT 1", max_cost=1e6).rows == [(1,)]
 
 
 def test_mysql_is_introspected(mysql):

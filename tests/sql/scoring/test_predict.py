@@ -76,6 +76,41 @@ def test_repair_puts_names_right_and_asks_once_more_with_the_error(ask):
     assert "This query is wrong: SELECT city FROM singer." in writer.batches[1][0]
 
 
+def test_a_query_without_rows_is_asked_again_if_that_is_wanted(ask):
+    nothing, something = "SELECT name FROM singer WHERE country = 'peru'", "SELECT name FROM singer WHERE age = 30"
+    writer = ScriptedWriter(a=[[nothing], [something]], b=[["SELECT 1"]])
+    made = ask(writer, ("a", "music"), ("b", "music"), repair_empty=True)
+    assert [example.sql for example in made] == [something, "SELECT 1"]
+    assert [example.asked_again for example in made] == [True, False]
+    assert f"This query gives no rows: {nothing}." in writer.batches[1][0]
+    [made] = ask(ScriptedWriter(a=[[nothing]]), ("a", "music"), repair=True)
+    assert made.sql == nothing
+
+
+def test_a_second_look_chooses_between_the_two_most_frequent_results(ask):
+    texts = ["SELECT 1", "SELECT 1", "SELECT count(*) FROM singer"]
+    looked = ["SELECT count(id) FROM singer", "SELECT 1", "SELECT 4"]
+    writer = ScriptedWriter(a=[texts, looked], sure=[["SELECT 2", "SELECT 2", "SELECT nothing"]])
+    made = ask(writer, ("a", "music"), ("sure", "music"), num_samples=3, select="csc")
+    assert [(example.sql, round(example.share, 2)) for example in made] == [
+        ("SELECT count(*) FROM singer", 0.33), ("SELECT 2", 0.67)
+    ]  # fmt: skip
+    assert len(writer.batches[1]) == 1
+    assert "Query 1: SELECT 1; gives 1 rows: (1)." in writer.batches[1][0]
+
+
+def test_queries_that_agree_on_other_data_vote_together(ask):
+    lucky, right, same = "SELECT 4", "SELECT count(*) FROM singer", "SELECT count(id) FROM singer"
+    texts = [lucky, lucky, right, same, "SELECT count(1) FROM singer", "SELECT 3", "SELECT 3"]
+    [made] = ask(ScriptedWriter(a=[texts]), ("a", "music"), num_samples=7, select="tests")
+    assert (made.sql, made.share) == (right, 3 / 7)
+
+
+def test_a_choice_among_one_sample_is_refused():
+    with pytest.raises(ChakuError, match="--select csc chooses among several queries; give --samples 5"):
+        Asking(select="csc")
+
+
 def test_a_question_that_cannot_be_asked_says_why(ask):
     made = ask(ScriptedWriter(a=[["SELECT 1"]]), ("a", "music"), ("x " * 2000, "music"), ("a", "nowhere"))
     assert made[0].sql == "SELECT 1"

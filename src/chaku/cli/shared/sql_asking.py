@@ -11,6 +11,7 @@ import click
 from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
 from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, positive, seed_option
+from chaku.cli.shared.sql_choosing import choosing_options
 from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Asking:
     log_sent: Path | None
     min_confidence: float
     glossary: Path | None
+    select: Literal["vote", "csc", "tests"]
+    max_cost: float | None
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
@@ -77,6 +80,8 @@ class Asking:
             log_sent=self.log_sent,
             words=self.words,
             min_confidence=self.min_confidence,
+            select=self.select,
+            max_cost=self.max_cost,
         ) as asker:
             yield asker
 
@@ -179,6 +184,7 @@ def asking_options() -> Decorator:
         ),
         *trust_options(),
         glossary_option(),
+        *choosing_options(),
     )
     with_loading = loading_options()
     return lambda function: with_asking(with_loading(function))

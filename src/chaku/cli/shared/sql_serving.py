@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from chaku.cli.shared.options import Decorator, at_least_one, gathered
+from chaku.cli.shared.sql_choosing import choosing_options
 from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class SqlServing:
     log_sent: Path | None
     min_confidence: float
     glossary: tuple[str, ...]
+    select: Literal["vote", "csc", "tests"] = "vote"
+    max_cost: float | None = None
 
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
@@ -41,6 +44,8 @@ class SqlServing:
             send_values=not self.no_values,
             log_sent=self.log_sent,
             min_confidence=self.min_confidence,
+            select=self.select,
+            max_cost=self.max_cost,
             glossaries=named_files(self.glossary),
         )
 
@@ -85,6 +90,7 @@ def sql_serving_options(required: bool = False) -> Decorator:
         ),
         click.option("--no-cache", is_flag=True, help="Keep no values of the databases on disk."),
         *trust_options(),
+        *choosing_options(),
         click.option(
             "--glossary",
             multiple=True,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
@@ -21,11 +22,12 @@ from chaku.sql.ask.answers import (
     said_no_answer,
     value_assumptions,
 )
-from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
+from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
+from chaku.sql.ask.selection import SECOND_LOOKS, Select, by_tests, by_votes, check_choice, two_results
 from chaku.sql.ask.writer import Writer
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
@@ -46,6 +48,8 @@ class Asker:
     `send_values`: False keeps all cells from the writer; see `privacy`. `min_confidence`: refuse to answer if a smaller
     share of the samples agrees. `reply`: a model's reply to a message; asked for the sentence about the rows, which is
     kept if it says what the rows say (`wording`).
+    `select`: how one of several results is chosen; see `selection`. `max_cost`: queries do not run if the server
+    estimates a higher cost; see `cost`.
     `rules`: a glossary of words; questions in the scope of its metrics are answered by rule, without the writer.
     """
 
@@ -64,6 +68,8 @@ class Asker:
         min_confidence: float = 0.0,
         reply: Callable[[str], str] | None = None,
         rules: CurrentRules | None = None,
+        select: Select = "vote",
+        max_cost: float | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
@@ -74,6 +80,8 @@ class Asker:
             raise ChakuError(
                 "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
             )
+        check_choice(select, max_cost, num_samples, database.dialect)
+        self.select, self.max_cost = select, max_cost
         self._rules = rules
 
     @property
@@ -110,14 +118,16 @@ class Asker:
         if not self.send_values:
             shown_schema = without_values(shown_schema)
         answer = Answer(question, matches=tuple(matches))
+        prompt_with = partial(
+            linked_prompt, shown_schema, question, matches if self.send_values else (), meanings=hints,
+            examples=examples, form=self.writer.form, count_tokens=self.writer.count_tokens,
+            max_tokens=self.writer.max_prompt_tokens,
+        )  # fmt: skip
+        fill = str if self.send_values else partial(fill_values, matches=matches)
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
-            prompt, shown = linked_prompt(
-                shown_schema, question, matches if self.send_values else (), meanings=hints, examples=examples,
-                trouble=trouble, form=self.writer.form, count_tokens=self.writer.count_tokens,
-                max_tokens=self.writer.max_prompt_tokens,
-            )  # fmt: skip
+            prompt, shown = prompt_with(trouble=trouble)
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
                 reason = (
@@ -135,7 +145,6 @@ class Asker:
             if refusal := said_no_answer(texts):
                 yield refuse(answer, f"the model says: {refusal}", candidates, prompt.dropped)
                 return
-            fill = str if self.send_values else partial(fill_values, matches=matches)
             for candidate in try_texts(texts, self.schema, self.run, fill=fill):
                 candidates.append(candidate)
                 yield Ran(candidate)
@@ -149,7 +158,19 @@ class Asker:
             reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
             yield refuse(answer, reason, candidates, dropped)
             return
-        best, share = vote(candidates, num_samples)
+        looked: list[Candidate] = []
+        if self.select == "csc" and (said := two_results(candidates, send_values=self.send_values)):
+            prompt, shown = prompt_with(trouble=said)
+            written = dict(self.writer.write_each(prompt.text, shown, SECOND_LOOKS))
+            texts = [written[sample] for sample in sorted(written)]
+            for candidate in try_texts(texts, self.schema, self.run, fill=fill):
+                looked.append(candidate)
+                yield Ran(candidate)
+        if self.select == "tests":
+            choice = by_tests(candidates, num_samples, Path(self.database.location), timeout=self.timeout)
+        else:
+            choice = by_votes(candidates, num_samples, looked)
+        best, share = choice.candidate, choice.share
         if share < self.min_confidence:
             reason = (
                 f"only {share:.0%} of the samples agree on a result, and at least {self.min_confidence:.0%} must "
@@ -158,6 +179,7 @@ class Asker:
             yield refuse(answer, reason, candidates, dropped)
             return
         assumptions = [
+            *([choice.note] if choice.note else []),
             *best.changes,
             *value_assumptions(best.sql, matches),
             *guesses(question, shown_schema, matches),
@@ -182,7 +204,9 @@ class Asker:
 
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""
-        limits: dict[str, Any] = {"timeout": self.timeout, "max_rows": self.max_rows, "max_bytes": self.max_bytes}
+        limits: dict[str, Any] = {
+            "timeout": self.timeout, "max_rows": self.max_rows, "max_bytes": self.max_bytes, "max_cost": self.max_cost,
+        }  # fmt: skip
         return self.database.run(sql, schema=self.schema, **limits)
 
     def _by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:

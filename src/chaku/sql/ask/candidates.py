@@ -1,4 +1,4 @@
-"""The queries that samples wrote for one question: checks, corrects and runs them, and votes by result."""
+"""The queries that samples wrote for one question: checks, corrects and runs them, and groups them by result."""
 
 import math
 import re
@@ -11,10 +11,11 @@ from typing import Any
 from chaku.sql.ask.replies import extract_sql
 from chaku.sql.execute.check import check, fix
 from chaku.sql.execute.runner import Result
-from chaku.sql.schema.definition import Schema
-from chaku.sql.schema.introspect import one_line
+from chaku.sql.schema.definition import Schema, on_one_line
 
 EMPTY_WEIGHT = 0.5  # of a vote for no rows or only NULLs: such a query often has a condition that nothing fits
+QUERY_CHARS = 600  # of a query in the next prompt
+REASON_CHARS = 400  # of an engine's message in the next prompt
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,61 @@ def try_texts(
         yield Candidate(written, sql, votes, result, tuple(changes), ran=not problems)
 
 
-def trouble_with(candidates: Sequence[Candidate]) -> str:
-    """The first failed query and its error, for the next prompt; empty if some query ran."""
-    failed = [candidate for candidate in candidates if not candidate.result.ok]
-    if len(failed) < len(candidates):
-        return ""
-    return one_line(f"This query is wrong: {failed[0].sql}. {failed[0].result.reason}.")
+def trouble_with(candidates: Sequence[Candidate], *, empty: bool = False) -> str:
+    """What is wrong with the first query, for the next prompt; an empty text if some query ran.
+
+    `empty`: it is also wrong if every query that ran gives nothing.
+    """
+    ran = [candidate for candidate in candidates if candidate.result.ok]
+    if not ran:
+        return wrong_query(candidates[0].sql, candidates[0].result.reason)
+    if empty and all(gives_nothing(candidate) for candidate in ran):
+        return no_rows(ran[0].sql)
+    return ""
 
 
-def vote(candidates: Sequence[Candidate], num_samples: int) -> tuple[Candidate, float]:
-    """The candidate with the most common result, and the share of samples with this result; ties go to the first."""
-    groups: dict[Any, list[Candidate]] = {}
+def wrong_query(sql: str, reason: str) -> str:
+    """The sentences about a query that failed. A prompt has room for long queries and for the engine's message."""
+    return f"This query is wrong: {on_one_line(sql)[:QUERY_CHARS]}. {on_one_line(reason)[:REASON_CHARS]}."
+
+
+def no_rows(sql: str) -> str:
+    """The sentences about a query that ran and gave nothing."""
+    return f"This query gives no rows: {on_one_line(sql)[:QUERY_CHARS]}. A condition or a join in it fits no row."
+
+
+def gives_nothing(candidate: Candidate) -> bool:
+    """Whether a query ran and returned no rows, or only NULLs."""
+    return candidate.result.ok and all(cell is None for row in candidate.result.rows for cell in row)
+
+
+def groups(candidates: Sequence[Candidate], key: Callable[[Candidate], Any] | None = None) -> list[list[Candidate]]:
+    """The candidates that ran, together by an equal `key` (default: by result), the group with most votes first.
+
+    Ties keep the order of the candidates. A group that gives nothing counts EMPTY_WEIGHT of its votes.
+    """
+    found: dict[Any, list[Candidate]] = {}
     for candidate in candidates:
         if candidate.result.ok:
-            groups.setdefault(result_key(candidate), []).append(candidate)
+            found.setdefault((key or result_key)(candidate), []).append(candidate)
 
     def weight(group: list[Candidate]) -> float:
-        rows = group[0].result.rows
-        empty = all(cell is None for row in rows for cell in row)
-        return sum(candidate.votes for candidate in group) * (EMPTY_WEIGHT if empty else 1.0)
+        return sum(candidate.votes for candidate in group) * (EMPTY_WEIGHT if gives_nothing(group[0]) else 1.0)
 
-    best = max(groups.values(), key=weight)
-    return best[0], min(sum(candidate.votes for candidate in best) / num_samples, 1.0)
+    return sorted(found.values(), key=weight, reverse=True)
 
 
-def result_key(candidate: Candidate) -> Any:
-    """A key that is equal for equal results. Ignores column names, and the order of rows unless the query sorts."""
-    rows = [tuple(map(_comparable, row)) for row in candidate.result.rows]
+def share_of(group: Sequence[Candidate], num_samples: int) -> float:
+    """The share of samples that wrote one of these candidates."""
+    return min(sum(candidate.votes for candidate in group) / num_samples, 1.0)
+
+
+def result_key(candidate: Candidate, result: Result | None = None) -> Any:
+    """A key that is equal for equal results. Ignores column names, and the order of rows unless the query sorts.
+
+    `result`: of the candidate's query on another database (default: its own result).
+    """
+    rows = [tuple(map(_comparable, row)) for row in (result or candidate.result).rows]
     ordered = re.search(r"\border\s+by\b", candidate.sql, re.IGNORECASE) is not None
     return tuple(rows) if ordered else frozenset(Counter(rows).items())
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chaku.sql.ask.candidates import Candidate
+from chaku.sql.ask.candidates import Candidate, wrong_query
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.schema.definition import Column, Schema, Table
-from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.values import Match
 from chaku.sql.schema.words import normalize
 
@@ -31,7 +30,7 @@ def trouble_without_values(candidate: Candidate) -> str:
     from the query and from names.
     """
     reason = "The database cannot run it" if candidate.ran else candidate.result.reason
-    return one_line(f"This query is wrong: {candidate.written}. {reason}.")
+    return wrong_query(candidate.written, reason)
 
 
 def fill_values(sql: str, matches: Sequence[Match]) -> str:

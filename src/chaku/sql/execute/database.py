@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from chaku.errors import ChakuError
 from chaku.sql.execute.check import check
+from chaku.sql.execute.cost import too_costly
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
 from chaku.sql.execute.runner import (
@@ -114,11 +115,13 @@ class Database(AbstractContextManager["Database"]):
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
         max_cell: int = MAX_CELL,
+        max_cost: float | None = None,
     ) -> Result:
         """The rows of one query, or the reason why it failed or was refused.
 
         `schema`: a query that names other tables or columns does not run. PostgreSQL reads an unknown column as a call
-        of a function, so its queries are always checked against a schema (default: the database's schema).
+        of a function, so its queries are always checked against a schema (default: the database's schema). `max_cost`:
+        a query does not run if the server estimates a higher cost; see `cost`.
         """
         limits: dict[str, Any] = {
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
@@ -136,7 +139,12 @@ class Database(AbstractContextManager["Database"]):
                 return Result("failed", str(error))
         if schema is not None and (problems := check(checked, schema)):
             return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
+        if max_cost is not None and (refusal := too_costly(checked, self.dialect, max_cost, self._explain)):
+            return refusal
         return self.run_unchecked(checked, **limits)
+
+    def _explain(self, sql: str) -> Result:
+        return self.run_unchecked(sql, explain=True, max_cell=MAX_BYTES)
 
     @cached_property
     def _extensions(self) -> dict[str, str]:

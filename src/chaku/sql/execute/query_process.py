@@ -13,7 +13,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -39,7 +39,7 @@ def main() -> None:
         except MemoryError:
             reply = _failed("needed more memory than a query may have")
         except Exception as error:
-            reply = _failed(_first_line(error))
+            reply = _failed(_message(error))
         reply["seconds"] = time.perf_counter() - started
         _send(replies, reply)
 
@@ -188,6 +188,9 @@ def _postgres(request: dict[str, Any]) -> dict[str, Any]:
             driver.execute(f"SET {setting}")
         driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         _read_as_written(driver)
+        if request.get("explain"):
+            cursor = driver.execute(request["sql"], prepare=True)  # a prepared statement is a single statement
+            return _collect(["plan"], cursor, request)
         # A server-side cursor accepts only a single query (no COPY, no SHOW), and sends rows on demand.
         cursor = driver.cursor(name="query")
         cursor.execute(request["sql"])
@@ -318,9 +321,15 @@ def _failed(reason: str, status: str = "failed") -> dict[str, Any]:
     return {"status": status, "reason": reason, "columns": [], "rows": [], "truncated": False}
 
 
-def _first_line(error: Exception) -> str:
-    lines: Iterator[str] = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)[:500]
+def _message(error: Exception) -> str:
+    """An engine's message on one line, with its hints (the nearest names), without the query that it quotes."""
+    lines: list[str] = []
+    for line in (" ".join(line.split()) for line in str(error).splitlines()):
+        if line.startswith("LINE "):  # PostgreSQL and DuckDB quote the query, and mark the place with ^
+            continue
+        if line and not set(line) <= {"^", "~"}:
+            lines.append(line)
+    return " ".join(lines)[:500] or type(error).__name__
 
 
 def _receive() -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from chaku.journal import Journal
 from chaku.jsonl import write_lines
 from chaku.manifest import claim, versions
 from chaku.results import SampledResult
+from chaku.sql.ask.selection import Select
 from chaku.sql.ask.writer import TEMPERATURE, ModelWriter
 from chaku.sql.schema.definition import read_spider_tables
 from chaku.sql.scoring.exact_match import LEVELS
@@ -27,6 +28,7 @@ from chaku.sql.training.example_prompts import ExamplePrompts, PromptSettings
 MEASURES = ("ex", "ex_keep_distinct", "test_suite", "em", "bird_ex")
 SAID = {"ex": "EX", "ex_keep_distinct": "EX, DISTINCT kept", "test_suite": "test suite", "em": "exact match",
         "bird_ex": "BIRD's EX"}  # fmt: skip
+SELECTED: dict[Select, str] = {"vote": "a vote", "csc": "a vote with a second look", "tests": "a vote of tested groups"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def run_benchmark(
         "num_samples": asking.num_samples,
         "temperature": TEMPERATURE if asking.num_samples > 1 else 0.0,
         "repair": asking.repair,
+        "select": asking.select,
         "query_timeout": asking.timeout,
         "seed": seed,
         "limit": limit,
@@ -217,7 +220,7 @@ def result_in_lines(result: SqlResult) -> list[str]:
         f"a random sample of {counts['questions']} questions" if about["limit"] else f"{counts['questions']} questions"
     )
     how = [f"prompts: {about['prompt_form']}", "under the grammar" if about["grammar"] else "without grammar"]
-    how += [f"{about['num_samples']} samples and a vote" if about["num_samples"] > 1 else "greedy"]
+    how += [f"{about['num_samples']} samples and {SELECTED[about['select']]}" if about["num_samples"] > 1 else "greedy"]
     how += ["repaired"] if about["repair"] else []
     shown = [name for name in MEASURES if getattr(result, name) is not None]
     lines = [f"{result.benchmark}, {limit} ({', '.join(how)}): {result.seconds_a_question:.2f} s a question"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaku.errors import ChakuError
-from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
+from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts
 from chaku.sql.ask.replies import extract_sql
+from chaku.sql.ask.selection import SECOND_LOOKS, Choice, Select, by_tests, by_votes, check_choice, two_results
 from chaku.sql.ask.writer import Asked, Writer
 from chaku.sql.execute.runner import TIMEOUT, Result, SQLiteRunner
 from chaku.sql.schema.definition import database_file
@@ -22,18 +23,23 @@ class Asking:
     """How questions are asked. A single sample is greedy, and needs no vote.
 
     `repair`: correct misspelt names, and if no query of a question ran, ask once more with the error in the prompt.
-    `timeout`: seconds of a query for the vote or the repair. Raises ChakuError for a number below 1.
+    `repair_empty`: ask once more too if every query that ran gives nothing. `select`: how one of several results is
+    chosen. `timeout`: seconds of a query for the choice or the repair. Raises ChakuError for a number below 1, and for
+    a choice among the results of one sample.
     """
 
     num_samples: int = 1
     repair: bool = False
     batch_size: int = BATCH_SIZE
     timeout: float = TIMEOUT
+    select: Select = "vote"
+    repair_empty: bool = False
 
     def __post_init__(self) -> None:
         for name in ("num_samples", "batch_size"):
             if getattr(self, name) < 1:
                 raise ChakuError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        check_choice(self.select, None, self.num_samples, "sqlite")
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,8 @@ class _Batch:
     def predictions(self) -> list[Prediction]:
         started = time.monotonic()
         asked, problems = self._prompts(dict.fromkeys(self.examples, ""))
-        texts = self._write(asked)
-        if self.asking.num_samples == 1 and not self.asking.repair:
+        texts = self._write(asked, self.asking.num_samples)
+        if self.asking.num_samples == 1 and not (self.asking.repair or self.asking.repair_empty):
             made = {index: Prediction(index, extract_sql(text[0]), text[0]) for index, text in texts.items()}
         else:
             made = self._tried(texts)
@@ -106,28 +112,55 @@ class _Batch:
                 problems[index] = str(error)
         return asked, problems
 
-    def _write(self, asked: dict[int, Asked]) -> dict[int, list[str]]:
+    def _write(self, asked: dict[int, Asked], num_samples: int) -> dict[int, list[str]]:
         if not asked:
             return {}
-        return dict(zip(asked, self.writer.write([*asked.values()], self.asking.num_samples), strict=True))
+        return dict(zip(asked, self.writer.write([*asked.values()], num_samples), strict=True))
 
     def _tried(self, texts: dict[int, list[str]]) -> dict[int, Prediction]:
+        asking = self.asking
         candidates = {index: self._candidates(index, written) for index, written in texts.items()}
-        troubles = {index: trouble for index, tried in candidates.items() if (trouble := trouble_with(tried))}
-        again = self._write(self._prompts(troubles)[0]) if self.asking.repair and troubles else {}
+        again = self._again(candidates) if asking.repair or asking.repair_empty else {}
         for index, written in again.items():
             candidates[index] += self._candidates(index, written)
+        chosen = self._chosen({index: tried for index, tried in candidates.items() if not trouble_with(tried)})
         made = {}
         for index, tried in candidates.items():
-            best, share = tried[0], 0.0
-            if not trouble_with(tried):
-                best, share = vote(tried, self.asking.num_samples)
-            made[index] = Prediction(index, best.sql, texts[index][0], share, asked_again=index in again)
+            best = chosen.get(index, Choice(tried[0], 0.0))
+            made[index] = Prediction(index, best.candidate.sql, texts[index][0], best.share, asked_again=index in again)
         return made
 
+    def _again(self, candidates: dict[int, list[Candidate]]) -> dict[int, list[str]]:
+        """The second texts of the questions without a right query."""
+        troubles = {
+            index: trouble
+            for index, tried in candidates.items()
+            if (trouble := trouble_with(tried, empty=self.asking.repair_empty))
+        }
+        return self._write(self._prompts(troubles)[0], self.asking.num_samples)
+
+    def _chosen(self, candidates: dict[int, list[Candidate]]) -> dict[int, Choice]:
+        """The choice of each question. `candidates`: some of them ran."""
+        num_samples, timeout = self.asking.num_samples, self.asking.timeout
+        if self.asking.select == "tests":
+            return {
+                index: by_tests(tried, num_samples, self._database(index), timeout=timeout)
+                for index, tried in candidates.items()
+            }
+        looked: dict[int, list[str]] = {}
+        if self.asking.select == "csc":
+            said = {index: words for index, tried in candidates.items() if (words := two_results(tried))}
+            looked = self._write(self._prompts(said)[0], SECOND_LOOKS)
+        return {
+            index: by_votes(tried, num_samples, self._candidates(index, looked.get(index, [])))
+            for index, tried in candidates.items()
+        }
+
+    def _database(self, index: int) -> Path:
+        return database_file(self.databases, self.examples[index].database)
+
     def _candidates(self, index: int, texts: list[str]) -> list[Candidate]:
-        name = self.examples[index].database
-        path = database_file(self.databases, name)
+        name, path = self.examples[index].database, self._database(index)
 
         def run(sql: str) -> Result:
             return self.runner.run(path, sql, timeout=self.asking.timeout)

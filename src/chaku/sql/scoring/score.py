@@ -20,11 +20,11 @@ from chaku.errors import ChakuError
 from chaku.files import read_text, sha256_json
 from chaku.sql.execute.parse import Refused, parse
 from chaku.sql.execute.runner import Result, SQLiteRunner
+from chaku.sql.execute.variants import NUM_VARIANTS, query_constants, write_variants
 from chaku.sql.schema.definition import Schema, database_file, read_spider_tables, read_sqlite
 from chaku.sql.scoring.bird import bird_ex, soft_f1, speed_reward
 from chaku.sql.scoring.exact_match import LEVELS, Hardness, Matcher
 from chaku.sql.scoring.execution_match import clean, order_matters, plugged, remove_distinct, same_result
-from chaku.sql.scoring.test_suite import NUM_VARIANTS, query_constants, write_variants
 
 MAX_ROWS = 200_000  # of a gold result
 MAX_BYTES = 64_000_000

@@ -57,9 +57,18 @@ def _value(node: Any) -> Any:
 
 
 def write_variants(
-    database: Path, directory: Path, *, constants: Constants, num_variants: int = NUM_VARIANTS, seed: int = 0
+    database: Path,
+    directory: Path,
+    *,
+    constants: Constants,
+    num_variants: int = NUM_VARIANTS,
+    seed: int = 0,
+    read_rows: int | None = None,
 ) -> list[Path]:
-    """Write `num_variants` variants of a SQLite file into `directory`; the same seed gives the same variants."""
+    """Write `num_variants` variants of a SQLite file into `directory`; the same seed gives the same variants.
+
+    `read_rows`: read only so many rows of each table (None: all rows).
+    """
     schema = read_sqlite(database, num_values=0)
     with closing(open_sqlite(database)) as connection:
         statements = [
@@ -72,7 +81,10 @@ def write_variants(
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         schema = Schema(schema.name, tuple(table for table in schema.tables if table.name in tables))
         rows = {
-            table.name: connection.execute(f"SELECT * FROM {quote_name(table.name, always=True)}").fetchall()
+            table.name: connection.execute(
+                f"SELECT * FROM {quote_name(table.name, always=True)} LIMIT ?",
+                (-1 if read_rows is None else read_rows,),
+            ).fetchall()
             for table in schema.tables
         }
     paths = []

@@ -3,8 +3,8 @@ from contextlib import closing
 
 import pytest
 
+from chaku.sql.execute.variants import query_constants, write_variants
 from chaku.sql.scoring.execution_match import same_result
-from chaku.sql.scoring.test_suite import query_constants, write_variants
 
 
 def rows(path, query):
