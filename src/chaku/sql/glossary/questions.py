@@ -83,7 +83,7 @@ def _query(parts: list[Part], lexicon: Lexicon, scope: Scope) -> MetricQuery | N
     """The query of one reading."""
     if sum(part.kind == "m" for part in parts) != 1:
         return None
-    sorted_parts = _without_measures(parts, lexicon)
+    sorted_parts = without_measures(parts, lexicon)
     if sorted_parts is None or (shape := sort_parts(sorted_parts)) is None:
         return None
     counts = any(part.kind in "qu" for part in parts)  # "how many orders did the top 5 customers make" asks for a sum
@@ -170,7 +170,7 @@ def _chosen(query: MetricQuery, shape: Shape) -> MetricQuery | None:
     return MetricQuery(query.metric, query.groups, query.filters, having=(comparison, shape.numbers[0]))
 
 
-def _without_measures(parts: list[Part], lexicon: Lexicon) -> list[Part] | None:
+def without_measures(parts: list[Part], lexicon: Lexicon) -> list[Part] | None:
     """The parts without "total", "how many" and "how much"; None if they do not fit the metric."""
     at = next(number for number, part in enumerate(parts) if part.kind == "m")
     meanings = parts[at].meanings
