@@ -113,7 +113,23 @@ def _groups(before: MetricQuery, heard: Heard, shape: Shape, metric: Metric, sco
         said.append(group)
     if not said or "adds" in heard.marks:
         return (*before.groups, *said)
-    return tuple(said)
+    compared = [group for group in before.groups if _is_compared(before, group)]  # "by month" of Peru and of France
+    return tuple(dict.fromkeys((*said, *(group for group in compared if not _same_kind(group, said)))))
+
+
+def _is_compared(query: MetricQuery, group: Group) -> bool:
+    """Whether a filter has several values or periods, and the group has a row for each."""
+    for one in query.filters:
+        if isinstance(one, During) and isinstance(group, ByTime) and len(one.periods) > 1:
+            return True
+        is_column = isinstance(one, IsIn) and isinstance(group, ByColumn)
+        if is_column and (one.table, one.column) == (group.table, group.column) and len(one.values) > 1:
+            return True
+    return False
+
+
+def _same_kind(group: Group, said: Sequence[Group]) -> bool:
+    return isinstance(group, ByTime) and any(isinstance(other, ByTime) for other in said)
 
 
 def _filters(
