@@ -115,7 +115,8 @@ class Asker:
             matches = [*rules.matches(question), *matches]
             shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
         if context:
-            matches, hints = context.narrowed(matches), [*context.before, *hints]
+            matches = context.narrowed(matches)
+            hints = [context.before, *hints] if context.before else hints
         if not self.send_values:
             shown_schema = without_values(shown_schema)
         answer = Answer(question, matches=tuple(matches))

@@ -8,12 +8,12 @@ from chaku.sql.schema.values import Match
 
 @dataclass(frozen=True)
 class Context:
-    """`before`: sentences for the prompt about earlier turns, without cells if the model may see none.
+    """`before`: a text for the prompt about earlier turns, without cells if the model may see none.
 
     `meant`: the values that the user chose for words of the question.
     """
 
-    before: tuple[str, ...] = ()
+    before: str = ""
     meant: tuple[Match, ...] = ()
 
     def narrowed(self, matches: Sequence[Match]) -> list[Match]:

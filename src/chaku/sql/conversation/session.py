@@ -13,8 +13,9 @@ from chaku.sql.conversation.changes import change
 from chaku.sql.conversation.following import goes_on, names_of
 from chaku.sql.conversation.hearing import Heard, hear
 from chaku.sql.conversation.periods import time_keys
-from chaku.sql.conversation.turns import Turn, say_turns
+from chaku.sql.conversation.turns import Turn, asked_together, say_turns
 from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen, is_number, said_value, tied_values
+from chaku.sql.glossary.metrics import in_words
 from chaku.sql.glossary.query import IsIn, MetricQuery, NoAnswer, Unclear
 from chaku.sql.glossary.rules import Rules
 from chaku.sql.schema.definition import on_one_line
@@ -160,7 +161,7 @@ class Session:
             if isinstance(found, NoAnswer):
                 return [replace(plan, query=found)], None
             if isinstance(found, Unclear):
-                plan = replace(plan, notes=("a query cannot say why; this compares", *plan.notes))
+                plan = replace(plan, notes=("a query cannot say why; this shows numbers to compare", *plan.notes))
                 return _choose(plan, found, rules)
         return None if names_of(heard.rest, self.asker.schema) else ([replace(plan, query=why.NOTHING)], None)
 
@@ -169,14 +170,15 @@ class Session:
         rules, schema = self.asker.rules(), self.asker.schema
         known = {match.phrase for match in rules.matches(text)} if rules else set()
         found = [match for match in self.asker.knowledge.values.find(text) if match.phrase not in known]
-        tied = tied_values(text, found, schema)
+        chosen_before = self.turns[-1].meant if len(plan.thread) > 1 else ()
+        tied = tied_values(" ".join(plan.thread), found, schema, chosen_before)
         if not tied:
             return [plan], None
         plans = [replace(plan, meant=(match,)) for match in tied]
         return plans, ask_back(text, [said_value(match) for match in tied])
 
     def _answer(self, plan: _Plan, num_samples: int | None) -> Iterator[Step]:
-        question = " ".join(plan.thread)
+        question = asked_together(plan.thread)
         notes, asked = plan.notes, plan.query
         if isinstance(asked, MetricQuery):
             if plan.may_clash:
@@ -208,7 +210,7 @@ class Session:
         with_cells = self.asker.send_values
         before = say_turns(turns, count_tokens=writer.count_tokens, max_tokens=most, with_cells=with_cells)
         unsaid = () if before or not with_cells else ("the query before had no room in the prompt; its question did",)
-        return " ".join(thread), Context(before, plan.meant), unsaid
+        return asked_together(thread), Context(before, plan.meant), unsaid
 
     def _without_clash(self, query: MetricQuery) -> tuple[MetricQuery, tuple[str, ...]]:
         """The query without an old value that no row has beside the new one: "and in Paris?" after "in Peru"."""
@@ -233,11 +235,11 @@ class Session:
         if self.max_rows is not None and len(answer.result.rows) > self.max_rows:
             cut = replace(answer.result, rows=answer.result.rows[: self.max_rows], truncated=True)
             answer = replace(answer, result=cut, candidates=())
-        self.turns = [*self.turns, Turn(plan.thread, answer, query)][-MAX_TURNS:]
+        self.turns = [*self.turns, Turn(plan.thread, answer, query, plan.meant)][-MAX_TURNS:]
 
 
 def _choose(plan: _Plan, unclear: Unclear, rules: Rules) -> tuple[list[_Plan], Clarify]:
-    choices = choices_of(unclear, lambda query: rules.written(query).words)
+    choices = choices_of(unclear, lambda query: in_words(query, rules.lexicon.metrics[query.metric]))
     plans = [
         replace(plan, query=reading.query, notes=(f"you chose {words}", *plan.notes))
         for reading, words in zip(unclear.readings, choices, strict=True)

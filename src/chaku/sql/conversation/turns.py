@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chaku.sql.ask.answers import Answer
 from chaku.sql.glossary.query import MetricQuery
 from chaku.sql.schema.definition import on_one_line
+from chaku.sql.schema.values import Match
 
 SHOWN_ROWS = 3  # of a turn's rows, in a prompt
 LONGEST_CELL = 40  # characters, as in the schema of a prompt
@@ -16,12 +17,13 @@ class Turn:
     """A question with its answer.
 
     `thread`: the questions that it goes on with, itself included. `query`: of a metric, which a follow-up changes by
-    rule; None for a query of the model.
+    rule; None for a query of the model. `meant`: the values that the user chose.
     """
 
     thread: tuple[str, ...]
     answer: Answer
     query: MetricQuery | None = None
+    meant: tuple[Match, ...] = ()
 
     @property
     def question(self) -> str:
@@ -37,7 +39,7 @@ class Turn:
 
 def say_turns(
     turns: Sequence[Turn], *, count_tokens: Callable[[str], int], max_tokens: int, with_cells: bool
-) -> tuple[str, ...]:
+) -> str:
     """Sentences about the last turns for a prompt, in at most `max_tokens` tokens: the last turn, then those before.
 
     `with_cells`: False leaves out rows, and queries that rules made, whose values come from the database.
@@ -47,13 +49,19 @@ def say_turns(
         query = turn.written if with_cells or turn.query is None else ""
         if not query:
             break  # its question stands in the question
-        plain = f'The query of "{on_one_line(" ".join(turn.thread))}" was: {on_one_line(query)};'
+        plain = f'The query of "{on_one_line(turn.question)}" was: {on_one_line(query)};'
         rows = f"{plain} its first rows: {_rows(turn)};" if with_cells and number == 0 and _rows(turn) else ""
         fitting = [text for text in (rows, plain) if text and count_tokens(" ".join([text, *said])) <= max_tokens]
         if not fitting:
             break
         said.insert(0, fitting[0])
-    return tuple(said)
+    return " ".join(said)
+
+
+def asked_together(thread: Sequence[str]) -> str:
+    """Questions that go on with each other, as one text."""
+    said = [text if text[-1:] in ".,;:?!。？！" else f"{text}," for text in thread[:-1]]
+    return " ".join([*said, *thread[-1:]])
 
 
 def _rows(turn: Turn) -> str:

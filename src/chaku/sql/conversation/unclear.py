@@ -67,12 +67,15 @@ def is_number(text: str) -> bool:
     return re.fullmatch(r"\W*\d{1,2}\W*", text) is not None
 
 
-def tied_values(question: str, matches: Sequence[Match], schema: Schema) -> list[Match]:
+def tied_values(
+    question: str, matches: Sequence[Match], schema: Schema, chosen_before: Sequence[Match] = ()
+) -> list[Match]:
     """The values of one phrase in several columns of which none leads; empty if every phrase is clear.
 
-    A column leads whose own name and table the question says more fully. Columns that a foreign key connects have the
-    same meaning. Only the first unclear phrase counts, since a user gets one question.
+    A column leads whose own name and table the question says more fully, or that the user chose before. Columns that a
+    foreign key connects have the same meaning. Only the first unclear phrase counts, since a user gets one question.
     """
+    preferred = {(match.table, match.column) for match in chosen_before}
     phrases = dict.fromkeys(match.phrase for match in matches if match.score >= SURE)
     for phrase in phrases:
         best = max(match.score for match in matches if match.phrase == phrase)
@@ -80,7 +83,7 @@ def tied_values(question: str, matches: Sequence[Match], schema: Schema) -> list
             (match.table, match.column): match for match in matches if match.phrase == phrase and match.score == best
         }
         asked = set(words_of(question)) - set(words_of(phrase))
-        ranks = {place: _rank(place, asked) for place in found}
+        ranks = {place: (place in preferred, _rank(place, asked)) for place in found}
         leading = [found[place] for place in found if ranks[place] == max(ranks.values())]
         if 2 <= len(leading) <= MAX_CHOICES and not _are_keys(leading, schema):
             return leading
