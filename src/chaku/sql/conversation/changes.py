@@ -24,11 +24,11 @@ from chaku.sql.glossary.query import (
 from chaku.sql.glossary.questions import settle, without_measures
 from chaku.sql.glossary.reading import Part, read_parts
 from chaku.sql.glossary.rules import Rules
-from chaku.sql.glossary.scope import Ambiguous, Scope
+from chaku.sql.glossary.scope import Ambiguous, Contradiction, Scope
 from chaku.sql.glossary.shape import Said, Shape, sort_parts
 
 # The forms of a follow-up without its groups and filters; see `questions`. "By orders instead" is bm.
-FORMS = re.compile("(b?m)?(D|NnD?|[tl]n?D?|n?D[tl])?(b?m)?|D?(m>n|>nm?)")
+FORMS = re.compile("(b?m)?(w?D|w?NnD?|w?[tl]n?D?|w?n?D[tl])?(b?m)?|(w?D)?(m>n|>nm?)")
 
 
 def change(
@@ -61,9 +61,12 @@ def _read(
     )
     if same is None or other is None:
         return other if same is None else same
-    # In "paid orders only" and "by customers", orders and customers are the rows, and no other metric.
-    if heard.marks & {"narrows", "corrects"} or not isinstance(same, MetricQuery) or same.groups != before.groups:
+    # In "paid orders only", "for customers with age over 60" and "top 3 customers", they are rows, and no other metric.
+    narrows = heard.marks & {"narrows", "corrects"} or heard.begins_inside
+    if narrows or (isinstance(same, MetricQuery) and same.groups != before.groups):
         return same
+    if not isinstance(same, MetricQuery):
+        return other
     both = [Reading("", query) for query in (same, other) if isinstance(query, MetricQuery)]
     return Unclear(tuple(both)) if len(both) > 1 else same
 
@@ -77,7 +80,7 @@ def _make(before: MetricQuery, heard: Heard, rules: Rules, parts: list[Part], sc
     sorted_parts = without_measures(parts, rules.lexicon) if named else _without_counts(before, parts, rules)
     if not sorted_parts or (shape := sort_parts(sorted_parts)) is None:
         return replace(before, groups=(), order="", limit=0, having=None) if in_total and sorted_parts == [] else None
-    if not FORMS.fullmatch(re.sub("[wCG]", "", shape.letters)):
+    if not FORMS.fullmatch(re.sub("[CG]", "", shape.letters)):
         return None
     metric = rules.lexicon.metrics[shape.metric or before.metric]
     groups = _groups(before, heard, shape, metric, scope)
@@ -140,7 +143,10 @@ def _filters(
     compared: list[Group] = []
     said_about: set[tuple[str, str]] = set()
     for said in shape.filters:
-        made = scope.filter(metric, said.items, said.near, said.comparison, said.number)
+        try:
+            made = scope.filter(metric, said.items, said.near, said.comparison, said.number)
+        except Contradiction:
+            return NoAnswer(f"{metric} has its own condition, which {said.items[0].words!r} may contradict")
         if isinstance(made, NoAnswer):
             return made
         about = scope.filtered_by(made)

@@ -42,7 +42,7 @@ _REFERS = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _QUESTION = re.compile(
-    r"\b(?:how|what|which|who|whose|whom|where|when|show|list|give|find|count|display|tell|return|name|get|select|"
+    r"\b(?:how|what|which|who|whose|whom|where|when|show|list|give|find|display|tell|select|"
     r"wie|welche[nrsm]?|was|wer|wo|wann|zeige?|liste|nenne|gib|gibt)\b|多少|几|哪|谁|什么|列出|显示|查询|统计|找出",
     re.IGNORECASE,
 )  # fmt: skip

@@ -170,11 +170,15 @@ class Session:
         rules, schema = self.asker.rules(), self.asker.schema
         known = {match.phrase for match in rules.matches(text)} if rules else set()
         found = [match for match in self.asker.knowledge.values.find(text) if match.phrase not in known]
+        if rules and (near := rules.reached_by(" ".join(plan.thread))):
+            found = [match for match in found if match.table in near]
         chosen_before = self.turns[-1].meant if len(plan.thread) > 1 else ()
         tied = tied_values(" ".join(plan.thread), found, schema, chosen_before)
         if not tied:
-            return [plan], None
-        plans = [replace(plan, meant=(match,)) for match in tied]
+            again = {(match.table, match.column) for match in chosen_before}
+            meant = (match for match in found if (match.table, match.column) in again)
+            return [replace(plan, meant=tuple(dict.fromkeys((*chosen_before, *meant))))], None
+        plans = [replace(plan, meant=(*chosen_before, match)) for match in tied]
         return plans, ask_back(text, [said_value(match) for match in tied])
 
     def _answer(self, plan: _Plan, num_samples: int | None) -> Iterator[Step]:

@@ -64,6 +64,11 @@ class Rules:
         """The values that words of a question mean by synonyms."""
         return self.lexicon.matches_in(question)
 
+    def reached_by(self, question: str) -> set[str]:
+        """The tables that can be joined to the metrics that a question names; empty if it names none."""
+        named = {name for _, found in self.lexicon.said_in(question) for name in found.metrics}
+        return {table for name in named for table in self.scope.reached(self.lexicon.metrics[name])}
+
     def schema_for(self, question: str) -> Schema:
         """The schema for a prompt: descriptions, and the question's own synonyms, stand in its comments."""
         words: dict[tuple[str, str], list[str]] = {}

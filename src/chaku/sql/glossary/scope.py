@@ -21,6 +21,10 @@ class Ambiguous(Exception):
         self.places = tuple(places)
 
 
+class Contradiction(Ambiguous):
+    """A value that the metric's own condition on the column may exclude."""
+
+
 class Scope:
     """The columns around the metrics of one schema."""
 
@@ -140,7 +144,7 @@ class Scope:
             if (value.table, value.column) == (chosen.table, chosen.column)
         ]
         if self.contradicts(metric, chosen.table, chosen.column, values):
-            raise Ambiguous
+            raise Contradiction
         return IsIn(chosen.table, chosen.column, tuple(dict.fromkeys(values)))
 
     def _on_the_way(self, metric: Metric, table: str) -> set[str]:
