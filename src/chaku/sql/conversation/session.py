@@ -13,8 +13,9 @@ from chaku.sql.conversation.changes import change
 from chaku.sql.conversation.following import goes_on, names_of
 from chaku.sql.conversation.hearing import Heard, hear
 from chaku.sql.conversation.periods import time_keys
+from chaku.sql.conversation.ties import tied_values
 from chaku.sql.conversation.turns import Turn, asked_together, say_turns
-from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen, is_number, said_value, tied_values
+from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen, is_number, said_value
 from chaku.sql.glossary.metrics import in_words
 from chaku.sql.glossary.query import IsIn, MetricQuery, NoAnswer, Unclear
 from chaku.sql.glossary.rules import Rules

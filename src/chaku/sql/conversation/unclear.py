@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from chaku.sql.answer.language import language_of
 from chaku.sql.glossary.query import MetricQuery, Unclear
-from chaku.sql.schema.definition import Schema, literal
+from chaku.sql.schema.definition import literal
 from chaku.sql.schema.linking import words_of
 from chaku.sql.schema.values import Match
 
-SURE = 0.97  # the least score of a value, to ask in which column it is meant
-MAX_CHOICES = 9
 _ASKED = {
     "en": ("Do you mean {}?", " or "),
     "de": ("Meinen Sie {}?", " oder "),
@@ -67,63 +65,6 @@ def is_number(text: str) -> bool:
     return re.fullmatch(r"\W*\d{1,2}\W*", text) is not None
 
 
-def tied_values(
-    question: str, matches: Sequence[Match], schema: Schema, chosen_before: Sequence[Match] = ()
-) -> list[Match]:
-    """The values of one phrase in several columns of which none leads; empty if every phrase is clear.
-
-    A column leads that the user chose before, or whose own name and table the question says more fully, or whose table
-    has fewer joins to a table that the question names. Columns that a foreign key connects have the same meaning. Only the first unclear phrase counts, since a user gets one question.
-    """
-    preferred = {(match.table, match.column) for match in chosen_before}
-    phrases = dict.fromkeys(match.phrase for match in matches if match.score >= SURE)
-    for phrase in phrases:
-        best = max(match.score for match in matches if match.phrase == phrase)
-        found = {
-            (match.table, match.column): match for match in matches if match.phrase == phrase and match.score == best
-        }
-        asked = set(words_of(question)) - set(words_of(phrase))
-        near = _distances(schema, asked)
-        ranks = {place: (place in preferred, _rank(place, asked), -near.get(place[0], len(near))) for place in found}
-        leading = [found[place] for place in found if ranks[place] == max(ranks.values())]
-        if 2 <= len(leading) <= MAX_CHOICES and not _are_keys(leading, schema):
-            return leading
-    return []
-
-
 def said_value(match: Match) -> str:
     """A value in its column, as a choice."""
     return f"{match.table}.{match.column} = {literal(match.value)}"
-
-
-def _rank(place: tuple[str, str], asked: set[str]) -> float:
-    table, column = (set(words_of(name)) for name in place)
-    return len(table & asked) / max(len(table), 1) + 2 * len(column & asked) / max(len(column), 1)
-
-
-def _distances(schema: Schema, asked: set[str]) -> dict[str, int]:
-    """The number of joins, by foreign keys, from each table to the nearest table whose whole name the question says."""
-    links: dict[str, set[str]] = {table.name: set() for table in schema.tables}
-    for table in schema.tables:
-        for key in table.foreign_keys:
-            if key.table in links:
-                links[table.name].add(key.table)
-                links[key.table].add(table.name)
-    near = {name: 0 for name in links if set(words_of(name)) <= asked}
-    queue = [*near]
-    for name in queue:
-        for other in links[name] - near.keys():
-            near[other] = near[name] + 1
-            queue.append(other)
-    return near
-
-
-def _are_keys(matches: Sequence[Match], schema: Schema) -> bool:
-    """Whether foreign keys connect the columns of some matches."""
-    places = {(match.table.lower(), match.column.lower()) for match in matches}
-    for table in schema.tables:
-        for key in table.foreign_keys:
-            for column, reference in zip(key.columns, key.references, strict=False):
-                if {(table.name.lower(), column.lower()), (key.table.lower(), reference.lower())} <= places:
-                    return True
-    return False
