@@ -21,8 +21,8 @@ from chaku.sql.ask.answers import (
     said_no_answer,
     value_assumptions,
 )
-from chaku.sql.ask.context import Context
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts, vote
+from chaku.sql.ask.context import Context
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
@@ -94,12 +94,11 @@ class Asker:
         """The glossary at work on the database as it was last read; None without a glossary."""
         return self._rules.read() if self._rules else None
 
-    def steps(
-        self, question: str, num_samples: int | None = None, context: Context | None = None
-    ) -> Iterator[Step]:
+    def steps(self, question: str, num_samples: int | None = None, context: Context | None = None) -> Iterator[Step]:
         """The steps to the answer, as they are done; the last step is the answer. `num_samples`: of this question.
 
-        `context`: of a conversation, which has asked the rules already. Uses the schema and the values as they were last read (`knowledge.refresh`).
+        `context`: of a conversation, which has asked the rules already. Uses the schema and the values as they were
+        last read (`knowledge.refresh`).
         """
         num_samples = num_samples or self.num_samples
         question = on_one_line(question)

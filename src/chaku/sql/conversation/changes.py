@@ -1,4 +1,4 @@
-"""Changes a metric's query as a follow-up says, by rule: groups, values, periods, the first of a ranking, the metric."""
+"""Changes a metric's query as a follow-up says, by rule: its groups, values, periods, ranking, or the metric."""
 
 import re
 from collections.abc import Sequence
@@ -52,7 +52,9 @@ def change(
 def _read(
     before: MetricQuery, heard: Heard, text: str, rules: Rules, today: date
 ) -> MetricQuery | NoAnswer | Unclear | None:
-    used = [(one.table, one.column) for one in (*before.groups, *before.filters) if not isinstance(one, ByTime | During)]
+    used = [
+        (one.table, one.column) for one in (*before.groups, *before.filters) if not isinstance(one, ByTime | During)
+    ]
     make, scope = partial(_make, before, heard, rules), rules.scope.preferring(used)
     readings = list(read_parts(text, rules.lexicon, today))
     same, other = (
@@ -71,7 +73,9 @@ def _read(
     return Unclear(tuple(both)) if len(both) > 1 else same
 
 
-def _make(before: MetricQuery, heard: Heard, rules: Rules, parts: list[Part], scope: Scope) -> MetricQuery | NoAnswer | None:
+def _make(
+    before: MetricQuery, heard: Heard, rules: Rules, parts: list[Part], scope: Scope
+) -> MetricQuery | NoAnswer | None:
     """The query of one reading. Raises Ambiguous."""
     named = [part for part in parts if part.kind == "m"]
     if len(named) > 1:
@@ -107,7 +111,9 @@ def _without_counts(before: MetricQuery, parts: list[Part], rules: Rules) -> lis
     return [part for part in parts if part.kind not in "quT"]
 
 
-def _groups(before: MetricQuery, heard: Heard, shape: Shape, metric: Metric, scope: Scope) -> tuple[Group, ...] | NoAnswer:
+def _groups(
+    before: MetricQuery, heard: Heard, shape: Shape, metric: Metric, scope: Scope
+) -> tuple[Group, ...] | NoAnswer:
     said: list[Group] = []
     for part in (*shape.groups, *shape.heads):
         group = scope.group(metric, part)
@@ -125,10 +131,15 @@ def _is_compared(query: MetricQuery, group: Group) -> bool:
     for one in query.filters:
         if isinstance(one, During) and isinstance(group, ByTime) and len(one.periods) > 1:
             return True
-        is_column = isinstance(one, IsIn) and isinstance(group, ByColumn)
-        if is_column and (one.table, one.column) == (group.table, group.column) and len(one.values) > 1:
+        if isinstance(one, IsIn) and len(one.values) > 1 and one in _about(group, query.filters):
             return True
     return False
+
+
+def _about(group: Group, filters: Sequence[Filter]) -> list[Filter]:
+    """The filters of a group's column."""
+    place = (group.table, group.column) if isinstance(group, ByColumn) else None
+    return [one for one in filters if not isinstance(one, During) and (one.table, one.column) == place]
 
 
 def _same_kind(group: Group, said: Sequence[Group]) -> bool:
@@ -172,7 +183,7 @@ def _several(said: Said, shape: Shape) -> bool:
 
 def _groups_by(query: MetricQuery, about: tuple[str, str]) -> bool:
     return any(
-        ("", "date") == about if isinstance(group, ByTime) else (group.table, group.column) == about
+        about == ("", "date") if isinstance(group, ByTime) else (group.table, group.column) == about
         for group in query.groups
     )
 

@@ -40,7 +40,12 @@ def goes_on(heard: Heard, *, stands_alone: bool, schema: Schema, values: ValueIn
 
 def names_of(text: str, schema: Schema) -> set[str]:
     """The words of a text that the names of tables and columns have, too."""
-    known = {word for table in schema.tables for name in (table.name, *(c.name for c in table.columns)) for word in words_of(name)}
+    known = {
+        word
+        for table in schema.tables
+        for name in (table.name, *(c.name for c in table.columns))
+        for word in words_of(name)
+    }
     return set(words_of(text)) & known
 
 

@@ -11,20 +11,20 @@ Mark = Literal["goes on", "corrects", "adds", "compares", "narrows", "all", "why
 
 # Words at the beginning of a text, by what they say about it. The first pattern that fits counts.
 _OPENING: tuple[tuple[Mark, str], ...] = (
-    ("corrects", r"(?:no|nope|wrong|sorry|nein|falsch)\s*[,.!;:–]+|(?:no|nein)(?= i\b| only\b| just\b| by\b| ich\b| nur\b)"),
+    ("corrects", r"(?:no|nope|wrong|sorry|nein|falsch)\s*[,.!;:–]+|(?:no|nein)(?= (?:i|only|just|by|ich|nur)\b)"),
     ("corrects", r"(?:i|we) (?:mean|meant|wanted)|ich (?:meine|meinte|wollte)|actually|rather|eigentlich|lieber"),
     ("corrects", r"(?:change|make|switch|set) (?:it|that|this)(?: to)?|ändere (?:es|das)(?: auf)?"),
     ("corrects", r"不对|不是|不[,，]|错了|应该是|我是说|我的意思是|我指的是|我说的是|我想?要的是|改成|换成"),
     ("adds", r"also|additionally|in addition|plus|auch|zusätzlich|außerdem|另外|同时|还|也|再"),
     ("adds", r"(?:please )?(?:break|split|divide) (?:it|that|this|those|these|them)(?: down| up)?"),
     ("compares", r"(?:compare|vergleiche?) (?:it |that |this |them |es |das )?(?:to|with|mit)"),
-    ("compares", r"compared (?:to|with)|in comparison (?:to|with)|verglichen mit|im vergleich (?:zu[mr]?|mit)|vs|versus"),
+    ("compares", r"(?:compared|in comparison) (?:to|with)|verglichen mit|im vergleich (?:zu[mr]?|mit)|vs|versus"),
     ("compares", r"(?:跟|和|与)(?=.*(?:相比|比较|对比))|相比于?|对比"),
     ("narrows", r"(?:(?:show|give|list|take|keep|zeige?|nimm) (?:me |us |mir )?)?(?:only|just|nur)|只看?|仅看?"),
     ("all", r"all(?: of (?:them|those))?(?=\W*$)|alle(?=\W*$)|全部(?=\W*$)|所有(?=\W*$)"),
     ("why", r"why|how come|warum|wieso|weshalb|为什么|为何|怎么(?=这么|那么)"),
     ("goes on", r"(?:what|how) (?:about|is it|was it|does it look)|wie (?:ist|war|sieht) (?:es|das)|was ist mit"),
-    ("goes on", r"(?:show |give me |zeig )?(?:exactly )?(?:the |das )?(?:same(?: thing)?|gleiche|selbe|dasselbe)|同样的?|一样的?"),
+    ("goes on", r"(?:show |give me |zeig )?(?:the |das )?(?:same(?: thing)?|gleiche|selbe|dasselbe)|同样的?|一样的?"),
     ("goes on", r"and|but|then|ok|okay|now|again|und|aber|dann|jetzt|nun|nochmal|那么?|然后|现在"),
 )  # fmt: skip
 _CLOSING: tuple[tuple[Mark, str], ...] = (
@@ -100,7 +100,9 @@ def hear(text: str) -> Heard:
     return Heard(text, rest, frozenset(marks))
 
 
-def _first(patterns: tuple[tuple[Mark, str], ...], text: str, *, at_end: bool = False) -> tuple[Mark, re.Match[str]] | None:
+def _first(
+    patterns: tuple[tuple[Mark, str], ...], text: str, *, at_end: bool = False
+) -> tuple[Mark, re.Match[str]] | None:
     """The first pattern that fits the beginning of a text, or its end, as whole words. Chinese has no spaces."""
     for mark, words in patterns:
         pattern = rf"(?<![a-z0-9])(?:{words}){_SIGNS}$" if at_end else rf"(?:{words})(?:(?<![a-z])|(?![\w-]))"

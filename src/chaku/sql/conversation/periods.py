@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 
 from chaku.sql.glossary.dates import MONTHS, Period, first_of, whole
 from chaku.sql.glossary.query import ByTime, During, MetricQuery
@@ -17,12 +17,21 @@ _UNDATED = re.compile(
 )
 _CJK_NUMBERS = {sign: number for number, sign in enumerate("一二三四五六七八九十", 1)} | {"十一": 11, "十二": 12}
 _EARLIER = re.compile(
-    r"(?:the )?(?:(?P<unit>year|quarter|month|day) (?:before|earlier)(?: that)?|previous (?P<previous>year|quarter|month|day))(?!\w)"
-    r"|(?:im |das |den )?(?P<german>vorjahr|jahr davor|vormonat|monat davor|vorquartal|quartal davor|vortag|tag davor)(?!\w)"
+    r"(?:the )?(?P<unit>year|quarter|month|day) (?:before|earlier)(?: that)?(?!\w)"
+    r"|(?:the )?previous (?P<previous>year|quarter|month|day)(?!\w)"
+    r"|(?:im |das |den )?(?P<german>vor(?:jahr|monat|quartal|tag)|(?:jahr|monat|quartal|tag) davor)(?!\w)"
     r"|前一(?P<chinese>年|个?季度|个?月|天)",
     re.IGNORECASE,
 )  # fmt: skip
-_UNITS = {"jahr": "year", "monat": "month", "quartal": "quarter", "tag": "day", "年": "year", "季": "quarter", "月": "month"}
+_UNITS = {
+    "jahr": "year",
+    "monat": "month",
+    "quartal": "quarter",
+    "tag": "day",
+    "年": "year",
+    "季": "quarter",
+    "月": "month",
+}
 _UNITS |= {"天": "day"}
 
 
@@ -111,7 +120,8 @@ def _earlier(found: re.Match[str], before: MetricQuery) -> str:
     if unit == period.unit:
         start = first_of(unit, period.start, -1)
     elif unit == "year":
-        start = date(period.start.year - 1, period.start.month, min(period.start.day, 28) if period.start.month == 2 else period.start.day)
+        day = 28 if (period.start.month, period.start.day) == (2, 29) else period.start.day
+        start = period.start.replace(year=period.start.year - 1, day=day)
     else:
         return found[0]
     return spelled(whole(period.unit, start))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from chaku.errors import ChakuError
-from chaku.sql.ask.answers import Answer, Linked, Ran, Written, refuse
+from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.context import Context
 from chaku.sql.conversation import why
@@ -125,9 +125,7 @@ class Session:
             return _choose(plan, alone, rules)
         return self._clear(plan, text)
 
-    def _followed(
-        self, text: str, heard: Heard, last: Turn, rules: Rules | None
-    ) -> tuple[list[_Plan], Clarify | None]:
+    def _followed(self, text: str, heard: Heard, last: Turn, rules: Rules | None) -> tuple[list[_Plan], Clarify | None]:
         if "why" in heard.marks:
             return self._reasons(text, heard, last, rules) or ([_Plan((*last.thread, text), why.NOTHING)], None)
         plan = _Plan(
@@ -237,10 +235,12 @@ class Session:
             return
         if plan.replaces and self.turns:
             self.turns.pop()
-        if self.max_rows is not None and len(answer.result.rows) > self.max_rows:
-            cut = replace(answer.result, rows=answer.result.rows[: self.max_rows], truncated=True)
-            answer = replace(answer, result=cut, candidates=())
-        self.turns = [*self.turns, Turn(plan.thread, answer, query, plan.meant)][-MAX_TURNS:]
+        same = (candidate.written for candidate in answer.candidates if candidate.sql == answer.sql)
+        turn = Turn(plan.thread, answer, query, plan.meant, written=next(same, ""))
+        if self.max_rows is not None:
+            rows = answer.result.rows[: self.max_rows]
+            turn = replace(turn, answer=replace(answer, result=replace(answer.result, rows=rows), candidates=()))
+        self.turns = [*self.turns, turn][-MAX_TURNS:]
 
 
 def _choose(plan: _Plan, unclear: Unclear, rules: Rules) -> tuple[list[_Plan], Clarify]:

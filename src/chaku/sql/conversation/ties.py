@@ -17,9 +17,10 @@ def tied_values(
 ) -> list[Match]:
     """The values of one phrase in several columns of which none leads; empty if every phrase is clear.
 
-    A column leads that the user chose before, whose name stands beside the value ("the city Rome"), whose name and table
-    the question says more fully, or whose table has fewer joins to a table that the question names; and "name" leads
-    before "local name". Columns that a foreign key connects have the same meaning. Only the first unclear phrase counts, since a user gets one question.
+    A column leads that the user chose before, whose name stands beside the value ("the city Rome"), whose name and
+    table the question says more fully, or whose table has fewer joins to a table that the question names; and "name"
+    leads before "local name". Columns that a foreign key connects have the same meaning. Only the first unclear phrase
+    counts, since a user gets one question.
     """
     preferred = {(match.table, match.column) for match in chosen_before}
     phrases = dict.fromkeys(match.phrase for match in matches if match.score >= SURE)

@@ -18,28 +18,22 @@ class Turn:
 
     `thread`: the questions that it goes on with, itself included. `query`: of a metric, which a follow-up changes by
     rule; None for a query of the model. `meant`: the values that the user chose.
+    `written`: the query as the model wrote it, without values that were filled in afterwards.
     """
 
     thread: tuple[str, ...]
     answer: Answer
     query: MetricQuery | None = None
     meant: tuple[Match, ...] = ()
+    written: str = ""
 
     @property
     def question(self) -> str:
         """The question as it was asked."""
         return self.thread[-1]
 
-    @property
-    def written(self) -> str:
-        """The query as the model wrote it: without values that were filled in afterwards."""
-        same = (candidate for candidate in self.answer.candidates if candidate.sql == self.answer.sql)
-        return next((candidate.written for candidate in same), "")
 
-
-def say_turns(
-    turns: Sequence[Turn], *, count_tokens: Callable[[str], int], max_tokens: int, with_cells: bool
-) -> str:
+def say_turns(turns: Sequence[Turn], *, count_tokens: Callable[[str], int], max_tokens: int, with_cells: bool) -> str:
     """Sentences about the last turns for a prompt, in at most `max_tokens` tokens: the last turn, then those before.
 
     `with_cells`: False leaves out rows, and queries that rules made, whose values come from the database.

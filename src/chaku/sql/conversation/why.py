@@ -36,8 +36,8 @@ class Compared:
 
 
 NOTHING = NoAnswer(
-    "a query can say how much, when and where, but not why. Ask for numbers to compare, such as a metric by month, or one "
-    "period compared with another"
+    "a query can say how much, when and where, but not why. Ask for numbers to compare, such as a metric by month, or "
+    "one period compared with another"
 )
 
 
@@ -55,7 +55,9 @@ def compare(
     if isinstance(focus, Unclear):
         found = [_compared(before, reading.query, rules, earlier) for reading in focus.readings]
         readings = zip(focus.readings, found, strict=True)
-        return Unclear(tuple(Reading(reading.words, one.query) for reading, one in readings if isinstance(one, Compared)))
+        return Unclear(
+            tuple(Reading(reading.words, one.query) for reading, one in readings if isinstance(one, Compared))
+        )
     if focus is None or isinstance(focus, NoAnswer):
         return focus
     return _compared(before, focus, rules, earlier)
@@ -66,7 +68,8 @@ def _compared(before: MetricQuery, focus: MetricQuery, rules: Rules, earlier: Se
     fixed = {(one.table, one.column) for one in focus.filters if isinstance(one, IsIn) and len(one.values) == 1}
     candidates = [*before.groups, *earlier, *_usual_groups(metric, rules)]
     dimension = next(
-        (group for group in candidates if isinstance(group, ByColumn) and (group.table, group.column) not in fixed), None
+        (group for group in candidates if isinstance(group, ByColumn) and (group.table, group.column) not in fixed),
+        None,
     )
     periods = [period for one in focus.filters if isinstance(one, During) for period in one.periods]
     previous = before_it(periods[0]) if len(periods) == 1 else None

@@ -14,7 +14,7 @@ from chaku.sql.schema.definition import Column, Schema
 
 
 class Ambiguous(Exception):
-    """The words may mean two columns (`places`), or none that fits (no places): a question for the user or the model."""
+    """The words may mean two columns (`places`), or none that fits (no places)."""
 
     def __init__(self, places: Iterable[tuple[str, str]] = ()):
         super().__init__()
