@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaku.cli.shared.loading import Loading
-from chaku.cli.shared.sql_answers import show, show_explanation, show_result
+from chaku.cli.shared.sql_answers import printable, show, show_explanation, show_result
 from chaku.cli.shared.sql_asking import Asking, asking_options
 from chaku.cli.shared.sql_files import ROW_FILES, write_file
 from chaku.cli.shared.verb import verb
@@ -13,9 +13,11 @@ from chaku.errors import ChakuError
 
 if TYPE_CHECKING:
     from chaku.sql.ask.answers import Answer
-    from chaku.sql.ask.asker import Asker
+    from chaku.sql.conversation.session import Session
 
 HELP = """\
+/new           forget the questions so far: the next question stands alone
+/back          return to the question before the last
 /sql QUERY     run a query of your own, read-only
 /right         the last answer was right: remember it
 /fix QUERY     the last question's right query: run it, and remember it
@@ -30,15 +32,17 @@ FILE_COMMANDS = tuple(f"/{kind}" for kind in (*ROW_FILES, "chart"))
 @verb("chaku sql chat --db shop.sqlite --model runs/demo/stages/sql")
 @asking_options()
 def sql_chat(asking: Asking, loading: Loading) -> None:
-    """Ask a database questions one after another, correct the answers, and remember the right ones."""
+    """Talk with a database: ask, go on ("and by month?"), correct the answers, and remember the right ones."""
+    from chaku.sql.conversation.session import Session
+
     with asking.asker(loading) as asker:
         print(f"{asker.schema.name}: {len(asker.schema.tables)} tables. Ask; /help says what else there is.")
-        last: Answer | None = None
+        session, last = Session(asker), None
         while (line := _read_line()) is not None:
             if line == "/quit":
                 return
             try:
-                last = respond(line, asker, last)
+                last = respond(line, session, last)
             except ChakuError as error:
                 print(error)
             except OSError as error:  # of a file that was named
@@ -47,10 +51,11 @@ def sql_chat(asking: Asking, loading: Loading) -> None:
                 print("stopped")
 
 
-def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None":
+def respond(line: str, session: "Session", last: "Answer | None") -> "Answer | None":
     """Do what a line of the chat says; returns the answer that the next line is about."""
     if not line:
         return last
+    asker = session.asker
     command, _, rest = line.partition(" ")
     rest = rest.strip()
     if command == "/help":
@@ -64,8 +69,19 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
         path = _file(command, rest)
         print(f"{asker.memory.export(path)} pairs written to {path}")
     elif not command.startswith("/"):
-        last = asker.ask(line)
-        show(last)
+        return _ask(line, session, last)
+    elif command == "/new":
+        session.new()
+        print("the next question stands alone")
+        return None
+    elif command == "/back":
+        turn = session.back()
+        if turn is None:
+            print("there is no question before; the next question stands alone")
+            return None
+        print(f"back to: {printable(' '.join(turn.thread))}")
+        show(turn.answer)
+        return turn.answer
     elif command not in ("/right", "/fix", "/explain", *FILE_COMMANDS):
         print(f"{command} is not a command; /help lists them")
     elif last is None:
@@ -84,6 +100,20 @@ def respond(line: str, asker: "Asker", last: "Answer | None") -> "Answer | None"
         assert asker.memory
         asker.memory.remember_run(last.question, query, asker.run(query), asker.schema.name)
         print("remembered")
+    return last
+
+
+def _ask(line: str, session: "Session", last: "Answer | None") -> "Answer | None":
+    """Show the answer, or the question back with its choices."""
+    from chaku.sql.conversation.unclear import Clarify
+
+    found = session.ask(line)
+    if not isinstance(found, Clarify):
+        show(found)
+        return found
+    print(printable(found.question))
+    for number, choice in enumerate(found.choices, 1):
+        print(printable(f"  {number}. {choice}"))
     return last
 
 

@@ -18,6 +18,7 @@ from chaku.serve.generator import ServiceGenerator
 from chaku.serve.service import BusyError, StoppingError, TextService
 from chaku.serve.sql_answers import (
     AnswerRecord,
+    ClarifyRecord,
     NoAnswerRecord,
     RowsRecord,
     SchemaRecord,
@@ -25,11 +26,13 @@ from chaku.serve.sql_answers import (
     rows_record,
     schema_record,
 )
+from chaku.serve.sql_sessions import Sessions
 from chaku.sql.ask.answers import Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
 from chaku.sql.ask.selection import Select, check_choice
 from chaku.sql.ask.writer import query_grammar
+from chaku.sql.conversation.unclear import Clarify
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
 from chaku.sql.schema.definition import Schema
@@ -42,7 +45,7 @@ INTERRUPT_SECONDS = 0.1  # between two attempts to end work that nobody waits fo
 
 T = TypeVar("T")
 Connect = Callable[[asyncio.AbstractEventLoop], api.Model]
-Step = Linked | Written | Ran | AnswerRecord | NoAnswerRecord
+Step = Linked | Written | Ran | AnswerRecord | NoAnswerRecord | ClarifyRecord
 
 
 @dataclass(frozen=True)
@@ -145,28 +148,45 @@ class Desk:
         self.num_waiting = 0
         self._closed = False
         self._asker: Asker | None = None  # made for the first request
+        self._sessions = Sessions()
         self._model: api.Model | None = None
         self._stack = ExitStack()
         self._enders: set[asyncio.Task[None]] = set()
 
-    async def ask(self, question: str, samples: int | None = None) -> AsyncGenerator[Step, None]:
-        """The steps to the answer, which is the last step. Raises Refusal and ChakuError."""
+    async def ask(self, question: str, samples: int | None = None, session: str = "") -> AsyncGenerator[Step, None]:
+        """The steps to the answer, which is the last step. Raises Refusal and ChakuError.
+
+        `session`: the id of a conversation, or NEW to begin one, which may ask a question back; "" for none.
+        """
         _check_length(question, MAX_QUESTION, "question")
         samples = samples or self._asking.num_samples
-        started = time.monotonic()
+        held = self._sessions.find(session) if session else None
+        id, started = held.id if held else "", time.monotonic()
 
         def work(asker: Asker) -> Iterator[Step]:
-            for step in asker.steps(question, samples):
-                if not isinstance(step, Answer):
+            for step in (held.over(asker) if held else asker).steps(question, samples):
+                if isinstance(step, Clarify):
+                    yield ClarifyRecord(step.question, [*step.choices], id)
+                elif not isinstance(step, Answer):
                     yield step
                 elif step.refusal:
-                    yield NoAnswerRecord(step.question, step.refusal)
+                    yield NoAnswerRecord(step.question, step.refusal, id)
                 else:
-                    yield answer_record(step, asker.schema, samples, time.monotonic() - started)
+                    yield answer_record(step, asker.schema, samples, time.monotonic() - started, id)
 
         async with aclosing(self._work(work)) as steps:
             async for step in steps:
                 yield step
+
+    async def back(self, session: str) -> str:
+        """Forget the last turn of a session. Returns the question that the next one may go on with; "" for none."""
+        held = self._sessions.find(session)
+
+        def work(asker: Asker) -> str:
+            turn = held.over(asker).back()
+            return turn.answer.question if turn else ""
+
+        return await self._one(work)
 
     async def run(self, sql: str) -> RowsRecord:
         """The rows of a client's own query, under the rules of a model's queries. Raises Refusal and ChakuError."""

@@ -15,7 +15,7 @@ from chaku.serve.databases import Databases, Step
 from chaku.serve.fields import Refusal
 from chaku.serve.http import refusal_of
 from chaku.serve.service import BusyError, StoppingError
-from chaku.serve.sql_answers import AnswerRecord, NoAnswerRecord, RowsRecord, SchemaRecord
+from chaku.serve.sql_answers import AnswerRecord, ClarifyRecord, NoAnswerRecord, RowsRecord, SchemaRecord
 from chaku.sql.ask.answers import Linked, Ran, Written
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
@@ -39,17 +39,28 @@ def build_server(databases: Databases) -> MCPServer:
         question: Annotated[str, Field(description="The question, in plain words.")],
         context: Context,
         database: DatabaseName = None,
+        session: Annotated[
+            str | None,
+            Field(
+                description='"new" begins a conversation; the answer has its session, for "and by month?" afterwards.'
+            ),
+        ] = None,
     ) -> AnswerRecord:
         """Answer a question about a database: a model writes SQL, which is checked and run read-only. Returns the SQL,
-        its rows, the share of samples that agree, what was assumed, and the query in plain words."""
+        its rows, the share of samples that agree, what was assumed, and the query in plain words. In a session, a
+        follow-up is understood, and an unclear question gets a question back with numbered choices, as an error."""
         with _tool_errors():
             num_steps = 0
-            async with aclosing(databases.find(database).ask(question)) as steps:
+            async with aclosing(databases.find(database).ask(question, session=session or "")) as steps:
                 async for step in steps:
                     num_steps += 1
                     await context.report_progress(num_steps, message=_about(step))
             if isinstance(step, NoAnswerRecord):
-                raise ToolError(f"no answer: {step.reason}")
+                raise ToolError(f"no answer: {step.reason}{_in_session(step.session)}")
+            if isinstance(step, ClarifyRecord):
+                choices = "; ".join(f"{number}. {choice}" for number, choice in enumerate(step.choices, 1))
+                told = f"{step.question} {choices}. Ask the number of the choice{_in_session(step.session)}"
+                raise ToolError(f"not clear yet: {told}")
             assert isinstance(step, AnswerRecord)
             return step
 
@@ -78,6 +89,10 @@ def _tool_errors() -> Iterator[None]:
         yield
     except (Refusal, ChakuError, BusyError, StoppingError) as error:
         raise ToolError(refusal_of(error).message) from None
+
+
+def _in_session(session: str) -> str:
+    return f" (session {session})" if session else ""
 
 
 def _about(step: Step) -> str:

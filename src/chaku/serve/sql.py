@@ -1,7 +1,7 @@
-"""Questions to the operator's databases: /v1/sql/ask, /v1/sql/run, /v1/sql/remember, and the schemas."""
+"""Questions to the operator's databases: /v1/sql/ask, /v1/sql/back, /v1/sql/run, /v1/sql/remember, and the schemas."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chaku.serve.databases import MAX_SAMPLES, Databases, Desk, Step
 from chaku.serve.fields import Fields, Refusal
 from chaku.serve.http import Contract, dumps, json_response, read_fields, streamed, unless_gone
-from chaku.serve.sql_answers import AnswerRecord, NoAnswerRecord
+from chaku.serve.sql_answers import AnswerRecord, ClarifyRecord, NoAnswerRecord
 from chaku.sql.ask.answers import Linked, Ran, Written
 
 
@@ -29,9 +29,14 @@ def contract(databases: Databases) -> Contract:
         fields = await _read(request)
         desk, question = _desk(databases, fields), fields.text("question")
         samples = fields.whole("samples", databases.asking.num_samples, 1, MAX_SAMPLES)
+        steps = desk.ask(question, samples, fields.text("session", ""))
         if fields.flag("stream"):
-            return await streamed(request, _events(desk, question, samples), "application/x-ndjson", _failed)
-        return json_response(await unless_gone(request, _last_event(desk, question, samples)))
+            return await streamed(request, _events(steps), "application/x-ndjson", _failed)
+        return json_response(await unless_gone(request, _last_event(steps)))
+
+    async def back(request: Request) -> Response:
+        fields = await _read(request)
+        return json_response({"question": await _desk(databases, fields).back(fields.text("session"))})
 
     async def run(request: Request) -> Response:
         fields = await _read(request)
@@ -47,6 +52,7 @@ def contract(databases: Databases) -> Contract:
         ("GET", "/v1/sql/databases", every),
         ("GET", "/v1/sql/databases/{name}/schema", schema),
         ("POST", "/v1/sql/ask", ask),
+        ("POST", "/v1/sql/back", back),
         ("POST", "/v1/sql/run", run),
         ("POST", "/v1/sql/remember", remember),
     ]
@@ -79,6 +85,8 @@ def event(step: Step) -> dict[str, Any]:
             return {"event": "answer", **asdict(step)}
         case NoAnswerRecord():
             return {"event": "refused", **asdict(step)}
+        case ClarifyRecord():
+            return {"event": "clarify", **asdict(step)}
 
 
 async def _read(request: Request) -> Fields:
@@ -101,14 +109,14 @@ async def _tables(desk: Desk) -> dict[str, Any]:
         return {"name": desk.name, "tables": [], "error": refusal.message}
 
 
-async def _events(desk: Desk, question: str, samples: int) -> AsyncIterator[bytes]:
-    async with aclosing(desk.ask(question, samples)) as steps:
+async def _events(asked: AsyncGenerator[Step, None]) -> AsyncIterator[bytes]:
+    async with aclosing(asked) as steps:
         async for step in steps:
             yield dumps(event(step)) + b"\n"
 
 
-async def _last_event(desk: Desk, question: str, samples: int) -> dict[str, Any]:
-    async with aclosing(desk.ask(question, samples)) as steps:
+async def _last_event(asked: AsyncGenerator[Step, None]) -> dict[str, Any]:
+    async with aclosing(asked) as steps:
         return event([step async for step in steps][-1])
 
 

@@ -71,7 +71,7 @@ class AnswerRecord(RowsRecord):
     make no chart. `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on
     the way. `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema
     that had no room there. `seconds`: of the whole answer. `by_rule`: a metric of the glossary gave the query, without
-    samples.
+    samples. `session`: the id of the conversation; "" for a question outside of one.
     """
 
     question: str
@@ -85,6 +85,7 @@ class AnswerRecord(RowsRecord):
     tables: list[str]
     left_out: list[str]
     by_rule: bool
+    session: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,16 @@ class NoAnswerRecord:
 
     question: str
     reason: str
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class ClarifyRecord:
+    """A question back. The next question of the session may be the number of a choice, from 1."""
+
+    question: str
+    choices: list[str]
+    session: str
 
 
 def schema_record(name: str, schema: Schema) -> SchemaRecord:
@@ -119,7 +130,7 @@ def rows_record(sql: str, result: Result) -> RowsRecord:
     return RowsRecord(sql, **_rows(result), seconds=result.seconds)
 
 
-def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float) -> AnswerRecord:
+def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float, session: str = "") -> AnswerRecord:
     """The record of an answer that is no refusal."""
     chart = chart_of(answer.result)
     return AnswerRecord(
@@ -137,6 +148,7 @@ def answer_record(answer: Answer, schema: Schema, samples: int, seconds: float) 
         explanation=explain(answer.sql, schema),
         tables=[*answer.tables],
         left_out=[str(part) for part in answer.dropped],
+        session=session,
     )
 
 

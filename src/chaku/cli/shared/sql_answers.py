@@ -23,21 +23,21 @@ def show(answer: "Answer") -> None:
     from chaku.sql.answer.chart import chart_of
 
     if answer.refusal:
-        print(_printable(f"No answer: {answer.refusal}"))
+        print(printable(f"No answer: {answer.refusal}"))
         return
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
-        console.print(Syntax(_printable(answer.sql), "sql", background_color="default", word_wrap=True))
+        console.print(Syntax(printable(answer.sql), "sql", background_color="default", word_wrap=True))
     else:
-        print(_printable(answer.sql))
+        print(printable(answer.sql))
     show_result(answer.result)
     if console.is_terminal and (chart := chart_of(answer.result)):
         show_chart(chart, console)
-    print(_printable(answer.sentence))
+    print(printable(answer.sentence))
     if not answer.by_rule:
         print(f"confidence {answer.confidence:.0%}")
     for assumption in answer.assumptions:
-        print(_printable(f"assumed: {assumption}"))
+        print(printable(f"assumed: {assumption}"))
     if answer.dropped:
         print(f"left out of the prompt: {_some([str(part) for part in answer.dropped])}")
 
@@ -48,7 +48,7 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
 
     if answer.sql:
         for number, line in enumerate(explain(answer.sql, asker.schema), 1):
-            print(_printable(f"{number}. {line}"), file=file)
+            print(printable(f"{number}. {line}"), file=file)
     if answer.by_rule:
         print(f"no model was asked; tables: {', '.join(answer.tables)}", file=file)
         return
@@ -57,7 +57,7 @@ def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:
         print(f"left out: {', '.join(map(str, answer.dropped))}", file=file)
     for candidate in answer.candidates:
         outcome = f"{len(candidate.result.rows)} rows" if candidate.result.ok else candidate.result.reason
-        print(_printable(f"{candidate.votes} x {' '.join(candidate.sql.split())} -> {outcome}"), file=file)
+        print(printable(f"{candidate.votes} x {' '.join(candidate.sql.split())} -> {outcome}"), file=file)
 
 
 def show_result(result: "Result") -> None:
@@ -67,14 +67,14 @@ def show_result(result: "Result") -> None:
     from rich.text import Text
 
     if not result.ok:
-        print(_printable(f"failed: {result.reason}"))
+        print(printable(f"failed: {result.reason}"))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, name in enumerate(result.columns):
         numbers = all(isinstance(row[index], int | float) or row[index] is None for row in result.rows)
-        table.add_column(Text(_printable(name)), justify="right" if numbers and result.rows else "left")
+        table.add_column(Text(printable(name)), justify="right" if numbers and result.rows else "left")
     for row in result.rows[:SHOWN_ROWS]:
-        table.add_row(*(Text("NULL", style="dim") if cell is None else Text(_printable(cell)) for cell in row))
+        table.add_row(*(Text("NULL", style="dim") if cell is None else Text(printable(cell)) for cell in row))
     Console(highlight=False).print(table)
     if len(result.rows) > SHOWN_ROWS or result.truncated:
         more = f"of {len(result.rows)}{' and more' if result.truncated else ''}"
@@ -99,11 +99,11 @@ def show_chart(chart: "Chart", console: "Console") -> None:
     table.add_column(justify="right", no_wrap=True)
     for point in chart.points:
         bar = Bar(high - low, min(point.value, 0.0) - low, max(point.value, 0.0) - low)
-        table.add_row(Text(_printable(point.label)), bar, _printable(point.text))
+        table.add_row(Text(printable(point.label)), bar, printable(point.text))
     console.print(table)
 
 
-def _printable(value: object) -> str:
+def printable(value: object) -> str:
     """A cell without what would move a terminal's cursor or colour it."""
     return "".join(character if character.isprintable() or character == "\n" else "�" for character in str(value))
 

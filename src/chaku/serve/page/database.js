@@ -7,7 +7,8 @@ import { chart } from "./chart.js";
 const MOST_ROWS = 200; // that the page shows
 const select = $("database-name");
 let databases = [];
-let thread = []; // the questions so far; the server knows no thread, so a follow-up is asked together with them
+let session = "new"; // the server's id of the conversation, once the first question is asked
+let turns = []; // the articles of the answers that the server keeps in the session
 let busy = false;
 
 /** Calls `there` when the server has a database. */
@@ -19,55 +20,79 @@ export async function startDatabase(there) {
   }
   if (!databases.length) return;
   select.replaceChildren(...databases.map(({ name }) => element("option", {}, name)));
-  select.addEventListener("change", beginThread);
+  select.addEventListener("change", begin);
   sendOnEnter($("question"));
   $("question-form").addEventListener("submit", (event) => {
     event.preventDefault();
     ask();
   });
   $("new-question").addEventListener("click", () => {
-    beginThread();
+    begin();
     $("question").focus();
   });
-  beginThread();
+  $("back").addEventListener("click", goBack);
+  begin();
   there();
 }
 
-function beginThread() {
-  thread = [];
+function begin() {
+  session = "new";
+  turns = [];
   $("ask-stop").click();
   $("answers").replaceChildren();
   complain($("database-alert"), "");
   $("database-state").textContent = "";
   const { tables, error } = databases.find(({ name }) => name === select.value);
   $("tables").textContent = error ?? `Tables: ${tables.join(", ")}`;
-  follows(false);
+  sayWhatFollows();
 }
 
-function follows(following) {
+function sayWhatFollows() {
+  const following = turns.length > 0;
   $("question").setAttribute("aria-label", following ? "Follow-up question" : "Question");
   $("question").placeholder = following ? "Ask a follow-up question" : "Ask a question about the data";
   show($("new-question"), following);
+  show($("back"), following);
 }
 
-async function ask() {
-  const asked = $("question").value.trim();
-  if (busy || !asked) return;
+/** Forget the last answer. The next question goes on with the one before. */
+async function goBack() {
+  if (busy || !turns.length) return;
   busy = true;
-  $("question").value = "";
+  try {
+    const { question } = await json("v1/sql/back", { body: { database: select.value, session } });
+    const last = turns.pop();
+    while (last.nextSibling) last.nextSibling.remove();
+    last.remove();
+    $("database-state").textContent = question ? `Back to: ${question}` : "Back to the beginning.";
+    sayWhatFollows();
+  } catch (error) {
+    complain($("database-alert"), error.message);
+  }
+  busy = false;
+  $("question").focus();
+}
+
+/** Ask what the user wrote, or a `choice`: its number and its words. */
+async function ask(choice) {
+  const question = choice ? String(choice.number) : $("question").value.trim();
+  if (busy || !question) return;
+  busy = true;
+  if (!choice) $("question").value = "";
   complain($("database-alert"), "");
-  const mine = thread;
+  for (const button of $("answers").querySelectorAll(".choices button")) button.disabled = true;
+  const mine = turns;
   const database = select.value;
-  const question = [...thread, asked].join(" ");
-  const box = element("article", { class: "said" }, element("h3", { class: "who" }, question));
+  const asked = choice ? choice.words : question;
+  const box = element("article", { class: "said" }, element("h3", { class: "who" }, asked));
   $("answers").append(box);
   let last = null;
   const tell = (text) => ($("database-state").textContent = text);
   tell("The model reads the question.");
   try {
     const stopped = await stoppable($("ask-stop"), async (signal) => {
-      for await (const event of objects("v1/sql/ask", { body: { database, question, stream: true }, signal })) {
-        if (mine !== thread) return;
+      for await (const event of objects("v1/sql/ask", { body: { database, question, session, stream: true }, signal })) {
+        if (mine !== turns) return;
         last = event;
         if (event.event in STEPS) tell(STEPS[event.event](event));
       }
@@ -77,11 +102,17 @@ async function ask() {
     last = { event: "error", message: error.message };
   }
   busy = false;
-  if (mine !== thread) return; // another thread began meanwhile
+  if (mine !== turns) return; // another conversation began meanwhile
+  session = last?.session || session;
+  if (last?.event === "clarify") {
+    showChoices(box, last);
+    tell("Choose one, or ask another question.");
+    return;
+  }
   if (last?.event === "answer") {
-    showAnswer(box, database, question, last);
-    thread.push(asked);
-    follows(true);
+    showAnswer(box, database, last);
+    turns.push(box);
+    sayWhatFollows();
     tell(`The answer has ${counted(last.num_rows, "row")}.`);
     box.scrollIntoView({ block: "nearest" });
     return;
@@ -89,7 +120,7 @@ async function ask() {
   const why = last && !(last.event in STEPS) ? (last.reason ?? last.message) : "";
   if (!why) {
     box.remove();
-    $("question").value ||= asked;
+    if (!choice) $("question").value ||= question;
     if (last) tell("The question has no answer.");
     return;
   }
@@ -103,8 +134,16 @@ const STEPS = {
   ran: ({ reason, num_rows }) => (reason ? `A query gave no rows: ${reason}.` : `A query gave ${counted(num_rows, "row")}.`),
 };
 
-function showAnswer(box, database, question, answer) {
-  const { sql, sentence, columns, rows, assumed, confidence, votes, samples, explanation } = answer;
+/** The question back, with a button for each choice. */
+function showChoices(box, { question, choices }) {
+  const button = (words, at) =>
+    element("button", { type: "button", onclick: () => ask({ number: at + 1, words }) }, `${at + 1}. ${unmasked(words)}`);
+  box.append(element("p", {}, unmasked(question)), element("div", { class: "tools choices" }, ...choices.map(button)));
+  box.querySelector(".choices button").focus();
+}
+
+function showAnswer(box, database, answer) {
+  const { question, sql, sentence, columns, rows, assumed, confidence, votes, samples, explanation } = answer;
   const paragraph = (text) => box.append(element("p", {}, text));
   paragraph(unmasked(sentence));
   if (explanation.length) box.append(element("ul", {}, ...explanation.map((text) => element("li", {}, text))));

@@ -23,6 +23,7 @@ from chaku.sql.ask.answers import (
     value_assumptions,
 )
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts
+from chaku.sql.ask.context import Context
 from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
@@ -32,7 +33,7 @@ from chaku.sql.ask.writer import Writer
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.glossary.query import NoAnswer
-from chaku.sql.glossary.rules import CurrentRules, RuleAnswer
+from chaku.sql.glossary.rules import CurrentRules, RuleAnswer, Rules
 from chaku.sql.schema.definition import Schema, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
@@ -97,17 +98,22 @@ class Asker:
                 return step
         raise AssertionError("the last step is the answer")
 
-    def steps(self, question: str, num_samples: int | None = None) -> Iterator[Step]:
+    def rules(self) -> Rules | None:
+        """The glossary at work on the database as it was last read; None without a glossary."""
+        return self._rules.read() if self._rules else None
+
+    def steps(self, question: str, num_samples: int | None = None, context: Context | None = None) -> Iterator[Step]:
         """The steps to the answer, as they are done; the last step is the answer. `num_samples`: of this question.
 
-        Uses the schema and the values as they were last read (`knowledge.refresh`).
+        `context`: of a conversation, which has asked the rules already. Uses the schema and the values as they were
+        last read (`knowledge.refresh`).
         """
         num_samples = num_samples or self.num_samples
         question = on_one_line(question)
-        rules = self._rules.read() if self._rules else None
-        ruled = rules.answer(question, date.today()) if rules else None
+        rules = self.rules()
+        ruled = rules.answer(question, date.today()) if rules and context is None else None
         if ruled is not None:
-            yield from self._by_rule(question, ruled)
+            yield from self.by_rule(question, ruled)
             return
         matches = self.knowledge.values.find(question)
         examples = self._examples(question) if self.send_values else []  # remembered questions and queries quote cells
@@ -115,6 +121,9 @@ class Asker:
         if rules:
             matches = [*rules.matches(question), *matches]
             shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
+        if context:
+            matches = context.narrowed(matches)
+            hints = [context.before, *hints] if context.before else hints
         if not self.send_values:
             shown_schema = without_values(shown_schema)
         answer = Answer(question, matches=tuple(matches))
@@ -209,7 +218,7 @@ class Asker:
         }  # fmt: skip
         return self.database.run(sql, schema=self.schema, **limits)
 
-    def _by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:
+    def by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:
         """The steps to an answer that needs no model."""
         answer = Answer(question, by_rule=True)
         if isinstance(ruled, NoAnswer):

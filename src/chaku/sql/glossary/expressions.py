@@ -1,5 +1,6 @@
 """Parses the SQL of a glossary: aggregate expressions and conditions over the columns of one table, nothing else."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -46,6 +47,25 @@ class Metric:
         """The metric in words: "revenue = sum(amount) of orders where status = 'paid'"."""
         filters = " and ".join(text for text in (self.entry.filter,) if text)
         return f"{self.name} = {self.entry.expression} of {self.table.name}" + (f" where {filters}" if filters else "")
+
+
+def allowed_values(conditions: Iterable[exp.Expr], column: str) -> set[str] | None:
+    """The texts that conditions such as `status IN ('paid', 'sent')` allow for a column.
+
+    None if some condition on the column has another form.
+    """
+    allowed: set[str] | None = None
+    for condition in conditions:
+        for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
+            if column not in {found.name for found in part.find_all(exp.Column)}:
+                continue
+            listed = part.expressions if isinstance(part, exp.In) else [part.expression]
+            is_list = isinstance(part, exp.In | exp.EQ) and isinstance(part.this, exp.Column)
+            if not is_list or not all(isinstance(one, exp.Literal) for one in listed):
+                return None
+            texts = {one.name for one in listed}
+            allowed = texts if allowed is None else allowed & texts
+    return allowed
 
 
 def parse_metric(name: str, glossary: Glossary, schema: Schema) -> Metric:

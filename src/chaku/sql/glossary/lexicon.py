@@ -110,6 +110,11 @@ class Lexicon:
         columns = (*self._said.get(key, ()), *self._named.get(key, ()))
         return {column.table for column in columns if not column.is_table}
 
+    def num_values(self, table: str, column: str) -> int:
+        """The number of different texts of a column; 0 for a column without texts."""
+        places = (place for found in self._index.places.values() for place in found)
+        return sum(place[:2] == (table, column) for place in places)
+
     def _meanings(self, question: str, phrase: list[str]) -> Meanings:
         key = stems(phrase)
         metric = self._metric_words.get(key)

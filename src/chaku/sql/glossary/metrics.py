@@ -166,7 +166,7 @@ def _during(column: exp.Column, period: Period, form: str) -> exp.Expr:
 
 
 def in_words(query: MetricQuery, metric: Metric) -> str:
-    """What a query computes, for the assumptions of an answer."""
+    """What a query computes, for its reader."""
     said = [str(metric)]
     for one in query.filters:
         if isinstance(one, During):
@@ -178,4 +178,8 @@ def in_words(query: MetricQuery, metric: Metric) -> str:
     groups = [group.unit if isinstance(group, ByTime) else f"{group.table}.{group.column}" for group in query.groups]
     if groups:
         said.append(f"by {' and '.join(groups)}")
-    return f"by rule: {'; '.join(said)}"
+    if query.having:
+        said.append(f"where {metric.name} {' '.join(query.having)}")
+    if query.limit:
+        said.append(f"the {query.limit} {'largest' if query.order == 'desc' else 'lowest'}")
+    return "; ".join(said)

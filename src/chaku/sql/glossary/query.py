@@ -72,6 +72,21 @@ class MetricQuery:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """One of several meanings of a question. `words`: how they differ, for the user."""
+
+    words: str
+    query: MetricQuery
+
+
+@dataclass(frozen=True)
+class Unclear:
+    """The question has several meanings, and none leads."""
+
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True)
 class NoAnswer:
     """The question is understood, and a query would give a wrong number. `reason`: why."""
 

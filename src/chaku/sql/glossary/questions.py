@@ -1,14 +1,26 @@
 """Turns a question in a metric's scope into a metric's query. Any other question gets none, and goes to the model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from chaku.sql.glossary.lexicon import Lexicon
-from chaku.sql.glossary.query import ByTime, Comparison, During, Filter, Group, MetricQuery, NoAnswer
+from chaku.sql.glossary.query import (
+    ByTime,
+    Comparison,
+    During,
+    Filter,
+    Group,
+    IsIn,
+    MetricQuery,
+    NoAnswer,
+    Reading,
+    Unclear,
+)
 from chaku.sql.glossary.reading import Part, read_parts
 from chaku.sql.glossary.scope import Ambiguous, Scope
 from chaku.sql.glossary.shape import Shape, sort_parts
+from chaku.sql.schema.definition import literal
 
 # The forms of a question without its filters: m the metric, G groups after "by", D the thing that is ranked or chosen.
 TOTAL = re.compile("C?m|C?G?m|C?mG?")
@@ -23,27 +35,55 @@ RANKED_IN_CHINESE = re.compile(
 CHOSEN = re.compile("w?D(m>n|>nm)")  # which countries have revenue over 1000; customers with more than 5 orders
 
 
-def understand(question: str, lexicon: Lexicon, scope: Scope, today: date) -> MetricQuery | NoAnswer | None:
+def understand(question: str, lexicon: Lexicon, scope: Scope, today: date) -> MetricQuery | NoAnswer | Unclear | None:
     """The metric's query of a question; NoAnswer if the query would count rows twice; None if no rule fits.
 
-    A question that can be read in two ways with two queries gets none.
+    Unclear if it can be read in several ways with different queries.
     """
-    found: list[MetricQuery | NoAnswer] = []
-    for parts in read_parts(question, lexicon, today):
+    return settle(read_parts(question, lexicon, today), lambda parts, scope: _query(parts, lexicon, scope), scope)
+
+
+Make = Callable[[list[Part], Scope], MetricQuery | NoAnswer | None]
+
+
+def settle(readings: Iterable[list[Part]], make: Make, scope: Scope) -> MetricQuery | NoAnswer | Unclear | None:
+    """What `make` makes of the ways to read a text: one query, or several that differ in a column or as a whole."""
+    found: dict[MetricQuery | NoAnswer, str] = {}
+    for parts in readings:
         try:
-            read = _query(parts, lexicon, scope)
-        except Ambiguous:
-            return None
-        if read is not None and read not in found:
-            found.append(read)
-    return found[0] if len(found) == 1 else None
+            read = make(parts, scope)
+            if read is not None:
+                found.setdefault(read, "")
+        except Ambiguous as ambiguous:
+            for place in ambiguous.places:
+                try:
+                    read = make(parts, scope.preferring([place]))
+                except Ambiguous:  # a second word is unclear, too
+                    return None
+                if read is None:
+                    return None
+                found.setdefault(read, _said(place, read))
+            if not ambiguous.places:
+                return None
+    queries = {read: words for read, words in found.items() if isinstance(read, MetricQuery)}
+    if len(found) < 2:
+        return next(iter(found), None)
+    return Unclear(tuple(Reading(words, query) for query, words in queries.items())) if len(queries) > 1 else None
+
+
+def _said(place: tuple[str, str], read: MetricQuery | NoAnswer) -> str:
+    """A column, with the values that a query wants there."""
+    name = ".".join(place)
+    filters = read.filters if isinstance(read, MetricQuery) else ()
+    values = [one.values for one in filters if isinstance(one, IsIn) and (one.table, one.column) == place]
+    return f"{name} = {' or '.join(map(literal, values[0]))}" if values else name
 
 
 def _query(parts: list[Part], lexicon: Lexicon, scope: Scope) -> MetricQuery | NoAnswer | None:
     """The query of one reading."""
     if sum(part.kind == "m" for part in parts) != 1:
         return None
-    sorted_parts = _without_measures(parts, lexicon)
+    sorted_parts = without_measures(parts, lexicon)
     if sorted_parts is None or (shape := sort_parts(sorted_parts)) is None:
         return None
     counts = any(part.kind in "qu" for part in parts)  # "how many orders did the top 5 customers make" asks for a sum
@@ -130,7 +170,7 @@ def _chosen(query: MetricQuery, shape: Shape) -> MetricQuery | None:
     return MetricQuery(query.metric, query.groups, query.filters, having=(comparison, shape.numbers[0]))
 
 
-def _without_measures(parts: list[Part], lexicon: Lexicon) -> list[Part] | None:
+def without_measures(parts: list[Part], lexicon: Lexicon) -> list[Part] | None:
     """The parts without "total", "how many" and "how much"; None if they do not fit the metric."""
     at = next(number for number, part in enumerate(parts) if part.kind == "m")
     meanings = parts[at].meanings

@@ -8,7 +8,7 @@ from chaku.sql.glossary.check import require_fitting
 from chaku.sql.glossary.file import ColumnEntry, Glossary, TableEntry
 from chaku.sql.glossary.lexicon import Lexicon, Meanings
 from chaku.sql.glossary.metrics import MetricWriter, in_words
-from chaku.sql.glossary.query import NoAnswer
+from chaku.sql.glossary.query import MetricQuery, NoAnswer, Unclear
 from chaku.sql.glossary.questions import understand
 from chaku.sql.glossary.scope import Scope
 from chaku.sql.schema.definition import Column, Schema, Table
@@ -26,6 +26,7 @@ class RuleAnswer:
     sql: str
     words: str
     tables: tuple[str, ...]
+    query: MetricQuery
 
 
 class Rules:
@@ -40,11 +41,19 @@ class Rules:
 
     def answer(self, question: str, today: date) -> RuleAnswer | NoAnswer | None:
         """The query of a question in a metric's scope; NoAnswer for one that would count twice; None for the model."""
-        query = understand(question, self.lexicon, self.scope, today)
-        if query is None or isinstance(query, NoAnswer):
-            return query
-        metric = self.lexicon.metrics[query.metric]
-        return RuleAnswer(self.writer.write(query), in_words(query, metric), self.writer.tables(query))
+        query = self.understand(question, today)
+        if isinstance(query, MetricQuery):
+            return self.written(query)
+        return query if isinstance(query, NoAnswer) else None
+
+    def understand(self, question: str, today: date) -> MetricQuery | NoAnswer | Unclear | None:
+        """What a question asks of a metric; see `questions.understand`."""
+        return understand(question, self.lexicon, self.scope, today)
+
+    def written(self, query: MetricQuery) -> RuleAnswer:
+        """The SQL of a metric's query."""
+        words = in_words(query, self.lexicon.metrics[query.metric])
+        return RuleAnswer(self.writer.write(query), f"by rule: {words}", self.writer.tables(query), query)
 
     def hints(self, question: str, *, with_values: bool = True) -> list[str]:
         """What words of a question mean, one sentence each, for a prompt. `with_values`: metrics may quote texts."""
@@ -54,6 +63,11 @@ class Rules:
     def matches(self, question: str) -> list[Match]:
         """The values that words of a question mean by synonyms."""
         return self.lexicon.matches_in(question)
+
+    def reached_by(self, question: str) -> set[str]:
+        """The tables that can be joined to the metrics that a question names; empty if it names none."""
+        named = {name for _, found in self.lexicon.said_in(question) for name in found.metrics}
+        return {table for name in named for table in self.scope.reached(self.lexicon.metrics[name])}
 
     def schema_for(self, question: str) -> Schema:
         """The schema for a prompt: descriptions, and the question's own synonyms, stand in its comments."""

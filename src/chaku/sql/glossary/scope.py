@@ -1,6 +1,9 @@
 """Finds the columns that the words of a question mean for one metric: the nearest ones that count no row twice."""
 
-from chaku.sql.glossary.expressions import Metric
+from collections.abc import Iterable
+from copy import copy
+
+from chaku.sql.glossary.expressions import Metric, allowed_values
 from chaku.sql.glossary.file import Glossary
 from chaku.sql.glossary.joins import Joins, Reach, find_table, primary_key
 from chaku.sql.glossary.lexicon import ColumnMeaning, Lexicon
@@ -11,7 +14,15 @@ from chaku.sql.schema.definition import Column, Schema
 
 
 class Ambiguous(Exception):
-    """The words may mean two columns, or none that fits: a question for the model."""
+    """The words may mean two columns (`places`), or none that fits (no places)."""
+
+    def __init__(self, places: Iterable[tuple[str, str]] = ()):
+        super().__init__()
+        self.places = tuple(places)
+
+
+class Contradiction(Ambiguous):
+    """A value that the metric's own condition on the column may exclude."""
 
 
 class Scope:
@@ -21,6 +32,13 @@ class Scope:
         self.schema, self.lexicon = schema, lexicon
         self.joins = Joins(schema, glossary)
         self._reached: dict[str, dict[str, Reach]] = {}
+        self._preferred: frozenset[tuple[str, str]] = frozenset()
+
+    def preferring(self, places: Iterable[tuple[str, str]]) -> "Scope":
+        """The scope in which these columns, as (table, column), are meant where several are equally near."""
+        preferring = copy(self)
+        preferring._preferred = frozenset(places)
+        return preferring
 
     def reached(self, metric: Metric) -> dict[str, Reach]:
         """The tables that have at most one row for each row of the metric's table."""
@@ -119,14 +137,14 @@ class Scope:
             if not near:  # "payroll in Rome" may be about employees, of whom none is in Rome
                 raise Ambiguous
             return chosen
-        if self._has_filter(metric, chosen.table, chosen.column):
-            raise Ambiguous
         values = [
             value.value
             for item in items
             for value in (item.meanings.values if item.meanings else ())
             if (value.table, value.column) == (chosen.table, chosen.column)
         ]
+        if self.contradicts(metric, chosen.table, chosen.column, values):
+            raise Contradiction
         return IsIn(chosen.table, chosen.column, tuple(dict.fromkeys(values)))
 
     def _on_the_way(self, metric: Metric, table: str) -> set[str]:
@@ -135,8 +153,18 @@ class Scope:
         return {name for join in path for name in (join.child, join.parent)}
 
     def _has_filter(self, metric: Metric, table: str, column: str) -> bool:
-        """Whether the metric itself has a condition on the column: "revenue of cancelled orders" contradicts it."""
+        """Whether the metric itself has a condition on the column."""
         return table == metric.table.name and column in metric.filtered
+
+    def contradicts(self, metric: Metric, table: str, column: str, values: Iterable[str]) -> bool:
+        """Whether the metric's own condition on the column may exclude a value.
+
+        "Revenue of cancelled orders" contradicts "paid and sent orders"; "revenue of paid orders" does not.
+        """
+        if not self._has_filter(metric, table, column):
+            return False
+        allowed = allowed_values(metric.filters, column)
+        return allowed is None or not {*values} <= allowed
 
     def _nearest(self, metric: Metric, candidates: list[ColumnMeaning]) -> ColumnMeaning | NoAnswer:
         reached = self.reached(metric)
@@ -145,8 +173,11 @@ class Scope:
             return self._twice(metric, candidates)
         least = min(reached[meaning.table].length for meaning in near)
         found = {(meaning.table, meaning.column): meaning for meaning in near if reached[meaning.table].length == least}
+        if preferred := self._preferred & {(meaning.table, meaning.column) for meaning in near}:
+            found = {(meaning.table, meaning.column): meaning for meaning in near}
+            found = {place: found[place] for place in preferred}
         if len(found) != 1:
-            raise Ambiguous
+            raise Ambiguous(found)
         [meaning] = found.values()
         if reached[meaning.table].ways != 1:
             raise Ambiguous
