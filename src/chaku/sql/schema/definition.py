@@ -4,13 +4,17 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json
 from chaku.sql.execute.reserved_words import RESERVED_WORDS
+
+if TYPE_CHECKING:
+    from chaku.sql.schema.index import SchemaIndex
 
 Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
 
@@ -86,6 +90,13 @@ class Schema:
     tables: tuple[Table, ...]
     dialect: Dialect = "sqlite"
     search_path: tuple[str, ...] = ()
+
+    @cached_property
+    def index(self) -> "SchemaIndex":
+        """The words of the tables, for linking; made when it is first needed."""
+        from chaku.sql.schema.index import SchemaIndex
+
+        return SchemaIndex(self)
 
 
 def database_file(databases: Path, name: str) -> Path:
