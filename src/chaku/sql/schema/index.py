@@ -1,4 +1,4 @@
-"""An index of a schema for linking: its words, how rare each word is, and which tables are joined. Made once a schema."""
+"""An index of a schema for linking, made once: its words, how rare each word is, and which tables are joined."""
 
 import math
 from bisect import bisect_left
