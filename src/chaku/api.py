@@ -251,7 +251,8 @@ def asker(
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
         place = (opened.name, opened.place)
         meanings = find_glossary(opened, Path(glossary) if glossary else None)
-        knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None)
+        private = meanings.private if meanings else frozenset()
+        knowledge = Knowledge(opened, cache=cache_path(*place) if cache else None, private=private)
         rules = CurrentRules(meanings, knowledge) if meanings is not None else None
         model = model if isinstance(model, Model) else model()
         writer = writer_as_learnt(

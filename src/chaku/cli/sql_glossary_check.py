@@ -15,7 +15,7 @@ def sql_glossary_check(db: str, glossary: Path | None) -> int:
     from chaku.sql.glossary.check import check_glossary
     from chaku.sql.glossary.file import load_glossary
 
-    with opened(db) as (database, knowledge):
+    with opened(db, glossary) as (database, knowledge):
         path = glossary_file(database, glossary)
         words = load_glossary(path)
         mistakes = check_glossary(words, knowledge.schema, knowledge.values, database.is_unique)

@@ -29,7 +29,7 @@ def sql_glossary_import(file: Path | None, db: str, glossary: Path | None, comme
     from chaku.sql.glossary.file import Glossary, load_glossary, write_glossary
     from chaku.sql.glossary.imports import from_comments, from_csv, merge
 
-    with opened(db) as (database, knowledge):
+    with opened(db, glossary) as (database, knowledge):
         path, schema = glossary_file(database, glossary), knowledge.schema
         if file is None:
             imported = from_comments(schema)

@@ -16,7 +16,7 @@ def sql_glossary_init(db: str, glossary: Path | None) -> None:
     from chaku.sql.glossary.file import write_glossary
     from chaku.sql.glossary.init import first_glossary
 
-    with opened(db) as (database, knowledge):
+    with opened(db, glossary) as (database, knowledge):
         path = glossary_file(database, glossary)
         if path.exists():
             raise ChakuError(f"{path} exists; name another file with --glossary, or remove it")

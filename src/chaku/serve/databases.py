@@ -36,6 +36,7 @@ from chaku.sql.conversation.unclear import Clarify
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
 from chaku.sql.schema.definition import Schema
+from chaku.sql.schema.private import without_private
 
 MAX_THREADS = 8  # databases that work at one time
 MAX_QUESTION = 4_000  # characters
@@ -210,8 +211,8 @@ class Desk:
 
     async def _schema(self) -> Schema:
         if self._turn.locked() and self._asker:
-            return self._asker.schema
-        return await self._one(lambda asker: asker.schema)
+            return without_private(self._asker.schema)
+        return await self._one(lambda asker: without_private(asker.schema))
 
     async def remember(self, question: str, sql: str) -> None:
         """Keep a question with its right query as an example. Raises Refusal and ChakuError."""

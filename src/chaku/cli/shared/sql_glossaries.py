@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(db: str) -> "Iterator[tuple[Database, Knowledge]]":
-    """A database with its schema and values."""
+def opened(db: str, glossary: Path | None = None) -> "Iterator[tuple[Database, Knowledge]]":
+    """A database with its schema and values, but for the columns that its glossary calls private.
+
+    `glossary`: the glossary's file, which need not exist yet; without it, the file beside the database.
+    """
     from chaku.sql.execute.database import Database
+    from chaku.sql.glossary.file import find_glossary, load_glossary
     from chaku.sql.schema.knowledge import Knowledge, cache_path
 
     with Database(db) as database:
-        yield database, Knowledge(database, cache=cache_path(database.name, database.place))
+        named = load_glossary(glossary) if glossary and glossary.is_file() else None
+        words = named or find_glossary(database)
+        cache = cache_path(database.name, database.place)
+        yield database, Knowledge(database, cache=cache, private=words.private if words else frozenset())
 
 
 def glossary_file(database: "Database", named: Path | None) -> Path:

@@ -30,6 +30,7 @@ from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
 from chaku.sql.ask.selection import SECOND_LOOKS, Select, by_tests, by_votes, check_choice, two_results
 from chaku.sql.ask.writer import Writer
+from chaku.sql.execute.check import check
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import MAX_BYTES, MAX_ROWS, TIMEOUT, Result
 from chaku.sql.glossary.query import NoAnswer
@@ -37,6 +38,7 @@ from chaku.sql.glossary.rules import CurrentRules, RuleAnswer, Rules
 from chaku.sql.schema.definition import Schema, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
+from chaku.sql.schema.private import without_private
 
 NUM_SAMPLES = 5
 REPAIRS = 1  # further rounds, with the error of a query in the prompt
@@ -117,7 +119,7 @@ class Asker:
             return
         matches = self.knowledge.values.find(question)
         examples = self._examples(question) if self.send_values else []  # remembered questions and queries quote cells
-        shown_schema, hints = self.schema, []
+        shown_schema, hints = without_private(self.schema), []
         if rules:
             matches = [*rules.matches(question), *matches]
             shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
@@ -243,4 +245,6 @@ class Asker:
     def _examples(self, question: str) -> list[str]:
         """Approved queries for similar questions, each on one line."""
         pairs = self.memory.similar(question) if self.memory else []
+        if self.schema.private:  # a pair may be older than the mark
+            pairs = [pair for pair in pairs if not check(pair.query, self.schema)]
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chaku.errors import ChakuError
 from chaku.jsonl import read_lines, write_lines
-from chaku.sql.schema.linking import words_of
+from chaku.sql.schema.words import words_of
 
 if TYPE_CHECKING:
     from chaku.sql.execute.runner import Result

@@ -11,8 +11,10 @@ from sqlglot.optimizer.scope import traverse_scope
 
 from chaku.sql.execute.double_quotes import quote_literals
 from chaku.sql.execute.parse import SQLGLOT_ERRORS, Refused, parse
+from chaku.sql.execute.private_columns import private_problems
 from chaku.sql.execute.read_only import write_sql
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name
+from chaku.sql.schema.private import without_private
 from chaku.sql.schema.words import normalize, stem
 
 NEAR = 0.6  # the least likeness (0 to 1) of a name that a message suggests
@@ -48,12 +50,18 @@ class QueryProblem:
 
 
 def check(sql: str, schema: Schema) -> list[QueryProblem]:
-    """The errors that keep a query from running on a schema; empty for a query with right names and scopes."""
+    """The errors that keep a query from running on a schema; empty for a query with right names and scopes.
+
+    A query that reads a private column of the schema does not run either.
+    """
     try:
         tree = parse_query(sql, schema)
     except Refused as error:
         return [QueryProblem(str(error))]
-    return list(dict.fromkeys(problem for problem, _ in _problems(tree, schema)))  # a name may be wrong several times
+    if schema.private and (private := dict.fromkeys(private_problems(tree, schema))):
+        return [QueryProblem(message) for message in private]
+    found = _problems(tree, without_private(schema))
+    return list(dict.fromkeys(problem for problem, _ in found))  # a name may be wrong several times
 
 
 def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
@@ -63,6 +71,7 @@ def fix(sql: str, schema: Schema) -> tuple[str, list[str]]:
     (contact_id and contract_id), so it stays, and `check` reports it.
     """
     changes: dict[str, None] = {}
+    schema = without_private(schema)
     tables = {table.name: table for table in schema.tables}
     for _ in range(FIXES):  # a corrected name may be the name of a result elsewhere in the query
         try:

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -141,7 +142,7 @@ class Database(AbstractContextManager["Database"]):
             return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
         if max_cost is not None and (refusal := too_costly(checked, self.dialect, max_cost, self._explain)):
             return refusal
-        return self.run_unchecked(checked, **limits)
+        return self.run_unchecked(checked, **limits, private=schema.private if schema else ())
 
     def _explain(self, sql: str) -> Result:
         return self.run_unchecked(sql, explain=True, max_cell=MAX_BYTES)
@@ -177,13 +178,16 @@ class Database(AbstractContextManager["Database"]):
         result = self.run_unchecked(counts)
         return result.ok and not result.rows
 
-    def run_unchecked(self, sql: str, **limits: Any) -> Result:
-        """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree."""
+    def run_unchecked(self, sql: str, *, private: Iterable[tuple[str, str]] = (), **limits: Any) -> Result:
+        """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree.
+
+        `private`: the (table, column) that SQLite refuses to read, in views too.
+        """
         limits = {
             "timeout": TIMEOUT, "max_rows": MAX_ROWS, "max_bytes": MAX_BYTES, "max_cell": MAX_CELL, **limits,
         }  # fmt: skip
         if self._sqlite:
-            return self._sqlite.run(Path(self.location), sql, **limits)
+            return self._sqlite.run(Path(self.location), sql, private=private, **limits)
         return self._child.ask({"dialect": self.dialect, "path": self.location, "sql": sql, **limits})
 
 

@@ -73,7 +73,8 @@ def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
         connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)
         connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
-        connection.set_authorizer(lambda *action: _authorize(refusals, *action))
+        private = {(table, column) for table, column in request["private"]}
+        connection.set_authorizer(lambda *action: _authorize(refusals, private, *action))
         cursor = connection.execute(request["sql"])
         if cursor.description is None:
             return _failed("is not a query: it returns no columns")
@@ -109,13 +110,21 @@ ACTION_NAMES = {  # SQLite's number of an action -> its name, for messages
 
 
 def _authorize(
-    refusals: list[str], action: int, first: str | None, second: str | None, database: str | None, by: str | None
+    refusals: list[str],
+    private: set[tuple[str, str]],
+    action: int,
+    first: str | None,
+    second: str | None,
+    database: str | None,
+    by: str | None,
 ) -> int:
     reason = ""
     if action not in ALLOWED:
         reason = ACTION_NAMES.get(action, f"action {action}")
     elif action == sqlite3.SQLITE_READ and (first or "").lower().startswith(("sqlite_", "pragma_", "dbstat")):
         reason = f"reading {first}"
+    elif action == sqlite3.SQLITE_READ and ((first or "").lower(), (second or "").lower()) in private:
+        reason = f"{first}.{second} is private"
     elif action == sqlite3.SQLITE_FUNCTION:
         name = (second or "").lower()
         if name in REFUSED_FUNCTIONS or name.startswith("sqlite_"):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -85,8 +85,12 @@ class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
         max_rows: int = MAX_ROWS,
         max_bytes: int = MAX_BYTES,
         max_cell: int = MAX_CELL,
+        private: Iterable[tuple[str, str]] = (),
     ) -> Result:
-        """The rows of one statement. Raises ChakuError when the file does not exist."""
+        """The rows of one statement. Raises ChakuError when the file does not exist.
+
+        `private`: the (table, column), in small letters, that the statement may not read.
+        """
         if not path.is_file():
             raise ChakuError(f"{path} is not a database file; check the path")
         request = {
@@ -97,6 +101,7 @@ class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
             "max_rows": max_rows,
             "max_bytes": max_bytes,
             "max_cell": max_cell,
+            "private": [*private],
         }
         child = self._children.get()
         try:

@@ -9,7 +9,7 @@ from chaku.sql.execute.parse import Refused
 from chaku.sql.glossary.expressions import known_column, known_date, known_table, near, parse_condition, parse_metric
 from chaku.sql.glossary.file import MAX_WORDS, ColumnEntry, Glossary, TableEntry
 from chaku.sql.glossary.function_words import PARTS
-from chaku.sql.glossary.joins import Joins, parse_join, primary_key
+from chaku.sql.glossary.joins import Joins, find_column, parse_join, primary_key
 from chaku.sql.glossary.text import stems, tokens_of
 from chaku.sql.schema.definition import Schema, Table
 from chaku.sql.schema.values import ValueIndex
@@ -64,6 +64,11 @@ def _table(
     where: str, table: Table, entry: TableEntry, schema: Schema, by_column: dict[tuple[str, str], set[str]]
 ) -> Iterator[str]:
     for key, column in (("label", entry.label), *(("columns", name) for name in entry.columns)):
+        is_private = key == "columns" and entry.columns[column].private
+        if is_private and entry.columns[column].values:
+            yield f"{where}.columns.{column}: a private column can have no values here"
+        if is_private and find_column(table, column):
+            continue
         try:
             spelt = known_column(table, column) if column else ""
         except Refused as error:
@@ -108,7 +113,10 @@ def _joins(glossary: Glossary, schema: Schema, is_unique: IsUnique | None) -> It
             reason = f"there is no {wrong[0]}{near(wrong[0], names)}" if wrong and len(sides) == 2 else "it is no join"
             yield f'joins: {text!r}: {reason}; write "MANY.column = ONE.column"'
             continue
-        parent, [(_, column)] = known_table(schema, join.parent), join.pairs
+        parent, [(child_column, column)] = known_table(schema, join.parent), join.pairs
+        if {(join.child.lower(), child_column.lower()), (join.parent.lower(), column.lower())} & glossary.private:
+            yield f"joins: {text!r}: a private column joins nothing"
+            continue
         if primary_key(parent) != [column] and not (is_unique and is_unique(parent, column)):
             yield f"joins: {text!r}: several rows of {parent.name} may have one {column}, so rows would count twice"
 

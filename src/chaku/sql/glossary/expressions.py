@@ -98,10 +98,12 @@ def known_table(schema: Schema, name: str) -> Table:
 
 
 def known_column(table: Table, name: str) -> str:
-    """A column's name as the schema spells it. Raises Refused, naming the nearest, if there is none."""
+    """A column's name as the schema spells it. Raises Refused if there is none (with the nearest), or it is private."""
     column = find_column(table, name)
+    if column in {known.name for known in table.columns if known.private}:
+        raise Refused(f"{table.name}.{column} is private, so no query may read it")
     if column is None:
-        names = [known.name for known in table.columns]
+        names = [known.name for known in table.columns if not known.private]
         raise Refused(f"the table {table.name} has no column {name!r}{near(name, names)}")
     return column
 

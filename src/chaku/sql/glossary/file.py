@@ -26,7 +26,7 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 class ColumnEntry:
     """A column. `values`: synonyms of its values, by value. `leave_out`: prompts do not show it.
 
-    `private`: a mark of columns with personal data. Nothing enforces it yet.
+    `private`: no query may read the column, and nothing shows it or keeps its values.
     """
 
     synonyms: tuple[str, ...] = ()
@@ -76,6 +76,28 @@ class Glossary:
     tables: dict[str, TableEntry] = field(default_factory=dict)
     metrics: dict[str, MetricEntry] = field(default_factory=dict)
     joins: tuple[str, ...] = ()
+
+    @property
+    def private(self) -> frozenset[tuple[str, str]]:
+        """The (table, column) that are private, in small letters."""
+        return frozenset(
+            (table.lower(), name.lower())
+            for table, entry in self.tables.items()
+            for name, column in entry.columns.items()
+            if column.private
+        )
+
+    def public(self) -> "Glossary":
+        """The glossary without what it says about private columns."""
+        return dataclasses.replace(
+            self,
+            tables={
+                table: dataclasses.replace(
+                    entry, columns={name: column for name, column in entry.columns.items() if not column.private}
+                )
+                for table, entry in self.tables.items()
+            },
+        )
 
     def entry_of(self, table: str) -> TableEntry:
         """The entry of a table, without regard to case; an empty entry if there is none."""

@@ -13,6 +13,7 @@ from chaku.sql.glossary.questions import understand
 from chaku.sql.glossary.scope import Scope
 from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.sql.schema.introspect import one_line
+from chaku.sql.schema.private import without_private
 from chaku.sql.schema.values import Match, ValueIndex
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class CurrentRules:
         schema, values = self.knowledge.schema, self.knowledge.values
         if self._rules is None or self._known is None or self._known[1] is not values or self._known[0] != schema:
             require_fitting(self.glossary, schema, is_unique=self.knowledge.database.is_unique)
-            self._rules, self._known = Rules(self.glossary, schema, values), (schema, values)
+            self._rules = Rules(self.glossary.public(), without_private(schema), values)
+            self._known = (schema, values)
         return self._rules
 
 

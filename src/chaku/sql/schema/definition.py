@@ -4,13 +4,17 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json
 from chaku.sql.execute.reserved_words import RESERVED_WORDS
+
+if TYPE_CHECKING:
+    from chaku.sql.schema.index import SchemaIndex
 
 Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
 
@@ -23,7 +27,10 @@ VALUE_CHARS = 40  # characters; a longer value would say little more about its c
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `values`: a few of its distinct values as SQL literals ('France', 12)."""
+    """One column. `values`: a few of its distinct values as SQL literals ('France', 12).
+
+    `private`: the glossary keeps it from all queries, prompts and clients.
+    """
 
     name: str
     type: str = ""
@@ -31,6 +38,7 @@ class Column:
     values: tuple[str, ...] = ()
     primary_key: bool = False
     not_null: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,23 @@ class Schema:
     dialect: Dialect = "sqlite"
     search_path: tuple[str, ...] = ()
 
+    @cached_property
+    def private(self) -> frozenset[tuple[str, str]]:
+        """The (table, column) of its private columns, in small letters."""
+        return frozenset(
+            (table.name.lower(), column.name.lower())
+            for table in self.tables
+            for column in table.columns
+            if column.private
+        )
+
+    @cached_property
+    def index(self) -> "SchemaIndex":
+        """The words of the tables, for linking; made when it is first needed."""
+        from chaku.sql.schema.index import SchemaIndex
+
+        return SchemaIndex(self)
+
 
 def database_file(databases: Path, name: str) -> Path:
     """The path of a database in Spider's and BIRD's folders."""
@@ -105,10 +130,17 @@ def open_sqlite(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
-    """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError for any other file."""
+def read_sqlite(
+    path: Path, *, num_values: int = NUM_VALUES, private: frozenset[tuple[str, str]] = frozenset()
+) -> Schema:
+    """The schema of a SQLite file, with `num_values` sampled values a column. Raises ChakuError for any other file.
+
+    `private`: the (table, column), in small letters, that nothing may sample, through a view either.
+    """
     try:
         with closing(open_sqlite(path)) as connection:
+            if private:
+                connection.set_authorizer(partial(_keep_private, private))
             rows = connection.execute(
                 "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type IN ('table', 'view') "
                 "AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid"
@@ -119,6 +151,13 @@ def read_sqlite(path: Path, *, num_values: int = NUM_VALUES) -> Schema:
     except sqlite3.DatabaseError as error:
         raise ChakuError(f"cannot read the database {path}: {error}") from error
     return Schema(path.stem, tuple(table for table in tables if table), search_path=("main",))
+
+
+def _keep_private(
+    private: frozenset[tuple[str, str]], action: int, table: str | None, column: str | None, *_: str | None
+) -> int:
+    reads = action == sqlite3.SQLITE_READ and ((table or "").lower(), (column or "").lower()) in private
+    return sqlite3.SQLITE_DENY if reads else sqlite3.SQLITE_OK
 
 
 def _shadow_tables(rows: list[tuple[str, str]]) -> set[str]:
@@ -163,8 +202,11 @@ def _sample(connection: sqlite3.Connection, table: str, column: str, num_values:
     )
     try:
         rows = connection.execute(query, (num_values,)).fetchall()
-    except sqlite3.OperationalError:  # a view of a missing table, or a virtual table without its module
-        return ()
+    except sqlite3.DatabaseError as error:
+        # OperationalError: a view of a missing table, or a virtual table without its module.
+        if isinstance(error, sqlite3.OperationalError) or error.sqlite_errorcode == sqlite3.SQLITE_AUTH:
+            return ()
+        raise
     return tuple(literal(value) for (value,) in rows if not isinstance(value, bytes))
 
 

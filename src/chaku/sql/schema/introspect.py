@@ -20,6 +20,7 @@ from chaku.sql.schema.definition import (
     quote_table,
     read_sqlite,
 )
+from chaku.sql.schema.private import Private, mark_private
 
 if TYPE_CHECKING:
     from chaku.sql.execute.database import Database
@@ -29,15 +30,16 @@ SAMPLED_ROWS = 200  # of a table, enough to show the form of its values
 COMMENT_CHARS = 200  # a comment becomes one line of a prompt
 
 
-def introspect(database: "Database", *, num_values: int = NUM_VALUES) -> Schema:
-    """The schema, with `num_values` sampled values a column (0: none).
+def introspect(database: "Database", *, num_values: int = NUM_VALUES, private: Private = frozenset()) -> Schema:
+    """The schema, with `num_values` sampled values a column (0: none), and with its `private` columns marked.
 
     It has the tables of all readable schemas in DuckDB and PostgreSQL, and the tables of the URL's database in MySQL.
     Raises ChakuError when the database cannot be reached.
     """
     if database.dialect == "sqlite":
-        return read_sqlite(Path(database.location), num_values=num_values)
+        return mark_private(read_sqlite(Path(database.location), num_values=num_values, private=private), private)
     schema = {"duckdb": _duckdb, "postgres": _postgres, "mysql": _mysql}[database.dialect](database)
+    schema = mark_private(schema, private)
     tables = [*schema.tables]
     started = time.monotonic()
     for number, table in enumerate(tables):
@@ -215,15 +217,18 @@ class _Tables:
 
 def with_values(database: "Database", table: Table, num_values: int = NUM_VALUES) -> Table:
     """The table with sampled values, from one query; without values if it cannot be read (no rights, a broken view)."""
-    names = ", ".join(quote_name(other.name, database.dialect, always=True) for other in table.columns)
+    read = [column for column in table.columns if not column.private]
+    if not read:
+        return table
+    names = ", ".join(quote_name(column.name, database.dialect, always=True) for column in read)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     result = database.run_unchecked(f"SELECT {names} FROM {source} LIMIT {SAMPLED_ROWS}", max_cell=1000)
-    columns = []
-    for index, column in enumerate(table.columns):
+    sampled = {}
+    for index, column in enumerate(read):
         distinct = dict.fromkeys(row[index] for row in result.rows if row[index] is not None)
         shown = [literal(value) for value in distinct if not isinstance(value, bytes)]
-        columns.append(replace(column, values=tuple(shown[:num_values])))
-    return replace(table, columns=tuple(columns))
+        sampled[column.name] = replace(column, values=tuple(shown[:num_values]))
+    return replace(table, columns=tuple(sampled.get(column.name, column) for column in table.columns))
 
 
 def _rows(database: "Database", query: str) -> list[tuple]:

@@ -15,6 +15,7 @@ from chaku.sql.execute.database import Database
 from chaku.sql.schema.change_stamps import change_stamps, file_stamp
 from chaku.sql.schema.definition import NUM_VALUES, Dropped, Schema, Table
 from chaku.sql.schema.introspect import introspect, with_values
+from chaku.sql.schema.private import Private
 from chaku.sql.schema.values import ValueIndex, distinct_values, text_columns
 
 VERSION = 1  # of the file format
@@ -35,11 +36,12 @@ class Knowledge:
     """A database's schema and values. `unreadable`: names that no prompt can show, and that the schema leaves out.
 
     `refresh` reads the schema again, and the values of tables that have changed. `cache`: the file for values (None:
-    in memory only). Raises ChakuError when the database cannot be reached.
+    in memory only). `private`: the columns whose values are never read. Raises ChakuError when the database cannot be
+    reached.
     """
 
-    def __init__(self, database: Database, *, cache: Path | None = None):
-        self.database, self.cache = database, cache
+    def __init__(self, database: Database, *, cache: Path | None = None, private: Private = frozenset()):
+        self.database, self.cache, self._private = database, cache, private
         self.schema = Schema(database.name, (), database.dialect)
         self.unreadable: tuple[Dropped, ...] = ()
         self.values = ValueIndex()
@@ -58,7 +60,7 @@ class Knowledge:
                 return
         # SQLite's sampled values come with the schema, since reading them is fast.
         in_sqlite = self.database.dialect == "sqlite"
-        schema, self.unreadable = _readable(introspect(self.database, num_values=NUM_VALUES if in_sqlite else 0))
+        schema, self.unreadable = _readable(self._introspect(NUM_VALUES if in_sqlite else 0))
         known = self._values_of(schema)
         self.schema = schema if in_sqlite else _with_samples(schema, known)
         if known != self._kept or not self.values.places:
@@ -68,6 +70,9 @@ class Knowledge:
         self._kept = known
         self._file_stamp = stamp  # now: after an error above, the next question reads again
 
+    def _introspect(self, num_values: int) -> Schema:
+        return introspect(self.database, num_values=num_values, private=self._private)
+
     def _values_of(self, schema: Schema) -> dict[str, TableValues]:
         """The values of all tables: from the cache for an unchanged table, otherwise read now, for READ_SECONDS."""
         stamps = change_stamps(self.database, schema)
@@ -75,7 +80,7 @@ class Knowledge:
         started, left = time.monotonic(), []
         for table in schema.tables:
             kept = self._kept.get(table.name)
-            columns = [f"{column.name} {column.type}" for column in table.columns]
+            columns = [f"{column.name} {column.type}" for column in table.columns if not column.private]
             if kept and kept.stamp is not None and (kept.stamp, kept.columns) == (stamps[table.name], columns):
                 known[table.name] = kept
             elif time.monotonic() - started < READ_SECONDS:
@@ -90,7 +95,10 @@ class Knowledge:
         samples: dict[str, list[str]] = {}
         if self.database.dialect != "sqlite":
             samples = {column.name: [*column.values] for column in with_values(self.database, table).columns}
-        distinct = {column.name: distinct_values(self.database, table, column) for column in text_columns(table)}
+        distinct = {
+            column.name: distinct_values(self.database, table, column, private=self._private)
+            for column in text_columns(table)
+        }
         read = {name: values for name, values in distinct.items() if values is not None}
         return TableValues(stamp if len(read) == len(distinct) else None, columns, samples, read)
 

@@ -1,25 +1,27 @@
 """Finds the tables and columns that a question is about, for schemas that are too large for a prompt.
 
 Compares the words of names and comments with the question; rare words count more. Values in the question point to
-their columns. Tables that join two linked tables are included. The parts that are left out are listed. Works for
-1,000 tables and more.
+their columns. Tables that are joined with likely tables come along. The parts that are left out are listed. Works for
+10,000 tables and more: what does not depend on the question is in the schema's index.
 """
 
 import math
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from chaku.sql.schema.ddl import ddl_table
 from chaku.sql.schema.definition import Column, Dropped, Schema, Table, literal
+from chaku.sql.schema.index import SchemaIndex
 from chaku.sql.schema.values import Match
-from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
+from chaku.sql.schema.words import CJK, QUESTION_WORDS, normalize, stem, words_of
 
-CANDIDATES = 60  # tables that may get into the prompt
+CANDIDATES = 100  # tables that may get into the prompt
 WIDE = 12  # a table with at most this number of columns keeps all columns
-MIN_WORD = 3  # letters of a word that may match a longer word as its beginning
+LEAST_ROOM = 16  # tokens: no table has fewer
+IN_FULL = 6  # the first tables of a cut schema are shown with comments and values
+VALUE_WORTH = 1.0  # the worth of a value of the question, as a word in a column's name is worth 1
+SPREAD = 0.25  # the share of its score that a table gives to the tables that it is joined with
 
 
 @dataclass(frozen=True)
@@ -43,145 +45,114 @@ def link(
 
     Values in the question come first in their columns, so that a model copies their spelling. `render` writes a table.
     """
-    schema = _with_matches(schema, matches)
-    may_fit = sum(len(table.columns) for table in schema.tables) < max_tokens  # a column has at least one token
-    if may_fit and count_tokens("\n".join(render(schema, table) for table in schema.tables)) <= max_tokens:
-        return Linked(schema, ())
+    found = _values_by_column(matches)
+    if sum(len(table.columns) for table in schema.tables) < max_tokens:  # a column has at least one token
+        whole = replace(schema, tables=tuple(_with_values(table, found) for table in schema.tables))
+        if count_tokens("\n".join(render(schema, table) for table in whole.tables)) <= max_tokens:
+            return Linked(whole, ())
     asked = words_of(question)
-    weights = _weights(schema)
-    scores = {table.name: _score(table, asked, weights) for table in schema.tables}
-    for match in matches:
-        scores[match.table] = scores.get(match.table, 0.0) + 4.0 * match.score
-    ranked = sorted(schema.tables, key=lambda table: -scores[table.name])
-    order = _with_neighbours(ranked[:CANDIDATES], schema, scores)
+    index = schema.index
+    scores = index.score(asked)
+    for number, worth in _value_scores(matches, index).items():
+        scores[number] = scores.get(number, 0.0) + worth
+    scores = _spread(scores, index)
+    ranked = sorted(scores, key=lambda number: (-scores[number], number))[:CANDIDATES] or range(len(schema.tables))
     kept: list[Table] = []
-    named = {(match.table, match.column) for match in matches}
     room = max_tokens
-    for table in order:
-        for smaller in (table, _narrow(table, asked, weights, named, schema)):
+    for rank, number in enumerate(ranked):
+        table = _with_values(schema.tables[number], found)
+        for smaller in _sizes(table, rank, asked, found, index):
             size = count_tokens(render(schema, smaller)) + 1
             if size <= room:
                 kept.append(smaller)
                 room -= size
                 break
+        if room < LEAST_ROOM:
+            break
     return Linked(replace(schema, tables=tuple(kept)), tuple(_dropped(schema, kept)))
 
 
-@lru_cache(maxsize=1 << 16)  # a schema's names repeat with every question; do not change the counter
-def words_of(text: str) -> Counter[str]:
-    """The stems of the words of a question, a name or a comment; for Chinese, pairs of characters."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    words: Counter[str] = Counter()
-    for word in normalize(spaced).split():
-        if CJK.search(word):
-            words.update(word[at : at + 2] for at in range(max(len(word) - 1, 1)))
-        elif word not in SMALL_WORDS:
-            words[stem(word)] += 1
-    return words
+def _value_scores(matches: Sequence[Match], index: SchemaIndex) -> dict[int, float]:
+    """The scores of tables for the values in a question; a value that many tables have says less."""
+    by_phrase: dict[str, dict[int, float]] = defaultdict(dict)
+    for match in matches:
+        if (number := index.numbers.get(match.table)) is not None:
+            best = by_phrase[match.phrase]
+            best[number] = max(best.get(number, 0.0), match.score)
+    scores: dict[int, float] = defaultdict(float)
+    for phrase, tables in by_phrase.items():
+        rare = math.log(1 + len(index.names) / len(tables)) * (1 + phrase.count(" ") / 2)
+        for number, score in tables.items():
+            scores[number] += VALUE_WORTH * score * rare
+    return scores
 
 
-def _table_words(table: Table) -> list[tuple[Counter[str], float]]:
-    """The words of a table and of its columns, with the weight of a match in them."""
-    listed = [(words_of(f"{table.name} {table.comment}"), 2.0)]
-    return listed + [(words_of(f"{column.name} {column.comment}"), 1.0) for column in table.columns]
-
-
-def _weights(schema: Schema) -> dict[str, float]:
-    """The weight of each word: higher for words in fewer tables (inverse document frequency)."""
-    tables = [set().union(*(words for words, _ in _table_words(table))) for table in schema.tables]
-    counts = Counter(word for words in tables for word in words)
-    return {word: math.log(1 + len(tables) / count) for word, count in counts.items()}
-
-
-def _score(table: Table, asked: Counter[str], weights: dict[str, float]) -> float:
-    best: dict[str, float] = {}
-    for words, worth in _table_words(table):
-        for word, likeness in _common(words, asked):
-            best[word] = max(best.get(word, 0.0), worth * likeness * weights[word])
-    own = words_of(table.name)
-    covered = sum(likeness for _, likeness in _common(own, asked)) / max(len(own), 1)
-    return sum(best.values()) * (1 + covered)  # ranks orders before order_status_history
-
-
-def _common(words: Iterable[str], asked: Counter[str]) -> Iterable[tuple[str, float]]:
-    """(word, likeness) for words that match a word of the question, as a whole or as a beginning (not `qty`)."""
-    for word in words:
-        if word in asked:
-            yield word, 1.0
-        elif len(word) >= MIN_WORD and any(
-            len(other) >= MIN_WORD and (other.startswith(word) or word.startswith(other)) for other in asked
-        ):
-            yield word, 0.5
-
-
-def _with_neighbours(ranked: list[Table], schema: Schema, scores: dict[str, float]) -> list[Table]:
-    """The ranked tables; a table that joins two of the first tables stands behind the second of them."""
-    by_name = {table.name: table for table in schema.tables}
-    links: dict[str, set[str]] = {table.name: set() for table in schema.tables}
-    for table in schema.tables:
-        for key in table.foreign_keys:
-            if key.table in links and key.table != table.name:
-                links[table.name].add(key.table)
-                links[key.table].add(table.name)
-    order: list[str] = []
-    for table in ranked:
-        if scores[table.name] <= 0:
-            break
-        joining = {
-            between
-            for other in order[:5]
-            if other not in links[table.name]
-            for between in links[table.name] & links[other]
-            if between not in order
+def _spread(scores: Mapping[int, float], index: SchemaIndex) -> dict[int, float]:
+    """The scores with a share of the two best tables that each table is joined with, and of the tables behind them."""
+    spread = dict(scores)
+    for _ in range(2):
+        best: dict[int, list[float]] = defaultdict(list)
+        for number, score in spread.items():
+            for other in index.joined[number]:
+                best[other].append(score)
+        spread = {
+            number: scores.get(number, 0.0) + SPREAD * sum(sorted(best[number], reverse=True)[:2])
+            for number in {*scores, *best}
         }
-        if table.name not in order:
-            order.append(table.name)
-        order += sorted(joining, key=lambda name: -scores[name])
-    for name in [*order]:  # then the tables that the linked tables refer to
-        order += [
-            neighbour for neighbour in sorted(links[name], key=lambda other: -scores[other]) if neighbour not in order
-        ]
-    return [by_name[name] for name in order] or ranked  # no word in common with any table
+    return spread
+
+
+def _sizes(
+    table: Table, rank: int, asked: Mapping[str, int], found: Mapping[tuple[str, str], list[str]], index: SchemaIndex
+) -> Iterator[Table]:
+    """A table in smaller and smaller forms; only the first tables are shown in full."""
+    if rank < IN_FULL:
+        yield table
+    bare = replace(
+        table,
+        comment="",
+        columns=tuple(
+            replace(column, comment="", values=tuple(found.get((table.name, column.name), ())))
+            for column in table.columns
+        ),
+    )
+    if len(table.columns) <= WIDE:
+        yield bare
+    yield _narrow(bare, table, asked, found, index)
 
 
 def _narrow(
-    table: Table, asked: Counter[str], weights: dict[str, float], named: set[tuple[str, str]], schema: Schema
+    bare: Table, table: Table, asked: Mapping[str, int], found: Mapping[tuple[str, str], list[str]], index: SchemaIndex
 ) -> Table:
     """The table with its keys and its likeliest columns only."""
-    keys = {name for key in table.foreign_keys for name in key.columns}
-    keys |= {
-        name
-        for other in schema.tables
-        for key in other.foreign_keys
-        if key.table == table.name
-        for name in key.references
-    }
+    keys = {name for key in table.foreign_keys for name in key.columns} | index.referenced.get(table.name, set())
+    likeness = {known: weight * index.weights[known] for word in asked for known, weight in index.like(word)}
 
     def worth(column: Column) -> float:
         words = words_of(f"{column.name} {column.comment}")
-        found = sum(likeness * weights.get(word, 0.0) for word, likeness in _common(words, asked))
-        return found + 10.0 * ((table.name, column.name) in named)
+        return sum(likeness.get(word, 0.0) for word in words) + 10.0 * ((table.name, column.name) in found)
 
     chosen = {column.name for column in sorted(table.columns, key=worth, reverse=True)[:WIDE]}
-    kept = tuple(other for other in table.columns if other.primary_key or other.name in keys or other.name in chosen)
-    return replace(table, columns=kept)
+    return replace(bare, columns=tuple(c for c in bare.columns if c.primary_key or c.name in keys or c.name in chosen))
 
 
-def _with_matches(schema: Schema, matches: Sequence[Match]) -> Schema:
+def _values_by_column(matches: Sequence[Match]) -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for match in matches:
         found.setdefault((match.table, match.column), []).append(literal(match.value))
+    return found
 
-    def shown(table: Table, column: Column) -> Column:
-        first = found.get((table.name, column.name), [])
+
+def _with_values(table: Table, found: Mapping[tuple[str, str], list[str]]) -> Table:
+    """The table with the question's values first in their columns."""
+
+    def shown(column: Column) -> Column:
+        first = found.get((table.name, column.name))
+        if not first:
+            return column
         return replace(column, values=tuple(dict.fromkeys([*first, *column.values]))[: max(3, len(first))])
 
-    return replace(
-        schema,
-        tables=tuple(
-            replace(table, columns=tuple(shown(table, column) for column in table.columns)) for table in schema.tables
-        ),
-    )
+    return replace(table, columns=tuple(map(shown, table.columns)))
 
 
 def _dropped(schema: Schema, kept: list[Table]) -> Iterable[Dropped]:
@@ -209,11 +180,11 @@ def unlinked_words(question: str, schema: Schema, matches: Sequence[Match]) -> U
     """The question's words that match nothing in the schema; None for a question in another script than the names."""
     if CJK.search(question) or not normalize(question).isascii():
         return None
-    known = {word for table in schema.tables for words, _ in _table_words(table) for word in words}
+    index = schema.index
     phrases = {stem(word) for match in matches for word in match.phrase.split()}
     found, missing = bool(phrases), []
     for word in words_of(question):
-        if word in phrases or any(True for _ in _common([word], Counter(known))):
+        if word in phrases or any(True for _ in index.like(word)):
             found = True
         elif word.isalpha() and word not in QUESTION_WORDS:
             missing.append(word)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from chaku.console import say
 from chaku.sql.schema.definition import Column, Schema, Table, quote_name, quote_table
+from chaku.sql.schema.private import Private
 from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
 
 if TYPE_CHECKING:
@@ -46,20 +47,30 @@ class Match:
 
 
 def text_columns(table: Table) -> list[Column]:
-    """The text columns: a question may name their values."""
+    """The text columns that are not private: a question may name their values."""
     return [
-        column for column in table.columns if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type)
+        column
+        for column in table.columns
+        if TEXT_TYPES.search(column.type) and not NESTED_TYPES.search(column.type) and not column.private
     ]
 
 
 def distinct_values(
-    database: "Database", table: Table, column: Column, limit: int = VALUES_PER_COLUMN, seconds: float = COLUMN_SECONDS
+    database: "Database",
+    table: Table,
+    column: Column,
+    limit: int = VALUES_PER_COLUMN,
+    seconds: float = COLUMN_SECONDS,
+    private: Private = frozenset(),
 ) -> list[str] | None:
-    """At most `limit` distinct texts of a column, without long texts; None if they cannot be read in time."""
+    """At most `limit` distinct texts of a column, without long texts; None if they cannot be read in time.
+
+    `private`: columns that SQLite does not read for a view either.
+    """
     name = quote_name(column.name, database.dialect, always=True)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
     query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
-    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds)
+    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds, private=private)
     if not result.ok:
         return None
     return [value for (value,) in result.rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from functools import lru_cache
 
 CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
@@ -26,6 +27,19 @@ def stem(word: str) -> str:
         if word.endswith(ending) and not word.endswith("ss") and len(word) - len(ending) >= 2:
             return word[: len(word) - len(ending)] + instead
     return word
+
+
+@lru_cache(maxsize=1 << 16)  # a schema's names repeat with every question; do not change the counter
+def words_of(text: str) -> Counter[str]:
+    """The stems of the words of a question, a name or a comment; for Chinese, pairs of characters."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
+    words: Counter[str] = Counter()
+    for word in normalize(spaced).split():
+        if CJK.search(word):
+            words.update(word[at : at + 2] for at in range(max(len(word) - 1, 1)))
+        elif word not in SMALL_WORDS:
+            words[stem(word)] += 1
+    return words
 
 
 # Words in questions that ask for a kind of query, not for data.
