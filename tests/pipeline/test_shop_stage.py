@@ -11,13 +11,14 @@ from chaku.checkpoint.huggingface import save_config
 from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.model.config import PRESETS, LoraConfig
+from chaku.model.config import PRESETS
 from chaku.pipeline import engines, measuring
 from chaku.pipeline.run_directory import Run
 from chaku.pipeline.shop import shop_prompt
 from chaku.recipe.load import load_recipe
 from chaku.sql.training.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
+from chaku.training.workload import Workload
 from family import write_files
 
 RECIPE = """
@@ -134,8 +135,9 @@ def test_the_model_that_a_run_begins_with_is_measured_too(
 ) -> None:
     timed = []
 
-    def speed(shape: object, config: object, batches: Iterator[Batch], device: object, lora: LoraConfig) -> float:
-        timed.append((lora.rank, next(batches).trained is not None))
+    def speed(work: Workload, batches: Iterator[Batch], device: object, ranks: object) -> float:
+        assert work.lora is not None
+        timed.append((work.lora.rank, next(batches).trained is not None))
         return 20.0
 
     monkeypatch.setattr("chaku.pipeline.budget.measure_training_speed", speed)

@@ -52,7 +52,7 @@ def check_storage(place: str | Path, ranks: Ranks) -> None:
 
     def read() -> None:
         files.invalidate_cache()
-        for rank in range(ranks.size) if ranks.is_first else [0]:
+        for rank in () if ranks.size == 1 else range(ranks.size) if ranks.is_first else (0,):
             path = f"{root}/.written-by-rank-{rank}"
             if not files.exists(path) or files.cat_file(path).decode() != word:
                 raise ChakuError(
