@@ -17,7 +17,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from chaku.files import write_json
 from chaku.sql.ask.prompt import estimate_tokens, linked_prompt
 from chaku.sql.execute.check import parse_query
 from chaku.sql.execute.database import Database
-from chaku.sql.schema.definition import Schema, database_file, read_spider_tables, read_sqlite
+from chaku.sql.schema.definition import Schema, database_file, read_spider_tables
 from chaku.sql.schema.knowledge import Knowledge, cache_path
 from chaku.sql.schema.values import ValueIndex
 from chaku.sql.scoring.datasets import Example, read_examples, with_keys
@@ -98,7 +98,7 @@ class Spider:
         self.told = {name: told[name] for name in told if database_file(folder / "database", name).is_file()}
         self._mixed: dict[str, Mixed] = {}
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def _read(self, name: str) -> tuple[Schema, dict[tuple[str, str], list[str]]]:
         path = database_file(self.folder / "database", name)
         with Database(str(path)) as database:

@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--questions", default="spider", help="questions as for chaku sql eval")
     parser.add_argument("--limit", type=int, help="a plain random sample of so many questions")
     parser.add_argument("--kept", type=Path, required=True, help="the folder of the kept texts and figures")
+    parser.add_argument("--steps", nargs="+", choices=[step.name for step in STEPS], help="only these; default: all")
     parser.add_argument("--minutes", type=float, default=1e6, help="end after so many minutes; run again to go on")
     options = parser.parse_args()
     deadline = time.monotonic() + 60 * options.minutes
@@ -75,7 +76,8 @@ def main() -> None:
     name = questions.path.parent.name
     try:
         with KeepingWriter(writer, options.kept / f"{name}.jsonl") as kept:
-            rows = measure(questions, indices, kept, deadline)
+            steps = [step for step in STEPS if step.name in (options.steps or [step.name])]
+            rows = measure(steps, questions, indices, kept, deadline)
     except OutOfTimeError as stopped:
         say(f"{stopped}; run the same command again to go on")
         sys.exit(3)
@@ -90,7 +92,7 @@ def main() -> None:
 
 
 def measure(
-    questions: QuestionFile, indices: Sequence[int], writer: KeepingWriter, deadline: float
+    steps: Sequence[Step], questions: QuestionFile, indices: Sequence[int], writer: KeepingWriter, deadline: float
 ) -> list[dict[str, Any]]:
     """The figures of every step. Raises OutOfTimeError after the deadline."""
     told = read_spider_tables(questions.tables) if questions.tables else None
@@ -100,7 +102,7 @@ def measure(
     }
     asked: dict[str, list[Prediction]] = {}
     rows = []
-    for step in sorted(STEPS, key=lambda step: -step.asking.num_samples):  # greedy is the first of five samples
+    for step in sorted(steps, key=lambda step: -step.asking.num_samples):  # greedy is the first of five samples
         writer.spent = writer.waited = 0.0
         made: list[Prediction] = []
         for batch in predict(questions.examples, indices, prompts[step.link], writer, questions.databases, step.asking):
@@ -117,7 +119,7 @@ def measure(
             }
         )
     right = {name: _right(questions, indices, made) for name, made in asked.items()}
-    return [_figures(step, right, next(row for row in rows if row["step"] == step.name)) for step in STEPS]
+    return [_figures(step, right, next(row for row in rows if row["step"] == step.name)) for step in steps]
 
 
 def _right(questions: QuestionFile, indices: Sequence[int], made: Sequence[Prediction]) -> list[bool]:
@@ -133,7 +135,7 @@ def _right(questions: QuestionFile, indices: Sequence[int], made: Sequence[Predi
 
 def _figures(step: Step, right: dict[str, list[bool]], seconds: dict[str, Any]) -> dict[str, Any]:
     now = right[step.name]
-    before = right[step.after] if step.after else []
+    before = right.get(step.after or "", [])
     gains = [float(after) - float(first) for first, after in zip(before, now, strict=False)]
     return {
         **seconds,

@@ -25,7 +25,8 @@ from chaku.cli.shared.verb import verb
     type=PATH,
     required=True,
     help="Files of questions as for `chaku sql eval`. The first is asked with all changes too. A further file with the "
-    "same gold queries, such as Spider-Syn or a translation, is compared with the first question by question.",
+    "same gold queries, such as Spider-Syn, is compared with the first question by question; so is a .tsv file of "
+    "translations, with lines NUMBER<tab>TEXT: the number of a question in the first file, from 0, and other words.",
 )
 @click.option(
     "--change",
@@ -56,12 +57,13 @@ def sql_robustness(
     from chaku.ownership import EVALUATION, make_ours
     from chaku.sql.scoring.breakage import in_lines
     from chaku.sql.scoring.question_files import find_questions
-    from chaku.sql.scoring.robustness import run_robustness, suites
+    from chaku.sql.scoring.robustness import read_paired, run_robustness, suites
 
     make_ours(out, EVALUATION)
-    files = [find_questions(path, databases) for path in questions]
+    first = find_questions(questions[0], databases)
+    others = [read_paired(path, first, databases) for path in questions[1:]]
     wanted = [change for change in ("typos", "paraphrases") if change in changes]
-    asked = suites(files, wanted, limit, prompting.seed)
+    asked = suites(first, others, wanted, limit, prompting.seed)
     asking = prompting.asking
     writer, prompt = prompting.writer(loading)
     figures = run_robustness(

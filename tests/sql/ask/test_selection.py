@@ -61,7 +61,7 @@ def candidate(sql, rows, votes=1, status="ok", written=""):
 def test_a_second_look_sees_both_queries_with_their_rows_and_decides(ask):
     answer, writer = ask([ORDERS, ORDERS, CUSTOMERS], [CUSTOMERS, CUSTOMERS, ORDERS], select="csc")
     assert writer.counts == [3, 3]
-    assert f"Query 1: {ORDERS}; gives 1 rows: (3). Query 2: {CUSTOMERS}; gives 1 rows: (4)." in writer.prompts[1]
+    assert f"Query 1: {ORDERS}; gives 1 row: (3). Query 2: {CUSTOMERS}; gives 1 row: (4)." in writer.prompts[1]
     assert answer.sql == CUSTOMERS
     assert answer.confidence == pytest.approx(1 / 3)  # of the first samples, as for a vote
     assert [tried.votes for tried in answer.candidates] == [2, 1]
@@ -103,7 +103,7 @@ def test_queries_that_agree_by_luck_do_not_vote_together(shop):
     rows = [("Ada",), ("Cy",)]
     tried = [candidate(luck, rows, 2), candidate(right, rows, 2), candidate(same, rows), candidate(other, [("Bo",)], 2)]
     assert by_votes(tried, 7).candidate.sql == luck
-    best = by_tests(tried, 7, shop, timeout=5)
+    best = by_tests(tried, 7, shop)
     assert (best.candidate.sql, best.share, best.note) == (right, 3 / 7, "")
 
 

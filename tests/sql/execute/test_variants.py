@@ -71,3 +71,26 @@ def test_variants_tell_apart_what_agrees_by_chance(music, variants, gold, wrong)
 def test_an_equal_query_agrees_on_every_variant(variants):
     one, other = "SELECT name FROM singer WHERE age > 40", "SELECT name FROM singer WHERE NOT age <= 40"
     assert all(same_result(rows(path, one), rows(path, other), ordered=False) for path in variants)
+
+
+def test_only_the_tables_of_the_queries_are_filled_unless_one_is_a_view(music, tmp_path):
+    few = {"constants": {}, "num_variants": 1}
+    [path] = write_variants(music, tmp_path, **few, queries=['SELECT * FROM "Singer"'])
+    assert rows(path, "SELECT count(*) > 0 FROM singer") == [(1,)]
+    assert rows(path, "SELECT count(*) FROM song") == [(0,)]
+    viewed = tmp_path / "viewed.sqlite"
+    viewed.write_bytes(music.read_bytes())
+    with closing(sqlite3.connect(viewed)) as connection:
+        connection.execute("CREATE VIEW titles AS SELECT title FROM song")
+    [path] = write_variants(viewed, tmp_path, **few, queries=["SELECT * FROM titles"])
+    assert rows(path, "SELECT count(*) > 0 FROM titles") == [(1,)]
+
+
+def test_few_rows_of_a_large_table_are_read(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "long.sqlite")) as connection:
+        connection.execute("CREATE TABLE t (a INTEGER)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(1000)])
+        connection.commit()
+    made = write_variants(tmp_path / "long.sqlite", tmp_path, constants={}, num_variants=5, read_rows=100)
+    assert all(rows(path, "SELECT count(*) FROM t WHERE a < 100")[0][0] >= 40 for path in made)
+    assert all(rows(path, "SELECT count(*) FROM t WHERE a >= 100") == [(0,)] for path in made)

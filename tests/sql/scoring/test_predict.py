@@ -96,7 +96,7 @@ def test_a_second_look_chooses_between_the_two_most_frequent_results(ask):
         ("SELECT count(*) FROM singer", 0.33), ("SELECT 2", 0.67)
     ]  # fmt: skip
     assert len(writer.batches[1]) == 1
-    assert "Query 1: SELECT 1; gives 1 rows: (1)." in writer.batches[1][0]
+    assert "Query 1: SELECT 1; gives 1 row: (1)." in writer.batches[1][0]
 
 
 def test_queries_that_agree_on_other_data_vote_together(ask):

@@ -12,7 +12,7 @@ from chaku.cli import main
 from chaku.errors import ChakuError
 from chaku.sql.scoring.predict import Asking
 from chaku.sql.scoring.question_files import find_questions
-from chaku.sql.scoring.robustness import VARIANTS, run_robustness, suites
+from chaku.sql.scoring.robustness import VARIANTS, Paired, read_paired, run_robustness, suites
 from chaku.sql.training.example_prompts import PromptSettings
 from endpoint_server import running_server
 from singers_database import SINGERS, write_database
@@ -42,7 +42,8 @@ def files(tmp_path):
     write_questions(tmp_path / "syn" / "dev.json", [(f"{word}?", sql) for word, sql in SYNONYMS])
     chinese = [("有多少首歌？", "select count(*)  from song;"), ("有多少歌手？", ROWS[0][1]), ("几点了？", "SELECT 7")]
     write_questions(tmp_path / "zh" / "dev.json", chinese)
-    return [find_questions(tmp_path / name / "dev.json") for name in ("spider", "syn", "zh")]
+    first = find_questions(tmp_path / "spider" / "dev.json")
+    return [first, *(read_paired(tmp_path / name / "dev.json", first) for name in ("syn", "zh"))]
 
 
 class Answering:
@@ -74,14 +75,14 @@ def run(asked, out, writer, **settings):
 
 
 def test_files_with_the_same_gold_queries_are_paired(files):
-    asked = suites(files, [], None, 0)
+    asked = suites(files[0], files[1:], [], None, 0)
     assert [suite.name for suite in asked] == ["spider/dev", "syn/dev", "zh/dev"]
     assert [suite.partners for suite in asked] == [tuple(range(6)), tuple(range(6)), (3, 0, None)]
 
 
 def test_the_unchanged_question_of_every_drawn_question_is_asked(files):
     for seed in range(5):
-        first, chinese, typos = suites([files[0], files[2]], ["typos"], 2, seed)
+        first, chinese, typos = suites(files[0], files[2:], ["typos"], 2, seed)
         assert len(chinese.questions.examples) == 2 >= len(typos.questions.examples)
         for suite in (chinese, typos):
             for example, partner in zip(suite.questions.examples, suite.partners, strict=True):
@@ -93,7 +94,7 @@ def test_the_unchanged_question_of_every_drawn_question_is_asked(files):
 
 def test_the_report_says_where_it_breaks_with_the_worst_first(files, tmp_path):
     writer = Answering()
-    rows = run(suites(files, ["typos", "paraphrases"], None, 0), tmp_path / "out", writer, num_variants=3)
+    rows = run(suites(files[0], files[1:], ["typos", "paraphrases"], None, 0), tmp_path / "out", writer, num_variants=3)
     totals = {row.change: row for row in rows if row.kind == "all"}
     assert totals["spider/dev"].ex == 1.0
     assert (totals["syn/dev"].ex, totals["syn/dev"].drop, totals["syn/dev"].pairs) == (0.0, 1.0, 6)
@@ -110,29 +111,47 @@ def test_the_report_says_where_it_breaks_with_the_worst_first(files, tmp_path):
 
 
 def test_a_killed_run_asks_only_what_is_missing(files, tmp_path):
-    asked = suites(files[:2], ["typos"], None, 0)
+    asked = suites(files[0], [], ["typos"], None, 0)
     with pytest.raises(KeyboardInterrupt):
-        run(asked, tmp_path / "out", Answering(dies_after=9))
+        run(asked, tmp_path, Answering(dies_after=9))
     again = Answering()
-    rows = run(asked, tmp_path / "out", again)
-    assert len(again.asked) == 9  # of 17: the ninth was lost with its batch of two
-    whole = run(asked, tmp_path / "whole", Answering())
-    assert rows == whole
+    rows = run(asked, tmp_path, again)
+    assert len(again.asked) == 3  # of 11: the ninth was lost with its batch of two
+    assert {row.change: (row.answers, row.ex) for row in rows if row.kind == "all"} == {
+        "spider/dev": (6, 1.0), "typos": (5, 0.0)
+    }  # fmt: skip
 
 
 def test_other_settings_do_not_mix_with_what_is_there(files, tmp_path):
-    asked = suites(files[:1], ["typos"], None, 0)
+    asked = suites(files[0], [], ["typos"], None, 0)
     run(asked, tmp_path, Answering())
     with pytest.raises(ChakuError, match="seed was 0, is now 1"):
         run(asked, tmp_path, Answering(), seed=1)
 
 
+def test_translations_are_paired_by_their_numbers(files, tmp_path):
+    path = tmp_path / "chinese.tsv"
+    path.write_text("4\t有哪些歌？\n2\t最大的歌手多大？\n", encoding="utf-8")
+    chinese = read_paired(path, files[0])
+    assert [example.query for example in chinese.questions.examples] == [ROWS[4][1], ROWS[2][1]]
+    _, translated = suites(files[0], [chinese], [], None, 0)
+    assert translated.partners == (4, 2)
+    assert translated.questions.examples[0].question == "有哪些歌？"
+    for line in ("6\tzu viel", "x\twrong", "3", "3\t ", "-1\tx"):
+        path.write_text(f"0\tfine\n{line}\n")
+        with pytest.raises(ChakuError, match=r"line 2: write the number of a question of spider/dev \(0 to 5\)"):
+            read_paired(path, files[0])
+    path.write_text("")
+    with pytest.raises(ChakuError, match="has no questions"):
+        read_paired(path, files[0])
+
+
 def test_files_that_cannot_be_compared_are_refused(files):
     with pytest.raises(ChakuError, match="names spider/dev twice"):
-        suites([files[0], files[0]], [], None, 0)
+        suites(files[0], [Paired(files[0], {})], [], None, 0)
     nothing = replace(files[0], examples=[replace(files[0].examples[0], question="ABC?")])
     with pytest.raises(ChakuError, match="no question of spider/dev may get typos; leave out --change typos"):
-        suites([nothing], ["typos"], None, 0)
+        suites(nothing, [], ["typos"], None, 0)
 
 
 def test_the_command_asks_a_server_and_prints_one_table(files, tmp_path, capsys):
@@ -143,7 +162,7 @@ def test_the_command_asks_a_server_and_prints_one_table(files, tmp_path, capsys)
             return {"choices": [{"message": {"content": dict(ROWS).get(question, "SELECT 0")}}]}
 
         server.answer = answer
-        paths = [str(file.path) for file in files]
+        paths = [str(tmp_path / name / "dev.json") for name in ("spider", "syn", "zh")]
         command = ["sql", "robustness", "theirs", f"--endpoint={server.url}", f"--out={tmp_path / 'out'}"]
         command += ["--variants=0", "--change=typos", "--questions", *paths]
         assert main(command) == 0

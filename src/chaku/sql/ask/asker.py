@@ -178,7 +178,7 @@ class Asker:
                 looked.append(candidate)
                 yield Ran(candidate)
         if self.select == "tests":
-            choice = by_tests(candidates, num_samples, Path(self.database.location), timeout=self.timeout)
+            choice = by_tests(candidates, num_samples, Path(self.database.location))
         else:
             choice = by_votes(candidates, num_samples, looked)
         best, share = choice.candidate, choice.share

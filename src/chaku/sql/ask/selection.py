@@ -20,6 +20,7 @@ SHOWN_ROWS = 3  # of a result in the prompt of a second look
 CELL_CHARS = 40  # as in prompts of OmniSQL
 NUM_TESTS = 8  # variants of a database, to test queries on
 READ_ROWS = 5_000  # of each table for the variants: a large database must not fill the memory
+TEST_TIMEOUT = 2.0  # seconds of a query on a variant, which is small
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def two_results(candidates: Sequence[Candidate], *, send_values: bool = True) ->
     if len(first_two) < 2:
         return ""
     shown = (f"Query {number}: {_shown(candidate, send_values)}" for number, candidate in enumerate(first_two, 1))
-    return f"Two queries were written, and one is wrong. {' '.join(shown)} Write the right query."
+    return f"Two queries were written, and at least one is wrong. {' '.join(shown)} Write the right query."
 
 
 def _shown(candidate: Candidate, send_values: bool) -> str:
@@ -58,8 +59,9 @@ def _shown(candidate: Candidate, send_values: bool) -> str:
         return f"{on_one_line(candidate.written)[:QUERY_CHARS]};"
     rows = candidate.result.rows
     cells = ", ".join(f"({', '.join(map(_cell, row))})" for row in rows[:SHOWN_ROWS])
+    noun = "row" if len(rows) == 1 else "rows"
     more = ", ..." if len(rows) > SHOWN_ROWS else ""
-    return f"{on_one_line(candidate.sql)[:QUERY_CHARS]}; gives {len(rows)} rows: {cells or 'none'}{more}."
+    return f"{on_one_line(candidate.sql)[:QUERY_CHARS]}; gives {len(rows)} {noun}: {cells or 'none'}{more}."
 
 
 def _cell(cell: Any) -> str:
@@ -78,21 +80,19 @@ def by_votes(candidates: Sequence[Candidate], num_samples: int, looked: Sequence
     return Choice(best[0], share_of(best, num_samples))
 
 
-def by_tests(
-    candidates: Sequence[Candidate], num_samples: int, database: Path, *, timeout: float, seed: int = 0
-) -> Choice:
+def by_tests(candidates: Sequence[Candidate], num_samples: int, database: Path, *, seed: int = 0) -> Choice:
     """The largest group of candidates that agree on a SQLite file and on NUM_TESTS variants of it.
 
     The variants have other rows and the constants of the queries as values, so that a query that is right by luck
-    disagrees. They are copies of at most READ_ROWS rows of each table in a temporary folder. A database that cannot be
-    varied (a generated column, a virtual table) leaves the choice to the vote, and a note says why.
+    disagrees. They are copies of at most READ_ROWS rows of each table of the queries, in a temporary folder. A database
+    that cannot be varied (a generated column, a virtual table) leaves the choice to the vote, and a note says why.
     """
     ran = {candidate.sql: candidate for candidate in candidates if candidate.result.ok}
     keys: dict[str, list[Any]] = {sql: [result_key(candidate)] for sql, candidate in ran.items()}
     note = ""
     if len(ran) > 1:
         try:
-            for result_on in _on_variants(database, list(ran), timeout, seed):
+            for result_on in _on_variants(database, list(ran), seed):
                 for sql, candidate in ran.items():
                     result = result_on(sql)
                     keys[sql].append(result_key(candidate, result) if result.ok else result.status)
@@ -102,17 +102,21 @@ def by_tests(
     return Choice(best[0], share_of(best, num_samples), note)
 
 
-def _on_variants(
-    database: Path, queries: Sequence[str], timeout: float, seed: int
-) -> Iterator[Callable[[str], Result]]:
+def _on_variants(database: Path, queries: Sequence[str], seed: int) -> Iterator[Callable[[str], Result]]:
     """For each variant, the function from a query to its result."""
     with TemporaryDirectory(prefix="chaku-variants-") as folder, SQLiteRunner() as runner:
-        constants = query_constants(queries)
-        for path in write_variants(
-            database, Path(folder), constants=constants, num_variants=NUM_TESTS, seed=seed, read_rows=READ_ROWS
-        ):
+        variants = write_variants(
+            database,
+            Path(folder),
+            constants=query_constants(queries),
+            num_variants=NUM_TESTS,
+            seed=seed,
+            read_rows=READ_ROWS,
+            queries=queries,
+        )
+        for path in variants:
 
             def result_on(sql: str, path: Path = path) -> Result:
-                return runner.run(path, sql, timeout=timeout)
+                return runner.run(path, sql, timeout=TEST_TIMEOUT)
 
             yield result_on

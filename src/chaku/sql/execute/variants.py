@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.parse import Refused, parse
 from chaku.sql.schema.definition import Schema, Table, open_sqlite, quote_name, read_sqlite
 
@@ -64,10 +65,12 @@ def write_variants(
     num_variants: int = NUM_VARIANTS,
     seed: int = 0,
     read_rows: int | None = None,
+    queries: Sequence[str] = (),
 ) -> list[Path]:
     """Write `num_variants` variants of a SQLite file into `directory`; the same seed gives the same variants.
 
-    `read_rows`: read only so many rows of each table (None: all rows).
+    `read_rows`: read only so many rows of each table (None: all rows). `queries`: the tables that none of them names
+    stay empty, unless a query names a view.
     """
     schema = read_sqlite(database, num_values=0)
     with closing(open_sqlite(database)) as connection:
@@ -80,11 +83,16 @@ def write_variants(
         ]
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         schema = Schema(schema.name, tuple(table for table in schema.tables if table.name in tables))
+        views = {row[0].lower() for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")}
+        named = {token.text.strip('"`[]').lower() for query in queries for token in tokenize(query)}
+        everything = not queries or bool(named & views)
+        limit = -1 if read_rows is None else read_rows  # SQLite reads all rows with a negative limit
         rows = {
             table.name: connection.execute(
-                f"SELECT * FROM {quote_name(table.name, always=True)} LIMIT ?",
-                (-1 if read_rows is None else read_rows,),
+                f"SELECT * FROM {quote_name(table.name, always=True)} LIMIT ?", (limit,)
             ).fetchall()
+            if everything or table.name.lower() in named
+            else []
             for table in schema.tables
         }
     paths = []

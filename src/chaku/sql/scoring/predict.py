@@ -141,12 +141,9 @@ class _Batch:
 
     def _chosen(self, candidates: dict[int, list[Candidate]]) -> dict[int, Choice]:
         """The choice of each question. `candidates`: some of them ran."""
-        num_samples, timeout = self.asking.num_samples, self.asking.timeout
+        num_samples = self.asking.num_samples
         if self.asking.select == "tests":
-            return {
-                index: by_tests(tried, num_samples, self._database(index), timeout=timeout)
-                for index, tried in candidates.items()
-            }
+            return {index: by_tests(tried, num_samples, self._database(index)) for index, tried in candidates.items()}
         looked: dict[int, list[str]] = {}
         if self.asking.select == "csc":
             said = {index: words for index, tried in candidates.items() if (words := two_results(tried))}

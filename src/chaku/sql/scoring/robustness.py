@@ -1,8 +1,8 @@
 """Asks the same questions in other ways, and reports where the answers break.
 
 The first file of questions is asked unchanged, with typing errors and in other words. Every further file is asked too;
-a file with the same databases and gold queries (Spider-Syn, a translation, a file of paraphrases) is paired with the
-first file question by question. The variants of each database show answers that are right by luck.
+a file of the same questions in other words (Spider-Syn, translations, paraphrases) is paired with the first file
+question by question. The variants of each database show answers that are right by luck.
 """
 
 from collections import defaultdict, deque
@@ -13,7 +13,7 @@ from typing import Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.files import write_json, write_text
+from chaku.files import read_text, write_json, write_text
 from chaku.jsonl import read_lines
 from chaku.sql.ask.writer import ModelWriter
 from chaku.sql.scoring.benchmark import SqlResult, choose, run_benchmark
@@ -21,7 +21,7 @@ from chaku.sql.scoring.breakage import Answered, Breakage, breakages, in_markdow
 from chaku.sql.scoring.changes import Change, changed
 from chaku.sql.scoring.datasets import Example
 from chaku.sql.scoring.predict import Asking
-from chaku.sql.scoring.question_files import QuestionFile
+from chaku.sql.scoring.question_files import QuestionFile, find_questions
 from chaku.sql.training.example_prompts import PromptSettings
 
 VARIANTS = "variants of the database"
@@ -42,37 +42,71 @@ class Suite:
         return "".join(character if character.isalnum() else "-" for character in self.name)
 
 
-def suites(files: Sequence[QuestionFile], changes: Sequence[Change], limit: int | None, seed: int) -> list[Suite]:
+@dataclass(frozen=True)
+class Paired:
+    """A further file of questions. `partners`: for indices in it, the index of the same question in the first file."""
+
+    questions: QuestionFile
+    partners: dict[int, int]
+
+
+def read_paired(path: Path, first: QuestionFile, databases: Path | None = None) -> Paired:
+    """A file of questions as for `chaku sql eval`, or of lines NUMBER<tab>TEXT: other words of a question of `first`.
+
+    Numbers begin at 0. Raises ChakuError for a line that is none, and as `find_questions` does.
+    """
+    if path.suffix != ".tsv":
+        found = find_questions(path, databases)
+        return Paired(found, _partners(found, first))
+    numbers, examples = [], []
+    for place, line in enumerate(read_text(path).splitlines(), 1):
+        number, tab, text = line.partition("\t")
+        if not (tab and text.strip() and number.isdecimal() and int(number) < len(first.examples)):
+            last = len(first.examples) - 1
+            raise ChakuError(
+                f"{path}, line {place}: write the number of a question of {first.name} (0 to {last}), a tab, and a text"
+            )
+        numbers.append(int(number))
+        examples.append(replace(first.examples[numbers[-1]], question=text.strip()))
+    if not examples:
+        raise ChakuError(f"{path} has no questions; write lines such as: 12<tab>How old is Ben?")
+    return Paired(replace(first, path=path, examples=examples), dict(enumerate(numbers)))
+
+
+def suites(
+    first: QuestionFile, others: Sequence[Paired], changes: Sequence[Change], limit: int | None, seed: int
+) -> list[Suite]:
     """The suites to ask; the first has the unchanged questions.
 
     `limit`: at most this number of questions of each file, drawn by `seed`. The unchanged question of every drawn
     question is asked too. Raises ChakuError for two files of one name, and if no question may change.
     """
-    names = [file.name for file in files]
+    names = [first.name, *(other.questions.name for other in others)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ChakuError(f"--questions names {twice} twice; give every file once")
-    first, *others = files
-    drawn = [choose(file.askable()[0], limit, seed) for file in files]
-    partners = [_partners(file, first) for file in others]
-    wanted = {*drawn[0], *(pair[index] for pair, indices in zip(partners, drawn[1:], strict=True)
-                           for index in indices if index in pair)}  # fmt: skip
-    askable = set(first.askable()[0])
-    place = {index: number for number, index in enumerate(sorted(wanted & askable))}
-    made = [Suite(first.name, _only(first, place), tuple(place.values()))]
-    for file, pair, indices in zip(others, partners, drawn[1:], strict=True):
-        made.append(Suite(file.name, _only(file, indices), tuple(place.get(pair.get(index, -1)) for index in indices)))
+    askable = first.askable()[0]
+    drawn = choose(askable, limit, seed)
+    drawn_others = [choose(other.questions.askable()[0], limit, seed) for other in others]
+    wanted = set(drawn)
+    for other, indices in zip(others, drawn_others, strict=True):
+        wanted |= {other.partners[index] for index in indices if index in other.partners}
+    place = {index: number for number, index in enumerate(sorted(wanted & set(askable)))}
+    made = [Suite(first.name, _only(first, [*place]), tuple(place.values()))]
+    for other, indices in zip(others, drawn_others, strict=True):
+        partners = tuple(place.get(other.partners.get(index, -1)) for index in indices)
+        made.append(Suite(other.questions.name, _only(other.questions, indices), partners))
     for change in changes:
-        pairs = [(place[index], new) for index in drawn[0] if (new := changed(first.examples[index], change, seed))]
+        pairs = [(place[index], new) for index in drawn if (new := changed(first.examples[index], change, seed))]
         if not pairs:
             raise ChakuError(f"no question of {first.name} may get {change}; leave out --change {change}")
-        if len(pairs) < len(drawn[0]):
-            say(f"{change}: {len(drawn[0]) - len(pairs)} questions have no words that may change, and are left out")
+        if len(pairs) < len(drawn):
+            say(f"{change}: {len(drawn) - len(pairs)} questions have no words that may change, and are left out")
         examples = [new for _, new in pairs]
         made.append(Suite(change, replace(first, examples=examples), tuple(number for number, _ in pairs)))
     return made
 
 
-def _only(file: QuestionFile, indices: Sequence[int] | dict[int, int]) -> QuestionFile:
+def _only(file: QuestionFile, indices: Sequence[int]) -> QuestionFile:
     return replace(file, examples=[file.examples[index] for index in indices])
 
 
