@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 
 import pyarrow.parquet as pq
 import pytest
@@ -148,6 +149,35 @@ def test_chat_corrects_remembers_and_exports(ask, server, monkeypatch, tmp_path)
     assert "like How many customers are there?: SELECT count(*) FROM customers;" in server.prompts[-1]
 
 
+def test_chat_goes_on_goes_back_and_begins_anew(ask, server, monkeypatch, database):
+    server.reply = "SELECT name FROM customers WHERE country = 'France'"
+    with sqlite3.connect(database) as connection:
+        connection.execute("INSERT INTO customers (name, country) VALUES ('France', 'Peru')")
+    connection.close()
+    out = chat(
+        ask, monkeypatch,
+        "/back",
+        "Which customers are from the country France?",
+        "and sorted by name?",
+        "/back",
+        "only two of them",
+        "Who is France?",
+        "7",
+        "1",
+        "/new",
+        "sorted by name",
+    )  # fmt: skip
+    assert "there is no question before" in out
+    assert "back to: Which customers are from the country France?" in out
+    assert out.count('assumed: taken as a follow-up to "Which customers are from the country France?"') == 2
+    asked = "Do you mean customers.country = 'France' or customers.name = 'France'?"
+    assert f"{asked}\n  1. customers.country = 'France'\n  2. customers.name = 'France'\n" in out
+    assert "there is no choice 7; give a number from 1 to 2" in out
+    last = [prompt for prompt in server.prompts if "-- sorted by name" in prompt]
+    assert last
+    assert not any("The query of" in prompt for prompt in last)
+
+
 def test_a_command_of_the_chat_that_cannot_be_done_ends_nothing(ask, server, monkeypatch, tmp_path):
     server.reply = "SELECT id FROM orders"
     out = chat(
@@ -180,8 +210,6 @@ def test_queries_of_the_users_own_are_checked_like_a_models(ask, monkeypatch, da
 
 
 def test_a_change_during_a_chat_is_known_to_the_next_question(ask, server, monkeypatch, database):
-    import sqlite3
-
     def answer(request):
         server.prompts.append(request["messages"][0]["content"])
         with sqlite3.connect(database) as connection:

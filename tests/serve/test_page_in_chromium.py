@@ -292,8 +292,15 @@ def test_a_database_is_asked_and_a_chart_is_drawn(page):
     line = ask("And each month?", 2)
     expect(line.get_by_role("img", name="A line of orders by month")).to_be_visible()
     expect(line.locator("circle")).to_have_count(12)
-    both = "Total of each country? And each month?"
-    assert page.asked_databases[-1] == {"database": "shop", "question": both, "stream": True}
+    asked = {"database": "shop", "stream": True}
+    assert page.asked_databases == [
+        asked | {"question": "Total of each country?", "session": "new"},
+        asked | {"question": "And each month?", "session": fake_databases.SESSION},
+    ]
+    page.get_by_role("button", name="Back").click()
+    expect(page.locator("#database-state")).to_have_text("Back to: Total of each country?")
+    expect(page.locator("#answers article")).to_have_count(1)
+    assert page.asked_databases[-1] == {"database": "shop", "session": fake_databases.SESSION}
 
     page.locator("#new-question").click()
     assert ask("With those without a country?", 1).locator("figure").count() == 0  # a null is no name
@@ -312,6 +319,20 @@ def test_a_database_is_asked_and_a_chart_is_drawn(page):
     page.locator("#database-name").select_option("singers")
     assert page.locator("#answers article").count() == 0
     expect(page.locator("#tables")).to_have_text("Tables: singer")
+
+
+def test_a_question_back_is_answered_with_a_button(page):
+    page.get_by_role("tab", name="Ask a database").click()
+    page.locator("#question").fill("Orders from Georgia?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Do you mean country = 'Georgia' or state = 'Georgia'?")).to_be_visible()
+    expect(page.locator(".choices button")).to_have_text(["1. country = 'Georgia'", "2. state = 'Georgia'"])
+    assert page.evaluate("document.activeElement.textContent") == "1. country = 'Georgia'"
+    page.get_by_role("button", name="2. state = 'Georgia'").click()
+    expect(page.locator("#answers td")).to_have_text(["7"])
+    expect(page.locator(".choices button").first).to_be_disabled()
+    sent = [(body["question"], body["session"]) for body in page.asked_databases]
+    assert sent == [("Orders from Georgia?", "new"), ("2", fake_databases.SESSION)]
 
 
 def test_right_and_wrong_answers_are_remembered(page):

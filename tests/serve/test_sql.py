@@ -113,6 +113,7 @@ def test_a_question_without_an_answer_is_refused_with_the_reason(client, script)
         "event": "refused",
         "question": "How old are customers?",
         "reason": "the model says: NO ANSWER: customers have no age",
+        "session": "",
     }
     script.reply = "SELECT age FROM customers"
     *_, ran, last = events(ask(client, stream=True))

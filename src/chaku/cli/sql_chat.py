@@ -79,7 +79,7 @@ def respond(line: str, session: "Session", last: "Answer | None") -> "Answer | N
         if turn is None:
             print("there is no question before; the next question stands alone")
             return None
-        print(f"back to: {printable(' '.join(turn.thread))}")
+        print(f"back to: {printable(turn.answer.question)}")
         show(turn.answer)
         return turn.answer
     elif command not in ("/right", "/fix", "/explain", *FILE_COMMANDS):

@@ -8,7 +8,7 @@ const MOST_ROWS = 200; // that the page shows
 const select = $("database-name");
 let databases = [];
 let session = "new"; // the server's id of the conversation, once the first question is asked
-let turns = []; // the articles of the answers that the server keeps in the session
+let turns = []; // the answers: { box: the article, question: as the server understood it }
 let busy = false;
 
 /** Calls `there` when the server has a database. */
@@ -61,9 +61,10 @@ async function goBack() {
   busy = true;
   try {
     const { question } = await json("v1/sql/back", { body: { database: select.value, session } });
-    const last = turns.pop();
-    while (last.nextSibling) last.nextSibling.remove();
-    last.remove();
+    turns.pop();
+    while (turns.length && turns.at(-1).question !== question) turns.pop(); // a correction took another's place
+    const last = turns.at(-1)?.box;
+    while ($("answers").lastChild !== (last ?? null)) $("answers").lastChild.remove();
     $("database-state").textContent = question ? `Back to: ${question}` : "Back to the beginning.";
     sayWhatFollows();
   } catch (error) {
@@ -99,6 +100,7 @@ async function ask(choice) {
     });
     if (stopped) tell("Stopped.");
   } catch (error) {
+    if (error.status === 404) session = "new"; // it has ended
     last = { event: "error", message: error.message };
   }
   busy = false;
@@ -111,7 +113,7 @@ async function ask(choice) {
   }
   if (last?.event === "answer") {
     showAnswer(box, database, last);
-    turns.push(box);
+    turns.push({ box, question: last.question });
     sayWhatFollows();
     tell(`The answer has ${counted(last.num_rows, "row")}.`);
     box.scrollIntoView({ block: "nearest" });

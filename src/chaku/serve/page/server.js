@@ -11,7 +11,7 @@ export async function request(path, { body, signal } = {}) {
     const response = await send(path, key, body, signal);
     if (response.status !== 401) {
       if (response.ok) return response;
-      throw new Error(await complaint(response));
+      throw Object.assign(new Error(await complaint(response)), { status: response.status });
     }
     if (sessionStorage.getItem(KEY) === key) await askForKey(key !== null);
   }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from chaku.errors import ChakuError
-from chaku.sql.ask.answers import Answer, Linked, Ran, Written
+from chaku.sql.ask.answers import Answer, Linked, Ran, Written, refuse
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.context import Context
 from chaku.sql.conversation import why
@@ -15,7 +15,7 @@ from chaku.sql.conversation.hearing import Heard, hear
 from chaku.sql.conversation.periods import time_keys
 from chaku.sql.conversation.ties import tied_values
 from chaku.sql.conversation.turns import Turn, asked_together, say_turns
-from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen, is_number, said_value
+from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen, is_number, said_value, unused_choice
 from chaku.sql.glossary.metrics import in_words
 from chaku.sql.glossary.query import IsIn, MetricQuery, NoAnswer, Unclear
 from chaku.sql.glossary.rules import Rules
@@ -193,11 +193,14 @@ class Session:
         elif isinstance(asked, NoAnswer):
             steps = self.asker.by_rule(question, asked)
         else:
-            question, context, unsaid = self._context(plan)
+            full, context, unsaid = self._context(plan)
             notes = (*notes, *unsaid)
-            steps = self.asker.steps(question, num_samples, context)
+            steps = self.asker.steps(full, num_samples, context)
         for step in steps:
             if isinstance(step, Answer):
+                if (unused := unused_choice(step.sql, plan.meant)) and not step.refusal:
+                    reason = f"no query uses {unused}, which you chose; the likeliest: {step.sql}"
+                    step = refuse(step, reason, step.candidates, step.dropped)
                 step = replace(step, question=question, assumptions=(*step.assumptions, *notes))
                 self._keep(plan, step, asked if isinstance(asked, MetricQuery) else None)
             yield step
@@ -205,15 +208,16 @@ class Session:
     def _context(self, plan: _Plan) -> tuple[str, Context, tuple[str, ...]]:
         """(the question to the model, what it is told about earlier turns, what the answer must say about it)."""
         thread = (plan.thread[0], *plan.thread[1:][1 - MAX_THREAD :])
+        with_cells = self.asker.send_values
+        said = "".join(f" ({said_value(match) if with_cells else _place_of(match)})" for match in plan.meant)
         if len(thread) == 1:
-            return thread[0], Context(meant=plan.meant), ()
+            return thread[0] + said, Context(meant=plan.meant), ()
         writer = self.asker.writer
         turns = self.turns[-len(plan.thread) + 1 :]
         most = min(self.max_tokens, writer.max_prompt_tokens // CONTEXT_SHARE)
-        with_cells = self.asker.send_values
         before = say_turns(turns, count_tokens=writer.count_tokens, max_tokens=most, with_cells=with_cells)
         unsaid = () if before or not with_cells else ("the query before had no room in the prompt; its question did",)
-        return asked_together(thread), Context(before, plan.meant), unsaid
+        return asked_together(thread) + said, Context(before, plan.meant), unsaid
 
     def _without_clash(self, query: MetricQuery) -> tuple[MetricQuery, tuple[str, ...]]:
         """The query without an old value that no row has beside the new one: "and in Paris?" after "in Peru"."""
@@ -250,6 +254,10 @@ def _choose(plan: _Plan, unclear: Unclear, rules: Rules) -> tuple[list[_Plan], C
         for reading, words in zip(unclear.readings, choices, strict=True)
     ]
     return plans, ask_back(plan.thread[-1], choices)
+
+
+def _place_of(match: Match) -> str:
+    return f"{match.phrase} is in {match.table}.{match.column}"
 
 
 def _is_empty(rows: list[tuple[object, ...]], num_groups: int) -> bool:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chaku.sql.answer.language import language_of
+from chaku.sql.execute.lexer import tokenize
 from chaku.sql.glossary.query import MetricQuery, Unclear
 from chaku.sql.schema.definition import literal
 from chaku.sql.schema.linking import words_of
 from chaku.sql.schema.values import Match
+from chaku.sql.schema.words import QUESTION_WORDS
 
 _ASKED = {
     "en": ("Do you mean {}?", " or "),
@@ -55,7 +57,7 @@ def chosen(text: str, choices: Sequence[str]) -> int | None:
     if at is not None:
         return at - 1 if 0 < at <= len(choices) else None
     exact = [place for place, choice in enumerate(choices) if choice.casefold() == text.strip().casefold()]
-    said = set(words_of(text))
+    said = set(words_of(text)) - QUESTION_WORDS
     fitting = exact or [place for place, choice in enumerate(choices) if said and said <= set(words_of(choice))]
     return fitting[0] if len(fitting) == 1 else None
 
@@ -63,6 +65,15 @@ def chosen(text: str, choices: Sequence[str]) -> int | None:
 def is_number(text: str) -> bool:
     """Whether a text is nothing but a number, so that it can only be meant as a choice."""
     return re.fullmatch(r"\W*\d{1,2}\W*", text) is not None
+
+
+def unused_choice(sql: str, meant: Sequence[Match]) -> str:
+    """The first column that the user chose and a query does not name; "" if there is none, or no query."""
+    named = {token.text.strip('"`[]').lower() for token in tokenize(sql) if token.kind in ("word", "quoted")}
+    for match in meant if sql else ():
+        if not {match.table.lower().rsplit(".", 1)[-1], match.column.lower()} <= named:
+            return f"{match.table}.{match.column}"
+    return ""
 
 
 def said_value(match: Match) -> str:
