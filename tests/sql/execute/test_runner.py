@@ -230,7 +230,7 @@ def test_each_layer_of_sqlite_alone_stops_a_write(database, statement):
             writable.execute(statement)
     with closing(sqlite3.connect(database, isolation_level=None)) as writable:
         refusals = []
-        writable.set_authorizer(lambda *action: query_process._authorize(refusals, *action))
+        writable.set_authorizer(lambda *action: query_process._authorize(refusals, set(), *action))
         with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
             writable.execute(statement)
         assert refusals

@@ -116,7 +116,7 @@ def test_what_the_time_does_not_suffice_for_is_read_by_the_next_command(tmp_path
 def test_what_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
     path, cache = str(make_shop(tmp_path / "shop.sqlite")), tmp_path / "shop.json"
     with Database(path) as database:
-        monkeypatch.setattr(module, "distinct_values", lambda *arguments: None)
+        monkeypatch.setattr(module, "distinct_values", lambda *arguments, **options: None)
         assert found(Knowledge(database, cache=cache), "orders from france") == []
         monkeypatch.undo()
         assert found(Knowledge(database, cache=cache), "orders from france") == ["France"]
