@@ -312,7 +312,7 @@ def test_a_second_look_is_asked_for_and_a_limit_on_the_cost_needs_a_server(ask, 
     status, printed = ask("How many?", "--max-cost", "1000")
     assert status == 2
     assert (
-        "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and sqlite gives none" in printed.err
+        "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and SQLite gives none" in printed.err
     )
 
 

@@ -11,10 +11,9 @@ pytest.importorskip("sqlglot", reason="needs the sql extra")
 import servers
 from chaku.inference.constraints import Constraint, Vocabulary
 from chaku.sql.ask.grammar import sql_grammar
-from chaku.sql.ask.grammar_functions import AGGREGATES, FUNCTIONS
-from chaku.sql.ask.grammar_names import MORE_IN_MYSQL, RESERVED
+from chaku.sql.ask.grammar_names import RESERVED
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.read_only import check_read_only
-from chaku.sql.execute.reserved_words import RESERVED_WORDS
 from chaku.sql.schema.definition import Column, Schema, Table
 from chaku.tokens.tokenizer_training import train_tokenizer
 
@@ -242,9 +241,10 @@ def test_what_the_engine_or_the_schema_has_not_is_refused(accepts, dialect, sql)
 
 def calls(dialect):
     """A call of every function and aggregate that the grammar has, with as many arguments as it needs."""
-    for key, names in FUNCTIONS[dialect].items():
-        for name in names.split():
-            yield f"{name}({', '.join({'e': 'name', 's': repr('x')}[kind] for kind in re.sub(r'.[?*]', '', key))})"
+    written = {"e": "name", "s": "'x'", "u": "day"}
+    for key, names in ENGINES[dialect].forms.functions.items():
+        arguments = ", ".join(written[kind] for kind in re.sub(r".[?*]", "", key))
+        yield from (f"{name}({arguments})" for name in names.split())
     shapes = {
         "AGGREGATE": "{}(name)",
         "TEXT_AGGREGATE": "{}(name, ',')",
@@ -252,10 +252,16 @@ def calls(dialect):
         "PAIR_AGGREGATE": "{}(name, id)",
         "ORDERED_AGGREGATE": "{}(0.5) WITHIN GROUP (ORDER BY id)",
         "MODE": "{}() WITHIN GROUP (ORDER BY id)",
+        "QUANTILE": "{}(0.5)(id)",
+        "COUNT_IF": "{}(active)",
         "DATE_ADD": "{}(joined, INTERVAL 1 DAY)",
         "DATE_DIFF": "{}(DAY, joined, joined)",
     }
-    for shape, names in AGGREGATES[dialect].items():
+    if dialect in ("trino", "oracle"):
+        shapes["TEXT_AGGREGATE"] += " WITHIN GROUP (ORDER BY id)"
+    if dialect == "tsql":
+        shapes["ORDERED_AGGREGATE"] += " OVER (PARTITION BY id)"
+    for shape, names in ENGINES[dialect].forms.aggregates.items():
         for name in names.split():
             yield shapes[shape].format(name)
 
@@ -287,13 +293,13 @@ def without_mathematics():
     """Functions that this SQLite was built without."""
     with closing(sqlite3.connect(":memory:")) as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_function_list")}
-    return {name for names in FUNCTIONS["sqlite"].values() for name in names.split()} - known
+    return {name for names in ENGINES["sqlite"].forms.functions.values() for name in names.split()} - known
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_words_that_engines_keep_for_themselves_are_no_names_of_a_query(accepts, dialect):
-    in_mysql = [*sorted(RESERVED_WORDS["mysql"]), *MORE_IN_MYSQL] if dialect == "mysql" else []
-    for word in [*RESERVED.split(), *in_mysql]:
+    engine = ENGINES[dialect]
+    for word in {*RESERVED.split(), *engine.reserved, *engine.forms.no_names.split()}:
         assert not accepts(f"SELECT count(*) AS {word} FROM customers", dialect), word
         assert not accepts(f"SELECT count(*) FROM customers {word}", dialect), word
 

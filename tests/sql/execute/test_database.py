@@ -27,8 +27,8 @@ def test_urls_and_paths_name_their_engine(tmp_path):
     assert parse_url(str(tmp_path / "a.bin"))[0] == "duckdb"
     assert parse_url("postgres://u@h/d") == ("postgres", "postgresql+psycopg://u@h/d")
     assert parse_url("mysql+mysqldb://u@h/d") == ("mysql", "mysql+pymysql://u@h/d")
-    with pytest.raises(ChakuError, match="chaku cannot open oracle:// databases"):
-        parse_url("oracle://u@h/d")
+    with pytest.raises(ChakuError, match="chaku cannot open db2:// databases"):
+        parse_url("db2://u@h/d")
     with pytest.raises(ChakuError, match="does not exist"):
         parse_url("no such database")
 

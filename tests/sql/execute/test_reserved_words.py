@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 import servers
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.database import Database
-from chaku.sql.execute.reserved_words import RESERVED_WORDS
 from chaku.sql.schema.definition import Dialect, quote_name
 
 # https://sqlite.org/lang_keywords.html: SQLite does not list them itself.
@@ -99,7 +99,7 @@ def test_mariadbs_keywords():
             cursor.execute("CREATE DATABASE test")
             cursor.execute("USE test")
             cursor.execute("SELECT lower(word) FROM information_schema.keywords WHERE word RLIKE '^[A-Za-z_]+$'")
-            words = sorted({word for (word,) in cursor.fetchall()} | RESERVED_WORDS["mysql"])
+            words = sorted({word for (word,) in cursor.fetchall()} | ENGINES["mysql"].reserved)
             for statement in statements(words, "mysql", engine=" ENGINE=MEMORY"):
                 cursor.execute(statement)
         owner.close()
@@ -107,7 +107,7 @@ def test_mariadbs_keywords():
 
 
 def test_a_word_that_every_engine_takes_needs_no_quotes():
-    for dialect in RESERVED_WORDS:
+    for dialect in ENGINES:
         for word in ("name", "id", "type", "date", "year", "status", "title", "value", "country", "location", "level"):
             assert quote_name(word, dialect) == word
         assert quote_name("select", dialect) != "select"

@@ -11,8 +11,10 @@ invent a column there. `check` finds the errors of scope that remain.
 from chaku.sql.ask.grammar_expressions import expressions
 from chaku.sql.ask.grammar_functions import functions
 from chaku.sql.ask.grammar_names import names
-from chaku.sql.ask.grammar_words import words
-from chaku.sql.schema.definition import Dialect, Schema
+from chaku.sql.ask.grammar_words import KEYWORDS, words
+from chaku.sql.engines.engine import Forms
+from chaku.sql.engines.known import ENGINES
+from chaku.sql.schema.definition import Schema
 
 
 def sql_grammar(schema: Schema) -> str:
@@ -22,8 +24,8 @@ def sql_grammar(schema: Schema) -> str:
     """
     if not any(table.columns for table in schema.tables):
         raise ValueError("a schema without columns has no queries")
-    dialect = schema.dialect
-    parts = [START, _queries(dialect), _queries_behind_with(dialect)]
+    dialect, forms = schema.dialect, ENGINES[schema.dialect].forms
+    parts = [_start(forms), _queries(forms), _queries_behind_with(forms)]
     for made in (False, True):
         for aggregates in (False, True):
             parts.append(expressions(dialect, made=made, aggregates=aggregates))
@@ -32,21 +34,30 @@ def sql_grammar(schema: Schema) -> str:
 
 # A suffix of a rule's name tells what its values may contain: w: names that the query makes; a: aggregates.
 # SPACE at the end: Llama 2's chat template ends a reply with a space.
-START = """
+def _start(forms: Forms) -> str:
+    recursive = {**KEYWORDS, **forms.keywords}["RECURSIVE"]
+    first = "NAME columns? AS_OPEN query CLOSE | RECURSIVE cte_w" if recursive else "cte_w"
+    top = " TOP?" if forms.top else ""
+    return f"""
 start: SPACE? (query | with) (END_OF_QUERY | SPACE)?
-with: WITH (NAME columns? AS_OPEN query CLOSE | RECURSIVE cte_w) (COMMA cte_w)* SPACE query_w
+with: WITH ({first}) (COMMA cte_w)* SPACE query_w
 cte_w: NAME columns? AS_OPEN query_w CLOSE
 columns: CALL NAME (COMMA NAME)* CLOSE
+begin: SELECT DISTINCT?{top}
 """
 
 
-def _queries(dialect: Dialect) -> str:
+def _queries(forms: Forms) -> str:
     """The rules of a query without WITH: `named` names its results, `derived` reads subqueries or long aliases."""
-    parentheses = "" if dialect == "sqlite" else "| OPEN query CLOSE"  # around a part of a UNION
-    unnamed = _unnamed(dialect)
-    having = "value_a" if dialect == "postgres" else "value_wa"  # HAVING knows no names of results there
-    nulls = "" if dialect == "mysql" else "NULLS?"
-    qualify, qualify_w = _qualify(dialect, "value_a"), _qualify(dialect, "value_wa")
+    parentheses = "| OPEN query CLOSE" if forms.parentheses else ""
+    unnamed, name = _unnamed(forms), _alias(forms, "NAME")
+    having = "value_wa" if forms.having_names else "value_a"
+    by = "value_w" if forms.group_by_names else "value"
+    nulls = "NULLS?" if forms.nulls else ""
+    qualify, qualify_w = _qualify(forms, "value_a"), _qualify(forms, "value_wa")
+    on = "(ON value | using)?" if forms.using else "(ON value)?"
+    on_w = "(ON value_w | using)?" if forms.using else "(ON value_w)?"
+    long_alias = "AS LONG_ALIAS" if forms.table_as else "SPACE_LONG_ALIAS"
     return f"""
 query: plain (SET_OPERATOR plain)* (ORDER_BY ordered (COMMA ordered)*)? limit?
     | (plain SET_OPERATOR)* (named | derived) (SET_OPERATOR (plain | named | derived))* order_w? limit?
@@ -54,7 +65,6 @@ plain: items from? {parentheses}
 named: named_items (FROM source joined* where? named_group?{qualify_w})?
 derived: derived_items FROM (made | source joined* joined_made) joined_derived* where_w? group_w?{qualify_w}
 
-begin: SELECT DISTINCT?
 items: (begin item | SELECT DISTINCT_OPEN value_a CLOSE) (COMMA item)*
 item: value_a | STAR
 named_items: first_named (COMMA named_item)*
@@ -64,32 +74,33 @@ derived_items: begin derived_item (COMMA derived_item)*
 derived_item: named_item | (LIKELY_RESULT | (AGGREGATE | COUNT) CALL DISTINCT? LIKELY_RESULT CLOSE) (AS RESULT_NAME)?
 
 from: FROM source joined* where? group?{qualify}
-source: TABLE (AS ALIAS | SPACE_ALIAS)?
-made: TABLE AS LONG_ALIAS | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
-joined: JOIN source (ON value | using)? | COMMA source
-joined_made: JOIN made (ON value_w | using)? | COMMA made
-joined_derived: JOIN source_derived (ON value_w | using_w)? | COMMA source_derived
-source_derived: TABLE (AS NAME | SPACE_NAME)? | OPEN query CLOSE (AS NAME | SPACE_NAME){unnamed}
+source: TABLE {_alias(forms, "ALIAS")}?
+made: TABLE {long_alias} | OPEN query CLOSE {name}{unnamed}
+joined: JOIN source {on} | COMMA source
+joined_made: JOIN made {on_w} | COMMA made
+joined_derived: JOIN source_derived {on_w.replace("using", "using_w")} | COMMA source_derived
+source_derived: TABLE {name}? | OPEN query CLOSE {name}{unnamed}
 using: USING BARE (COMMA BARE)* CLOSE
 where: WHERE value
 group: GROUP_BY value (COMMA value)* (HAVING value_a)?
-named_group: GROUP_BY value_w (COMMA value_w)* (HAVING {having})?
+named_group: GROUP_BY {by} (COMMA {by})* (HAVING {having})?
 ordered: value_a DIRECTION? {nulls}
 """
 
 
-def _queries_behind_with(dialect: Dialect) -> str:
-    parentheses = "" if dialect == "sqlite" else "| OPEN query_w CLOSE"
-    unnamed = _unnamed(dialect)
-    nulls = "" if dialect == "mysql" else "NULLS?"
+def _queries_behind_with(forms: Forms) -> str:
+    parentheses = "| OPEN query_w CLOSE" if forms.parentheses else ""
+    unnamed, name = _unnamed(forms), _alias(forms, "NAME")
+    nulls = "NULLS?" if forms.nulls else ""
+    on_w = "(ON value_w | using_w)?" if forms.using else "(ON value_w)?"
     return f"""
 query_w: select_w (SET_OPERATOR select_w)* order_w? limit?
 order_w: ORDER_BY ordered_w (COMMA ordered_w)*
 select_w: (begin item_w | SELECT DISTINCT_OPEN value_wa CLOSE (AS RESULT_NAME)?) (COMMA item_w)* from_w? {parentheses}
 item_w: value_wa (AS RESULT_NAME)? | STAR | NAME_STAR
-from_w: FROM source_w joined_w* where_w? group_w?{_qualify(dialect, "value_wa")}
-source_w: (TABLE | NAME) (AS NAME | SPACE_NAME)? | OPEN query_w CLOSE (AS NAME | SPACE_NAME){unnamed}
-joined_w: JOIN source_w (ON value_w | using_w)? | COMMA source_w
+from_w: FROM source_w joined_w* where_w? group_w?{_qualify(forms, "value_wa")}
+source_w: (TABLE | NAME) {name}? | OPEN query_w CLOSE {name}{unnamed}
+joined_w: JOIN source_w {on_w} | COMMA source_w
 using_w: USING (BARE | NAME) (COMMA (BARE | NAME))* CLOSE
 where_w: WHERE value_w
 group_w: GROUP_BY value_w (COMMA value_w)* (HAVING value_wa)?
@@ -97,11 +108,16 @@ ordered_w: (value_wa | QUOTED_NAME) DIRECTION? {nulls}
 """
 
 
-def _qualify(dialect: Dialect, value: str) -> str:
-    """QUALIFY: DuckDB's condition on the results of windows."""
-    return f" (QUALIFY {value})?" if dialect == "duckdb" else ""
+def _alias(forms: Forms, terminal: str) -> str:
+    """An alias of a table."""
+    return f"(AS {terminal} | SPACE_{terminal})" if forms.table_as else f"(SPACE_{terminal})"
 
 
-def _unnamed(dialect: Dialect) -> str:
-    """ "?" if the alias of a subquery in FROM is optional; MySQL, and PostgreSQL before 16, require the alias."""
-    return "?" if dialect in ("sqlite", "duckdb") else ""
+def _qualify(forms: Forms, value: str) -> str:
+    """QUALIFY: a condition on the results of windows."""
+    return f" (QUALIFY {value})?" if forms.qualify else ""
+
+
+def _unnamed(forms: Forms) -> str:
+    """ "?" if the alias of a subquery in FROM is optional; PostgreSQL before 16 requires the alias."""
+    return "" if forms.needs_alias else "?"

@@ -3,7 +3,8 @@
 import json
 import re
 
-from chaku.sql.execute.reserved_words import RESERVED_WORDS
+from chaku.sql.engines.engine import Engine
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_table
 
 MOST_QUOTED = 500  # columns; only smaller schemas allow needless quotes, since they enlarge the grammar
@@ -13,8 +14,8 @@ LIKELY_WORDS = (
 )
 LIKELY_NAMES = "rank rn row_num row_number previous prev next result value frequency"
 
-# Reserved words, which no query may use as a name. Found by running `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w`
-# for every word w in SQLite, DuckDB and PostgreSQL 15.
+# Words that no query may use as a name, besides the reserved words of its engine. Found by running
+# `SELECT w.w FROM (SELECT 1 AS w) AS w ORDER BY w` for every word w in SQLite, DuckDB and PostgreSQL 15.
 RESERVED = """
 add all alter analyse analyze and anti any array as asc asof asymmetric at authorization autoincrement between binary
 both by case cast check collate collation column commit concurrently constraint create cross current_catalog
@@ -26,7 +27,6 @@ pivot_longer pivot_wider placing positional primary qualify raise recursive refe
 session_user set show similar some summarize symmetric table tablesample then to trailing transaction true union
 unique unpack unpivot update user using values variadic verbose when where window with
 """
-MORE_IN_MYSQL = ("date", "merge", "minus", "nocheck")  # in addition to RESERVED_WORDS
 
 
 def names(schema: Schema) -> str:
@@ -42,9 +42,9 @@ def names(schema: Schema) -> str:
         for table in schema.tables
         if table.columns
     )
-    quote = "`" if dialect == "mysql" else '"'
-    more = {*RESERVED_WORDS["mysql"], *MORE_IN_MYSQL} if dialect == "mysql" else set()
-    reserved = "|".join(sorted({*RESERVED.split(), *more}))
+    engine = ENGINES[dialect]
+    begin, end = (re.escape(quote) for quote in engine.quotes)
+    reserved = "|".join(sorted({*RESERVED.split(), *engine.reserved, *engine.forms.no_names.split()}))
     likely, exact = ("|".join(words.split()) for words in (LIKELY_WORDS, LIKELY_NAMES))
     found = {word for name in columns | tables for word in re.findall(r"[a-z]+", name.lower())}
     known = "|".join(sorted(found | {word.removesuffix("s") for word in found if len(word) > 2} | {"of", "per"}))
@@ -54,7 +54,7 @@ TABLE_IN_ANY_CASE: {" | ".join(f"{json.dumps(name, ensure_ascii=False)}i" for na
 BARE: {bare}
 QUALIFIED: {own} | ALIAS "." ({bare} | LIKELY_RESULT)
 NAME: /([A-Za-z_]|[^\\x00-\\x7f])([A-Za-z0-9_]|[^\\x00-\\x7f])*/ & ~/{reserved}/i
-QUOTED_NAME: /{quote}[A-Za-z][A-Za-z0-9 _()%#-]*{quote}/
+QUOTED_NAME: /{begin}[A-Za-z][A-Za-z0-9 _()%#-]*{end}/
 RESULT_NAME: NAME | QUOTED_NAME
 STAR: "*" | (TABLE | ALIAS) ".*"
 NAME_STAR: NAME ".*"
@@ -63,6 +63,7 @@ ALIAS: /{_aliases(schema.tables)}/i & ~/{reserved}/i & ~TABLE_IN_ANY_CASE
 LONG_ALIAS: NAME & ~/{_aliases(schema.tables)}/i & ~TABLE_IN_ANY_CASE
 LIKELY_RESULT: /(({known})_?){{0,2}}({likely})(_?({known}|{likely})){{0,3}}|{exact}/i
 SPACE_ALIAS: SPACE ALIAS
+SPACE_LONG_ALIAS: SPACE LONG_ALIAS
 SPACE_NAME: SPACE NAME
 """
 
@@ -81,16 +82,24 @@ def _alternatives(names: set[str], dialect: Dialect, *, quoted: bool) -> str:
 
 
 def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> str:
-    """The spellings of a name that the dialect accepts: in any case, unless PostgreSQL needs quotes around the name.
+    """The spellings of a name that the dialect accepts: in any case, unless the engine distinguishes it.
 
     `namespace`: the schema in front of a table's name (see `Table`). `quoted`: allow needless quotes.
     """
+    engine = ENGINES[dialect]
     written = {quote_table(name, namespace, dialect)}
     if quoted:
         written.add(quote_table(name, namespace, dialect, always=True))
         if dialect == "sqlite":
             written.add(quote_table(name, namespace, "mysql", always=True))
     return " | ".join(
-        json.dumps(spelling, ensure_ascii=False) + ("i" if dialect != "postgres" or spelling == name else "")
+        json.dumps(spelling, ensure_ascii=False) + ("i" if _is_in_any_case(engine, spelling, name) else "")
         for spelling in sorted(written)
     )
+
+
+def _is_in_any_case(engine: Engine, spelling: str, name: str) -> bool:
+    """Whether the engine reads a spelling in any case. PostgreSQL does if it is the name, without quotes."""
+    if engine.fold:
+        return spelling == name
+    return not engine.exact_columns

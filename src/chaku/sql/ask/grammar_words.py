@@ -1,8 +1,9 @@
 """The grammar's keywords and signs, with the white space that belongs to them."""
 
 import re
-import sqlite3
 
+from chaku.sql.engines.engine import Forms
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.definition import Dialect
 
 LONGEST_STRING = 120  # characters of a literal
@@ -28,46 +29,21 @@ KEYWORDS = {
         "BOUND", "((unbounded|[0-9]{1,3})+(preceding|following)|current+row)"
     ),
     "COUNT": "count", "RANKING": "row_number|rank|dense_rank|percent_rank|cume_dist", "NTILE": "ntile",
+    "COMPARE": "-(=|<>|!=|<|<=|>|>=)-", "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|%)-",
+    "FILTER": "-filter-\\(-where+", "NULLS": "+nulls+(first|last)",
     "NEIGHBOUR": "lag|lead", "EDGE": "first_value|last_value", "NOW": "current_(date|timestamp|time)",
-}  # fmt: skip
-
-UNITS = "year|quarter|month|week|day|hour|minute|second"
-DATES = {"DATE": "date|timestamp", "EXTRACT": "extract", "FIELD": f"{UNITS}|dow|doy|epoch", "INTERVAL": "interval"}
-NOT_MYSQL = {"FILTER": "-filter-\\(-where+", "NULLS": "+nulls+(first|last)"}
-
-DIALECT_KEYWORDS: dict[Dialect, dict[str, str]] = {
-    "sqlite": {
-        **NOT_MYSQL, "COMPARE": "-(=|==|<>|!=|<|<=|>|>=)-", "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|%)-",
-        "GLOB": "+(not+)?glob+", "COLLATE": "+collate+(nocase|binary|rtrim)",
-    },
-    "duckdb": {
-        **DATES, **NOT_MYSQL, "COMPARE": "-(=|==|<>|!=|<|<=|>|>=)-|+is+(not+)?distinct+from+",
-        "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|\\/\\/|%)-", "ILIKE": "+(not+)?ilike+", "CAST_SIGN": "-::-",
-        "QUALIFY": "+qualify+", "CAST": "(try_)?cast",
-        "UNIT": f"+({UNITS})s?", "ALL_OPEN": "(all|any)-\\(-", "WITHIN_GROUP": "-within+group-\\(-order+by+",
-    },
-    "postgres": {
-        **DATES, **NOT_MYSQL, "COMPARE": "-(=|<>|!=|<|<=|>|>=)-|-(~|!~)\\*?-|+is+(not+)?distinct+from+",
-        "ADD": "-(\\+|\\-|\\|\\|)-", "MULTIPLY": "-(\\*|\\/|%)-", "ILIKE": "+(not+)?ilike+", "CAST_SIGN": "-::-",
-        "UNIT": f"+({UNITS})", "ALL_OPEN": "(all|any|some)-\\(-", "WITHIN_GROUP": "-within+group-\\(-order+by+",
-    },
-    "mysql": {
-        **DATES, "FIELD": UNITS, "COMPARE": "-(=|<=>|<>|!=|<|<=|>|>=)-", "ADD": "-(\\+|\\-)-",
-        "MULTIPLY": "-(\\*|\\/|%)-|+(div|mod)+", "REGEXP": "+(not+)?(regexp|rlike)+", "UNIT": f"+({UNITS})",
-        "ALL_OPEN": "(all|any|some)-\\(-", "SEPARATOR": "+separator+",
-    },
 }  # fmt: skip
 
 
 def words(dialect: Dialect) -> str:
     """The terminals for keywords, signs and literals."""
-    known = {**KEYWORDS, **DIALECT_KEYWORDS[dialect], "JOIN": _joins(dialect)}
-    backslash = r"\\" if dialect == "mysql" else ""  # a backslash begins an escape there
-    comma = " | LIMIT INTEGER COMMA INTEGER" if dialect in ("sqlite", "mysql") else ""
+    engine = ENGINES[dialect]
+    known = {**KEYWORDS, "JOIN": _joins(engine.forms), **engine.forms.keywords}
+    backslash = r"\\" if engine.backslashes else ""
     return (
-        "\n".join(f"{name}: {_keyword(text)}" for name, text in known.items())
+        "\n".join(f"{name}: {_keyword(text)}" for name, text in known.items() if text)
         + rf"""
-limit: LIMIT INTEGER (OFFSET INTEGER)?{comma}
+limit: {engine.forms.limit}
 INTEGER: /[0-9]{{1,9}}/
 NUMBER: /([0-9]{{1,15}}(\.[0-9]{{1,10}})?|\.[0-9]{{1,10}})([eE]-?[0-9]{{1,2}})?/
 STRING: /'([^'{backslash}\x00-\x1f]|''){{0,{LONGEST_STRING}}}'/
@@ -75,11 +51,8 @@ STRING: /'([^'{backslash}\x00-\x1f]|''){{0,{LONGEST_STRING}}}'/
     )
 
 
-def _joins(dialect: Dialect) -> str:
-    # SQLite has RIGHT and FULL since version 3.39; MySQL has no FULL.
-    both = dialect != "sqlite" or sqlite3.sqlite_version_info >= (3, 39)
-    sides = "left|right|full" if both and dialect != "mysql" else "left|right" if both else "left"
-    return f"+(natural+)?((inner|cross|({sides})(+outer)?)+)?join+"
+def _joins(forms: Forms) -> str:
+    return f"+{'(natural+)?' if forms.using else ''}((inner|cross|({forms.joins})(+outer)?)+)?join+"
 
 
 def _keyword(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from chaku.errors import ChakuError
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.ddl import compact_table, ddl_table, to_ddl
 from chaku.sql.schema.definition import Dropped, Schema, literal
 from chaku.sql.schema.linking import link
@@ -16,7 +17,6 @@ FORMS: tuple[Form, ...] = ("ddl", "compact", "db-gpt-hub")
 MAX_HINTS = 5  # hints about values that the question may mean
 HINTS_SHARE = 3  # hints take at most a third of a prompt
 BYTES_PER_TOKEN = 3  # a low estimate for code in Llama's vocabulary, so that prompts are never too long
-DIALECTS = {"sqlite": "SQLite", "duckdb": "DuckDB", "postgres": "PostgreSQL", "mysql": "MySQL"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def linked_prompt(
 def _tail(schema: Schema, question: str, evidence: str, form: Form) -> str:
     """The end of the prompt, after the schema."""
     hint = f"-- {' '.join(evidence.split())}\n" if evidence else ""
-    dialect = f"-- {DIALECTS[schema.dialect]}\n" if form == "ddl" else ""
+    dialect = f"-- {ENGINES[schema.dialect].title}\n" if form == "ddl" else ""
     return f"\n{dialect}{hint}-- {' '.join(question.split())}\n"
 
 

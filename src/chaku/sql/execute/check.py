@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 from sqlglot.optimizer.scope import traverse_scope
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.double_quotes import quote_literals
 from chaku.sql.execute.parse import SQLGLOT_ERRORS, Refused, parse
 from chaku.sql.execute.private_columns import private_problems
@@ -20,13 +21,6 @@ from chaku.sql.schema.words import normalize, stem
 NEAR = 0.6  # the least likeness (0 to 1) of a name that a message suggests
 OFFERED = 3  # suggested names in a message
 FIXES = 3  # rounds of correcting names
-# Columns that every table has by itself.
-SYSTEM_COLUMNS: dict[Dialect, tuple[str, ...]] = {
-    "sqlite": ("rowid", "oid", "_rowid_"),
-    "duckdb": ("rowid",),
-    "postgres": ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),
-    "mysql": (),
-}
 # The column names of PostgreSQL's functions in FROM; "" stands for the alias of the function.
 FUNCTION_COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"), ("",)),
@@ -149,8 +143,11 @@ def _problems(tree: exp.Expr, schema: Schema) -> Iterator[Found]:
         pairs = zip(compared.find_all(exp.Identifier), tree.find_all(exp.Identifier), strict=True)
         checker = _Checker(schema, {id(copy): identifier for copy, identifier in pairs})
         compared = normalize_identifiers(compared, dialect=schema.dialect)
+        if not ENGINES[schema.dialect].forms.keywords.get("RECURSIVE", "recursive"):
+            for node in compared.find_all(exp.With):
+                node.set("recursive", True)  # a query may read itself without the word
         found = [pair for scope in traverse_scope(compared) for pair in checker.check(scope)]
-        if schema.dialect == "postgres" and not found:
+        if ENGINES[schema.dialect].dots_call and not found:
             found = list(checker.calls(compared))
     except SQLGLOT_ERRORS as error:
         yield QueryProblem(f"its scopes do not fit: {error}"), None
@@ -162,11 +159,12 @@ class _Checker:
     """Looks names up, scope by scope. The columns of a source are None when they cannot be known.
 
     PostgreSQL compares quoted names exactly and other names in small letters. MySQL distinguishes the case of tables
-    and aliases, but not of columns. SQLite and DuckDB ignore case.
+    and aliases, but not of columns. SQLite and DuckDB ignore case: see `Engine`.
     """
 
     def __init__(self, schema: Schema, written: "dict[int, exp.Identifier]"):
         self.dialect, self.search_path, self.written = schema.dialect, schema.search_path, written
+        self.engine = ENGINES[schema.dialect]
         self.names = [table.name for table in schema.tables]
         self.tables: dict[tuple[str, str], Columns] = {}  # by (schema, name); the schema is "" on the search path
         self.columns_of: dict[str, Columns] = {}
@@ -178,10 +176,10 @@ class _Checker:
         self.seen: dict[int, tuple[Any, dict[str, Columns | None]]] = {}  # scopes with their sources
 
     def table_key(self, name: str) -> str:
-        return name.lower() if self.dialect in ("sqlite", "duckdb") else name
+        return name if self.engine.exact_tables else name.lower()
 
     def key(self, column: str) -> str:
-        return column if self.dialect == "postgres" else column.lower()
+        return column if self.engine.exact_columns else column.lower()
 
     def keyed(self, columns: Iterable[str]) -> Columns:
         return {self.key(name): name for name in columns}
@@ -259,7 +257,7 @@ class _Checker:
         reach = {**outer, **here}
         if owners or any(columns is None or key in columns for columns in reach.values()):
             return
-        if key in SYSTEM_COLUMNS[self.dialect] or (self.dialect == "postgres" and key in reach):  # a whole row
+        if key in self.engine.system_columns or (self.dialect == "postgres" and key in reach):  # a whole row
             return
         known = {column for columns in reach.values() if columns for column in columns.values() if column}
         near = nearest(name, known)
@@ -272,7 +270,7 @@ class _Checker:
             yield QueryProblem(message, name, near), self.written[id(column.this)]
 
     def calls(self, tree: exp.Expr) -> Iterator[Found]:
-        """PostgreSQL reads c.f as a call of the function f if c has no column f, so every such column must be known."""
+        """Some engines read c.f as a call of f if c has no column f, so every such column must be known."""
         for column in tree.find_all(exp.Column):
             if column.table and isinstance(column.this, exp.Identifier) and id(column) not in self.proven:
                 name = f"{column.table}.{column.name}"
@@ -283,7 +281,7 @@ class _Checker:
     def is_system(self, column: exp.Column, reach: dict[str, Columns | None]) -> bool:
         """Whether the column is a system column of a table."""
         columns = reach[column.table]
-        return column.name.lower() in SYSTEM_COLUMNS[self.dialect] and any(
+        return column.name.lower() in self.engine.system_columns and any(
             columns is table for table in self.tables.values()
         )
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.runner import Result
 from chaku.sql.schema.definition import Dialect
-
-EXPLAIN: dict[Dialect, str] = {"postgres": "EXPLAIN (FORMAT JSON) ", "mysql": "EXPLAIN FORMAT=JSON "}
 
 
 def check_max_cost(max_cost: float | None, dialect: Dialect) -> None:
@@ -22,10 +21,10 @@ def check_max_cost(max_cost: float | None, dialect: Dialect) -> None:
         return
     if not max_cost > 0:
         raise ChakuError(f"--max-cost is {max_cost:g}; it must be above 0")
-    if dialect not in EXPLAIN:
+    if not ENGINES[dialect].explain:
         raise ChakuError(
-            f"--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and {dialect} gives none; "
-            "limit the seconds of a query with --timeout"
+            "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and "
+            f"{ENGINES[dialect].title} gives none; limit the seconds of a query with --timeout"
         )
 
 
@@ -35,7 +34,7 @@ def too_costly(sql: str, dialect: Dialect, max_cost: float, explain: Callable[[s
     `explain`: runs an EXPLAIN. A query that the server cannot explain fails with the server's message. A server without
     an estimate (MariaDB before 11) refuses all queries, since the limit cannot hold.
     """
-    explained = explain(EXPLAIN[dialect] + sql)
+    explained = explain(f"{ENGINES[dialect].explain} {sql}")
     if not explained.ok:
         return explained
     cost = cost_of(explained.rows[0][0], dialect)

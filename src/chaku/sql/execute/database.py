@@ -1,4 +1,4 @@
-"""Opens a SQLite, DuckDB, PostgreSQL or MySQL database by its URL, read-only behind several layers of protection."""
+"""Opens a database by its URL, read-only behind several layers of protection."""
 
 import importlib.util
 import re
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from chaku.errors import ChakuError
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.check import check
 from chaku.sql.execute.cost import too_costly
 from chaku.sql.execute.parse import Refused
@@ -29,31 +30,7 @@ from chaku.sql.execute.runner import (
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name, quote_table
 from chaku.sql.schema.introspect import introspect
 
-SCHEMES: dict[str, Dialect] = {
-    "sqlite": "sqlite",
-    "duckdb": "duckdb",
-    "postgresql": "postgres",
-    "postgres": "postgres",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-}
-DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 SAID_PROBLEMS = 3  # wrong names in one message
-NEEDS = {
-    "duckdb": ("duckdb",),
-    "postgres": ("sqlalchemy", "psycopg"),
-    "mysql": ("sqlalchemy", "pymysql"),
-}
-
-
-_EXTENSION_FUNCTIONS = """
-SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname <> 'pg_catalog'
-    AND NOT EXISTS (SELECT FROM pg_proc b WHERE b.proname = p.proname AND b.pronamespace = 'pg_catalog'::regnamespace)
-GROUP BY p.proname, n.nspname
-HAVING bool_and(EXISTS (
-    SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))
-"""
 
 
 class Database(AbstractContextManager["Database"]):
@@ -61,18 +38,20 @@ class Database(AbstractContextManager["Database"]):
 
     SQLite is guarded by its own authorizer. For other engines, a statement is checked by its parse tree and written
     again from the tree (`read_only`). It then runs in a read-only session: DuckDB is opened read-only, with external
-    access off and a locked configuration; PostgreSQL and MySQL run it in a read-only transaction with a time limit. A
-    role that may only read is still the best protection.
+    access off and a locked configuration; a server runs it after the statements of `Engine.session`. A role that may
+    only read is still the best protection, and for some servers the only one behind the check (docs/asking.md).
 
     Raises ChakuError for a URL of another kind, a missing file, and a missing driver.
     """
 
     def __init__(self, url: str):
         self.dialect, self.location = parse_url(url)
-        missing = [name for name in NEEDS.get(self.dialect, ()) if importlib.util.find_spec(name) is None]
+        self.engine = ENGINES[self.dialect]
+        missing = [name for name in self.engine.modules if not _is_installed(name)]
         if missing:
-            raise ChakuError(f"{self.dialect} databases need {', '.join(missing)}: pip install 'chaku[sql]'")
-        if self.dialect in ("sqlite", "duckdb") and not Path(self.location).is_file():
+            extra = self.engine.extra
+            raise ChakuError(f"{self.engine.title} databases need {', '.join(missing)}: pip install 'chaku[{extra}]'")
+        if self.engine.is_file and not Path(self.location).is_file():
             raise ChakuError(f"{self.location} is not a database file; check the path")
         self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
         # These engines reserve far more address space than they use, so written memory has its own limit. DuckDB's own
@@ -98,14 +77,15 @@ class Database(AbstractContextManager["Database"]):
     @property
     def name(self) -> str:
         """The name of the file without its suffix, or the name of the database on its server."""
-        if self.dialect in ("sqlite", "duckdb"):
+        if self.engine.is_file:
             return Path(self.location).stem
-        return unquote(self.location.split("?")[0].rsplit("/", 1)[-1])
+        place = self.location.partition("?")[0].rstrip("/")
+        return unquote(place.rpartition("/")[2].rpartition("@")[2])
 
     @property
     def place(self) -> str:
         """A text that identifies the database: the absolute path of its file, or the URL, which may have a password."""
-        return str(Path(self.location).resolve()) if self.dialect in ("sqlite", "duckdb") else self.location
+        return str(Path(self.location).resolve()) if self.engine.is_file else self.location
 
     def run(
         self,
@@ -121,8 +101,9 @@ class Database(AbstractContextManager["Database"]):
         """The rows of one query, or the reason why it failed or was refused.
 
         `schema`: a query that names other tables or columns does not run. PostgreSQL reads an unknown column as a call
-        of a function, so its queries are always checked against a schema (default: the database's schema). `max_cost`:
-        a query does not run if the server estimates a higher cost; see `cost`.
+        of a function, and other servers' names may reach further too, so such an engine's queries are always checked
+        against a schema (default: the database's schema). `max_cost`: a query does not run if the server estimates a
+        higher cost; see `cost`.
         """
         limits: dict[str, Any] = {
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
@@ -133,7 +114,7 @@ class Database(AbstractContextManager["Database"]):
             return Result("refused", f"not allowed: {error}")
         if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
             return Result("refused", f"not allowed: {own} is a function of this database, and may do anything")
-        if schema is None and self.dialect == "postgres":
+        if schema is None and self.engine.checks_names:
             try:
                 schema = self.schema
             except ChakuError as error:
@@ -153,17 +134,18 @@ class Database(AbstractContextManager["Database"]):
 
         Leaves out a function if the user has defined a function with the same name in the same schema.
         """
-        if self.dialect != "postgres":
+        catalogue = self.engine.catalogue
+        if catalogue is None or not catalogue.extensions:
             return {}
-        return dict(self.run_unchecked(_EXTENSION_FUNCTIONS, max_rows=100_000).rows)
+        return dict(self.run_unchecked(catalogue.extensions, max_rows=100_000).rows)
 
     @cached_property
     def _own_functions(self) -> tuple[str, ...]:
-        """The stored functions of a MySQL database. Such a function may have the name of another engine's builtin."""
-        if self.dialect != "mysql":
+        """The functions that users of the database have made, where such a function may hide the engine's own."""
+        catalogue = self.engine.catalogue
+        if catalogue is None or not catalogue.own_functions:
             return ()
-        query = "SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"
-        return tuple(re.escape(name) for (name,) in self.run_unchecked(query).rows)
+        return tuple(re.escape(name) for (name,) in self.run_unchecked(catalogue.own_functions).rows)
 
     @cached_property
     def schema(self) -> Schema:
@@ -174,9 +156,13 @@ class Database(AbstractContextManager["Database"]):
         """Whether no two rows of a table have one value of a column; False if that cannot be read."""
         name = quote_name(column, self.dialect, always=True)
         source = quote_table(table.name, table.namespace, self.dialect, always=True)
-        counts = f"SELECT count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} HAVING count(*) > 1 LIMIT 1"
-        result = self.run_unchecked(counts)
+        counts = f"count(*) FROM {source} WHERE {name} IS NOT NULL GROUP BY {name} HAVING count(*) > 1"
+        result = self.run_unchecked(self.engine.limited(counts, 1))
         return result.ok and not result.rows
+
+    def named(self, query: str) -> str:
+        """A query of the engine's catalogue with this database's name."""
+        return query.replace("{name}", self.engine.quote(self.name)).replace("{label}", self.name)
 
     def run_unchecked(self, sql: str, *, private: Iterable[tuple[str, str]] = (), **limits: Any) -> Result:
         """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree.
@@ -188,7 +174,15 @@ class Database(AbstractContextManager["Database"]):
         }  # fmt: skip
         if self._sqlite:
             return self._sqlite.run(Path(self.location), sql, private=private, **limits)
-        return self._child.ask({"dialect": self.dialect, "path": self.location, "sql": sql, **limits})
+        request = {"dialect": self.dialect, "path": self.location, "sql": sql, **limits}
+        return self._child.ask({**request, **self.engine.settings(limits["timeout"], limits["max_rows"])})
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that the module is in
+        return False
 
 
 def parse_url(url: str) -> tuple[Dialect, str]:
@@ -196,15 +190,16 @@ def parse_url(url: str) -> tuple[Dialect, str]:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _sniff(Path(url)), url
-    dialect = SCHEMES.get(scheme.split("+")[0].lower())
-    if dialect is None:
+    known = {name: engine for engine in ENGINES.values() for name in engine.schemes}
+    engine = known.get(scheme.partition("+")[0].lower())
+    if engine is None:
         raise ChakuError(
             f"chaku cannot open {scheme}:// databases; give sqlite:///PATH, duckdb:///PATH, "
-            "postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+            f"postgresql://USER@HOST/NAME or a URL of {', '.join(sorted(known.keys() - {'sqlite', 'duckdb'}))}"
         )
-    if dialect in ("sqlite", "duckdb"):
-        return dialect, unquote(rest.removeprefix("/"))
-    return dialect, f"{DRIVERS[dialect]}://{rest}"
+    if engine.is_file:
+        return engine.dialect, unquote(rest.removeprefix("/"))
+    return engine.dialect, f"{engine.driver}://{rest}"
 
 
 def _sniff(path: Path) -> Dialect:

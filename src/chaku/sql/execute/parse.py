@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
 
 from chaku.errors import ChakuError
 from chaku.sql.schema.definition import Dialect
@@ -17,6 +18,10 @@ SQLGLOT_ERRORS = (Exception,)
 # sqlglot may read this number of tokens again, and READ_AGAIN_EACH more for each token of a statement. Usual statements
 # need far less.
 READ_AGAIN, READ_AGAIN_EACH = 1000, 10
+
+
+class MariaDB(MySQL):
+    """sqlglot's dialect for MariaDB, which sqlglot finds by the name of this class."""
 
 
 class Refused(ChakuError):

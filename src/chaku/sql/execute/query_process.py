@@ -4,6 +4,7 @@ A request and a reply are JSON after 8 bytes with its length. The process limits
 for each query. The parent kills it if a query still takes too long.
 """
 
+import importlib.util
 import itertools
 import json
 import os
@@ -32,7 +33,7 @@ def main() -> None:
     while (request := _receive()) is not None:
         started = time.perf_counter()
         used = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = int(used.ru_utime + used.ru_stime + request["timeout"]) + 2
+        seconds = int(used.ru_utime + used.ru_stime + request["timeout"] + request.get("grace", 0)) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         try:
             reply = _run(request)
@@ -55,7 +56,7 @@ def _limit(address_bytes: int, memory_bytes: int | None = None) -> None:
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
-    return {"sqlite": _sqlite, "duckdb": _duckdb, "postgres": _postgres, "mysql": _mysql}[request["dialect"]](request)
+    return {"sqlite": _sqlite, "duckdb": _duckdb}.get(request["dialect"], _server)(request)
 
 
 def _sqlite(request: dict[str, Any]) -> dict[str, Any]:
@@ -168,110 +169,15 @@ def _duckdb(request: dict[str, Any]) -> dict[str, Any]:
             timer.cancel()
 
 
-_engines: dict[str, Any] = {}
-
-
-def _connect(url: str) -> Any:
-    """A new connection for each query, so that no session state survives."""
-    import sqlalchemy
-
-    if url not in _engines:
-        settings = {"conv": _mysql_conversions()} if url.startswith("mysql") else {}
-        _engines[url] = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool, connect_args=settings)
-    return _engines[url].raw_connection()
-
-
-def _postgres(request: dict[str, Any]) -> dict[str, Any]:
-    milliseconds = int(request["timeout"] * 1000)
-    connection = _connect(request["path"])
-    driver = connection.driver_connection
-    try:
-        driver.autocommit = True
-        for setting in (
-            "default_transaction_read_only = on",
-            "standard_conforming_strings = on",  # as the parse tree's check reads strings
-            f"statement_timeout = {milliseconds}",
-            f"lock_timeout = {milliseconds}",
-            f"idle_in_transaction_session_timeout = {milliseconds + 5000}",
-        ):
-            driver.execute(f"SET {setting}")
-        driver.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        _read_as_written(driver)
-        if request.get("explain"):
-            cursor = driver.execute(request["sql"], prepare=True)  # a prepared statement is a single statement
-            return _collect(["plan"], cursor, request)
-        # A server-side cursor accepts only a single query (no COPY, no SHOW), and sends rows on demand.
-        cursor = driver.cursor(name="query")
-        cursor.execute(request["sql"])
-        rows = iter(lambda: cursor.fetchmany(500), [])
-        return _collect([column.name for column in cursor.description], itertools.chain.from_iterable(rows), request)
-    except Exception as error:
-        if type(error).__name__ == "QueryCanceled":
-            return _failed(f"ran longer than {request['timeout']:g} s")
-        raise
-    finally:
-        connection.invalidate()  # closes the connection, which rolls back an open transaction
-
-
-def _read_as_written(driver: Any) -> None:
-    """Return the server's text for types that Python lacks: JSON, intervals with months, infinite dates."""
-    from psycopg.types.string import TextLoader
-
-    for name in ("json", "jsonb", "interval", "date", "time", "timetz", "timestamp", "timestamptz"):
-        driver.adapters.register_loader(name, TextLoader)
-
-
-def _mysql(request: dict[str, Any]) -> dict[str, Any]:
-    connection = _connect(request["path"])
-    driver = connection.driver_connection
-    try:
-        with driver.cursor() as cursor:
-            cursor.execute("SELECT @@version")
-            version = cursor.fetchone()[0].lower()
-            mariadb = "mariadb" in version
-            if not mariadb and not version.startswith("5."):
-                cursor.execute("SET SESSION information_schema_stats_expiry = 0")  # else times of changes are a day old
-            limit = request["timeout"]
-            cursor.execute(
-                f"SET SESSION max_statement_time = {limit}"
-                if mariadb
-                else f"SET SESSION max_execution_time = {int(limit * 1000)}"
-            )
-            cursor.execute(f"SET SESSION lock_wait_timeout = {max(int(limit), 1)}")
-            # The server must read strings and names as the check of the parse tree reads them.
-            cursor.execute("SELECT @@sql_mode")
-            modes = set(cursor.fetchone()[0].split(",")) - {"NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "ANSI", "ORACLE"}
-            cursor.execute(f"SET SESSION sql_mode = '{','.join(sorted(modes))}'")
-            cursor.execute("SET SESSION TRANSACTION READ ONLY")
-            cursor.execute("START TRANSACTION READ ONLY")
-        cursor = driver.cursor(_unbuffered())
-        cursor.execute(request["sql"])
-        if cursor.description is None:
-            return _failed("is not a query: it returns no columns")
-        return _collect([column[0] for column in cursor.description], cursor, request)
-    except Exception as error:
-        if error.args and error.args[0] in (1969, 3024):  # MariaDB's and MySQL's number for their time limits
-            return _failed(f"ran longer than {request['timeout']:g} s")
-        if len(error.args) == 2 and isinstance(error.args[0], int):
-            return _failed(str(error.args[1])[:500])
-        raise
-    finally:
-        connection.invalidate()
-
-
-def _mysql_conversions() -> dict[Any, Any]:
-    """Return dates and times as the server's text: Python has no day 0, and no time of 25 hours."""
-    from pymysql.constants import FIELD_TYPE
-    from pymysql.converters import conversions
-
-    as_written = (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME)
-    return {key: convert for key, convert in conversions.items() if key not in as_written}
-
-
-def _unbuffered() -> Any:
-    from pymysql.cursors import SSCursor
-
-    return SSCursor
+def _server(request: dict[str, Any]) -> dict[str, Any]:
+    """Ask a server; `query_servers` is loaded by its path, as this program is."""
+    if "query_servers" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("query_servers", Path(__file__).with_name("query_servers.py"))
+        assert spec
+        assert spec.loader
+        sys.modules["query_servers"] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules["query_servers"].ask(request, _collect, _failed)
 
 
 def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -> dict[str, Any]:

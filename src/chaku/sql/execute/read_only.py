@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.functions import FUNCTIONS, NODES
 from chaku.sql.execute.parse import SQLGLOT_ERRORS, Refused, first_line, parse
 from chaku.sql.execute.to_text import NotBuiltIn, to_text
@@ -43,6 +44,16 @@ def write_sql(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str]
         raise Refused(f"cannot be written for {dialect}: {first_line(error)}") from error
 
 
+# Calls whose name is a text in the tree. ClickHouse's aggregates have suffixes, and parameters: quantile(0.9)(a).
+_NAMED = (
+    exp.Anonymous,
+    exp.AnonymousAggFunc,
+    exp.CombinedAggFunc,
+    exp.ParameterizedAgg,
+    exp.CombinedParameterizedAgg,
+)
+
+
 def _is_query(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery)
 
@@ -50,8 +61,9 @@ def _is_query(tree: exp.Expr) -> bool:
 def _check_node(node: exp.Expr, dialect: Dialect) -> None:
     kind = type(node).__name__
     if isinstance(node, exp.Func):
-        names = {node.name.lower()} if isinstance(node, exp.Anonymous) else {n.lower() for n in type(node).sql_names()}
-        if not names & FUNCTIONS:
+        named = isinstance(node, _NAMED)
+        names = {node.name.lower()} if named else {name.lower() for name in type(node).sql_names()}
+        if not names & FUNCTIONS and not names & ENGINES[dialect].functions:
             raise Refused(f"the function {_name(node, dialect)} is not on the list of functions that may be called")
     elif isinstance(node, exp.Dot):
         owner = node.this.name.lower() if isinstance(node.this, exp.Identifier | exp.Column) else ""
@@ -59,11 +71,17 @@ def _check_node(node: exp.Expr, dialect: Dialect) -> None:
             raise Refused(f"the function {node.sql()} of a schema of its own is not on the list")
     elif isinstance(node, exp.Table):
         schema, name = node.db.lower(), node.name.lower()
-        if schema in CATALOGS or node.catalog.lower() in CATALOGS or name.startswith(OWN_TABLES):
+        engine = ENGINES[dialect]
+        own_schemas, own_tables = CATALOGS | engine.own_schemas, OWN_TABLES + engine.own_tables
+        if schema in own_schemas or node.catalog.lower() in own_schemas or name.startswith(own_tables):
             raise Refused(f"the table {node.sql(comments=False)} belongs to the server itself")
+        if node.catalog and engine.one_catalog:
+            raise Refused(f"the table {node.sql(comments=False)} is named with its database; name it without")
     elif isinstance(node, exp.Binary | exp.Unary | exp.Connector):
         if kind in UNSAFE_BINARY:
             raise Refused(f"{_words(node)} is not allowed in a query")
+    elif isinstance(node, exp.Query) and (more := [part for part in ("settings", "format") if node.args.get(part)]):
+        raise Refused(f"{more[0].upper()} is not allowed in a query")
     elif kind not in NODES:
         raise Refused(f"{_words(node)} is not allowed in a query")
 

@@ -140,7 +140,8 @@ class QueryProcess:
             limit = 12 * (request["max_bytes"] + 1_000_000)  # JSON writes a character in at most 12 bytes
             try:
                 self._send(request)
-                reply = self._receive(started + request["timeout"] + GRACE_SECONDS, limit)
+                patience = request["timeout"] + request.get("grace", 0) + GRACE_SECONDS
+                reply = self._receive(started + patience, limit)
             except TimeoutError:
                 self.stop()
                 return _failed(f"ran longer than {request['timeout']:g} s", started)

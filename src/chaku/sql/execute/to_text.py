@@ -13,8 +13,8 @@ from typing import Any
 from sqlglot import Dialect as SqlglotDialect
 from sqlglot import exp
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.parse import parse
-from chaku.sql.execute.reserved_words import RESERVED_WORDS
 from chaku.sql.schema.definition import Dialect, quote_name
 
 # PostgreSQL's syntax that looks like a call, but can never call a function of the user: func_expr_common_subexpr of
@@ -49,14 +49,14 @@ def to_text(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] |
 @cache
 def _generator(dialect: Dialect, built_in: bool) -> Any:
     base: Any = SqlglotDialect.get_or_raise(dialect).generator_class
-    written: dict[str, Any] = {"RESERVED_KEYWORDS": RESERVED_WORDS[dialect]}
-    if dialect == "mysql":
+    written: dict[str, Any] = {"RESERVED_KEYWORDS": ENGINES[dialect].reserved}
+    if dialect in ("mysql", "mariadb"):
         written["TRANSFORMS"] = base.TRANSFORMS | _MARIADB
-    if dialect == "postgres":
-        written["identifier_sql"] = _folded_identifier
-        if built_in:
-            written |= {"func": _full_name, "unnest_sql": _full_unnest}
-            written["TRANSFORMS"] = base.TRANSFORMS | {exp.Substring: _full_substring}
+    if ENGINES[dialect].fold or ENGINES[dialect].ascii_names:
+        written |= {"identifier_sql": _quoted_identifier, "engine": ENGINES[dialect]}
+    if built_in:
+        written |= {"func": _full_name, "unnest_sql": _full_unnest}
+        written["TRANSFORMS"] = base.TRANSFORMS | {exp.Substring: _full_substring}
     return type(base.__name__, (base,), written)
 
 
@@ -70,10 +70,11 @@ _MARIADB = {
 }
 
 
-def _folded_identifier(self: Any, node: exp.Identifier) -> str:
-    """Quotes keep the case of a reserved word, so write it in small letters, as the engine reads it without quotes."""
-    if not node.args.get("quoted") and node.name.lower() in self.RESERVED_KEYWORDS:
-        return f'"{node.name.lower()}"'
+def _quoted_identifier(self: Any, node: exp.Identifier) -> str:
+    """Quotes keep the case of a reserved word, so write it as the engine reads it without quotes."""
+    needed = node.name.lower() in self.RESERVED_KEYWORDS or (self.engine.ascii_names and not node.name.isascii())
+    if needed and not node.args.get("quoted"):
+        return str(self.engine.quote(self.engine.folded(node.name)))
     return str(super(type(self), self).identifier_sql(node))
 
 

@@ -106,7 +106,7 @@ class Glossary:
 
 def glossary_path(database: "Database") -> Path | None:
     """The glossary file beside a database file, whether it exists or not; None for a database on a server."""
-    if database.dialect not in ("sqlite", "duckdb"):
+    if not database.engine.is_file:
         return None
     return Path(database.location).with_suffix(SUFFIX)
 

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.glossary.dates import Period
 from chaku.sql.glossary.expressions import Metric, column_node, identifier
 from chaku.sql.glossary.file import Glossary
@@ -127,7 +128,7 @@ class MetricWriter:
             )
         quarter = quarter.else_(exp.Literal.string("Q4"))
         year = self._formatted(column, "%Y-")
-        if self.dialect == "mysql":
+        if self.dialect in ("mysql", "mariadb"):
             return exp.Concat(expressions=[year, quarter], safe=True)
         return exp.DPipe(this=year, expression=quarter)
 
@@ -135,7 +136,7 @@ class MetricWriter:
         if isinstance(one, During):
             column = self._column(metric.date_table, metric.date)
             form = self.scope.date_form(metric)
-            return exp.or_(*[_during(column, period, form) for period in one.periods])
+            return exp.or_(*[_during(column, period, form, self.dialect) for period in one.periods])
         column = self._column(one.table, one.column)
         if isinstance(one, Compared):
             return COMPARISONS[one.comparison](this=column, expression=exp.Literal.number(one.number))
@@ -154,13 +155,15 @@ def _alias(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_") or "metric"
 
 
-def _during(column: exp.Column, period: Period, form: str) -> exp.Expr:
+def _during(column: exp.Column, period: Period, form: str, dialect: Dialect) -> exp.Expr:
     """A condition on a date, or on a year."""
     conditions: list[exp.Expr] = []
     for day, kind in ((period.start, exp.GTE), (period.end, exp.LT)):
         if day is not None:
             text = day.isoformat() if form == "date" else str(day.year)
             bound = exp.Literal.number(text) if form == "year" else exp.Literal.string(text)
+            if form == "date" and ENGINES[dialect].strict_dates:
+                bound = parse_one(f"DATE '{text}'", dialect=dialect)
             conditions.append(kind(this=column.copy(), expression=bound))
     return exp.and_(*conditions)
 

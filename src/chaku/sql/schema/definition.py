@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.files import read_json
-from chaku.sql.execute.reserved_words import RESERVED_WORDS
+from chaku.sql.engines.engine import Dialect as Dialect
+from chaku.sql.engines.known import ENGINES
 
 if TYPE_CHECKING:
     from chaku.sql.schema.index import SchemaIndex
-
-Dialect = Literal["sqlite", "duckdb", "postgres", "mysql"]
 
 SHADOW_ENDINGS = (  # for FTS3 to FTS5, and R*Tree
     "content", "segments", "segdir", "docsize", "stat", "data", "idx", "config", "node", "parent", "rowid",
@@ -272,11 +271,9 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def quote_name(name: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:
     """A name in the dialect, with quotes if it needs quotes, or `always`."""
-    folded = dialect == "postgres" and name != name.lower()  # PostgreSQL reads it in lower case without quotes
-    if not always and not folded and _PLAIN.fullmatch(name) and name.lower() not in RESERVED_WORDS[dialect]:
-        return name
-    mark = "`" if dialect == "mysql" else '"'
-    return mark + name.replace(mark, mark * 2) + mark
+    engine = ENGINES[dialect]
+    plain = _PLAIN.fullmatch(name) and engine.folded(name) == name and name.lower() not in engine.reserved
+    return name if plain and not always else engine.quote(name)
 
 
 def quote_table(name: str, namespace: str, dialect: Dialect = "sqlite", *, always: bool = False) -> str:

@@ -52,7 +52,7 @@ class Knowledge:
     def refresh(self) -> None:
         """Read the schema, and the values of tables that have changed. Raises ChakuError for a file that is gone."""
         stamp = ""
-        if self.database.dialect in ("sqlite", "duckdb"):
+        if self.database.engine.is_file:
             stamp = file_stamp(Path(self.database.location))
             if not stamp:  # SQLite goes on reading a file that was moved away
                 raise ChakuError(f"there is no database {self.database.location} any more")

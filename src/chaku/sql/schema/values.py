@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from chaku.console import say
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.definition import Column, Schema, Table, quote_name, quote_table
 from chaku.sql.schema.private import Private
 from chaku.sql.schema.words import CJK, QUESTION_WORDS, SMALL_WORDS, normalize, stem
@@ -31,7 +32,9 @@ NEAR = 0.84  # the least likeness (0 to 1) of a similar spelling
 CODE = 0.9  # the score of a value that a code stands for
 SHORT = 3  # letters; values up to this length must match exactly
 TEXT_TYPES = re.compile(r"char|text|string|clob|enum|^$", re.IGNORECASE)
-NESTED_TYPES = re.compile(r"\[|\]$|^(struct|map|union)\b", re.IGNORECASE)
+NESTED_TYPES = re.compile(
+    r"\[|\]$|^(struct|map|union|array|tuple|nested|row|variant|object|json|super)\b", re.IGNORECASE
+)
 CHINESE_SUFFIXES = "市省县區区国國"  # city, province, county, district, country; often left out
 
 
@@ -69,7 +72,8 @@ def distinct_values(
     """
     name = quote_name(column.name, database.dialect, always=True)
     source = quote_table(table.name, table.namespace, database.dialect, always=True)
-    query = f"SELECT DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT {limit}"
+    distinct = f"DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL"
+    query = ENGINES[database.dialect].limited(distinct, limit)
     result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds, private=private)
     if not result.ok:
         return None

@@ -1,0 +1,1 @@
+"""What chaku knows about each database engine: one file an engine."""

@@ -1,0 +1,125 @@
+"""What a driver gets: the statements of the session before the query, its limits, and a closed connection after it."""
+
+import pytest
+
+from chaku.sql.engines.known import ENGINES
+from chaku.sql.execute import query_process, query_servers
+
+
+class Cursor:
+    def __init__(self, connection):
+        self.connection, self.description = connection, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_): ...
+
+    def execute(self, sql, **options):
+        self.connection.got.append(sql)
+        if sql.startswith("SELECT"):
+            if self.connection.error:
+                raise self.connection.error
+            self.description, self.rows = [("a",)], [(1,), (2,), (3,)]
+
+    def fetchmany(self, size):
+        part, self.rows = self.rows[:2], self.rows[2:]
+        return part
+
+
+class Connection:
+    """A DB-API connection that keeps what it gets."""
+
+    def __init__(self, error=None):
+        self.got, self.closed, self.error = [], False, error
+
+    def cursor(self):
+        return Cursor(self)
+
+    def close(self):
+        self.closed = True
+
+
+def ask(monkeypatch, dialect, error=None, timeout=2.5):
+    connection, settings = Connection(error), ENGINES[dialect].settings(timeout, 100)
+    given = {}
+    monkeypatch.setattr(query_servers, "_connect", lambda request: given.update(request["connect"]) or connection)
+    request = {"dialect": dialect, "sql": "SELECT a FROM t", "timeout": timeout, "max_rows": 100, "max_bytes": 10**6}
+    reply = query_servers.ask({**request, "max_cell": 100, **settings}, query_process._collect, query_process._failed)
+    assert connection.closed
+    return connection, given, reply
+
+
+EXPECTED = {
+    "tsql": (
+        ["SET LOCK_TIMEOUT 2500", "SET QUOTED_IDENTIFIER ON", "SET ANSI_NULLS ON"],
+        {"timeout": 3, "autocommit": False},
+    ),
+    "snowflake": (
+        [],
+        {"session_parameters": {"STATEMENT_TIMEOUT_IN_SECONDS": 3, "QUERY_TAG": "chaku"}, "autocommit": False},
+    ),
+    "trino": ([], {"session_properties": {"query_max_execution_time": "3s"}}),
+    "redshift": (["SET statement_timeout TO 2500", "BEGIN READ ONLY"], {}),
+    "oracle": (["SET TRANSACTION READ ONLY"], {}),
+    "clickhouse": ([], {"ch_readonly": 1, "ch_max_execution_time": 3, "ch_max_result_rows": 101}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", EXPECTED)
+def test_the_session_is_set_up_before_the_query(dialect, monkeypatch):
+    statements, settings = EXPECTED[dialect]
+    connection, given, reply = ask(monkeypatch, dialect)
+    assert connection.got == [*statements, "SELECT a FROM t"]
+    assert {name: given[name] for name in settings} == settings
+    assert (reply["status"], reply["columns"], reply["rows"]) == ("ok", ["a"], [[1], [2], [3]])
+
+
+def test_attributes_of_the_connection_are_set(monkeypatch):
+    assert ask(monkeypatch, "oracle")[0].call_timeout == 2500
+    assert ask(monkeypatch, "redshift")[0].autocommit is True
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "canceling statement due to statement timeout",
+        "Query execution was interrupted (max_statement_time exceeded)",
+        "Timeout exceeded: elapsed 2 ms (TIMEOUT_EXCEEDED)",
+        "DPY-4024: call timeout of 2500 ms exceeded",
+        "Statement reached its statement or warehouse timeout of 3 second(s) and was canceled.",
+        "Query exceeded the maximum execution time limit of 3.00s",
+    ],
+)
+def test_every_servers_time_limit_reads_the_same(message, monkeypatch):
+    assert ask(monkeypatch, "oracle", RuntimeError(message))[2]["reason"] == "ran longer than 2.5 s"
+
+
+def test_the_servers_message_is_the_reason(monkeypatch):
+    error = RuntimeError(207, b"Invalid column name 'x'.DB-Lib error message 20018, severity 16:\nGeneral error")
+    assert (
+        ask(monkeypatch, "tsql", error)[2]["reason"]
+        == "Invalid column name 'x'.DB-Lib error message 20018, severity 16:"
+    )
+    error = RuntimeError(
+        "Received ClickHouse exception, code: 47, server response: Code: 47. DB::Exception: Unknown x (for url http://h)"
+    )
+    assert ask(monkeypatch, "clickhouse", error)[2]["reason"] == "Unknown x"
+
+
+URLS = {
+    "pymssql": ("mssql+pymssql://reader:x@db:1433/shop", {"database": "shop", "user": "reader"}),
+    "oracledb": ("oracle+oracledb://reader:x@db:1521/?service_name=shop", {"user": "reader"}),
+    "trino": ("trino://reader@db:8080/shop/public", {"catalog": "shop", "schema": "public", "user": "reader"}),
+    "snowflake.sqlalchemy": ("snowflake://reader:x@account/SHOP/PUBLIC", {"database": "SHOP", "schema": "PUBLIC"}),
+    "sqlalchemy_redshift": ("redshift+redshift_connector://reader:x@db:5439/shop", {"database": "shop"}),
+    "clickhouse_connect": ("clickhousedb://reader:x@db:8123/shop", {"database": "shop", "username": "reader"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", URLS)
+def test_the_driver_understands_the_url(module):
+    pytest.importorskip(module, reason="NOT TESTED: the driver's reading of a URL, as it is not installed")
+    url, expected = URLS[module]
+    _, _, settings = query_servers._dialect(url)
+    assert {name: settings[name] for name in expected} == expected
