@@ -17,7 +17,17 @@ def answer(sql: str, columns: list[str], rows: list[list], **fields) -> dict:
     more = {"num_rows": len(rows), "truncated": False, "explanation": [], "assumed": [], "confidence": 1.0}
     said = {"sentence": f"{len(rows)} rows were found.", "chart": None}
     votes = {"votes": 5, "samples": 5}
-    return {"event": "answer", "session": SESSION, "sql": sql, "columns": columns, "rows": rows, **more, **votes, **said, **fields}
+    return {
+        "event": "answer",
+        "session": SESSION,
+        "sql": sql,
+        "columns": columns,
+        "rows": rows,
+        **more,
+        **votes,
+        **said,
+        **fields,
+    }
 
 
 ANSWERS = {

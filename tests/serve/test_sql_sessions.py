@@ -73,7 +73,9 @@ def test_without_a_session_a_question_stands_alone(client):
 
 
 def test_an_unclear_question_is_an_event_with_choices(client, script):
-    with client.stream("POST", "/v1/sql/ask", json={"question": "who is France?", "session": NEW, "stream": True}) as got:
+    with client.stream(
+        "POST", "/v1/sql/ask", json={"question": "who is France?", "session": NEW, "stream": True}
+    ) as got:
         [clarify] = [json.loads(line) for line in got.iter_lines()]
     choices = ["customers.country = 'France'", "customers.name = 'France'"]
     assert clarify == {
@@ -166,4 +168,6 @@ def test_over_mcp(script, shop):
     assert followed["rows"] == [["France", 1]]
     assert unclear.is_error
     text = unclear.content[0].text
-    assert "1. customers.country = 'France'; 2. customers.name = 'France'. Ask the number of the choice (session " in text
+    assert (
+        "1. customers.country = 'France'; 2. customers.name = 'France'. Ask the number of the choice (session " in text
+    )

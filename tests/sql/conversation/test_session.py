@@ -300,5 +300,5 @@ def test_without_values_no_cell_reaches_the_model(georgia):
     session.ask("without Imereti")
     prompts = "".join(session.asker.writer.prompts)
     assert len(session.asker.writer.prompts) == 3
-    assert 'The query of "Who is in georgia?" was: SELECT name FROM customer WHERE state = \'georgia\';' in prompts
+    assert "The query of \"Who is in georgia?\" was: SELECT name FROM customer WHERE state = 'georgia';" in prompts
     assert [cell for cell in ("Georgia", "Bo", "Cy", "US", "32") if cell in prompts] == []

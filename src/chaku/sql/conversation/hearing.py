@@ -34,7 +34,7 @@ _CLOSING: tuple[tuple[Mark, str], ...] = (
     ("compares", "相比|比较|对比"),
 )
 _INSIDE: tuple[tuple[Mark, str], ...] = (("narrows", "only|just|nur"), ("adds", "also|auch"), ("goes on", "instead"))
-_SIGNS = r"[\s,.!?;:，。？！；：、–-]*"
+_SIGNS = " \t\r\n,.!?;:，。？！；：、–-"
 # What stands for the result before. "This" and "that" also begin "this month" and clauses.
 _REFERS = re.compile(
     r"\b(?:those|these|them|davon|diesen)\b|\b(?:that|this|it|das|dies|es)\b(?=\s+(?:by|in|for|per|down|from|with|nach|für|pro|"
@@ -87,13 +87,13 @@ class Heard:
 
 def hear(text: str) -> Heard:
     """Take the words off a text that tie it to the turn before."""
-    rest, marks = _stripped(text), set[Mark]()
+    rest, marks = text.strip(_SIGNS), set[Mark]()
     while found := _first(_OPENING, rest):
         marks.add(found[0])
-        rest = _stripped(rest[found[1].end() :])
+        rest = rest[found[1].end() :].strip(_SIGNS)
     while found := _first(_CLOSING, rest, at_end=True):
         marks.add(found[0])
-        rest = _stripped(rest[: found[1].start()])
+        rest = rest[: found[1].start()].strip(_SIGNS)
     for mark, words in _INSIDE if marks else ():
         rest, count = re.subn(rf"\b(?:{words})\b ?", "", rest, flags=re.IGNORECASE)
         marks |= {mark} if count else set()
@@ -105,13 +105,8 @@ def _first(
 ) -> tuple[Mark, re.Match[str]] | None:
     """The first pattern that fits the beginning of a text, or its end, as whole words. Chinese has no spaces."""
     for mark, words in patterns:
-        pattern = rf"(?<![a-z0-9])(?:{words}){_SIGNS}$" if at_end else rf"(?:{words})(?:(?<![a-z])|(?![\w-]))"
+        pattern = rf"(?<![a-z0-9])(?:{words})$" if at_end else rf"(?:{words})(?:(?<![a-z])|(?![\w-]))"
         search = re.search if at_end else re.match
         if found := search(pattern, text, re.IGNORECASE):
             return mark, found
     return None
-
-
-def _stripped(text: str) -> str:
-    """A text without signs around it; a closing bracket or quote belongs to it."""
-    return re.sub(rf"^{_SIGNS}|{_SIGNS}$", "", text)
