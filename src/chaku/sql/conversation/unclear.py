@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chaku.sql.answer.language import language_of
 from chaku.sql.glossary.query import MetricQuery, Unclear
 from chaku.sql.schema.definition import literal
-from chaku.sql.schema.linking import words_of
+from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import Match
 
 _ASKED = {
