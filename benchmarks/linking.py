@@ -4,10 +4,10 @@
     python benchmarks/linking.py --chinese --embeddings http://localhost:8000/v1
 
 A question's database gets tables of other Spider databases, which are drawn whole, with their values, until there are
-`--foreign`. A foreign table whose name is taken is renamed: singer_2. `tables`: questions whose prompt has all tables of
-the gold query. `columns`: the same for its columns too. `tokens`: of the prompt, by the estimate for an endpoint.
-`--split train` draws 1,000 questions about 20 databases of Spider's training set: rules are tuned there, and never on dev. `--chinese` asks
-the questions of `linking_chinese.tsv`, translations of dev questions.
+`--foreign`. A foreign table whose name is taken is renamed: singer_2. `tables`: questions whose prompt has all tables
+of the gold query. `columns`: the same for its columns too. `tokens`: of the prompt, by the estimate for an endpoint.
+`--split train` draws 1,000 questions about 20 databases of Spider's training set: rules are tuned there, and never on
+dev. `--chinese` asks the questions of `linking_chinese.tsv`, translations of dev questions.
 """
 
 import argparse
@@ -27,15 +27,17 @@ from sqlglot.optimizer.scope import traverse_scope
 from chaku.console import progress, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
+from chaku.inference.embeddings import find_embedder
 from chaku.sql.ask.prompt import estimate_tokens, linked_prompt
 from chaku.sql.execute.check import parse_query
 from chaku.sql.execute.database import Database
-from chaku.sql.schema.definition import Schema, database_file, read_spider_tables
+from chaku.sql.schema.definition import Schema, Table, database_file, read_spider_tables
 from chaku.sql.schema.knowledge import Knowledge, cache_path
+from chaku.sql.schema.meaning import Meaning
 from chaku.sql.schema.values import ValueIndex
 from chaku.sql.scoring.datasets import Example, read_examples, with_keys
 
-CHINESE = Path(__file__).with_suffix("").with_name("linking_chinese.tsv")
+CHINESE = Path(__file__).with_name("linking_chinese.tsv")  # the number of a dev question, and its Chinese text
 TRAIN_DATABASES, TRAIN_QUESTIONS = 20, 1000
 
 
@@ -53,6 +55,8 @@ def main() -> None:
     parser.add_argument("--chinese", action="store_true", help="ask the translated dev questions alone")
     parser.add_argument("--foreign", type=int, default=500, help="mix in so many tables of other databases")
     parser.add_argument("--tokens", type=int, nargs="+", default=[1000, 2000, 4000], help="the prompts' budgets")
+    parser.add_argument("--embeddings", help="link by meaning, too; as for `chaku sql ask`")
+    parser.add_argument("--embeddings-model", default="default")
     parser.add_argument("--seed", type=int, default=0, help="draws the foreign tables")
     parser.add_argument("--limit", type=int, help="every n-th question, so many in all")
     parser.add_argument("--show", type=int, default=0, help="print so many questions that lose a table")
@@ -62,10 +66,13 @@ def main() -> None:
     if not folder:
         raise ChakuError("set CHAKU_BENCHMARKS to the folder with spider/")
     spider = Spider(Path(folder) / "spider", options.foreign, options.seed)
+    meaning = None
+    if options.embeddings:
+        meaning = Meaning(find_embedder(options.embeddings, options.embeddings_model))
     examples = questions(spider.folder, options)
     rows, figures = [], []
     for tokens in options.tokens:
-        figures.append(measure(spider, examples, tokens, options.show))
+        figures.append(measure(spider, examples, tokens, options.show, meaning))
         rows.append([str(tokens), *(figures[-1][name] for name in ("tables", "columns", "median tokens", "median ms"))])
     show_table(f"{len(examples)} questions", ["budget", "tables", "columns", "tokens", "ms"], rows)
     if options.out:
@@ -81,9 +88,8 @@ def questions(spider: Path, options: Any) -> list[Example]:
     elif options.split == "train":
         names = sorted({example.database for example in examples})
         draw = random.Random(0)
-        chosen = draw.sample(
-            [name for name in names if database_file(spider / "database", name).is_file()], TRAIN_DATABASES
-        )
+        names = [name for name in names if database_file(spider / "database", name).is_file()]
+        chosen = draw.sample(names, TRAIN_DATABASES)
         examples = [example for example in examples if example.database in chosen]
         examples = draw.sample(examples, min(TRAIN_QUESTIONS, len(examples)))
     return examples[:: max(len(examples) // options.limit, 1)][: options.limit] if options.limit else examples
@@ -107,12 +113,7 @@ class Spider:
         for places in known.values.places.values():
             for table, column, value in places:
                 values.setdefault((table, column), []).append(value)
-        told = self.told[name]
-        bare = replace(  # the names of tables.json say more than most schemas do
-            told,
-            tables=tuple(replace(t, columns=tuple(replace(c, comment="") for c in t.columns)) for t in told.tables),
-        )
-        return with_keys(known.schema, bare), values
+        return with_keys(known.schema, _without_comments(self.told[name])), values
 
     def mixed(self, name: str) -> Mixed:
         """The database among foreign tables, which the seed and its name draw."""
@@ -134,14 +135,25 @@ class Spider:
                 break
             schema, values = self._read(other)
             names = {table.name.lower(): free_name(table.name, taken) for table in schema.tables}
-            for table in schema.tables:
-                keys = tuple(replace(key, table=names.get(key.table.lower(), key.table)) for key in table.foreign_keys)
-                tables.append(replace(table, name=names[table.name.lower()], foreign_keys=keys))
+            for foreign in schema.tables:
+                keys = tuple(
+                    replace(key, table=names.get(key.table.lower(), key.table)) for key in foreign.foreign_keys
+                )
+                tables.append(replace(foreign, name=names[foreign.name.lower()], foreign_keys=keys))
             for (called, column), listed in values.items():
                 for value in listed:
                     index.add(names[called.lower()], column, value)
         random.Random(f"{self.seed} {name}").shuffle(tables)  # no table stands first because it is the question's
         return Mixed(replace(own, tables=tuple(tables)), index)
+
+
+def _without_comments(schema: Schema) -> Schema:
+    """The keys of tables.json without its names in plain words, which most schemas do not have."""
+
+    def bare(table: Table) -> Table:
+        return replace(table, columns=tuple(replace(column, comment="") for column in table.columns))
+
+    return replace(schema, tables=tuple(map(bare, schema.tables)))
 
 
 def free_name(name: str, taken: set[str]) -> str:
@@ -153,7 +165,9 @@ def free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def measure(spider: Spider, examples: Sequence[Example], tokens: int, show: int) -> dict[str, Any]:
+def measure(
+    spider: Spider, examples: Sequence[Example], tokens: int, show: int, meaning: Meaning | None
+) -> dict[str, Any]:
     """The figures of one budget."""
     num_tables = num_columns = 0
     lengths, seconds = [], []
@@ -161,10 +175,12 @@ def measure(spider: Spider, examples: Sequence[Example], tokens: int, show: int)
     with progress(f"{tokens} tokens", len(examples), "questions") as bar:
         for example in sorted(examples, key=lambda example: example.database):
             mixed = spider.mixed(example.database)
+            if meaning:  # so that the vectors of the tables are there, as they are for all questions but the first
+                meaning.tables(example.database, mixed.schema)
             started = time.perf_counter()
             matches = mixed.values.find(example.question)
             prompt, shown = linked_prompt(
-                mixed.schema, example.question, matches, count_tokens=count, max_tokens=tokens
+                mixed.schema, example.question, matches, count_tokens=count, max_tokens=tokens, meaning=meaning
             )
             seconds.append(time.perf_counter() - started)
             lengths.append(count(prompt.text))

@@ -221,6 +221,8 @@ def asker(
     log_sent: str | Path | None = None,
     words: bool = False,
     glossary: str | Path | None = None,
+    embeddings: str | Path | None = None,
+    embeddings_model: str = "default",
     **limits: Any,
 ) -> "Iterator[Asker]":
     """Open a database for several questions, as a context manager: its schema and values are read once.
@@ -235,8 +237,11 @@ def asker(
     result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
     must agree; `select`, how one of several results is chosen ("vote", "csc", "tests"); `max_cost` of a query by the
     server's estimate. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a database
-    file, if there is one). Raises ChakuError for a database that cannot be read, and for a glossary with a mistake.
+    file, if there is one). `embeddings`: finds tables and remembered pairs by meaning, too; a directory of static
+    embeddings, or the URL of a server that knows a model as `embeddings_model`. Raises ChakuError for a database that
+    cannot be read, and for a glossary with a mistake.
     """
+    from chaku.inference.embeddings import find_embedder
     from chaku.inference.sent_log import SentLog
     from chaku.sql.ask.asker import Asker
     from chaku.sql.ask.memory import Memory, memory_path
@@ -244,7 +249,8 @@ def asker(
     from chaku.sql.execute.database import Database
     from chaku.sql.glossary.file import find_glossary
     from chaku.sql.glossary.rules import CurrentRules
-    from chaku.sql.schema.knowledge import Knowledge, cache_path
+    from chaku.sql.schema.knowledge import Knowledge, cache_path, vectors_path
+    from chaku.sql.schema.meaning import Meaning
     from chaku.sql.training.example_prompts import trained_prompt
 
     with ExitStack() as stack:
@@ -263,10 +269,16 @@ def asker(
             constrained=constrained,
             seed=seed,
         )
+        meaning = None
+        if embeddings is not None:
+            log = Path(log_sent) if log_sent else None
+            embedder = find_embedder(str(embeddings), embeddings_model, log)
+            meaning = Meaning(embedder, vectors_path(*place) if cache else None)
         yield Asker(
             opened,
             writer,
             knowledge=knowledge,
+            meaning=meaning,
             rules=rules,
             memory=Memory(Path(memory) if memory else memory_path(*place)),
             reply=writer.replies() if words else None,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sqlite3
 
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from chaku.sql.answer.chart import chart_of
 from chaku.sql.execute.runner import Result
 from endpoint_server import running_server
 from shop_database import TABLES, make_shop
+from tiny_embeddings import make_static_embeddings
 
 
 @pytest.fixture
@@ -396,3 +398,20 @@ def test_words_and_no_values_exclude_each_other(ask, server):
     with pytest.raises(SystemExit):
         ask("How many customers are there?", "--words", "--no-values")
     assert server.prompts == []
+
+
+def test_tables_are_found_by_meaning_with_an_embedding_model(ask, server, tmp_path):
+    model = make_static_embeddings(tmp_path / "embeddings")
+    server.reply = "SELECT 1"
+    question, few = "How many purchases were there?", ["--max-prompt-tokens", "80", "--no-values"]
+    assert ask(question, *few)[0] == 0
+    assert ask(question, *few, "--embeddings", str(model))[0] == 0
+    first_table = [re.search(r"CREATE TABLE (\w+)", prompt)[1] for prompt in (server.prompts[0], server.prompts[-1])]
+    assert first_table == ["customers", "order_items"]  # without a meaning, the first table that fits
+    assert [path.name for path in (tmp_path / "cache" / "chaku" / "sql").glob("*.vectors.npz")] != []
+
+
+def test_an_embedding_model_that_is_none_is_named(ask, tmp_path):
+    status, printed = ask("How many?", "--embeddings", str(tmp_path))
+    assert status == 2
+    assert "has no model.safetensors; --embeddings takes a directory" in printed.err

@@ -69,6 +69,8 @@ class Asking:
     min_confidence: float = 0.0
     select: Select = "vote"
     max_cost: float | None = None
+    embeddings: str | None = None
+    embeddings_model: str = "default"
     glossaries: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -331,6 +333,8 @@ class Desk:
                     log_sent=asking.log_sent,
                     send_values=asking.send_values,
                     min_confidence=asking.min_confidence,
+                    embeddings=asking.embeddings,
+                    embeddings_model=asking.embeddings_model,
                     select=asking.select,
                     max_cost=asking.max_cost,
                     glossary=asking.glossaries.get(self.name),

@@ -12,6 +12,7 @@ from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
 from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, positive, seed_option
 from chaku.cli.shared.sql_choosing import choosing_options
+from chaku.cli.shared.sql_meaning import meaning_options
 from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Asking:
     glossary: Path | None
     select: Literal["vote", "csc", "tests"]
     max_cost: float | None
+    embeddings: str | None
+    embeddings_model: str
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
@@ -82,6 +85,8 @@ class Asking:
             min_confidence=self.min_confidence,
             select=self.select,
             max_cost=self.max_cost,
+            embeddings=self.embeddings,
+            embeddings_model=self.embeddings_model,
         ) as asker:
             yield asker
 
@@ -183,6 +188,7 @@ def asking_options() -> Decorator:
             help="Let the model say the rows in words, kept if every number and name is in the rows.",
         ),
         *trust_options(),
+        *meaning_options(),
         glossary_option(),
         *choosing_options(),
     )

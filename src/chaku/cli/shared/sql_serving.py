@@ -8,6 +8,7 @@ import click
 
 from chaku.cli.shared.options import Decorator, at_least_one, gathered
 from chaku.cli.shared.sql_choosing import choosing_options
+from chaku.cli.shared.sql_meaning import meaning_options
 from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class SqlServing:
     glossary: tuple[str, ...]
     select: Literal["vote", "csc", "tests"] = "vote"
     max_cost: float | None = None
+    embeddings: str | None = None
+    embeddings_model: str = "default"
 
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
@@ -46,6 +49,8 @@ class SqlServing:
             min_confidence=self.min_confidence,
             select=self.select,
             max_cost=self.max_cost,
+            embeddings=self.embeddings,
+            embeddings_model=self.embeddings_model,
             glossaries=named_files(self.glossary),
         )
 
@@ -90,6 +95,7 @@ def sql_serving_options(required: bool = False) -> Decorator:
         ),
         click.option("--no-cache", is_flag=True, help="Keep no values of the databases on disk."),
         *trust_options(),
+        *meaning_options(),
         *choosing_options(),
         click.option(
             "--glossary",

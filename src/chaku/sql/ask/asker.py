@@ -38,6 +38,7 @@ from chaku.sql.glossary.rules import CurrentRules, RuleAnswer, Rules
 from chaku.sql.schema.definition import Schema, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.knowledge import Knowledge
+from chaku.sql.schema.meaning import Meaning
 from chaku.sql.schema.private import without_private
 
 NUM_SAMPLES = 5
@@ -73,6 +74,7 @@ class Asker:
         rules: CurrentRules | None = None,
         select: Select = "vote",
         max_cost: float | None = None,
+        meaning: Meaning | None = None,
     ):
         self.database, self.writer, self.memory = database, writer, memory
         self.num_samples, self.timeout, self.max_rows, self.max_bytes = num_samples, timeout, max_rows, max_bytes
@@ -85,7 +87,7 @@ class Asker:
             )
         check_choice(select, max_cost, num_samples, database.dialect)
         self.select, self.max_cost = select, max_cost
-        self._rules = rules
+        self._rules, self.meaning = rules, meaning
 
     @property
     def schema(self) -> Schema:
@@ -132,7 +134,7 @@ class Asker:
         prompt_with = partial(
             linked_prompt, shown_schema, question, matches if self.send_values else (), meanings=hints,
             examples=examples, form=self.writer.form, count_tokens=self.writer.count_tokens,
-            max_tokens=self.writer.max_prompt_tokens,
+            max_tokens=self.writer.max_prompt_tokens, meaning=self.meaning,
         )  # fmt: skip
         fill = str if self.send_values else partial(fill_values, matches=matches)
         candidates: list[Candidate] = []
@@ -244,7 +246,7 @@ class Asker:
 
     def _examples(self, question: str) -> list[str]:
         """Approved queries for similar questions, each on one line."""
-        pairs = self.memory.similar(question) if self.memory else []
+        pairs = self.memory.similar(question, meaning=self.meaning) if self.memory else []
         if self.schema.private:  # a pair may be older than the mark
             pairs = [pair for pair in pairs if not check(pair.query, self.schema)]
         return [f"like {one_line(pair.question)}: {on_one_line(pair.query)};" for pair in pairs]

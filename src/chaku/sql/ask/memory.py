@@ -13,6 +13,7 @@ from chaku.sql.schema.words import words_of
 
 if TYPE_CHECKING:
     from chaku.sql.execute.runner import Result
+    from chaku.sql.schema.meaning import Meaning
 
 LEAST_LIKENESS = 0.3  # of a remembered question, to serve as an example
 
@@ -52,10 +53,15 @@ class Memory:
             raise ChakuError(f"not remembered, as the query does not run: {result.reason}")
         self.remember(question, query, db_id)
 
-    def similar(self, question: str, limit: int = 3) -> list[Pair]:
-        """At most `limit` pairs with the most similar questions, the most similar first."""
+    def similar(self, question: str, limit: int = 3, meaning: "Meaning | None" = None) -> list[Pair]:
+        """At most `limit` pairs with the most similar questions, the most similar first: by words, and by `meaning`."""
         asked = words_of(question)
-        scored = [(_likeness(asked, words_of(pair.question)), pair) for pair in self.pairs]
+        by_words = [_likeness(asked, words_of(pair.question)) for pair in self.pairs]
+        likenesses = by_words
+        if meaning and self.pairs:
+            by_meaning = meaning.likeness(question, [pair.question for pair in self.pairs])
+            likenesses = [max(pair) for pair in zip(by_words, by_meaning, strict=True)]
+        scored = list(zip(likenesses, self.pairs, strict=True))
         likely = sorted((pair for pair in scored if pair[0] >= LEAST_LIKENESS), key=lambda pair: -pair[0])
         return [pair for _, pair in likely[:limit]]
 

@@ -9,6 +9,7 @@ from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.ddl import compact_table, ddl_table, to_ddl
 from chaku.sql.schema.definition import Dropped, Schema, literal
 from chaku.sql.schema.linking import link
+from chaku.sql.schema.meaning import Meaning
 from chaku.sql.schema.values import Match
 
 Form = Literal["ddl", "compact", "db-gpt-hub"]
@@ -69,6 +70,7 @@ def linked_prompt(
     examples: Sequence[str] = (),
     trouble: str = "",
     form: Form = "ddl",
+    meaning: Meaning | None = None,
 ) -> tuple[SqlPrompt, Schema]:
     """The prompt of a question with hints, and the part of the schema that it shows.
 
@@ -92,6 +94,7 @@ def linked_prompt(
         count_tokens=count_tokens,
         max_tokens=_room(_tail(schema, question, said, form), count_tokens, max_tokens),
         render=ddl_table if form == "ddl" else compact_table,
+        meaning=meaning,
     )
     prompt = build_prompt(
         linked.schema, question, count_tokens=count_tokens, max_tokens=max_tokens, evidence=said, form=form

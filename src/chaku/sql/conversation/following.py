@@ -17,7 +17,7 @@ from chaku.sql.glossary.dates import find_period
 from chaku.sql.glossary.function_words import find_part
 from chaku.sql.glossary.text import tokens_of
 from chaku.sql.schema.definition import Schema
-from chaku.sql.schema.linking import words_of
+from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import ValueIndex
 from chaku.sql.schema.words import normalize
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from chaku.sql.schema.definition import Schema
-from chaku.sql.schema.linking import words_of
+from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import Match
 from chaku.sql.schema.words import SMALL_WORDS, normalize, stem
 

@@ -22,7 +22,8 @@ class SchemaIndex:
     """The words of a schema's tables, by word. Tables have their number in the schema."""
 
     def __init__(self, schema: "Schema"):
-        self.numbers = {table.name: number for number, table in enumerate(schema.tables)}
+        # SQLite's foreign keys may write a table's name with other capitals.
+        self.numbers = {table.name.lower(): number for number, table in enumerate(schema.tables)}
         self.places: dict[str, dict[int, float]] = defaultdict(dict)  # word -> {table: worth}
         self.names = [frozenset(words_of(table.bare_name)) for table in schema.tables]
         for number, table in enumerate(schema.tables):
@@ -34,8 +35,8 @@ class SchemaIndex:
         self.referenced: dict[str, set[str]] = defaultdict(set)  # table -> its columns that foreign keys refer to
         for number, table in enumerate(schema.tables):
             for key in table.foreign_keys:
-                other = self.numbers.get(key.table)
-                self.referenced[key.table] |= {*key.references}
+                other = self.numbers.get(key.table.lower())
+                self.referenced[key.table.lower()] |= {*key.references}
                 if other is not None and other != number:
                     self.joined[number].add(other)
                     self.joined[other].add(number)

@@ -109,6 +109,11 @@ def cache_path(name: str, location: str) -> Path:
     return Path(home).expanduser() / "chaku" / "sql" / f"{file_name(name, location)}.json"
 
 
+def vectors_path(name: str, location: str) -> Path:
+    """The cache file of the vectors of a database's tables and remembered questions."""
+    return cache_path(name, location).with_suffix(".vectors.npz")
+
+
 def _load(path: Path) -> dict[str, TableValues]:
     """The cached values; empty for a broken file or another format, which will be overwritten."""
     try:

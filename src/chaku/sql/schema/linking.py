@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from chaku.sql.schema.ddl import ddl_table
 from chaku.sql.schema.definition import Column, Dropped, Schema, Table, literal
 from chaku.sql.schema.index import SchemaIndex
+from chaku.sql.schema.meaning import Meaning
 from chaku.sql.schema.values import Match
 from chaku.sql.schema.words import CJK, QUESTION_WORDS, normalize, stem, words_of
 
@@ -21,6 +22,8 @@ WIDE = 12  # a table with at most this number of columns keeps all columns
 LEAST_ROOM = 16  # tokens: no table has fewer
 IN_FULL = 6  # the first tables of a cut schema are shown with comments and values
 VALUE_WORTH = 1.0  # the worth of a value of the question, as a word in a column's name is worth 1
+USUAL = 1.0  # standard deviations: a table that is less near than so by its meaning gets nothing for it
+MEANING_WORTH = 4.0  # the score of a standard deviation more
 SPREAD = 0.25  # the share of its score that a table gives to the tables that it is joined with
 
 
@@ -40,10 +43,12 @@ def link(
     count_tokens: Callable[[str], int],
     max_tokens: int,
     render: Callable[[Schema, Table], str] = ddl_table,
+    meaning: Meaning | None = None,
 ) -> Linked:
     """The part of a schema that a question needs, in at most `max_tokens` tokens; the whole schema if it fits.
 
     Values in the question come first in their columns, so that a model copies their spelling. `render` writes a table.
+    `meaning`: finds tables by meaning, too.
     """
     found = _values_by_column(matches)
     if sum(len(table.columns) for table in schema.tables) < max_tokens:  # a column has at least one token
@@ -55,6 +60,10 @@ def link(
     scores = index.score(asked)
     for number, worth in _value_scores(matches, index).items():
         scores[number] = scores.get(number, 0.0) + worth
+    if meaning:
+        for number, near in enumerate(meaning.tables(question, schema)):
+            if near > USUAL:
+                scores[number] = scores.get(number, 0.0) + MEANING_WORTH * (near - USUAL)
     scores = _spread(scores, index)
     ranked = sorted(scores, key=lambda number: (-scores[number], number))[:CANDIDATES] or range(len(schema.tables))
     kept: list[Table] = []
@@ -76,7 +85,7 @@ def _value_scores(matches: Sequence[Match], index: SchemaIndex) -> dict[int, flo
     """The scores of tables for the values in a question; a value that many tables have says less."""
     by_phrase: dict[str, dict[int, float]] = defaultdict(dict)
     for match in matches:
-        if (number := index.numbers.get(match.table)) is not None:
+        if (number := index.numbers.get(match.table.lower())) is not None:
             best = by_phrase[match.phrase]
             best[number] = max(best.get(number, 0.0), match.score)
     scores: dict[int, float] = defaultdict(float)
@@ -125,7 +134,7 @@ def _narrow(
     bare: Table, table: Table, asked: Mapping[str, int], found: Mapping[tuple[str, str], list[str]], index: SchemaIndex
 ) -> Table:
     """The table with its keys and its likeliest columns only."""
-    keys = {name for key in table.foreign_keys for name in key.columns} | index.referenced.get(table.name, set())
+    keys = {name for key in table.foreign_keys for name in key.columns} | index.referenced.get(table.name.lower(), set())
     likeness = {known: weight * index.weights[known] for word in asked for known, weight in index.like(word)}
 
     def worth(column: Column) -> float:

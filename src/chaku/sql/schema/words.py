@@ -29,12 +29,16 @@ def stem(word: str) -> str:
     return word
 
 
+def spaced(name: str) -> str:
+    """A name with spaces between its words, if capitals begin them: "categoryName" becomes "category Name"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+
+
 @lru_cache(maxsize=1 << 16)  # a schema's names repeat with every question; do not change the counter
 def words_of(text: str) -> Counter[str]:
     """The stems of the words of a question, a name or a comment; for Chinese, pairs of characters."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     words: Counter[str] = Counter()
-    for word in normalize(spaced).split():
+    for word in normalize(spaced(text)).split():
         if CJK.search(word):
             words.update(word[at : at + 2] for at in range(max(len(word) - 1, 1)))
         elif word not in SMALL_WORDS:

@@ -1,0 +1,95 @@
+"""Finds the tables and remembered questions that mean what a question means, by an embedder's vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaku.files import atomic_file
+from chaku.sql.schema.definition import Schema, Table
+from chaku.sql.schema.words import normalize, spaced
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from chaku.inference.embeddings import Embedder
+
+TABLE_CHARS = 400  # characters of a table's text; more columns would blur its meaning
+# Questions about nothing that a database has: as near as they are to a question, a remembered one says nothing.
+UNRELATED = (
+    "What is the meaning of life?",
+    "Tell me a joke about cats.",
+    "Why is the sky blue?",
+    "How do I boil an egg?",
+    "今天天气怎么样？",
+)
+
+
+class Meaning:
+    """The vectors of one database's tables and remembered questions, kept in the file `cache` (None: in memory)."""
+
+    def __init__(self, embedder: "Embedder", cache: Path | None = None):
+        self.embedder, self.cache = embedder, cache
+        self._known: dict[str, np.ndarray] = {}
+        self._used: set[str] = set()  # the cache forgets the other texts when it is written
+        self._asked: tuple[str, np.ndarray] | None = None
+        if cache and cache.is_file():
+            self._load(cache)
+
+    def tables(self, question: str, schema: Schema) -> list[float]:
+        """How much nearer than usual each table is to a question, in standard deviations; below 0 for most tables."""
+        near = self._vectors([table_text(table) for table in schema.tables]) @ self._vector(question)
+        spread = float(near.std())
+        return [float(value) for value in (near - near.mean()) / spread] if spread else [0.0] * len(near)
+
+    def likeness(self, question: str, others: Sequence[str]) -> list[float]:
+        """How like a question others are: 1 for the same, 0 for questions about something else."""
+        vector = self._vector(question)
+        usual = float((self._vectors(UNRELATED) @ vector).max())
+        return [float(value) for value in (self._vectors(others) @ vector - usual) / max(1 - usual, 1e-6)]
+
+    def _vector(self, question: str) -> "np.ndarray":
+        if self._asked is None or self._asked[0] != question:
+            self._asked = question, self.embedder.embed([question])[0]
+        return self._asked[1]
+
+    def _vectors(self, texts: Sequence[str]) -> "np.ndarray":
+        import numpy as np
+
+        self._used.update(texts)
+        if missing := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            self._known.update(zip(missing, self.embedder.embed(missing), strict=True))
+            if self.cache:
+                self._save(self.cache)
+        return np.stack([self._known[text] for text in texts])
+
+    def _load(self, path: Path) -> None:
+        """Read the cached vectors of this embedder; a broken file, or another embedder's, will be overwritten."""
+        import zipfile
+
+        import numpy as np
+
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                if str(stored["identity"]) == self.embedder.identity:
+                    texts = str(stored["texts"]).split("\n")
+                    self._known = dict(zip(texts, stored["vectors"], strict=True))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            self._known = {}
+
+    def _save(self, path: Path) -> None:
+        import numpy as np
+
+        kept = {text: vector for text, vector in self._known.items() if text in self._used}
+        texts, vectors = "\n".join(kept), np.stack([*kept.values()])
+        with atomic_file(path) as temporary:
+            temporary.chmod(0o600)  # it has names of columns, and questions
+            with temporary.open("wb") as file:
+                np.savez(file, identity=self.embedder.identity, texts=texts, vectors=vectors)
+
+
+def table_text(table: Table) -> str:
+    """A table as one line of words, for an embedder."""
+    name = normalize(spaced(table.bare_name))
+    columns = dict.fromkeys(normalize(spaced(column.comment or column.name)) for column in table.columns)
+    about = f", {table.comment}" if table.comment else ""
+    return " ".join(f"{name}{about}: {', '.join(columns)}"[:TABLE_CHARS].split())

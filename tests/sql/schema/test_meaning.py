@@ -1,0 +1,90 @@
+"""Tables and remembered questions are found by meaning, with static embeddings of a few words."""
+
+import pytest
+
+from chaku.inference.embeddings import StaticEmbeddings
+from chaku.sql.ask.memory import Memory
+from chaku.sql.schema.definition import Column, Schema, Table
+from chaku.sql.schema.linking import link
+from chaku.sql.schema.meaning import Meaning, table_text
+from tiny_embeddings import make_static_embeddings
+
+NAMES = ("stock", "log", "invoice", "customers", "shift", "turnover", "country", "orders")
+SCHEMA = Schema("firm", tuple(Table(name, (Column("id"), Column("remark"))) for name in NAMES))
+
+
+class Counting(StaticEmbeddings):
+    def __init__(self, path):
+        super().__init__(path)
+        self.texts = []
+
+    def embed(self, texts):
+        self.texts += texts
+        return super().embed(texts)
+
+
+@pytest.fixture
+def embedder(tmp_path):
+    return Counting(make_static_embeddings(tmp_path / "model"))
+
+
+def first(question, meaning, schema=SCHEMA):
+    found = link(question, schema, count_tokens=len, max_tokens=120, meaning=meaning)
+    return found.schema.tables[0].name
+
+
+@pytest.mark.parametrize(
+    ("question", "table"), [("how many buyers", "customers"), ("有多少 顾客", "customers"), ("our purchases", "orders")]
+)
+def test_a_table_that_means_what_the_question_says_comes_first(embedder, question, table):
+    assert first(question, None) == "stock"  # no word in common: the first that fit
+    assert first(question, Meaning(embedder)) == table
+
+
+def test_a_word_of_the_schema_still_counts(embedder):
+    assert first("the log of remarks", Meaning(embedder)) == "log"
+
+
+def test_a_table_is_read_with_its_columns_and_comments_but_without_values():
+    columns = (Column("customerName", values=("'MARK'",)), Column("c2", comment="the day of birth"))
+    assert (
+        table_text(Table("VIPList", columns, comment="good ones"))
+        == "viplist, good ones: customer name, the day of birth"
+    )
+
+
+def test_vectors_are_cached_for_one_model_and_a_changed_table_is_read_again(embedder, tmp_path):
+    cache = tmp_path / "cache" / "firm.vectors.npz"
+    Meaning(embedder, cache).tables("buyers", SCHEMA)
+    assert cache.stat().st_mode & 0o777 == 0o600
+    embedder.texts.clear()
+    Meaning(embedder, cache).tables("buyers", SCHEMA)
+    assert embedder.texts == ["buyers"]
+    changed = Schema("firm", (*SCHEMA.tables[1:], Table("nation", (Column("id"),))))
+    Meaning(embedder, cache).tables("orders", changed)
+    assert embedder.texts == ["buyers", "nation: id", "orders"]
+    embedder.identity = "another model"
+    embedder.texts.clear()
+    Meaning(embedder, cache).tables("buyers", SCHEMA)
+    assert len(embedder.texts) == len(NAMES) + 1
+
+
+def test_a_broken_cache_is_written_again(embedder, tmp_path):
+    cache = tmp_path / "firm.vectors.npz"
+    cache.write_bytes(b"nothing")
+    assert first("buyers", Meaning(embedder, cache)) == "customers"
+    embedder.texts.clear()
+    assert first("buyers", Meaning(embedder, cache)) == "customers"
+    assert embedder.texts == ["buyers"]
+
+
+def test_remembered_questions_are_found_by_meaning_and_those_about_something_else_are_not(embedder, tmp_path):
+    memory = Memory(tmp_path / "memory.jsonl")
+    for question in ("turnover by nation", "customers", "log remarks"):
+        memory.remember(question, "SELECT 1", "firm")
+    meaning = Meaning(embedder)
+    assert memory.similar("sales per country") == []
+    assert [pair.question for pair in memory.similar("sales per country", meaning=meaning)] == ["turnover by nation"]
+    assert memory.similar("cats", meaning=meaning) == []
+    assert [pair.question for pair in memory.similar("log remarks now", meaning=meaning)] == ["log remarks"]
+    assert Memory(tmp_path / "none.jsonl").similar("cats", meaning=meaning) == []
