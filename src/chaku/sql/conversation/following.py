@@ -17,9 +17,8 @@ from chaku.sql.glossary.dates import find_period
 from chaku.sql.glossary.function_words import find_part
 from chaku.sql.glossary.text import tokens_of
 from chaku.sql.schema.definition import Schema
-from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import ValueIndex
-from chaku.sql.schema.words import normalize
+from chaku.sql.schema.words import normalize, words_of
 
 LIKE = 0.97  # the score of a value that the question names, perhaps in the plural
 SILENT = ("", "a", "o")  # kinds of function words that may stand between values

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from chaku.sql.schema.definition import Schema
-from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import Match
-from chaku.sql.schema.words import SMALL_WORDS, normalize, stem
+from chaku.sql.schema.words import SMALL_WORDS, normalize, stem, words_of
 
 SURE = 0.97  # the least score of a value, to ask in which column it is meant
 MAX_CHOICES = 9

@@ -8,9 +8,8 @@ from chaku.sql.answer.language import language_of
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.glossary.query import MetricQuery, Unclear
 from chaku.sql.schema.definition import literal
-from chaku.sql.schema.words import words_of
 from chaku.sql.schema.values import Match
-from chaku.sql.schema.words import QUESTION_WORDS
+from chaku.sql.schema.words import QUESTION_WORDS, words_of
 
 _ASKED = {
     "en": ("Do you mean {}?", " or "),

@@ -134,7 +134,9 @@ def _narrow(
     bare: Table, table: Table, asked: Mapping[str, int], found: Mapping[tuple[str, str], list[str]], index: SchemaIndex
 ) -> Table:
     """The table with its keys and its likeliest columns only."""
-    keys = {name for key in table.foreign_keys for name in key.columns} | index.referenced.get(table.name.lower(), set())
+    keys = {name for key in table.foreign_keys for name in key.columns} | index.referenced.get(
+        table.name.lower(), set()
+    )
     likeness = {known: weight * index.weights[known] for word in asked for known, weight in index.like(word)}
 
     def worth(column: Column) -> float:
