@@ -1,6 +1,5 @@
 """Read documents from directories, git checkouts, JSONL and Parquet files, Hub data sets, or this machine."""
 
-import ast
 import glob
 import hashlib
 import os
@@ -17,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from chaku.corpus.docstrings import docstrings
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
@@ -273,10 +273,8 @@ def _read_file(
     if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
             yield Raw(f"{shown}#{number:04}", piece, PIECE, language, source.name, licence, origin=text)
-    if kind == "code" and language == "Python" and "code_prose" not in full:
-        docstrings = _docstrings(text)
-        if docstrings:
-            yield Raw(f"{shown}#docstrings", docstrings, "code_prose", DOCSTRINGS, source.name, licence, origin=text)
+    if kind == "code" and language == "Python" and "code_prose" not in full and (prose := docstrings(text)):
+        yield Raw(f"{shown}#docstrings", prose, "code_prose", DOCSTRINGS, source.name, licence, origin=text)
 
 
 def _sha256_of(path: Path) -> str | None:
@@ -326,20 +324,6 @@ def _plain_manual(text: str) -> str:
     text = re.sub(r"^[.'].*\n?", "", text, flags=re.M)
     text = re.sub(r"\\f(\[\w*\]|\(?\w{1,2}?(?=\W|\w))", "", text)
     return re.sub(r"\\([-e&|^ ])", lambda match: {"-": "-", "e": "\\", " ": " "}.get(match[1], ""), text).strip() + "\n"
-
-
-def _docstrings(text: str) -> str:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = ast.get_docstring(node)
-            if words and len(words) > 80:
-                found.append(words if isinstance(node, ast.Module) else f"{node.name}: {words}")
-    return "\n\n".join(found) + "\n" if found else ""
 
 
 def _repository(source: Source, path: str) -> str | None:
