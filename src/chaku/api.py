@@ -427,19 +427,31 @@ def plan(
     return plan_recipe(loaded, machines, shape, compute_share, simulated=simulate)
 
 
-def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str | Path | None = None) -> dict[str, Any]:
+def build_corpus(
+    sources: Sequence[str | Path],
+    out: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    near_duplicates: Literal["file", "repository", "both"] | None = None,
+    against: Sequence[str | Path] = (),
+) -> dict[str, Any]:
     """Build a corpus from directories, git checkouts and files of rows: filtered, deduplicated documents in Parquet.
 
-    `recipe`: adds the sources of the recipe's [corpus] and applies its limits. Returns the summary. Raises ChakuError
-    when there are no sources, and when `out` holds files that are not a corpus of chaku's.
+    `recipe`: adds the sources of the recipe's [corpus] and applies its settings. `near_duplicates`: of files, of whole
+    repositories or of both, one copy is kept; of what the corpora `against` hold, none. Returns the summary. Raises
+    ChakuError when there are no sources, and when `out` holds files that are not a corpus of chaku's.
     """
     from chaku.corpus import build
+    from chaku.corpus.config import NearDuplicatesConfig
     from chaku.corpus.sources import guess_source
     from chaku.recipe.load import load_recipe
     from chaku.recipe.schema import CorpusConfig
 
     corpus = load_recipe(Path(recipe)).corpus if recipe else CorpusConfig(sources=())
     corpus = replace(corpus, sources=tuple(guess_source(Path(source)) for source in sources) + corpus.sources)
+    if near_duplicates or against:
+        settings = NearDuplicatesConfig(near_duplicates or "file", against=tuple(map(str, against)))
+        corpus = replace(corpus, near_duplicates=settings)
     if not corpus.sources:
         raise ChakuError("no sources: name directories or files, or give --recipe")
     return build.build_corpus(
@@ -448,4 +460,5 @@ def build_corpus(sources: Sequence[str | Path], out: str | Path, *, recipe: str 
         heldout_fraction=corpus.heldout_fraction,
         max_bytes=corpus.max_bytes,
         num_workers=corpus.num_workers,
+        near_duplicates=corpus.near_duplicates,
     )

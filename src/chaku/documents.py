@@ -1,7 +1,7 @@
 """`Document`, and the Parquet files that hold documents."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ from chaku.errors import ChakuError
 
 KINDS = ("code", "code_prose", "prose")
 PIECE = "piece"  # a part of a code file; the corpus holds the file too, so a piece is never counted beside it
+DOCSTRINGS = "Docstrings"  # the language of a document that holds the docstrings of a code file
 SCHEMA = pa.schema(
     [
         ("text", pa.string()),
@@ -23,6 +24,10 @@ SCHEMA = pa.schema(
         ("bytes", pa.int64()),
     ]
 )
+
+
+# Columns that a corpus has beside these, when its near-duplicates were dropped: they decide which copy is kept.
+ABOUT_COPIES = pa.schema([("repository", pa.string()), ("stars", pa.int64()), ("date", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,8 @@ def read_document_file(path: Path) -> Iterator[Document]:
     """The documents of one Parquet file, a row group at a time. Raises ChakuError when the file is damaged."""
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=256):
+            for batch in file.iter_batches(batch_size=256, columns=[field.name for field in fields(Document)]):
                 for row in batch.to_pylist():
-                    del row["bytes"]
                     yield Document(**row)
     except (pa.ArrowInvalid, OSError) as error:
         raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -18,13 +19,28 @@ from chaku.cli.shared.verb import verb
 )
 @click.option("--recipe", type=PATH, help="Take sources and limits from the [corpus] of this recipe.")
 @click.option("--out", type=PATH, required=True, help="The directory of the corpus, new or made by chaku.")
+@click.option(
+    "--near-duplicates",
+    type=click.Choice(["file", "repository", "both"]),
+    help="Keep one copy of near-duplicates: of files, of whole repositories, or of both.",
+)
+@click.option(
+    "--against", type=PATH, multiple=True, help="Drop near-duplicates of this corpus too. May be given several times."
+)
 @json_option("Print the summary as JSON.")
-def corpus_build(sources: tuple[str, ...], recipe: Path | None, out: Path, as_json: bool) -> None:
+def corpus_build(
+    sources: tuple[str, ...],
+    recipe: Path | None,
+    out: Path,
+    near_duplicates: Literal["file", "repository", "both"] | None,
+    against: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Gather documents, filter and deduplicate them, split a part off to measure on, and write them as Parquet."""
     from chaku import api
     from chaku.corpus.build import show_summary
 
-    summary = api.build_corpus(sources, out, recipe=recipe)
+    summary = api.build_corpus(sources, out, recipe=recipe, near_duplicates=near_duplicates, against=against)
     if as_json:
         print(json.dumps(summary))
     else:

@@ -70,6 +70,17 @@ class Admission:
         _count(self.kept, (raw.kind, raw.language, split), size)
         return split
 
+    def drop_later(self, reason: str, kind: str, language: str, split: str, documents: int, size: int) -> None:
+        """Count kept documents as dropped after all."""
+        entry = self.kept[kind, language, split]
+        entry[0] -= documents
+        entry[1] -= size
+        if not entry[0]:
+            del self.kept[kind, language, split]
+        entry = self.dropped.setdefault((reason, language), [0, 0])
+        entry[0] += documents
+        entry[1] += size
+
     def drops(self) -> list[tuple[tuple[str, str], list[int]]]:
         return sorted(self.dropped.items(), key=lambda item: (-item[1][0], item[0]))
 

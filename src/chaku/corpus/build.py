@@ -11,8 +11,10 @@ from typing import Any
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
+from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files, write_file_list
 from chaku.corpus.filters import reason_to_drop
+from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
 from chaku.corpus.workers import worker_map
@@ -34,6 +36,7 @@ def build_corpus(
     heldout_fraction: float = 0.02,
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
+    near_duplicates: NearDuplicatesConfig | None = None,
 ) -> dict[str, Any]:
     """Build a corpus in the directory `out` with `fill_corpus`; returns its summary.
 
@@ -48,10 +51,17 @@ def build_corpus(
         "heldout_fraction": heldout_fraction,
         "max_bytes": max_bytes,
     }
+    if near_duplicates:
+        made_from["near_duplicates"] = result_settings(near_duplicates)
     with resumable_directory(out, made_from) as directory:
         mark_as_ours(directory, CORPUS)
         return fill_corpus(
-            sources, directory, heldout_fraction=heldout_fraction, max_bytes=max_bytes, num_workers=num_workers
+            sources,
+            directory,
+            heldout_fraction=heldout_fraction,
+            max_bytes=max_bytes,
+            num_workers=num_workers,
+            near_duplicates=near_duplicates,
         )
 
 
@@ -62,12 +72,14 @@ def fill_corpus(
     heldout_fraction: float = 0.02,
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
+    near_duplicates: NearDuplicatesConfig | None = None,
 ) -> dict[str, Any]:
     """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
 
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
-    earlier call finished are kept, unless a source file has changed since. Memory holds 32 bytes per document and one
+    earlier call finished are kept, unless a source file has changed since. `near_duplicates`, if given, are dropped
+    at the end, so that the caps count them. Memory holds 32 bytes per document and one
     row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
     started = time.monotonic()
@@ -77,7 +89,10 @@ def fill_corpus(
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
         say("corpus: resuming after the finished shards")
-    writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
+    writers = {
+        split: ShardWriter(directory, split, count, about_copies=near_duplicates is not None)
+        for split, count in reached.num_shards.items()
+    }
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)
@@ -101,6 +116,11 @@ def fill_corpus(
                         write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
+        if near_duplicates and admission.kept:
+            num_shards = {split: writer.num_shards for split, writer in writers.items()}
+            write_progress(directory, BuildProgress(len(sources), 0, num_shards), hashes, files, admission)
+            for row in drop_near_duplicates(directory, near_duplicates, work):
+                admission.drop_later(*row)
         rows = [path for source in sources if source.type in ("jsonl", "parquet") for path in source_files(source)]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:
@@ -111,7 +131,7 @@ def fill_corpus(
             "check their paths, patterns and caps"
         )
     write_file_list(directory, files, hashes)
-    summary = {
+    summary: dict[str, Any] = {
         "kept": [
             {"kind": kind, "language": language, "split": split, "documents": count, "bytes": size}
             for (kind, language, split), (count, size) in sorted(admission.kept.items())
@@ -124,8 +144,11 @@ def fill_corpus(
         "seconds": time.monotonic() - started,
         "documents_sha256": documents_sha256(directory),
     }
+    if near_duplicates and near_duplicates.against:
+        summary["against"] = {corpus: documents_sha256(Path(corpus)) for corpus in near_duplicates.against}
     write_json(directory / "summary.json", summary)
     remove_progress(directory)
+    forget_work(directory)
     return summary
 
 

@@ -1,6 +1,7 @@
 """The progress of a corpus build, written when a shard is full, so that a killed build resumes there."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from chaku.corpus.admission import Admission
 from chaku.corpus.file_list import FILE_LIST, FileList, read_file_list, write_file_list
-from chaku.corpus.shards import document_hashes
+from chaku.corpus.shards import corpus_files, document_hashes
 from chaku.files import RECORD, read_json, write_json
 from chaku.ownership import MARKER
 
@@ -52,14 +53,14 @@ def read_progress(directory: Path, files: FileList, admission: Admission) -> tup
         lines = (directory / _HASHES).read_bytes()[: state["hash_bytes"]].splitlines()
         counts = reached.num_shards.items()
         whole = {f"{split}-{number:05}.parquet" for split, count in counts for number in range(count)}
-        for path in directory.glob("*-*.parquet"):
+        for path in corpus_files(directory):
             if path.name not in whole:
                 path.unlink()
         admission.restore(state["admission"], document_hashes(directory))
         return reached, dict(json.loads(line) for line in lines)
     for path in directory.iterdir():
         if path.name not in (RECORD, MARKER):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return BuildProgress(), {}
 
 

@@ -1,5 +1,6 @@
 """Find a file's licence: by its SPDX tag, or by the text of the nearest LICENSE file above it. Never guess."""
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -63,12 +64,12 @@ def licence_near(directory: Path, root: Path) -> str | None:
     return None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 16)
 def _licences_in(directory: Path) -> frozenset[str | None] | None:
     """The licences of a directory's own licence files; None when they cannot be read."""
     try:
-        files = [path for path in sorted(directory.iterdir()) if _FILE.fullmatch(path.name) and path.is_file()]
-        texts = [file.read_bytes()[:200_000].decode("utf-8", "replace") for file in files]
+        files = [directory / name for name in os.listdir(directory) if _FILE.fullmatch(name)]  # noqa: PTH208 (a tenth of the time)
+        texts = [file.read_bytes()[:200_000].decode("utf-8", "replace") for file in files if file.is_file()]
     except OSError:
         return None
     return frozenset(map(name_licence, texts))

@@ -8,24 +8,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.corpus.sources import Raw
-from chaku.documents import SCHEMA
+from chaku.documents import ABOUT_COPIES, SCHEMA
 
 SHARD_BYTES = 256 * 2**20  # bytes of text in a full file
 ROW_GROUP_BYTES = 4 * 2**20  # bytes of text in memory before they are written
 
 
 class ShardWriter:
-    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file."""
+    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file.
 
-    def __init__(self, directory: Path, split: str, num_shards: int = 0):
+    `about_copies`: write the columns that decide which one of near-duplicates is kept.
+    """
+
+    def __init__(self, directory: Path, split: str, num_shards: int = 0, about_copies: bool = False):
         self.directory, self.split, self.num_shards = directory, split, num_shards
         self.shard_bytes = self._waiting_bytes = 0
+        self._schema = pa.schema([*SCHEMA, *(ABOUT_COPIES if about_copies else [])])
         self._waiting: list[dict[str, object]] = []
         self._file: pq.ParquetWriter | None = None
 
     def write(self, raw: Raw, digest: bytes, size: int) -> None:
         fields = {"text": raw.text, "path": raw.path, "language": raw.language, "kind": raw.kind}
         about = {"license": raw.license, "source": raw.source, "sha256": digest.hex(), "bytes": size}
+        about |= {"repository": raw.repository, "stars": raw.stars, "date": raw.date}
         self._waiting.append({**fields, **about})
         self._waiting_bytes += size
         self.shard_bytes += size
@@ -50,14 +55,19 @@ class ShardWriter:
     def _flush(self) -> None:
         if self._file is None:
             path = self.directory / f"{self.split}-{self.num_shards:05}.parquet"
-            self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
-        self._file.write_table(pa.Table.from_pylist(self._waiting, SCHEMA))
+            self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._file.write_table(pa.Table.from_pylist(self._waiting, self._schema))
         self._waiting, self._waiting_bytes = [], 0
+
+
+def corpus_files(directory: Path) -> list[Path]:
+    """The Parquet files of both splits, in their order."""
+    return sorted(path for split in ("heldout", "train") for path in directory.glob(f"{split}-*.parquet"))
 
 
 def document_hashes(directory: Path) -> Iterator[bytes]:
     """The SHA-256 of each document's text, in the order of the files."""
-    for path in sorted(directory.glob("*-*.parquet")):
+    for path in corpus_files(directory):
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["sha256"]):
                 yield from (bytes.fromhex(digest) for digest in batch.column(0).to_pylist())
@@ -66,7 +76,7 @@ def document_hashes(directory: Path) -> Iterator[bytes]:
 def documents_sha256(directory: Path) -> str:
     """The SHA-256 of a corpus: of the hash, path, kind, language and split of every document."""
     whole = hashlib.sha256()
-    for path in sorted(directory.glob("*-*.parquet")):
+    for path in corpus_files(directory):
         split = path.name.partition("-")[0]
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["sha256", "path", "kind", "language"]):

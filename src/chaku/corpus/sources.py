@@ -1,6 +1,5 @@
 """Read documents from directories, git checkouts, JSONL and Parquet files, Hub data sets, or this machine."""
 
-import ast
 import glob
 import hashlib
 import os
@@ -15,14 +14,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from chaku.corpus.docstrings import docstrings
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
-from chaku.documents import PIECE
+from chaku.documents import DOCSTRINGS, PIECE
 from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.settings import setting
@@ -61,7 +61,8 @@ class Source:
 class Raw:
     """One file or row: its text, or the `problem` for which it is dropped.
 
-    `origin`, for a part of another document, is the text of that document: both go into the same split.
+    `origin`, for a part of another document, is the text of that document: both go into the same split. `repository`,
+    its `stars` and its `date` decide which one of near-duplicates is kept.
     """
 
     path: str
@@ -72,6 +73,9 @@ class Raw:
     license: str | None = None
     problem: str | None = None
     origin: str | None = None
+    repository: str | None = None
+    stars: int | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,14 +269,12 @@ def _read_file(
     if language == "Manual":
         text = _plain_manual(text)
     licence = source.license or licence_tag(text) or licence_near(path.parent, root)
-    yield Raw(shown, text, kind, language, source.name, licence)
+    yield Raw(shown, text, kind, language, source.name, licence, repository=_repository(source, shown))
     if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
             yield Raw(f"{shown}#{number:04}", piece, PIECE, language, source.name, licence, origin=text)
-    if kind == "code" and language == "Python" and "code_prose" not in full:
-        docstrings = _docstrings(text)
-        if docstrings:
-            yield Raw(f"{shown}#docstrings", docstrings, "code_prose", "Docstrings", source.name, licence, origin=text)
+    if kind == "code" and language == "Python" and "code_prose" not in full and (prose := docstrings(text)):
+        yield Raw(f"{shown}#docstrings", prose, "code_prose", DOCSTRINGS, source.name, licence, origin=text)
 
 
 def _sha256_of(path: Path) -> str | None:
@@ -324,18 +326,29 @@ def _plain_manual(text: str) -> str:
     return re.sub(r"\\([-e&|^ ])", lambda match: {"-": "-", "e": "\\", " ": " "}.get(match[1], ""), text).strip() + "\n"
 
 
-def _docstrings(text: str) -> str:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = ast.get_docstring(node)
-            if words and len(words) > 80:
-                found.append(words if isinstance(node, ast.Module) else f"{node.name}: {words}")
-    return "\n\n".join(found) + "\n" if found else ""
+def _repository(source: Source, path: str) -> str | None:
+    """A checkout is a repository; in a tree, every directory at the top is."""
+    if source.type == "git":
+        return source.name
+    return f"{source.name}/{path.partition('/')[0]}" if "/" in path else None
+
+
+# The keys of The Stack, The Stack v2 and other data sets.
+REPOSITORY = ("repository", "repo_name", "max_stars_repo_name", "repo")
+STARS = ("stars", "star_events_count", "max_stars_count", "stargazers_count")
+DATE = ("date", "committer_date", "revision_date", "max_stars_repo_stars_event_max_datetime")
+ABOUT = frozenset((*REPOSITORY, *STARS, *DATE))
+
+
+def _about_copy(row: dict[str, Any]) -> dict[str, Any]:
+    repository, stars, date = (
+        next((row[key] for key in keys if row.get(key)), None) for keys in (REPOSITORY, STARS, DATE)
+    )
+    return {
+        "repository": as_utf8(repository) if isinstance(repository, str) else None,
+        "stars": min(int(stars), 2**62) if isinstance(stars, int | float) and stars >= 0 else None,
+        "date": None if date is None else as_utf8(str(date)),
+    }
 
 
 def _expand(source: Source) -> list[Path]:
@@ -375,7 +388,8 @@ def _rows(source: Source, origin: str, rows: Iterator[Row]) -> Iterator[Raw]:
         language = row.get("language") or row.get("lang") or source.language or (found[1] if found else "Text")
         licence = row.get("license") or source.license
         licence = as_utf8(licence) if isinstance(licence, str) else None
-        yield Raw(path, text, kind, as_utf8(str(language)), source.name, licence)
+        raw = Raw(path, text, kind, as_utf8(str(language)), source.name, licence)
+        yield replace(raw, **_about_copy(row)) if ABOUT & row.keys() else raw
 
 
 def as_utf8(name: str) -> str:

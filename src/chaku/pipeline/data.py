@@ -30,6 +30,7 @@ def build(run: Run, path: Path) -> Work:
         heldout_fraction=corpus.heldout_fraction,
         max_bytes=corpus.max_bytes,
         num_workers=corpus.num_workers,
+        near_duplicates=corpus.near_duplicates,
     )
     show_summary(summary)
     return Work(sum(row["bytes"] for row in summary["kept"]), "bytes")

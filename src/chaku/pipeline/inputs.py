@@ -27,8 +27,11 @@ def corpus_inputs(recipe: Recipe) -> Inputs:
 def stale_sources(recipe: Recipe, corpus: Path) -> str:
     """How the source files of a corpus changed since it was made, in words; "" for unchanged files.
 
-    A source that is gone counts as unchanged, since the corpus could not be made again.
+    A source that is gone counts as unchanged, since the corpus could not be made again; so does a corpus of
+    `near_duplicates.against`.
     """
+    if changed := _changed_corpora(corpus):
+        return f"near_duplicates.against: {', '.join(changed)} changed"
     files = read_file_list(corpus) if corpus.is_dir() else None
     if files is None:
         return ""
@@ -36,6 +39,13 @@ def stale_sources(recipe: Recipe, corpus: Path) -> str:
         return describe_changes(files, recipe.corpus.sources)
     except ChakuError:
         return ""
+
+
+def _changed_corpora(corpus: Path) -> list[str]:
+    summary = corpus / "summary.json"
+    against = read_json(summary).get("against", {}) if summary.exists() else {}
+    now = {path: Path(path) for path in against if (Path(path) / "summary.json").exists()}
+    return [path for path, directory in now.items() if corpus_fingerprint(directory) != against[path]]
 
 
 def corpus_fingerprint(corpus: Path) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.sources import Source
 from chaku.evals.config import EvalsConfig
 from chaku.instruct.config import InstructConfig
@@ -30,6 +31,7 @@ class CorpusConfig:
     heldout_fraction: float = setting(0.02, at_least=0, below=1)
     max_bytes: dict[str, int] = field(default_factory=dict)
     num_workers: int = setting(2, at_least=1, changes_results=False)
+    near_duplicates: NearDuplicatesConfig | None = setting(None, added_later=True)  # noqa: RUF009
 
 
 @dataclass(frozen=True)

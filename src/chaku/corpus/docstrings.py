@@ -1,0 +1,188 @@
+"""The docstrings of Python code, without parsing it: the parser takes ten times as long as all the filters."""
+
+import ast
+import inspect
+import re
+from bisect import bisect_right
+
+MIN_CHARACTERS = 80  # a longer docstring is prose; a shorter one names a thing again
+
+# Comments and strings; a lone quote is none of them. Raw strings too: there, a backslash keeps its quote as well.
+_TOKEN = re.compile(
+    r"""\#[^\n]*
+    |\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"\"\"
+    |'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''
+    |"(?!"")[^"\\\n]*(?:\\.[^"\\\n]*)*"
+    |'(?!'')[^'\\\n]*(?:\\.[^'\\\n]*)*'
+    |["']""",
+    re.X | re.S,
+)
+# The lines that begin a compound statement, or a statement of Python 2 only.
+_HEADER = re.compile(
+    r"\n([ \t\f]*)(?=[a-fimprtw])(?:(async[ \t]+(?:def|for|with)|def|class|if|elif|else|for|while|try|except|finally"
+    r"|with|match|case)\b|((?:print|exec)[ \t]+[\w\"'`]|print[ \t]*>>|raise[ \t]+[\w.]+[ \t]*,))"
+)
+_OLD_EXCEPT = re.compile(r"except[ \t]+[\w.]+[ \t]*,|except[ \t]*\([^)]*\)[ \t]*,")
+_NAME = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)")
+_END = re.compile(r"[ \t\f]*(?:#[^\n]*)?(?:\n|;|$)")
+_GOES_ON = {" ", "\t", '"', "'", "\\"}  # after a short string: perhaps another one follows, and both are a docstring
+_PREFIX = re.compile(r"(?<![\w.])[rRuUbBfF]{1,2}$")
+_BLANK = re.compile(r"[ \t\f]*(?:#[^\n]*)?")
+
+
+class _Unsure(Exception):
+    """Only the parser can tell."""
+
+
+def docstrings(text: str) -> str:
+    """The docstrings of a module over 80 characters, with the names of functions and classes; "" for none.
+
+    The outer ones come first, as in `ast.walk`. Where a file has syntax that this search does not know, the parser
+    decides. A file that Python cannot parse has none, if it shows it: the search looks for unfinished strings and for
+    statements of Python 2.
+    """
+    try:
+        found = _search(text)
+    except _Unsure:
+        found = _parse(text)
+    return "\n\n".join(found) + "\n" if found else ""
+
+
+def _parse(text: str) -> list[str]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            words = ast.get_docstring(node)
+            if words and len(words) > MIN_CHARACTERS:
+                found.append(words if isinstance(node, ast.Module) else f"{node.name}: {words}")
+    return found
+
+
+def _search(text: str) -> list[str]:
+    if "\r" in text:
+        raise _Unsure
+    text = f"\n{text}"  # every line follows a line break, for which a search is fast
+    spans = [match.span() for match in _TOKEN.finditer(text)]
+    starts = [start for start, _ in spans]
+    stops = [stop for _, stop in spans]
+    if any(stop - start == 1 and text[start] != "#" for start, stop in spans):
+        raise _Unsure  # a quote without an end
+    candidates = [
+        token
+        for token, (start, stop) in enumerate(spans)
+        if (stop - start > MIN_CHARACTERS or text[stop : stop + 1] in _GOES_ON) and text[start] != "#"
+    ]
+    if not candidates:
+        return []
+    headers = _headers(text, starts, stops)
+    places = [place for place, _, _ in headers]
+    found = []
+    for token in candidates:
+        start, stop = starts[token], stops[token]
+        if prefix := _PREFIX.search(text, max(0, start - 3), start):
+            start = prefix.start()
+        colon = _code_before(text, start, starts, stops, token)
+        if colon >= 0 and text[colon] not in ":(":
+            continue
+        number = bisect_right(places, colon) - 1
+        if colon >= 0 and text[colon] == "(":
+            colon = _code_before(text, colon, starts, stops, token)
+            if colon < 0 or (text[colon] == ":" and _is_header(text, headers, number, colon, starts, stops)):
+                raise _Unsure  # a docstring in brackets
+            continue
+        if colon >= 0 and not _is_header(text, headers, number, colon, starts, stops):
+            continue
+        if not _END.match(text, stop):
+            raise _Unsure  # strings in a row, or a larger expression
+        if set(text[start : starts[token]]) & set("bBfF"):
+            continue
+        words = inspect.cleandoc(_value(text[start:stop], starts[token] - start))
+        if len(words) > MIN_CHARACTERS:
+            place, depth, name = headers[number] if colon >= 0 else (-1, 0, "")
+            found.append((depth, place, f"{name}: {words}" if name else words))
+    return [words for _, _, words in sorted(found)]
+
+
+def _headers(text: str, starts: list[int], stops: list[int]) -> list[tuple[int, int, str]]:
+    """(place, depth in the syntax tree, name of the function or class or "") of each compound statement's parts."""
+    headers = []
+    open_blocks: list[tuple[int, str, int, int]] = []  # indent, keyword, levels that it adds, depth of its body
+    for match in _HEADER.finditer(text):
+        token = bisect_right(starts, match.start()) - 1
+        if token >= 0 and match.start() < stops[token]:
+            continue  # in a string
+        indent, keyword, _ = match.groups()
+        if keyword is None or (keyword == "except" and _OLD_EXCEPT.match(text, match.start(2))):
+            raise _Unsure  # perhaps Python 2
+        width = len(indent.replace("\f", "").expandtabs(8)) if "\t" in indent or "\f" in indent else len(indent)
+        before = None
+        while open_blocks and open_blocks[-1][0] >= width:
+            block = open_blocks.pop()
+            before = block if block[0] == width else None
+        levels = 1
+        if keyword == "elif" and before:
+            levels = before[2] + 1
+        elif keyword == "else" and before and before[1] in ("if", "elif"):
+            levels = before[2]
+        elif keyword == "except":
+            levels = 2
+        depth = (open_blocks[-1][3] if open_blocks else 0) + levels
+        open_blocks.append((width, keyword, levels, depth))
+        name = _NAME.match(text, match.start(2))
+        headers.append((match.start(2), depth, name[1] if name else ""))
+    return headers
+
+
+def _code_before(text: str, place: int, starts: list[int], stops: list[int], token: int) -> int:
+    """The place of the last character before `place` that is neither white space nor in a comment; -1 for none."""
+    while True:
+        before = text[max(0, place - 400) : place].rstrip()
+        if not before and place > 400:
+            place -= 400
+            continue
+        place = place - min(place, 400) + len(before) - 1
+        token -= 1
+        while token >= 0 and starts[token] > place:
+            token -= 1
+        if place < 0 or token < 0 or stops[token] <= place or text[starts[token]] != "#":
+            return place
+        place = starts[token]
+
+
+def _is_header(
+    text: str, headers: list[tuple[int, int, str]], number: int, colon: int, starts: list[int], stops: list[int]
+) -> bool:
+    """Whether the colon ends the header of a function or class, the last header before it."""
+    if number < 0 or not headers[number][2]:
+        return False
+    depth, at = 0, headers[number][0]
+    token = bisect_right(starts, at)
+    while at <= colon:
+        if token < len(starts) and starts[token] == at:
+            at = stops[token]
+            token += 1
+            continue
+        letter = text[at]
+        if letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == ":" and depth == 0:
+            return at == colon
+        at += 1
+    return False
+
+
+def _value(literal: str, prefix: int) -> str:
+    """The value of a string literal whose prefix has that many letters."""
+    if "\\" not in literal or literal[0] in "rR":
+        size = 3 if literal[prefix : prefix + 3] in ('"""', "'''") and len(literal) >= prefix + 6 else 1
+        return literal[prefix + size : -size]
+    try:
+        return str(ast.literal_eval(literal))
+    except (SyntaxError, ValueError):
+        raise _Unsure from None

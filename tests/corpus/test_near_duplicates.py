@@ -1,0 +1,318 @@
+"""Near-duplicates: equal numbers with and without numba, what is found and kept, and that no limit changes it."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from chaku import ChakuError
+from chaku.corpus import duplicate_groups, gram_store, minhash, near_duplicates
+from chaku.corpus.build import build_corpus
+from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.gram_store import BANDS, ROWS
+from chaku.corpus.sources import Source, guess_source
+from chaku.documents import read_documents
+
+SOURCE = random.Random(7)
+WORDS = [f"{first}{second}" for first in ("get", "set", "add", "load", "save") for second in range(60)]
+
+
+def program(length=120):
+    return [SOURCE.choice(WORDS) for _ in range(length)]
+
+
+def edited(words, share):
+    """The words with this share of them replaced."""
+    places = set(SOURCE.sample(range(len(words)), round(share * len(words))))
+    return [f"new{SOURCE.random()}".replace(".", "") if place in places else word for place, word in enumerate(words)]
+
+
+def text(words):
+    return "".join(f"{word} = {word}(1)\n" if place % 3 else f"{word}\n" for place, word in enumerate(words))
+
+
+@pytest.fixture
+def numpy_only(monkeypatch):
+    monkeypatch.setattr(minhash, "_kernels", lambda: None)
+
+
+def similarity(first, second):
+    return len(first & second) / len(first | second)
+
+
+def truth(written):
+    """The set of a text's 5-grams of words, by a regular expression."""
+    words = re.findall(r"[\w\u0080-\U0010ffff]+", written, re.ASCII)
+    return {tuple(words[at : at + 5]) for at in range(len(words) - 4)}
+
+
+TEXTS = [text(program(size)) for size in (1, 2, 5, 40, 300)]
+TEXTS += [
+    "",
+    "     \n",
+    "--- === ---",
+    "Grüße, 世界 = café(x_1) + «a» b c",
+    "a" * 5000 + " b c d e",
+    "one two three four",
+]
+
+
+def test_numba_and_numpy_give_the_same_numbers(monkeypatch):
+    pytest.importorskip("numba", reason="NOT tested: numba is not installed")
+    encoded = [written.encode() for written in TEXTS]
+    compiled = minhash.joined(minhash.gram_sets(encoded))
+    signatures = minhash.signatures_of(compiled)
+    sizes = range(0, len(compiled[4]) // 3, 9)
+    shared = [minhash.at_least_as_similar(compiled[4], compiled[4][: 3 * size], 0.6) for size in sizes]
+    monkeypatch.setattr(minhash, "_kernels", lambda: None)
+    monkeypatch.setattr(minhash, "_AT_A_TIME", 100)
+    plain = minhash.joined(minhash.gram_sets(encoded))
+    assert np.array_equal(compiled.values, plain.values)
+    assert np.array_equal(compiled.offsets, plain.offsets)
+    assert np.array_equal(signatures, minhash.signatures_of(plain))
+    assert shared == [minhash.at_least_as_similar(plain[4], plain[4][: 3 * size], 0.6) for size in sizes]
+    assert True in shared
+    assert False in shared
+
+
+def test_grams_are_those_of_the_words():
+    sets = minhash.gram_sets([written.encode() for written in TEXTS])
+    assert [len(grams) for grams in sets] == [len(truth(written)) for written in TEXTS]
+    assert all((np.diff(grams.astype(np.int64)) > 0).all() for grams in sets)
+
+
+def test_signatures_agree_as_often_as_texts_are_similar():
+    words = program(400)
+    texts = [text(words), *(text(edited(words, share)) for share in (0.01, 0.03, 0.1))]
+    signatures = minhash.signatures_of(minhash.joined(minhash.gram_sets([written.encode() for written in texts])))
+    for other in (1, 2, 3):
+        agreement = (signatures[0] == signatures[other]).mean()
+        assert agreement == pytest.approx(similarity(truth(texts[0]), truth(texts[other])), abs=0.1)  # 3 deviations
+
+
+def rows(tmp_path, *rows, name="rows"):
+    path = tmp_path / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return guess_source(path)
+
+
+def built(sources, out, **settings):
+    config = NearDuplicatesConfig(
+        **{key: settings.pop(key) for key in ("by", "threshold", "against") if key in settings}
+    )
+    settings = {"heldout_fraction": 0, **settings}
+    return build_corpus(sources, out, near_duplicates=config, **settings)
+
+
+def paths(out, split="train"):
+    return {document.path for document in read_documents(out, split)}
+
+
+def dropped(summary):
+    return {row["reason"]: row["documents"] for row in summary["dropped"]}
+
+
+def test_the_copy_to_keep_has_the_most_stars_then_the_latest_date_then_the_first_path(tmp_path):
+    def copies(*about):
+        words = program()
+        return [{"content": text(words[:place] + words[place + 1 :]), **row} for place, row in enumerate(about, 7)]
+
+    source = rows(
+        tmp_path,
+        *copies({"path": "a/few.py", "stars": 3}, {"path": "b/many.py", "max_stars_count": 40}, {"path": "c/none.py"}),
+        *copies({"path": "d/old.py", "date": "2019-05-01"}, {"path": "e/new.py", "date": "2024-01-01"}),
+        *copies({"path": "g/second.py"}, {"path": "f/first.py"}),
+        *({"path": f"alone{number}.py", "content": text(program())} for number in range(5)),
+    )
+    summary = built([source], tmp_path / "out")
+    alone = {f"alone{number}.py" for number in range(5)}
+    assert paths(tmp_path / "out") == {"b/many.py", "e/new.py", "f/first.py", *alone}
+    assert dropped(summary) == {"near-duplicate": 4}
+    assert sum(row["documents"] for row in summary["kept"]) == 8
+    assert (
+        sum(row["bytes"] for row in summary["kept"])
+        == pq.read_table(tmp_path / "out/train-00000.parquet")["bytes"].to_numpy().sum()
+    )
+    listed = pq.read_table(tmp_path / "out/near-duplicates.parquet").to_pylist()
+    assert {(row["path"], row["kept_path"]) for row in listed} == {
+        ("a/few.py", "b/many.py"),
+        ("c/none.py", "b/many.py"),
+        ("d/old.py", "e/new.py"),
+        ("g/second.py", "f/first.py"),
+    }
+    assert not (tmp_path / "out" / near_duplicates.WORK).exists()
+
+
+def test_short_files_and_files_below_the_threshold_are_kept(tmp_path):
+    long = ["b" * 20, "c" * 20, "d" * 20]
+    words = program(300)
+    source = rows(
+        tmp_path,
+        *(
+            {"path": f"short{number}.py", "content": f"{'a' * 20}{number} {long[0]} - {long[1]} == {long[2]}"}
+            for number in range(9)
+        ),
+        {"path": "a.py", "content": text(words)},
+        {"path": "b.py", "content": text(edited(words, 0.12))},
+    )
+    first, second = (truth(json.loads(line)["content"]) for line in Path(source.path).read_text().splitlines()[-2:])
+    assert 0.4 < similarity(first, second) < 0.65
+    assert dropped(built([source], tmp_path / "out", threshold=0.7)) == {}
+    assert dropped(built([source], tmp_path / "lower", threshold=0.3)) in ({}, {"near-duplicate": 1})
+
+
+def many(tmp_path, num_families=40):
+    """Families of similar files, and the truth about the pairs that are similar enough."""
+    written = []
+    for family in range(num_families):
+        words = program(150)
+        for copy in range(family % 4 + 1):
+            written.append((f"r{copy}/f{family}.py", text(edited(words, 0.012 * copy))))
+    return rows(tmp_path, *({"path": path, "content": content} for path, content in written)), dict(written)
+
+
+def test_what_is_dropped_is_similar_and_what_is_similar_is_dropped(tmp_path):
+    source, written = many(tmp_path)
+    built([source], tmp_path / "out")
+    kept = paths(tmp_path / "out")
+    sets = {path: truth(content) for path, content in written.items()}
+    similar = [(a, b) for a in sets for b in sets if a < b and similarity(sets[a], sets[b]) >= 0.7]
+    assert len(similar) > 30
+    assert sum(a in kept and b in kept for a, b in similar) <= 0.05 * len(similar)
+    for path in sets.keys() - kept:  # a chain of similar files leads from it
+        assert any(path in pair for pair in similar)
+
+
+def test_neither_workers_nor_limits_of_memory_change_what_is_kept(tmp_path, monkeypatch):
+    source, _ = many(tmp_path, 16)
+    expected = built([source], tmp_path / "out")
+    assert dropped(expected)["near-duplicate"] == 24
+    monkeypatch.setattr("chaku.corpus.shards.ROW_GROUP_BYTES", 30_000)
+    monkeypatch.setattr(near_duplicates, "UNIT_GROUPS", 1)
+    monkeypatch.setattr(gram_store, "BUCKET_KEYS", 11)
+    monkeypatch.setattr(duplicate_groups, "GROUPED", 7)
+    again = built([source], tmp_path / "again", num_workers=2)
+    assert again["documents_sha256"] == expected["documents_sha256"]
+    assert dropped(again) == dropped(expected)
+
+
+def test_numpy_finds_the_same(tmp_path, numpy_only):
+    source, _ = many(tmp_path, 4)
+    assert dropped(built([source], tmp_path / "out")) == {"near-duplicate": 6}
+
+
+def write_tree(root, files):
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return Source(root.name, "tree", str(root), piece_bytes=900)
+
+
+def test_pieces_and_docstrings_go_with_their_file_in_either_split(tmp_path):
+    def module(words):
+        doc = f'    """{" ".join(words[:20])}"""\n'
+        return "\n\n".join(f"def {name}(a):\n{doc}    return {name}{place}(a)\n" for place, name in enumerate(words))
+
+    files = {}
+    for number in range(12):
+        words = program(30)
+        files |= {f"a/m{number}.py": module(words), f"b/m{number}.py": module([*words[:-1], "last"])}
+    tree = write_tree(tmp_path / "tree", files)
+    summary = built([tree], tmp_path / "out", heldout_fraction=0.4)
+    kept = paths(tmp_path / "out"), paths(tmp_path / "out", "heldout")
+    assert min(map(len, kept)) > 4
+    kept = kept[0] | kept[1]
+    assert {path for path in kept if "#" not in path} == {f"a/m{number}.py" for number in range(12)}
+    assert {path[0] for path in kept} == {"a"}
+    assert dropped(summary)["near-duplicate"] == 12
+    assert dropped(summary)["part of a near-duplicate"] >= 12
+
+
+def test_of_similar_repositories_one_is_kept_whole(tmp_path):
+    tree = {}
+    for number in range(6):
+        words = program()
+        tree[f"original/m{number}.py"] = text(words)
+        tree[f"fork/m{number}.py"] = text(edited(words, 0.005))
+    tree["fork/extra.py"] = text(program())
+    tree["other/m0.py"] = text(program())
+    shared = program()
+    tree |= {
+        "other/copy.py": text(shared),
+        "third/copy.py": text(edited(shared, 0.01)),
+        "third/own.py": text(program()),
+    }
+    source = write_tree(tmp_path / "tree", tree)
+    whole = built([source], tmp_path / "whole", by="repository")
+    assert dropped(whole) == {"in a near-duplicate repository": 6}
+    kept = paths(tmp_path / "whole")
+    assert {path.split("/")[0] for path in kept} == {"fork", "other", "third"}
+    assert {"other/copy.py", "third/copy.py"} <= kept
+    both = built([source], tmp_path / "both", by="both")
+    assert dropped(both) == {"in a near-duplicate repository": 6, "near-duplicate": 1}
+    files = built([source], tmp_path / "files")
+    assert dropped(files) == {"near-duplicate": 7}
+    assert "fork/extra.py" in paths(tmp_path / "files")
+
+
+def test_what_an_earlier_corpus_holds_is_dropped(tmp_path):
+    words, other = program(), program()
+    old = rows(
+        tmp_path, {"path": "old.py", "content": text(words)}, {"path": "x.py", "content": text(other)}, name="old"
+    )
+    build_corpus([old], tmp_path / "before", heldout_fraction=0.5)
+    new = rows(
+        tmp_path,
+        {"path": "new.py", "content": text([*words, "more"]), "stars": 1000},
+        {"path": "same.py", "content": text(other)},
+        {"path": "own.py", "content": text(program())},
+        name="new",
+    )
+    before = str(tmp_path / "before")
+    summary = built([new], tmp_path / "out", against=(before,))
+    assert paths(tmp_path / "out") == {"own.py"}
+    assert dropped(summary) == {"near-duplicate": 2}
+    assert summary["against"] == {
+        before: json.loads((tmp_path / "before/summary.json").read_text())["documents_sha256"]
+    }
+    with pytest.raises(ChakuError, match=r"against names .*nowhere, which holds no corpus"):
+        built([new], tmp_path / "out", against=(str(tmp_path / "nowhere"),))
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(("after", "calls"), [("write_unit", 2), ("write_json", 1)])
+def test_a_killed_call_goes_on_and_counts_the_same(tmp_path, monkeypatch, after, calls):
+    source, _ = many(tmp_path, 12)
+    whole = built([source], tmp_path / "whole")
+    left, original = [None] * calls, getattr(near_duplicates, after)
+
+    def last(*arguments):
+        result = original(*arguments)
+        left.pop()
+        if not left:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(near_duplicates, after, last)
+    with pytest.raises(Killed):
+        built([source], tmp_path / "out")
+    monkeypatch.setattr(near_duplicates, after, original)
+    read = []
+    sets = near_duplicates.gram_sets
+    monkeypatch.setattr(near_duplicates, "gram_sets", lambda texts: read.append(1) or sets(texts))
+    summary = built([source], tmp_path / "out")
+    assert read == []  # what was finished is not done again
+    assert {**summary, "seconds": 0} == {**whole, "seconds": 0}
+    names = [sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("out", "whole")]
+    assert names[0] == names[1]
+
+
+def test_the_bands_use_what_a_signature_has():
+    assert BANDS * ROWS <= minhash.NUM_PERMUTATIONS
