@@ -151,6 +151,20 @@ def test_a_correction_changes_the_turn_and_not_the_memory(talk, plain):
     assert talk.asker.memory.pairs == plain.asker.memory.pairs == []
 
 
+def test_a_turn_that_was_corrected_is_not_said_to_the_model(plain):
+    plain.asker.writer.query = "SELECT 'of another conversation'"
+    plain.ask("Which suppliers are there?")
+    plain.asker.writer.query = "SELECT 'wrong'"
+    plain.ask("How many products are there?")
+    plain.asker.writer.query = "SELECT count(*) FROM product WHERE color = 'red'"
+    plain.ask("no, I meant red ones")
+    plain.ask("and by category?")
+    before = plain.asker.writer.prompts[-1]
+    assert plain.asker.writer.query in before
+    assert "wrong" not in before
+    assert "of another conversation" not in before
+
+
 def test_back_and_new(talk):
     assert talk.back() is None
     talk.ask("revenue by country")

@@ -213,7 +213,7 @@ class Session:
         if len(thread) == 1:
             return thread[0] + said, Context(meant=plan.meant), ()
         writer = self.asker.writer
-        turns = self.turns[-len(plan.thread) + 1 :]
+        turns = [turn for turn in self.turns if turn.thread == plan.thread[: len(turn.thread)]]
         most = min(self.max_tokens, writer.max_prompt_tokens // CONTEXT_SHARE)
         before = say_turns(turns, count_tokens=writer.count_tokens, max_tokens=most, with_cells=with_cells)
         unsaid = () if before or not with_cells else ("the query before had no room in the prompt; its question did",)
