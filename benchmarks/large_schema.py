@@ -3,8 +3,8 @@
     python benchmarks/large_schema.py --tables 10000
 
 A writer that writes one fixed query stands in for the model. `first`: nothing is cached. `second`: another command with
-the cache. Seconds are those of the processor, without the process that
-reads the database, and the memory is the peak of this process so far.
+the cache. Seconds are those of the processor, without the process that reads the database; the memory is the peak of
+this process so far.
 """
 
 import argparse
