@@ -415,3 +415,13 @@ def test_an_embedding_model_that_is_none_is_named(ask, tmp_path):
     status, printed = ask("How many?", "--embeddings", str(tmp_path))
     assert status == 2
     assert "has no model.safetensors; --embeddings takes a directory" in printed.err
+
+
+@pytest.mark.parametrize("command", ["ask", "chat"])
+def test_a_question_of_50_kb_is_refused_at_once(ask, server, monkeypatch, command):
+    question = "orders of Ada " * 3600
+    lines = iter([question, "/quit"])
+    monkeypatch.setattr("builtins.input", lambda *_: next(lines))
+    _, printed = ask(*([question] if command == "ask" else []), command=command)
+    assert "the question has 50," in printed.out + printed.err
+    assert server.prompts == []

@@ -27,7 +27,7 @@ from chaku.serve.sql_answers import (
     schema_record,
 )
 from chaku.serve.sql_sessions import Sessions
-from chaku.sql.ask.answers import Answer, Linked, Ran, Written
+from chaku.sql.ask.answers import MAX_QUESTION, Answer, Linked, Ran, Written
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.privacy import without_values
 from chaku.sql.ask.selection import Select, check_choice
@@ -39,7 +39,6 @@ from chaku.sql.schema.definition import Schema
 from chaku.sql.schema.private import without_private
 
 MAX_THREADS = 8  # databases that work at one time
-MAX_QUESTION = 4_000  # characters
 MAX_SQL = 10_000  # characters: the check of a long chain of UNIONs takes seconds, and no time limit ends it
 MAX_SAMPLES = 32
 INTERRUPT_SECONDS = 0.1  # between two attempts to end work that nobody waits for

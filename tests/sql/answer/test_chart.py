@@ -1,5 +1,6 @@
 import json
 import sys
+import time
 from decimal import Decimal
 
 import pytest
@@ -100,3 +101,9 @@ def test_a_wrong_name_and_a_missing_library_are_said(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(ChakuError, match=r"pip install 'chaku\[files\]'"):
         write_chart(SALES, tmp_path / "chart.svg")
+
+
+def test_ten_million_rows_make_no_chart_and_take_no_time():
+    started = time.process_time()
+    assert chart_of(Result("ok", columns=("name", "amount"), rows=[("a", 1)] * 10_000_000)) is None
+    assert time.process_time() - started < 1

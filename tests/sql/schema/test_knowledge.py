@@ -27,7 +27,13 @@ def reads(monkeypatch):
         read.append(table.name)
         return original(self, table, stamp, columns)
 
+    def noted_together(self, tables, stamp):
+        read.extend(table.name for table in tables)
+        return together(self, tables, stamp)
+
+    together = Knowledge._read_together
     monkeypatch.setattr(Knowledge, "_read", noted)
+    monkeypatch.setattr(Knowledge, "_read_together", noted_together)
     return read
 
 
@@ -116,6 +122,7 @@ def test_what_the_time_does_not_suffice_for_is_read_by_the_next_command(tmp_path
 def test_what_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
     path, cache = str(make_shop(tmp_path / "shop.sqlite")), tmp_path / "shop.json"
     with Database(path) as database:
+        monkeypatch.setattr(module, "distinct_in_one_query", lambda *arguments, **options: None)
         monkeypatch.setattr(module, "distinct_values", lambda *arguments, **options: None)
         assert found(Knowledge(database, cache=cache), "orders from france") == []
         monkeypatch.undo()

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from chaku.sql.execute.database import Database
-from chaku.sql.schema.definition import Column, Table
+from chaku.sql.schema.definition import Column, Table, read_sqlite
 from chaku.sql.schema.introspect import introspect
-from chaku.sql.schema.values import ValueIndex, text_columns
+from chaku.sql.schema.values import ValueIndex, distinct_in_one_query, distinct_values, text_columns
 from chaku.sql.schema.words import normalize, stem
 from shop_database import make_shop
 
@@ -108,3 +110,14 @@ def test_an_index_reads_the_text_columns_of_a_database(tmp_path):
     [match] = index.find("中国的客户")
     assert (match.table, match.column, match.value, match.score) == ("customers", "country", "中国", 1.0)
     assert index.find("Cy") == [], "more values than are read of a column"
+
+
+def test_many_columns_are_read_by_one_query_as_each_is_alone(tmp_path):
+    with Database(str(make_shop(tmp_path / "shop.sqlite"))) as database:
+        schema = read_sqlite(tmp_path / "shop.sqlite")
+        columns = [(table, column) for table in schema.tables for column in text_columns(table)]
+        together = distinct_in_one_query(database, columns)
+        assert together == [distinct_values(database, *column) for column in columns]
+        assert ["United Kingdom", "France", "中国"] in together
+        gone = replace(schema.tables[0], name="gone")
+        assert distinct_in_one_query(database, [*columns, (gone, columns[0][1])]) is None

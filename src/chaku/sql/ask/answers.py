@@ -4,17 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chaku.errors import ChakuError
 from chaku.sql.ask.candidates import Candidate
 from chaku.sql.ask.writer import NO_ANSWER
 from chaku.sql.execute.json_cells import json_rows
 from chaku.sql.execute.lexer import tokenize
 from chaku.sql.execute.runner import Result
-from chaku.sql.schema.definition import Dropped, Schema, literal
+from chaku.sql.schema.definition import Dropped, Schema, literal, on_one_line
 from chaku.sql.schema.introspect import one_line
 from chaku.sql.schema.linking import unlinked_words
 from chaku.sql.schema.values import Match
 
 NOT_RUN = Result("failed", "no query was run")
+MAX_QUESTION = 4_000  # characters
+
+
+def one_question(text: str) -> str:
+    """A question on one line. Raises ChakuError for a text that is too long for a question."""
+    if len(text) > MAX_QUESTION:
+        raise ChakuError(f"the question has {len(text):,} characters; it may have {MAX_QUESTION:,}")
+    return on_one_line(text)
 
 
 @dataclass(frozen=True)

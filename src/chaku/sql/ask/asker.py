@@ -17,6 +17,7 @@ from chaku.sql.ask.answers import (
     Step,
     Written,
     guesses,
+    one_question,
     refuse,
     said_cut,
     said_no_answer,
@@ -113,7 +114,7 @@ class Asker:
         last read (`knowledge.refresh`).
         """
         num_samples = num_samples or self.num_samples
-        question = on_one_line(question)
+        question = one_question(question)
         rules = self.rules()
         ruled = rules.answer(question, date.today()) if rules and context is None else None
         if ruled is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from chaku.errors import ChakuError
-from chaku.sql.ask.answers import Answer, Linked, Ran, Written, refuse
+from chaku.sql.ask.answers import Answer, Linked, Ran, Written, one_question, refuse
 from chaku.sql.ask.asker import Asker
 from chaku.sql.ask.context import Context
 from chaku.sql.conversation import why
@@ -19,7 +19,6 @@ from chaku.sql.conversation.unclear import Clarify, ask_back, choices_of, chosen
 from chaku.sql.glossary.metrics import in_words
 from chaku.sql.glossary.query import IsIn, MetricQuery, NoAnswer, Unclear
 from chaku.sql.glossary.rules import Rules
-from chaku.sql.schema.definition import on_one_line
 from chaku.sql.schema.values import Match
 
 CONTEXT_TOKENS = 600  # of a prompt, for earlier turns
@@ -76,7 +75,7 @@ class Session:
 
     def steps(self, text: str, num_samples: int | None = None) -> Iterator[Step]:
         """The steps to the answer, or to a question back; see `Asker.steps`."""
-        text = on_one_line(text).strip()
+        text = one_question(text).strip()
         asked = self._asked
         if asked and (place := chosen(text, asked[0].choices)) is not None:
             self._asked = None

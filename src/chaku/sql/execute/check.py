@@ -166,12 +166,12 @@ class _Checker:
         self.dialect, self.search_path, self.written = schema.dialect, schema.search_path, written
         self.engine = ENGINES[schema.dialect]
         self.names = [table.name for table in schema.tables]
-        self.tables: dict[tuple[str, str], Columns] = {}  # by (schema, name); the schema is "" on the search path
-        self.columns_of: dict[str, Columns] = {}
-        for table in schema.tables:
-            columns = self.keyed(column.name for column in table.columns)
-            self.columns_of[table.name] = columns
-            self.tables[self.table_key(table.namespace), self.table_key(table.bare_name)] = columns
+        # By (schema, name); the schema is "" on the search path.
+        self.tables = {
+            (self.table_key(table.namespace), self.table_key(table.bare_name)): table for table in schema.tables
+        }
+        self.by_name = {table.name: table for table in schema.tables}
+        self.read: dict[str, Columns] = {}  # of the tables that were asked for: a schema may have thousands
         self.proven: set[int] = set()  # existing columns with a table's name in front
         self.seen: dict[int, tuple[Any, dict[str, Columns | None]]] = {}  # scopes with their sources
 
@@ -188,11 +188,17 @@ class _Checker:
         """A name as the query spells it."""
         return str(self.written[id(identifier)].name)
 
+    def columns_of(self, name: str) -> Columns:
+        """The columns of a table of the schema; the same object each time."""
+        if name not in self.read:
+            self.read[name] = self.keyed(column.name for column in self.by_name[name].columns)
+        return self.read[name]
+
     def find_table(self, node: exp.Table) -> Columns | None:
-        db = node.db
-        if found := self.tables.get((db, node.name)):
-            return found
-        return self.tables.get(("", node.name)) if db in map(self.table_key, self.search_path) else None
+        found = self.tables.get((node.db, node.name))
+        if found is None and node.db in map(self.table_key, self.search_path):
+            found = self.tables.get(("", node.name))
+        return None if found is None else self.columns_of(found.name)
 
     def check(self, scope: Any) -> Iterator[Found]:
         for node, source in scope.selected_sources.values():
@@ -261,7 +267,7 @@ class _Checker:
             return
         known = {column for columns in reach.values() if columns for column in columns.values() if column}
         near = nearest(name, known)
-        elsewhere = [table for table in self.names if key in self.columns_of[table]]
+        elsewhere = [table for table in self.names if key in self.columns_of(table)]
         if elsewhere and not (near and _is_same(name, near[0])):
             message = f"{name} is a column of {', '.join(elsewhere[:OFFERED])}, which this query does not read"
             yield QueryProblem(message, name), None
@@ -282,7 +288,7 @@ class _Checker:
         """Whether the column is a system column of a table."""
         columns = reach[column.table]
         return column.name.lower() in self.engine.system_columns and any(
-            columns is table for table in self.tables.values()
+            columns is table for table in self.read.values()
         )
 
     def sources(self, scope: Any) -> dict[str, Columns | None]:
@@ -308,7 +314,7 @@ class _Checker:
         if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
             columns = self.find_table(source)
             if columns is None and (near := nearest(source.name, self.names)):
-                columns = self.columns_of.get(near[0])
+                columns = self.columns_of(near[0])
             return self.renamed(columns, node)
         expression = getattr(source, "expression", None)
         if isinstance(expression, exp.Lateral) and isinstance(expression.this, exp.Subquery):

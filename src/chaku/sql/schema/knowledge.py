@@ -16,7 +16,7 @@ from chaku.sql.schema.change_stamps import change_stamps, file_stamp
 from chaku.sql.schema.definition import NUM_VALUES, Dropped, Schema, Table
 from chaku.sql.schema.introspect import introspect, with_values
 from chaku.sql.schema.private import Private
-from chaku.sql.schema.values import ValueIndex, distinct_values, text_columns
+from chaku.sql.schema.values import COLUMNS_AT_ONCE, ValueIndex, distinct_in_one_query, distinct_values, text_columns
 
 VERSION = 1  # of the file format
 READ_SECONDS = 60.0  # for reading the values of all tables
@@ -46,7 +46,7 @@ class Knowledge:
         self.unreadable: tuple[Dropped, ...] = ()
         self.values = ValueIndex()
         self._kept = _load(cache) if cache else {}
-        self._file_stamp = ""
+        self._file_stamp, self._is_whole = "", True
         self.refresh()
 
     def refresh(self) -> None:
@@ -68,7 +68,8 @@ class Knowledge:
         if known != self._kept and self.cache:
             _save(self.cache, known)
         self._kept = known
-        self._file_stamp = stamp  # now: after an error above, the next question reads again
+        # After an error above, and after a part, the next question reads again.
+        self._file_stamp = stamp if self._is_whole else ""
 
     def _introspect(self, num_values: int) -> Schema:
         return introspect(self.database, num_values=num_values, private=self._private)
@@ -77,19 +78,44 @@ class Knowledge:
         """The values of all tables: from the cache for an unchanged table, otherwise read now, for READ_SECONDS."""
         stamps = change_stamps(self.database, schema)
         known: dict[str, TableValues] = {}
-        started, left = time.monotonic(), []
+        changed: list[Table] = []
         for table in schema.tables:
-            kept = self._kept.get(table.name)
-            columns = [f"{column.name} {column.type}" for column in table.columns if not column.private]
-            if kept and kept.stamp is not None and (kept.stamp, kept.columns) == (stamps[table.name], columns):
+            kept, stamp = self._kept.get(table.name), stamps[table.name]
+            if kept and kept.stamp is not None and (kept.stamp, kept.columns) == (stamp, _columns(table)):
                 known[table.name] = kept
-            elif time.monotonic() - started < READ_SECONDS:
-                known[table.name] = self._read(table, stamps[table.name], columns)
             else:
-                left.append(table.name)
-        if left:
-            say(f"reading values takes too long: {len(left)} tables wait for the next question: {left[0]}, ...")
+                changed.append(table)
+        started = time.monotonic()
+        while changed and time.monotonic() - started < READ_SECONDS:
+            some, changed = self._next(changed)
+            together = self._read_together(some, stamps[some[0].name]) if len(some) > 1 else {}
+            for table in some:
+                known[table.name] = together.get(table.name) or self._read(table, stamps[table.name], _columns(table))
+        if changed:
+            first = changed[0].name
+            say(f"reading values takes too long: {len(changed)} tables wait for the next question: {first}, ...")
+        self._is_whole = not changed
         return known
+
+    def _next(self, tables: list[Table]) -> tuple[list[Table], list[Table]]:
+        """The tables to read next, and the rest: of SQLite, as many as one query can read."""
+        if self.database.dialect != "sqlite":
+            return tables[:1], tables[1:]
+        room, count = COLUMNS_AT_ONCE, 0
+        while count < len(tables) and (room := room - len(text_columns(tables[count]))) >= 0:
+            count += 1
+        return tables[: max(count, 1)], tables[max(count, 1) :]
+
+    def _read_together(self, tables: list[Table], stamp: str | None) -> dict[str, TableValues]:
+        """The values of tables of SQLite, from one query; empty if that cannot read them."""
+        columns = [(table, column) for table in tables for column in text_columns(table)]
+        values = distinct_in_one_query(self.database, columns, self._private) if columns else []
+        if values is None:
+            return {}
+        distinct: dict[str, dict[str, list[str]]] = {table.name: {} for table in tables}
+        for (table, column), found in zip(columns, values, strict=True):
+            distinct[table.name][column.name] = found
+        return {table.name: TableValues(stamp, _columns(table), {}, distinct[table.name]) for table in tables}
 
     def _read(self, table: Table, stamp: str | None, columns: list[str]) -> TableValues:
         samples: dict[str, list[str]] = {}
@@ -101,6 +127,10 @@ class Knowledge:
         }
         read = {name: values for name, values in distinct.items() if values is not None}
         return TableValues(stamp if len(read) == len(distinct) else None, columns, samples, read)
+
+
+def _columns(table: Table) -> list[str]:
+    return [f"{column.name} {column.type}" for column in table.columns if not column.private]
 
 
 def cache_path(name: str, location: str) -> Path:

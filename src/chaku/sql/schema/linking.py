@@ -23,7 +23,7 @@ LEAST_ROOM = 16  # tokens: no table has fewer
 IN_FULL = 6  # the first tables of a cut schema are shown with comments and values
 VALUE_WORTH = 1.0  # the worth of a value of the question, as a word in a column's name is worth 1
 USUAL = 1.0  # standard deviations: a table that is less near than so by its meaning gets nothing for it
-MEANING_WORTH = 4.0  # the score of a standard deviation more
+MEANING_WORTH = 3.0  # the score of a standard deviation more
 SPREAD = 0.25  # the share of its score that a table gives to the tables that it is joined with
 
 

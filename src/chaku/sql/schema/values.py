@@ -9,7 +9,7 @@ be written in capitals. `benchmarks/value_hints.py` measures how often the found
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 VALUES_PER_COLUMN = 2_000
 COLUMN_SECONDS = 5.0  # for the query of one column
+COLUMNS_AT_ONCE = 400  # SQLite allows 500 parts of a UNION
 BUILD_SECONDS = 60.0  # for all columns
 LONGEST_VALUE = 60  # characters; longer texts are prose, which nobody quotes in a question
 WORDS_IN_A_PHRASE = 5
+LENGTHS = 4  # values whose lengths in characters are as near as this are indexed together
 NEAR = 0.84  # the least likeness (0 to 1) of a similar spelling
 CODE = 0.9  # the score of a value that a code stands for
 SHORT = 3  # letters; values up to this length must match exactly
@@ -70,14 +72,40 @@ def distinct_values(
 
     `private`: columns that SQLite does not read for a view either.
     """
-    name = quote_name(column.name, database.dialect, always=True)
-    source = quote_table(table.name, table.namespace, database.dialect, always=True)
-    distinct = f"DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL"
-    query = ENGINES[database.dialect].limited(distinct, limit)
-    result = database.run_unchecked(query, max_cell=LONGEST_VALUE + 1, timeout=seconds, private=private)
+    result = database.run_unchecked(
+        _distinct(database, table, column, limit), max_cell=LONGEST_VALUE + 1, timeout=seconds, private=private
+    )
     if not result.ok:
         return None
     return [value for (value,) in result.rows if isinstance(value, str) and len(value) <= LONGEST_VALUE]
+
+
+def distinct_in_one_query(
+    database: "Database", columns: Sequence[tuple[Table, Column]], private: Private = frozenset()
+) -> list[list[str]] | None:
+    """The `distinct_values` of at most COLUMNS_AT_ONCE columns; None if one query cannot read them all in time.
+
+    SQLite reads its whole schema for every query, which takes most of the time in a database of thousands of tables.
+    """
+    parts = (
+        f"SELECT {number}, * FROM ({_distinct(database, table, column, VALUES_PER_COLUMN)})"
+        for number, (table, column) in enumerate(columns)
+    )
+    limits = {"max_rows": VALUES_PER_COLUMN * len(columns), "max_cell": LONGEST_VALUE + 1, "timeout": COLUMN_SECONDS}
+    result = database.run_unchecked(" UNION ALL ".join(parts), private=private, **limits)
+    if not result.ok or result.truncated:
+        return None
+    found: list[list[str]] = [[] for _ in columns]
+    for number, value in result.rows:
+        if isinstance(value, str) and len(value) <= LONGEST_VALUE:
+            found[number].append(value)
+    return found
+
+
+def _distinct(database: "Database", table: Table, column: Column, limit: int) -> str:
+    name = quote_name(column.name, database.dialect, always=True)
+    source = quote_table(table.name, table.namespace, database.dialect, always=True)
+    return ENGINES[database.dialect].limited(f"DISTINCT {name} FROM {source} WHERE {name} IS NOT NULL", limit)
 
 
 @dataclass
@@ -87,7 +115,7 @@ class ValueIndex:
     places: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
     aliases: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # singulars, without small words
     initials: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    pairs: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    pairs: dict[tuple[str, int], set[str]] = field(default_factory=lambda: defaultdict(set))
     longest_cjk: int = 0
 
     @classmethod
@@ -125,7 +153,7 @@ class ValueIndex:
             self.initials["".join(word[0] for word in words)].add(key)
             self.initials["".join(word[0] for word in key.split())].add(key)
         for pair in _pairs(key):
-            self.pairs[pair].add(key)
+            self.pairs[pair, len(key) // LENGTHS].add(key)
         if CJK.search(key):
             self.longest_cjk = max(self.longest_cjk, len(key))
 
@@ -167,13 +195,14 @@ class ValueIndex:
 
     def _near(self, phrase: str) -> Iterator[tuple[str, float]]:
         """Similar spellings: keys with enough pairs of letters in common, and then a likeness of NEAR or more."""
-        shared: dict[str, int] = defaultdict(int)
         pairs = _pairs(phrase)
-        for pair in pairs:
-            for key in self.pairs.get(pair, ()):
-                shared[key] += 1
-        for key, count in shared.items():
-            if 2 * count >= len(pairs) and abs(len(key) - len(phrase)) <= 3:
+        lengths = range((len(phrase) - 3) // LENGTHS, (len(phrase) + 3) // LENGTHS + 1)
+        having = [[self.pairs.get((pair, length), set()) for length in lengths] for pair in pairs]
+        having.sort(key=lambda found: sum(map(len, found)))
+        # A key with half of the pairs has one of these: the rarer half, and one more.
+        likely = set().union(*(keys for found in having[: len(pairs) // 2 + 1] for keys in found))
+        for key in likely:
+            if 2 * len(pairs & _pairs(key)) >= len(pairs) and abs(len(key) - len(phrase)) <= 3:
                 likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
                 if NEAR <= likeness < 1:
                     yield key, 0.9 * likeness
