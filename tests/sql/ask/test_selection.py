@@ -19,7 +19,8 @@ from shop_database import make_shop
 class ScriptedWriter:
     """Writes what a test tells it, one list of texts a round; keeps the prompts and the numbers of samples."""
 
-    form, max_prompt_tokens = "ddl", 2000
+    form = "ddl"
+    max_prompt_tokens = 2000
 
     def __init__(self, *rounds):
         self.rounds, self.prompts, self.counts = list(rounds), [], []
@@ -43,8 +44,9 @@ def ask(shop):
     """ask(*rounds) -> (answer, writer) about the shop's customers."""
     with Database(str(shop)) as database:
 
-        def one(*rounds, **settings) -> tuple[Answer, ScriptedWriter]:
+        def one(*rounds, max_prompt_tokens=2000, **settings) -> tuple[Answer, ScriptedWriter]:
             writer = ScriptedWriter(*rounds)
+            writer.max_prompt_tokens = max_prompt_tokens
             asker = Asker(database, writer, num_samples=len(rounds[0]), **settings)
             return asker.ask("How many customers are there?"), writer
 
@@ -85,6 +87,15 @@ def test_no_cell_is_in_the_prompt_of_a_second_look_without_values(ask):
     assert f"Query 1: {names}; Query 2: {ORDERS};" in writer.prompts[1]
     assert "Ada" not in "".join(writer.prompts)
     assert "gives" not in writer.prompts[1]
+
+
+def test_a_prompt_without_room_for_two_queries_is_not_sent_and_the_answer_says_so(ask):
+    names = ", ".join(f"'nobody {number}'" for number in range(400))
+    long = f"SELECT count(*) FROM customers WHERE name IN ({names})"
+    answer, writer = ask([ORDERS, ORDERS, long], select="csc", max_prompt_tokens=300)
+    assert len(writer.prompts) == 1
+    assert answer.sql == ORDERS
+    assert answer.assumptions[0] == "no second look: the prompt has no room for two queries"
 
 
 def test_a_prompt_shows_three_rows_and_no_long_cell():

@@ -173,9 +173,12 @@ class Asker:
             yield refuse(answer, reason, candidates, dropped)
             return
         looked: list[Candidate] = []
+        note = ""
         if self.select == "csc" and (said := two_results(candidates, send_values=self.send_values)):
             prompt, shown = prompt_with(trouble=said)
-            written = dict(self.writer.write_each(prompt.text, shown, SECOND_LOOKS))
+            sees_both = said in prompt.text  # a small prompt drops hints that do not fit
+            note = "" if sees_both else "no second look: the prompt has no room for two queries"
+            written = dict(self.writer.write_each(prompt.text, shown, SECOND_LOOKS)) if sees_both else {}
             texts = [written[sample] for sample in sorted(written)]
             for candidate in try_texts(texts, self.schema, self.run, fill=fill):
                 looked.append(candidate)
@@ -193,7 +196,7 @@ class Asker:
             yield refuse(answer, reason, candidates, dropped)
             return
         assumptions = [
-            *([choice.note] if choice.note else []),
+            *(words for words in (note, choice.note) if words),
             *best.changes,
             *value_assumptions(best.sql, matches),
             *guesses(question, shown_schema, matches),

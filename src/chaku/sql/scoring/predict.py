@@ -147,7 +147,8 @@ class _Batch:
         looked: dict[int, list[str]] = {}
         if self.asking.select == "csc":
             said = {index: words for index, tried in candidates.items() if (words := two_results(tried))}
-            looked = self._write(self._prompts(said)[0], SECOND_LOOKS)
+            asked = {index: one for index, one in self._prompts(said)[0].items() if said[index] in one[0]}
+            looked = self._write(asked, SECOND_LOOKS)  # a small prompt has no room for two queries
         return {
             index: by_votes(tried, num_samples, self._candidates(index, looked.get(index, [])))
             for index, tried in candidates.items()
