@@ -108,7 +108,6 @@ FROM system.tables t LEFT JOIN (
     FROM system.parts WHERE active GROUP BY database, table
 ) p ON p.database = t.database AND p.table = t.name
 WHERE t.database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA')""",
-    hidden_rows="SELECT DISTINCT database, table FROM system.row_policies",
     own_functions="SELECT name FROM system.functions WHERE origin <> 'System'",
 )
 CLICKHOUSE = Engine(
