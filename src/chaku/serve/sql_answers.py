@@ -44,7 +44,7 @@ class TableRecord:
 
 @dataclass(frozen=True)
 class SchemaRecord:
-    """A database. `dialect`: sqlite, duckdb, postgres or mysql."""
+    """A database. `dialect`: sqlite, duckdb, postgres, mysql, or another engine of `sql.engines`."""
 
     database: str
     dialect: str

@@ -66,6 +66,7 @@ def sql_server() -> dict[str, Rows]:
              "user_type_id": types[kind][0], "is_nullable": int(not not_null)}
             for table, listed in TABLES.items() for name, kind, not_null in listed
         ] + [{"object_id": 904, "name": "commit_ts", "column_id": 1, "user_type_id": 56, "is_nullable": 0}],
+        "sys.security_predicates": [{"target_object_id": 902, "security_predicate_id": 1}],
         "sys.extended_properties": [
             {"class": 1, "major_id": objects[table][0], "minor_id": ids.get((table, name), 0),
              "name": "MS_Description", "value": text}

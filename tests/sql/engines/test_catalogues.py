@@ -32,6 +32,7 @@ def test_tables_columns_comments_and_keys_are_read(database):
     assert first == Column(fold("id"), first.type, primary_key=has_keys, not_null=True)
     assert (name.name, name.comment, name.not_null) == (fold("name"), "first and last", True)
     assert customers.comment == ("" if engine.dialect == "trino" else "who buy")
+    assert [table.hides_rows for table in tables.values()] == [False, engine.dialect == "tsql", False]
     key = ForeignKey((fold("customer_id"),), fold("customers"), (fold("id"),))
     assert [table.foreign_keys for table in (customers, orders, visits)] == [(), *[(key,) * has_keys] * 2]
 

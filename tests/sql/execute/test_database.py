@@ -11,7 +11,10 @@ pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 import servers
 from chaku.errors import ChakuError
+from chaku.sql.answer.hidden_rows import hidden_tables
+from chaku.sql.answer.sentence import sentence
 from chaku.sql.execute.database import Database, parse_url
+from chaku.sql.execute.runner import Result
 from chaku.sql.schema.introspect import introspect
 
 TIMEOUT = 0.5
@@ -403,6 +406,37 @@ def test_postgres_tells_types_partitions_and_other_schemas(postgres):
         tables = {table.name: table for table in introspect(other).tables}
         assert {"items", "t", "public.t", "Buyers"} <= set(tables)
         assert other.run("SELECT items.id, u.a FROM items, public.t AS u LIMIT 1").rows == [(7, 1)]
+
+
+def test_rows_that_the_role_may_not_see_are_not_said_to_be_none(postgres):
+    database, owner = postgres
+    for statement in (
+        "CREATE TABLE wages (name text, team text, amount int)",
+        "INSERT INTO wages VALUES ('Ada', 'a', 5), ('Bo', 'b', 7)",
+        "ALTER TABLE wages ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON wages USING (team = 'a')",
+        "CREATE ROLE clerk LOGIN",
+        "GRANT SELECT ON wages TO clerk",
+    ):
+        owner.execute(statement)
+    url = database.location.replace("+psycopg", "")
+    with Database(url) as boss, Database(url.replace("postgres@", "clerk@")) as clerk:
+        assert [table.hides_rows for table in boss.schema.tables if table.name == "wages"] == [False]
+        [seen] = clerk.schema.tables
+        assert (seen.name, seen.hides_rows) == ("wages", True)
+        sql = "SELECT amount FROM wages WHERE name = 'Bo'"
+        said = []
+        for one in (boss, clerk):
+            hidden = hidden_tables(sql, one.schema)
+            said.append(sentence("What does Bo earn?", sql, one.run(sql), "postgres", hidden))
+    assert said[0] == "The value of amount is 7 (where name = 'Bo')."
+    assert said[1] == (
+        "You may see no such row (where name = 'Bo'): the database shows your role only some rows of wages."
+    )
+    total = Result("ok", columns=("sum",), rows=[(5,)])
+    assert sentence("Total?", "SELECT sum(amount) FROM wages", total, "postgres", ("wages",)).endswith(
+        "is 5. The database shows your role only some rows of wages."
+    )
 
 
 WRITTEN = {

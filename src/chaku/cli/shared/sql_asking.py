@@ -103,7 +103,7 @@ def database_option() -> Decorator:
         required=True,
         type=click.Path(),
         metavar="DATABASE",
-        help="A SQLite or DuckDB file, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME.",
+        help="A SQLite or DuckDB file, or the URL of a server, such as postgresql://USER@HOST/NAME.",
     )
 
 

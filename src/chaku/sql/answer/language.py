@@ -26,6 +26,8 @@ class Phrases:
     groups: str
     no_rows: str
     no_rows_at_all: str
+    none_seen: str  # of a table that hides rows from the role
+    hidden: str
     where: str
     more: str
     largest_first: str
@@ -52,6 +54,8 @@ PHRASES = {
         groups="{subject} goes from {low} ({low_label}) to {high} ({high_label}) over {n} values of {label}{where}.",
         no_rows="No rows match {filters}.",
         no_rows_at_all="There are no rows.",
+        none_seen="You may see no such row{where}: the database shows your role only some rows of {tables}.",
+        hidden=" The database shows your role only some rows of {tables}.",
         where=" (where {filters})",
         more="{items} and {n} more",
         largest_first="{key} (the largest first)",
@@ -75,6 +79,8 @@ PHRASES = {
         groups="{subject} reicht von {low} ({low_label}) bis {high} ({high_label}) bei {n} Werten von {label}{where}.",
         no_rows="Keine Zeile passt zu {filters}.",
         no_rows_at_all="Es gibt keine Zeilen.",
+        none_seen="Sie dürfen keine solche Zeile sehen{where}: Ihre Rolle sieht nur einen Teil von {tables}.",
+        hidden=" Ihre Rolle sieht nur einen Teil von {tables}.",
         where=" (Bedingung: {filters})",
         more="{items} und {n} weitere",
         largest_first="{key} (absteigend)",
@@ -98,6 +104,8 @@ PHRASES = {
         groups="{subject} va de {low} ({low_label}) à {high} ({high_label}) pour {n} valeurs de {label}{where}.",
         no_rows="Aucune ligne ne correspond à {filters}.",
         no_rows_at_all="Il n'y a aucune ligne.",
+        none_seen="Vous ne pouvez voir aucune ligne de ce genre{where} : votre rôle ne voit qu'une partie de {tables}.",
+        hidden=" Votre rôle ne voit qu'une partie des lignes de {tables}.",
         where=" (condition : {filters})",
         more="{items} et {n} de plus",
         largest_first="{key} (par ordre décroissant)",
@@ -121,6 +129,8 @@ PHRASES = {
         groups="{subject} va de {low} ({low_label}) a {high} ({high_label}) en {n} valores de {label}{where}.",
         no_rows="Ninguna fila cumple {filters}.",
         no_rows_at_all="No hay filas.",
+        none_seen="No puede ver ninguna fila así{where}: su rol solo ve una parte de las filas de {tables}.",
+        hidden=" Su rol solo ve una parte de las filas de {tables}.",
         where=" (condición: {filters})",
         more="{items} y {n} más",
         largest_first="{key} (de mayor a menor)",
@@ -144,6 +154,8 @@ PHRASES = {
         groups="{subject}从 {low}（{low_label}）到 {high}（{high_label}），共 {n} 个 {label}{where}。",
         no_rows="没有符合条件的行：{filters}。",
         no_rows_at_all="没有行。",
+        none_seen="您看不到这样的行{where}：数据库只向您的角色显示 {tables} 的部分行。",
+        hidden="数据库只向您的角色显示 {tables} 的部分行。",
         where="（条件：{filters}）",
         more="{items} 等，还有 {n} 个",
         largest_first="{key}（从大到小）",

@@ -21,14 +21,20 @@ FILTER_CHARS = 200
 _FUNCTIONS = {exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
 
 
-def sentence(question: str, sql: str, result: Result, dialect: Dialect = "sqlite") -> str:
-    """One sentence about the rows of a query that ran; a cut result adds a second one, which says so."""
+def sentence(question: str, sql: str, result: Result, dialect: Dialect = "sqlite", hidden: Sequence[str] = ()) -> str:
+    """One sentence about the rows of a query that ran; a cut result adds a second one, which says so.
+
+    `hidden`: tables of the query whose rows the role sees in part. So "none" would say too much of them.
+    """
     phrases = PHRASES[language_of(question)]
     try:
         tree = parse(sql, dialect)
     except Refused:
         tree = exp.Select()
-    said = _said(_Query(tree, dialect, phrases), result, phrases)
+    query, tables = _Query(tree, dialect, phrases), phrases.comma.join(hidden)
+    if hidden and not result.rows:
+        return phrases.none_seen.format(where=_where(query, phrases), tables=tables)
+    said = _said(query, result, phrases) + (phrases.hidden.format(tables=tables) if hidden else "")
     return said + (phrases.cut if result.truncated else "")
 
 
@@ -44,8 +50,7 @@ def cell_text(cell: Any) -> str:
 
 def _said(query: "_Query", result: Result, phrases: Phrases) -> str:
     rows, columns = result.rows, result.columns
-    filters = query.filters
-    where = phrases.where.format(filters=filters) if filters else ""
+    filters, where = query.filters, _where(query, phrases)
     if not rows:
         return phrases.no_rows.format(filters=filters) if filters else phrases.no_rows_at_all
     if len(rows) == 1 and len(columns) == 1 and not query.order:
@@ -68,6 +73,10 @@ def _said(query: "_Query", result: Result, phrases: Phrases) -> str:
         )  # fmt: skip
     names = phrases.comma.join(map(on_one_line, columns))
     return phrases.several_rows.format(n=len(rows), columns=names, items=_items(rows, phrases), where=where)
+
+
+def _where(query: "_Query", phrases: Phrases) -> str:
+    return phrases.where.format(filters=query.filters) if query.filters else ""
 
 
 def _are_numbers(rows: Sequence[tuple], column: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.errors import ChakuError
+from chaku.sql.answer.hidden_rows import hidden_tables
 from chaku.sql.answer.sentence import sentence
 from chaku.sql.answer.wording import in_words
 from chaku.sql.ask.answers import (
@@ -216,8 +217,9 @@ class Asker:
         )
 
     def _sentence(self, question: str, best: Candidate) -> str:
-        said = in_words(question, best.result, self.reply) if self.reply else ""
-        return said or sentence(question, best.sql, best.result, self.schema.dialect)
+        hidden = hidden_tables(best.sql, self.schema)
+        said = in_words(question, best.result, self.reply) if self.reply and not hidden else ""
+        return said or sentence(question, best.sql, best.result, self.schema.dialect, hidden)
 
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""

@@ -58,7 +58,8 @@ class Catalogue:
     `stamps`: (schema, table, kind, stamp), see `schema.change_stamps`; without it, values are read again every day.
     Snowflake's `keys` are two queries, with a ; between them. {name} stands for the database's name as a name, and
     {label} for it as it is. `own_functions`: the names of functions that users made, and that may hide the engine's.
-    `extensions`: (function, schema) of extensions. `short_types`: the beginning of a type, and its text in a prompt.
+    `extensions`: (function, schema) of extensions. `hidden_rows`: (schema, table) of tables whose rows the role sees in
+    part. `short_types`: the beginning of a type, and its text in a prompt.
     """
 
     columns: str
@@ -67,6 +68,7 @@ class Catalogue:
     stamps: str = ""
     own_functions: str = ""
     extensions: str = ""
+    hidden_rows: str = ""
     short_types: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -102,6 +102,10 @@ WHERE n.nspname <> 'pg_catalog'
 GROUP BY p.proname, n.nspname
 HAVING bool_and(EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'))""",
+    # Row-level security that holds for this role: not for the owner of a table, nor for a superuser.
+    hidden_rows="""
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity AND row_security_active(c.oid)""",
     short_types={
         "CHARACTER VARYING": "VARCHAR",
         "CHARACTER": "CHAR",

@@ -111,6 +111,10 @@ FROM (
 ) AS x
 ORDER BY x.space, x.holder, x.key_name, x.place""",
     search_path="SELECT SCHEMA_NAME()",
+    hidden_rows="""
+SELECT DISTINCT s.name, o.name
+FROM sys.security_predicates AS p JOIN sys.objects AS o ON o.object_id = p.target_object_id
+    JOIN sys.schemas AS s ON s.schema_id = o.schema_id""",
 )
 SQLSERVER = Engine(
     dialect="tsql",

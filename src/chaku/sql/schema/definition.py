@@ -54,7 +54,7 @@ class ForeignKey:
 class Table:
     """One table. `name`: its name in a query: "orders", or "sales.orders" if the query must name the schema.
 
-    `namespace`: this schema, "sales"; empty if a query need not name it.
+    `namespace`: this schema, "sales"; empty if a query need not name it. `hides_rows`: the role sees some rows only.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Table:
     comment: str = ""
     foreign_keys: tuple[ForeignKey, ...] = ()
     namespace: str = ""
+    hides_rows: bool = False
 
     @property
     def bare_name(self) -> str:

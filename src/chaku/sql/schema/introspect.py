@@ -70,6 +70,7 @@ def read_catalogue(database: "Database") -> Schema:
         tables.comments[namespace, name] = one_line(about)
     for namespace, name, key, is_primary, column, *target in _all_rows(database, catalogue.keys):
         tables.add_key((namespace, name), key, column, None if _is_true(is_primary) else tuple(target))
+    tables.hiding = {(namespace, name) for namespace, name in _all_rows(database, catalogue.hidden_rows)}
     return tables.schema(database)
 
 
@@ -90,6 +91,7 @@ class _Tables:
         self.search_path = search_path
         self.columns: dict[tuple[str, str], list[Column]] = {}
         self.comments: dict[tuple[str, str], str] = {}
+        self.hiding: set[tuple[str, str]] = set()
         self.primary: dict[tuple[str, str], list[str]] = {}
         self.foreign: dict[tuple[str, str], dict[str, list[tuple[str, Target]]]] = {}
 
@@ -115,7 +117,8 @@ class _Tables:
                 if (other := called.get(targets[0][:2])) is not None:
                     foreign.append(ForeignKey(own, other[0], tuple(column for *_, column in targets), other[1]))
             listed = tuple(replace(column, primary_key=column.name in keys) for column in columns)
-            tables.append(Table(name, listed, self.comments.get(place, ""), tuple(foreign), namespace))
+            about = self.comments.get(place, "")
+            tables.append(Table(name, listed, about, tuple(foreign), namespace, hides_rows=place in self.hiding))
         return Schema(database.name, tuple(tables), database.dialect, self.search_path)
 
     def _names(self) -> dict[tuple[str, str], tuple[str, str]]:
