@@ -14,6 +14,7 @@ import pytest
 from chaku import ChakuError
 from chaku.corpus import filters
 from chaku.corpus.build import build_corpus
+from chaku.corpus.rows import read_rows
 from chaku.corpus.sources import Source, guess_source, machine_sources, split_code
 from chaku.documents import read_documents
 
@@ -220,6 +221,32 @@ def test_a_truncated_parquet_file_ends_no_build(tmp_path):
     summary = build_corpus([source], tmp_path / "out", heldout_fraction=0)
     assert reasons(summary) == {"the rest of a file, unreadable (ArrowInvalid)": 1}
     assert len(texts(tmp_path / "out")) == 3
+
+
+def test_a_line_of_any_length_takes_no_more_memory_than_its_limit(tmp_path, monkeypatch):
+    rows = [{"text": CODE.format(number), "path": f"{number}.py"} for number in range(3)]
+    lines = [json.dumps(row) for row in rows]
+    lines.insert(1, json.dumps({"text": CODE.format(7) * 30, "path": "7.py"}))
+    monkeypatch.setattr("chaku.corpus.rows.MAX_LINE", 300)
+    put(tmp_path / "a.jsonl", "\n".join(lines))
+    summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
+    assert reasons(summary) == {"a line over 300 characters": 1}
+    assert set(texts(tmp_path / "out")) == {"0.py", "1.py", "2.py"}
+
+
+def test_large_rows_of_parquet_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    rows = [{"text": CODE.format(number) * 9, "path": f"{number}.py"} for number in range(40)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet", row_group_size=25)
+    sizes = []
+    original = pq.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        pq.ParquetFile, "iter_batches", lambda *args, **kwargs: sizes.append(kwargs) or original(*args, **kwargs)
+    )
+    monkeypatch.setattr("chaku.corpus.rows.BATCH_BYTES", 1000)
+    found = list(read_rows(tmp_path / "a.parquet"))
+    assert [row.value for row in found] == rows
+    assert found[30].where.endswith("row 30")
+    assert [call["batch_size"] < 10 for call in sizes] == [True, True]
 
 
 def test_jsonl_with_a_mark_and_arrays_are_read_whole(tmp_path):

@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 
 from chaku.errors import ChakuError
 
+MAX_LINE = 16 << 20  # characters of a line of JSON, far more than a text of the largest size takes; bounds the memory
+BATCH_BYTES = 64 << 20  # rows of Parquet that are in memory together
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -58,10 +61,13 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
+        lines = ((number, line) for number, line in enumerate(_lines(file), 1) if line.strip())
         for place, (number, line) in enumerate(lines):
             is_array = place == 0 and line.lstrip().startswith("[")
             where = f"{path}, line {number}"
+            if len(line) > MAX_LINE and not is_array:
+                yield Row(where, problem=f"a line over {MAX_LINE:,} characters")
+                continue
             try:
                 value = json.loads(line + file.read() if is_array else line)
             except (json.JSONDecodeError, RecursionError):
@@ -73,10 +79,25 @@ def _json_rows(path: Path) -> Iterator[Row]:
                 yield Row(where, value)
 
 
+def _lines(file: IO[str]) -> Iterator[str]:
+    """The lines of a file; of a longer line, the first MAX_LINE + 1 characters."""
+    while line := file.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE and not line.endswith("\n") and not line.lstrip().startswith("["):
+            while (rest := file.readline(MAX_LINE)) and not rest.endswith("\n"):
+                pass
+        yield line
+
+
 def _parquet_rows(path: Path) -> Iterator[Row]:
     with _seekable(path) as raw, pq.ParquetFile(raw) as file:
-        rows = (row for batch in file.iter_batches(batch_size=256) for row in batch.to_pylist())
-        yield from (Row(f"{path}, row {number}", row) for number, row in enumerate(rows))
+        number = 0
+        for group in range(file.num_row_groups):
+            about = file.metadata.row_group(group)
+            mean = max(1, about.total_byte_size // max(1, about.num_rows))  # bytes of a row
+            for batch in file.iter_batches(batch_size=max(1, min(256, BATCH_BYTES // mean)), row_groups=[group]):
+                for row in batch.to_pylist():
+                    yield Row(f"{path}, row {number}", row)
+                    number += 1
 
 
 @contextmanager
