@@ -461,4 +461,5 @@ def build_corpus(
         max_bytes=corpus.max_bytes,
         num_workers=corpus.num_workers,
         near_duplicates=corpus.near_duplicates,
+        cleaning=corpus.cleaning(),
     )

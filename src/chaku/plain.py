@@ -24,6 +24,8 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
         if value is None:
             return None
         first, *others = (choice for choice in arguments if choice is not type(None))
+        if isinstance(value, list):  # such as `str | tuple[str, ...]`: one name, or a list of names
+            first = next((choice for choice in others if typing.get_origin(choice) is tuple), first)
         matching = (
             choice for choice in others if isinstance(value, dict) and dataclasses.fields(choice)[0].name in value
         )

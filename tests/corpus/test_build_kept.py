@@ -189,11 +189,11 @@ def is_running(process: int) -> bool:
 
 SLOW = """
     import time
-    original = build.reason_to_drop
-    def slow(*arguments):
-        time.sleep(0.05)
-        return original(*arguments)
-    build.reason_to_drop = slow
+    original = build._clean
+    def slow(task):
+        time.sleep(0.05 * len(task[0].paths))
+        return original(task)
+    build._clean = slow
 """
 
 

@@ -5,16 +5,9 @@ from functools import partial
 
 import pytest
 
+from chaku.evals.problems import Problem, kinds, load_problems
 from chaku.evals.suite import BENCHMARKS
-from chaku.instruct.contamination import (
-    Contamination,
-    Problem,
-    behaviour_job,
-    function_trees,
-    kinds,
-    load_problems,
-    sieve_job,
-)
+from chaku.instruct.contamination import Contamination, behaviour_job, function_trees, sieve_job
 from chaku.instruct.evidence import Evidence, LedgerQuestion
 from chaku.instruct.export import behaviour_hits
 from chaku.sandbox.pool import run_many, run_stream

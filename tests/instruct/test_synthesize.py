@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from chaku.errors import ChakuError
+from chaku.evals.problems import Problem
 from chaku.inference.generator import Completion, Request
-from chaku.instruct.contamination import Contamination, Problem
+from chaku.instruct.contamination import Contamination
 from chaku.instruct.evidence import KEPT
 from chaku.instruct.export import export
 from chaku.instruct.ledger import Ledger

@@ -237,7 +237,15 @@ def summary() -> dict[str, Any]:
         {"reason": "too_large", "language": "JavaScript", "documents": 14, "bytes": 31_000_000},
         {"reason": "not_utf8", "language": None, "documents": 9, "bytes": 81_000},
     ]
-    return {"kept": kept, "dropped": dropped, "seconds": 21.5, "sources": [{"name": "machine"}]}
+    return {
+        "kept": kept,
+        "dropped": dropped,
+        "samples": {"too_large": [{"path": "a.js", "source": "m", "detail": ""}, {"path": "b.js", "detail": "32 MB"}]},
+        "replaced": [{"what": "GitHub token", "documents": 2, "places": 3}],
+        "checked_problems": 1138,
+        "seconds": 21.5,
+        "sources": [{"name": "machine"}],
+    }
 
 
 def timings() -> list[dict[str, Any]]:

@@ -153,8 +153,11 @@ def test_samples_mark_what_the_model_wrote(run_dir: Path) -> None:
 def test_corpus_by_language_and_what_was_dropped(run_dir: Path) -> None:
     rows = rows_of(section(parse(write_report(run_dir)), "corpus"))
     assert ["Python", "code", "2,330", "21 MB", "47", "428 kB", "44.5%", ""] in rows
-    assert ["exact duplicate", "1,113", "15.1%", "6.1 MB", "Python 812, C 301"] in rows
-    assert ["not utf8", "9", "0.1%", "81 kB", ""] in rows
+    assert ["exact duplicate", "1,113", "15.1%", "6.1 MB", "Python 812, C 301", ""] in rows
+    assert ["not utf8", "9", "0.1%", "81 kB", "", ""] in rows
+    assert ["too large", "14", "0.2%", "31 MB", "JavaScript 14", "a.js; b.js (32 MB)"] in rows
+    assert ["GitHub token", "2", "3"] in rows
+    assert "Checked against 1,138 problems of benchmarks." in write_report(run_dir).read_text(encoding="utf-8")
 
 
 def test_times_and_rates(run_dir: Path) -> None:

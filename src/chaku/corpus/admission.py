@@ -7,11 +7,17 @@ from typing import Any
 from chaku.corpus.sources import OVER_CAP, Raw
 from chaku.errors import ChakuError
 
+REPEATS_PROBLEM = "repeats a problem of a benchmark"
+NUM_HITS = 10_000  # documents that repeat a benchmark's problem, which contamination.jsonl names
+NUM_SAMPLES = 3  # dropped documents that summary.json names for each reason
+
 
 class Admission:
     """The counts of kept and dropped documents so far, and the decision on the next document.
 
-    `kept` and `dropped` hold [documents, bytes]. Raises ChakuError for a `heldout_fraction` out of range.
+    `kept` and `dropped` hold [documents, bytes]; `samples` the first dropped documents of each reason; `replaced` the
+    [documents, places] in which secrets and personal data were replaced. Raises ChakuError for a `heldout_fraction` out
+    of range.
     """
 
     def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
@@ -24,6 +30,9 @@ class Admission:
         self.dropped: dict[tuple[str, str], list[int]] = {}
         self.sizes: Counter[str] = Counter()
         self.source_sizes: Counter[str] = Counter()
+        self.replaced: dict[str, list[int]] = {}
+        self.hits: list[dict[str, str]] = []
+        self.samples: dict[str, list[dict[str, str]]] = {}
         self.seen: set[bytes] = set()
 
     def state(self) -> dict[str, Any]:
@@ -33,6 +42,9 @@ class Admission:
             "dropped": [[*key, *counts] for key, counts in self.dropped.items()],
             "sizes": dict(self.sizes),
             "source_sizes": dict(self.source_sizes),
+            "replaced": self.replaced,
+            "samples": self.samples,
+            "hits": self.hits,
         }
 
     def restore(self, state: dict[str, Any], seen: Iterable[bytes]) -> None:
@@ -40,6 +52,9 @@ class Admission:
         self.kept = {(kind, language, split): counts for kind, language, split, *counts in state["kept"]}
         self.dropped = {(reason, language): counts for reason, language, *counts in state["dropped"]}
         self.sizes, self.source_sizes = Counter(state["sizes"]), Counter(state["source_sizes"])
+        # An earlier version recorded none of these.
+        self.samples, self.replaced = state.get("samples", {}), state.get("replaced", {})
+        self.hits = state.get("hits", [])
         self.seen = set(seen)
 
     def full(self) -> frozenset[str]:
@@ -61,8 +76,18 @@ class Admission:
             problem = "over the cap of its source"
         if problem is not None:
             _count(self.dropped, (problem, raw.language), size)
+            sample = {"path": raw.path, "source": raw.source, "detail": raw.detail}
+            samples = self.samples.setdefault(problem, [])
+            if len(samples) < NUM_SAMPLES:
+                samples.append(sample)
+            if problem == REPEATS_PROBLEM and len(self.hits) < NUM_HITS:
+                self.hits.append(sample)
             return None
         self.seen.add(digest)
+        for what, places in raw.replaced:
+            entry = self.replaced.setdefault(what, [0, 0])
+            entry[0] += 1
+            entry[1] += places
         self.sizes[raw.kind] += size
         self.sizes[raw.language] += size
         self.source_sizes[raw.source] += size

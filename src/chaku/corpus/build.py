@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,16 @@ from typing import Any
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
+from chaku.corpus.cleaning import Cleaning, cleaner
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files, write_file_list
-from chaku.corpus.filters import reason_to_drop
 from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
 from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError
 from chaku.files import resumable_directory, sha256_file, write_json
+from chaku.jsonl import write_lines
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.plain import result_settings
 
@@ -27,6 +29,7 @@ CORPUS = "corpus"  # the kind in the directory's marker
 WAVE = 16  # pieces between two checks of the caps: fixed, so that the number of workers does not change the corpus
 
 Piece = Files | list[Raw]
+STANDARD = Cleaning()
 
 
 def build_corpus(
@@ -37,6 +40,7 @@ def build_corpus(
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
     near_duplicates: NearDuplicatesConfig | None = None,
+    cleaning: Cleaning = STANDARD,
 ) -> dict[str, Any]:
     """Build a corpus in the directory `out` with `fill_corpus`; returns its summary.
 
@@ -50,6 +54,8 @@ def build_corpus(
         "sources": result_settings(sources),
         "heldout_fraction": heldout_fraction,
         "max_bytes": max_bytes,
+        **result_settings(cleaning),
+        **cleaning.files(),
     }
     if near_duplicates:
         made_from["near_duplicates"] = result_settings(near_duplicates)
@@ -62,6 +68,7 @@ def build_corpus(
             max_bytes=max_bytes,
             num_workers=num_workers,
             near_duplicates=near_duplicates,
+            cleaning=cleaning,
         )
 
 
@@ -73,6 +80,7 @@ def fill_corpus(
     max_bytes: dict[str, int] | None = None,
     num_workers: int = 1,
     near_duplicates: NearDuplicatesConfig | None = None,
+    cleaning: Cleaning = STANDARD,
 ) -> dict[str, Any]:
     """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
 
@@ -82,6 +90,7 @@ def fill_corpus(
     at the end, so that the caps count them. Memory holds 32 bytes per document and one
     row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
+    cleaner(cleaning)  # a mistake in its settings is an error before any work
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
     files = list_files(sources)
@@ -100,7 +109,9 @@ def fill_corpus(
             before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
             with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
                 while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(_clean, [(piece, admission.full(), source.type != "machine") for piece in wave])
+                    cleaned = work(
+                        _clean, [(piece, admission.full(), source.type != "machine", cleaning) for piece in wave]
+                    )
                     for piece, (documents, read) in zip(wave, cleaned, strict=True):
                         hashes |= read
                         for raw, digest, split_key in documents:
@@ -140,12 +151,19 @@ def fill_corpus(
             {"reason": reason, "language": language, "documents": count, "bytes": size}
             for (reason, language), (count, size) in admission.drops()
         ],
+        "checked_problems": cleaner(cleaning).decontamination.num_problems,
+        "samples": admission.samples,
+        "replaced": [
+            {"what": what, "documents": count, "places": places}
+            for what, (count, places) in sorted(admission.replaced.items())
+        ],
         "sources": [source.name for source in sources],
         "seconds": time.monotonic() - started,
         "documents_sha256": documents_sha256(directory),
     }
     if near_duplicates and near_duplicates.against:
         summary["against"] = {corpus: documents_sha256(Path(corpus)) for corpus in near_duplicates.against}
+    write_lines(directory / "contamination.jsonl", admission.hits)
     write_json(directory / "summary.json", summary)
     remove_progress(directory)
     forget_work(directory)
@@ -173,27 +191,29 @@ def show_summary(summary: dict[str, Any]) -> None:
     for row in summary["dropped"]:
         dropped[row["reason"]] += row["documents"]
     show_table("dropped", ["reason", "documents"], [[reason, f"{count:,}"] for reason, count in dropped.most_common()])
+    if replaced := summary.get("replaced"):  # an earlier version had none
+        amounts: list[list[object]] = [[row["what"], f"{row['documents']:,}", f"{row['places']:,}"] for row in replaced]
+        show_table("replaced", ["secrets and personal data", "documents", "places"], amounts)
 
 
 def _num_read(piece: Piece) -> int:
     return len(piece.paths if isinstance(piece, Files) else piece)
 
 
-def _clean(task: tuple[Piece, frozenset[str], bool]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
-    """In a worker: read and filter the documents of a piece.
+def _clean(task: tuple[Piece, frozenset[str], bool, Cleaning]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
+    """In a worker: read and clean the documents of a piece.
 
-    Returns (document, SHA-256 of its text, SHA-256 of its origin's text) for every document, and, if the task wants
-    hashes, the SHA-256 of every file that was read.
+    Returns (document, SHA-256 of its text, SHA-256 of the text that was read or its origin's) for every document, and,
+    if the task wants hashes, the SHA-256 of every file that was read.
     """
-    piece, full, wants_hashes = task
+    piece, full, wants_hashes, cleaning = task
     results = []
     hashes: dict[str, str] = {}
     for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes if wants_hashes else None):
-        problem = raw.problem or reason_to_drop(raw.text, raw.kind, raw.language)
-        if problem:
-            size_only = Raw(raw.path, raw.text, raw.kind, raw.language, raw.source, problem=problem)
-            results.append((size_only, b"", b""))
+        cleaned = cleaner(cleaning).clean(raw)
+        if cleaned.problem:
+            results.append((replace(cleaned, origin=None), b"", b""))
         else:
-            digest = hashlib.sha256(raw.text.encode()).digest()
-            results.append((raw, digest, hashlib.sha256(raw.origin.encode()).digest() if raw.origin else digest))
+            digest = hashlib.sha256(cleaned.text.encode()).digest()
+            results.append((cleaned, digest, hashlib.sha256((raw.origin or raw.text).encode()).digest()))
     return results, hashes

@@ -45,9 +45,38 @@ _CPP = re.compile(
     r"^\s*(namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::))", re.M
 )
 _C_FOR_CPP = re.compile(r"#\s*ifdef\s+__cplusplus|#\s*if.*defined\s*\(?\s*__cplusplus")
+# Extensions that several languages share: a language whose syntax tells it, by linguist's heuristics. The first that
+# matches counts; else the usual language. A text is searched in its first SEEN characters.
+SEEN = 20_000
+_SHARED = {
+    ".ts": [("XML", r"\A\s*(<\?xml\b|<!DOCTYPE TS>|<TS\b)")],
+    ".m": [
+        (
+            "Objective-C",
+            r"^\s*(@(interface|class|protocol|property|end|implementation|import)\b|#\s*(import|include)\b)",
+        ),
+        ("Mathematica", r"\(\*|:=\s*Module\["),
+        ("Matlab", r"^\s*(%|function\b[^;{]*$|end;?$|endfunction\b|\w+\s*=\s*(zeros|ones|linspace)\()"),
+    ],
+    ".pl": [
+        ("Perl", r"^\s*(use\s+(strict|warnings|v?5)\b|my\s+[$@%]|sub\s+\w+)"),
+        ("Prolog", r"^[^#\n]*:-|^\w+\(.*\)\.$"),
+    ],
+    ".v": [("Coq", r"^\s*(Require\s+(Import|Export)|Theorem|Lemma|Proof|Definition|Fixpoint|Inductive)\b[^;]*$")],
+    ".inc": [("PHP", r"<\?(php|=)"), ("Pascal", r"^\s*(procedure|unit\s+\w+;|begin\s*$)")],
+    ".r": [("Rebol", r"\A\s*REBOL\b")],
+    ".cs": [("Smalltalk", r"![\w\s]+methodsFor: ")],
+    ".t": [("Perl", r"^\s*(use\s+(strict|warnings|v?5|Test)\b|my\s+[$@%])"), ("Turing", r"^\s*(\w+\s*:=|end\s+\w+$)")],
+}
+_TELLS = {
+    suffix: [(language, re.compile(words, re.M)) for language, words in rules] for suffix, rules in _SHARED.items()
+}
+_MARKUP = re.compile(r"\A\s*(?:(<!doctype html\b|<html[\s>])|(<\?xml\s))", re.I)
+_NEVER_MARKUP = {"C", "C#", "C++", "Go", "Java", "JavaScript", "Perl", "Python", "R", "Ruby", "Rust", "SQL", "Shell"}
 _RENAMED = {"Bash": "Shell", "Text only": "Text"}
 _INTERPRETERS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "python": "Python", "perl": "Perl"}
 _INTERPRETERS |= {"node": "JavaScript", "ruby": "Ruby", "php": "PHP", "lua": "Lua", "tclsh": "Tcl"}
+_SCRIPTS = frozenset(_INTERPRETERS.values())
 
 # Data and mark-up languages: their files are never cut into pieces, and have their own limits in `filters`.
 DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "CSV", "Diff"})
@@ -66,6 +95,8 @@ def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
     if _MANUAL.search(name) and "man" in path.parts:
         return "code_prose", "Manual"
     language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
+    if language is not None and suffix:
+        language = _by_content(suffix, language, text) or language
     if suffix == ".h" and _CPP.search(text) and not _C_FOR_CPP.search(text):
         language = "C++"
     if language is not None and language != "Text":
@@ -84,6 +115,19 @@ def _by_extension(pattern: str) -> str | None:
 def _by_name(name: str) -> str | None:
     suffix = PurePath(name).suffix
     return _by_extension(f"x{suffix}" if suffix else name)
+
+
+def _by_content(suffix: str, language: str, text: str) -> str | None:
+    """The language that the text itself tells where the name lies: another one of its extension, a script, a page."""
+    seen = text[:SEEN]
+    if told := next((name for name, pattern in _TELLS.get(suffix, ()) if pattern.search(seen)), None):
+        return told
+    if language not in _NEVER_MARKUP:
+        return None
+    if markup := _MARKUP.match(seen):
+        return "HTML" if markup[1] else "XML"
+    script = _by_first_line(text)
+    return script if script and language in _SCRIPTS else None
 
 
 def _by_first_line(text: str) -> str | None:

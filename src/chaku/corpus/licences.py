@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,6 +33,24 @@ _WORDS = (
     ("CC0-1.0", r"cc0 1\.0 universal"),
     ("PSF-2.0", r"python software foundation license version 2"),
     ("Zlib", r"altered source versions must be plainly marked as such"),
+)
+UNKNOWN_LICENCE, OTHER_LICENCE = "licence unknown", "licence not on the list"  # why a document is dropped
+# SPDX names of licences that ask for no more than a notice (the Blue Oak Council's list, its usual entries).
+PERMISSIVE = (
+    *("MIT", "MIT-0", "MIT-Modern-Variant", "Apache-2.0", "BSD-1-Clause", "BSD-2-Clause", "BSD-2-Clause-Patent"),
+    *("BSD-3-Clause", "BSD-3-Clause-Clear", "0BSD", "ISC", "Zlib", "libpng-2.0", "BSL-1.0", "Unlicense", "CC0-1.0"),
+    *(
+        "PSF-2.0",
+        "Python-2.0",
+        "PostgreSQL",
+        "NCSA",
+        "X11",
+        "curl",
+        "BlueOak-1.0.0",
+        "UPL-1.0",
+        "MulanPSL-2.0",
+        "WTFPL",
+    ),
 )
 _ALL = [(name, re.compile(words)) for name, words in _WORDS]
 
@@ -73,3 +92,25 @@ def _licences_in(directory: Path) -> frozenset[str | None] | None:
     except OSError:
         return None
     return frozenset(map(name_licence, texts))
+
+
+def allows(allowed: Collection[str], licence: str | None) -> bool:
+    """Whether a licence, as SPDX writes it, is among the allowed ones.
+
+    Of `A OR B` one is enough, of `A AND B` both must be allowed; `-only`, `-or-later`, `+` and `WITH ...` change
+    nothing. "permissive" stands for PERMISSIVE, and "unknown" allows None.
+    """
+    names = {_plain(name) for name in allowed}
+    if licence is None:
+        return "unknown" in names
+    if "permissive" in names:
+        names.update(map(_plain, PERMISSIVE))
+    return any(
+        all(_plain(part) in names for part in re.split(r"\s+AND\s+", choice, flags=re.I))
+        for choice in re.split(r"\s+OR\s+|[/,]", licence, flags=re.I)
+    )
+
+
+def _plain(name: str) -> str:
+    name = re.split(r"\s+WITH\s+", name.strip(" ()"), flags=re.I)[0].lower()
+    return re.sub(r"(-only|-or-later|\+)$", "", name.strip())

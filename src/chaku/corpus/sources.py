@@ -20,6 +20,7 @@ from chaku.corpus.docstrings import docstrings
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
+from chaku.corpus.notebooks import MAX_NOTEBOOK_BYTES, NOT_A_NOTEBOOK, notebook_program
 from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
 from chaku.documents import DOCSTRINGS, PIECE
@@ -63,6 +64,8 @@ class Raw:
 
     `origin`, for a part of another document, is the text of that document: both go into the same split. `repository`,
     its `stars` and its `date` decide which one of near-duplicates is kept.
+    `detail`: what was found that made the document drop, for the samples in summary.json. `replaced`: the kinds of
+    secrets and personal data that were replaced in the text, and in how many places.
     """
 
     path: str
@@ -76,6 +79,8 @@ class Raw:
     repository: str | None = None
     stars: int | None = None
     date: str | None = None
+    detail: str = ""
+    replaced: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +257,20 @@ def _read_file(
     if by_name and not full.isdisjoint(by_name):
         yield dropped(OVER_CAP, by_name[1])
         return
-    text, problem = _read_text(path)
+    is_notebook = path.suffix == ".ipynb"
+    text, problem = _read_text(path, MAX_NOTEBOOK_BYTES if is_notebook else MAX_BYTES)
     if hashes is not None and (digest := _sha256_of(path)) is not None:
         hashes[as_utf8(str(path))] = digest
     if problem is not None:
         yield dropped(problem, by_name[1] if by_name else "unknown")
         return
     found = kind_and_language(path, text)
+    if is_notebook:
+        program = notebook_program(text)
+        if program is None or len(program[0]) > MAX_BYTES:
+            yield dropped(NOT_A_NOTEBOOK if program is None else f"over {MAX_BYTES:,} bytes", "Notebook")
+            return
+        text, found = program[0], ("code", program[1])
     if source.kind == "auto":
         if found is None:
             yield dropped("neither code nor prose by its name")
@@ -285,16 +297,16 @@ def _sha256_of(path: Path) -> str | None:
         return None
 
 
-def _read_text(path: Path) -> tuple[str, str | None]:
+def _read_text(path: Path, max_bytes: int) -> tuple[str, str | None]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return "", f"over {MAX_BYTES:,} bytes"
+        if path.stat().st_size > max_bytes:
+            return "", f"over {max_bytes:,} bytes"
         with open_packed(path) as file:
-            raw = file.read(MAX_BYTES + 1)
+            raw = file.read(max_bytes + 1)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         return "", f"unreadable ({type(error).__name__})"
-    if len(raw) > MAX_BYTES:
-        return "", f"over {MAX_BYTES:,} bytes"
+    if len(raw) > max_bytes:
+        return "", f"over {max_bytes:,} bytes"
     return decode_text(raw)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chaku.console import progress
+from chaku.evals.problems import Problem
 from chaku.files import write_json, write_text
-from chaku.instruct.contamination import Contamination, Problem, behaviour_job, sieve_job
+from chaku.instruct.contamination import Contamination, behaviour_job, sieve_job
 from chaku.instruct.evidence import FALLS, KEPT, Evidence, LedgerQuestion
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.suites import Suite, arguments_of

@@ -31,6 +31,7 @@ def build(run: Run, path: Path) -> Work:
         max_bytes=corpus.max_bytes,
         num_workers=corpus.num_workers,
         near_duplicates=corpus.near_duplicates,
+        cleaning=corpus.cleaning(),
     )
     show_summary(summary)
     return Work(sum(row["bytes"] for row in summary["kept"]), "bytes")

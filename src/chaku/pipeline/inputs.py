@@ -21,7 +21,7 @@ Inputs = dict[str, Any]
 
 def corpus_inputs(recipe: Recipe) -> Inputs:
     """The inputs of the corpus; `stale_sources` looks at the files."""
-    return {"corpus": result_settings(recipe.corpus)}
+    return {"corpus": result_settings(recipe.corpus) | recipe.corpus.files()}
 
 
 def stale_sources(recipe: Recipe, corpus: Path) -> str:

@@ -23,6 +23,7 @@ from chaku.pipeline.stage_model import StageWork
 from chaku.pipeline.steps import walk
 from chaku.pipeline.training import run_stage, train_stage
 from chaku.pipeline.try_it import write_commands
+from chaku.pipeline.unchecked import say_what_is_not_checked
 from chaku.recipe.family import shop_stages
 from chaku.recipe.schema import Recipe
 from chaku.report import write_report
@@ -53,6 +54,7 @@ def run_recipe(
     device = device or usual_device()
     whole = dataclasses.asdict(recipe)
     recipe, left_out = ready(recipe, directory, device, without_missing=without_missing)
+    say_what_is_not_checked(recipe)
     run = Run(recipe, directory, device, make_again)
     with only_one(directory), explain_full_disk(directory), closing(run.engines):
         if not make_again:

@@ -11,6 +11,7 @@ from chaku.training.schedule import batch_rows, num_steps
 def check_recipe(recipe: Recipe, where: str) -> None:
     """Raises ChakuError for the first mistake. `where`: the recipe file, for the message."""
     _check_base(recipe, where)
+    recipe.corpus.check(f"{where}: corpus")
     for name, stage in recipe.stages.items():
         at = f"{where}: stages.{name}"
         _check_mixture(recipe, stage, at)

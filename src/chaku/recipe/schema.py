@@ -1,8 +1,9 @@
 """The tables and keys of a recipe file, as plain dataclasses. Reading a recipe does not import torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.sources import Source
 from chaku.evals.config import EvalsConfig
@@ -24,14 +25,21 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True)
-class CorpusConfig:
-    """The sources of documents. `max_bytes` caps the bytes of a kind ("code", "prose", ...) or of a language."""
+class CorpusConfig(Cleaning):
+    """The sources of documents. `max_bytes` caps the bytes of a kind ("code", "prose", ...) or of a language.
+
+    The keys of `Cleaning` say what happens to each document.
+    """
 
     sources: tuple[Source, ...]
     heldout_fraction: float = setting(0.02, at_least=0, below=1)
     max_bytes: dict[str, int] = field(default_factory=dict)
     num_workers: int = setting(2, at_least=1, changes_results=False)
     near_duplicates: NearDuplicatesConfig | None = setting(None, added_later=True)  # noqa: RUF009
+
+    def cleaning(self) -> Cleaning:
+        """The rules for single documents alone, which every worker gets."""
+        return Cleaning(**{field.name: getattr(self, field.name) for field in fields(Cleaning)})
 
 
 @dataclass(frozen=True)

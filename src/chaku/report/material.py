@@ -4,18 +4,34 @@ from typing import Any
 
 from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
-from chaku.report.run import ReportedRun, number, records
+from chaku.report.run import ReportedRun, mapping, number, records
 from chaku.report.table import Text, bar, count, duration, percent, size, table, whole
 
 KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "piece": "pieces of code files"}
 
 
 def corpus_section(run: ReportedRun) -> Html:
-    """The kept documents by language and kind, and the dropped documents by reason."""
+    """The kept documents by language and kind, the dropped by reason, and what was replaced in the kept."""
     kept, dropped = records(run.summary.get("kept")), records(run.summary.get("dropped"))
     if not kept and not dropped:
         return element("p", "No corpus was built.", class_="absent")
-    return join([_kept(kept), element("h3", "What was dropped"), _dropped(dropped, kept)])
+    samples = mapping(run.summary.get("samples"))
+    parts = [_kept(kept), element("h3", "What was dropped"), _dropped(dropped, kept, samples)]
+    checked = number(run.summary.get("checked_problems"))
+    if checked is not None:
+        against = f"{whole(checked)} problems of benchmarks" if checked else "no benchmark: no file of one was there"
+        parts.append(element("p", f"Checked against {against}."))
+    if replaced := records(run.summary.get("replaced")):
+        parts += [element("h3", "Secrets and personal data that were replaced"), _replaced(replaced)]
+    return join(parts)
+
+
+def _replaced(replaced: list[dict[str, Any]]) -> Html:
+    rows: list[list[object]] = [
+        [str(entry.get("what", "")), *(whole(number(entry.get(name)) or 0.0) for name in ("documents", "places"))]
+        for entry in replaced
+    ]
+    return table(["kind", "documents", "places"], rows)
 
 
 def _kept(kept: list[dict[str, Any]]) -> Html:
@@ -53,7 +69,7 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
 _COLUMNS = ("train_documents", "train_bytes", "heldout_documents", "heldout_bytes")
 
 
-def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
+def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]], samples: dict[str, Any]) -> Html:
     if not dropped:
         return element("p", "Nothing was dropped.", class_="absent")
     reasons: dict[str, dict[str, Any]] = {}
@@ -72,8 +88,15 @@ def _dropped(dropped: list[dict[str, Any]], kept: list[dict[str, Any]]) -> Html:
         languages = ", ".join(f"{name} {count(documents)}" for name, documents in top[:4])
         languages += f", {len(top) - 4} more" if len(top) > 4 else ""
         share = percent(row["documents"] / seen) if seen else None
-        rows.append([reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), languages])
-    return table(["reason", "documents", "share of all", "text", Text("main languages")], rows)
+        such = "; ".join(_sample(sample) for sample in records(samples.get(reason)))
+        rows.append([reason.replace("_", " "), whole(row["documents"]), share, size(row["bytes"]), languages, such])
+    columns: list[str | Text] = ["reason", "documents", "share of all", "text", Text("main languages"), Text("such as")]
+    return table(columns, rows)
+
+
+def _sample(sample: dict[str, Any]) -> str:
+    detail = sample.get("detail")
+    return f"{sample.get('path', '')} ({detail})" if detail else str(sample.get("path", ""))
 
 
 def timings_section(run: ReportedRun) -> Html:

@@ -29,7 +29,8 @@ def against_option() -> Decorator:
 
 def benchmarks_to_avoid(names: tuple[str, ...]) -> "Contamination":
     """The named benchmarks, or without names those of the default whose files are here; what is left out is said."""
-    from chaku.instruct.contamination import Contamination, available, load_problems
+    from chaku.evals.problems import load_problems
+    from chaku.instruct.contamination import Contamination, available
 
     return Contamination(load_problems(list(names))) if names else available()
 
