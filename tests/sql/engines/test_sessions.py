@@ -45,7 +45,9 @@ def ask(monkeypatch, dialect, error=None, timeout=2.5):
     given = {}
     monkeypatch.setattr(query_servers, "_connect", lambda request: given.update(request["connect"]) or connection)
     request = {"dialect": dialect, "sql": "SELECT a FROM t", "timeout": timeout, "max_rows": 100, "max_bytes": 10**6}
-    reply = query_servers.ask({**request, "max_cell": 100, **settings}, query_process._collect, query_process._failed)
+    reply = query_servers.ask(
+        {**request, "max_cell": 100, **settings}, query_process._collect, query_process._failed, query_process._message
+    )
     assert connection.closed
     return connection, given, reply
 

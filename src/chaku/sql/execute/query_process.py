@@ -177,7 +177,7 @@ def _server(request: dict[str, Any]) -> dict[str, Any]:
         assert spec.loader
         sys.modules["query_servers"] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-    return sys.modules["query_servers"].ask(request, _collect, _failed)
+    return sys.modules["query_servers"].ask(request, _collect, _failed, _message)
 
 
 def _collect(columns: list[str], rows: Iterable[Any], request: dict[str, Any]) -> dict[str, Any]:

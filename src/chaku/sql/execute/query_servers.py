@@ -21,8 +21,13 @@ TIMED_OUT = re.compile(
 Reply = dict[str, Any]
 
 
-def ask(request: Reply, collect: Callable[..., Reply], failed: Callable[..., Reply]) -> Reply:
-    """Run the request's query in a session that only reads."""
+def ask(
+    request: Reply,
+    collect: Callable[..., Reply],
+    failed: Callable[..., Reply],
+    say: Callable[[Exception], str],
+) -> Reply:
+    """Run the request's query in a session that only reads. `say`: a driver's error as one line."""
     driver = _connect(request)
     try:
         for name, value in request["attributes"].items():
@@ -40,12 +45,8 @@ def ask(request: Reply, collect: Callable[..., Reply], failed: Callable[..., Rep
             return failed("is not a query: it returns no columns")
         return collect([column[0] for column in cursor.description], _rows(cursor), request)
     except Exception as error:
-        message = _message(error)
-        if TIMED_OUT.search(message):
-            return failed(f"ran longer than {request['timeout']:g} s")
-        if message:
-            return failed(message)
-        raise
+        message = say(_plain(error))
+        return failed(f"ran longer than {request['timeout']:g} s" if TIMED_OUT.search(message) else message)
     finally:
         driver.close()  # rolls back an open transaction
 
@@ -89,12 +90,14 @@ def _rows(cursor: Any) -> Iterator[Any]:
         yield from rows
 
 
-def _message(error: Exception) -> str:
-    """The server's message. Drivers of MySQL and SQL Server put a number in front of it."""
+def _plain(error: Exception) -> Exception:
+    """The error with the server's message alone. Drivers add numbers and the request."""
     text = error.args[1] if len(error.args) == 2 and isinstance(error.args[0], int) else str(error)
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    text = text.rpartition("DB::Exception: ")[2].partition(" (for url ")[0] if "DB::Exception" in text else text
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")[:500]
+    if "DB::Exception: " in text:
+        text = text.rpartition("DB::Exception: ")[2].partition(" (for url ")[0]
+    text = text.partition("DB-Lib error")[0].strip()
+    return RuntimeError(text) if text else error
 
 
 def _read_as_written(driver: Any) -> None:
