@@ -99,13 +99,8 @@ def test_every_servers_time_limit_reads_the_same(message, monkeypatch):
 
 def test_the_servers_message_is_the_reason(monkeypatch):
     error = RuntimeError(207, b"Invalid column name 'x'.DB-Lib error message 20018, severity 16:\nGeneral error")
-    assert (
-        ask(monkeypatch, "tsql", error)[2]["reason"]
-        == "Invalid column name 'x'.DB-Lib error message 20018, severity 16:"
-    )
-    error = RuntimeError(
-        "Received ClickHouse exception, code: 47, server response: Code: 47. DB::Exception: Unknown x (for url http://h)"
-    )
+    assert ask(monkeypatch, "tsql", error)[2]["reason"] == "Invalid column name 'x'."
+    error = RuntimeError("Received ClickHouse exception, code: 47, DB::Exception: Unknown x (for url http://h)")
     assert ask(monkeypatch, "clickhouse", error)[2]["reason"] == "Unknown x"
 
 
