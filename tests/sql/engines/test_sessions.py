@@ -10,10 +10,7 @@ class Cursor:
     def __init__(self, connection):
         self.connection, self.description = connection, None
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_): ...
+    def close(self): ...
 
     def execute(self, sql, **options):
         self.connection.got.append(sql)

@@ -75,9 +75,10 @@ def _prepared(driver: Any, request: Reply) -> Any:
     kind = type(driver).__module__.partition(".")[0]
     if kind == "psycopg":
         driver.autocommit = True
-    with driver.cursor() as cursor:
-        for statement in request["session"]:
-            cursor.execute(statement)
+    for statement in request["session"]:
+        cursor = driver.cursor()  # not every driver's cursor is a context manager
+        cursor.execute(statement)
+        cursor.close()
     if kind == "psycopg":
         _read_as_written(driver)
         # A server-side cursor accepts only a single query (no COPY, no SHOW), and sends rows on demand.
