@@ -13,7 +13,7 @@ import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chaku.sql.ask.asker import Asker
@@ -41,7 +41,7 @@ class Fixed:
     def count_tokens(self, text: str) -> int:
         return estimate_tokens(text)
 
-    def write(self, asked: list[Asked], num_samples: int) -> list[list[str]]:
+    def write(self, asked: Sequence[Asked], num_samples: int) -> list[list[str]]:
         return [[self.query] * num_samples for _ in asked]
 
     def write_each(self, prompt: str, schema: Schema, num_samples: int) -> Iterator[tuple[int, str]]:

@@ -24,7 +24,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from chaku.console import progress, show_table
+from chaku.console import progress, say, show_table
 from chaku.errors import ChakuError
 from chaku.files import write_json
 from chaku.inference.embeddings import find_embedder
@@ -82,16 +82,19 @@ def main() -> None:
 def questions(spider: Path, options: Any) -> list[Example]:
     """The questions to ask."""
     examples = read_examples(spider / ("train_spider.json" if options.split == "train" else "dev.json"))
+    there = {example.database for example in examples}
+    there = {name for name in there if database_file(spider / "database", name).is_file()}
     if options.chinese:
         lines = [line.split("\t") for line in CHINESE.read_text(encoding="utf-8").splitlines()]
         examples = [replace(examples[int(number)], question=text) for number, text in lines]
     elif options.split == "train":
-        names = sorted({example.database for example in examples})
         draw = random.Random(0)
-        names = [name for name in names if database_file(spider / "database", name).is_file()]
-        chosen = draw.sample(names, TRAIN_DATABASES)
+        chosen = draw.sample(sorted(there), TRAIN_DATABASES)
         examples = [example for example in examples if example.database in chosen]
         examples = draw.sample(examples, min(TRAIN_QUESTIONS, len(examples)))
+    if missing := sum(example.database not in there for example in examples):
+        say(f"{missing} questions are left out, since their database is not there")
+    examples = [example for example in examples if example.database in there]
     return examples[:: max(len(examples) // options.limit, 1)][: options.limit] if options.limit else examples
 
 

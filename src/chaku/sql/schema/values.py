@@ -202,7 +202,7 @@ class ValueIndex:
         # A key with half of the pairs has one of these: the rarer half, and one more.
         likely = set().union(*(keys for found in having[: len(pairs) // 2 + 1] for keys in found))
         for key in likely:
-            if 2 * len(pairs & _pairs(key)) >= len(pairs) and abs(len(key) - len(phrase)) <= 3:
+            if abs(len(key) - len(phrase)) <= 3 and 2 * sum(pair in key for pair in pairs) >= len(pairs):
                 likeness = SequenceMatcher(None, phrase, key, autojunk=False).ratio()
                 if NEAR <= likeness < 1:
                     yield key, 0.9 * likeness
