@@ -259,12 +259,13 @@ def test_of_similar_repositories_one_is_kept_whole(tmp_path):
     assert "fork/extra.py" in paths(tmp_path / "files")
 
 
-def test_what_an_earlier_corpus_holds_is_dropped(tmp_path):
+@pytest.mark.parametrize("heldout", [0, 0.999])  # the other split has no documents
+def test_what_an_earlier_corpus_holds_is_dropped(tmp_path, heldout):
     words, other = program(), program()
     old = rows(
         tmp_path, {"path": "old.py", "content": text(words)}, {"path": "x.py", "content": text(other)}, name="old"
     )
-    build_corpus([old], tmp_path / "before", heldout_fraction=0.5)
+    build_corpus([old], tmp_path / "before", heldout_fraction=heldout)
     new = rows(
         tmp_path,
         {"path": "new.py", "content": text([*words, "more"]), "stars": 1000},

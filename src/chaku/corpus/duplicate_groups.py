@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from chaku.corpus.gram_store import BANDS, GramStore
 from chaku.corpus.minhash import at_least_as_similar
 
-MAX_LEADERS = 32  # documents of a bucket, all different, with which its other documents are compared
+MAX_COMPARED = 32  # documents of a bucket with which its other documents are compared
 GROUPED = 1 << 20  # members of groups that are ordered in memory at a time
 
 
@@ -40,22 +40,17 @@ def find_groups(store: GramStore, path: Path, threshold: float, gone: np.ndarray
     groups = Groups(path, len(store))
     for band in range(BANDS):
         for bucket in store.buckets(band):
-            leaders: list[int] = []
+            compared: list[int] = []
             for document in bucket[~gone[bucket]].tolist():
-                if any(_similar(store, groups, leader, document, threshold) for leader in leaders):
-                    continue
-                if len(leaders) < MAX_LEADERS:
-                    leaders.append(document)
+                for other in compared:
+                    # A shared band is a hint; the n-grams decide. A pair in one group needs no decision.
+                    if groups.root(other) != groups.root(document) and at_least_as_similar(
+                        store[other], store[document], threshold
+                    ):
+                        groups.join(other, document)
+                if len(compared) < MAX_COMPARED:
+                    compared.append(document)
     return groups
-
-
-def _similar(store: GramStore, groups: Groups, first: int, second: int, threshold: float) -> bool:
-    """Whether two documents are in one group; a shared band is a hint, and the n-grams decide."""
-    if groups.root(first) != groups.root(second):
-        if not at_least_as_similar(store[first], store[second], threshold):
-            return False
-        groups.join(first, second)
-    return True
 
 
 def duplicates(store: GramStore, groups: Groups) -> Iterator[pa.Table]:

@@ -1,11 +1,15 @@
 """The functions of `minhash` that see every byte, compiled by numba; they return the same numbers."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numba
 import numpy as np
 
 from chaku.corpus.minhash import BASE, HALF, MIX
 
-_compiled = numba.njit(cache=True, nogil=True)
+_Function = TypeVar("_Function", bound=Callable[..., object])
+_compiled: Callable[[_Function], _Function] = numba.njit(cache=True, nogil=True)
 _NONE = np.uint64(0)
 
 

@@ -20,7 +20,7 @@ from chaku.corpus.duplicate_groups import best_first, duplicates, find_groups
 from chaku.corpus.gram_store import NO_KEY, REPOSITORY, GramStore, has_unit, write_unit
 from chaku.corpus.minhash import distinct, gram_sets, joined
 from chaku.corpus.shards import corpus_files
-from chaku.documents import DOCSTRINGS, PIECE
+from chaku.documents import ABOUT_COPIES, DOCSTRINGS, PIECE
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 
@@ -140,10 +140,11 @@ def _is_part(table: pa.Table) -> np.ndarray:
 
 def _about(table: pa.Table, before: bool) -> pa.Table:
     """The columns that decide which copy is kept, without gaps."""
-    gaps = {"repository": "", "stars": -1, "date": ""}
-    columns = {name: pa.array(["" if type(gap) is str else gap] * len(table)) for name, gap in gaps.items()}
-    columns |= {name: table[name].fill_null(gaps.get(name, "")) for name in _ABOUT if name in table.column_names}
-    return pa.table({**{name: columns[name] for name in _ABOUT}, "before": pa.array([before] * len(table), pa.bool_())})
+    columns = {}
+    for name in _ABOUT:
+        column = table[name] if name in table.column_names else pa.nulls(len(table), ABOUT_COPIES.field(name).type)
+        columns[name] = pc.fill_null(column, -1 if name == "stars" else "")
+    return pa.table({**columns, "before": pa.array([before] * len(table), pa.bool_())})
 
 
 def _key(repository: str) -> int:
