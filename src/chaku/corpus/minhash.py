@@ -8,15 +8,13 @@ from types import ModuleType
 import numpy as np
 
 from chaku.console import detail
+from chaku.corpus.minhash_constants import BASE, HALF, MIX
 
 Buffer = bytes | memoryview
 NGRAM = 5  # words; this and the permutations: BigCode's near-deduplication (StarCoder, StarCoder2)
 NUM_PERMUTATIONS = 256
 # A word is a run of ASCII letters, digits and underscores (regular expressions: \w) and of characters beyond ASCII.
 IS_WORD = np.array([byte > 127 or chr(byte).isalnum() or byte == ord("_") for byte in range(256)])
-BASE = np.uint64(0x9E3779B97F4A7C15)  # a word is a polynomial of this base over its bytes, modulo 2**64
-MIX = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3's finalizer
-HALF = np.uint64(32)
 _AT_A_TIME = 1 << 14  # n-grams that numpy hashes together, so that a step's numbers stay in the cache
 
 

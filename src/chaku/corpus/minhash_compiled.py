@@ -6,7 +6,7 @@ from typing import TypeVar
 import numba
 import numpy as np
 
-from chaku.corpus.minhash import BASE, HALF, MIX
+from chaku.corpus.minhash_constants import BASE, HALF, MIX
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 _compiled: Callable[[_Function], _Function] = numba.njit(cache=True, nogil=True)
