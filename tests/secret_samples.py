@@ -84,7 +84,8 @@ class Maker:
         yield "sk_live_" + "your_key_here"
         yield "eyJ" + self.of(BASE62, 30) + ".eyJ" + self.of(BASE62, 30) + "." + self.of(BASE62, 20)
         yield self.of(HEX, 40)  # a commit
-        yield from ("someone@example.com", "git@github.com:a/b.git", "aes256-gcm@openssh.com", "icon@2x.png", "pkg@1.2.3", "@decorator.call")
+        yield "aes256-gcm@openssh.com"
+        yield from ("someone@example.com", "git@github.com:a/b.git", "icon@2x.png", "pkg@1.2.3", "@decorator.call")
         yield from ("127.0.0.1", "10.1.2.3", "192.168.0.7", "8.8.8.8", "255.255.255.0", "1.2.3.4", "version 81.2.3.4")
         yield from (
             "std::vector<int>::size",

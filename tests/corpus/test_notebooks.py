@@ -25,7 +25,7 @@ def test_cells_in_order_without_outputs():
         "cells": [{"cell_type": "code", "source": "let x = 1"}],
         "metadata": {"kernelspec": {"language": "typescript"}},
     }
-    assert notebook_program(json.dumps(typed)) == ("# %%\nlet x = 1\n", "R")
+    assert notebook_program(json.dumps(typed)) == ("// %%\nlet x = 1\n", "TypeScript")
 
 
 def test_what_is_no_notebook():

@@ -34,7 +34,8 @@ _KEPT_USERS = _words("""
 _AT = re.compile(r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+([A-Za-z]{2,24}))(?![\w-]|\.[A-Za-z0-9])")
 _IN_LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-")
 _KEPT_DOMAIN = re.compile(
-    r"(^|\.)(example|test|invalid|localhost|domain|yourdomain|mydomain|openssh|libssh|users\.noreply\.github)(\.|$)", re.I
+    r"(^|\.)(example|test|invalid|localhost|domain|yourdomain|mydomain|openssh|libssh|users\.noreply\.github)(\.|$)",
+    re.I,
 )
 # Cheap searches, which begin with a literal character, for texts that cannot hold an address.
 _DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
