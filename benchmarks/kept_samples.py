@@ -1,7 +1,7 @@
 """A writer of queries that keeps every text on disk, so that steps are compared on the same samples."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from chaku.files import sha256_json
 from chaku.journal import Journal
 from chaku.sql.ask.writer import Asked, ModelWriter
+from chaku.sql.schema.definition import Schema
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Kept:
 
 
 class KeepingWriter:
-    """Asks `writer` only for texts that are not in the file `path`; implements `Writer.write`.
+    """Asks `writer` only for texts that are not in the file `path`; implements `Writer`.
 
     Fewer samples of a prompt are the first of its kept samples, and count their part of the time. `spent`: processor
     seconds that the texts took when they were written, now or in an earlier run. `waited`: the seconds on the clock of
@@ -52,6 +53,10 @@ class KeepingWriter:
         self.spent += sum(kept.seconds * num_samples / len(kept.texts) for kept in found if kept)
         self.waited += time.monotonic() - began
         return [kept.texts[:num_samples] for kept in found if kept]
+
+    def write_each(self, prompt: str, schema: Schema, num_samples: int) -> Iterator[tuple[int, str]]:
+        """(number of the sample, its text) for one prompt, when all are written."""
+        yield from enumerate(self.write([(prompt, schema)], num_samples)[0])
 
     def _find(self, name: str, num_samples: int) -> Kept | None:
         counts = sorted(count for kept, count in self._kept if kept == name and count >= num_samples)
