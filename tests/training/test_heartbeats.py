@@ -113,6 +113,7 @@ def train_until_the_launcher_is_gone(directory):
 def test_ranks_without_their_launcher_save_and_end(tmp_path):
     for said in on_ranks(2, train_until_the_launcher_is_gone, tmp_path):
         assert said.startswith("left: stopped and saved at step ")
+        assert " because the launcher of the ranks is gone; run the same command" in said
     assert len(list((tmp_path / "state").glob("step-*/progress.json"))) == 1
 
 

@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from chaku.errors import ChakuError, Interrupted
 from chaku.launcher import num_ranks, rank
+from chaku.training import ranks as ranks_of_a_run
 from chaku.training.ranks import announce, start, together
 from ranks import on_ranks
 
@@ -150,3 +151,14 @@ def test_a_rank_whose_peers_never_come_says_so_and_can_be_stopped():
             assert process.wait(60) == -signal.SIGTERM
         finally:
             process.kill()
+
+
+def test_a_rank_whose_launcher_is_gone_before_the_ranks_meet_ends(monkeypatch):
+    monkeypatch.setattr(ranks_of_a_run, "LATE", 0.1)
+    with socket.socket() as free:  # bound, but not listening
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+        set_variables(monkeypatch, WORLD_SIZE="2", RANK="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+        with pytest.raises(ChakuError, match=rf"rank 1 cannot reach the launcher at 127.0.0.1:{port} \(.*refused\)"):
+            start(CPU)

@@ -124,6 +124,25 @@ def _meeting() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _check_that_the_launcher_answers() -> None:
+    """Raises ChakuError when torchrun, which holds the store where the ranks meet, is gone; torch would wait on."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    deadline = time.monotonic() + LATE
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=LATE).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise ChakuError(
+                    f"rank {rank()} cannot reach the launcher at {host}:{port} ({error.strerror or error}): it is "
+                    "gone, or a firewall is between them; run the same command again"
+                ) from error
+            time.sleep(POLL)
+
+
 def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> torch.device:
     """Join the process group that torchrun describes; returns this rank's device.
 
@@ -139,6 +158,7 @@ def start(device: torch.device, timeout: timedelta = timedelta(minutes=30)) -> t
     if not dist.is_initialized():
         check_launcher()
         with _meeting():
+            _check_that_the_launcher_answers()
             dist.init_process_group(backend, timeout=timeout)
     return device
 

@@ -118,7 +118,10 @@ def train(
             if saved < done:
                 states.save(Progress(done, seconds, precision, heldout_loss, steps))
             states.finish()
-            return Interrupted(f"{name}: stopped and saved at step {done} of {steps}; run the same command to go on")
+            why = " because the launcher of the ranks is gone" if ranks.any(heart.store_is_gone) else ""
+            return Interrupted(
+                f"{name}: stopped and saved at step {done} of {steps}{why}; run the same command to go on"
+            )
 
         def asked_to_stop() -> bool:
             heart.move(f"{name}, step {step + 1}, the next micro-batch")
