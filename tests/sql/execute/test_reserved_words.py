@@ -106,8 +106,10 @@ def test_mariadbs_keywords():
         check_words(database, words)
 
 
-def test_a_word_that_every_engine_takes_needs_no_quotes():
-    for dialect in ENGINES:
+def test_a_word_that_an_engine_takes_needs_no_quotes():
+    reserved = {"redshift": {"type"}, "oracle": {"date", "level"}}
+    for dialect, engine in ENGINES.items():
         for word in ("name", "id", "type", "date", "year", "status", "title", "value", "country", "location", "level"):
-            assert quote_name(word, dialect) == word
+            plain = engine.folded(word)  # Snowflake and Oracle read a name without quotes in capitals
+            assert (quote_name(plain, dialect) == plain) == (word not in reserved.get(dialect, ()))
         assert quote_name("select", dialect) != "select"
