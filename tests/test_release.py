@@ -23,16 +23,21 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 def built(tmp_path_factory):
     """(the wheel, the source archive), as `python -m build` makes them."""
     pytest.importorskip("hatchling", reason="NOT TESTED: the release is not built, as hatchling is not installed")
+    from hatchling.builders.sdist import SdistBuilder
+    from hatchling.builders.wheel import WheelBuilder
+
     copy = tmp_path_factory.mktemp("project")
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"):
         shutil.copy(ROOT / name, copy)
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "tests").mkdir()
     (copy / "tests" / "test_nothing.py").touch()
-    for target in ("wheel", "sdist"):
-        command = (sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(copy / "dist"))
-        subprocess.run(command, cwd=copy, check=True, capture_output=True)
-    [wheel], [archive] = (copy / "dist").glob("*.whl"), (copy / "dist").glob("*.tar.gz")
+    built = [
+        path
+        for builder in (WheelBuilder, SdistBuilder)
+        for path in builder(str(copy)).build(directory=str(copy / "dist"))
+    ]
+    wheel, archive = map(Path, built)
     return wheel, archive
 
 
@@ -44,7 +49,8 @@ def test_the_wheel_has_every_file_of_the_package_and_no_other(built):
 
 
 def test_the_source_archive_has_what_a_build_needs_and_no_tests(built):
-    names = {name.partition("/")[2] for name in tarfile.open(built[1]).getnames()}
+    with tarfile.open(built[1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "src/chaku/py.typed", "PKG-INFO"} <= names
     assert not [name for name in names if name.startswith("tests")]
 
