@@ -16,7 +16,8 @@ from chaku.cli.tree import TREE
 from command_lines import commands, lines_of, parse
 
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "recipes").glob("*.toml"))]
+MARKDOWN = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*MARKDOWN, *sorted((ROOT / "recipes").glob("*.toml"))]
 EVERY = dict(commands())
 VERBS = {name: command for name, command in EVERY.items() if isinstance(command, Verb)}
 
