@@ -26,7 +26,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(part.split("\n", 1) for part in TEXT.split("\n## ")[1:])
 PATH = r"[\w.-]+(?:/[\w.-]+)*/?"
 NAMED_PATHS = sorted(set(re.findall(rf"`({PATH})`", TEXT)) | set(re.findall(rf"\]\(({PATH})\)", TEXT)))
-NAMES = re.findall(rf"`(\w+)` (?:[\w', ]+ )?in `({PATH}\.py)`", TEXT)
+NAMES = re.findall(rf"`(\w+)` (?:[\w', ]+ )?in `({PATH}\.py)`", " ".join(TEXT.split()))
 
 
 def code(recipe: str) -> dict[str, Any]:

@@ -114,6 +114,25 @@ def test_the_issue_templates_are_in_their_form(name):
     assert ("doctor" in ids) == (name == "bug")
 
 
+def test_the_security_policy_names_options_that_exist_and_no_address():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"--[a-z][a-z-]+", text))
+    commands = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "chaku" / "cli").rglob("*.py"))
+    assert len(options) >= 6
+    assert [option for option in options - {"--version"} if f'"{option}"' not in commands] == []
+    assert "private security advisory" in text
+    assert not re.search(r"\w@\w|https?://", text)
+
+
+def test_servers_listen_on_this_machine_alone():
+    from chaku.cli.serve import serve
+    from chaku.cli.sql_mcp import sql_mcp
+
+    for command in (serve, sql_mcp):
+        [host] = [option for option in command.params if option.name == "host"]
+        assert host.default == "127.0.0.1"
+
+
 def anchor(heading: str) -> str:
     """A heading's name in links, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
