@@ -268,13 +268,16 @@ def test_what_this_server_does_not_do_is_said(chat, ask):
 
 def test_the_key_the_queue_and_the_size_of_a_body(engine, monkeypatch):
     step = Scheduler.step
-    monkeypatch.setattr(Scheduler, "step", lambda self: time.sleep(0.02) or step(self))  # the first text takes long
+    monkeypatch.setattr(Scheduler, "step", lambda self: time.sleep(0.1) or step(self))  # the first text takes 25 s
     served = Served(Service(engine, max_rows=1, max_waiting=0), "tiny")
     with on_a_port(build_app(served, Access(key="secret", max_body=2000))) as url:
         with pytest.raises(openai.AuthenticationError), client_of(url) as client:
             client.models.list()
         with client_of(url, "secret") as client:
-            with client.completions.create(model="tiny", prompt="x", max_tokens=250, stream=True) as stream:
+            # Greedy: a drawn end of the text would make room for the second request.
+            with client.completions.create(
+                model="tiny", prompt="x", max_tokens=250, temperature=0, stream=True
+            ) as stream:
                 next(iter(stream))
                 with pytest.raises(openai.RateLimitError) as caught:
                     client.completions.create(model="tiny", prompt="y")
