@@ -85,9 +85,7 @@ class Admission:
             return None
         self.seen.add(digest)
         for what, places in raw.replaced:
-            entry = self.replaced.setdefault(what, [0, 0])
-            entry[0] += 1
-            entry[1] += places
+            _count(self.replaced, what, places)
         self.sizes[raw.kind] += size
         self.sizes[raw.language] += size
         self.source_sizes[raw.source] += size
@@ -102,15 +100,13 @@ class Admission:
         entry[1] -= size
         if not entry[0]:
             del self.kept[kind, language, split]
-        entry = self.dropped.setdefault((reason, language), [0, 0])
-        entry[0] += documents
-        entry[1] += size
+        _count(self.dropped, (reason, language), size, documents)
 
     def drops(self) -> list[tuple[tuple[str, str], list[int]]]:
         return sorted(self.dropped.items(), key=lambda item: (-item[1][0], item[0]))
 
 
-def _count(table: dict[Any, list[int]], key: tuple[str, ...], size: int) -> None:
+def _count(table: dict[Any, list[int]], key: Any, size: int, documents: int = 1) -> None:
     entry = table.setdefault(key, [0, 0])
-    entry[0] += 1
+    entry[0] += documents
     entry[1] += size

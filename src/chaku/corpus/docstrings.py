@@ -27,7 +27,6 @@ _NAME = re.compile(r"(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)")
 _END = re.compile(r"[ \t\f]*(?:#[^\n]*)?(?:\n|;|$)")
 _GOES_ON = {" ", "\t", '"', "'", "\\"}  # after a short string: perhaps another one follows, and both are a docstring
 _PREFIX = re.compile(r"(?<![\w.])[rRuUbBfF]{1,2}$")
-_BLANK = re.compile(r"[ \t\f]*(?:#[^\n]*)?")
 
 
 class _Unsure(Exception):
