@@ -87,7 +87,7 @@ def fill_corpus(
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
     earlier call finished are kept, unless a source file has changed since. `near_duplicates`, if given, are dropped
-    at the end, so that the caps count them. Memory holds 32 bytes per document and one
+    at the end, so that the caps count them. Memory holds about 100 bytes per document and one
     row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
     cleaner(cleaning)  # a mistake in its settings is an error before any work
