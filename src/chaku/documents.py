@@ -26,7 +26,8 @@ SCHEMA = pa.schema(
 )
 
 
-# Columns that a corpus has beside these, when its near-duplicates were dropped: they decide which copy is kept.
+# More columns of a corpus, about the repository of a document: they decide which one of near-duplicates is kept. An
+# earlier version wrote them only for that.
 ABOUT_COPIES = pa.schema([("repository", pa.string()), ("stars", pa.int64()), ("date", pa.string())])
 
 

@@ -98,10 +98,7 @@ def fill_corpus(
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
         say("corpus: resuming after the finished shards")
-    writers = {
-        split: ShardWriter(directory, split, count, about_copies=near_duplicates is not None)
-        for split, count in reached.num_shards.items()
-    }
+    writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)

@@ -15,15 +15,12 @@ ROW_GROUP_BYTES = 4 * 2**20  # bytes of text in memory before they are written
 
 
 class ShardWriter:
-    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file.
+    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file."""
 
-    `about_copies`: write the columns that decide which one of near-duplicates is kept.
-    """
-
-    def __init__(self, directory: Path, split: str, num_shards: int = 0, about_copies: bool = False):
+    def __init__(self, directory: Path, split: str, num_shards: int = 0):
         self.directory, self.split, self.num_shards = directory, split, num_shards
         self.shard_bytes = self._waiting_bytes = 0
-        self._schema = pa.schema([*SCHEMA, *(ABOUT_COPIES if about_copies else [])])
+        self._schema = pa.schema([*SCHEMA, *ABOUT_COPIES])
         self._waiting: list[dict[str, object]] = []
         self._file: pq.ParquetWriter | None = None
 

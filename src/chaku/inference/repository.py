@@ -5,11 +5,8 @@ from functools import lru_cache
 
 from chaku.console import warn
 from chaku.errors import ChakuError
+from chaku.tokens.repository_format import TOKENS, repository_tokens
 from chaku.tokens.tokenizer import Tokenizer
-
-# The tokens before a repository's name and before a file: Qwen2.5-Coder's technical report, section 3.2; StarCoder2's
-# paper, section 5.1.
-TOKENS = (("<|repo_name|>", "<|file_sep|>"), ("<repo_name>", "<file_sep>"))
 
 
 def repository_header(
@@ -41,13 +38,6 @@ def repository_header(
             warn(f"{others[-len(files)][0]} is left out: the model's context is too small for it")
         files.pop(0)
     return [*begin, *(number for file in files for number in file), *end]
-
-
-@lru_cache(4)
-def repository_tokens(tokenizer: Tokenizer) -> tuple[int, int] | None:
-    """The ids of the tokens before a repository's name and before a file; None for a vocabulary without them."""
-    pieces = {piece: number for number, piece in enumerate(tokenizer.pieces)}
-    return next(((pieces[name], pieces[file]) for name, file in TOKENS if {name, file} <= pieces.keys()), None)
 
 
 @lru_cache(256)  # an editor sends the same files at every keystroke

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
-from chaku.console import Bar, progress
+from chaku.console import Bar, progress, say
 from chaku.corpus.build import fill_corpus, show_summary
+from chaku.corpus.repository_order import write_order
+from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError
 from chaku.model.config import PRESETS, LlamaConfig
 from chaku.pipeline.run_directory import Run, Work
@@ -18,6 +20,7 @@ from chaku.tokens.store import encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer
 
+REPOSITORIES, ORDER_FILE = "repositories", "train.parquet"  # in a run directory: the files of each repository in order
 INFILLING_PIECES = 16  # `extend_for_infilling` adds this number of tokens to Llama 2's vocabulary
 
 
@@ -70,6 +73,14 @@ def encode(run: Run, tokenizer: Tokenizer, path: Path) -> Work:
     stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
     forget_parts(path)
     return Work(sum(int(store.lengths.sum()) for store in stores), "tokens")
+
+
+def order_repositories(run: Run, path: Path) -> Work:
+    """Write the order of the training files of every repository to `path`."""
+    with worker_map(run.recipe.corpus.num_workers) as work:
+        counts = write_order(run.directory / "corpus", "train", path / ORDER_FILE, run.recipe.seed, work)
+    say("repositories: {:,} files of {:,} repositories, in the order of their imports".format(*counts))
+    return Work(counts[0], "files")
 
 
 def base_shape(recipe: Recipe, tokenizer: Tokenizer) -> LlamaConfig:

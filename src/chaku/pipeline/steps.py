@@ -6,7 +6,15 @@ from typing import Protocol
 
 from chaku.files import sha256_json
 from chaku.pipeline.chat_sets import FOLDER, encode_set, given_sets, set_inputs
-from chaku.pipeline.data import base_fingerprint, base_shape, build, encode, make_tokenizer
+from chaku.pipeline.data import (
+    REPOSITORIES,
+    base_fingerprint,
+    base_shape,
+    build,
+    encode,
+    make_tokenizer,
+    order_repositories,
+)
 from chaku.pipeline.inputs import (
     Inputs,
     corpus_fingerprint,
@@ -56,6 +64,10 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
     if corpus:
         inputs: Inputs = {"corpus": corpus, "tokenizer": tokenizer_hash}
         tokens = actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path))
+    repositories: str | None = None
+    if any(recipe.joins_repositories(stage) for stage in recipe.stages.values()):
+        inputs = {"corpus": corpus, "seed": recipe.seed}
+        repositories = actor.step(REPOSITORIES, inputs, lambda path: order_repositories(run, path))
     makers: dict[type, str] = {}  # of the sets that a step of the run makes: the step's fingerprint
     if shop := recipe.shop:
         inputs = {"shop": result_settings(shop), "seed": recipe.seed, "tokenizer": tokenizer_hash}
@@ -83,6 +95,8 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
         if base:
             parent = fingerprints.get(stage.parent or BASE_MODEL)
             inputs = stage_inputs(recipe, name, tokens=tokens, parent=parent, base=base, conversations=conversations)
+            if recipe.joins_repositories(stage):
+                inputs["repositories"] = repositories
         fingerprints[name] = actor.stage(name, inputs)
         if recipe.instruct and recipe.instruct.stage == name:
             makers[InstructSet] = _instruct(run, actor, instruct_inputs(recipe, fingerprints[name]))

@@ -20,13 +20,15 @@ from chaku.manifest import versions
 from chaku.model.config import LlamaConfig
 from chaku.model.llama import Llama
 from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_end
+from chaku.pipeline.data import ORDER_FILE, REPOSITORIES
 from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_states, states_of
 from chaku.pipeline.heldout import heldout_batches, select_documents
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.pipeline.stage_model import StageWork, save_stage, stage_model, stage_precision
 from chaku.recipe.family import stage_shape
-from chaku.recipe.schema import Recipe, StageConfig
+from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
 from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
+from chaku.tokens.repository_documents import RepositoryFiles
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
@@ -210,8 +212,12 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
     sets: list[TokenSet | ChatSet] = list(chats)
     for name in names:
         assert store is not None
-        indices = select_documents(recipe, store, name)
-        sets.append(TokenSet(name, indices, stage.mixture[name]))
+        indices, files = select_documents(recipe, store, name), None
+        selection = recipe.sets[name]
+        if isinstance(selection, DocumentSet) and selection.repositories and len(indices):
+            files = RepositoryFiles.read(directory / REPOSITORIES / ORDER_FILE, indices)
+            indices = files.documents
+        sets.append(TokenSet(name, indices, stage.mixture[name], files))
         if len(indices) == 0:
             raise ChakuError(
                 f"the set {name!r} ({recipe.sets[name]}) selects none of the {len(store)} training documents; correct "

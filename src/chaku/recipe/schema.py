@@ -65,10 +65,14 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class DocumentSet:
-    """A selection of the corpus by kind and language; None selects all."""
+    """A selection of the corpus by kind and language; None selects all.
+
+    `repositories`: join the files of a repository into documents, each file after the files that it imports.
+    """
 
     kinds: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
+    repositories: bool = setting(False, added_later=True)
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,11 @@ class Recipe:
     budget: BudgetConfig | None = None
     seed: int = 1
     num_threads: int | None = setting(None, at_least=1, changes_results=False)
+
+    def joins_repositories(self, stage: StageConfig) -> bool:
+        """Whether a set of the stage's mixture has documents of whole repositories."""
+        chosen = (self.sets[name] for name in stage.mixture)
+        return any(isinstance(part, DocumentSet) and part.repositories for part in chosen)
 
     def reply_sets(self, stage: StageConfig) -> dict[str, ReplySet]:
         """The sets of a stage's mixture that train on chat replies, by name."""

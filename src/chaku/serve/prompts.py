@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 from chaku.inference.generator import InfillPrompt, RepositoryFile, TextPrompt, TokenPrompt
-from chaku.inference.repository import repository_tokens
 from chaku.serve.fields import Fields
+from chaku.tokens.repository_format import repository_tokens
 from chaku.tokens.tokenizer import Tokenizer
 
 MAX_PROMPTS = 128  # of a request

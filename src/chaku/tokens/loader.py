@@ -16,17 +16,22 @@ from chaku.tokens.config import InfillingConfig
 from chaku.tokens.infilling import Infiller
 from chaku.tokens.mixture import permute, source_of
 from chaku.tokens.packing import PackingPlan, plan_packing, plan_whole
+from chaku.tokens.repository_documents import RepositoryDocuments, RepositoryFiles
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class TokenSet:
-    """Documents of a store, by their indices (int64), and their weight in the mixture."""
+    """Documents of a store, by their indices (int64), and their weight in the mixture.
+
+    `repositories`: the same files in the order of their repositories, to be joined into documents of several files.
+    """
 
     name: str
     indices: np.ndarray
     weight: float
+    repositories: RepositoryFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,15 @@ class PackedDataset:
         self.infiller = Infiller(tokenizer, infilling, seed) if infilling else None
         self.infill_sets = infill_sets
         self.weights = [part.weight for part in sets]
-        self.plans = [self._plan(part) for part in sets]
+        self.joined = [
+            RepositoryDocuments(store, part.repositories, tokenizer, sequence_length)
+            if store is not None and isinstance(part, TokenSet) and part.repositories is not None
+            else None
+            for part in sets
+        ]
+        self.plans = [
+            joined.plan if joined else self._plan(part) for part, joined in zip(sets, self.joined, strict=True)
+        ]
         for part, plan in zip(sets, self.plans, strict=True):
             if len(plan) == 0:
                 raise ChakuError(
@@ -156,6 +169,12 @@ class PackedDataset:
         needed = sum(stop - start for _, start, stop in items)
         for document, start, stop in items:
             needed -= stop - start
+            if (joined := self.joined[source]) and document < 0:
+                ids, num_infilled = joined.build(-document, infiller, epoch, room - needed)
+                infilled += num_infilled
+                parts.append(ids)
+                room -= len(ids)
+                continue
             ids = None
             if infiller and stop - start == self.store.lengths[document] + 2:
                 spliced = infiller(self.store[document], document, epoch)

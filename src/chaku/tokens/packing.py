@@ -33,7 +33,7 @@ def plan_packing(documents: np.ndarray, lengths: np.ndarray, sequence_length: in
     """
     capacity = sequence_length + 1
     starts = range(0, len(documents), BLOCK)
-    return _joined(_plan_block(documents[first : first + BLOCK], lengths, capacity) for first in starts)
+    return join_blocks(_plan_block(documents[first : first + BLOCK], lengths, capacity) for first in starts)
 
 
 def plan_whole(lengths: np.ndarray, sequence_length: int) -> PackingPlan:
@@ -43,8 +43,8 @@ def plan_whole(lengths: np.ndarray, sequence_length: int) -> PackingPlan:
     """
     capacity = sequence_length + 1
     starts = range(0, len(lengths), BLOCK)
-    return _joined(
-        _best_fit(
+    return join_blocks(
+        best_fit(
             [
                 (length, (number, 0, length))
                 for number, length in enumerate(lengths[first : first + BLOCK].tolist(), first)
@@ -56,7 +56,7 @@ def plan_whole(lengths: np.ndarray, sequence_length: int) -> PackingPlan:
     )
 
 
-def _joined(blocks: Iterable[list[list[tuple[int, int, int]]]]) -> PackingPlan:
+def join_blocks(blocks: Iterable[list[list[tuple[int, int, int]]]]) -> PackingPlan:
     items = [np.zeros((0, 3), np.int64)]
     sizes = [np.zeros(1, np.int64)]
     for block in blocks:
@@ -78,10 +78,10 @@ def _plan_block(documents: np.ndarray, lengths: np.ndarray, capacity: int) -> li
         rest = total % capacity
         if rest:
             pieces.append((rest, (document, total - rest, total)))
-    return sequences + _best_fit(pieces, capacity)
+    return sequences + best_fit(pieces, capacity)
 
 
-def _best_fit(pieces: list[tuple[int, tuple[int, int, int]]], capacity: int) -> list[list[tuple[int, int, int]]]:
+def best_fit(pieces: list[tuple[int, tuple[int, int, int]]], capacity: int) -> list[list[tuple[int, int, int]]]:
     """Put every (room needed, item), largest first, into the sequence where it leaves the least room."""
     sequences: list[list[tuple[int, int, int]]] = []
     pieces.sort(key=lambda piece: (-piece[0], piece[1]))
