@@ -38,9 +38,9 @@ from chaku.tokens.tokenizer_training import train_tokenizer
 class ByText(Infiller):
     """The same draws and cuts; the document's text is cut and its parts are encoded anew."""
 
-    def __call__(self, tokens: np.ndarray, document_id: int, epoch: int) -> Infilled:
+    def __call__(self, tokens: np.ndarray, document_id: int, epoch: int, *settings: Any) -> Infilled:
         self.text = self.tokenizer.decode(tokens)
-        return super().__call__(tokens, document_id, epoch)
+        return super().__call__(tokens, document_id, epoch, *settings)
 
     def splice(self, tokens: np.ndarray, characters: np.ndarray, first: int, second: int, mode: Any) -> np.ndarray:
         return np.asarray(infill_text(self.tokenizer, self.text, first, second, mode), dtype=np.int32)

@@ -11,6 +11,7 @@ from chaku.errors import ChakuError
 
 KINDS = ("code", "code_prose", "prose")
 PIECE = "piece"  # a part of a code file; the corpus holds the file too, so a piece is never counted beside it
+COMMIT = "commit"  # a document with a file before a commit, its message, and the file after it
 DOCSTRINGS = "Docstrings"  # the language of a document that holds the docstrings of a code file
 SCHEMA = pa.schema(
     [
@@ -70,6 +71,25 @@ def read_document_file(path: Path) -> Iterator[Document]:
                     yield Document(**row)
     except (pa.ArrowInvalid, OSError) as error:
         raise ChakuError(f"{path} cannot be read ({error}); build the corpus again") from error
+
+
+COMMIT_MARKS = ("<commit_before>", "<commit_msg>", "<commit_after>")  # StarCoder's tokens; else, plain text
+
+
+def join_commit(path: str, before: str, message: str, after: str) -> str | None:
+    """The text of a document of kind "commit"; None if a part has one of the marks in it."""
+    parts = (f"{path}\n{before}", message, after)
+    if any(mark in part for mark in COMMIT_MARKS for part in parts):
+        return None
+    return "".join(mark + part for mark, part in zip(COMMIT_MARKS, parts, strict=True))
+
+
+def split_commit(text: str) -> list[str]:
+    """The parts of a commit's text after its three marks; empty for any other text."""
+    first, second, third = COMMIT_MARKS
+    before, found, rest = text.removeprefix(first).partition(second)
+    message, found_too, after = rest.partition(third)
+    return [before, message, after] if text.startswith(first) and found and found_too else []
 
 
 def count_documents(corpus: Path, split: str) -> int:

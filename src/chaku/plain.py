@@ -26,9 +26,10 @@ def from_plain(kind: Any, value: Any, where: str) -> Any:
         first, *others = (choice for choice in arguments if choice is not type(None))
         if isinstance(value, list):  # such as `str | tuple[str, ...]`: one name, or a list of names
             first = next((choice for choice in others if typing.get_origin(choice) is tuple), first)
-        matching = (
-            choice for choice in others if isinstance(value, dict) and dataclasses.fields(choice)[0].name in value
-        )
+        if isinstance(value, dict):
+            first = next((choice for choice in others if typing.get_origin(choice) is dict), first)
+        tables = [choice for choice in others if dataclasses.is_dataclass(choice)] if isinstance(value, dict) else []
+        matching = (choice for choice in tables if dataclasses.fields(choice)[0].name in value)
         return from_plain(next(matching, first), value, where)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _dataclass_from_table(kind, value, where)
@@ -60,7 +61,9 @@ _IN_WORDS = {float: "a number", int: "a whole number", str: "a text", bool: "tru
 
 
 def _key(kind: type, key: str, where: str) -> Any:
-    """A key of a table, as text or as a whole number: TOML and JSON have only keys of text."""
+    """A key of a table, as text, as one of some names, or as a whole number: TOML and JSON have only keys of text."""
+    if typing.get_origin(kind) is Literal:
+        return from_plain(kind, key, f"{where}: the key {key!r}")
     try:
         return kind(key)
     except ValueError:

@@ -80,7 +80,7 @@ def test_an_import_takes_the_nearest_file():
 def test_a_repository_may_itself_be_the_package():
     imports = find_imports("import pkg.core\n", "cli.py", "Python")
     files = [File(0, "cli.py", "Python", imports), File(1, "core.py", "Python", ())]
-    assert all([file.path for file in order_files(files, "site/pkg", seed)][0] == "core.py" for seed in range(10))
+    assert all(order_files(files, "site/pkg", seed)[0].path == "core.py" for seed in range(10))
 
 
 def test_cycles_end_and_the_order_depends_on_seed_and_names_alone():

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.corpus.imports import Import, find_imports
-from chaku.documents import DOCSTRINGS, PIECE, document_files
+from chaku.documents import COMMIT, DOCSTRINGS, PIECE, document_files
 from chaku.errors import ChakuError
 from chaku.files import atomic_file
 
@@ -41,8 +41,8 @@ class File:
 def write_order(corpus: Path, split: str, out: Path, seed: int, work: Callable[..., Any] = map) -> tuple[int, int]:
     """Write the files of a split, grouped by repository and in their order, to `out`.
 
-    Returns the numbers of files and of repositories. Parts of files (pieces, docstrings) are left out. `work`: a `map` over the shards. Memory holds the paths and
-    imports of the split. Raises ChakuError for a corpus without files.
+    Returns the numbers of files and of repositories. Parts of files (pieces, docstrings) and commits are left out. `work`: a `map`
+    over the shards. Memory holds the paths and imports of the split. Raises ChakuError for a corpus without files.
     """
     repositories: dict[tuple[str, str], list[File]] = {}  # by its full name, and the name to show
     alone: list[File] = []
@@ -182,7 +182,7 @@ def _read_shard(shard: Path) -> tuple[int, list[tuple[int, Names | None, str, st
                 wanted.append("repository")
             for batch in file.iter_batches(batch_size=256, columns=wanted):
                 for row, document in enumerate(batch.to_pylist(), first):
-                    if document["kind"] == PIECE or document["language"] == DOCSTRINGS:
+                    if document["kind"] in (PIECE, COMMIT) or document["language"] == DOCSTRINGS:
                         continue
                     names, path = _place(document.get("repository"), document["source"], document["path"])
                     language = document["language"]

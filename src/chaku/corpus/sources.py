@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+from chaku.corpus.commits import read_commits
 from chaku.corpus.docstrings import docstrings
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
@@ -23,7 +24,7 @@ from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.notebooks import MAX_NOTEBOOK_BYTES, NOT_A_NOTEBOOK, notebook_program
 from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
-from chaku.documents import DOCSTRINGS, PIECE
+from chaku.documents import COMMIT, DOCSTRINGS, PIECE
 from chaku.errors import ChakuError
 from chaku.files import sha256_file
 from chaku.settings import setting
@@ -40,12 +41,13 @@ class Source:
     `include` and `exclude` are glob patterns for paths relative to `path`. `max_bytes` caps the bytes taken from the
     source. `language` and `license` apply to documents that name none themselves. For "hub", `path` is the data set's
     name and `subset` its configuration. For "exercises" (synthetic programs), `path` is the seed, and `max_bytes` is
-    required. `piece_bytes` adds the top-level parts of every code file, up to so many bytes, as documents of kind
+    required. "commits" takes the commits of a git checkout that change one file, as documents of kind "commit".
+    `piece_bytes` adds the top-level parts of every code file, up to so many bytes, as documents of kind
     "piece": only whole documents are infilled, and few files fit the context of a small model.
     """
 
     name: str
-    type: Literal["tree", "git", "jsonl", "parquet", "hub", "machine", "exercises"]
+    type: Literal["tree", "git", "commits", "jsonl", "parquet", "hub", "machine", "exercises"]
     path: str = ""
     kind: Literal["auto", "code", "code_prose", "prose"] = "auto"
     include: tuple[str, ...] = ()
@@ -135,6 +137,8 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
             Row("", {"text": text, "path": f"{number}", "language": "Exercise"}) for number, text in enumerate(made)
         )
         return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))
+    if source.type == "commits":
+        return 0, _pieces(_commits(source))
     if source.type == "hub":
         return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
     files = sorted(_expand(source))
@@ -162,6 +166,23 @@ def read_files(files: Files, full: frozenset[str], hashes: dict[str, str] | None
     """
     for path in files.paths:
         yield from _read_file(files.source, Path(files.source.path), path, full, hashes)
+
+
+def _commits(source: Source) -> Iterator[Raw]:
+    root = Path(source.path)
+    if not root.is_dir():
+        raise ChakuError(f"source {source.name!r}: the directory {root} does not exist")
+    for commit in read_commits(root):
+        path = as_utf8(commit.path)
+        file = path.rpartition("@")[0]
+        named = kind_and_language(Path(file), "")
+        if not _is_chosen(source, file) or (not commit.problem and named is None):
+            continue
+        language = source.language or (named[1] if named else "Text")
+        if commit.problem:
+            yield Raw(path, "", "unknown", language, source.name, problem=commit.problem)
+        else:
+            yield Raw(path, commit.text, COMMIT, language, source.name, source.license, repository=source.name)
 
 
 def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
@@ -207,9 +228,13 @@ def _list_files(source: Source) -> list[str]:
         paths = [os.fsdecode(part) for part in listed.stdout.split(b"\0") if part]
     else:
         paths = list(_walk(root))
-    if source.include:
-        paths = [path for path in paths if any(fnmatch(path, pattern) for pattern in source.include)]
-    return [path for path in paths if not any(fnmatch(path, pattern) for pattern in source.exclude)]
+    return [path for path in paths if _is_chosen(source, path)]
+
+
+def _is_chosen(source: Source, path: str) -> bool:
+    """Whether the patterns of a source choose a path."""
+    included = not source.include or any(fnmatch(path, pattern) for pattern in source.include)
+    return included and not any(fnmatch(path, pattern) for pattern in source.exclude)
 
 
 def _walk(root: Path) -> Iterator[str]:

@@ -24,6 +24,7 @@ from chaku.recipe.schema import ConversationSet, DocumentSet, InstructSet, Prefe
 from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import NoSandbox, how_to_isolate
 from chaku.sandbox.verdict import Job
+from chaku.tokens.syntax_nodes import grammar_package_problem
 from chaku.tokens.templates import BUILTIN
 from chaku.training.storage import storage_problem
 from chaku.training.trackers import HOW_TO_INSTALL, is_installed
@@ -124,7 +125,7 @@ def _sources(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
 
 
 def _look_at(source: Source) -> None:
-    if source.type not in ("tree", "git"):  # opening a tree lists all its files, which takes long
+    if source.type not in ("tree", "git", "commits"):  # opening a tree lists all its files, which takes long
         open_source(source)
     elif not Path(source.path).is_dir():
         raise ChakuError(f"the directory {source.path} does not exist; correct the source's path")
@@ -172,6 +173,14 @@ def _packages(recipe: Recipe, directory: Path) -> Iterator[Requirement]:
         yield _package("datasets", "hub", tuple(hub))
     if quantized := tuple(Part("stage", name) for name, stage in recipe.stages.items() if stage.base_quantization):
         yield _package("torchao", "quantization", quantized)
+    by_syntax = tuple(
+        Part("stage", name)
+        for name, stage in recipe.stages.items()
+        if stage.infilling and "syntax" in stage.infilling.shares()
+    )
+    if by_syntax:
+        problem = grammar_package_problem()
+        yield Requirement("the grammars of tree-sitter", by_syntax, not problem, problem)
     trackers = dict.fromkeys(name for stage in recipe.stages.values() for name in stage.training.trackers)
     for name in trackers:  # no stage is left out because of them, so everything needs them
         how = f"{HOW_TO_INSTALL[name]}, or remove it from training.trackers"

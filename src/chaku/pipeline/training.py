@@ -224,6 +224,14 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
                 f"sets.{name} in the recipe"
             )
     sets.sort(key=lambda chosen: list(stage.mixture).index(chosen.name))
+    training, length = stage.training, stage.sequence_length
     return PackedDataset(
-        store, sets, stage.sequence_length, tokenizer, seed, infilling=stage.infilling, infill_sets=stage.infill_sets
+        store,
+        sets,
+        length,
+        tokenizer,
+        seed,
+        infilling=stage.infilling,
+        infill_sets=stage.infill_sets,
+        num_samples=num_steps(training, length) * batch_rows(training, length) if training.tokens else None,
     )

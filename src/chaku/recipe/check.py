@@ -18,6 +18,8 @@ def check_recipe(recipe: Recipe, where: str) -> None:
         _check_parent(recipe, name, at)
         _check_chat(recipe, stage, at)
         _check_tokens(recipe, stage, at)
+        if stage.infilling:
+            stage.infilling.check(f"{at}.infilling")
     _check_instruct(recipe, where)
     if shop_stages(recipe) and recipe.shop is None:
         raise ChakuError(

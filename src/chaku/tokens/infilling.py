@@ -1,11 +1,13 @@
 """Infilling: cut a document at two random characters and move its middle to the end (Code Llama paper, 2.3)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from chaku.errors import ChakuError
 from chaku.tokens.config import InfillingConfig
+from chaku.tokens.cuts import draw_kind, line_cuts, random_cuts, syntax_cuts
 from chaku.tokens.special import MODES, InfillingTokens, Mode
 from chaku.tokens.tokenizer import Tokenizer
 
@@ -14,10 +16,14 @@ __all__ = ["MODES", "Infilled", "Infiller", "Mode", "infill_text", "layout", "re
 
 @dataclass(frozen=True, slots=True)
 class Infilled:
-    """`ids`: a training sequence from BOS to EOS, (n,) int32; `mode` is None when the document is not infilled."""
+    """`ids`: a training sequence from BOS to EOS, (n,) int32; `mode` is None when the document is not infilled.
+
+    `fell_back`: the document was to be cut by its syntax, but has none that is known, and was cut at random characters.
+    """
 
     ids: np.ndarray
     mode: Mode | None
+    fell_back: bool = False
 
 
 def infill_text(tokenizer: Tokenizer, text: str, first: int, second: int, mode: Mode) -> list[int]:
@@ -92,30 +98,52 @@ class Infiller:
         self.config = config
         self.seed = seed
         tokens = layout(tokenizer)
-        if config.rate > 0 and len(tokens.modes) == 1:
+        if max(config.rate, config.final_rate or 0) > 0 and len(tokens.modes) == 1:
             wanted = float(tokens.modes == ("spm",))
             if config.spm_rate != wanted:
                 raise ChakuError(
                     f"the {tokens.family} family infills only in mode {tokens.modes[0]}: set infilling.spm_rate to "
                     f"{wanted}, not {config.spm_rate}"
                 )
+        self._shares = config.shares()
         self._newline = tokenizer.encode_infilling("\n")[0]
         self._space = int(tokenizer.implicit_space)  # the tokens have this one character more than the text
         self._num_characters = tokenizer.num_characters
 
-    def __call__(self, tokens: np.ndarray, document_id: int, epoch: int) -> Infilled:
+    def __call__(
+        self, tokens: np.ndarray, document_id: int, epoch: int, language: str = "", progress: float = 0.0
+    ) -> Infilled:
         """Infill a whole document, or leave it as it is, by a draw that depends only on (seed, document_id, epoch).
 
-        `tokens`: (n,), the document's `encode(text)`.
+        `tokens`: (n,), the document's `encode(text)`. `language`: for cuts by syntax. `progress`: of the stage, from 0
+        to 1, for a rate that changes.
         """
-        infill, order, first, second = _draw(self.seed, document_id, epoch)
+        draws = _draws(self.seed, document_id, epoch)
+        infill, order = next(draws), next(draws)
         characters = np.cumsum(self._num_characters[tokens])
         total = int(characters[-1]) - self._space if len(tokens) else 0
-        if infill >= self.config.rate:
+        if infill >= self.config.rate_at(progress):
             return Infilled(_join(self.tokenizer.bos_id, tokens, self.tokenizer.eos_id), None)
-        cuts = sorted((int(first * (total + 1)), int(second * (total + 1))))
+        cuts, fell_back = self._cuts(tokens, total, language, draws)
         mode: Mode = "spm" if order < self.config.spm_rate else "psm"
-        return Infilled(self.splice(tokens, characters, cuts[0], cuts[1], mode), mode)
+        return Infilled(self.splice(tokens, characters, cuts[0], cuts[1], mode), mode, fell_back)
+
+    def _cuts(
+        self, tokens: np.ndarray, total: int, language: str, draws: Iterator[float]
+    ) -> tuple[tuple[int, int], bool]:
+        """(the two cuts, whether they fell back to random characters) of a document with `total` characters."""
+        first, second = next(draws), next(draws)
+        at_random = random_cuts(total, first, second)
+        kind = draw_kind(self._shares, next(draws))
+        if kind == "random":
+            return at_random, False
+        text = self.tokenizer.decode(tokens)
+        if len(text) != total:  # tokens that end inside a character, which no document has
+            return at_random, True
+        if kind == "line":
+            return line_cuts(text, first, second), False
+        found = syntax_cuts(text, language, draws)
+        return found or at_random, found is None
 
     def splice(self, tokens: np.ndarray, characters: np.ndarray, first: int, second: int, mode: Mode) -> np.ndarray:
         """The ids of `infill_text` for the document, int32. `characters`: (n,), cumulative characters of `tokens`."""
@@ -172,16 +200,14 @@ class Infiller:
         return start, end, text, cut - before
 
 
-def _draw(seed: int, document_id: int, epoch: int) -> tuple[float, float, float, float]:
-    """Four uniform numbers in [0, 1) from three integers, by splitmix64."""
+def _draws(seed: int, document_id: int, epoch: int) -> Iterator[float]:
+    """Endless uniform numbers in [0, 1) from three integers, by splitmix64."""
     state = (seed * 0x9E3779B97F4A7C15 + document_id * 0xBF58476D1CE4E5B9 + epoch * 0x94D049BB133111EB) & _MASK
-    numbers = []
-    for _ in range(4):
+    while True:
         state = (state + 0x9E3779B97F4A7C15) & _MASK
         mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
-        numbers.append(((mixed ^ (mixed >> 31)) >> 11) / (1 << 53))
-    return numbers[0], numbers[1], numbers[2], numbers[3]
+        yield ((mixed ^ (mixed >> 31)) >> 11) / (1 << 53)
 
 
 _MASK = (1 << 64) - 1

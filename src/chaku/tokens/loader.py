@@ -53,7 +53,8 @@ class PackedSample:
     """One sequence. `tokens`, `document_ids`: (sequence_length + 1,) int32; document ids count from 0 in a sequence.
 
     In a mixture with conversations, `trained` is the loss mask, (sequence_length + 1,) bool, and document id -1 is
-    padding. For pairs, `reference` has one number per document: chosen, rejected, chosen, rejected ...
+    padding. For pairs, `reference` has one number per document: chosen, rejected, chosen, rejected ... `fallbacks`: the
+    number of documents that were to be cut by their syntax, and were cut at random characters.
     """
 
     tokens: np.ndarray
@@ -63,6 +64,7 @@ class PackedSample:
     epoch: int
     trained: np.ndarray | None = None
     reference: np.ndarray | None = None
+    fallbacks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ class Batch:
     """One rank's part of a global batch. `tokens`, `document_ids`: (rows, sequence_length + 1) int64.
 
     `first_sample` is the global index of the global batch's first sample; `infilled_tokens` counts this part only.
-    `trained`: the loss mask, (rows, sequence_length + 1) bool, None without conversations. `reference`: (rows, largest
-    number of documents in a row) float32, None without pairs.
+    `fallbacks` counts documents whose syntax is not known, likewise. `trained`: the loss mask, (rows, sequence_length
+    + 1) bool, None without conversations. `reference`: (rows, largest number of documents in a row) float32, None
+    without pairs.
     """
 
     tokens: Tensor
@@ -80,6 +83,7 @@ class Batch:
     first_sample: int
     trained: Tensor | None = None
     reference: Tensor | None = None
+    fallbacks: int = 0
 
     @property
     def sequence_length(self) -> int:
@@ -95,7 +99,7 @@ class Batch:
         return int(valid.sum())
 
     def split(self, rows: int) -> Iterator["Batch"]:
-        """Split into micro-batches of `rows` rows; each keeps this batch's `infilled_tokens` and `first_sample`."""
+        """Split into micro-batches of `rows` rows; each keeps this batch's counts and `first_sample`."""
         for start in range(0, len(self.tokens), rows):
             part = slice(start, start + rows)
             yield Batch(
@@ -105,12 +109,14 @@ class Batch:
                 self.first_sample,
                 None if self.trained is None else self.trained[part],
                 None if self.reference is None else self.reference[part],
+                self.fallbacks,
             )
 
 
 class PackedDataset:
     """Endless packed, infilled sequences from a weighted mixture. `dataset[i]` depends on (seed, i) only.
 
+    `num_samples`: the length of the stage, over which a rate of infilling changes; without it, the first rate stays.
     Raises ChakuError for a set without documents, and for conversations that are all longer than a sequence.
     """
 
@@ -123,6 +129,7 @@ class PackedDataset:
         seed: int,
         infilling: InfillingConfig | None = None,
         infill_sets: Sequence[str] | None = None,
+        num_samples: int | None = None,
     ):
         self.store = store
         self.sets = sets
@@ -131,6 +138,7 @@ class PackedDataset:
         self.bos_id, self.eos_id = tokenizer.bos_id, tokenizer.eos_id
         self.infiller = Infiller(tokenizer, infilling, seed) if infilling else None
         self.infill_sets = infill_sets
+        self.num_samples = num_samples
         self.weights = [part.weight for part in sets]
         self.joined = [
             RepositoryDocuments(store, part.repositories, tokenizer, sequence_length)
@@ -164,23 +172,28 @@ class PackedDataset:
             infiller = None
         room = self.sequence_length + 1
         parts: list[np.ndarray] = []
-        infilled = 0
+        infilled = fallbacks = 0
         assert self.store is not None
+        progress = min(index / self.num_samples, 1.0) if self.num_samples else 0.0
         needed = sum(stop - start for _, start, stop in items)
         for document, start, stop in items:
             needed -= stop - start
             if (joined := self.joined[source]) and document < 0:
-                ids, num_infilled = joined.build(-document, infiller, epoch, room - needed)
-                infilled += num_infilled
+                built = joined.build(-document, infiller, epoch, room - needed, progress)
+                ids = built.ids
+                infilled += built.infilled_tokens
+                fallbacks += built.fallbacks
                 parts.append(ids)
                 room -= len(ids)
                 continue
             ids = None
-            if infiller and stop - start == self.store.lengths[document] + 2:
-                spliced = infiller(self.store[document], document, epoch)
+            is_whole = stop - start == self.store.lengths[document] + 2
+            if infiller and is_whole and self.store.may_be_infilled(document):
+                spliced = infiller(self.store[document], document, epoch, self.store.language(document), progress)
                 if len(spliced.ids) <= room - needed:  # else infilling added too many tokens: do not infill
                     ids = spliced.ids
                     infilled += len(ids) if spliced.mode else 0
+                    fallbacks += spliced.fell_back
             if ids is None:
                 ids = self._piece(document, start, stop)
             parts.append(ids)
@@ -195,7 +208,7 @@ class PackedDataset:
             room -= len(parts[-1])
         numbers = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
         trained = np.ones(len(numbers), np.bool_) if self.has_conversations else None
-        return PackedSample(np.concatenate(parts), numbers, infilled, chosen.name, epoch, trained)
+        return PackedSample(np.concatenate(parts), numbers, infilled, chosen.name, epoch, trained, None, fallbacks)
 
     @cached_property
     def has_conversations(self) -> bool:
@@ -291,6 +304,7 @@ def collate(items: Sequence[tuple[int, PackedSample]], first: int = 0) -> Batch:
         first,
         torch.from_numpy(np.stack(trained)) if trained else None,
         torch.nn.utils.rnn.pad_sequence(reference, batch_first=True) if reference else None,
+        sum(sample.fallbacks for _, sample in items),
     )
 
 

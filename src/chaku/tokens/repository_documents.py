@@ -36,6 +36,15 @@ class RepositoryFiles:
         return cls(table["document"].to_numpy(), table["repository"].to_numpy(), *columns)
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """`ids`: a document of several files, from BOS to EOS, int32. `fallbacks`: files whose syntax is not known."""
+
+    ids: np.ndarray
+    infilled_tokens: int
+    fallbacks: int
+
+
 class RepositoryDocuments:
     """Documents with files of one repository: BOS, the repository's name, its next files, EOS.
 
@@ -54,8 +63,8 @@ class RepositoryDocuments:
         self._bounds: list[tuple[int, int]] = []  # for each joined document: its files
         self.plan = self._plan(sequence_length)
 
-    def build(self, number: int, infiller: Infiller | None, epoch: int, room: int) -> tuple[np.ndarray, int]:
-        """(ids, infilled tokens) of the joined document `number` (from 1), at most `room` tokens, int32.
+    def build(self, number: int, infiller: Infiller | None, epoch: int, room: int, progress: float = 0.0) -> Joined:
+        """The joined document `number` (from 1), of at most `room` tokens. `progress`: of the stage, from 0 to 1.
 
         Each whole file is infilled by a draw of its own, unless that would take the room of the files after it.
         """
@@ -63,7 +72,7 @@ class RepositoryDocuments:
         tokenizer, files = self.tokenizer, self.files
         parts: list[list[int] | np.ndarray] = [[tokenizer.bos_id], self.format.opening(files.names[first])]
         free = room - 2 - len(parts[1]) - sum(self._room[first:end])
-        num_infilled = 0
+        num_infilled = fallbacks = 0
         for file in range(first, end):
             free += self._room[file]
             begins_text = file == first and not parts[1]
@@ -71,16 +80,17 @@ class RepositoryDocuments:
             document = int(files.documents[file])
             body: list[int] | np.ndarray | None = None
             if infiller:
-                infilled = infiller(self.store[document], document, epoch)
+                infilled = infiller(self.store[document], document, epoch, self.store.language(document), progress)
                 if infilled.mode and len(infilled.ids) + len(header) <= free:
                     body = self._inside(infilled.ids)
                     num_infilled += len(body)
+                    fallbacks += infilled.fell_back
             if body is None:
                 body = self._text(self.store[document], is_last=file + 1 == end)
             parts += [header, body]
             free -= len(header) + len(body)
         whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])[: room - 1]
-        return np.append(whole, np.int32(tokenizer.eos_id)), num_infilled
+        return Joined(np.append(whole, np.int32(tokenizer.eos_id)), num_infilled, fallbacks)
 
     def _inside(self, ids: np.ndarray) -> np.ndarray:
         """An infilled file without BOS and EOS. If EOS ends the middle too, it stays where no other token would."""
@@ -99,7 +109,7 @@ class RepositoryDocuments:
         return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
 
     def _without_implicit_space(self, tokens: np.ndarray) -> list[np.ndarray | list[int]]:
-        """The ids of a text that follows another text. Where a line's ids depend on it alone, only the first changes."""
+        """The ids of a text that follows another text. Where lines do not change each other, only the first changes."""
         tokenizer = self.tokenizer
         if not tokenizer.splits_at_line_breaks:
             return [tokenizer.encode_infilling(tokenizer.decode(tokens))]

@@ -1,4 +1,4 @@
-"""How a repository is written as tokens: its name, then every file after its path, in the form of the model's family."""
+"""How a repository is written as tokens: its name, then every file after its path, as the model's family does."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chaku.console import progress, short
-from chaku.documents import Document, count_documents, document_files, read_document_file
+from chaku.documents import COMMIT, Document, count_documents, document_files, read_document_file
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, sha256_file, write_json
+from chaku.tokens.commit_format import encode_document
 from chaku.tokens.tokenizer import Tokenizer
 
 # Megatron's indexed data set, version 1: magic, version, code of the number type, number of sequences, number of
@@ -73,10 +74,14 @@ class TokenStore:
         table = pq.read_table(self._paths[2], columns=columns)
         self.kinds = table["kind"].combine_chunks().dictionary_encode()
         self.languages = table["language"].combine_chunks().dictionary_encode()
+        self._language_codes = self.languages.indices.fill_null(-1).to_numpy()
+        self._language_names: list[str] = self.languages.dictionary.to_pylist()
         self._checksums = table["crc32"].to_numpy() if "crc32" in columns else None  # an earlier version wrote none
         self._checked = np.zeros(count, bool)
         if len(self.kinds) != count:
             raise damaged
+        self._is_commit = np.zeros(count, bool)
+        self._is_commit[self.select(kinds=[COMMIT])] = True
 
     @classmethod
     def open(cls, directory: Path, split: str = "train") -> "TokenStore":
@@ -100,6 +105,15 @@ class TokenStore:
                 )
             self._checked[index] = True
         return ids
+
+    def language(self, index: int) -> str:
+        """The language of a document, "" where none is known."""
+        code = self._language_codes[index]
+        return self._language_names[code] if code >= 0 else ""
+
+    def may_be_infilled(self, index: int) -> bool:
+        """Whether infilling may cut a document: not a commit, whose middle would cross from one file into another."""
+        return not self._is_commit[index]
 
     @property
     def sha256(self) -> str:
@@ -147,7 +161,7 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
                 for documents in _batches(read_document_file(shards[number])):
                     rows = []
                     for document in documents:
-                        ids = np.asarray(tokenizer.encode(document.text), dtype=dtype)
+                        ids = np.asarray(encode_document(tokenizer, document), dtype=dtype)
                         tokens_file.write(ids.tobytes())
                         rows.append(_row(document, ids))
                     table.write_table(pa.Table.from_pylist(rows, _SCHEMA))

@@ -162,6 +162,10 @@ def train(
             bar.advance(batch_tokens, f"loss {loss:.3f}")
             done = step + 1
             if done % config.log_every == 0 or done == steps:
+                counts = [batch.infilled_tokens, batch.fallbacks]
+                infilled, fallbacks = ranks.sum([count / ranks.num_context for count in counts])
+                if fallbacks:
+                    notes["syntax_fallbacks"] = fallbacks
                 log.write(
                     done,
                     tokens=done * batch_tokens,
@@ -169,7 +173,7 @@ def train(
                     learning_rate=rate,
                     grad_norm=norm,
                     **meter.values(batch_tokens / elapsed),
-                    infilling_rate=ranks.sum([batch.infilled_tokens / ranks.num_context])[0] / batch_tokens,
+                    infilling_rate=infilled / batch_tokens,
                     seconds=seconds,
                     **notes,
                 )
