@@ -27,7 +27,7 @@ from chaku.files import read_json, write_json
 from chaku.inference.engine import Engine
 from chaku.inference.load import load_engine
 from chaku.tokens.cuts import line_cuts, random_cuts, syntax_cuts
-from chaku.tokens.infilling import infill_text
+from chaku.tokens.infilling import infill_text, layout
 from chaku.tokens.tokenizer import Tokenizer
 
 KINDS = ("random", "line", "syntax")
@@ -71,11 +71,13 @@ def measure(engine: Engine, corpus: Path, number: int) -> dict[str, Any]:
         raise ChakuError(f"{corpus} has no held-out documents that can be parsed and fit the model's context")
     results: dict[str, Any] = {"sha256": [document.sha256 for document, _ in chosen]}
     tokenizer = engine.tokenizer
+    middle_id = layout(tokenizer).middle
+    assert middle_id is not None
     for kind in KINDS:
         sequences = [infill_text(tokenizer, document.text, *cuts[kind], "psm") for document, cuts in chosen]
         middles = [document.text[slice(*cuts[kind])] for document, cuts in chosen]
         results[kind] = [
-            [bits_after(scores, ids.index(tokenizer.middle_id), len(ids) - 2), len(middle.encode())]
+            [bits_after(scores, ids.index(middle_id), len(ids) - 2), len(middle.encode())]
             for scores, ids, middle in zip(engine.score(sequences), sequences, middles, strict=True)
         ]
     sequences = [[tokenizer.bos_id, *tokenizer.encode(document.text), tokenizer.eos_id] for document, _ in chosen]

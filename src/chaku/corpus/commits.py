@@ -15,16 +15,8 @@ MAX_CHARS = 20_000  # of the file before and after together; of larger files, th
 CONTEXT = 32  # lines before and after a change in such a part; StarCoder's windows (recalled)
 MAX_BLOB = 1_000_000  # bytes of a file, as for other documents
 # Settings of a checkout that would start programs are switched off: the repository is not ours.
-_GIT = (
-    "git",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "protocol.allow=never",
-    "--no-pager",
-)
+_SAFE = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "protocol.allow=never")
+_GIT = ("git", *(word for setting in _SAFE for word in ("-c", setting)), "--no-pager")
 _RECORD = "\x1e"  # begins a commit in git's output; no message of ours keeps it
 
 
@@ -139,9 +131,8 @@ def _around_change(before: str, after: str) -> tuple[str, str]:
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     shortest = min(len(old), len(new))
     first = next((number for number in range(shortest) if old[number] != new[number]), shortest)
-    last = next(
-        (number for number in range(shortest - first) if old[-1 - number] != new[-1 - number]), shortest - first
-    )
+    rest = shortest - first
+    last = next((number for number in range(rest) if old[-1 - number] != new[-1 - number]), rest)
     start = max(first - CONTEXT, 0)
     parts = ("".join(lines[start : max(len(lines) - last + CONTEXT, start)]) for lines in (old, new))
     return next(parts), next(parts)

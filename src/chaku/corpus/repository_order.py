@@ -41,8 +41,9 @@ class File:
 def write_order(corpus: Path, split: str, out: Path, seed: int, work: Callable[..., Any] = map) -> tuple[int, int]:
     """Write the files of a split, grouped by repository and in their order, to `out`.
 
-    Returns the numbers of files and of repositories. Parts of files (pieces, docstrings) and commits are left out. `work`: a `map`
-    over the shards. Memory holds the paths and imports of the split. Raises ChakuError for a corpus without files.
+    Returns the numbers of files and of repositories. Parts of files (pieces, docstrings) and commits are left out.
+    `work`: a `map` over the shards. Memory holds the paths and imports of the split. Raises ChakuError for a corpus
+    without files.
     """
     repositories: dict[tuple[str, str], list[File]] = {}  # by its full name, and the name to show
     alone: list[File] = []

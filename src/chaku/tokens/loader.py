@@ -180,11 +180,10 @@ class PackedDataset:
             needed -= stop - start
             if (joined := self.joined[source]) and document < 0:
                 built = joined.build(-document, infiller, epoch, room - needed, progress)
-                ids = built.ids
                 infilled += built.infilled_tokens
                 fallbacks += built.fallbacks
-                parts.append(ids)
-                room -= len(ids)
+                parts.append(built.ids)
+                room -= len(built.ids)
                 continue
             ids = None
             is_whole = stop - start == self.store.lengths[document] + 2

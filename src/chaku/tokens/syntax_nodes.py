@@ -108,7 +108,7 @@ def _parser(language: str) -> Any:
     if name in _LEFT_OUT:
         return None
     try:
-        return get_parser(name)  # type: ignore[arg-type]
+        return get_parser(name)
     except LookupError:
         return None
 
