@@ -22,10 +22,7 @@ _LEFT_OUT = frozenset(("csv", "tsv", "psv", "markdown", "rst", "test", "query", 
 
 
 class Nodes:
-    """The named nodes of a text without its root. `places`: (num_nodes, 2) int64, characters: start and end.
-
-    `children`: of the smallest node around a place, found again in the tree.
-    """
+    """The syntax nodes of a text that was parsed without errors. Places are counted in characters."""
 
     def __init__(self, text: str, tree: Any):
         self._data = text.encode()
