@@ -28,6 +28,12 @@ SCHEMA = pa.schema(
 
 # Columns that a corpus has beside these, when its near-duplicates were dropped: they decide which copy is kept.
 ABOUT_COPIES = pa.schema([("repository", pa.string()), ("stars", pa.int64()), ("date", pa.string())])
+# The columns of lineage-*.parquet: documents that were dropped, or kept with parts replaced (`reason` is null then).
+DROPPED = pa.schema(
+    [(name, pa.string()) for name in ("path", "source", "repository", "kind", "language", "license")]
+    + [("bytes", pa.int64())]
+    + [(name, pa.string()) for name in ("sha256", "reason", "detail")]
+)
 
 
 @dataclass(frozen=True, slots=True)

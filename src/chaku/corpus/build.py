@@ -14,7 +14,9 @@ from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.cleaning import Cleaning, cleaner
 from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.data_card import write_card
 from chaku.corpus.file_list import list_files, write_file_list
+from chaku.corpus.lineage import PREFIX, LineageWriter, write_lineage
 from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
@@ -82,7 +84,7 @@ def fill_corpus(
     near_duplicates: NearDuplicatesConfig | None = None,
     cleaning: Cleaning = STANDARD,
 ) -> dict[str, Any]:
-    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
+    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json, and more; returns the summary.
 
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
@@ -101,7 +103,10 @@ def fill_corpus(
     writers = {
         split: ShardWriter(directory, split, count, about_copies=near_duplicates is not None)
         for split, count in reached.num_shards.items()
+        if split != PREFIX
     }
+    lineage = LineageWriter(directory, reached.num_shards.get(PREFIX, 0))
+    admission.record = lineage.record
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)
@@ -121,14 +126,17 @@ def fill_corpus(
                         bar.advance(_num_read(piece), f"{short(sum(admission.source_sizes.values()))}B kept")
                     waves += 1
                     if writers["train"].shard_bytes >= SHARD_BYTES:
-                        for writer in writers.values():
+                        for writer in (*writers.values(), lineage):
                             writer.finish_shard()
                         num_shards = {split: writer.num_shards for split, writer in writers.items()}
+                        num_shards[PREFIX] = lineage.num_shards
                         write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
+        lineage.finish_shard()
         if near_duplicates and admission.kept:
             num_shards = {split: writer.num_shards for split, writer in writers.items()}
+            num_shards[PREFIX] = lineage.num_shards
             write_progress(directory, BuildProgress(len(sources), 0, num_shards), hashes, files, admission)
             for row in drop_near_duplicates(directory, near_duplicates, work):
                 admission.drop_later(*row)
@@ -164,6 +172,7 @@ def fill_corpus(
     if near_duplicates and near_duplicates.against:
         summary["against"] = {corpus: documents_sha256(Path(corpus)) for corpus in near_duplicates.against}
     write_lines(directory / "contamination.jsonl", admission.hits)
+    write_card(directory, summary, write_lineage(directory, sources, cleaning, near_duplicates))
     write_json(directory / "summary.json", summary)
     remove_progress(directory)
     forget_work(directory)

@@ -17,7 +17,7 @@ from chaku.errors import ChakuError
 from chaku.files import read_text, sha256_file
 from chaku.settings import setting
 
-HAS_SECRET = "a secret"  # why a document is dropped
+HAS_SECRET, OPTED_OUT = "a secret", "opted out"  # why a document is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Cleaner:
         if raw.problem:
             return raw
         if self.opted_out and is_opted_out(raw, self.opted_out):
-            return replace(raw, problem="opted out")
+            return replace(raw, problem=OPTED_OUT)
         if self.licenses is not None and not allows(self.licenses, raw.license):
             return replace(raw, problem=OTHER_LICENCE if raw.license else UNKNOWN_LICENCE, detail=raw.license or "")
         problem = reason_to_drop(Facts(raw.text, raw.path, raw.kind, raw.language), self.rules)
