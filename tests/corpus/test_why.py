@@ -91,7 +91,9 @@ def test_the_check_that_dropped_a_document_is_named_with_the_kept_copy(built):
     assert (same.reason, same.kept_copy) == ("same text as another", "project/kept.py")
     assert same.revision == git(tree / "inner", "rev-parse", "HEAD")
     assert "near-duplicates (by file)" not in same.passed
-    near = {(found.path, found.reason, found.kept_copy) for name in ("near.py", "nearly.py") for found in [way(built, name)]}
+    near = {
+        (found.path, found.reason, found.kept_copy) for name in ("near.py", "nearly.py") for found in [way(built, name)]
+    }
     assert near == {
         ("near.py", "near-duplicate", "tree/inner/nearly.py"),
         ("inner/nearly.py", None, None),
@@ -146,9 +148,10 @@ def test_the_lineage_of_a_build_in_many_shards_is_that_of_one(tmp_path, monkeypa
         path.parent.mkdir(exist_ok=True)
         path.write_text(CODE.format(number % 40))
     monkeypatch.setattr(build, "WAVE", 1)
-    build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole")
+    plain = Cleaning(decontaminate=False)
+    build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", cleaning=plain)
     monkeypatch.setattr(build, "SHARD_BYTES", 1000)
-    build_corpus([Source("tree", "tree", str(tree))], tmp_path / "parts")
+    build_corpus([Source("tree", "tree", str(tree))], tmp_path / "parts", cleaning=plain)
 
     def rows(corpus):
         return [row for path in sorted(corpus.glob("lineage-*.parquet")) for row in pq.read_table(path).to_pylist()]
@@ -159,7 +162,7 @@ def test_the_lineage_of_a_build_in_many_shards_is_that_of_one(tmp_path, monkeypa
 
 
 def test_the_data_card_is_croissant(built):
-    """The structure that mlcroissant 1.0's validator asks for; benchmarks/data_card.py runs the validator itself."""
+    """The structure that the validator of mlcroissant asks for."""
     card = json.loads((built[0] / "corpus/croissant.json").read_text())
     assert card["@type"] == "sc:Dataset"
     assert "http://mlcommons.org/croissant/1.0" in card["conformsTo"]

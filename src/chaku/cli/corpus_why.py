@@ -12,7 +12,8 @@ from chaku.cli.shared.verb import verb
 
 @verb("chaku corpus why src/chaku/files.py --corpus runs/demo")
 @click.argument(
-    "name", help="A path as its source has it, the end of one, a file, or a SHA-256 (at least 8 digits) of a text or file."
+    "name",
+    help="A path as its source has it, the end of one, a file, or a SHA-256 (at least 8 digits) of a text or file.",
 )
 @click.option("--corpus", type=PATH, required=True, help="The directory of a corpus, or of a run.")
 @json_option()

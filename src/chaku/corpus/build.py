@@ -84,7 +84,7 @@ def fill_corpus(
     near_duplicates: NearDuplicatesConfig | None = None,
     cleaning: Cleaning = STANDARD,
 ) -> dict[str, Any]:
-    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json, and more; returns the summary.
+    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, summary.json and other files; returns the summary.
 
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
@@ -92,6 +92,8 @@ def fill_corpus(
     at the end, so that the caps count them. Memory holds about 100 bytes per document and one
     row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
+    if cleaning.opt_out:
+        cleaner.cache_clear()  # the list may have changed since an earlier build of this process
     cleaner(cleaning)  # a mistake in its settings is an error before any work
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
@@ -126,8 +128,9 @@ def fill_corpus(
                         bar.advance(_num_read(piece), f"{short(sum(admission.source_sizes.values()))}B kept")
                     waves += 1
                     if writers["train"].shard_bytes >= SHARD_BYTES:
-                        for writer in (*writers.values(), lineage):
+                        for writer in writers.values():
                             writer.finish_shard()
+                        lineage.finish_shard()
                         num_shards = {split: writer.num_shards for split, writer in writers.items()}
                         num_shards[PREFIX] = lineage.num_shards
                         write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)

@@ -75,7 +75,7 @@ _MEANINGS = {
 
 
 def write_card(directory: Path, summary: dict[str, Any], lineage: dict[str, Any]) -> None:
-    """Write DIRECTORY/croissant.json. `summary`: as `fill_corpus` makes it. `lineage`: as `write_lineage` returns it."""
+    """Write DIRECTORY/croissant.json. `summary`: of `fill_corpus`. `lineage`: as `write_lineage` returns it."""
     write_json(directory / CARD, data_card(directory, summary, lineage))
 
 

@@ -37,10 +37,12 @@ class Lineage:
 
     def rows(self, condition: pc.Expression) -> Iterator[dict[str, Any]]:
         """The rows of kept documents, each with its file, and then of the dropped or changed ones."""
-        for dataset in (self.kept, self.dropped):
-            for batch in dataset.to_batches(columns=[*DROPPED.names, FILE], filter=condition):
-                for row in batch.to_pylist():
-                    yield {**row, FILE: Path(row[FILE]).name}
+        yield from self.kept_rows(condition)
+        yield from _rows(self.dropped, condition)
+
+    def kept_rows(self, condition: pc.Expression) -> Iterator[dict[str, Any]]:
+        """The rows of kept documents, each with its file."""
+        yield from _rows(self.kept, condition)
 
     def file_hash(self, path: Path) -> str | None:
         """The SHA-256 of a source's file when the corpus read it; None for a file that it did not read."""
@@ -58,6 +60,12 @@ class Lineage:
     def _table(self, name: str, condition: pc.Expression) -> Rows:
         path = self.directory / name
         return ds.dataset(path, format="parquet").to_table(filter=condition).to_pylist() if path.exists() else []
+
+
+def _rows(dataset: ds.Dataset, condition: pc.Expression) -> Iterator[dict[str, Any]]:
+    for batch in dataset.to_batches(columns=[*DROPPED.names, FILE], filter=condition):
+        for row in batch.to_pylist():
+            yield {**row, FILE: Path(row[FILE]).name}
 
 
 def open_lineage(directory: Path) -> Lineage:
