@@ -1,4 +1,4 @@
-"""Which stages have seen a document is said exactly, and a build without it needs only the list that `remove` writes."""
+"""Which stages have seen a document is said exactly; a build without it needs only the list of `remove`."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -113,5 +113,5 @@ def test_without_a_list_nothing_is_written_and_a_wrong_name_is_an_error(whole, c
     said = capsys.readouterr().out
     assert "nothing was written; --opt-out FILE" in said
     assert "stage base: trained on" in said
-    with pytest.raises(ChakuError, match="no document of .* is named by 'nobody/nothing'"):
+    with pytest.raises(ChakuError, match=r"no document of .* is named by 'nobody/nothing'"):
         removal.remove(whole, ["nobody/nothing"])

@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.options import PATH, json_option, ray_option
 from chaku.cli.shared.verb import verb
 
 
@@ -28,6 +28,7 @@ from chaku.cli.shared.verb import verb
     "--against", type=PATH, multiple=True, help="Drop near-duplicates of this corpus too. May be given several times."
 )
 @click.option("--opt-out", type=PATH, help="A file of repositories and paths, one a line, whose documents are dropped.")
+@ray_option()
 @json_option("Print the summary as JSON.")
 def corpus_build(
     sources: tuple[str, ...],

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from chaku.cluster import current
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
@@ -109,6 +110,9 @@ def fill_corpus(
     }
     lineage = LineageWriter(directory, reached.num_shards.get(PREFIX, 0))
     admission.record = lineage.record
+    if (cluster := current()) is not None:
+        places = [Path(source.path) for source in sources if source.type in ("tree", "git")]
+        cluster.check_shared([directory, *places, *([Path(cleaning.opt_out)] if cleaning.opt_out else [])])
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)

@@ -252,6 +252,7 @@ def _rewrite(task: tuple[Path, Path, np.ndarray]) -> tuple[Counter[Key], Counter
 
 
 def _dropped(table: pa.Table, reasons: list[str | None]) -> pa.Table:
-    """The rows as lineage-*.parquet has them."""
-    values = {"reason": pa.array(reasons, pa.string()), "detail": pa.nulls(len(table), pa.string())}
-    return pa.table([values[field.name] if field.name in values else table[field.name] for field in DROPPED], DROPPED)
+    """The rows as lineage-*.parquet has them; a column that they lack is null."""
+    values = {name: table[name] for name in table.column_names} | {"reason": pa.array(reasons, pa.string())}
+    columns = [values.get(field.name, pa.nulls(len(table), field.type)) for field in DROPPED]
+    return pa.table(columns, DROPPED)
