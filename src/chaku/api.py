@@ -434,11 +434,13 @@ def build_corpus(
     recipe: str | Path | None = None,
     near_duplicates: Literal["file", "repository", "both"] | None = None,
     against: Sequence[str | Path] = (),
+    opt_out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Build a corpus from directories, git checkouts and files of rows: filtered, deduplicated documents in Parquet.
 
     `recipe`: adds the sources of the recipe's [corpus] and applies its settings. `near_duplicates`: of files, of whole
-    repositories or of both, one copy is kept; of what the corpora `against` hold, none. Returns the summary. Raises
+    repositories or of both, one copy is kept; of what the corpora `against` hold, none. `opt_out`: a file of
+    repositories and paths, whose documents are dropped. Returns the summary. Raises
     ChakuError when there are no sources, and when `out` holds files that are not a corpus of chaku's.
     """
     from chaku.corpus import build
@@ -452,6 +454,8 @@ def build_corpus(
     if near_duplicates or against:
         settings = NearDuplicatesConfig(near_duplicates or "file", against=tuple(map(str, against)))
         corpus = replace(corpus, near_duplicates=settings)
+    if opt_out is not None:
+        corpus = replace(corpus, opt_out=str(opt_out))
     if not corpus.sources:
         raise ChakuError("no sources: name directories or files, or give --recipe")
     return build.build_corpus(

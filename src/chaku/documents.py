@@ -30,6 +30,12 @@ SCHEMA = pa.schema(
 # More columns of a corpus, about the repository of a document: they decide which one of near-duplicates is kept. An
 # earlier version wrote them only for that.
 ABOUT_COPIES = pa.schema([("repository", pa.string()), ("stars", pa.int64()), ("date", pa.string())])
+# The columns of lineage-*.parquet: documents that were dropped, or kept with parts replaced (`reason` is null then).
+DROPPED = pa.schema(
+    [(name, pa.string()) for name in ("path", "source", "repository", "kind", "language", "license")]
+    + [("bytes", pa.int64())]
+    + [(name, pa.string()) for name in ("sha256", "reason", "detail")]
+)
 
 
 @dataclass(frozen=True, slots=True)

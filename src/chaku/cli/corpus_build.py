@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.options import PATH, json_option, ray_option
 from chaku.cli.shared.verb import verb
 
 
@@ -27,6 +27,8 @@ from chaku.cli.shared.verb import verb
 @click.option(
     "--against", type=PATH, multiple=True, help="Drop near-duplicates of this corpus too. May be given several times."
 )
+@click.option("--opt-out", type=PATH, help="A file of repositories and paths, one a line, whose documents are dropped.")
+@ray_option()
 @json_option("Print the summary as JSON.")
 def corpus_build(
     sources: tuple[str, ...],
@@ -34,13 +36,16 @@ def corpus_build(
     out: Path,
     near_duplicates: Literal["file", "repository", "both"] | None,
     against: tuple[Path, ...],
+    opt_out: Path | None,
     as_json: bool,
 ) -> None:
     """Gather documents, filter and deduplicate them, split a part off to measure on, and write them as Parquet."""
     from chaku import api
     from chaku.corpus.build import show_summary
 
-    summary = api.build_corpus(sources, out, recipe=recipe, near_duplicates=near_duplicates, against=against)
+    summary = api.build_corpus(
+        sources, out, recipe=recipe, near_duplicates=near_duplicates, against=against, opt_out=opt_out
+    )
     if as_json:
         print(json.dumps(summary))
     else:

@@ -8,7 +8,7 @@ from chaku.cli.eval_score import OUT, PROBLEMS
 from chaku.cli.shared.judging import Judging, judging_options, show_result
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
 from chaku.cli.shared.names import Named, measures
-from chaku.cli.shared.options import PATH, json_option, seed_option, warn_if_alike
+from chaku.cli.shared.options import PATH, json_option, ray_option, seed_option, warn_if_alike
 from chaku.cli.shared.several_values import Several
 from chaku.cli.shared.verb import verb
 
@@ -48,6 +48,7 @@ from chaku.cli.shared.verb import verb
     help="The tokens of a training sequence, for the held-out measures; without it, as the model says.",
 )
 @judging_options()
+@ray_option()
 @click.option("--out", type=PATH, help=OUT)
 @json_option("Print a line of JSON a benchmark.")
 def eval_run(

@@ -6,7 +6,7 @@ import click
 
 from chaku.cli.shared.judging import Judging, judging_options, show_result
 from chaku.cli.shared.names import Named, benchmarks
-from chaku.cli.shared.options import PATH, json_option
+from chaku.cli.shared.options import PATH, json_option, ray_option
 from chaku.cli.shared.verb import verb
 
 PROBLEMS = "Read the problems from this file in the benchmark's format, in place of the one in $CHAKU_BENCHMARKS."
@@ -20,6 +20,7 @@ OUT = "Keep results and samples in this directory; a killed command goes on from
 @click.option("--extract", is_flag=True, help="Take the programs out of the samples, which are a chat model's replies.")
 @click.option("--partial", is_flag=True, help="Leave out problems without a sample, and samples without a problem.")
 @judging_options()
+@ray_option()
 @click.option("--out", type=PATH, help=OUT)
 @json_option()
 def eval_score(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chaku.cli.shared.contamination import existing, ledger_argument
-from chaku.cli.shared.options import json_option, seed_option
+from chaku.cli.shared.options import json_option, ray_option, seed_option
 from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
 
@@ -16,6 +16,7 @@ from chaku.errors import ChakuError
 @ledger_argument()
 @click.option("--sample", type=int, default=100, help="Run so many of the recorded runs again.")
 @seed_option()
+@ray_option()
 @json_option("Print the report as JSON.")
 def instruct_verify(ledger: Path, sample: int, seed: int, as_json: bool) -> None:
     """Check a ledger's evidence, and run a sample of its runs again."""

@@ -1,4 +1,4 @@
-"""`chaku plan`: the memory, layout, time, energy and cost of a recipe on a cluster."""
+"""`chaku plan`: the memory, layout, time, energy and cost of a recipe on a cluster, or of a large corpus."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,20 @@ from chaku.cli.shared.verb import verb
 
 
 @verb("chaku plan recipes/codellama-7b.toml --shape 7b --gpus 8 --gpu h100")
-@click.argument("recipe", type=PATH, help="A recipe: a TOML file, as recipes/ holds some.")
+@click.argument("recipe", type=PATH, required=False, help="A recipe: a TOML file, as recipes/ holds some.")
+@click.option(
+    "--corpus",
+    metavar="PATH|SIZE",
+    help="Plan a corpus instead: of a directory, or of a size (10TB). Measures this machine for a minute.",
+)
+@click.option("--cores", type=int, default=64, help="With --corpus: how many cores work on it.")
+@click.option(
+    "--core-price",
+    type=float,
+    default=0.04,
+    callback=positive,
+    help="With --corpus: dollars for an hour of a core, an assumption.",
+)
 @click.option("--gpus", type=int, default=8, help="How many GPUs, in nodes of 8.")
 @click.option("--gpu", default="h100", help="Their kind: h100, h200, a100-80g, b200, l40s or rtx-4090.")
 @click.option(
@@ -35,7 +48,10 @@ from chaku.cli.shared.verb import verb
 )
 @json_option()
 def plan(
-    recipe: Path,
+    recipe: Path | None,
+    corpus: str | None,
+    cores: int,
+    core_price: float,
     gpus: int,
     gpu: str,
     cluster: Path | None,
@@ -47,6 +63,14 @@ def plan(
     as_json: bool,
 ) -> None:
     """Say how GPUs would share each stage of a recipe, how long it would take, and what it would cost."""
+    if (recipe is None) == (corpus is None):
+        raise click.UsageError(
+            "name a recipe, or --corpus with a directory or a size; the corpus has a plan of its own"
+        )
+    if corpus is not None:
+        _plan_corpus(corpus, cores, core_price, as_json)
+        return
+    assert recipe is not None
     from chaku import api
     from chaku.pipeline.plan_words import in_lines
 
@@ -65,3 +89,11 @@ def plan(
         print(json.dumps(planned.as_json()))
         return
     print("\n".join(in_lines(planned)))
+
+
+def _plan_corpus(corpus: str, cores: int, core_price: float, as_json: bool) -> None:
+    from chaku.pipeline.corpus_plan import plan_corpus
+    from chaku.pipeline.corpus_plan_words import in_lines
+
+    planned = plan_corpus(corpus, cores, core_price=core_price)
+    print(json.dumps(planned.as_json()) if as_json else "\n".join(in_lines(planned)))

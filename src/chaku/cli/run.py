@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.shared.options import PATH
+from chaku.cli.shared.options import PATH, ray_option
 from chaku.cli.shared.show_report import say_what_does_not_run, show_report
 from chaku.cli.shared.verb import verb
 from chaku.launcher import only_helps
@@ -31,6 +31,7 @@ from chaku.launcher import only_helps
     is_flag=True,
     help="Make finished work again where the recipe or its sources changed, without asking first.",
 )
+@ray_option()
 @click.option("--open", "in_browser", is_flag=True, help="Open the report in a browser at the end.")
 def run(
     recipe: Path, out: Path | None, overrides: tuple[str, ...], without_missing: bool, yes: bool, in_browser: bool

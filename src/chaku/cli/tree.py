@@ -64,7 +64,12 @@ TREE: dict[str, dict[str, str | Group]] = {
     },
     "data": {
         "corpus": Group(
-            "documents from directories and files", {"build": "gather, filter, deduplicate, split, write Parquet"}
+            "documents from directories and files",
+            {
+                "build": "gather, filter, deduplicate, split, write Parquet",
+                "why": "where a document came from, and why it was dropped or kept",
+                "remove": "which models saw a document or source; leave it out next time",
+            },
         ),
         "instruct": Group(
             "instruction data made and judged by running code",

@@ -1,13 +1,14 @@
 """Decide which documents a corpus takes (every text once, within the caps), and count the kept and the dropped."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chaku.corpus.sources import OVER_CAP, Raw
 from chaku.errors import ChakuError
 
 REPEATS_PROBLEM = "repeats a problem of a benchmark"
+SAME_TEXT, NO_CAP_LEFT = "same text as another", "over the cap of its source"  # why a document is dropped
 NUM_HITS = 10_000  # documents that repeat a benchmark's problem, which contamination.jsonl names
 NUM_SAMPLES = 3  # dropped documents that summary.json names for each reason
 
@@ -16,11 +17,13 @@ class Admission:
     """The counts of kept and dropped documents so far, and the decision on the next document.
 
     `kept` and `dropped` hold [documents, bytes]; `samples` the first dropped documents of each reason; `replaced` the
-    [documents, places] in which secrets and personal data were replaced. Raises ChakuError for a `heldout_fraction` out
-    of range.
+    [documents, places] in which secrets and personal data were replaced. `record` is told of every document: the
+    document, the reason to drop it or None, the SHA-256 of its text, and its bytes. Raises ChakuError for a
+    `heldout_fraction` out of range.
     """
 
     def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
+        self.record: Callable[[Raw, str | None, bytes, int], None] = lambda raw, reason, digest, size: None
         if not 0 <= heldout_fraction < 1:
             raise ChakuError(f"heldout_fraction is {heldout_fraction}; it must be at least 0 and below 1")
         self.heldout_below = heldout_fraction * 2**64
@@ -69,11 +72,12 @@ class Admission:
         problem = raw.problem
         source_cap = self.source_caps.get(raw.source)
         if problem is None and digest in self.seen:
-            problem = "same text as another"
+            problem = SAME_TEXT
         elif problem is None and not self.full().isdisjoint((raw.kind, raw.language)):
             problem = OVER_CAP
         elif problem is None and source_cap is not None and self.source_sizes[raw.source] >= source_cap:
-            problem = "over the cap of its source"
+            problem = NO_CAP_LEFT
+        self.record(raw, problem, digest, size)
         if problem is not None:
             _count(self.dropped, (problem, raw.language), size)
             sample = {"path": raw.path, "source": raw.source, "detail": raw.detail}

@@ -9,12 +9,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from chaku.cluster import current
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.cleaning import Cleaning, cleaner
 from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.data_card import write_card
 from chaku.corpus.file_list import list_files, write_file_list
+from chaku.corpus.lineage import PREFIX, LineageWriter, write_lineage
 from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
 from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
 from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
@@ -82,7 +85,7 @@ def fill_corpus(
     near_duplicates: NearDuplicatesConfig | None = None,
     cleaning: Cleaning = STANDARD,
 ) -> dict[str, Any]:
-    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, files.parquet, summary.json; returns the summary.
+    """Write DIRECTORY/train-NNNNN.parquet, heldout-NNNNN.parquet, summary.json and other files; returns the summary.
 
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
@@ -90,6 +93,8 @@ def fill_corpus(
     at the end, so that the caps count them. Memory holds about 100 bytes per document and one
     row group. Raises ChakuError for a source that does not exist, and when no document is left.
     """
+    if cleaning.opt_out:
+        cleaner.cache_clear()  # the list may have changed since an earlier build of this process
     cleaner(cleaning)  # a mistake in its settings is an error before any work
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
@@ -98,7 +103,16 @@ def fill_corpus(
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
         say("corpus: resuming after the finished shards")
-    writers = {split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items()}
+    writers = {
+        split: ShardWriter(directory, split, count)
+        for split, count in reached.num_shards.items()
+        if split != PREFIX
+    }
+    lineage = LineageWriter(directory, reached.num_shards.get(PREFIX, 0))
+    admission.record = lineage.record
+    if (cluster := current()) is not None:
+        places = [Path(source.path) for source in sources if source.type in ("tree", "git")]
+        cluster.check_shared([directory, *places, *([Path(cleaning.opt_out)] if cleaning.opt_out else [])])
     with worker_map(num_workers) as work:
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)
@@ -120,12 +134,16 @@ def fill_corpus(
                     if writers["train"].shard_bytes >= SHARD_BYTES:
                         for writer in writers.values():
                             writer.finish_shard()
+                        lineage.finish_shard()
                         num_shards = {split: writer.num_shards for split, writer in writers.items()}
+                        num_shards[PREFIX] = lineage.num_shards
                         write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
         for writer in writers.values():
             writer.close()
+        lineage.finish_shard()
         if near_duplicates and admission.kept:
             num_shards = {split: writer.num_shards for split, writer in writers.items()}
+            num_shards[PREFIX] = lineage.num_shards
             write_progress(directory, BuildProgress(len(sources), 0, num_shards), hashes, files, admission)
             for row in drop_near_duplicates(directory, near_duplicates, work):
                 admission.drop_later(*row)
@@ -161,6 +179,7 @@ def fill_corpus(
     if near_duplicates and near_duplicates.against:
         summary["against"] = {corpus: documents_sha256(Path(corpus)) for corpus in near_duplicates.against}
     write_lines(directory / "contamination.jsonl", admission.hits)
+    write_card(directory, summary, write_lineage(directory, sources, cleaning, near_duplicates))
     write_json(directory / "summary.json", summary)
     remove_progress(directory)
     forget_work(directory)

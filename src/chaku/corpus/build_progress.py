@@ -53,7 +53,7 @@ def read_progress(directory: Path, files: FileList, admission: Admission) -> tup
         lines = (directory / _HASHES).read_bytes()[: state["hash_bytes"]].splitlines()
         counts = reached.num_shards.items()
         whole = {f"{split}-{number:05}.parquet" for split, count in counts for number in range(count)}
-        for path in corpus_files(directory):
+        for path in (*corpus_files(directory), *directory.glob("lineage-[0-9]*.parquet")):
             if path.name not in whole:
                 path.unlink()
         admission.restore(state["admission"], document_hashes(directory))

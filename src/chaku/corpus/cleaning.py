@@ -17,7 +17,7 @@ from chaku.errors import ChakuError
 from chaku.files import read_text, sha256_file
 from chaku.settings import setting
 
-HAS_SECRET = "a secret"  # why a document is dropped
+HAS_SECRET, OPTED_OUT = "a secret", "opted out"  # why a document is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Cleaner:
         if raw.problem:
             return raw
         if self.opted_out and is_opted_out(raw, self.opted_out):
-            return replace(raw, problem="opted out")
+            return replace(raw, problem=OPTED_OUT)
         if self.licenses is not None and not allows(self.licenses, raw.license):
             return replace(raw, problem=OTHER_LICENCE if raw.license else UNKNOWN_LICENCE, detail=raw.license or "")
         problem = reason_to_drop(Facts(raw.text, raw.path, raw.kind, raw.language), self.rules)
@@ -98,11 +98,16 @@ def read_opt_out(path: Path) -> frozenset[str]:
     """
     if not path.is_file():
         raise ChakuError(f"the opt-out list {path} does not exist; correct corpus.opt_out")
-    lines = (line.partition("#")[0].strip() for line in read_text(path).splitlines())
-    entries = frozenset(_as_entry(line) for line in lines if line)
+    entries = opt_out_lines(read_text(path))
     if not entries:
         raise ChakuError(f"the opt-out list {path} is empty; write a repository or path on each line")
     return entries
+
+
+def opt_out_lines(text: str) -> frozenset[str]:
+    """The entries in the text of an opt-out file."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return frozenset(as_entry(line) for line in lines if line)
 
 
 def is_opted_out(raw: Raw, entries: frozenset[str]) -> bool:
@@ -110,15 +115,15 @@ def is_opted_out(raw: Raw, entries: frozenset[str]) -> bool:
 
     A path is compared with its source's name before it, too: `owner/name` also opts out a source of this name.
     """
-    names = [_as_entry(raw.repository)] if raw.repository else []
-    path = _as_entry(raw.path.partition("#")[0])
-    for whole in (path, f"{_as_entry(raw.source)}/{path}"):
+    names = [as_entry(raw.repository)] if raw.repository else []
+    path = as_entry(raw.path.partition("#")[0])
+    for whole in (path, f"{as_entry(raw.source)}/{path}"):
         parts = whole.split("/")
         names += ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
     return any(name in entries for name in names)
 
 
-def _as_entry(name: str) -> str:
+def as_entry(name: str) -> str:
     """A repository or path as it is compared: `https://github.com/Owner/Name.git` is `owner/name`."""
     name = name.lower().removeprefix("https://").removeprefix("github.com/").removeprefix("git@github.com:")
     return name.strip("/").removesuffix(".git")

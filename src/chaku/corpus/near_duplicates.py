@@ -20,7 +20,7 @@ from chaku.corpus.duplicate_groups import best_first, duplicates, find_groups
 from chaku.corpus.gram_store import NO_KEY, REPOSITORY, GramStore, has_unit, write_unit
 from chaku.corpus.minhash import distinct, gram_sets, joined
 from chaku.corpus.shards import corpus_files
-from chaku.documents import ABOUT_COPIES, DOCSTRINGS, PIECE
+from chaku.documents import ABOUT_COPIES, DOCSTRINGS, DROPPED, PIECE
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 
@@ -210,7 +210,9 @@ def _about_repositories(store: GramStore, of: np.ndarray) -> pa.Table:
 
 
 def _rewrite(task: tuple[Path, Path, np.ndarray]) -> tuple[Counter[Key], Counter[Key]]:
-    """In a worker: write a file without the dropped documents and their parts; returns numbers of documents, of bytes.
+    """In a worker: write a file without the dropped documents and their parts, and a file lineage-near-*, of these.
+
+    Returns the numbers of documents, and of bytes.
 
     `reasons`: as `_find` returns them, for the documents of the file.
     """
@@ -223,10 +225,13 @@ def _rewrite(task: tuple[Path, Path, np.ndarray]) -> tuple[Counter[Key], Counter
         pq.ParquetFile(source) as file,
         atomic_file(target) as path,
         pq.ParquetWriter(path, file.schema_arrow, compression="zstd") as out,
+        atomic_file(target.with_name(f"lineage-near-{target.name}")) as lineage_path,
+        pq.ParquetWriter(lineage_path, DROPPED, compression="zstd") as lineage,
     ):
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
             keep = np.ones(len(table), bool)
+            why: list[str | None] = [None] * len(table)
             about = table.select(["path", "source", "kind", "language", "bytes"]).to_pylist()
             rows = zip(about, reasons[: len(table)].tolist(), _is_part(table).tolist(), strict=True)
             for place, (row, code, is_part) in enumerate(rows):
@@ -236,10 +241,18 @@ def _rewrite(task: tuple[Path, Path, np.ndarray]) -> tuple[Counter[Key], Counter
                 elif is_part and (row["source"], row["path"].rpartition("#")[0]) in gone:
                     reason = PART  # a file's parts follow it in the same split and the same shard
                 if reason:
-                    keep[place] = False
+                    keep[place], why[place] = False, reason
                     key = (reason, row["kind"], row["language"], split)
                     counts[key] += 1
                     sizes[key] += row["bytes"]
             out.write_table(table.filter(pa.array(keep)))
+            lineage.write_table(_dropped(table, why).filter(pa.array(~keep)))
             reasons = reasons[len(table) :]
     return counts, sizes
+
+
+def _dropped(table: pa.Table, reasons: list[str | None]) -> pa.Table:
+    """The rows as lineage-*.parquet has them; a column that they lack is null."""
+    values = {name: table[name] for name in table.column_names} | {"reason": pa.array(reasons, pa.string())}
+    columns = [values.get(field.name, pa.nulls(len(table), field.type)) for field in DROPPED]
+    return pa.table(columns, DROPPED)

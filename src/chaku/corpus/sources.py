@@ -222,7 +222,9 @@ def _list_files(source: Source) -> list[str]:
     if not root.is_dir():
         raise ChakuError(f"source {source.name!r}: the directory {root} does not exist")
     if source.type == "git" and shutil.which("git"):
-        listed = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False)
+        listed = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z"], capture_output=True, check=False
+        )
         if listed.returncode:
             raise ChakuError(f"source {source.name!r}: {root} is not a git checkout: {listed.stderr.decode().strip()}")
         paths = [os.fsdecode(part) for part in listed.stdout.split(b"\0") if part]

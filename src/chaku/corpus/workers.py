@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
+from chaku.cluster import current
 from chaku.errors import ChakuError
 
 PARENT_CHECK_SECONDS = 1.0
@@ -20,8 +21,11 @@ PARENT_CHECK_SECONDS = 1.0
 def worker_map(num_workers: int) -> Iterator[Callable[..., Any]]:
     """A `map` over `num_workers` processes that keeps order; with one worker it runs in this process.
 
-    Raises ChakuError when a worker is killed.
+    On a Ray cluster (`chaku.cluster.joined`), its workers are used instead. Raises ChakuError when a worker is killed.
     """
+    if (cluster := current()) is not None:
+        yield cluster.map
+        return
     if num_workers <= 1:
         yield map
         return

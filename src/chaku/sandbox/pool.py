@@ -5,8 +5,10 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
+from chaku.cluster import current
 from chaku.console import progress
 from chaku.machine import num_cores
 from chaku.sandbox.isolation import Isolation
@@ -38,7 +40,7 @@ def run_many(
     isolated: bool = True,
     description: str = "run programs",
 ) -> list[Verdict]:
-    """The verdicts of jobs, in their order. Runs `num_workers` jobs (default: one a core) at a time; see `run`."""
+    """The verdicts of jobs, in their order. Runs `num_workers` jobs (default: `usual_workers`) at a time; see `run`."""
     verdicts: list[Verdict | None] = [None] * len(jobs)
     with progress(description, len(jobs), "programs") as bar:
         limits: dict[str, Any] = {"timeout": timeout, "memory_mb": memory_mb}
@@ -61,7 +63,7 @@ def run_stream(
     A job that ran out of wall time because other processes had the cores is run again, alone, after all other jobs.
     """
     isolation = how_to_isolate() if isolated else None
-    num_workers = num_workers or num_cores()
+    num_workers = num_workers or usual_workers()
     source = enumerate(jobs)
     taking, stopped = threading.Lock(), threading.Event()
     done: queue.Queue[tuple[int, Job, Verdict] | BaseException | None] = queue.Queue()
@@ -129,7 +131,7 @@ class Pool(AbstractContextManager["Pool"]):
         self._isolation = how_to_isolate() if isolated else None
         self._all: list[_Workers] = []
         self._own = threading.local()
-        self._threads = ThreadPoolExecutor(num_workers or num_cores(), "sandbox")
+        self._threads = ThreadPoolExecutor(num_workers or usual_workers(), "sandbox")
 
     def submit(self, job: Job) -> Future[Verdict]:
         """Queue a job; the future gives its verdict. Raises ChakuError for a language that cannot be run here."""
@@ -151,6 +153,12 @@ class Pool(AbstractContextManager["Pool"]):
         return verdict
 
 
+def usual_workers() -> int:
+    """One worker for each core of this machine, or for each processor of the Ray cluster."""
+    cluster = current()
+    return num_cores() if cluster is None else cluster.num_workers
+
+
 def _starved(verdict: Verdict, timeout: float) -> bool:
     """Whether a program ran out of wall time because it lacked a core, and might end in time on an idle machine.
 
@@ -168,6 +176,9 @@ class _Workers:
         self._by_seed: dict[int, Worker] = {}
 
     def verdict(self, job: Job, timeout: float, memory_mb: int) -> Verdict:
+        if (cluster := current()) is not None:
+            verdict: Verdict = cluster.call(verdict_there, job, timeout, memory_mb, self._isolation is not None)
+            return verdict
         if job.hash_seed not in self._by_seed:
             self._by_seed[job.hash_seed] = Worker(self._isolation, job.hash_seed)
         worker = self._by_seed[job.hash_seed]
@@ -185,3 +196,13 @@ class _Workers:
     def stop(self) -> None:
         for worker in self._by_seed.values():
             worker.stop()
+
+
+@cache
+def _workers_there(isolated: bool) -> _Workers:
+    return _Workers(how_to_isolate() if isolated else None)
+
+
+def verdict_there(job: Job, timeout: float, memory_mb: int, isolated: bool) -> Verdict:
+    """In a worker of a Ray cluster: the verdict of a job. The worker keeps its warm sandboxes for the next job."""
+    return _workers_there(isolated).verdict(job, timeout, memory_mb)

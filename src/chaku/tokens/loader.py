@@ -14,7 +14,7 @@ from chaku.errors import ChakuError
 from chaku.tokens.chat_store import ChatStore
 from chaku.tokens.config import InfillingConfig
 from chaku.tokens.infilling import Infiller
-from chaku.tokens.mixture import permute, source_of
+from chaku.tokens.mixture import epoch_key, permute, source_of
 from chaku.tokens.packing import PackingPlan, plan_packing, plan_whole
 from chaku.tokens.repository_documents import RepositoryDocuments, RepositoryFiles
 from chaku.tokens.store import TokenStore
@@ -162,7 +162,7 @@ class PackedDataset:
         source, position = source_of(index, self.weights, self.seed)
         plan, chosen = self.plans[source], self.sets[source]
         epoch, place = divmod(position, len(plan))
-        key = self.seed + 1_000_003 * (source + 1) + 998_244_353 * (epoch + 1)
+        key = epoch_key(self.seed, source, epoch)
         sequence = permute(place, len(plan), key)
         if isinstance(chosen, ChatSet):
             return self.conversations(source, sequence, epoch)

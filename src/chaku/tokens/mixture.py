@@ -14,11 +14,29 @@ def source_of(sample_index: int, weights: Sequence[float], seed: int) -> tuple[i
     sequences have the same length, so that shares of samples are shares of tokens.
     """
     block, place = divmod(sample_index, BLOCK)
+    before, sources = _block(block, weights, seed)
+    source = int(sources[place])
+    return source, int(before[source] + np.count_nonzero(sources[:place] == source))
+
+
+def samples_drawn(num_samples: int, weights: Sequence[float], seed: int) -> np.ndarray:
+    """The number of samples of every set among the first `num_samples` samples, (num_sets,) int64."""
+    block, place = divmod(num_samples, BLOCK)
+    before, sources = _block(block, weights, seed)
+    return before + np.bincount(sources[:place], minlength=len(weights))
+
+
+def epoch_key(seed: int, source: int, epoch: int) -> int:
+    """The key of `permute` for an epoch of a set."""
+    return seed + 1_000_003 * (source + 1) + 998_244_353 * (epoch + 1)
+
+
+def _block(block: int, weights: Sequence[float], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(samples of every set before a block, (num_sets,) int64; the set of each of its samples, (BLOCK,) int64)."""
     before, after = _shares(block, weights), _shares(block + 1, weights)
     sources = np.repeat(np.arange(len(weights)), after - before)
     np.random.Generator(np.random.Philox(key=[seed & _MASK, block])).shuffle(sources)
-    source = int(sources[place])
-    return source, int(before[source] + np.count_nonzero(sources[:place] == source))
+    return before, sources
 
 
 def _shares(num_blocks: int, weights: Sequence[float]) -> np.ndarray:

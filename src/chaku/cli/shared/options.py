@@ -69,3 +69,20 @@ def warn_if_alike(num_samples: int, temperature: float) -> None:
 
     if num_samples > 1 and temperature == 0:
         warn(f"at --temperature 0 the {num_samples} samples of a prompt are the same text; give --temperature 0.8")
+
+
+def ray_option() -> Decorator:
+    """--ray: the command's workers are those of a Ray cluster. The command's function does not see it."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*, ray: str | None, **values: Any) -> Any:
+            from chaku.cluster import joined
+
+            with joined(ray):
+                return function(**values)
+
+        about = "Work on a Ray cluster: HOST:PORT; auto for this machine's; local to start one here."
+        return click.option("--ray", metavar="ADDRESS", help=about)(call)  # type: ignore[return-value]
+
+    return decorate

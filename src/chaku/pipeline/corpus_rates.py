@@ -1,0 +1,177 @@
+"""Measures the steps of a corpus on a sample of its files: processor seconds, memory and disk."""
+
+import json
+import shutil
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chaku.corpus.build import fill_corpus
+from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.file_list import list_files
+from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
+from chaku.corpus.sources import Files, Source, open_source, read_files, source_files
+from chaku.documents import count_documents, read_documents
+from chaku.tokens.packing import plan_packing
+from chaku.tokens.store import encode_corpus
+from chaku.tokens.tokenizer_training import train_tokenizer
+
+SAMPLE_BYTES = 8_000_000  # of source files that are measured: a minute of one core
+SMALLEST_SAMPLE = 300_000
+VOCAB_SIZE = 2048  # of the tokenizer that is trained on the sample
+SEQUENCE_LENGTH = 4096  # Code Llama's
+NUM_HASHES = 100_000  # that are put into memory to see what one takes
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a sample took. `bytes`, `files`: of its source files. `documents`, `tokens`: that came of them.
+
+    `seconds`: of one processor, by step. `list_memory`: bytes for a file; `hash_memory`, `pack_memory`: bytes for a
+    document. `corpus_disk`, `work_disk`, `tokens_disk`: bytes that the steps left. `encodes_by_shard`: whether several
+    workers can encode.
+    """
+
+    bytes: int
+    files: int
+    documents: int
+    tokens: int
+    seconds: dict[str, float]
+    list_memory: float
+    hash_memory: float
+    pack_memory: float
+    corpus_disk: int
+    work_disk: int
+    tokens_disk: int
+    encodes_by_shard: bool = False
+
+
+def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) -> Rates:
+    """Take a sample of the sources through every step of a corpus, in `directory`, which is empty."""
+    seconds: dict[str, float] = {}
+    sample = copy_sample(sources, directory / "sample")
+    with _timed(seconds, "list"):
+        files = list_files(sample)
+    rules = cleaner(cleaning)  # reads the benchmarks: once, whatever the size of a corpus
+    fill_corpus(sample[:1], _made(directory / "warm"), heldout_fraction=0, cleaning=cleaning)  # imports, compiling
+    with _timed(seconds, "clean"):
+        for source in sample:
+            for piece in open_source(source)[1]:
+                for document in read_files(piece, frozenset(), {}) if isinstance(piece, Files) else piece:
+                    rules.clean(document)
+    corpus = _made(directory / "corpus")
+    with _timed(seconds, "build"):
+        fill_corpus(sample, corpus, heldout_fraction=0, cleaning=cleaning)
+    seconds["admit"] = max(0.0, seconds.pop("build") - seconds["clean"])
+    corpus_disk = _size(corpus)
+    shared: dict[str, float] = {"sketch": 0.0}
+
+    def work(function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        for call in zip(*arguments, strict=True):
+            with _timed(shared, "sketch"):
+                result = function(*call)
+            yield result
+
+    near_duplicates = NearDuplicatesConfig()
+    with _timed(seconds, "groups"):
+        drop_near_duplicates(corpus, near_duplicates, work)
+    seconds |= {"groups": max(0.0, seconds["groups"] - shared["sketch"]), **shared}
+    work_disk = _size(corpus / WORK)
+    forget_work(corpus)
+    tokenizer = train_tokenizer((document.text for document in read_documents(corpus, "train")), VOCAB_SIZE)
+    with _timed(seconds, "encode"):
+        store = encode_corpus(corpus, tokenizer, directory / "tokens")
+    with _timed(seconds, "pack"):
+        plan = plan_packing(store.select(), store.lengths, SEQUENCE_LENGTH)
+    documents = count_documents(corpus, "train")
+    return Rates(
+        bytes=sum(file.size for file in files.values()),
+        files=len(files),
+        documents=documents,
+        tokens=int(store.lengths.sum()),
+        seconds=seconds,
+        list_memory=_memory(lambda: list_files(sample)) / len(files),
+        hash_memory=_memory(lambda: {number.to_bytes(32, "big") for number in range(NUM_HASHES)}) / NUM_HASHES,
+        pack_memory=(plan.items.nbytes + plan.offsets.nbytes) / max(1, documents),
+        corpus_disk=corpus_disk,
+        work_disk=work_disk,
+        tokens_disk=_size(directory / "tokens"),
+    )
+
+
+def copy_sample(sources: list[Source], directory: Path) -> list[Source]:
+    """Copy about SAMPLE_BYTES of the sources' files or rows, from each source its share; returns the copies' sources."""
+    sizes = {source.name: sum(_file_size(path) for path in source_files(source)) for source in sources}
+    found = []
+    for source in sources:
+        left = SAMPLE_BYTES * sizes[source.name] / max(1, sum(sizes.values()))
+        target = directory / source.name
+        rows = []
+        for piece in open_source(source)[1]:
+            for item in piece.paths if isinstance(piece, Files) else piece:
+                if left <= 0:
+                    break
+                if isinstance(item, str):
+                    left -= _copy(Path(source.path) / item, target / item)
+                else:
+                    rows.append(item)
+                    left -= len(item.text.encode())
+            if left <= 0:
+                break
+        if rows:
+            target.mkdir(parents=True)
+            lines = (json.dumps({"text": row.text, "path": row.path, "language": row.language}) for row in rows)
+            (target / "rows.jsonl").write_text("\n".join(lines))
+            found.append(replace(source, type="jsonl", path=str(target / "rows.jsonl"), text_field=None))
+        elif target.exists():
+            found.append(replace(source, type="tree", path=str(target)))
+    return found
+
+
+def _copy(path: Path, target: Path) -> int:
+    if path.is_symlink() or not path.is_file():
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(path, target)
+    except OSError:  # unreadable
+        return 0
+    return target.stat().st_size
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a dangling link
+        return 0
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.process_time()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
+
+
+def _size(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+
+
+def _memory(make: Callable[[], Any]) -> int:
+    """The bytes that Python holds for a value."""
+    tracemalloc.start()
+    try:
+        value = make()
+        return tracemalloc.get_traced_memory()[0] if value is not None else 0
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,105 @@
+"""The same work on a real Ray cluster of this machine, one of whose workers is killed in the middle."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from chaku import ChakuError, cluster
+from chaku.corpus import build
+from chaku.corpus.build import build_corpus
+from chaku.corpus.cleaning import Cleaning
+from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.sources import Source
+from chaku.sandbox.pool import run_many
+from chaku.sandbox.probe import check_sandbox
+from chaku.sandbox.verdict import Job
+
+pytest.importorskip("ray", reason="NOT TESTED: Ray is not installed (pip install 'chaku[ray]')")
+
+PLAIN = Cleaning(decontaminate=False)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    with cluster.joined("local"):
+        yield cluster.current()
+
+
+def write_tree(root: Path) -> Source:
+    for number in range(120):
+        path = root / f"package_{number % 7}/module_{number}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = f"def add_{number % 100}(first, second):\n    return first + second + {number % 100}\n"
+        path.write_text(text * 2 + "PASSWORD = 'jane.roe@corporation.com'\n")
+    return Source("tree", "tree", str(root))
+
+
+def contents(corpus: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in corpus.glob("*.parquet")}
+
+
+def test_a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(ray_cluster, tmp_path, monkeypatch):
+    source = write_tree(tmp_path / "tree")
+    monkeypatch.setattr("chaku.corpus.sources.TASK_SIZE", 16)
+    settings = {"cleaning": PLAIN, "near_duplicates": NearDuplicatesConfig(), "heldout_fraction": 0.2}
+    monkeypatch.setattr(cluster, "_joined", [])
+    plain = build_corpus([source], tmp_path / "plain", **settings)
+    monkeypatch.undo()
+    monkeypatch.setattr("chaku.corpus.sources.TASK_SIZE", 16)
+    log = str(tmp_path / "log")
+
+    def dying(task):
+        from chaku.corpus.build import _clean
+
+        name = task[0].paths[0]
+        with Path(log).open("a") as file:
+            print(name, file=file)
+        is_fourth = Path(log).read_text().split("\n").index(name) == 3
+        if is_fourth and not Path(f"{log}.killed").exists():
+            Path(f"{log}.killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return _clean(task)
+
+    monkeypatch.setattr(build, "_clean", dying)
+    summary = build_corpus([source], tmp_path / "on-ray", **settings)
+    done = Path(log).read_text().split()
+    assert len(set(done)) == 8
+    assert len(done) == 9
+    assert contents(tmp_path / "on-ray") == contents(tmp_path / "plain")
+    assert {**summary, "seconds": 0} == {**plain, "seconds": 0}
+
+
+def test_errors_of_a_task_pass_unchanged_and_a_task_that_always_dies_ends_the_work(ray_cluster, monkeypatch):
+    def refusing(number):
+        raise ChakuError(f"number {number} is wrong; take another")
+
+    with pytest.raises(ChakuError, match=r"^number 7 is wrong; take another$"):
+        list(ray_cluster.map(refusing, [7]))
+    monkeypatch.setattr(cluster, "RETRIES", 0)
+    with pytest.raises(ChakuError, match=r"failed 1 times .WorkerCrashedError.*finished work is kept"):
+        ray_cluster.call(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def test_results_come_in_order_whatever_the_number_of_tasks(ray_cluster):
+    assert list(ray_cluster.map(lambda a, b: a - b, range(50), [1] * 50)) == list(range(-1, 49))
+    assert list(ray_cluster.map(str, [])) == []
+
+
+def test_a_machine_that_lacks_a_path_is_named(ray_cluster, tmp_path):
+    ray_cluster.check_shared([tmp_path])
+    with pytest.raises(ChakuError, match=r"the machine .* of the Ray cluster lacks .*nowhere: sources and"):
+        ray_cluster.check_shared([tmp_path, tmp_path / "nowhere"])
+
+
+@pytest.mark.skipif(check_sandbox() is not None, reason="no sandbox on this machine")
+def test_programs_run_in_the_sandboxes_of_the_cluster(ray_cluster):
+    jobs = [
+        Job("print(input())", stdin="one"),
+        Job("raise ValueError"),
+        Job("def f(): return 2", tests=("assert f() == 2",)),
+    ]
+    verdicts = run_many(jobs)
+    assert [verdict.status for verdict in verdicts] == ["passed", "failed", "passed"]
+    assert verdicts[0].stdout == "one\n"
