@@ -91,4 +91,4 @@ def test_the_summary_counts_each_rule_and_names_samples(tmp_path):
     ],
 )
 def test_the_content_decides_where_the_name_lies(tmp_path, name, text, language):
-    assert kind_and_language(tmp_path / name, text) == ("code", language)
+    assert kind_and_language(str(tmp_path / name), text) == ("code", language)

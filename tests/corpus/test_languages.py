@@ -1,6 +1,5 @@
 """Language by name, then by first line."""
 
-from pathlib import PurePath
 
 import pytest
 
@@ -37,4 +36,4 @@ from chaku.corpus.languages import kind_and_language
     ],
 )
 def test_kind_and_language(path, text, expected):
-    assert kind_and_language(PurePath(path), text) == expected
+    assert kind_and_language(path, text) == expected

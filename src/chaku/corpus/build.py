@@ -14,6 +14,7 @@ from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.compiled import count_cleaned
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.data_card import write_card
 from chaku.corpus.file_list import list_files, write_file_list
@@ -225,11 +226,17 @@ def _clean(task: tuple[Piece, frozenset[str], bool, Cleaning]) -> tuple[list[tup
     piece, full, wants_hashes, cleaning = task
     results = []
     hashes: dict[str, str] = {}
+    last, last_digest = "", b""  # the parts of a file follow it: their origin is its text
     for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes if wants_hashes else None):
         cleaned = cleaner(cleaning).clean(raw)
         if cleaned.problem:
             results.append((replace(cleaned, origin=None), b"", b""))
         else:
             digest = hashlib.sha256(cleaned.text.encode()).digest()
-            results.append((cleaned, digest, hashlib.sha256((raw.origin or raw.text).encode()).digest()))
+            origin = raw.origin or raw.text
+            if origin is not last:
+                last = origin
+                last_digest = digest if origin is cleaned.text else hashlib.sha256(origin.encode()).digest()
+            results.append((cleaned, digest, last_digest))
+        count_cleaned(len(raw.text))
     return results, hashes

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chaku.corpus.token_grams import token_grams
+from chaku.corpus.text import matches
+from chaku.corpus.token_grams import GramTable, token_grams
 from chaku.evals.problems import Problem
 
 MIN_SHARE = 0.5  # of the 10-grams of a passage
@@ -19,7 +20,6 @@ MIN_CHARACTERS = 40  # of a passage, without white space, for the check by subst
 MIN_SOLUTION_TOKENS = 30  # many people write the same shorter function
 MAX_DISTANCE = 0.2  # edits, as a share of the tokens of the longer function
 SUBSTRING, GRAMS, FUNCTION = "substring", "10-grams", "function"  # the rules
-_BITS = 22
 
 _STRINGS = re.compile(r'"""(?:[^"]|"(?!""))*+"""|\'\'\'(?:[^\']|\'(?!\'\'))*+\'\'\'')
 _COMMENT = re.compile(r"(?m)^[ \t]*#.*\n|[ \t]+#[^'\"\n]*$")
@@ -66,31 +66,30 @@ class Decontamination:
                     self._by_name.setdefault(problem.job.entry_point, []).append(place)
         every = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
         order = np.argsort(every, kind="stable")
-        self._hashes = every[order]
+        grams, self._firsts = np.unique(every[order], return_index=True)
+        self._firsts = np.append(self._firsts, len(every))
+        self._grams = GramTable(grams)
         self._owners = np.concatenate(owners)[order] if owners else np.empty(0, np.int32)
         self._num_grams = np.array([passage.num_grams for passage in self._passages])
-        self._possible = np.zeros(2**_BITS, bool)  # the first bits of all hashes: most of a document ends here
-        self._possible[every >> np.uint64(64 - _BITS)] = True
 
     def find(self, text: str, language: str) -> Hit | None:
         """The first problem that a document repeats, the surest rule first; None for a document that repeats none."""
         if not self._passages:
             return None
-        grams, compact = token_grams(text)
-        seen = np.unique(grams[self._possible[grams >> np.uint64(64 - _BITS)]])
-        first, last = (np.searchsorted(self._hashes, seen, side) for side in ("left", "right"))
-        places = [self._owners[start:end] for start, end in zip(first, last, strict=True) if end > start]
-        if places:
-            counts = np.bincount(np.concatenate(places), minlength=len(self._passages))
+        found = self._grams.find(text)
+        if len(found):
+            starts, ends = self._firsts[found], self._firsts[found + 1]
+            owners = [self._owners[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+            counts = np.bincount(np.concatenate(owners), minlength=len(self._passages))
             shares = counts / self._num_grams
             best = int(np.argmax(shares))
             if shares[best] >= MIN_SHARE:
                 passage = self._passages[best]
-                whole = len(passage.compact) >= MIN_CHARACTERS and passage.compact in compact
+                whole = len(passage.compact) >= MIN_CHARACTERS and passage.compact in token_grams(text)[1]
                 return Hit(passage.problem, SUBSTRING if whole else GRAMS)
         if language != "Python":
             return None
-        return self._function(text, np.flatnonzero(shares >= SOME_SHARE).tolist() if places else [])
+        return self._function(text, np.flatnonzero(shares >= SOME_SHARE).tolist() if len(found) else [])
 
     def _function(self, text: str, shared: list[int]) -> Hit | None:
         """A function that differs little from a solution with the same name, or with some of the same 10-grams."""
@@ -123,7 +122,7 @@ def functions(text: str, names: Container[str] | None = None) -> Iterator[tuple[
 
     The file need not parse.
     """
-    for match in _DEF.finditer(text):
+    for match in matches(_DEF, "def", text):
         start = text.rfind("\n", 0, match.start()) + 1
         before = text[start : match.start()]
         if (names is not None and match[1] not in names) or before.strip() not in ("", "async"):

@@ -7,18 +7,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+import numpy as np
+
+from chaku.corpus.compiled import kernels
+
 _LETTERS = bytes(code for code in range(128) if chr(code).isalpha())
 _DIGITS = b"0123456789"
 _SPACES = b" \t\n\r\f\v"
-_WIDE = re.compile(r"[^\x00-\x7f]+")
 
 # Characters of a run become "a", all others a space: a search for "aaa..." is then as fast as memory allows.
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_BASE64 = bytes(ord("a") if code in _BASE64 else 32 for code in range(256))
+_IN_BASE64 = np.array([code in _BASE64 for code in range(256)], np.int64)
 _TO_BASE64_LINES = bytes(ord("a") if code in _BASE64 + b"\n=" else 32 for code in range(256))
 _TO_HEXADECIMAL = bytes(ord("a") if code in b"0123456789abcdefABCDEF" else 32 for code in range(256))
 _TO_HEXADECIMAL_RUNS = bytes(
     ord("a") if code in b"0123456789abcdefABCDEFx\\, \t\n\r\f\v" else 32 for code in range(256)
+)
+_TO_BYTES = bytes(
+    ord("a") if code > 127 or chr(code).isspace() or code in b"0123456789abcdefABCDEFx\\," else 32 for code in range(256)
 )
 _IN_HEXADECIMAL = b"x\\, \t\n\r\f\v"  # what may stand between the digits of a hexadecimal run
 
@@ -60,7 +67,7 @@ class Facts:
 
     @cached_property
     def num_lines(self) -> int:
-        return self.text.count("\n") + 1
+        return (int(self._counted[0][10]) if self._counted else self.text.count("\n")) + 1
 
     def has_line_over(self, limit: int) -> bool:
         """Whether a line has more than `limit` characters. Looks at one line break in so many characters."""
@@ -77,12 +84,24 @@ class Facts:
     @cached_property
     def first_lines(self) -> str:
         """The first five lines, where StarCoder2 looks for the words of generators."""
-        return "\n".join(self.text.split("\n", 5)[:5])
+        end = -1
+        for _ in range(5):
+            if (end := self.text.find("\n", end + 1)) < 0:
+                return self.text
+        return self.text[:end]
 
     @cached_property
     def letters(self) -> float:
         """The share of letters, of any script, in the characters."""
         return self._share(_LETTERS, str.isalpha)
+
+    def has_letters(self, share: float) -> bool:
+        """Whether `letters` is at least `share`. Letters beyond ASCII are counted only where they decide."""
+        if counted := self._counted:
+            count = int(counted[0][np.frombuffer(_LETTERS, np.uint8)].sum())
+            if count >= share * len(self.text):
+                return True
+        return self.letters >= share
 
     @cached_property
     def letters_and_digits(self) -> float:
@@ -98,14 +117,44 @@ class Facts:
 
     def _share(self, among: bytes, wide: Callable[[str], bool]) -> float:
         """The share of characters that are in `among`, or, beyond ASCII, for which `wide` is true."""
-        count = len(self.raw) - len(self.raw.translate(None, among))
+        if counted := self._counted:
+            count = int(counted[0][np.frombuffer(among, np.uint8)].sum())
+        else:
+            count = len(self.raw) - len(self.raw.translate(None, among))
         if not self.text.isascii():
-            count += sum(map(wide, "".join(_WIDE.findall(self.text))))
+            codes = np.frombuffer(self.text.encode("utf-32-le"), "<u4")
+            letters, times = np.unique(codes[codes > 127], return_counts=True)
+            count += sum(many for letter, many in zip(letters.tolist(), times.tolist(), strict=True) if wide(chr(letter)))
         return count / max(1, len(self.text))
 
     def has_base64_line(self, length: int) -> bool:
         """Whether a line has a run of so many base64 characters."""
+        if counted := self._counted:
+            return bool(counted[1] >= length)
         return b"a" * length in self.raw.translate(_TO_BASE64)
+
+    @cached_property
+    def may_have_bytes(self) -> bool:
+        """Whether 32 bytes such as `0x1f` or `\\x1f` may follow each other, with white space and commas."""
+        return self.num_hexadecimal >= 32 and b"a" * 128 in self.raw.translate(_TO_BYTES)
+
+    @cached_property
+    def num_hexadecimal(self) -> int:
+        """How often `0x` and `\\x` occur."""
+        return self._counted[2] if self._counted else self.text.count("0x") + self.text.count("\\x")
+
+    @cached_property
+    def num_unicode(self) -> int:
+        """How often `\\u` occurs."""
+        return self._counted[3] if self._counted else self.text.count("\\u")
+
+    @cached_property
+    def _counted(self) -> tuple[np.ndarray, int, int, int] | None:
+        """What `count_bytes` returns, the runs those of base64 in a line; None without numba."""
+        if (compiled := kernels()) is None:
+            return None
+        found: tuple[np.ndarray, int, int, int] = compiled.count_bytes(np.frombuffer(self.raw, np.uint8), _IN_BASE64)
+        return found
 
     def is_encoded(self, longest: int, share: float) -> bool:
         """Whether a base64, hexadecimal or \\u run as StarCoder2 matches them is longer, or all are a larger share.
@@ -120,7 +169,7 @@ class Facts:
             possible = [len(run) for run in self.raw.translate(_TO_HEXADECIMAL_RUNS).split() if len(run) >= 23]
             if max(possible, default=0) > longest or sum(possible) + sum(runs) > limit:
                 runs += [len(match[0]) for match in _HEXADECIMAL.finditer(self.text)]
-        if self.text.count("\\u") >= 8:
+        if self.num_unicode >= 8:
             runs += [len(match[0]) for match in _UNICODE.finditer(self.text)]
         return max(runs, default=0) > longest or sum(runs) > limit
 

@@ -56,14 +56,25 @@ def _is_python(facts: Facts) -> bool:
     return facts.kind == "code" and facts.language == "Python"
 
 
+def _generated(facts: Facts) -> bool:
+    """chaku's rule."""
+    if facts.kind != "code":
+        return False
+    words = facts.first_lines
+    # Most files have none of the words; a search that ignores the difference of capital letters takes longer.
+    if words.isascii() and "generated" not in (small := words.lower()) and "do not edit" not in small:
+        return False
+    return _GENERATED.search(words) is not None
+
+
 def _encoded(facts: Facts) -> bool:
     """chaku's rule: longer runs than StarCoder2's, counted together."""
     text, total = facts.text, 0
     if facts.has_base64_line(256):
         total += sum(len(match[0]) for match in _ENCODED[0].finditer(text))
-    if text.count("0x") + text.count("\\x") >= 32:
+    if facts.may_have_bytes:
         total += sum(len(match[0]) for match in _ENCODED[1].finditer(text))
-    if text.count("\\u") >= 32:
+    if facts.num_unicode >= 32:
         total += sum(len(match[0]) for match in _ENCODED[2].finditer(text))
     return total > MAX_ENCODED or total > len(text) / 2
 
@@ -78,14 +89,14 @@ def _hidden(facts: Facts) -> bool:
     )
 
 
-_EMPTY = Rule("empty", lambda facts: not facts.text.strip())
+_EMPTY = Rule("empty", lambda facts: not facts.text or facts.text.isspace())
 _SHORT = Rule(f"under {MIN_CHARACTERS} characters", lambda facts: len(facts.text) < MIN_CHARACTERS)
 _MANY_LINES = Rule(f"over {MAX_LINES:,} lines", lambda facts: facts.num_lines > MAX_LINES)
 _TEXT_LINE = f"a line over {MAX_TEXT_LINE:,} characters"
 _CODE_LINE = f"a line over {MAX_LINE:,} characters"
 _CODE_MEAN = f"mean line over {MEAN_LINE} characters"
 _XML = Rule("XML", lambda facts: "<?xml version=" in facts.text[:100])
-_FEW_LETTERS = Rule(f"under {MIN_ALPHABETIC:.0%} letters", lambda facts: facts.letters < MIN_ALPHABETIC)
+_FEW_LETTERS = Rule(f"under {MIN_ALPHABETIC:.0%} letters", lambda facts: not facts.has_letters(MIN_ALPHABETIC))
 _HTML = Rule(f"HTML with under {MIN_VISIBLE:.0%} or 100 characters of visible text", _hidden)
 _LARGE_DATA = Rule(
     f"data over {MAX_DATA_CHARACTERS:,} characters",
@@ -105,7 +116,7 @@ SETS: dict[str, tuple[Rule, ...]] = {
         _LARGE_DATA,
         _XML,
         _FEW_LETTERS,
-        Rule("generated", lambda facts: facts.kind == "code" and _GENERATED.search(facts.first_lines) is not None),
+        Rule("generated", _generated),
         Rule("encoded data", _encoded),
     ),
     "starcoder": (

@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from pathlib import PurePath
 
 # File names of prose about code, and of plain prose.
 _PROSE_ABOUT_CODE = {".md": "Markdown", ".markdown": "Markdown", ".rst": "reStructuredText"}
@@ -41,8 +40,9 @@ _DECIDED = {
     ".css": "CSS",
 }
 # A .h file is C++ when it has syntax that C lacks, unless it is a C header that hides C++ behind #ifdef __cplusplus.
+_CPP_WORDS = ("namespace", "template", "class", "using")
 _CPP = re.compile(
-    r"^\s*(namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::))", re.M
+    r"namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::)"
 )
 _C_FOR_CPP = re.compile(r"#\s*ifdef\s+__cplusplus|#\s*if.*defined\s*\(?\s*__cplusplus")
 # Extensions that several languages share: a language whose syntax tells it, by linguist's heuristics. The first that
@@ -82,26 +82,43 @@ _SCRIPTS = frozenset(_INTERPRETERS.values())
 DATA = frozenset({"JSON", "XML", "YAML", "HTML", "CSS", "SVG", "INI", "TOML", "CSV", "Diff"})
 
 
-def kind_and_language(path: PurePath, text: str) -> tuple[str, str] | None:
+def kind_and_language(path: str, text: str) -> tuple[str, str] | None:
     """("code", "Python"), ("code_prose", "Markdown"), ("prose", "Text") ..., or None for any other file."""
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
-    suffix = PurePath(name).suffix.lower()
+    name = path.rpartition("/")[2].removesuffix(".gz").removesuffix(".zst")
+    suffix = _suffix(name).lower()
     if _LICENCE.match(name):
         return "prose", "Text"
     if suffix in _PROSE_ABOUT_CODE:
         return "code_prose", _PROSE_ABOUT_CODE[suffix]
     if _README.match(name):
         return "code_prose", "Text"
-    if _MANUAL.search(name) and "man" in path.parts:
+    if _MANUAL.search(name) and "man" in path.split("/"):
         return "code_prose", "Manual"
     language = _DECIDED.get(suffix) or _by_name(name) or _by_first_line(text)
     if language is not None and suffix:
         language = _by_content(suffix, language, text) or language
-    if suffix == ".h" and _CPP.search(text) and not _C_FOR_CPP.search(text):
+    if suffix == ".h" and _is_cpp(text) and not _C_FOR_CPP.search(text):
         language = "C++"
     if language is not None and language != "Text":
         return "code", language
     return ("prose", "Text") if suffix == ".txt" else None
+
+
+def _suffix(name: str) -> str:
+    """The end of a name from its last dot on; "" where nothing stands before or after the dot."""
+    dot = name.rfind(".")
+    return name[dot:] if 0 < dot < len(name) - 1 else ""
+
+
+def _is_cpp(text: str) -> bool:
+    """Whether a line begins with syntax of C++. A search for the words first: one for lines takes ten times as long."""
+    for word in _CPP_WORDS:
+        at = text.find(word)
+        while at >= 0:
+            if not text[text.rfind("\n", 0, at) + 1 : at].strip() and _CPP.match(text, at):
+                return True
+            at = text.find(word, at + 1)
+    return False
 
 
 @cache
@@ -113,7 +130,7 @@ def _by_extension(pattern: str) -> str | None:
 
 
 def _by_name(name: str) -> str | None:
-    suffix = PurePath(name).suffix
+    suffix = _suffix(name)
     return _by_extension(f"x{suffix}" if suffix else name)
 
 

@@ -2,9 +2,13 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import numpy as np
+
+from chaku.corpus.compiled import kernels
 from chaku.corpus.secrets import Found
+from chaku.corpus.text import matches
 
 
 def _words(text: str) -> frozenset[str]:
@@ -39,6 +43,8 @@ _KEPT_DOMAIN = re.compile(
 )
 # Cheap searches, which begin with a literal character, for texts that cannot hold an address.
 _DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
+_DIGITS = np.array([(chr(code) in "0123456789") + 2 * (chr(code) in "0123456789abcdefABCDEF") for code in range(256)], np.uint8)
+_LOCAL_BYTES = np.array([chr(code) in _IN_LOCAL for code in range(256)])
 _COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]")
 _IPV4 = re.compile(r"(?<![\w.-])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w-]|\.[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4})(?::[0-9A-Fa-f]{1,4}){0,5}(?![\w:.])")
@@ -55,28 +61,48 @@ PERSONAL = frozenset({"e-mail address", "IP address", "user name in a path"})  #
 
 def find_personal(text: str) -> Iterator[Found]:
     """The personal data of a text, in no particular order."""
-    for match in _AT.finditer(text):
+    may_have_email, may_have_ipv4, ipv6, may_have_path = _marks(text)
+    for match in matches(_AT, "@", text) if may_have_email else ():
         start, first = match.start(), max(0, match.start() - 64)
         while start > first and text[start - 1] in _IN_LOCAL:
             start -= 1
         name = text[start : match.start()].lstrip(".-+")
         if name and is_email(name, match[1], match[2]):
             yield Found(match.start() - len(name), match.end(), "e-mail address")
-    if _DOTS.search(text):
+    if may_have_ipv4:
         for match in _IPV4.finditer(text):
             if _is_personal(match[0]) and not (
                 _is_version(match[0]) or _VERSION.search(text, max(0, match.start() - 20), match.start())
             ):
                 yield Found(match.start(), match.end(), "IP address")
-    if _COLONS.search(text):
-        for match in _IPV6.finditer(text):
-            if _is_personal(match[0]):
-                yield Found(match.start(), match.end(), "IP address")
-    for literal, pattern in _PATHS:
+    for match in ipv6:
+        if _is_personal(match[0]):
+            yield Found(match.start(), match.end(), "IP address")
+    for literal, pattern in _PATHS if may_have_path else ():
         if literal in text:
             for match in pattern.finditer(text):
                 if match[1].lower().strip(".") not in _KEPT_USERS:
                     yield Found(match.start(1), match.end(1), "user name in a path")
+
+
+def _marks(text: str) -> tuple[bool, bool, Iterable[re.Match[str]], bool]:
+    """Whether a text may hold an e-mail address, an IPv4 address; its IPv6 addresses; whether it may hold a path."""
+    if compiled := kernels():
+        email, ipv4, starts, path = compiled.find_personal_marks(
+            np.frombuffer(text.encode(), np.uint8), _DIGITS, _LOCAL_BYTES
+        )
+        ipv6 = _matches_at(starts.tolist(), text) if text.isascii() or not len(starts) else _IPV6.finditer(text)
+        return email, ipv4, ipv6, path
+    return "@" in text, _DOTS.search(text) is not None, _IPV6.finditer(text) if _COLONS.search(text) else (), True
+
+
+def _matches_at(starts: list[int], text: str) -> Iterator[re.Match[str]]:
+    """The IPv6 addresses of an ASCII text, which begin at some of the places `starts`."""
+    end = 0
+    for start in starts:
+        if start >= end and (match := _IPV6.match(text, start)):
+            end = match.end()
+            yield match
 
 
 def is_email(name: str, domain: str, end: str) -> bool:

@@ -15,6 +15,9 @@ from functools import cache
 
 import numpy as np
 
+from chaku.corpus.compiled import kernels
+from chaku.corpus.text import matches
+
 MIN_DISTINCT = 8  # characters of a random text of 20 or more; a made-up one has fewer
 MIN_KEY_CHARACTERS = 64  # of base64 in a private key; the shortest, of Ed25519 in PKCS #8, has 64
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -114,20 +117,23 @@ FORMS = (
     Form("Azure key", ("AccountKey=",), r"[A-Za-z0-9+/]{86}=="),
 )
 BEGINNING = 4  # characters: a secret that begins with fewer known ones is searched for by itself
-_BEGINNINGS = frozenset(
-    literal[:BEGINNING]
-    for literal in (*(part for form in FORMS for part in form.literals), "aws_", "AWS_", "SecretAccessKey")
-    if len(literal) >= BEGINNING
-)
+_LITERALS = (*(literal for form in FORMS for literal in form.literals), "aws_", "AWS_", "SecretAccessKey")
+_BEGINNINGS = sorted({literal[:BEGINNING] for literal in _LITERALS if len(literal) >= BEGINNING})
+_SHORT = sorted({literal for literal in _LITERALS if len(literal) < BEGINNING})  # of two or three characters
+_WORDS = np.frombuffer("".join(_BEGINNINGS).encode(), "<u4")
 _SPREAD = np.uint32(0x9E3779B1)
 _LIKELY = np.zeros(2**16, bool)  # by the first 16 bits of a word times _SPREAD
-_LIKELY[(np.frombuffer("".join(sorted(_BEGINNINGS)).encode(), "<u4") * _SPREAD) >> np.uint32(16)] = True
+_LIKELY[(_WORDS * _SPREAD) >> np.uint32(16)] = True
+_ENDINGS = np.array([int.from_bytes(literal.encode(), "little") for literal in _SHORT], np.uint32)
+_ENDS = np.zeros(2**16, bool)  # by the last two characters of a short literal
+_ENDS[np.frombuffer("".join(literal[-2:] for literal in _SHORT).encode(), "<u2")] = True
 _KEY = re.compile(
     r"-----BEGIN ((?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?)-----"
     r"([A-Za-z0-9+/=\s\\\"',;:.()-]{64,20000}?)-----END \1-----"
 )
 _KEY_BODY = re.compile(r"(?:\\[nrt]|[^A-Za-z0-9+/=])+")
 _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_TO_BASE64 = bytes(ord("a") if chr(code).isalnum() and code < 128 or code in b"+/" else 32 for code in range(256))
 _IN_URL = re.compile(r"://[^\s/:@\"'<>{}$%]{1,64}:([^\s/:@\"'<>{}$%*]{3,128})@[A-Za-z0-9]")
 _MADE_UP_PASSWORDS = frozenset(
     ("pass", "password", "passwd", "pwd", "secret", "pw", "token", "xxx", "guest", "admin", "test", "user")
@@ -137,9 +143,9 @@ _MADE_UP_PASSWORDS = frozenset(
 def find_secrets(text: str) -> Iterator[Found]:
     """The secrets of a text, in no particular order; none overlaps another one of its kind."""
     present = _beginnings(text)
-    for literal, form, pattern in _patterns():
-        if (len(literal) < BEGINNING or literal[:BEGINNING] in present) and literal in text:
-            for match in pattern.finditer(text):
+    for beginning, literal, form, pattern in _patterns() if present else ():
+        if beginning in present:
+            for match in matches(pattern, literal, text):
                 secret = match[0]
                 if form.holds(secret) and _is_random(secret[len(literal) :]):
                     yield Found(match.start(), match.end(), form.kind)
@@ -147,21 +153,32 @@ def find_secrets(text: str) -> Iterator[Found]:
         for match in _KEY.finditer(text):
             if len(_KEY_BODY.sub("", match[2])) >= MIN_KEY_CHARACTERS:
                 yield Found(match.start(2), match.end(2), "private key")
-    if present & {"AKIA", "ASIA", "aws_", "AWS_", "SecretAccessKey"[:BEGINNING]}:
+    if present & {"AKIA", "ASIA", "aws_", "AWS_", "SecretAccessKey"[:BEGINNING]} and _has_long_run(text):
         for match in _AWS_SECRET.finditer(text):
             if _is_mixed(match[0]) and _is_random(match[0]):
                 yield Found(match.start(), match.end(), "AWS secret key")
-    if "://" in text:
-        for match in _IN_URL.finditer(text):
-            password = match[1].lower()
-            if password not in _MADE_UP_PASSWORDS and not _MADE_UP.search(match[1]):
-                yield Found(match.start(1), match.end(1), "password in a URL")
+    for match in matches(_IN_URL, "://", text):
+        password = match[1].lower()
+        if password not in _MADE_UP_PASSWORDS and not _MADE_UP.search(match[1]):
+            yield Found(match.start(1), match.end(1), "password in a URL")
+
+
+def _has_long_run(text: str) -> bool:
+    """Whether 40 characters of base64 follow each other, as in an AWS secret key."""
+    return b"a" * 40 in text.encode().translate(_TO_BASE64)
 
 
 def _beginnings(text: str) -> set[str]:
-    """The first BEGINNING characters of secrets that occur in a text, found in one pass over all of its positions."""
+    """The first BEGINNING characters of secrets that occur in a text, found in one pass over all of its positions.
+
+    A shorter literal is left out where only letters, digits or `_` stand before it.
+    """
     raw = text.encode()
-    found: set[str] = set()
+    if compiled := kernels():
+        there = compiled.find_beginnings(np.frombuffer(raw, np.uint8), _LIKELY, _SPREAD, _WORDS, _ENDS, _ENDINGS)
+        names = (*_BEGINNINGS, *_SHORT)
+        return {names[place] for place in np.flatnonzero(there).tolist()}
+    found = {literal for literal in _SHORT if literal in text}
     for start in range(BEGINNING):
         if count := max(0, len(raw) - start) // BEGINNING:
             words = np.frombuffer(raw, "<u4", count, start)
@@ -175,9 +192,9 @@ def _word(number: int) -> str:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, Form, re.Pattern[str]], ...]:
+def _patterns() -> tuple[tuple[str, str, Form, re.Pattern[str]], ...]:
     return tuple(
-        (literal, form, re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"))
+        (literal[:BEGINNING], literal, form, re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"))
         for form in FORMS
         for literal in form.literals
     )

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,6 @@ from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
 from chaku.corpus.text import clean_text, decode_text
 from chaku.documents import COMMIT, DOCSTRINGS, PIECE
 from chaku.errors import ChakuError
-from chaku.files import sha256_file
 from chaku.settings import setting
 from chaku.synthetic.exercises import documents
 
@@ -261,22 +262,26 @@ def _walk(root: Path) -> Iterator[str]:
 def _read_file(
     source: Source, root: Path, relative: str, full: frozenset[str], hashes: dict[str, str] | None
 ) -> Iterator[Raw]:
-    path = root / relative
+    path = str(root / relative)  # a path as text: pathlib takes ten times as long
     shown = as_utf8(relative)
 
     def dropped(problem: str, language: str = "unknown") -> Raw:
         return Raw(shown, "", "unknown", language, source.name, problem=problem)
 
     try:
-        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+        if os.path.islink(path) and not Path(path).resolve().is_relative_to(root.resolve()):  # noqa: PTH114
             yield dropped("link that leads outside")
             return
-        if path.is_dir():
+        mode = os.stat(path).st_mode  # noqa: PTH116
+        if stat.S_ISDIR(mode):
             yield dropped("a directory that cannot be read")
             return
-        if not path.is_file():
+        if not stat.S_ISREG(mode):
             yield dropped("not a plain file")
             return
+    except (FileNotFoundError, NotADirectoryError):  # a link to nothing
+        yield dropped("not a plain file")
+        return
     except (OSError, RuntimeError) as error:  # a link to itself; a name that is too long
         yield dropped("link to itself" if isinstance(error, RuntimeError) else f"unreadable ({type(error).__name__})")
         return
@@ -284,10 +289,10 @@ def _read_file(
     if by_name and not full.isdisjoint(by_name):
         yield dropped(OVER_CAP, by_name[1])
         return
-    is_notebook = path.suffix == ".ipynb"
-    text, problem = _read_text(path, MAX_NOTEBOOK_BYTES if is_notebook else MAX_BYTES)
-    if hashes is not None and (digest := _sha256_of(path)) is not None:
-        hashes[as_utf8(str(path))] = digest
+    is_notebook = path.endswith(".ipynb")
+    stored, text, problem = _read_text(path, MAX_NOTEBOOK_BYTES if is_notebook else MAX_BYTES)
+    if hashes is not None and stored is not None and len(stored) <= MAX_BYTES:
+        hashes[as_utf8(path)] = hashlib.sha256(stored).hexdigest()
     if problem is not None:
         yield dropped(problem, by_name[1] if by_name else "unknown")
         return
@@ -307,7 +312,7 @@ def _read_file(
         kind, language = source.kind, source.language or (found[1] if found else "Text")
     if language == "Manual":
         text = _plain_manual(text)
-    licence = source.license or licence_tag(text) or licence_near(path.parent, root)
+    licence = source.license or licence_tag(text) or _licence_near(os.path.dirname(path), str(root))
     yield Raw(shown, text, kind, language, source.name, licence, repository=_repository(source, shown))
     if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
@@ -316,25 +321,27 @@ def _read_file(
         yield Raw(f"{shown}#docstrings", prose, "code_prose", DOCSTRINGS, source.name, licence, origin=text)
 
 
-def _sha256_of(path: Path) -> str | None:
-    """The SHA-256 of a file as it is stored; None when it is too large or unreadable."""
-    try:
-        return sha256_file(path) if path.stat().st_size <= MAX_BYTES else None
-    except OSError:
-        return None
+@lru_cache(maxsize=1 << 12)
+def _licence_near(directory: str, root: str) -> str | None:
+    return licence_near(Path(directory), Path(root))
 
 
-def _read_text(path: Path, max_bytes: int) -> tuple[str, str | None]:
+def _read_text(path: str, max_bytes: int) -> tuple[bytes | None, str, str | None]:
+    """(the file as it is stored or None, its text, None or why it has no text)."""
+    stored = None
     try:
-        if path.stat().st_size > max_bytes:
-            return "", f"over {max_bytes:,} bytes"
-        with open_packed(path) as file:
-            raw = file.read(max_bytes + 1)
+        if os.stat(path).st_size > max_bytes:  # noqa: PTH116
+            return None, "", f"over {max_bytes:,} bytes"
+        with open(path, "rb") as file:  # noqa: PTH123
+            raw = stored = file.read(max_bytes + 1)
+        if path.endswith((".gz", ".zst")):
+            with open_packed(Path(path)) as packed:
+                raw = packed.read(max_bytes + 1)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        return "", f"unreadable ({type(error).__name__})"
+        return stored, "", f"unreadable ({type(error).__name__})"
     if len(raw) > max_bytes:
-        return "", f"over {max_bytes:,} bytes"
-    return decode_text(raw)
+        return stored, "", f"over {max_bytes:,} bytes"
+    return stored, *decode_text(raw)
 
 
 def split_code(text: str, max_bytes: int) -> list[str]:
@@ -422,7 +429,7 @@ def _rows(source: Source, origin: str, rows: Iterator[Row]) -> Iterator[Raw]:
         if problem or not isinstance(text, str):
             yield Raw(path, "", "unknown", "unknown", source.name, problem=problem)
             continue
-        found = kind_and_language(Path(path), text)
+        found = kind_and_language(path, text)
         kind = source.kind if source.kind != "auto" else found[0] if found else "prose"
         language = row.get("language") or row.get("lang") or source.language or (found[1] if found else "Text")
         licence = row.get("license") or source.license

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from collections.abc import Iterator
 
 from chaku.files import LFS_POINTER
 
@@ -50,6 +51,17 @@ def clean_text(text: str) -> tuple[str, str | None]:
     if text.startswith(LFS_POINTER.decode()):
         return "", LFS
     return text.removeprefix("\ufeff").replace("\r\n", "\n"), None
+
+
+def matches(pattern: re.Pattern[str], literal: str, text: str) -> Iterator[re.Match[str]]:
+    """As `pattern.finditer(text)`, for a pattern whose matches begin with `literal`: several times as fast."""
+    at = text.find(literal)
+    while at >= 0:
+        if match := pattern.match(text, at):
+            yield match
+            at = text.find(literal, match.end())
+        else:
+            at = text.find(literal, at + 1)
 
 
 def _decode(raw: bytes, encoding: str) -> str | None:
