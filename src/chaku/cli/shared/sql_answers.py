@@ -34,7 +34,7 @@ def show(answer: "Answer") -> None:
     if console.is_terminal and (chart := chart_of(answer.result)):
         show_chart(chart, console)
     print(printable(answer.sentence))
-    if not answer.by_rule:
+    if not answer.by_rule or answer.confidence < 1:  # a rule may have changed a query of the model
         print(f"confidence {answer.confidence:.0%}")
     for assumption in answer.assumptions:
         print(printable(f"assumed: {assumption}"))

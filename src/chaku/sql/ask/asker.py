@@ -228,8 +228,8 @@ class Asker:
         }  # fmt: skip
         return self.database.run(sql, schema=self.schema, **limits)
 
-    def by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:
-        """The steps to an answer that needs no model."""
+    def by_rule(self, question: str, ruled: RuleAnswer | NoAnswer, confidence: float = 1.0) -> Iterator[Step]:
+        """The steps to an answer that needs no model. `confidence`: of the query that a rule has changed."""
         answer = Answer(question, by_rule=True)
         if isinstance(ruled, NoAnswer):
             yield refuse(answer, ruled.reason, (), ())
@@ -244,7 +244,7 @@ class Asker:
             sql=ruled.sql,
             result=candidate.result,
             sentence=self._sentence(question, candidate),
-            confidence=1.0,
+            confidence=confidence,
             assumptions=(ruled.words, *said_cut(candidate.result)),
             tables=ruled.tables,
             candidates=(candidate,),
