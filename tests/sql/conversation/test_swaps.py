@@ -14,10 +14,9 @@ from sql.glossary.rulebooks import TODAY
 
 HERE = Path(__file__).parent
 BOTH = "SELECT count(*) FROM customer WHERE country IN ('Germany', 'Italy')"
-TWO_COLUMNS = (
-    "SELECT count(*) FROM customer AS c JOIN review AS r ON c.id = r.customer_id "
-    "JOIN product AS p ON p.id = r.product_id JOIN supplier AS s ON s.id = p.supplier_id WHERE c.country = 'Germany' AND s.country = 'Germany'"
-)
+TWO_COLUMNS = """SELECT count(*) FROM customer AS c JOIN review AS r ON c.id = r.customer_id
+    JOIN product AS p ON p.id = r.product_id JOIN supplier AS s ON s.id = p.supplier_id
+    WHERE c.country = 'Germany' AND s.country = 'Germany'"""
 
 
 def lines_of(name):
