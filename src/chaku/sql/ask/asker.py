@@ -143,6 +143,7 @@ class Asker:
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = prompt_with(trouble=trouble)
+            answer = replace(answer, assumptions=self._by_words_alone(question))
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
                 reason = (
@@ -197,6 +198,7 @@ class Asker:
             yield refuse(answer, reason, candidates, dropped)
             return
         assumptions = [
+            *answer.assumptions,
             *(words for words in (note, choice.note) if words),
             *best.changes,
             *value_assumptions(best.sql, matches),
@@ -220,6 +222,11 @@ class Asker:
         hidden = hidden_tables(best.sql, self.schema)
         said = in_words(question, best.result, self.reply) if self.reply and not hidden else ""
         return said or sentence(question, best.sql, best.result, self.schema.dialect, hidden)
+
+    def _by_words_alone(self, question: str) -> tuple[str, ...]:
+        """What the answer must say if the embedder failed."""
+        trouble = self.meaning.trouble(question) if self.meaning else ""
+        return (f"nothing was found by meaning, only by words: {trouble}",) if trouble else ()
 
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""
