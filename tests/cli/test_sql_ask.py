@@ -411,6 +411,20 @@ def test_tables_are_found_by_meaning_with_an_embedding_model(ask, server, tmp_pa
     assert [path.name for path in (tmp_path / "cache" / "chaku" / "sql").glob("*.vectors.npz")] != []
 
 
+def test_a_server_of_embeddings_that_is_away_leaves_an_answer_by_words_with_a_warning(ask, server):
+    server.reply = "SELECT 1"
+    away = ["--embeddings", "http://127.0.0.1:9/v1"]
+    status, printed = ask("How many purchases were there?", "--max-prompt-tokens", "80", *away)
+    assert status == 0
+    assert printed.out.startswith("SELECT 1\n")
+    warning = "assumed: nothing was found by meaning, only by words: http://127.0.0.1:9/v1/embeddings does not answer"
+    assert warning in printed.out
+    server.reply = "NO ANSWER: no such table"
+    _, printed = ask("How many purchases were there?", "--max-prompt-tokens", "80", *away)
+    assert printed.out.startswith("No answer: ")
+    assert warning in printed.out
+
+
 def test_an_embedding_model_that_is_none_is_named(ask, tmp_path):
     status, printed = ask("How many?", "--embeddings", str(tmp_path))
     assert status == 2

@@ -123,12 +123,15 @@ class StaticEmbeddings:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        tensors = load_file(self._path / "model.safetensors")
+        try:
+            tensors = load_file(self._path / "model.safetensors")
+            tokenizer = Tokenizer.from_file(str(self._path / "tokenizer.json"))
+        except Exception as error:  # each library has errors of its own
+            raise ChakuError(f"the static embeddings in {self._path} cannot be read: {error}") from None
         if "embeddings" not in tensors:
             raise ChakuError(
                 f"{self._path / 'model.safetensors'} has no tensor `embeddings`, as static embeddings have"
             )
-        tokenizer = Tokenizer.from_file(str(self._path / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.enable_truncation(TOKENS)
         model = read_json(self._path / "tokenizer.json")["model"]

@@ -70,8 +70,9 @@ class AnswerRecord(RowsRecord):
     `sentence`: says the rows in the question's language. `chart`: their Vega-Lite specification; None for rows that
     make no chart. `votes`: how many of the `samples` have these rows; `confidence`: their share. `assumed`: guesses on
     the way. `explanation`: the query in plain words. `tables`: those in the prompt; `left_out`: parts of the schema
-    that had no room there. `seconds`: of the whole answer. `by_rule`: a metric of the glossary gave the query, without
-    samples. `session`: the id of the conversation; "" for a question outside of one.
+    that had no room there. `seconds`: of the whole answer. `by_rule`: a metric of the glossary, or a new value in the
+    query before, gave the query without samples. `session`: the id of the conversation; "" for a question outside of
+    one.
     """
 
     question: str

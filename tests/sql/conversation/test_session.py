@@ -280,6 +280,55 @@ def test_two_metrics_of_equal_rank_are_asked_about(talk):
     assert talk.ask("the number of orders").assumptions[0].startswith("by rule: number of orders")
 
 
+GERMANY = "SELECT count(*) FROM customer WHERE country = 'Germany'"
+
+
+def test_a_new_value_is_put_into_the_models_query_by_rule(plain, shop_file):
+    plain.asker.writer.query = GERMANY
+    before = plain.ask("How many customers are there in Germany?")
+    answer = plain.ask("and France?")
+    assert answer.result.rows == rows(shop_file, GERMANY.replace("Germany", "France")) != before.result.rows
+    assert answer.by_rule
+    assert answer.assumptions == (
+        "by rule: customer.country = 'France' in the place of 'Germany'; the rest of the query before stays",
+        'taken as a follow-up to "How many customers are there in Germany?"',
+    )
+    assert len(plain.asker.writer.prompts) == 1
+    assert plain.back().answer == before
+    assert plain.ask("only Peru").result.rows == rows(shop_file, GERMANY.replace("Germany", "Peru"))
+    assert plain.ask("no, I meant Japan").result.rows == rows(shop_file, GERMANY.replace("Germany", "Japan"))
+    assert [turn.thread[-1] for turn in plain.turns][1:] == ["no, I meant Japan"]
+    assert plain.back().answer == before
+
+
+def test_a_swapped_query_is_as_sure_as_the_query_before(plain):
+    plain.asker.num_samples = 5
+    plain.asker.writer.query = GERMANY
+    assert plain.ask("How many customers are there in Germany?").confidence == 0.2  # a sample of five
+    assert plain.ask("and France?").confidence == 0.2
+
+
+def test_a_value_that_fits_two_literals_gets_one_question_back(plain, shop_file):
+    plain.asker.writer.query = both = "SELECT count(*) FROM customer WHERE country IN ('Germany', 'Italy')"
+    plain.ask("How many customers are from Germany and Italy?")
+    asked = plain.ask("and from Peru?")
+    assert asked.question == f"Do you mean {' or '.join(asked.choices)}?"
+    assert len(asked.choices) == 3
+    answer = plain.ask("2")
+    assert answer.result.rows == rows(shop_file, both.replace("Italy", "Peru"))
+    assert answer.assumptions[0].startswith("by rule: customer.country = 'Peru' in the place of 'Italy'; ")
+    assert len(plain.asker.writer.prompts) == 1
+
+
+def test_a_column_that_the_user_chose_is_kept_by_a_new_value(georgia):
+    session = georgia()
+    session.asker.writer.query = "SELECT name FROM customer WHERE state = 'Georgia'"
+    session.ask("Who is in Georgia?")
+    assert session.ask("state").result.rows == [("Bo",), ("Cy",)]
+    assert session.ask("and Imereti?").result.rows == [("Ada",)]
+    assert [match.value for match in session.turns[-1].meant] == ["Imereti"]
+
+
 def test_why_is_answered_with_numbers_to_compare_and_says_so(talk, shop_file):
     talk.ask("revenue by month in 2023")
     answer = talk.ask("why is March so low?")
@@ -316,3 +365,14 @@ def test_without_values_no_cell_reaches_the_model(georgia):
     assert len(session.asker.writer.prompts) == 3
     assert "The query of \"Who is in georgia?\" was: SELECT name FROM customer WHERE state = 'georgia';" in prompts
     assert [cell for cell in ("Georgia", "Bo", "Cy", "US", "32") if cell in prompts] == []
+
+
+def test_without_values_a_query_with_a_swapped_value_is_not_sent(georgia):
+    session = georgia(send_values=False)
+    session.asker.writer.query = "SELECT name FROM customer WHERE state = 'imereti'"
+    session.ask("Who lives in the state imereti?")
+    assert session.ask("and in georgia?").sql == "SELECT name FROM customer WHERE state = 'Georgia'"
+    session.ask("and how many of them?")
+    prompts = "".join(session.asker.writer.prompts)
+    assert len(session.asker.writer.prompts) == 2
+    assert [cell for cell in ("Georgia", "Imereti", "Bo") if cell in prompts] == []

@@ -4,6 +4,8 @@ import pytest
 
 from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute import query_process, query_servers
+from chaku.sql.execute.cost import too_costly
+from chaku.sql.execute.runner import Result
 
 
 class Cursor:
@@ -117,3 +119,56 @@ def test_the_driver_understands_the_url(module):
     url, expected = URLS[module]
     _, _, settings = query_servers._dialect(url)
     assert {name: settings[name] for name in expected} == expected
+
+
+class Job:
+    """The job of a dry run, as BigQuery answers it."""
+
+    def __init__(self, statement_type, total_bytes_processed):
+        self.statement_type, self.total_bytes_processed = statement_type, total_bytes_processed
+
+
+class Client:
+    """BigQuery's client, which keeps what it gets."""
+
+    def __init__(self, job):
+        self.got, self.job = [], job
+
+    def query(self, sql, job_config):
+        self.got.append((sql, job_config))
+        return self.job
+
+
+def ask_bigquery(monkeypatch, job, **more):
+    connection, client = Connection(), Client(job)
+    connection._client = client
+    monkeypatch.setattr(query_servers, "_connect", lambda request: connection)
+    monkeypatch.setattr(query_servers, "_bigquery_job", lambda **settings: settings)
+    monkeypatch.setattr(Cursor, "execute", lambda self, sql, job_config: Cursor.plain(self, sql))
+    request = {"dialect": "bigquery", "sql": "SELECT a FROM t", "timeout": 2.5, "max_rows": 100, "max_bytes": 10**6}
+    reply = query_servers.ask(
+        {**request, "max_cell": 100, **ENGINES["bigquery"].settings(2.5, 100), **more},
+        query_process._collect, query_process._failed, query_process._message,
+    )  # fmt: skip
+    return connection.got, client.got, reply
+
+
+Cursor.plain = Cursor.execute
+
+
+def test_bigquery_itself_must_call_a_statement_a_select_before_it_runs(monkeypatch):
+    ran, dry, reply = ask_bigquery(monkeypatch, Job("SELECT", 10))
+    assert dry == [("SELECT a FROM t", {"dry_run": True, "use_query_cache": False})]
+    assert ran == ["SELECT a FROM t"]
+    assert reply["rows"] == [[1], [2], [3]]
+    ran, _, reply = ask_bigquery(monkeypatch, Job("SCRIPT", 10))
+    assert (ran, reply["status"], reply["reason"]) == ([], "refused", "not allowed: BigQuery reads it as SCRIPT")
+
+
+def test_bigquerys_dry_run_estimates_the_bytes_and_runs_nothing(monkeypatch):
+    ran, dry, reply = ask_bigquery(monkeypatch, Job("SELECT", 5_000_000), explain=True)
+    assert (ran, len(dry)) == ([], 1)
+    explained = Result("ok", "", tuple(reply["columns"]), [tuple(row) for row in reply["rows"]])
+    refusal = too_costly("SELECT a FROM t", "bigquery", 1_000_000, lambda sql: explained)
+    assert "the server estimates a cost of 5,000,000, and --max-cost allows 1,000,000" in refusal.reason
+    assert too_costly("SELECT a FROM t", "bigquery", 5_000_000, lambda sql: explained) is None

@@ -2,7 +2,8 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.execute.check import check, fix
+from chaku.sql.execute.check import check
+from chaku.sql.execute.fix import fix
 from chaku.sql.schema.definition import Column, Dialect, Schema, Table
 
 

@@ -39,6 +39,7 @@ OLD_MARIADB = {"query_block": {"select_id": 1, "table": {"rows": 4}}}
         ("mysql", MYSQL_UNION, 4.0),
         ("mysql", MARIADB, 0.5),
         ("mysql", OLD_MARIADB, None),
+        ("bigquery", {"totalBytesProcessed": 5_000_000}, 5_000_000.0),
     ],
 )
 def test_the_cost_of_a_plan_counts_its_subqueries(dialect, plan, cost):

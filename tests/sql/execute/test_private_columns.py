@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.execute.check import check, fix
+from chaku.sql.execute.check import check
 from chaku.sql.execute.database import Database
+from chaku.sql.execute.fix import fix
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
 from chaku.sql.schema.introspect import introspect

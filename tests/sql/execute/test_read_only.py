@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.sql.execute.check import FUNCTION_COLUMNS
+from chaku.sql.engines.postgres import TABLE_FUNCTIONS
 from chaku.sql.execute.functions import FUNCTIONS
 from chaku.sql.execute.parse import Refused
 from chaku.sql.execute.read_only import check_read_only
@@ -248,6 +248,6 @@ def test_mysql_is_asked_for_the_date_in_utc_in_its_own_words():
 
 
 def test_functions_in_from_whose_columns_are_known_may_be_called():
-    assert set(FUNCTION_COLUMNS) <= FUNCTIONS
-    for name in FUNCTION_COLUMNS:
+    assert set(TABLE_FUNCTIONS) <= FUNCTIONS
+    for name in TABLE_FUNCTIONS:
         assert f"pg_catalog.{name}(".upper() in check_read_only(f"SELECT * FROM {name}(a, b)", "postgres").upper()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaku.errors import ChakuError
 from chaku.inference.embeddings import StaticEmbeddings
 from chaku.sql.ask.memory import Memory
 from chaku.sql.schema.definition import Column, Schema, Table
@@ -62,7 +63,7 @@ def test_vectors_are_cached_for_one_model_and_a_changed_table_is_read_again(embe
     assert embedder.texts == ["buyers"]
     changed = Schema("firm", (*SCHEMA.tables[1:], Table("nation", (Column("id"),))))
     Meaning(embedder, cache).tables("orders", changed)
-    assert embedder.texts == ["buyers", "nation: id", "orders"]
+    assert embedder.texts == ["buyers", "orders", "nation: id"]
     embedder.identity = "another model"
     embedder.texts.clear()
     Meaning(embedder, cache).tables("buyers", SCHEMA)
@@ -88,3 +89,38 @@ def test_remembered_questions_are_found_by_meaning_and_those_about_something_els
     assert memory.similar("cats", meaning=meaning) == []
     assert [pair.question for pair in memory.similar("log remarks now", meaning=meaning)] == ["log remarks"]
     assert Memory(tmp_path / "none.jsonl").similar("cats", meaning=meaning) == []
+
+
+class Leaving(Counting):
+    """An embedder that fails while `away`."""
+
+    away = False
+
+    def embed(self, texts):
+        if self.away:
+            self.texts += texts
+            raise ChakuError("http://e does not answer: connection refused")
+        return super().embed(texts)
+
+
+def test_an_embedder_that_goes_away_leaves_the_words_and_is_asked_again_for_the_next_question(tmp_path):
+    embedder = Leaving(make_static_embeddings(tmp_path / "model"))
+    meaning, memory = Meaning(embedder), Memory(tmp_path / "memory.jsonl")
+    memory.remember("our purchases", "SELECT 1", "firm")
+    assert first("how many buyers", meaning) == "customers"
+    embedder.away, embedder.texts = True, []
+    assert first("the log of purchases", meaning) == "log"
+    assert [pair.query for pair in memory.similar("our purchases by day", meaning=meaning)] == ["SELECT 1"]
+    assert meaning.trouble("the log of purchases") == ""  # of the last question alone
+    assert meaning.trouble("our purchases by day") == "http://e does not answer: connection refused"
+    assert meaning.likeness("our purchases by day", ["a"]) == [0.0]
+    assert embedder.texts == ["the log of purchases", "our purchases by day"]  # once for each question
+    embedder.away = False
+    assert first("our purchases", meaning) == "orders"
+    assert meaning.trouble("our purchases") == ""
+
+
+def test_vectors_of_another_length_are_read_again(embedder, tmp_path):
+    meaning = Meaning(embedder)
+    meaning._known = {text: [0.0] for text in map(table_text, SCHEMA.tables)}  # of the model that a server had before
+    assert first("how many buyers", meaning) == "customers"

@@ -24,6 +24,7 @@ def show(answer: "Answer") -> None:
 
     if answer.refusal:
         print(printable(f"No answer: {answer.refusal}"))
+        _show_assumptions(answer)
         return
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
@@ -34,12 +35,16 @@ def show(answer: "Answer") -> None:
     if console.is_terminal and (chart := chart_of(answer.result)):
         show_chart(chart, console)
     print(printable(answer.sentence))
-    if not answer.by_rule:
+    if not answer.by_rule or answer.confidence < 1:  # a rule may have changed a query of the model
         print(f"confidence {answer.confidence:.0%}")
-    for assumption in answer.assumptions:
-        print(printable(f"assumed: {assumption}"))
+    _show_assumptions(answer)
     if answer.dropped:
         print(f"left out of the prompt: {_some([str(part) for part in answer.dropped])}")
+
+
+def _show_assumptions(answer: "Answer") -> None:
+    for assumption in answer.assumptions:
+        print(printable(f"assumed: {assumption}"))
 
 
 def show_explanation(answer: "Answer", asker: "Asker", file: TextIO) -> None:

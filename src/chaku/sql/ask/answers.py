@@ -32,8 +32,8 @@ class Answer:
 
     `sentence`: says the rows in the question's language. `confidence`: the share of samples with this result.
     `assumptions`: sentences about guesses on the way. `dropped`: parts of the schema that the prompt left out.
-    `matches`: values in the question. `candidates`: all queries. `by_rule`: a metric of the glossary gave the query,
-    and no model was asked for it.
+    `matches`: values in the question. `candidates`: all queries. `by_rule`: a metric of the glossary gave the query, or
+    a new value in the query before, and no model was asked for it; `confidence` is 1, or that of the query before.
     """
 
     question: str

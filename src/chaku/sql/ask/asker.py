@@ -143,6 +143,7 @@ class Asker:
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = prompt_with(trouble=trouble)
+            answer = replace(answer, assumptions=self._by_words_alone(question))
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
                 reason = (
@@ -197,6 +198,7 @@ class Asker:
             yield refuse(answer, reason, candidates, dropped)
             return
         assumptions = [
+            *answer.assumptions,
             *(words for words in (note, choice.note) if words),
             *best.changes,
             *value_assumptions(best.sql, matches),
@@ -221,6 +223,11 @@ class Asker:
         said = in_words(question, best.result, self.reply) if self.reply and not hidden else ""
         return said or sentence(question, best.sql, best.result, self.schema.dialect, hidden)
 
+    def _by_words_alone(self, question: str) -> tuple[str, ...]:
+        """What the answer must say if the embedder failed."""
+        trouble = self.meaning.trouble(question) if self.meaning else ""
+        return (f"nothing was found by meaning, only by words: {trouble}",) if trouble else ()
+
     def run(self, sql: str) -> Result:
         """Check and run a query of a model or of the user: the same rules hold for both."""
         limits: dict[str, Any] = {
@@ -228,8 +235,8 @@ class Asker:
         }  # fmt: skip
         return self.database.run(sql, schema=self.schema, **limits)
 
-    def by_rule(self, question: str, ruled: RuleAnswer | NoAnswer) -> Iterator[Step]:
-        """The steps to an answer that needs no model."""
+    def by_rule(self, question: str, ruled: RuleAnswer | NoAnswer, confidence: float = 1.0) -> Iterator[Step]:
+        """The steps to an answer that needs no model. `confidence`: of the query that a rule has changed."""
         answer = Answer(question, by_rule=True)
         if isinstance(ruled, NoAnswer):
             yield refuse(answer, ruled.reason, (), ())
@@ -244,7 +251,7 @@ class Asker:
             sql=ruled.sql,
             result=candidate.result,
             sentence=self._sentence(question, candidate),
-            confidence=1.0,
+            confidence=confidence,
             assumptions=(ruled.words, *said_cut(candidate.result)),
             tables=ruled.tables,
             candidates=(candidate,),

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.execute.check import check, fix
+from chaku.sql.execute.check import check
+from chaku.sql.execute.fix import fix
 from chaku.sql.execute.runner import Result
 from chaku.sql.schema.definition import Schema, on_one_line
 

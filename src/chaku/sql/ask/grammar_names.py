@@ -90,7 +90,7 @@ def _spellings(name: str, namespace: str, dialect: Dialect, *, quoted: bool) -> 
     written = {quote_table(name, namespace, dialect)}
     if quoted:
         written.add(quote_table(name, namespace, dialect, always=True))
-        if dialect == "sqlite":
+        if engine.backticks:
             written.add(quote_table(name, namespace, "mysql", always=True))
     return " | ".join(
         json.dumps(spelling, ensure_ascii=False) + ("i" if _is_in_any_case(engine, spelling, name) else "")

@@ -17,7 +17,7 @@ class Turn:
     """A question with its answer.
 
     `thread`: the questions that it goes on with, itself included. `query`: of a metric, which a follow-up changes by
-    rule; None for a query of the model. `meant`: the values that the user chose.
+    rule; None for a query of the model, perhaps with another value. `meant`: the values that the user chose.
     `written`: the query as the model wrote it, without values that were filled in afterwards.
     """
 
@@ -40,7 +40,7 @@ def say_turns(turns: Sequence[Turn], *, count_tokens: Callable[[str], int], max_
     """
     said: list[str] = []
     for number, turn in enumerate(reversed(turns)):
-        query = turn.written if with_cells or turn.query is None else ""
+        query = turn.written if with_cells or not turn.answer.by_rule else ""
         if not query:
             break  # its question stands in the question
         plain = f'The query of "{on_one_line(turn.question)}" was: {on_one_line(query)};'

@@ -112,6 +112,7 @@ WHERE t.database NOT IN ('system', 'information_schema', 'INFORMATION_SCHEMA')""
 )
 CLICKHOUSE = Engine(
     dialect="clickhouse",
+    fields_by_dot=True,
     title="ClickHouse",
     schemes=("clickhouse", "clickhousedb"),
     forms=FORMS,

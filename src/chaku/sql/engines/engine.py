@@ -81,7 +81,11 @@ class Engine:
     `grace`: more seconds for a driver's import, a login and the network. `fold`: how the engine reads a name without
     quotes. `exact_tables`, `exact_columns`: whether it distinguishes the case of names. `functions`: functions that may
     be called besides those of `execute.functions`. `own_schemas`, `own_tables`: schemas of the server itself, and how
-    the names of its tables begin. `tried`: whether chaku's tests run a real engine.
+    the names of its tables begin. `built_in`: the schema of the engine's own functions, with which they are written, so
+    that no function of a user with the same name is called. `table_functions`: the columns of functions in FROM; "" is
+    the alias of the function. `row_ids`: names that may stand for a table's primary key. `cost_at`: where the JSON of
+    `explain` has the cost; without it, the costs of all query blocks count. `dry_run`: the server estimates a query
+    without running it. `tried`: whether chaku's tests run a real engine.
     """
 
     dialect: Dialect
@@ -98,13 +102,18 @@ class Engine:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     grace: float = 0
     explain: str = ""  # the words in front of a query for its plan with a cost as JSON
+    cost_at: tuple[str | int, ...] = ()
+    dry_run: bool = False
     quotes: tuple[str, str] = ('"', '"')
+    backticks: bool = False  # around a name, besides `quotes`
+    lax_quotes: bool = False  # a name in double quotes that no table has is a string
     fold: Literal["", "lower", "upper"] = ""
     exact_tables: bool = False
     exact_columns: bool = False
     backslashes: bool = False  # a backslash in a string begins an escape
     first_rows: str = "{select} LIMIT {count}"
     system_columns: tuple[str, ...] = ()
+    row_ids: frozenset[str] = frozenset()
     functions: frozenset[str] = frozenset()
     own_schemas: frozenset[str] = frozenset()
     own_tables: tuple[str, ...] = ()
@@ -112,12 +121,23 @@ class Engine:
     one_catalog: bool = True  # a name in three parts is another database's
     ascii_names: bool = False  # a name with other letters needs quotes
     strict_dates: bool = False  # a date cannot be compared with a text such as 2024-05-31
+    text_dates: bool = False  # dates are stored as texts
+    pipes_join: bool = True  # || joins texts
     dots_call: bool = False  # c.f calls the function f if c has no column f
+    fields_by_dot: bool = False  # a.b is the field b of a column a
+    whole_rows: bool = False  # the alias of a table stands for its whole row
+    built_in: str = ""
+    table_functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tried: bool = False
 
     @property
     def is_file(self) -> bool:
         return not self.driver
+
+    @property
+    def estimates(self) -> bool:
+        """Whether a server tells the cost of a query before it runs."""
+        return bool(self.explain) or self.dry_run
 
     def quote(self, name: str) -> str:
         """A name in the engine's quotes."""
@@ -136,6 +156,7 @@ class Engine:
             "connect": _filled(self.connect, limits),
             "attributes": _filled(self.attributes, limits),
             "grace": self.grace,
+            "dry_run": self.dry_run,
         }
 
     def limited(self, select: str, count: int) -> str:

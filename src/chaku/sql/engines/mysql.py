@@ -136,6 +136,7 @@ MYSQL = Engine(
     exact_tables=True,
     backslashes=True,
     checks_names=False,
+    pipes_join=False,
     one_catalog=False,
 )
 MARIADB = replace(MYSQL, dialect="mariadb", title="MariaDB", schemes=("mariadb",), tried=True)

@@ -116,6 +116,14 @@ WHERE c.relrowsecurity AND row_security_active(c.oid)""",
         "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
     },
 )
+# The columns of functions in FROM; "" stands for the alias of the function.
+TABLE_FUNCTIONS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("unnest", "generate_series", "generate_subscripts", "regexp_split_to_table"), ("",)),
+    **dict.fromkeys(("string_to_table", "json_object_keys", "jsonb_object_keys"), ("",)),
+    **dict.fromkeys(("json_array_elements", "json_array_elements_text"), ("value",)),
+    **dict.fromkeys(("jsonb_array_elements", "jsonb_array_elements_text"), ("value",)),
+    **dict.fromkeys(("json_each", "json_each_text", "jsonb_each", "jsonb_each_text"), ("key", "value")),
+}
 POSTGRES = Engine(
     dialect="postgres",
     title="PostgreSQL",
@@ -134,11 +142,15 @@ POSTGRES = Engine(
         "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
     ),
     explain="EXPLAIN (FORMAT JSON)",
+    cost_at=(0, "Plan", "Total Cost"),
     fold="lower",
     exact_tables=True,
     exact_columns=True,
     system_columns=("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"),
     one_catalog=False,
     dots_call=True,
+    whole_rows=True,
+    built_in="pg_catalog",
+    table_functions=TABLE_FUNCTIONS,
     tried=True,
 )

@@ -86,6 +86,10 @@ FROM information_schema.key_column_usage AS k
 WHERE t.constraint_type IN ('PRIMARY KEY', 'FOREIGN KEY')
 ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position""",
     search_path="SELECT CURRENT_SCHEMA()",
+    # A function of a user may have the name of one of Redshift's own, with other types of arguments.
+    own_functions="""
+SELECT DISTINCT p.proname FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_internal')""",
     short_types={"CHARACTER VARYING": "VARCHAR", "CHARACTER": "CHAR", "DOUBLE PRECISION": "DOUBLE"},
 )
 REDSHIFT = Engine(

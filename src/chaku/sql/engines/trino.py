@@ -87,6 +87,7 @@ TRINO = Engine(
     connect={"session_properties": {"query_max_execution_time": "{seconds}s"}, "source": "chaku"},
     grace=15,
     strict_dates=True,
+    fields_by_dot=True,
     ascii_names=True,
     functions=frozenset(FUNCTIONS.split()),
 )

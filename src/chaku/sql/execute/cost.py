@@ -1,8 +1,8 @@
 """The cost that a server estimates for a query, from its EXPLAIN, and the refusal of a query that costs too much.
 
-PostgreSQL, MySQL 8 and MariaDB 11 estimate a cost. Its unit is the server's own: about one page read from disk in
-PostgreSQL (`seq_page_cost` = 1) and one random read in MySQL; MariaDB 11 estimates milliseconds. SQLite and DuckDB
-estimate none.
+PostgreSQL, MySQL 8, MariaDB 11 and BigQuery estimate a cost. Its unit is the server's own: about one page read from
+disk in PostgreSQL (`seq_page_cost` = 1) and one random read in MySQL; MariaDB 11 estimates milliseconds. BigQuery has
+no EXPLAIN: its dry run tells the bytes that a query would read, and costs nothing. The other engines estimate none.
 """
 
 import json
@@ -21,9 +21,9 @@ def check_max_cost(max_cost: float | None, dialect: Dialect) -> None:
         return
     if not max_cost > 0:
         raise ChakuError(f"--max-cost is {max_cost:g}; it must be above 0")
-    if not ENGINES[dialect].explain:
+    if not ENGINES[dialect].estimates:
         raise ChakuError(
-            "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and "
+            "--max-cost needs the estimate of a server (PostgreSQL, MySQL, MariaDB or BigQuery), and "
             f"{ENGINES[dialect].title} gives none; limit the seconds of a query with --timeout"
         )
 
@@ -34,7 +34,7 @@ def too_costly(sql: str, dialect: Dialect, max_cost: float, explain: Callable[[s
     `explain`: runs an EXPLAIN. A query that the server cannot explain fails with the server's message. A server without
     an estimate (MariaDB before 11) refuses all queries, since the limit cannot hold.
     """
-    explained = explain(f"{ENGINES[dialect].explain} {sql}")
+    explained = explain(f"{ENGINES[dialect].explain} {sql}".strip())
     if not explained.ok:
         return explained
     cost = cost_of(explained.rows[0][0], dialect)
@@ -52,8 +52,10 @@ def too_costly(sql: str, dialect: Dialect, max_cost: float, explain: Callable[[s
 def cost_of(plan: str, dialect: Dialect) -> float | None:
     """The estimate in the JSON of an EXPLAIN, subqueries included; None without an estimate."""
     tree = json.loads(plan)
-    if dialect == "postgres":
-        return float(tree[0]["Plan"]["Total Cost"])
+    if path := ENGINES[dialect].cost_at:
+        for key in path:
+            tree = tree[key]
+        return float(tree)
     costs = list(_block_costs(tree))
     return sum(costs) if costs else None
 

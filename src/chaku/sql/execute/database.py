@@ -31,6 +31,7 @@ from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name, quot
 from chaku.sql.schema.introspect import introspect
 
 SAID_PROBLEMS = 3  # wrong names in one message
+MAX_FUNCTIONS = 100_000  # of a database's users and extensions
 
 
 class Database(AbstractContextManager["Database"]):
@@ -57,7 +58,7 @@ class Database(AbstractContextManager["Database"]):
         # These engines reserve far more address space than they use, so written memory has its own limit. DuckDB's own
         # limit of 1 GB does not count everything: one function on one long value took 3 GB.
         command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
-        environment: dict[str, str] | None = {} if self.dialect == "duckdb" else None  # libpq reads PGPASSWORD, HOME
+        environment: dict[str, str] | None = {} if self.engine.is_file else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
 
     def __exit__(self, *_: object) -> None:
@@ -110,9 +111,10 @@ class Database(AbstractContextManager["Database"]):
         }  # fmt: skip
         try:
             checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
+            hiding = self._own_functions
         except Refused as error:
             return Result("refused", f"not allowed: {error}")
-        if own := next((name for name in self._own_functions if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
+        if own := next((name for name in hiding if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
             return Result("refused", f"not allowed: {own} is a function of this database, and may do anything")
         if schema is None and self.engine.checks_names:
             try:
@@ -137,15 +139,22 @@ class Database(AbstractContextManager["Database"]):
         catalogue = self.engine.catalogue
         if catalogue is None or not catalogue.extensions:
             return {}
-        return dict(self.run_unchecked(catalogue.extensions, max_rows=100_000).rows)
+        return dict(self.run_unchecked(catalogue.extensions, max_rows=MAX_FUNCTIONS).rows)
 
     @cached_property
     def _own_functions(self) -> tuple[str, ...]:
-        """The functions that users of the database have made, where such a function may hide the engine's own."""
+        """The functions that users of the database have made, where such a function may hide the engine's own.
+
+        Raises Refused if they cannot be read: then no call is known to be harmless.
+        """
         catalogue = self.engine.catalogue
         if catalogue is None or not catalogue.own_functions:
             return ()
-        return tuple(re.escape(name) for (name,) in self.run_unchecked(catalogue.own_functions).rows)
+        result = self.run_unchecked(catalogue.own_functions, max_rows=MAX_FUNCTIONS)
+        if not result.ok or result.truncated:
+            why = result.reason or f"there are more than {MAX_FUNCTIONS:,}"
+            raise Refused(f"the functions of this database's users cannot be read: {why}")
+        return tuple(re.escape(name) for (name,) in result.rows)
 
     @cached_property
     def schema(self) -> Schema:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.definition import Schema
-
-ROW_IDS = ("rowid", "oid", "_rowid_")  # in SQLite, these read a primary key of whole numbers
 
 
 def private_problems(tree: exp.Expr, schema: Schema) -> Iterator[str]:
@@ -38,7 +37,7 @@ def private_problems(tree: exp.Expr, schema: Schema) -> Iterator[str]:
             yield _is_private(f"{private[name]}.{identifier.name}")
         elif is_name and name in secret and not any(name == c.name.lower() for t in names.values() for c in t.columns):
             yield f"{identifier.name} as a whole row has private columns; name the columns that you need"
-        elif is_name and schema.dialect == "sqlite" and name in ROW_IDS and _hides_key(schema):
+        elif is_name and name in ENGINES[schema.dialect].row_ids and _hides_key(schema):
             yield f"{identifier.name} may be a private primary key"
     yield from _stars(tree, secret)
     if any(join.args.get("method") == "NATURAL" for join in tree.find_all(exp.Join)):

@@ -4,6 +4,7 @@ The parent describes the session: see `engines.engine.Engine`. Each query has a 
 session survives.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -34,11 +35,15 @@ def ask(
             setattr(driver, name, value)
         cursor = _prepared(driver, request)
         options: dict[str, Any] = {}
-        if request.get("explain") and request["dialect"] == "postgres":
+        if request.get("explain") and _kind(driver) == "psycopg":
             options["prepare"] = True  # a prepared statement is a single statement
-        if request["dialect"] == "bigquery":
-            if (kind := _bigquery_statement(driver, request["sql"])) != "SELECT":
-                return failed(f"not allowed: BigQuery reads it as {kind}", "refused")
+        if request["dry_run"]:
+            job = _dry_run(driver, request["sql"])
+            if job.statement_type != "SELECT":
+                return failed(f"not allowed: BigQuery reads it as {job.statement_type}", "refused")
+            if request.get("explain"):
+                estimate = json.dumps({"totalBytesProcessed": job.total_bytes_processed})
+                return collect(["estimate"], iter([(estimate,)]), request)
             options["job_config"] = _bigquery_job(job_timeout_ms=int(request["timeout"] * 1000))
         cursor.execute(request["sql"], **options)
         if cursor.description is None:
@@ -72,7 +77,7 @@ def _dialect(url: str) -> tuple[Any, list[Any], dict[str, Any]]:
 
 def _prepared(driver: Any, request: Reply) -> Any:
     """The cursor for the query, after the session's statements."""
-    kind = type(driver).__module__.partition(".")[0]
+    kind = _kind(driver)
     if kind == "psycopg":
         driver.autocommit = True
     for statement in request["session"]:
@@ -84,6 +89,11 @@ def _prepared(driver: Any, request: Reply) -> Any:
         # A server-side cursor accepts only a single query (no COPY, no SHOW), and sends rows on demand.
         return driver.cursor() if request.get("explain") else driver.cursor(name="query")
     return driver.cursor(_unbuffered()) if kind == "pymysql" else driver.cursor()
+
+
+def _kind(driver: Any) -> str:
+    """The package of a connection's driver."""
+    return type(driver).__module__.partition(".")[0]
 
 
 def _rows(cursor: Any) -> Iterator[Any]:
@@ -124,9 +134,9 @@ def _unbuffered() -> Any:
     return SSCursor
 
 
-def _bigquery_statement(driver: Any, sql: str) -> str:
-    """What BigQuery takes a statement for. A dry run costs nothing and runs nothing."""
-    return str(driver._client.query(sql, job_config=_bigquery_job(dry_run=True)).statement_type)
+def _dry_run(driver: Any, sql: str) -> Any:
+    """The job of BigQuery's dry run, which costs nothing and runs nothing: the kind of statement, and its bytes."""
+    return driver._client.query(sql, job_config=_bigquery_job(dry_run=True, use_query_cache=False))
 
 
 def _bigquery_job(**settings: Any) -> Any:

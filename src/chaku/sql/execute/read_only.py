@@ -24,14 +24,14 @@ def check_read_only(sql: str, dialect: Dialect, extensions: Mapping[str, str] | 
     """
     if len(sql) > LONGEST_STATEMENT:
         raise Refused(f"the statement is longer than {LONGEST_STATEMENT} characters")
-    tree = parse(sql, dialect)
+    tree, engine = parse(sql, dialect), ENGINES[dialect]
     if not _is_query(tree):
         raise Refused(f"not a query but {_words(tree)}: only one SELECT runs")
     for node in tree.walk():
         _check_node(node, dialect)
-        if dialect == "postgres":
+        if engine.dots_call:
             _check_dot(node)
-    return write_sql(tree, dialect, extensions=(extensions or {}) if dialect == "postgres" else None)
+    return write_sql(tree, dialect, extensions=(extensions or {}) if engine.built_in else None)
 
 
 def write_sql(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] | None = None) -> str:
@@ -87,7 +87,7 @@ def _check_node(node: exp.Expr, dialect: Dialect) -> None:
 
 
 def _check_dot(node: exp.Expr) -> None:
-    """Refuse `(value).f`: PostgreSQL calls the function f if the value has no field f."""
+    """Refuse `(value).f`: an engine whose dots call functions calls f if the value has no field f."""
     if isinstance(node, exp.Dot) and not node.expression.find(exp.Func):
         raise Refused(f"{node.sql(comments=False)[:100]} may call a function; fields of a value cannot be asked for")
 

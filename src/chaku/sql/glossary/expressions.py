@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from chaku.sql.execute.check import nearest
 from chaku.sql.execute.functions import FUNCTIONS
+from chaku.sql.execute.near_names import nearest
 from chaku.sql.execute.parse import Refused, parse
 from chaku.sql.glossary.file import Glossary, MetricEntry
 from chaku.sql.glossary.joins import find_column, find_table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaku.errors import ChakuError
 from chaku.files import read_text
-from chaku.sql.execute.check import nearest
+from chaku.sql.execute.near_names import nearest
 from chaku.sql.execute.parse import Refused
 from chaku.sql.glossary.expressions import parse_metric
 from chaku.sql.glossary.file import ColumnEntry, Glossary, MetricEntry, TableEntry

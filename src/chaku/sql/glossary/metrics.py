@@ -128,7 +128,7 @@ class MetricWriter:
             )
         quarter = quarter.else_(exp.Literal.string("Q4"))
         year = self._formatted(column, "%Y-")
-        if self.dialect in ("mysql", "mariadb"):
+        if not ENGINES[self.dialect].pipes_join:
             return exp.Concat(expressions=[year, quarter], safe=True)
         return exp.DPipe(this=year, expression=quarter)
 

@@ -27,7 +27,6 @@ class RuleAnswer:
     sql: str
     words: str
     tables: tuple[str, ...]
-    query: MetricQuery
 
 
 class Rules:
@@ -54,7 +53,7 @@ class Rules:
     def written(self, query: MetricQuery) -> RuleAnswer:
         """The SQL of a metric's query."""
         words = in_words(query, self.lexicon.metrics[query.metric])
-        return RuleAnswer(self.writer.write(query), f"by rule: {words}", self.writer.tables(query), query)
+        return RuleAnswer(self.writer.write(query), f"by rule: {words}", self.writer.tables(query))
 
     def hints(self, question: str, *, with_values: bool = True) -> list[str]:
         """What words of a question mean, one sentence each, for a prompt. `with_values`: metrics may quote texts."""

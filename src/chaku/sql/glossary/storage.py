@@ -3,6 +3,7 @@
 import re
 from typing import Literal
 
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.schema.definition import Column, Dialect
 
 DATE_TYPES = re.compile(r"^(date|timestamp|datetime)", re.IGNORECASE)
@@ -18,11 +19,12 @@ def date_form(column: Column, dialect: Dialect) -> DateForm:
 
     "" for any other form: rules leave such a column alone.
     """
-    if dialect != "sqlite" and DATE_TYPES.match(column.type):
+    text_dates = ENGINES[dialect].text_dates
+    if not text_dates and DATE_TYPES.match(column.type):
         return "date"
     if not column.values:
         return ""
-    if dialect == "sqlite" and all(ISO.fullmatch(value) for value in column.values):
+    if text_dates and all(ISO.fullmatch(value) for value in column.values):
         return "date"
     if all(YEAR.fullmatch(value) for value in column.values):
         return "year"

@@ -40,7 +40,7 @@ def introspect(database: "Database", *, num_values: int = NUM_VALUES, private: P
     It has the tables of all readable schemas of the database; in MySQL, where schemas are databases, only the URL's.
     Raises ChakuError when the database cannot be reached.
     """
-    if database.dialect == "sqlite":
+    if database.engine.catalogue is None:
         return mark_private(read_sqlite(Path(database.location), num_values=num_values, private=private), private)
     schema = mark_private(read_catalogue(database), private)
     tables = [*schema.tables]

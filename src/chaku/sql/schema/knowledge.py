@@ -59,7 +59,7 @@ class Knowledge:
             if stamp == self._file_stamp:
                 return
         # SQLite's sampled values come with the schema, since reading them is fast.
-        in_sqlite = self.database.dialect == "sqlite"
+        in_sqlite = self.database.engine.catalogue is None
         schema, self.unreadable = _readable(self._introspect(NUM_VALUES if in_sqlite else 0))
         known = self._values_of(schema)
         self.schema = schema if in_sqlite else _with_samples(schema, known)
@@ -99,7 +99,7 @@ class Knowledge:
 
     def _next(self, tables: list[Table]) -> tuple[list[Table], list[Table]]:
         """The tables to read next, and the rest: of SQLite, as many as one query can read."""
-        if self.database.dialect != "sqlite":
+        if self.database.engine.catalogue:
             return tables[:1], tables[1:]
         room, count = COLUMNS_AT_ONCE, 0
         while count < len(tables) and (room := room - len(text_columns(tables[count]))) >= 0:
@@ -119,7 +119,7 @@ class Knowledge:
 
     def _read(self, table: Table, stamp: str | None, columns: list[str]) -> TableValues:
         samples: dict[str, list[str]] = {}
-        if self.database.dialect != "sqlite":
+        if self.database.engine.catalogue:
             samples = {column.name: [*column.values] for column in with_values(self.database, table).columns}
         distinct = {
             column.name: distinct_values(self.database, table, column, private=self._private)

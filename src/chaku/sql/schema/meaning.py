@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chaku.errors import ChakuError
 from chaku.files import atomic_file
 from chaku.sql.schema.definition import Schema, Table
 from chaku.sql.schema.words import normalize, spaced
@@ -25,27 +26,59 @@ UNRELATED = (
 
 
 class Meaning:
-    """The vectors of one database's tables and remembered questions, kept in the file `cache` (None: in memory)."""
+    """The vectors of one database's tables and remembered questions, kept in the file `cache` (None: in memory).
+
+    An embedder that fails, such as a server that goes away, ends no question: nothing is near by meaning then, and
+    `trouble` says why. It is asked again for the next question.
+    """
 
     def __init__(self, embedder: "Embedder", cache: Path | None = None):
         self.embedder, self.cache = embedder, cache
         self._known: dict[str, np.ndarray] = {}
         self._used: set[str] = set()  # the cache forgets the other texts when it is written
         self._asked: tuple[str, np.ndarray] | None = None
+        self._failed: tuple[str, str] | None = None  # the question for which the embedder failed, and its error
         if cache and cache.is_file():
             self._load(cache)
 
     def tables(self, question: str, schema: Schema) -> list[float]:
-        """How much nearer than usual each table is to a question, in standard deviations; below 0 for most tables."""
-        near = self._vectors([table_text(table) for table in schema.tables]) @ self._vector(question)
+        """How much nearer than usual each table is to a question, in standard deviations; below 0 for most tables.
+
+        0 for all tables if the embedder fails.
+        """
+        near = self._near(question, [table_text(table) for table in schema.tables])
+        if near is None:
+            return [0.0] * len(schema.tables)
         spread = float(near.std())
         return [float(value) for value in (near - near.mean()) / spread] if spread else [0.0] * len(near)
 
     def likeness(self, question: str, others: Sequence[str]) -> list[float]:
-        """How like a question others are: 1 for the same, 0 for questions about something else."""
-        vector = self._vector(question)
-        usual = float((self._vectors(UNRELATED) @ vector).max())
-        return [float(value) for value in (self._vectors(others) @ vector - usual) / max(1 - usual, 1e-6)]
+        """How like a question others are: 1 for the same, 0 for questions about something else.
+
+        0 for all if the embedder fails.
+        """
+        near = self._near(question, [*UNRELATED, *others])
+        if near is None:
+            return [0.0] * len(others)
+        usual = float(near[: len(UNRELATED)].max())
+        return [float(value) for value in (near[len(UNRELATED) :] - usual) / max(1 - usual, 1e-6)]
+
+    def trouble(self, question: str) -> str:
+        """Why nothing was found by meaning for a question; "" if the embedder has not failed."""
+        return self._failed[1] if self._failed and self._failed[0] == question else ""
+
+    def _near(self, question: str, texts: Sequence[str]) -> "np.ndarray | None":
+        """The cosines of a question and texts; None if the embedder fails, or has failed for this question."""
+        if self.trouble(question):
+            return None
+        try:
+            vector = self._vector(question)
+            if any(len(known) != len(vector) for known in self._known.values()):
+                self._known = {}  # the server has another model under the same name
+            return self._vectors(texts) @ vector
+        except ChakuError as error:
+            self._failed = question, str(error)
+            return None
 
     def _vector(self, question: str) -> "np.ndarray":
         if self._asked is None or self._asked[0] != question:
