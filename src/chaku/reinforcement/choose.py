@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 from chaku.errors import ChakuError
+from chaku.reinforcement.infills import InfillReward
 from chaku.reinforcement.programs import ProgramReward
+from chaku.reinforcement.queries import QueryReward
 from chaku.reinforcement.reward import Reward, Rewards
 from chaku.reinforcement.tasks import Task
+from chaku.reinforcement.verifiers import FunctionReward, HttpReward
 from chaku.training.grpo_config import RewardConfig
 
 
@@ -46,5 +49,11 @@ def _open(config: RewardConfig, tasks: Sequence[Task], databases: Path) -> Rewar
     match config.kind:
         case "tests" | "share_of_tests" | "shown_tests":
             return ProgramReward(config.kind, config.timeout)
-        case _:
-            raise ChakuError(f"the reward {config.kind} is not there yet")
+        case "sql":
+            return QueryReward(tasks, Path(config.path) if config.path else databases, config.timeout)
+        case "infilling":
+            return InfillReward(config.timeout)
+        case "function":
+            return FunctionReward(Path(config.path or ""), config.timeout)
+        case "http":
+            return HttpReward(config.path or "", config.timeout)

@@ -30,6 +30,7 @@ class GapMonitor:
         if len(self._last) == STEPS and now - begun > self._max_gap:
             raise ChakuError(
                 f"step {step + 1}: the model learns to cheat. The share of samples that pass the shown tests but not "
-                f"the hidden ones rose from {begun:.0%} to {now:.0%} (grpo.max_gap {self._max_gap:g}). Read the samples of "
-                "the last steps in the stage's folder samples/, and reward hidden tests; the last saved state is kept"
+                f"the hidden ones rose from {begun:.0%} to {now:.0%}, which is more than grpo.max_gap "
+                f"{self._max_gap:g}. Read the samples of the last steps in the stage's folder samples/, and reward "
+                "hidden tests; the last saved state is kept"
             )

@@ -4,7 +4,6 @@ A test whose text stands in the prompt is shown, and every other test is hidden.
 refused: a reply could repeat the answers that its prompt shows.
 """
 
-import json
 import re
 from typing import Literal
 
@@ -43,8 +42,11 @@ class ProgramReward:
         return ""
 
     def submit(self, task: Task, text: str) -> Waiting:
+        return self.submit_program(task, program(task, text))
+
+    def submit_program(self, task: Task, source: str) -> Waiting:
+        """Ask for the judgement of a whole program."""
         shown, hidden = split_tests(task)
-        source = program(task, text)
         if not source.strip():
             return lambda: Judged(0.0, False, "no program", False if shown else None)
         tests = (*shown, *hidden)
@@ -111,8 +113,3 @@ def _language(task: Task) -> str:
 
 def _squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text)
-
-
-def as_json(text: str, task: Task) -> str:
-    """A sample and its row, as the own functions and verifiers of a recipe get them."""
-    return json.dumps({"text": text, "prompt": task.text, "row": dict(task.fields)}, ensure_ascii=False, default=str)

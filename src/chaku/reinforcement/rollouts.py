@@ -112,7 +112,7 @@ class Rollouts:
                 break
         self._rewards.forget()
         kept = [group for group in groups if group.teaches][: config.prompts] or groups[: config.prompts]
-        dropped = [group for group in groups if group not in kept]
+        dropped = [group for group in groups if not any(group is other for other in kept)]
         notes = summary(groups, kept)
         notes["seconds_sampling"], notes["seconds_judging"] = writing, time.monotonic() - started - writing
         self._journal.write(step, first, notes, kept, dropped)

@@ -16,7 +16,10 @@ from chaku.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Task:
-    """A prompt to sample replies to. `messages`: in words; an infilling task's text with its hole. `fields`: the row."""
+    """A prompt to sample replies to. `messages`: in words (of an infilling task: the text with its hole).
+
+    `fields`: the row.
+    """
 
     key: str
     messages: tuple[Message, ...]
