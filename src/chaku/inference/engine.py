@@ -99,6 +99,12 @@ class Engine(PromptReader):
         self._write([row for of_prompt in rows for row in of_prompt], description=description)
         return [[row.completion() for row in of_prompt] for of_prompt in rows]
 
+    def forget(self) -> None:
+        """Forget the keys and values of earlier texts: the weights have changed."""
+        if self._scheduler is not None:
+            self._scheduler.reset()
+        self.__dict__.pop("identity", None)
+
     def stream(
         self, prompt: Prompt, params: SamplingParams | None = None, *, grammar: str | None = None
     ) -> Iterator[str]:

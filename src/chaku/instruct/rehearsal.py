@@ -33,6 +33,7 @@ from chaku.synthetic.exercises import CHAT, FINE_TUNING_FRAMES, PAGE, Exercise, 
 NUM_TESTS, NUM_MORE = 5, 12  # asserts that judge a sample, and further asserts that decide whether it is truly right
 GIVEN, WRITTEN = "trusted tests", "the model's tests"
 PROMPTS = Prompts(tests=PAGE, solution=CHAT)  # the forms of the training corpus: a small model needs familiar prompts
+TASKS = "tasks"  # the arm whose rows are prompts with tests, for GRPO
 MAX_TOKENS = 160  # enough for five asserts, or for a solution
 # These arms are cut to the same number of examples.
 EQUAL = ("first_pass", "one_test", "random", "majority", "no_error", "failures", "reference", "continued")
@@ -54,9 +55,9 @@ def rehearse(
 ) -> dict[str, Any]:
     """Sample and judge solutions, choose examples for each arm, and write everything into `out`; returns the report.
 
-    The files are ARM.jsonl for each arm, preferences.jsonl and report.json. Without `full`, the rehearsal skips
-    mutants, the model's own tests, and the arms that need them or more runs. Raises ChakuError when some arm finds no
-    sample.
+    The files are ARM.jsonl for each arm, preferences.jsonl, tasks.jsonl (for GRPO) and report.json. Without `full`, the
+    rehearsal skips mutants, the model's own tests, and the arms that need them or more runs. Raises ChakuError when
+    some arm finds no sample.
     """
     made = exercises("questions", seed, held_out=False, num_tests=NUM_TESTS + NUM_MORE, frames=FINE_TUNING_FRAMES)
     by_text = {exercise.question: exercise for exercise in islice(made, num_questions)}
@@ -99,6 +100,7 @@ def rehearse(
         right = [known for _, _, known in taken if known is not None]
         share = sum(right) / len(right) if right else None
         report["arms"][name] = {"available": len(chosen), "taken": len(taken), "truly_correct": share}
+    write_lines(out / f"{TASKS}.jsonl", [_task(row.exercise) for row in rows])
     pairs = [pair for row in rows if (pair := _pair(row)) is not None]
     write_lines(out / "preferences.jsonl", pairs)
     report["num_pairs"] = len(pairs)
@@ -250,6 +252,16 @@ def _pair(row: _Row) -> dict[str, Any] | None:
     kept = tuple(passed[number] for number in usable)
     evidence = Evidence(solutions=tuple(texts[number] for number in usable), passed=kept, accepted=kept.index(True))
     return preference(row.exercise.question, row.exercise.question, evidence, "plain")
+
+
+def _task(exercise: Exercise) -> dict[str, Any]:
+    """A prompt for GRPO. Its first tests are the tests that choose the other arms; the further tests are hidden."""
+    return {
+        "messages": [{"role": "user", "content": exercise.question}],
+        "entry_point": "f",
+        "tests": exercise.tests[:NUM_TESTS],
+        "hidden_tests": exercise.tests[NUM_TESTS:],
+    }
 
 
 def _conversation(exercise: Exercise, text: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,12 @@ MANY_LEFT_OUT = 10  # while the set is being read, the share counts only above t
 
 
 def given_sets(recipe: Recipe) -> list[str]:
-    """The sets of conversations and pairs of all stages, without the sets that [instruct] makes between stages."""
-    names = dict.fromkeys(name for stage in recipe.stages.values() for name in recipe.reply_sets(stage))
+    """The sets of conversations and pairs of all stages, without the sets that [instruct] makes between stages.
+
+    The rows of a stage with `grpo` are prompts, and are not encoded beforehand.
+    """
+    stages = [stage for stage in recipe.stages.values() if stage.grpo is None]
+    names = dict.fromkeys(name for stage in stages for name in recipe.reply_sets(stage))
     return [name for name in names if not isinstance(recipe.sets[name], InstructSet)]
 
 
@@ -116,7 +120,7 @@ def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path,
                 except ChakuError as error:
                     left_out.add(row.where, str(error), num_rows=int(bar.done))
                 else:
-                    if _is_held_out(prompt, fraction):
+                    if is_held_out(prompt, fraction):
                         held_out.extend(learnt)
                     else:
                         yield from learnt
@@ -146,7 +150,7 @@ def _pair_rows(chat: Chat, row: Row) -> tuple[list[ChatRow], list[Message]]:
     return [chat.reply(pair.prompt, reply) for reply in (pair.chosen, pair.rejected)], pair.prompt
 
 
-def _is_held_out(prompt: list[Message], fraction: float) -> bool:
+def is_held_out(prompt: Sequence[Message], fraction: float) -> bool:
     """Whether a row is held out, by the hash of its prompt: all rows with one prompt are on one side, in every set."""
     return int(sha256_json([dataclasses.asdict(message) for message in prompt])[:16], 16) < fraction * 2**64
 

@@ -17,7 +17,7 @@ from chaku.training.schedule import goes_on
 from chaku.training.state import saved_states
 
 LENGTHS = ("tokens", "epochs")
-CARRIED = ("metrics.jsonl", "tensorboard", "wandb", "trackers.json", "reference-*.npy", "state")
+CARRIED = ("metrics.jsonl", "tensorboard", "wandb", "trackers.json", "reference-*.npy", "samples", "state")
 
 
 def obstacle_to_going_on(

@@ -73,13 +73,18 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
         inputs = {"shop": result_settings(shop), "seed": recipe.seed, "tokenizer": tokenizer_hash}
         makers[ShopSet] = actor.step("shop", inputs, lambda path: make_shop(shop, run.tokenizer, path, recipe.seed))
     conversations: dict[str, str] = {}
+    prompts: dict[str, str] = {}  # of stages with `grpo`
+
+    def inputs_of_set(name: str) -> Inputs:
+        if tokenizer and makers.get(type(recipe.sets[name])) != NOT_YET:
+            return set_inputs(recipe, name, tokenizer, directory)
+        return {"set": NOT_YET}
 
     def step_of_set(name: str) -> None:
-        inputs: Inputs = {"set": NOT_YET}
-        if tokenizer and makers.get(type(recipe.sets[name])) != NOT_YET:
-            inputs = set_inputs(recipe, name, tokenizer, directory)
         conversations[name] = actor.step(
-            f"{FOLDER}/{name}", inputs, lambda path: encode_set(recipe, name, run.tokenizer, directory, path)
+            f"{FOLDER}/{name}",
+            inputs_of_set(name),
+            lambda path: encode_set(recipe, name, run.tokenizer, directory, path),
         )
 
     for name in given_sets(recipe):
@@ -89,12 +94,16 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
     for name in stage_order(recipe):
         stage = recipe.stages[name]
         for chat_name in recipe.reply_sets(stage):
-            if chat_name not in conversations:  # [instruct] made it just now
+            if stage.grpo:
+                inputs = inputs_of_set(chat_name)
+                prompts[chat_name] = NOT_YET if NOT_YET in inputs.values() else sha256_json(inputs)
+            elif chat_name not in conversations:  # [instruct] made it just now
                 step_of_set(chat_name)
         inputs = {"tokenizer": NOT_YET}
         if base:
             parent = fingerprints.get(stage.parent or BASE_MODEL)
-            inputs = stage_inputs(recipe, name, tokens=tokens, parent=parent, base=base, conversations=conversations)
+            chats = prompts if stage.grpo else conversations
+            inputs = stage_inputs(recipe, name, tokens=tokens, parent=parent, base=base, conversations=chats)
             if recipe.joins_repositories(stage):
                 inputs["repositories"] = repositories
         fingerprints[name] = actor.stage(name, inputs)

@@ -1,6 +1,7 @@
 """Trains one stage: loads its data and its model, and writes its checkpoint."""
 
 import dataclasses
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from chaku.pipeline.chat_sets import describe_sets, open_sets, stage_chat, with_
 from chaku.pipeline.data import ORDER_FILE, REPOSITORIES
 from chaku.pipeline.going_on import begin_from_finished, obstacle_to_going_on, remove_states, states_of
 from chaku.pipeline.heldout import heldout_batches, select_documents
+from chaku.pipeline.rollouts import open_rollouts
 from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, what_changed
 from chaku.pipeline.stage_model import StageWork, save_stage, stage_model, stage_precision
 from chaku.recipe.family import stage_shape
@@ -136,6 +138,13 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         shape, tokenizer = with_end(shape, chat), tokenizer.with_chat_template(chat.template)
     base_model = work.base_model
     model = stage_model(work, stage, shape, base_model, device, ranks)
+    if stage.grpo:
+        assert chat is not None
+        with closing(open_rollouts(work, stage, model, tokenizer, chat, ranks)) as rollouts:
+            reached = train(name, model, rollouts, training, path, ranks=ranks, project=work.recipe.name)
+        save_stage(model, stage, path, base_model, ranks)
+        tokenizer.save(path)
+        return Trained(reached, shape, {})
     dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed)
     conversations = describe_sets(dataset, work.directory)
     if stage.dpo:

@@ -5,6 +5,7 @@ from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES, no_such_benchmark
 from chaku.model.config import PRESETS
 from chaku.recipe.family import lineage, shop_stages, stage_order
 from chaku.recipe.schema import BASE_MODEL, DocumentSet, InstructSet, Recipe, StageConfig, is_pairs
+from chaku.training.config import TrainingConfig
 from chaku.training.schedule import batch_rows, num_steps
 
 
@@ -89,6 +90,8 @@ def _check_chat(recipe: Recipe, stage: StageConfig, at: str) -> None:
         raise ChakuError(f"{at}.training.compile does not work with `dpo`; remove it")
     if len({chosen.template for chosen in chats}) > 1:
         raise ChakuError(f"{at}: the sets of one stage must have the same `template`; a model learns one format")
+    if stage.grpo is not None and (len(chats) < len(stage.mixture) or pairs):
+        raise ChakuError(f"{at}: a stage with `grpo` trains on sets of conversations only: their rows are its prompts")
     if stage.training.epochs is not None and not chats:
         raise ChakuError(
             f"{at}.training.epochs counts passes over conversations or pairs, but the stage has documents; set "
@@ -101,6 +104,9 @@ def _check_chat(recipe: Recipe, stage: StageConfig, at: str) -> None:
 
 def _check_tokens(recipe: Recipe, stage: StageConfig, at: str) -> None:
     training = stage.training
+    if stage.grpo is not None:
+        _check_grpo(stage, at)
+        return
     if [training.tokens, training.share, training.epochs].count(None) != 2:
         raise ChakuError(f"{at}.training needs exactly one of `tokens`, `share` and `epochs`")
     if training.share is not None and recipe.budget is None:
@@ -113,6 +119,34 @@ def _check_tokens(recipe: Recipe, stage: StageConfig, at: str) -> None:
         raise ChakuError(
             f"{at}.training.profile_steps is {list(steps)}; give the first and the last step to record, as in [10, 12]"
         )
+
+
+def _check_grpo(stage: StageConfig, at: str) -> None:
+    grpo, training = stage.grpo, stage.training
+    assert grpo is not None
+    given = [name for name in ("tokens", "share", "epochs") if getattr(training, name) is not None]
+    if training.batch_tokens != TrainingConfig().batch_tokens:
+        given.append("batch_tokens")
+    if given:
+        raise ChakuError(
+            f"{at}.training.{given[0]}: with `grpo`, grpo.steps decides the length, and grpo.prompts and "
+            "grpo.group_size the batch; remove it"
+        )
+    if stage.dpo is not None or stage.infilling is not None or training.compile:
+        what = "dpo" if stage.dpo is not None else "infilling" if stage.infilling is not None else "training.compile"
+        raise ChakuError(f"{at}.{what} does not work with `grpo`; remove it")
+    if grpo.max_tokens >= stage.sequence_length:
+        raise ChakuError(
+            f"{at}.grpo.max_tokens {grpo.max_tokens} leaves no room for a prompt in sequence_length "
+            f"{stage.sequence_length}; lower it, or raise sequence_length"
+        )
+    if len(grpo.pass_rate) != 2 or not 0 <= grpo.pass_rate[0] <= grpo.pass_rate[1] <= 1:
+        raise ChakuError(
+            f"{at}.grpo.pass_rate is {list(grpo.pass_rate)}; give the lowest and the highest, as in [0, 0.875]"
+        )
+    for number, reward in enumerate(grpo.rewards):
+        if reward.kind in ("function", "http") and not reward.path:
+            raise ChakuError(f'{at}.grpo.rewards[{number}]: the kind "{reward.kind}" needs a `path`')
 
 
 def _check_instruct(recipe: Recipe, where: str) -> None:
@@ -128,7 +162,7 @@ def _check_instruct(recipe: Recipe, where: str) -> None:
             raise ChakuError(f"{where}: the set {made[0]!r} comes from [instruct], which is missing; add the table")
         if order.index(name) <= order.index(writer):
             raise ChakuError(f"{where}: stages.{name} trains on text of the stage {writer}, so it must come after it")
-        if stage.training.tokens is None:
+        if stage.training.tokens is None and stage.grpo is None:
             raise ChakuError(
                 f"{where}: stages.{name}.training needs `tokens`, since the run makes {made[0]!r} only later"
             )

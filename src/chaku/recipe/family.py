@@ -52,6 +52,18 @@ def stage_shape(recipe: Recipe, name: str, base: LlamaConfig) -> LlamaConfig:
     return base
 
 
+def with_grpo_lengths(recipe: Recipe) -> Recipe:
+    """The recipe in which `training` of the stages with `grpo` has the batch and the length that follow from `grpo`."""
+    stages = {}
+    for name, stage in recipe.stages.items():
+        if grpo := stage.grpo:
+            batch = grpo.prompts * grpo.group_size * stage.sequence_length
+            training = dataclasses.replace(stage.training, batch_tokens=batch, tokens=grpo.steps * batch)
+            stage = dataclasses.replace(stage, training=training)
+        stages[name] = stage
+    return dataclasses.replace(recipe, stages=stages)
+
+
 def shop_stages(recipe: Recipe) -> list[str]:
     """The stages that train on questions about the shop."""
     return [

@@ -9,6 +9,7 @@ from chaku.errors import ChakuError
 from chaku.files import read_text
 from chaku.plain import from_plain
 from chaku.recipe.check import check_recipe
+from chaku.recipe.family import with_grpo_lengths
 from chaku.recipe.schema import Recipe
 
 
@@ -52,7 +53,7 @@ def _checked(table: dict[str, Any], overrides: list[str], where: str) -> Recipe:
         _override(table, override)
     recipe = from_plain(Recipe, table, where)
     check_recipe(recipe, where)
-    return recipe
+    return with_grpo_lengths(recipe)
 
 
 def _override(recipe: dict[str, Any], override: str) -> None:

@@ -13,6 +13,7 @@ from chaku.settings import setting
 from chaku.sql.training.config import ShopConfig
 from chaku.tokens.config import InfillingConfig
 from chaku.training.config import DpoConfig, ParallelConfig, TrainingConfig
+from chaku.training.grpo_config import GrpoConfig
 
 BASE_MODEL = "model"  # in evals.stages: the checkpoint of model.path, before any stage
 
@@ -139,8 +140,9 @@ class StageConfig:
     `mixture`: the weight of each set in the tokens. `rope_theta`, `rope_scaling_factor`: replace the parent's values.
     `infill_sets`: the sets for infilling (None: all sets of the mixture). `lora`: train an adapter, which the stage
     saves and merges. `base_quantization`: hold the frozen base model in 8 bits or 4 bits ("nf4": QLoRA) during
-    training. Conversations have a loss on the assistant's tokens only. `dpo`: train on preference pairs. `parallel`:
-    the layout over the ranks that torchrun starts.
+    training. Conversations have a loss on the assistant's tokens only. `dpo`: train on preference pairs. `grpo`: train
+    on rewarded samples; the rows of the sets are prompts, and say how replies are judged. `parallel`: the layout over
+    the ranks that torchrun starts.
     """
 
     mixture: dict[str, float]
@@ -153,6 +155,7 @@ class StageConfig:
     rope_scaling_factor: float | None = setting(None, above=0)
     lora: LoraConfig | None = None
     dpo: DpoConfig | None = None
+    grpo: GrpoConfig | None = setting(None, added_later=True)  # noqa: RUF009
     base_quantization: Literal["int8", "nf4"] | None = None
     parallel: ParallelConfig = setting(_ALL_SHARD, changes_results=False)  # noqa: RUF009
     seed: int | None = None

@@ -11,6 +11,7 @@ from chaku.report.achieved import achieved_section
 from chaku.report.html import Html, element, join
 from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
+from chaku.report.reinforcement import reinforcement_section, rl_stages
 from chaku.report.results import results_section
 from chaku.report.run import ReportedRun, number, read_run
 from chaku.report.samples import samples_section
@@ -39,6 +40,7 @@ def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
         *([("commands", "Try it", _commands)] if run.commands else []),
         ("family", "Family tree", tree_section),
         ("curves", "Loss", curves_section),
+        *([("reinforcement", "Reinforcement", reinforcement_section)] if rl_stages(run) else []),
         ("stages", "Stages", stages_section),
         ("results", "Results", results_section),
         ("samples", "Samples", samples_section),

@@ -17,8 +17,8 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `facts`: None while the stage is unfinished. `steps`, `heldout`, `samples`: the lines of
-    metrics.jsonl, by kind.
+    """One stage. `facts`: None while the stage is unfinished. `steps`, `heldout`, `samples`, `pass_rates`: the
+    lines of metrics.jsonl, by kind.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Stage:
     steps: list[dict[str, Any]] = field(default_factory=list)
     heldout: list[dict[str, Any]] = field(default_factory=list)
     samples: list[dict[str, Any]] = field(default_factory=list)
+    pass_rates: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -147,6 +148,7 @@ def _read_stages(directory: Path, recipe: dict[str, Any], problems: list[str]) -
             steps=_last_of_each_step([line for line in lines if number(line.get("loss")) is not None]),
             heldout=_last_of_each_step([line for line in lines if mapping(line.get("heldout_loss"))]),
             samples=_last_of_each_step([line for line in lines if mapping(line.get("sample"))]),
+            pass_rates=_last_of_each_step([line for line in lines if mapping(line.get("heldout_pass_rate"))]),
         )
     ordered: list[Stage] = []
 

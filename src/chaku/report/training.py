@@ -31,7 +31,10 @@ def tree_section(run: ReportedRun) -> Html:
 
 def curves_section(run: ReportedRun) -> Html:
     """Training loss along the family tree, and held-out loss of every set."""
-    trained = [(index, stage) for index, stage in enumerate(run.stages) if stage.steps]
+    # The loss of GRPO is near 0 whatever the model learns; reinforcement.py has the curves that say something.
+    trained = [
+        (index, stage) for index, stage in enumerate(run.stages) if stage.steps and "reward" not in stage.steps[-1]
+    ]
     if not trained:
         return _absent("No training step was logged.")
     losses: list[Line] = []

@@ -113,7 +113,15 @@ def token_log_probabilities(
 
     `hidden`: (tokens, hidden) final states. `weight`: (vocab, hidden) output weights, or the rows of `vocabulary`.
     """
-    return _TokenLogProbabilities.apply(hidden, weight, labels, vocabulary)
+    return _TokenLogProbabilities.apply(hidden, weight, labels, vocabulary)[0]
+
+
+def token_log_probabilities_and_entropies(hidden: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """`token_log_probabilities`, and the entropies, in nats, of the distributions of the labels: two (tokens,) float32.
+
+    The entropies have no gradient.
+    """
+    return _TokenLogProbabilities.apply(hidden, weight, labels, None, True)
 
 
 class _TokenLogProbabilities(torch.autograd.Function):
@@ -121,14 +129,26 @@ class _TokenLogProbabilities(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
-        ctx, hidden: Tensor, weight: Tensor, labels: Tensor, vocabulary: VocabularyPart | None
-    ) -> Tensor:
+        ctx,
+        hidden: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        vocabulary: VocabularyPart | None,
+        with_entropies: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         device = hidden.device.type
         ctx.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         ctx.save_for_backward(hidden, weight, labels)
         ctx.vocabulary = vocabulary
-        parts = [found.squeeze(1) for _, found, *_ in _scores(ctx, hidden, weight, labels)]
-        return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
+        nothing = hidden.new_zeros(0, dtype=torch.float32)
+        scores, entropies = [nothing], [nothing]
+        for probabilities, found, *_ in _scores(ctx, hidden, weight, labels):
+            scores.append(found.squeeze(1))
+            if with_entropies:
+                entropies.append(torch.special.entr(probabilities).sum(1))
+        entropy = torch.cat(entropies)
+        ctx.mark_non_differentiable(entropy)
+        return torch.cat(scores), entropy
 
     @staticmethod
     def backward(ctx, *grads: Tensor):  # type: ignore[no-untyped-def]
@@ -142,7 +162,8 @@ class _TokenLogProbabilities(torch.autograd.Function):
             torch.mm(slopes, matrix, out=hidden_grad[part])
             if weight_grad is not None:
                 weight_grad += slopes.t() @ hidden[part].to(ctx.dtype)
-        return hidden_grad.to(hidden.dtype), None if weight_grad is None else weight_grad.to(weight.dtype), None, None
+        grad = None if weight_grad is None else weight_grad.to(weight.dtype)
+        return hidden_grad.to(hidden.dtype), grad, None, None, None
 
 
 def _scores(ctx, hidden: Tensor, weight: Tensor, labels: Tensor):  # type: ignore[no-untyped-def]

@@ -19,6 +19,7 @@ from chaku.tokens.loader import Batch, PackedDataset, load_batches
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.float8 import use_float8
+from chaku.training.grpo import SampleBatch, SampleSource, accumulate_samples
 from chaku.training.heartbeats import Heartbeats
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
@@ -38,7 +39,7 @@ from chaku.training.trackers import TrackedStage, open_trackers
 def train(
     name: str,
     model: Llama,
-    dataset: PackedDataset,
+    dataset: PackedDataset | SampleSource,
     config: TrainingConfig,
     directory: Path,
     *,
@@ -55,6 +56,7 @@ def train(
     On many ranks, all of them call this together, after `parallelize`; rank 0 writes metrics and messages.
     `heldout`: rows of each held-out set, whose mean loss is logged. `sample`: writes texts with the
     model so far, to log. `dpo`: `dataset` holds pairs with their reference log-probabilities; train with the DPO loss.
+    A `dataset` of the type `SampleSource` gives samples of the model so far; train with GRPO's loss.
     `project`: the stage's project in `config.trackers`.
     Raises Interrupted on SIGTERM or SIGINT, after the present micro-batch and after saving; ChakuError, with the
     batch's samples, when the loss or the gradient is not finite; LostContact, on one rank, when another rank hangs.
@@ -89,13 +91,17 @@ def train(
     meter = SpeedMeter(model, sequence_length, precision, device, ranks.size)
     compiled = config.compile and not model.distributed  # `parallelize` compiles each layer
     forward = torch.compile(training_step_loss) if compiled else training_step_loss
-    batches = load_batches(
-        dataset,
-        start=reached.step * rows,
-        batch_size=rows,
-        rank=ranks.data_rank,
-        world_size=ranks.num_data,
-        num_workers=config.num_workers,
+    batches = (
+        load_batches(
+            dataset,
+            start=reached.step * rows,
+            batch_size=rows,
+            rank=ranks.data_rank,
+            world_size=ranks.num_data,
+            num_workers=config.num_workers,
+        )
+        if isinstance(dataset, PackedDataset)
+        else dataset.batches(reached.step)
     )
     batch_tokens = rows * sequence_length
     if sample and config.sample_every and ranks.size > 1:
@@ -138,7 +144,12 @@ def train(
             notes: dict[str, float] = {}
             try:
                 with precision_context():
-                    if dpo:
+                    if isinstance(batch, SampleBatch):
+                        assert not isinstance(dataset, PackedDataset)
+                        loss, notes = accumulate_samples(
+                            model, batch, dataset.config, config, device, ranks, asked_to_stop
+                        )
+                    elif dpo:
                         loss, notes = accumulate_pairs(model, batch, dpo, config, device, ranks, asked_to_stop)
                     else:
                         loss = accumulate(forward, model, batch, config, device, ranks, asked_to_stop)
@@ -177,7 +188,11 @@ def train(
                     seconds=seconds,
                     **notes,
                 )
-            if heldout and (done % config.heldout_every == 0 or done == steps):
+            is_due = done % config.heldout_every == 0 or done == steps
+            if is_due and not isinstance(dataset, PackedDataset) and (solved := dataset.measure()):
+                heldout_loss = 1 - statistics.fmean(solved["heldout_pass_rate"].values())
+                log.write(done, **solved)
+            if heldout and is_due:
                 with precision_context():
                     measured = heldout_values(model, heldout, config, dpo, ranks)
                 heldout_loss = statistics.fmean(measured["heldout_loss"].values())

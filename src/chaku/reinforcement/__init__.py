@@ -1,0 +1,1 @@
+"""Reinforcement learning by execution: tasks to samples, samples to rewards, rewards to batches."""
