@@ -53,7 +53,7 @@ def page() -> str:
     parts = [INTRODUCTION]
     for room, found in by_room.items():
         if found:
-            items = "".join(f"- {message.text} ⟨`{message.file}`⟩\n" for message in found)
+            items = "".join(f"- {message.text} <small>{message.file}</small>\n" for message in found)
             parts.append(f"## {ROOMS.get(room, room)}\n\n{items}")
     return "\n".join(parts)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from html import escape
 
 
 def cell(text: object) -> str:
@@ -12,6 +13,8 @@ def cell(text: object) -> str:
 def code(text: object) -> str:
     """A text as code in a table's cell; nothing for an empty text."""
     shown = cell(text)
+    if "`" in shown:
+        return f"<code>{escape(shown, quote=False).replace('`', '&#96;')}</code>"
     return f"`{shown}`" if shown else ""
 
 

@@ -20,8 +20,12 @@ The last column says whether a change makes finished work again. Keys with "no" 
 def page() -> str:
     """The page, in Markdown."""
     parts = [INTRODUCTION]
-    for name, kind in tables(Recipe, ""):
+    found = tables(Recipe, "")
+    names = [name for name, _ in found]
+    for name, kind in found:
         title = f"`[{name}]`" if name else "Top level"
+        if names.count(name) > 1:  # a table of one of several kinds, which its first key tells
+            title += f" with `{dataclasses.fields(kind)[0].name}`"
         parts.append(f"## {title}\n\n{words(kind.__doc__)}\n\n{keys_of(kind)}")
     return "\n".join(parts)
 
@@ -88,4 +92,6 @@ def default_of(field: dataclasses.Field) -> str:
         return ""
     if isinstance(value, bool):
         return code(str(value).lower())
-    return code(f'"{value}"' if isinstance(value, str) else f"{value:,}".replace(",", "_") if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else value)
+    if isinstance(value, int):
+        return code(f"{value:_}")
+    return code(f"{value:.4g}" if isinstance(value, float) else f'"{value}"' if isinstance(value, str) else value)
