@@ -88,6 +88,8 @@ def curves_section(run: ReportedRun) -> Html:
 
 def heldout_curves(stage: Stage, offset: float, key: str) -> dict[str, list[tuple[float, float]]]:
     """The logged values of a stage by set: (tokens, value). `offset`: the tokens of its ancestors."""
+    if not stage.steps:
+        return {}
     last = stage.steps[-1]
     tokens_per_step = (number(last.get("tokens")) or 0.0) / max(number(last.get("step")) or 1.0, 1.0)
     curves: dict[str, list[tuple[float, float]]] = {}
