@@ -19,7 +19,7 @@ from command_lines import split_lines
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh-CN").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-ENGLISH = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ENGLISH = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {*PAGES})]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,_]*(?:\.\d+)?(?:e-?\d+)?|\.\d+)")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)

@@ -5,15 +5,17 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
+from docs.generate.markdown import cell, code, table, words
+
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES
-from docs.generate.markdown import cell, code, table, words
 
 INDEX = """# Benchmarks
 
-`chaku eval list` prints these names, and which of them this machine can run. [How to score a model](../../howto/score.md) begins with one of them;
-[the protocols side by side](../../evals.md#protocols) has the rules that all of them share.
+`chaku eval list` prints these names, and which of them this machine can run. [How to score a
+model](../../howto/score.md) begins with one of them; [the protocols side by side](../../evals.md#protocols) has the
+rules that all of them share.
 
 """
 
@@ -27,8 +29,9 @@ def pages() -> dict[str, str]:
         title, _, about = (module.__doc__ or "").strip().partition("\n")
         found[f"{name}.md"] = page(title, about, benchmarks)
         rows.append((f"[{title.partition(':')[0].rstrip('.')}]({name}.md)", ", ".join(short_names(benchmarks))))
-    measures = f"Held-out measures on a corpus, which have no samples: {', '.join(f'`{name}`' for name in HELDOUT_MEASURES)}.\n"
-    found["index.md"] = INDEX + table(["", "names"], rows) + "\n" + measures
+    names = ", ".join(map(code, HELDOUT_MEASURES))
+    measures = f"\nHeld-out measures on a corpus, which have no samples: {names}.\n"
+    found["index.md"] = INDEX + table(["", "names"], rows) + measures
     return found
 
 
@@ -42,11 +45,21 @@ def families() -> Iterator[tuple[ModuleType, list[Benchmark]]]:
         home = next(
             name
             for name, module in modules.items()
-            if any(benchmark is value or (isinstance(value, tuple) and benchmark in value) for value in vars(module).values())
+            if any(
+                benchmark is value or (isinstance(value, tuple) and benchmark in value)
+                for value in vars(module).values()
+            )
         )
         by_module.setdefault(home, []).append(benchmark)
     for name, benchmarks in by_module.items():
         yield modules[name], benchmarks
+
+
+def defines(module: ModuleType, benchmark: Benchmark) -> bool:
+    """Whether a name of the module is the benchmark, or a tuple with it."""
+    return any(
+        benchmark is value or (isinstance(value, tuple) and benchmark in value) for value in vars(module).values()
+    )
 
 
 def page(title: str, about: str, benchmarks: list[Benchmark]) -> str:

@@ -3,26 +3,26 @@
 from collections.abc import Iterator
 
 import click
+from docs.generate.markdown import cell, code, table
 
 from chaku.cli.groups import LazyGroup, root
 from chaku.cli.shared.verb import Verb
-from docs.generate.markdown import cell, code, table
 
 INTRODUCTION = """# Command line
 
 Every command of `chaku`, from the code that reads it. `chaku COMMAND --help` shows the same on a terminal.
 
-- Options stand before or after arguments. An option with several values takes them one after another (`--k 1 10`); a text that begins
-  with a hyphen stands after `--`.
-- Every command has `--quiet` (results and errors only) and `--verbose` (which checkpoint, decoder and device are used). `--json`, where a
-  command has it, prints the result for programs.
+- Options stand before or after arguments. An option with several values takes them one after another (`--k 1 10`); a
+  text that begins with a hyphen stands after `--`.
+- Every command has `--quiet` (results and errors only) and `--verbose` (which checkpoint, decoder and device are
+  used). `--json`, where a command has it, prints the result for programs.
 - `eval "$(chaku completion bash)"` completes commands, options and names in the shell.
 
 | exit status | |
 |---|---|
 | 0 | done |
 | 2 | an error that you can mend: one line on standard error |
-| 130, 143 | stopped by Ctrl-C, or by SIGTERM; what is finished is kept, and the same command goes on where the command says so |
+| 130, 143 | stopped by Ctrl-C or SIGTERM; where the command says so, it goes on when it is given again |
 | other | a bug in chaku: please report it |
 """
 

@@ -30,10 +30,10 @@ ROOMS = {
 }
 INTRODUCTION = """# Errors
 
-An error that you can mend is one line on standard error, with exit status 2; in Python it is a `chaku.ChakuError`. The line says what is
-wrong, where, and what to do. Any other exception is a bug in chaku. Here is the text of all of them, from the code; words in *italics* stand for
-your paths, names and numbers. Search this page for a part of the message that you got.
-"""
+An error that you can mend is one line on standard error, with exit status 2; in Python it is a `chaku.ChakuError`.
+The line says what is wrong, where, and what to do. Any other exception is a bug in chaku. Here is the text of all of
+them, from the code; words in *italics* stand for your paths, names and numbers. Search this page for a part of the
+message that you got."""
 
 
 class Message(NamedTuple):

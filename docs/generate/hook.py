@@ -1,4 +1,4 @@
-"""What MkDocs calls: adds the generated pages, puts pages that the navigation lacks at its end, and checks the result."""
+"""What MkDocs calls: adds the generated pages, puts those that the navigation lacks at its end, checks the result."""
 
 import re
 import sys
@@ -8,15 +8,16 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from docs.generate import benchmark_pages, commands, errors, python_api, recipe_keys, records  # noqa: E402
+from docs.generate.markdown import as_document  # noqa: E402
 from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
 from mkdocs.exceptions import PluginError  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
 
-from docs.generate import benchmark_pages, commands, errors, python_api, recipe_keys, records  # noqa: E402
-from docs.generate.markdown import as_document  # noqa: E402
-
 # What a browser would load from another machine: a picture, a style, a script, a font.
-_REMOTE = re.compile(r"""<(?:link|script|img|iframe)\b[^>]*?(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//""")
+_REMOTE = re.compile(
+    r"""<(?:link|script|img|iframe)\b[^>]*?(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//"""
+)
 _CANONICAL = re.compile(r'<link rel="?canonical"?[^>]*>')
 ROOT_PAGES = {
     "index.md": "README.md",
@@ -31,7 +32,9 @@ def generated() -> dict[str, str]:
     pages = {path: as_document((ROOT / name).read_text(encoding="utf-8")) for path, name in ROOT_PAGES.items()}
     chinese = as_document((ROOT / "README.zh-CN.md").read_text(encoding="utf-8"))
     chinese = chinese.replace("](zh-CN/", "](").replace("](index.md", "](../index.md")
-    pages["zh-CN/index.md"] = re.sub(r"\]\((images/|[\w-]+\.md(?<!asking\.md)(?<!start\.md)(?<!tutorial\.md))", r"](../\1", chinese)
+    pages["zh-CN/index.md"] = re.sub(
+        r"\]\((images/|[\w-]+\.md(?<!asking\.md)(?<!start\.md)(?<!tutorial\.md))", r"](../\1", chinese
+    )
     pages |= {
         "reference/recipe-keys.md": recipe_keys.page(),
         "reference/command-line.md": commands.page(),

@@ -1,19 +1,23 @@
 """The page of the Python interface: every public name of `chaku`, with its signature and its docstring."""
 
+import ast
 import dataclasses
 import inspect
+import re
+import textwrap
 from typing import Any
+
+from docs.generate.markdown import words
 
 import chaku
 from chaku.api import TextScore
 from chaku.inference.generator import Completion, SamplingParams
 from chaku.results import BenchmarkResult
-from docs.generate.markdown import words
 
 INTRODUCTION = """# Python
 
-`import chaku` takes a few milliseconds and does not import torch: a name imports what it needs when it is first used. The command
-line calls the same functions. Every error that you can mend is a `chaku.ChakuError`.
+`import chaku` takes a few milliseconds and does not import torch: a name imports what it needs when it is first used.
+The command line calls the same functions. Every error that you can mend is a `chaku.ChakuError`.
 
 ```python
 import chaku
@@ -68,20 +72,18 @@ def described(name: str, thing: Any, level: str = "##") -> str:
 
 
 def signature(name: str, function: Any) -> str:
-    """A function's parameters, one on each line where there are many."""
-    signed = inspect.signature(function)
-    kept = [param for param in signed.parameters.values() if param.name != "self"]
-    shown = str(signed.replace(parameters=kept)).replace("'", "")
-    if len(name + shown) > 100:
-        pieces, marker = [], ""
-        for param in kept:
-            if param.kind is param.KEYWORD_ONLY and not marker:
-                marker = "*"
-                pieces.append("*")
-            pieces.append(str(param).replace("'", ""))
-        returns = str(signed.return_annotation).replace("'", "")
-        shown = "(\n    " + ",\n    ".join(pieces) + f",\n) -> {returns}"
-    return f"```python\n{name}{shown}\n```\n"
+    """A function's parameters as the code has them, one on each line where there are many."""
+    [node] = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body
+    assert isinstance(node, ast.FunctionDef)
+    node.args.args = [argument for argument in node.args.args if argument.arg != "self"]
+    for argument in ast.walk(node.args):
+        if isinstance(argument, ast.arg) and isinstance(argument.annotation, ast.Constant):  # a type in quotes
+            argument.annotation = ast.Name(str(argument.annotation.value))
+    returns = "" if node.returns is None else f" -> {ast.unparse(node.returns)}".replace("'", "")
+    arguments = ast.unparse(node.args)
+    if len(name + arguments + returns) > 100:
+        arguments = "\n    " + re.sub(r", (?=[\w*]+(?::|=|,|$))", ",\n    ", arguments) + ",\n"
+    return f"```python\n{name}({arguments}){returns}\n```\n"
 
 
 def type_of(hint: Any) -> str:

@@ -5,13 +5,15 @@ import types
 import typing
 from typing import Any, Literal
 
-from chaku.recipe.schema import Recipe
 from docs.generate.markdown import cell, code, table, words
+
+from chaku.recipe.schema import Recipe
 
 INTRODUCTION = """# Keys of a recipe
 
-Every key that a recipe knows, from the code that reads it. [The recipe file](../recipes.md) explains them in order and with
-examples. An unknown key is an error that names the nearest known key. `--set TABLE.KEY=VALUE` overrides a key on the command line.
+Every key that a recipe knows, from the code that reads it. [The recipe file](../recipes.md) explains them in order
+and with examples. An unknown key is an error that names the nearest known key. `--set TABLE.KEY=VALUE` overrides a
+key on the command line.
 
 The last column says whether a change makes finished work again. Keys with "no" change no result.
 """
