@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def lines_of(document: Path) -> list[list[str]]:
     """The words after `chaku` of every command line in a Markdown file's code blocks, or in a recipe's comments."""
     text = document.read_text(encoding="utf-8")
     if document.suffix == ".md":
-        fenced = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        blocks = [block for language, block in fenced if language in ("", "bash", "sh", "console")]
+        fenced = re.findall(r"^( *)```(\w*)\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+        blocks = [textwrap.dedent(block) for _, language, block in fenced if language in ("", "bash", "sh", "console")]
     else:
         blocks = ["\n".join(re.findall(r"^#   (.*)$", text, re.MULTILINE))]
     commands = [words for block in blocks for words in split_lines(block)]

@@ -19,7 +19,7 @@ from command_lines import split_lines
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh-CN").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-ENGLISH = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ENGLISH = [ROOT / "README.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {*PAGES})]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
 NUMBER = re.compile(r"(?<![\w.])(?:\d[\d,_]*(?:\.\d+)?(?:e-?\d+)?|\.\d+)")
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -83,7 +83,7 @@ def test_a_wrong_figure_is_noticed():
 
 @pages
 def test_the_outputs_are_those_of_the_commands(page, tmp_path, monkeypatch, capsys):
-    """A block `text` is what the commands before it print, or stands word for word in README.md.
+    """A block `text` is what the commands before it print, or stands word for word in README.md or docs/start.md.
 
     The answer of a real model is not asked for again: its query runs, and returns the rows that the page shows.
     """
@@ -92,7 +92,8 @@ def test_the_outputs_are_those_of_the_commands(page, tmp_path, monkeypatch, caps
     shop = tmp_path / "shop" / "shop" / "shop.sqlite"
     shop.parent.mkdir(parents=True)
     write_database(shop)
-    readme = [line.strip() for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()]
+    english = (ROOT / "README.md", ROOT / "docs" / "start.md")
+    readme = [line.strip() for page in english for line in page.read_text(encoding="utf-8").splitlines()]
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     for (_, before), (language, block) in zip([("", ""), *blocks], blocks, strict=False):
         shown = [line.strip() for line in block.splitlines()]

@@ -1,4 +1,4 @@
-"""`chaku report`: a run as one page, written again."""
+"""`chaku report`: a run as one page, written again, or two runs side by side."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 
 
 @verb("chaku report runs/demo --beside runs/demo-family")
-@click.argument("run", type=PATH, help="The directory of a run.")
+@click.argument("run", type=PATH, required=False, help="The directory of a run.")
 @click.option(
     "--beside",
     cls=Several,
@@ -20,12 +20,34 @@ from chaku.errors import ChakuError
     metavar="RUN...",
     help="Other runs, whose figures are shown too. The first run stands before it, or after --.",
 )
+@click.option(
+    "--compare",
+    cls=Several,
+    type=PATH,
+    metavar="RUN RUN",
+    help="Two runs to compare: their recipes, scores, losses and time, on a page in the second run's directory.",
+)
 @click.option("--open", "in_browser", is_flag=True, help="Open the report in a browser.")
-def report(run: Path, beside: tuple[Path, ...], in_browser: bool) -> None:
-    """Write a run's report.html again."""
-    from chaku.report import write_report
+def report(run: Path | None, beside: tuple[Path, ...], compare: tuple[Path, ...], in_browser: bool) -> None:
+    """Write a run's report.html again, or compare two runs."""
+    from chaku.report import write_comparison, write_report
 
+    if compare:
+        runs = (*((run,) if run else ()), *compare)
+        if len(runs) != 2 or beside:
+            raise click.UsageError("--compare takes two runs, and no --beside: chaku report --compare runs/a runs/b")
+        for directory in runs:
+            check_is_run(directory)
+        show_report(write_comparison(*runs), None, in_browser)
+        return
+    if run is None:
+        raise click.UsageError("name a run, or two with --compare")
     for directory in (run, *beside):
-        if not (directory / "recipe.json").is_file():  # a report is written into no other directory
-            raise ChakuError(f"{directory} is not a run: it has no recipe.json; name a directory that `chaku run` made")
+        check_is_run(directory)
     show_report(write_report(run, list(beside)), run, in_browser)
+
+
+def check_is_run(directory: Path) -> None:
+    """Raises ChakuError for a directory that no run made: a report is written into no other directory."""
+    if not (directory / "recipe.json").is_file():
+        raise ChakuError(f"{directory} is not a run: it has no recipe.json; name a directory that `chaku run` made")

@@ -15,7 +15,7 @@ TREE: dict[str, dict[str, str | Group]] = {
     "train": {
         "run": "run a recipe, or go on with it",
         "plan": "the GPUs, time and cost that a recipe would take",
-        "report": "write a run's report.html again",
+        "report": "write a run's report.html again, or compare two runs",
         "merge": "add a LoRA adapter to its base",
         "convert": "write a checkpoint in another format",
     },

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ BASE_MODEL = "model"  # the name, in a recipe's evals, of the checkpoint that th
 
 @dataclass(frozen=True)
 class Achievement:
-    """One figure. `after`: the result. `before`: a comparable earlier result, if any. `text`: measure and model."""
+    """One figure. `after`: the result. `before`: a comparable earlier result, if any. `text`: measure and model.
+
+    `benchmark`: whose manifest says how the figure was measured.
+    """
 
     after: str
     text: str
     before: str = ""
+    benchmark: str = field(default="", compare=False)
 
 
 def achieved_section(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> Html:
@@ -28,8 +32,9 @@ def achieved_section(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> Ht
     parts: list[Html] = [_cards(achievements(run)) or element("p", "Nothing is measured yet.", class_="absent")]
     for other in beside:
         name = other.directory.resolve().name
-        link = element("a", "its report", href=f"{_relative(other.directory, run.directory)}/report.html")
-        cards = _cards(achievements(other)) or element("p", "Nothing is measured yet.", class_="absent")
+        page = f"{_relative(other.directory, run.directory)}/report.html"
+        link = element("a", "its report", href=page)
+        cards = _cards(achievements(other), page) or element("p", "Nothing is measured yet.", class_="absent")
         parts += [element("h3", f"Beside it: {name} (", link, ")"), cards]
     return join(parts)
 
@@ -55,7 +60,7 @@ def _shop(run: ReportedRun) -> Iterator[Achievement]:
     text = f"of {asked} new questions about a shop's database are answered rightly by {model_name(run, last)}" + (
         f"; by {model_name(run, first)} before it learnt" if first != last else ""
     )
-    yield Achievement(percent(share), text, percent(before.get("ex")) if first != last else "")
+    yield Achievement(percent(share), text, percent(before.get("ex")) if first != last else "", "shop")
 
 
 def _programs(run: ReportedRun) -> Iterator[Achievement]:
@@ -64,7 +69,7 @@ def _programs(run: ReportedRun) -> Iterator[Achievement]:
         best = max(scores, key=lambda stage: scores[stage].num_passed, default=None)
         if best is not None and scores[best].num_passed:
             figure = f"{whole(scores[best].num_passed)} of {whole(scores[best].num_problems)}"
-            yield Achievement(figure, f"{title} by {model_name(run, best)} pass their tests")
+            yield Achievement(figure, f"{title} by {model_name(run, best)} pass their tests", "", benchmark)
 
 
 def _exercises(run: ReportedRun) -> Iterator[Achievement]:
@@ -77,7 +82,8 @@ def _exercises(run: ReportedRun) -> Iterator[Achievement]:
         first = next(iter(scores))
         others = ", ".join(f"{name} {percent(share)}" for name, share in scores.items() if name not in (first, best))
         text = f"of exercises are solved by {best}, trained on answers that passed their tests; by {first} before"
-        yield Achievement(percent(scores[best]), text + (f" ({others})" if others else ""), percent(scores[first]))
+        text += f" ({others})" if others else ""
+        yield Achievement(percent(scores[best]), text, percent(scores[first]), EXERCISES)
 
 
 def _text(run: ReportedRun) -> Iterator[Achievement]:
@@ -90,7 +96,7 @@ def _text(run: ReportedRun) -> Iterator[Achievement]:
         first, best = next(iter(bits)), min(bits, key=lambda stage: bits[stage])
         before = fixed(bits[first]) if best != first else ""
         text = f"bits per byte of text that {best} never saw" + (f"; {first} needed more" if best != first else "")
-        yield Achievement(fixed(bits[best]), text, before)
+        yield Achievement(fixed(bits[best]), text, before, "bits_per_byte")
 
 
 def _infilling(run: ReportedRun) -> Iterator[Achievement]:
@@ -99,7 +105,7 @@ def _infilling(run: ReportedRun) -> Iterator[Achievement]:
     if best is not None and shares[best][0]:
         share, mode, alone = shares[best]
         text = f"of hidden lines are written exactly by {best} with the text after them ({mode}); without it, {alone}"
-        yield Achievement(percent(share), text)
+        yield Achievement(percent(share), text, "", "infilling")
 
 
 def _best_mode(result: dict[str, Any]) -> tuple[float, str, str]:
@@ -120,10 +126,16 @@ def _long_context(run: ReportedRun) -> Iterator[Achievement]:
     parents = [stage.name for stage in run.ancestors(best) if stage.name in last]
     if best is not None and parents and last[parents[0]][0] > last[best][0]:
         text = f"perplexity of {best} at position {whole(last[best][1])} of long files; of {parents[0]} before"
-        yield Achievement(fixed(last[best][0], 1), text, fixed(last[parents[0]][0], 1))
+        yield Achievement(fixed(last[best][0], 1), text, fixed(last[parents[0]][0], 1), "perplexity")
 
 
-def _cards(figures: Sequence[Achievement]) -> Html | None:
+def how_anchor(benchmark: str) -> str:
+    """The anchor of the box that says how a benchmark's numbers were measured."""
+    return f"how-{benchmark}"
+
+
+def _cards(figures: Sequence[Achievement], page: str = "") -> Html | None:
+    """`page`: the report that has the figures' manifests; "" is this one."""
     if not figures:
         return None
     cards = [
@@ -131,6 +143,7 @@ def _cards(figures: Sequence[Achievement]) -> Html | None:
             "div",
             element("b", element("s", figure.before, class_="before") if figure.before else None, figure.after),
             element("span", figure.text),
+            element("a", "how it was measured", href=f"{page}#{how_anchor(figure.benchmark)}", class_="how"),
             class_="tile",
         )
         for figure in figures

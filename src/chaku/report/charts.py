@@ -9,6 +9,7 @@ from chaku.console import short
 from chaku.report.html import Html, element
 
 NUM_COLOURS = 8
+WIDE, SMALL = (760, 300), (420, 240)  # pixels: the width and height of a chart
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,56 @@ def line_chart(
     log_x: bool = False,
     log_y: bool = False,
     marks: Sequence[tuple[float, str]] = (),
-    width: int = 760,
-    height: int = 300,
+    small: bool = False,
 ) -> Html:
-    """A chart with a legend. `marks`: (x, label) of vertical rules. A log axis leaves out values that are 0 or less."""
+    """A chart with a legend. `marks`: (x, label) of vertical rules. A log axis leaves out values that are 0 or less.
+
+    It is drawn twice, for a wide page and for a phone, unless it is `small`, for a page's half.
+    """
+    if not any(_on_axes(line.points, log_x, log_y) + _on_axes(line.raw, log_x, log_y) for line in lines):
+        return element("p", "No points to draw.", class_="absent")
+    label = f"{title}: {y_label} by {x_label}"
+    drawn = [
+        element("div", _svg(lines, size, label, x_label, log_x, log_y, marks), class_=css)
+        for size, css in ([(SMALL, None)] if small else [(WIDE, "wide"), (SMALL, "narrow")])
+    ]
+    named = [line for line in lines if _on_axes(line.points, log_x, log_y)]
+    keys = [element("span", swatch(line.colour), line.name, class_="key") for line in named]
+    return element(
+        "figure",
+        element("figcaption", element("b", title), element("span", y_label, class_="unit")),
+        element("div", keys, class_="legend"),
+        drawn,
+    )
+
+
+def _on_axes(points: Sequence[tuple[float, float]], log_x: bool, log_y: bool) -> list[tuple[float, float]]:
+    """The points that a log axis can show."""
+    return [(x, y) for x, y in points if (x > 0 or not log_x) and (y > 0 or not log_y)]
+
+
+def _svg(
+    lines: Sequence[Line],
+    size: tuple[int, int],
+    label: str,
+    x_label: str,
+    log_x: bool,
+    log_y: bool,
+    marks: Sequence[tuple[float, str]],
+) -> Html:
+    """The drawing, `size` pixels wide and high."""
+    width, height = size
 
     def shown(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(x, y) for x, y in points if (x > 0 or not log_x) and (y > 0 or not log_y)]
+        return _on_axes(points, log_x, log_y)
 
     drawn = [(line, shown(line.points), shown(line.raw)) for line in lines]
     every = [point for _, points, raw in drawn for point in points + raw]
-    if not every:
-        return element("p", "No points to draw.", class_="absent")
     left, right, top, bottom = 52, 16, 16, 44
     marks = [(x, label) for x, label in marks if x > 0 or not log_x]
-    x_of, x_ticks = _axis([x for x, _ in every] + [x for x, _ in marks], left, width - right, log_x, 8)
+    x_of, x_ticks = _axis(
+        [x for x, _ in every] + [x for x, _ in marks], left, width - right, log_x, 8 if width > 500 else 5
+    )
     y_of, y_ticks = _axis([y for _, y in every], height - bottom, top, log_y, 5)
 
     def path(points: Sequence[tuple[float, float]], css: str, name: str) -> Html:
@@ -73,11 +109,12 @@ def line_chart(
         parts.append(element("text", short(tick), x=_f(x_of(tick)), y=height - bottom + 18, class_="tick middle"))
     parts.append(element("line", x1=left, x2=width - right, y1=height - bottom, y2=height - bottom, class_="axis"))
     parts.append(element("text", x_label, x=(left + width - right) / 2, y=height - 6, class_="tick middle"))
-    for x, label in marks:
+    for index, (x, label) in enumerate(marks):
         parts.append(element("line", x1=_f(x_of(x)), x2=_f(x_of(x)), y1=top, y2=height - bottom, class_="rule"))
         on_left = x_of(x) > width * 0.7
         place = {"x": _f(x_of(x) + (-6 if on_left else 6)), "class_": "tick end" if on_left else "tick"}
-        parts.append(element("text", label, y=top + 8, **place))
+        # Labels of neighbours are at two heights.
+        parts.append(element("text", label, y=top + 8 + 14 * (index % 2), **place))
     for line, _, raw in drawn:
         if raw:
             parts.append(path(raw, f"raw s{line.colour % NUM_COLOURS}", line.name))
@@ -86,16 +123,7 @@ def line_chart(
             parts.append(
                 path(points, f"line s{line.colour % NUM_COLOURS}{' dashed' * _dashed(line.colour)}", line.name)
             )
-    svg = element(
-        "svg", parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=f"{title}: {y_label} by {x_label}"
-    )
-    keys = [element("span", swatch(line.colour), line.name, class_="key") for line, points, _ in drawn if points]
-    return element(
-        "figure",
-        element("figcaption", element("b", title), element("span", y_label, class_="unit")),
-        element("div", keys, class_="legend"),
-        element("div", svg, class_="scroll"),
-    )
+    return element("svg", parts, viewBox=f"0 0 {width} {height}", role="img", aria_label=label)
 
 
 def swatch(colour: int) -> Html:
@@ -222,7 +250,25 @@ def family_tree(nodes: Sequence[Node]) -> Html:
     svg = element(
         "svg", parts, viewBox=f"0 0 {width} {height}", width=width, height=height, role="img", aria_label=label
     )
-    return element("div", svg, class_="scroll tree")
+    return element("div", element("div", svg, class_="wide"), _tree_as_list(nodes, None, names), class_="scroll tree")
+
+
+def _tree_as_list(nodes: Sequence[Node], parent: str | None, names: set[str], depth: int = 0) -> Html | None:
+    """The same tree as nested lists, for a phone."""
+    children = [node for node in nodes if (node.parent if node.parent in names else None) == parent]
+    if not children or depth > len(nodes):
+        return None
+    items = [
+        element(
+            "li",
+            swatch(node.colour),
+            element("b", node.name),
+            element("span", " · ".join(line for line in node.lines if line), class_="unit"),
+            _tree_as_list(nodes, node.name, names, depth + 1),
+        )
+        for node in children
+    ]
+    return element("ul", items, class_="narrow" if parent is None else None)
 
 
 def _clip(text: str, most: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from chaku.report.charts import swatch
 from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, mapping, number, records
-from chaku.report.table import Text, bar, count, duration, percent, size, table, whole
+from chaku.report.table import Row, Text, Total, bar, count, duration, percent, size, table, whole
 
 KINDS = {"code": "code", "code_prose": "prose about code", "prose": "prose", "piece": "pieces of code files"}
 
@@ -16,7 +16,9 @@ def corpus_section(run: ReportedRun) -> Html:
     if not kept and not dropped:
         return element("p", "No corpus was built.", class_="absent")
     samples = mapping(run.summary.get("samples"))
-    parts = [_kept(kept), element("h3", "What was dropped"), _dropped(dropped, kept, samples)]
+    note = "Documents and bytes (UTF-8) after cleaning. Held out: drawn by the hash of the text, and never trained on."
+    parts = [_kept(kept), element("p", note, class_="note")]
+    parts += [element("h3", "What was dropped"), _dropped(dropped, kept, samples)]
     checked = number(run.summary.get("checked_problems"))
     if checked is not None:
         against = f"{whole(checked)} problems of benchmarks" if checked else "no benchmark: no file of one was there"
@@ -44,7 +46,7 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
     kinds = list(KINDS) + sorted({kind for kind, _ in by_language} - set(KINDS))
     bytes_of = {key: row.get("train_bytes", 0.0) + row.get("heldout_bytes", 0.0) for key, row in by_language.items()}
     total, largest = sum(bytes_of.values()) or 1.0, max(bytes_of.values(), default=0.0) or 1.0
-    rows = []
+    rows: list[Row] = []
     for key in sorted(by_language, key=lambda key: (kinds.index(key[0]), -bytes_of[key], key)):
         row = by_language[key]
         rows.append(
@@ -61,7 +63,7 @@ def _kept(kept: list[dict[str, Any]]) -> Html:
         )
     sums = {name: sum(row.get(name, 0.0) for row in by_language.values()) for name in _COLUMNS}
     totals = [whole(sums[n]) if n.endswith("documents") else size(sums[n]) for n in _COLUMNS]
-    rows.append(["all", "", *totals, "100%", ""])
+    rows.append(Total(["all", "", *totals, "100%", ""]))
     columns: list[str | Text] = ["language", Text("kind"), "documents", "text", "held out", "text", "share", Text("")]
     return table(columns, rows)
 
@@ -101,10 +103,10 @@ def _sample(sample: dict[str, Any]) -> str:
 
 def timings_section(run: ReportedRun) -> Html:
     """Time and throughput of every step of the run."""
+    rows: list[Row] = []
     timed = [(entry, number(entry.get("seconds"))) for entry in run.timings]
     total = sum(seconds for _, seconds in timed if seconds) or 1.0
     largest = max((seconds for _, seconds in timed if seconds), default=1.0)
-    rows = []
     for entry, seconds in timed:
         items, unit = number(entry.get("items")), str(entry.get("unit") or "items")
         rows.append(
@@ -119,8 +121,10 @@ def timings_section(run: ReportedRun) -> Html:
         )
     if not rows:
         return element("p", "No step was timed.", class_="absent")
-    rows.append(["all", duration(total), "100%", "", "", ""])
-    return table(["step", "time", "share", Text(""), Text("work"), Text("rate")], rows)
+    rows.append(Total(["all", duration(total), "100%", "", "", ""]))
+    note = "By the clock, from the start of each step to its end."
+    shown = table(["step", "time", "share", Text(""), Text("work"), Text("rate")], rows)
+    return join([shown, element("p", note, class_="note")])
 
 
 def _rate(items: float | None, seconds: float | None, unit: str) -> str:

@@ -1,13 +1,11 @@
-"""Reads a run directory and writes its report.html: one file, without scripts, that loads no other files."""
+"""Reads a run directory and writes its report.html: one file that loads no other files."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 
-import chaku
 from chaku.files import write_text
 from chaku.report.achieved import achieved_section
+from chaku.report.document import document
 from chaku.report.html import Html, element, join
 from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
@@ -48,29 +46,9 @@ def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
         ("time", "Time", timings_section),
         ("details", "How to make it again", _details),
     )
-    name = run.directory.resolve().name
-    style = files("chaku.report").joinpath("style.css").read_text(encoding="utf-8")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        # Models write the samples. Even if one of them were not escaped, this policy lets nothing run or load.
-        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
-        element("title", f"chaku: {name}"),
-        Html(f"<style>\n{style}</style>"),
-    )
-    main = element(
-        "main",
-        element("h1", name),
-        element("p", _lead(run), class_="lead"),
-        _problems(run),
-        left_out_box(run),
-        _tiles(run),
-        element("nav", [element("a", title, href=f"#{anchor}") for anchor, title, _ in sections]),
-        [element("section", element("h2", title), show(run), id=anchor) for anchor, title, show in sections],
-        element("footer", f"Written by chaku {chaku.__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."),
-    )
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", main), lang="en") + "\n"
+    top = [element("p", _lead(run), class_="lead"), _facts(run), _problems(run), left_out_box(run)]
+    shown = [(anchor, title, show(run)) for anchor, title, show in sections]
+    return document(run.directory.resolve().name, top, shown)
 
 
 def _lead(run: ReportedRun) -> str:
@@ -88,22 +66,21 @@ def _lead(run: ReportedRun) -> str:
     return text
 
 
-def _tiles(run: ReportedRun) -> Html:
+def _facts(run: ReportedRun) -> Html | None:
+    """One line: the size of the largest model, the tokens of all stages, the time of all steps."""
     trained = [stage for stage in run.stages if stage.tokens]
     parameters = [stage.facts.num_parameters for stage in run.stages if stage.facts]
-    tiles: list[tuple[str, str]] = []
+    facts = []
     if largest := max(parameters, default=0):
-        tiles.append((count(largest), "parameters"))
+        facts.append(f"{count(largest)} parameters")
     if trained:
         stages = "1 stage" if len(trained) == 1 else f"{len(trained)} stages"
-        tiles.append((count(sum(stage.tokens for stage in trained)), f"tokens, {stages}"))
+        facts.append(f"{count(sum(stage.tokens for stage in trained))} training tokens in {stages}")
     seconds = sum(number(entry.get("seconds")) or 0.0 for entry in run.timings)
     seconds = seconds or sum(number(stage.seconds) or 0.0 for stage in run.stages)
     if seconds:
-        tiles.append((duration(seconds), "in all"))
-    return element(
-        "div", [element("div", element("b", b), element("span", s), class_="tile") for b, s in tiles], class_="tiles"
-    )
+        facts.append(f"{duration(seconds)} in all")
+    return element("ul", [element("li", fact) for fact in facts], class_="facts") if facts else None
 
 
 def _problems(run: ReportedRun) -> Html | None:

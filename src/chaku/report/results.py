@@ -1,15 +1,16 @@
 """The report's part on evaluation: a table for every benchmark, with the paper's numbers if it has any."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from chaku.report import paper
+from chaku.report.achieved import how_anchor
 from chaku.report.charts import Line, line_chart
 from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, mapping, number, numbers, records
 from chaku.report.samples import infill_examples, program_samples
 from chaku.report.sql import shop_answers
-from chaku.report.table import Published, Text, count, fixed, heat_cell, size, table, whole
+from chaku.report.table import Published, Row, Text, Total, count, fixed, heat_cell, size, table, whole
 
 PAPER_NOTE = (
     "Rows marked “paper” are the published numbers of a model with 7 billion parameters, trained on 500 billion tokens "
@@ -57,15 +58,17 @@ def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
             languages.setdefault(language, mapping(facts))
     ordered = sorted(languages, key=lambda name: -(number(languages[name].get("bytes")) or 0))
 
-    def row(label: str, facts: dict[str, Any], of: dict[str, dict[str, Any]]) -> list[object]:
+    def cells_of(label: str, facts: dict[str, Any], of: dict[str, dict[str, Any]]) -> list[object]:
         values = {stage: number(of[stage].get("bits_per_byte")) for stage in results}
         best = min((value for value in values.values() if value is not None), default=None)
         cells = [element("td", fixed(value), class_="best" if value == best else None) for value in values.values()]
         return [label, size(facts.get("bytes")), fixed(facts.get("xz_bits_per_byte")), *cells]
 
-    rows = [row(name, languages[name], {s: mapping(t.get(name)) for s, t in by_stage.items()}) for name in ordered]
+    rows: list[Row] = [
+        cells_of(name, languages[name], {s: mapping(t.get(name)) for s, t in by_stage.items()}) for name in ordered
+    ]
     first = next((facts for facts in overall.values() if facts), {})
-    rows.append(row("all", first, overall))
+    rows.append(Total(cells_of("all", first, overall)))
     text = (
         "Lower is better; bold: the best stage. xz -9 compresses the same bytes. No stage was trained on held-out "
         "documents."
@@ -75,7 +78,7 @@ def _bits_per_byte(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html
 
 def _infilling(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
     modes = ("psm", "spm", "left_to_right")
-    rows: list[Sequence[object] | Published] = []
+    rows: list[Row] = []
     for stage, result in results.items():
         shares = [number(mapping(result.get(mode)).get("exact_match")) for mode in modes]
         rows.append([stage, whole(result.get("num_examples")), *(heat_cell(share) for share in shares)])
@@ -119,14 +122,14 @@ def _perplexity(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
 
 
 def _key_retrieval(run: ReportedRun, results: dict[str, dict[str, Any]]) -> Html:
-    tables: dict[tuple[tuple[str, ...], str], list[Sequence[object]]] = {}
+    tables: dict[tuple[tuple[str, ...], str], list[Row]] = {}
     for stage, result in results.items():
         positions = [f"{position:g}" for position in numbers(result.get("positions")) if position is not None]
         rows = tables.setdefault((tuple(positions), whole(result.get("num_examples"))), [])
         for index, length in enumerate(numbers(result.get("lengths"))):
             tables_of = (result.get("accuracy"), result.get("forced_accuracy"))
             cells = [heat_cell(share) for table in tables_of for share in _row(table, index, len(positions))]
-            rows.append([stage if index == 0 else "", f"{whole(length)} tokens", *cells])
+            rows.append([stage, f"{whole(length)} tokens", *cells])
     parts = []
     for (at_positions, num_examples), rows in tables.items():
         columns = ["stage", "context", *(f"{way} {at}" for way in ("greedy", "ranked") for at in at_positions)]
@@ -155,7 +158,7 @@ def _programs(run: ReportedRun, benchmark: str) -> Html | None:
     results = run.scores.get(benchmark, {})
     if not results:
         return None
-    rows: list[Sequence[object] | Published] = []
+    rows: list[Row] = []
     for stage, result in results.items():
         verdicts = sorted(result.verdicts.items(), key=lambda item: -item[1])
         passed = f"{whole(result.num_passed)} of {whole(result.num_problems)}"
@@ -183,6 +186,5 @@ def _how_measured(run: ReportedRun, benchmark: str) -> Html | None:
         rows.append([element("code", key), of, value])
     if not rows:
         return None
-    return element(
-        "details", element("summary", "How it was measured"), table(["", Text("stage"), Text("value")], rows)
-    )
+    shown = element("div", table(["", Text("stage"), Text("value")], rows), id=how_anchor(benchmark))
+    return element("details", element("summary", "How it was measured"), shown)

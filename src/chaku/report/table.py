@@ -24,21 +24,33 @@ class Published:
     cells: Sequence[object]
 
 
-def table(
-    columns: Sequence[str | Text], rows: Sequence[Sequence[object] | Published], caption: str | None = None
-) -> Html:
-    """A table. A row's first cell is its heading. A cell may be text, Html or a whole <td>; None becomes a dash."""
+@dataclass(frozen=True)
+class Total:
+    """The row below the others that sums them up. It stays there when the table is sorted."""
+
+    cells: Sequence[object]
+
+
+Row = Sequence[object] | Published | Total
+
+
+def table(columns: Sequence[str | Text], rows: Sequence[Row], caption: str | None = None) -> Html:
+    """A table. A row's first cell is its heading. A cell may be text, Html or a whole <td>; None becomes a dash.
+
+    A table with three rows or more sorts by a click on a heading, where the page runs its script.
+    """
     classes = {place: "text" for place, column in enumerate(columns) if isinstance(column, Text)}
     names = [column.name if isinstance(column, Text) else column for column in columns]
     head = [element("th", name, scope="col", class_=classes.get(place)) for place, name in enumerate(names)]
     body = [
-        element("tr", _cells(row.cells, classes), class_="paper")
-        if isinstance(row, Published)
+        element("tr", _cells(row.cells, classes), class_="paper" if isinstance(row, Published) else "total")
+        if isinstance(row, Published | Total)
         else element("tr", _cells(row, classes))
         for row in rows
     ]
     title = element("caption", caption) if caption else None
-    whole = element("table", title, element("thead", element("tr", head)), element("tbody", body))
+    sorts = "sorts" if sum(not isinstance(row, Published | Total) for row in rows) >= 3 else None
+    whole = element("table", title, element("thead", element("tr", head)), element("tbody", body), class_=sorts)
     return element("div", whole, class_="scroll table")
 
 

@@ -47,7 +47,7 @@ def curves_section(run: ReportedRun) -> Html:
         raw = thin(points) if window > 1 else []
         losses.append(Line(stage.name, index, thin(smooth(points, window)), raw))
         for key, lines_of in (("heldout_loss", heldout), ("heldout_accuracy", accuracies)):
-            for name, curve in _heldout_curves(stage, offset, key).items():
+            for name, curve in heldout_curves(stage, offset, key).items():
                 lines_of.setdefault(name, []).append(Line(stage.name, index, curve))
     x_label = "tokens seen, ancestors included"
     parts = [
@@ -72,8 +72,7 @@ def curves_section(run: ReportedRun) -> Html:
             x_label=x_label,
             y_label="DPO loss of a pair, log scale" if name in accuracies else "nats per token, log scale",
             log_y=True,
-            width=420,
-            height=240,
+            small=True,
         )
         for name, lines in heldout.items()
     ]
@@ -83,15 +82,17 @@ def curves_section(run: ReportedRun) -> Html:
             title=f"Held-out accuracy: {name}",
             x_label=x_label,
             y_label="share of pairs whose better reply gained more",
-            width=420,
-            height=240,
+            small=True,
         )
         for name, lines in accuracies.items()
     ]
     return join([*parts, element("div", charts, class_="pair") if charts else _absent("No held-out loss was logged.")])
 
 
-def _heldout_curves(stage: Stage, offset: float, key: str) -> dict[str, list[tuple[float, float]]]:
+def heldout_curves(stage: Stage, offset: float, key: str) -> dict[str, list[tuple[float, float]]]:
+    """The logged values of a stage by set: (tokens, value). `offset`: the tokens of its ancestors."""
+    if not stage.steps:
+        return {}
     last = stage.steps[-1]
     tokens_per_step = (number(last.get("tokens")) or 0.0) / max(number(last.get("step")) or 1.0, 1.0)
     curves: dict[str, list[tuple[float, float]]] = {}

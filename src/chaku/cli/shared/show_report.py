@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 
-def show_report(report: Path, run: Path, in_browser: bool) -> None:
-    """Print the report's path and the commands to try next; open it where there is a browser and it is wanted."""
+def show_report(report: Path, run: Path | None, in_browser: bool) -> None:
+    """Print the report's path and the commands to try next; open it where there is a browser and it is wanted.
+
+    `run`: whose commands are printed, if any.
+    """
     from chaku.pipeline.try_it import read_commands
 
     if in_browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
@@ -14,7 +17,7 @@ def show_report(report: Path, run: Path, in_browser: bool) -> None:
 
         webbrowser.open(report.resolve().as_uri())
     print(report)
-    for command in read_commands(run):
+    for command in read_commands(run) if run else ():
         print(f"\n# {command.about}\n{command.command}")
 
 
