@@ -38,6 +38,7 @@ def test_from_questions_to_data(
         ".chaku.json",
         "card.md",
         "contamination.json",
+        "corrections.jsonl",
         "preferences.jsonl",
         "sft.jsonl",
     ]

@@ -26,7 +26,7 @@ def write_corpus(directory: Path, texts: list[str], kind: str = "code") -> Path:
 
 def test_snippets_are_consecutive_lines_of_different_documents(tmp_path: Path) -> None:
     texts = [
-        "\n".join(f"value_{number}_{line} = calculate_it({line}, it)" for line in range(40)) for number in range(30)
+        "\n".join(f"value_{number}_{line} = calculate_value({line}, it)" for line in range(40)) for number in range(30)
     ]
     corpus = write_corpus(tmp_path / "corpus", texts)
     snippets = draw_snippets(corpus, 10, seed=1)
