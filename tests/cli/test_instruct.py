@@ -19,7 +19,7 @@ def questions(tmp_path: Path) -> Path:
 def test_from_questions_to_data(
     tmp_path: Path, questions: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("chaku.cli.instruct_synthesize._generator", lambda model, *options: Played(model))
+    monkeypatch.setattr("chaku.cli.instruct_synthesize.writer", lambda model, *options: Played(model))
     monkeypatch.delenv("CHAKU_BENCHMARKS", raising=False)
     ledger, out = str(tmp_path / "l.sqlite"), str(tmp_path / "out")
     line = f"instruct synthesize played --ledger {ledger} --questions {questions} --num-solutions 4 --json"
@@ -38,6 +38,7 @@ def test_from_questions_to_data(
         ".chaku.json",
         "card.md",
         "contamination.json",
+        "corrections.jsonl",
         "preferences.jsonl",
         "sft.jsonl",
     ]
@@ -47,7 +48,10 @@ def test_from_questions_to_data(
     ("arguments", "problem"),
     [
         (["verify", "none.sqlite"], "none.sqlite does not exist"),
-        (["synthesize", "m", "--ledger", "l", "--questions", "none.txt", "--seeds", "s"], "--questions or --seeds"),
+        (
+            ["synthesize", "m", "--ledger", "l", "--questions", "none.txt", "--seeds", "s"],
+            "one of --questions, --seeds",
+        ),
         (["synthesize", "m", "--ledger", "l", "--num-solutions", "0"], "--num-solutions is 0"),
         (["synthesize", "m", "--ledger", "l", "--chat"], "--chat is for an --endpoint"),
         (["synthesize", "m", "--ledger", "l", "--endpoint", "localhost"], "is not a URL"),

@@ -20,6 +20,13 @@ from chaku.cli.shared.verb import verb
     default="fenced",
     help="Write the code of an answer in a fence, or plain.",
 )
+@click.option(
+    "--pass-rate",
+    type=(float, float),
+    default=(0.0, 1.0),
+    metavar="LOW HIGH",
+    help="Leave out questions that a smaller or larger share of the solutions solved; 0.1 0.9: neither hard nor easy.",
+)
 @against_option()
 @no_sandbox_option()
 @json_option("Print the counts as JSON.")
@@ -27,6 +34,7 @@ def instruct_export(
     ledger: Path,
     out: Path,
     form: Literal["fenced", "plain"],
+    pass_rate: tuple[float, float],
     against: tuple[str, ...],
     unsafe_no_sandbox: bool,
     as_json: bool,
@@ -38,6 +46,9 @@ def instruct_export(
 
     with Ledger(existing(ledger)) as opened:
         make_ours(out, "data set")
-        counts = export(opened, out, benchmarks_to_avoid(against), form=form, isolated=not unsafe_no_sandbox)
-    words = f"{counts['triples']} conversations, {counts['pairs']} pairs in {out}; {counts['left_out']} left out"
+        benchmarks = benchmarks_to_avoid(against)
+        counts = export(opened, out, benchmarks, form=form, pass_rate=pass_rate, isolated=not unsafe_no_sandbox)
+    left_out = counts["left_out"] + counts["too_easy_or_hard"]
+    made = f"{counts['triples']} conversations, {counts['pairs']} pairs, {counts['corrections']} corrections"
+    words = f"{made} in {out}; {left_out} left out"
     print(json.dumps(counts) if as_json else words)

@@ -26,11 +26,17 @@ if TYPE_CHECKING:
     "--questions", type=PATH, metavar="FILE", help="Questions of your own: lines, or JSON lines with question, tests."
 )
 @click.option("--seeds", type=PATH, metavar="FILE", help="Lines to be inspired by, one a prompt.")
+@click.option(
+    "--inspire", type=PATH, metavar="CORPUS", help="Draw lines of this corpus, and ask for a question on each."
+)
 @click.option("--prompts", type=PATH, metavar="FILE", help="TOML with templates for questions, tests, solutions.")
 @click.option("--max-questions", type=int, default=1000, callback=at_least_one, help="Stop after so many questions.")
 @click.option("--max-tokens", type=int, help="Ask nothing new when all answers together have so many tokens.")
 @click.option(
     "--num-solutions", type=int, default=10, callback=at_least_one, help="Write so many solutions of each question."
+)
+@click.option(
+    "--corrections", type=int, default=0, metavar="N", help="Where all fail, let the model correct the best, N times."
 )
 @click.option("--temperature", type=float, default=0.8, help="Sample at this temperature; 0 is greedy.")
 @click.option(
@@ -67,10 +73,12 @@ def instruct_synthesize(
     chat: bool,
     questions: Path | None,
     seeds: Path | None,
+    inspire: Path | None,
     prompts: Path | None,
     max_questions: int,
     max_tokens: int | None,
     num_solutions: int,
+    corrections: int,
     temperature: float,
     top_p: float,
     max_tokens_each: int,
@@ -86,23 +94,29 @@ def instruct_synthesize(
     as_json: bool,
 ) -> None:
     """Write questions, tests and solutions, and keep the solutions that pass; go on where a ledger stopped."""
+    from chaku.instruct.inspire import draw_snippets
     from chaku.instruct.prompts import Prompts, load_prompts
     from chaku.instruct.questions import read_file, read_seeds
     from chaku.instruct.synthesize import Bounds, show_funnel, synthesize
     from chaku.instruct.triples import Settings
 
-    if questions and seeds:
-        raise ChakuError("give --questions or --seeds: with questions of your own there is nothing to be inspired for")
+    if sum(map(bool, (questions, seeds, inspire))) > 1:
+        raise ChakuError("give one of --questions, --seeds and --inspire: each says where the questions come from")
+    if corrections < 0:
+        raise ChakuError(f"--corrections is {corrections}; it must be 0 or more")
     templates = load_prompts(prompts) if prompts else Prompts()
-    settings = Settings(templates, num_solutions, temperature, top_p, max_tokens_each, seed, not no_mutants)
+    settings = Settings(
+        templates, num_solutions, temperature, top_p, max_tokens_each, seed, not no_mutants, corrections
+    )
     bounds = Bounds(max_questions, max_tokens, timeout, memory, workers, not unsafe_no_sandbox)
     summary = synthesize(
         ledger,
-        _generator(model, endpoint, chat, loading),
+        writer(model, endpoint, chat, loading),
         settings,
         bounds,
         questions=read_file(questions) if questions else None,
         seeds=[text for _, text in read_seeds(seeds)] if seeds else (),
+        snippets=draw_snippets(inspire, max_questions, seed) if inspire else (),
         benchmarks=benchmarks_to_avoid(against),
         near_duplicates=near_duplicates,
     )
@@ -111,7 +125,8 @@ def instruct_synthesize(
         print(json.dumps(asdict(summary)))
 
 
-def _generator(model: str, endpoint: str | None, chat: bool, loading: Loading) -> "Generator":
+def writer(model: str, endpoint: str | None, chat: bool, loading: Loading) -> "Generator":
+    """The model that writes questions, tests and solutions. Raises ChakuError for --chat without --endpoint."""
     if chat and endpoint is None:
         raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
     return loading.load_or_connect(model, endpoint, chat=chat).generator

@@ -75,6 +75,7 @@ TREE: dict[str, dict[str, str | Group]] = {
             "instruction data made and judged by running code",
             {
                 "synthesize": "questions, tests, solutions; keep the solutions that pass",
+                "evolve": "harder questions from those that were kept, judged alike",
                 "verify": "check a ledger's evidence, run a sample of it again",
                 "export": "write conversations, preference pairs, a data card",
             },

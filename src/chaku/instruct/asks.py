@@ -9,7 +9,7 @@ from chaku.inference.generator import Generator, Request, SamplingParams, TextPr
 
 @dataclass(frozen=True)
 class Ask:
-    """A prompt and its sampling settings. `kind`: "questions", "tests" or "solutions"."""
+    """A prompt and its sampling settings. `kind`: what it asks for, such as "questions", "tests" or "evolve"."""
 
     kind: str
     prompt: str

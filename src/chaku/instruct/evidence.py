@@ -6,8 +6,10 @@ from typing import Any, Literal, get_args
 
 Where = Literal[
     "exact duplicate",
+    "not a question",
     "shares words with a benchmark",
     "near duplicate",
+    "adds nothing",
     "no tests that count",
     "a stub passes",
     "no solution passes",
@@ -18,6 +20,7 @@ Where = Literal[
 ]
 KEPT: Where = "kept"
 FALLS: tuple[Where, ...] = get_args(Where)[:-1]  # the reasons to reject a question, in the order of the checks
+EVOLVED: tuple[Where, ...] = ("not a question", "adds nothing")  # reasons to reject an evolved question alone
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Evidence:
 
     `tests_ask`, `solutions_ask`: the ledger's keys of the prompts. `verdicts`: the ledger's keys of the runs, one for
     each of `solutions`. `accepted`: the index of the first solution that passed. `near`: the key of the earlier
-    question that this question nearly repeats. `why`: the fault of tests that do not count.
+    question that this question nearly repeats. `why`: the fault of tests that do not count, or of an evolved question.
+    `corrections`: the ledger's keys of the prompts for corrections, one for each of the last programs of `solutions`;
+    `corrected`: for each, the index of the failed program that it was to correct; `errors`: the test that this program
+    failed, and the error.
     """
 
     tests_from: Literal["", "given", "model"] = ""
@@ -65,6 +71,19 @@ class Evidence:
     mutation: MutationScore | None = None
     benchmark: str = ""
     near: str = ""
+    corrections: tuple[str, ...] = ()
+    corrected: tuple[int, ...] = ()
+    errors: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def num_sampled(self) -> int:
+        """The number of solutions that were written before any correction."""
+        return len(self.solutions) - len(self.corrections)
+
+    @property
+    def pass_rate(self) -> float:
+        """The share of the solutions, before any correction, that pass: the question's difficulty for its model."""
+        return sum(self.passed[: self.num_sampled]) / max(self.num_sampled, 1)
 
     @property
     def solution(self) -> str:
@@ -85,6 +104,8 @@ class Evidence:
         }
         if "of" in kept:
             kept["near"] = kept["of"]
+        if "errors" in kept:
+            kept["errors"] = tuple((test, error) for test, error in kept["errors"])
         if kept.get("agreement"):
             kept["agreement"] = Agreement(**kept["agreement"])
         if kept.get("mutation"):

@@ -27,14 +27,19 @@ def export(
     benchmarks: Contamination,
     *,
     form: Form = "fenced",
+    pass_rate: tuple[float, float] = (0.0, 1.0),
     isolated: bool = True,
 ) -> dict[str, Any]:
-    """Write sft.jsonl, preferences.jsonl, contamination.json and card.md into `out`; returns the counts.
+    """Write sft.jsonl, preferences.jsonl, corrections.jsonl, contamination.json and card.md into `out`; returns the
+    counts.
 
+    `pass_rate`: leave out the triples whose share of passing solutions is outside of this range, ends included.
     A triple whose solution passes the tests of a benchmark's problem is left out, and listed in contamination.json.
     `form`: answers in a Markdown fence, or plain code.
     """
-    kept = [question for question in ledger.questions() if question.outcome == KEPT]
+    low, high = pass_rate
+    judged = [question for question in ledger.questions() if question.outcome == KEPT]
+    kept = [question for question in judged if low <= question.evidence.pass_rate <= high]
     behaves = behaviour_hits(kept, benchmarks, isolated=isolated)
     clean = [question for question in kept if question.key not in behaves]
     report = contamination_report(ledger, behaves, benchmarks)
@@ -42,8 +47,16 @@ def export(
     pairs = [pair for one in clean if (pair := preference(one.key, one.text, one.evidence, form)) is not None]
     write_lines(out / "sft.jsonl", sft)
     write_lines(out / "preferences.jsonl", pairs)
+    corrections = [row for one in clean for row in corrected(one.text, one.evidence, one.key, form)]
+    write_lines(out / "corrections.jsonl", corrections)
     write_json(out / "contamination.json", report)
-    counts = {"triples": len(sft), "pairs": len(pairs), "left_out": len(behaves)}
+    counts = {
+        "triples": len(sft),
+        "pairs": len(pairs),
+        "corrections": len(corrections),
+        "too_easy_or_hard": len(judged) - len(kept),
+        "left_out": len(behaves),
+    }
     write_text(out / "card.md", card(ledger, counts, report))
     return counts
 
@@ -64,9 +77,11 @@ def conversation(ledger: Ledger, question: LedgerQuestion, form: Form) -> dict[s
         "tests": evidence.tests,
         "tests_from": evidence.tests_from,
         "tests_asked": ledger.asked(evidence.tests_ask) if evidence.tests_ask else None,
-        "solution_asked": {**ledger.asked(evidence.solutions_ask), "sample": evidence.accepted},
+        "solution_asked": _asked(ledger, evidence),
         "verdict": evidence.verdicts[evidence.accepted],
         "passed": evidence.passed,
+        "pass_rate": round(evidence.pass_rate, 4),
+        "source": question.source,
         "agreement": asdict(evidence.agreement),
         "mutation": asdict(evidence.mutation) if evidence.mutation else None,
     }
@@ -93,6 +108,21 @@ def preference(key: str, text: str, evidence: Evidence, form: Form) -> dict[str,
         "rejected": _answer(min(failed)[1], form),
         "question": key,
     }
+
+
+def corrected(text: str, evidence: Evidence, key: str, form: Form) -> list[dict[str, Any]]:
+    """The correction that ended in the accepted solution, as a row of corrections.jsonl; empty without one.
+
+    The failed program stands in the user's message, so that nobody is trained to write it.
+    """
+    assert evidence.accepted is not None
+    if evidence.accepted < evidence.num_sampled:
+        return []
+    number = evidence.accepted - evidence.num_sampled
+    failed, test, error = evidence.solutions[evidence.corrected[number]], *evidence.errors[number]
+    asked = f"{text}\n\nThis answer fails a test:\n```python\n{failed.rstrip()}\n```\n{test}\n{error}"
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": _answer(evidence.solution, form)}]
+    return [{"messages": messages, "question": key, "entry_point": evidence.entry_point, "tests": evidence.tests}]
 
 
 def behaviour_hits(
@@ -154,10 +184,10 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
     lines = [
         "# Instruction data, judged by running it",
         "",
-        f"{counts['triples']} conversations (`sft.jsonl`) and {counts['pairs']} preference pairs "
-        "(`preferences.jsonl`), made by self-instruct with execution feedback (Code Llama, section 2.5). Questions and "
-        "answers were written by a model, unless a file of questions was given; the model's licence decides what they "
-        "may be used for.",
+        f"{counts['triples']} conversations (`sft.jsonl`), {counts['pairs']} preference pairs (`preferences.jsonl`) "
+        f"and {counts['corrections']} corrections of failed answers (`corrections.jsonl`), made by self-instruct with "
+        "execution feedback (Code Llama, section 2.5). Questions and answers were written by a model, unless a file "
+        "of questions was given; the model's licence decides what they may be used for.",
         "",
         "| made with | |",
         "|---|---|",
@@ -172,7 +202,8 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
         *(f"| {name} | -{steps[name]} |" for name in FALLS),
         f"| unfinished | -{steps['unfinished']} |",
         f"| kept | {steps[KEPT]} |",
-        f"| left out below: solution behaves like a benchmark's | -{counts['left_out']} |",
+        f"| left out: too easy or too hard (--pass-rate) | -{counts['too_easy_or_hard']} |",
+        f"| left out: solution behaves like a benchmark's | -{counts['left_out']} |",
         "",
         "A suite of tests counts when at least three asserts call the function, no stub passes, three runs with other "
         "hash seeds agree, two different values are expected"
@@ -190,6 +221,14 @@ def card(ledger: Ledger, counts: Mapping[str, int], report: Mapping[str, Any]) -
     if not report["num_problems"]:
         lines += ["No benchmark was given, so nothing was checked.", ""]
     return "\n".join(lines)
+
+
+def _asked(ledger: Ledger, evidence: Evidence) -> dict[str, Any]:
+    """The prompt that the accepted solution answers, and the solution's number among the replies to it."""
+    assert evidence.accepted is not None
+    if evidence.accepted < evidence.num_sampled:
+        return {**ledger.asked(evidence.solutions_ask), "sample": evidence.accepted}
+    return {**ledger.asked(evidence.corrections[evidence.accepted - evidence.num_sampled]), "sample": 0}
 
 
 def _answer(solution: str, form: Form) -> str:

@@ -1,19 +1,19 @@
-"""The prompts of self-instruct, for questions, unit tests and solutions, and the parsing of the replies.
+"""The prompts of self-instruct, and the parsing of the replies.
 
-The forms come from the appendix of the Code Llama paper. A prompt for questions asks for 50. A prompt for tests has one
-worked example; asserts stand under numbered comments between [TESTS] tags. A prompt for a solution has one worked
-example and shows one of the tests; code stands between [PYTHON] tags.
+The forms for questions, tests and solutions come from the appendix of the Code Llama paper. A prompt for questions asks
+for 50. A prompt for tests has one worked example; asserts stand under numbered comments between [TESTS] tags. A prompt
+for a solution has one worked example and shows one of the tests; code stands between [PYTHON] tags.
 """
 
 import re
 import string
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from chaku.errors import ChakuError
 from chaku.evals.fences import code_blocks
-from chaku.files import sha256_json
+from chaku.settings import setting
 
 QUESTIONS = """\
 Below are {count} different programming interview questions, easy to medium hard and as varied as possible. \
@@ -56,11 +56,39 @@ Question: {question}
 Test: {test}
 [PYTHON]
 """
+CORRECTION = """\
+A Python function answers a question, but fails one of its tests. Write the function again, so that it passes this \
+test and others that are not shown, between [PYTHON] and [/PYTHON].
+
+Question: {question}
+[PYTHON]
+{program}
+[/PYTHON]
+Test: {test}
+Error: {error}
+[PYTHON]
+"""
+EVOLVE = """\
+Rewrite a programming question. {demand} The new question stands alone: it says what the function takes and what it \
+returns, and never speaks of another question. One standalone Python function can still answer it, with nothing but \
+the standard library. Write the new question between [QUESTION] and [/QUESTION].
+
+Old: {question}
+[QUESTION]
+"""
+INSPIRE = """\
+Take an idea from the lines of code below for a programming question. The question does not need the lines, and does \
+not speak of them: it says what the function takes and what it returns. One standalone Python function can answer it, \
+with nothing but the standard library. Write the question between [QUESTION] and [/QUESTION].
+
+{snippet}
+[QUESTION]
+"""
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Templates: `questions` takes {count} and {seed}, `tests` {question}, `solution` {question} and {test}.
+    """Templates, with the fields that FIELDS lists.
 
     A completion continues the end of a template. A reply to the template as a chat message may repeat the opening tag.
     """
@@ -68,10 +96,19 @@ class Prompts:
     questions: str = QUESTIONS
     tests: str = TESTS
     solution: str = SOLUTION
+    correction: str = setting(CORRECTION, added_later=True)
+    evolve: str = setting(EVOLVE, added_later=True)
+    inspire: str = setting(INSPIRE, added_later=True)
 
-    @property
-    def sha256(self) -> str:
-        return sha256_json([self.questions, self.tests, self.solution])
+
+FIELDS = {
+    "questions": {"count", "seed"},
+    "tests": {"question"},
+    "solution": {"question", "test"},
+    "correction": {"question", "program", "test", "error"},
+    "evolve": {"question", "demand"},
+    "inspire": {"snippet"},
+}
 
 
 def load_prompts(path: Path) -> Prompts:
@@ -80,19 +117,16 @@ def load_prompts(path: Path) -> Prompts:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ChakuError(f"cannot read the prompts of {path}: {error}") from error
-    allowed = {"questions": {"count", "seed"}, "tests": {"question"}, "solution": {"question", "test"}}
     for key, value in values.items():
-        if key not in allowed or not isinstance(value, str):
-            raise ChakuError(
-                f"{path}: {key!r} is no template; set {', '.join(field.name for field in fields(Prompts))} to strings"
-            )
+        if key not in FIELDS or not isinstance(value, str):
+            raise ChakuError(f"{path}: {key!r} is no template; set {', '.join(FIELDS)} to strings")
         try:
             used = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
         except ValueError as error:
             raise ChakuError(f"{path}: {key}: {error}; write a literal brace twice") from None
-        if unknown := used - allowed[key]:
+        if unknown := used - FIELDS[key]:
             raise ChakuError(
-                f"{path}: {key} has {{{sorted(unknown)[0]}}}; its fields are {', '.join(sorted(allowed[key]))}; "
+                f"{path}: {key} has {{{sorted(unknown)[0]}}}; its fields are {', '.join(sorted(FIELDS[key]))}; "
                 "write a literal brace twice"
             )
     return Prompts(**values)
@@ -107,8 +141,12 @@ def read_questions(text: str) -> list[str]:
 
 
 def between(text: str, tag: str) -> str:
-    """The text before [/TAG], after the last [TAG] there; or the first fenced block of this text, if it has any."""
-    inside = text.split(f"[/{tag}]")[0]
-    inside = inside.rsplit(f"[{tag}]", 1)[-1]
+    """The program of a reply: `tagged`, or the first fenced block of this text, if it has any."""
+    inside = tagged(text, tag)
     blocks = code_blocks(inside)
     return f"{(blocks[0].code if blocks else inside).strip()}\n"
+
+
+def tagged(text: str, tag: str) -> str:
+    """The text before [/TAG], after the last [TAG] there."""
+    return text.split(f"[/{tag}]")[0].rsplit(f"[{tag}]", 1)[-1].strip()

@@ -21,9 +21,9 @@ from chaku.instruct.ledger import Ledger
 from chaku.instruct.mutants import probe
 from chaku.instruct.prompts import Prompts
 from chaku.instruct.questions import Question
-from chaku.instruct.scheduler import run_all
+from chaku.instruct.scheduler import Summary, run_all
 from chaku.instruct.suites import Suite, arguments_of
-from chaku.instruct.synthesize import Bounds, Summary, funnel, show_funnel, synthesize
+from chaku.instruct.synthesize import Bounds, funnel, show_funnel, synthesize
 from chaku.instruct.triples import Settings
 from chaku.jsonl import write_lines
 from chaku.sandbox.pool import Pool
@@ -224,7 +224,7 @@ def _report(ledger: Ledger, rows: Sequence[_Row], summaries: Mapping[str, Summar
         "num_questions": len(rows),
         "num_samples": len(samples),
         "truly_correct": sum(row.right[at] for row, at in samples) / max(len(samples), 1),
-        "funnels": {source: funnel(ledger, source) for source in summaries},
+        "funnels": {source: funnel(ledger, {source}) for source in summaries},
         "rates_five_tests": _rates([(row.evidence.passed[at], row.right[at]) for row, at in samples]),
         "rates_one_test": _rates([(row.reasons[at][:1] == ("",), row.right[at]) for row, at in samples]),
         "seconds": {"generating": times.generating, "executing": times.executing, "both": times.both},

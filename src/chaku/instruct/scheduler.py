@@ -39,6 +39,17 @@ class Times:
         self.both += seconds * (generating and executing)
 
 
+@dataclass(frozen=True)
+class Summary:
+    """Counts of a synthesis. `funnel`: see `synthesize.funnel`. `asked`, `run`: what was not in the ledger before."""
+
+    funnel: Mapping[str, int]
+    num_tokens: int
+    asked: int
+    run: int
+    times: Times
+
+
 @dataclass
 class _Question:
     key: str
@@ -78,6 +89,10 @@ class Scheduler:
     @property
     def out_of_tokens(self) -> bool:
         return self.max_tokens is not None and self.num_tokens >= self.max_tokens
+
+    def summary(self, funnel: Mapping[str, int]) -> Summary:
+        """The funnel, with the counts and times of this scheduler."""
+        return Summary(funnel, self.num_tokens, self.num_asked, self.num_run, self.times)
 
     def answer(self, asks: Sequence[Ask]) -> list[list[Reply]]:
         """The replies to `asks`, from the ledger or the model, up to the first ask that `max_tokens` does not cover."""
@@ -234,6 +249,7 @@ class Scheduler:
             outcome.evidence,
             tests_ask=ask_key(outcome.tests_ask, self._identity) if outcome.tests_ask else "",
             solutions_ask=ask_key(outcome.solutions_ask, self._identity) if outcome.solutions_ask else "",
+            corrections=tuple(ask_key(ask, self._identity) for ask in outcome.corrections),
             verdicts=tuple(run_key(job, self.limits) for job in outcome.jobs),
         )
 

@@ -1,21 +1,23 @@
 """Self-instruct with execution feedback (Code Llama, 2.5): makes questions, tests and solutions in one ledger."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chaku.console import progress, say, short, show_table
 from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
-from chaku.instruct.evidence import FALLS, KEPT, Evidence, Where
+from chaku.instruct.evidence import EVOLVED, FALLS, KEPT, Evidence, Where
+from chaku.instruct.inspire import Snippet, ask_inspired
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.near_duplicates import NearDuplicates
 from chaku.instruct.questions import Question, ask_questions, first_of_each
-from chaku.instruct.scheduler import Scheduler, Times
+from chaku.instruct.scheduler import Scheduler, Summary
 from chaku.instruct.triples import Settings, Way, make_triple
 from chaku.manifest import versions
+from chaku.plain import result_settings
 from chaku.sandbox.pool import Pool
 
 UNFINISHED = "unfinished"
@@ -41,16 +43,11 @@ class Bounds:
         """The limits of a run, which its verdict depends on."""
         return {"timeout": self.timeout, "memory_mb": self.memory_mb, "isolated": self.isolated}
 
-
-@dataclass(frozen=True)
-class Summary:
-    """Counts of a synthesis. `funnel`: see the function. `asked`, `run`: asks and runs that were not in the ledger."""
-
-    funnel: Mapping[str, int]
-    num_tokens: int
-    asked: int
-    run: int
-    times: Times
+    def pool(self) -> Pool:
+        """A sandbox with these limits."""
+        return Pool(
+            timeout=self.timeout, memory_mb=self.memory_mb, num_workers=self.num_workers, isolated=self.isolated
+        )
 
 
 def synthesize(
@@ -61,41 +58,25 @@ def synthesize(
     *,
     questions: Sequence[Question] | None = None,
     seeds: Sequence[str] = (),
+    snippets: Sequence[Snippet] = (),
     benchmarks: Contamination | None = None,
     near_duplicates: float = 0.7,
 ) -> Summary:
     """Make triples (question, tests, solution) in a ledger, or continue a ledger. Without `questions`, the model writes
-    the questions.
+    the questions: one for each of `snippets`, or lists of them, in the spirit of `seeds`.
 
     A synthesis that was killed and is called again does not repeat earlier asks and runs. Raises ChakuError for a
     ledger with other settings, and for errors of the model, the sandbox and the disk.
     """
     benchmarks = benchmarks or Contamination([])
-    limits = bounds.limits
-    with (
-        Ledger(ledger_path) as ledger,
-        Pool(
-            timeout=bounds.timeout,
-            memory_mb=bounds.memory_mb,
-            num_workers=bounds.num_workers,
-            isolated=bounds.isolated,
-        ) as pool,
-    ):
-        ledger.claim(
-            {
-                "settings": asdict(settings),
-                "model": dict(generator.identity),
-                "limits": limits,
-                "near_duplicates": near_duplicates,
-                "benchmarks": len(benchmarks.problems),
-                "versions": versions(),
-            }
-        )
-        scheduler = Scheduler(ledger, generator, pool, limits, bounds.max_tokens)
+    with Ledger(ledger_path) as ledger, bounds.pool() as pool:
+        claim(ledger, settings, generator, bounds, benchmarks, near_duplicates)
+        scheduler = Scheduler(ledger, generator, pool, bounds.limits, bounds.max_tokens)
         came = list(questions) if questions is not None else []
         if questions is None:
+            lists = ask_questions(scheduler, settings, bounds.max_questions, seeds)
             with progress("questions", bounds.max_questions, "questions") as bar:
-                for question in ask_questions(scheduler, settings, bounds.max_questions, seeds):
+                for question in ask_inspired(scheduler, settings, snippets) if snippets else lists:
                     came.append(question)
                     bar.advance(1)
         chosen, num_exact = first_of_each(came)
@@ -117,14 +98,28 @@ def synthesize(
             scheduler.run(ways(), bar)
         if scheduler.out_of_tokens:
             say(f"--max-tokens is reached: {short(scheduler.num_tokens)} tokens; pass a larger number to continue")
-        sources = {question.source for question in chosen}
-        return Summary(
-            funnel(ledger, next(iter(sources)) if len(sources) == 1 else None),
-            scheduler.num_tokens,
-            scheduler.num_asked,
-            scheduler.num_run,
-            scheduler.times,
-        )
+        return scheduler.summary(funnel(ledger, {question.source for question in chosen}))
+
+
+def claim(
+    ledger: Ledger,
+    settings: Settings,
+    generator: Generator,
+    bounds: Bounds,
+    benchmarks: Contamination,
+    near_duplicates: float,
+) -> None:
+    """Record what the outcomes in the ledger follow from. Raises ChakuError when it was begun with something else."""
+    ledger.claim(
+        {
+            "settings": result_settings(settings),
+            "model": dict(generator.identity),
+            "limits": bounds.limits,
+            "near_duplicates": near_duplicates,
+            "benchmarks": len(benchmarks.problems),
+            "versions": versions(),
+        }
+    )
 
 
 def _sieve(
@@ -141,9 +136,12 @@ def _sieve(
             yield question, None, Evidence()
 
 
-def funnel(ledger: Ledger, source: str | None = None) -> dict[str, int]:
-    """The number of questions (of one source) that each check rejected, in order; then "kept" and "unfinished"."""
-    chosen = (question for question in ledger.questions() if source in (None, question.source))
+def funnel(ledger: Ledger, sources: Collection[str] | None = None) -> dict[str, int]:
+    """The number of questions that each check rejected, in order; then "kept" and "unfinished".
+
+    `sources`: count the questions of these sources alone.
+    """
+    chosen = (question for question in ledger.questions() if sources is None or question.source in sources)
     fell: Counter[str] = Counter(question.outcome or UNFINISHED for question in chosen)
     fell["exact duplicate"] = ledger.total("exact duplicate")
     return {name: fell[name] for name in (*FALLS, KEPT, UNFINISHED)}
@@ -155,6 +153,8 @@ def show_funnel(funnel: Mapping[str, int]) -> None:
     rows: list[list[object]] = [["questions", "", left, "100%"]]
     total = max(left, 1)
     for name in FALLS:
+        if name in EVOLVED and not funnel[name]:
+            continue
         left -= funnel[name]
         rows.append([name, funnel[name], left, f"{left / total:.0%}"])
     if funnel[UNFINISHED]:

@@ -46,7 +46,7 @@ def verify(ledger: Ledger, num_replayed: int = 100, seed: int = 0, num_workers: 
             problems.append(f"{where}: its solution did not pass")
         if any(evidence.passed[: evidence.accepted]):
             problems.append(f"{where}: an earlier solution passed")
-        for key in filter(None, (evidence.tests_ask, evidence.solutions_ask)):
+        for key in filter(None, (evidence.tests_ask, evidence.solutions_ask, *evidence.corrections)):
             asked = ledger.asked(key)
             sampling = {**asked["sampling"], "stop": tuple(asked["sampling"]["stop"])}
             if ask_key(Ask(asked["kind"], asked["prompt"], **sampling), asked["model"]) != key:
