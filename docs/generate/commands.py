@@ -54,8 +54,8 @@ def section(name: str, command: Verb) -> str:
         rows = [(code(param.human_readable_name), cell(param.help)) for param in arguments]
         parts.append(table(["argument", ""], rows))
     if options:
-        rows = [option_row(param, context) for param in options]
-        parts.append(table(["option", "default", ""], rows))
+        described = [option_row(param, context) for param in options]
+        parts.append(table(["option", "default", ""], described))
     return "\n".join(parts)
 
 

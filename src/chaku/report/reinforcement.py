@@ -46,11 +46,11 @@ def reinforcement_section(run: ReportedRun) -> Html:
             if (points := _points(stage.steps, key))
         ]
         if lines:
-            charts.append(line_chart(lines, title=title, x_label="step", y_label=y_label, width=420, height=240))
+            charts.append(line_chart(lines, title=title, x_label="step", y_label=y_label, small=True))
     held = [Line(stage.name, index, points) for index, stage in stages if (points := _held_out(stage))]
     if held:
         title = "Held-out tasks that a greedy reply solves"
-        charts.insert(0, line_chart(held, title=title, x_label="step", y_label="share", width=420, height=240))
+        charts.insert(0, line_chart(held, title=title, x_label="step", y_label="share", small=True))
     parts: list[Html] = [element("div", charts, class_="pair"), _first_and_last(stages)]
     for _, stage in stages:
         parts += _samples(run.directory / "stages" / stage.name / FOLDER, stage.name)
