@@ -254,7 +254,7 @@ def places(value: object) -> Iterator[tuple[object, ...]]:
         yield from ((key, *rest) for rest in places(item))
 
 
-@pytest.mark.parametrize("shift", range(3))
+@pytest.mark.parametrize("shift", [0, *(pytest.param(shift, marks=pytest.mark.slow) for shift in (1, 2))])
 def test_a_value_of_a_wrong_type_never_stops_the_report(run_dir: Path, shift: int) -> None:
     """Every value of every file, in turn, alone, is replaced by something that does not belong there."""
     for path in run_dir.rglob("metrics.jsonl"):

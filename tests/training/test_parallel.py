@@ -21,7 +21,7 @@ from chaku.training.ranks import ALONE, lay_out
 from chaku.training.step import accumulate, autocast, optimizer_step, training_step_loss
 from ranks import on_ranks
 
-STEPS, ROWS, SEQ = 20, 8, 32
+STEPS, ROWS, SEQ = 6, 8, 32
 SHAPE = dataclasses.replace(PRESETS["tiny"], num_attention_heads=4, num_key_value_heads=2)
 CONFIG = TrainingConfig(learning_rate=1e-3, micro_batch_tokens=64)
 KINDS = ("pretraining", "lora", "conversations", "pairs")
@@ -32,11 +32,11 @@ PAIRS = (
     ParallelConfig(replicate=2, context=2),
     ParallelConfig(replicate=2, tensor=2),
 )
-# (ranks, layouts, kinds of training). The slow case has all that the quick ones leave out.
+# (ranks, layouts, kinds of training, steps). The slow case has all that the quick ones leave out.
 CASES = [
-    pytest.param(2, (ParallelConfig(reshard=False), *SINGLE[1:]), KINDS, id="2 ranks"),
-    pytest.param(4, (HSDP, PAIRS[0]), ("pretraining", "pairs"), id="4 ranks"),
-    pytest.param(4, (*SINGLE, HSDP, *PAIRS), KINDS, id="4 ranks, all layouts and kinds", marks=pytest.mark.slow),
+    pytest.param(2, (ParallelConfig(reshard=False), *SINGLE[1:]), KINDS, STEPS, id="2 ranks"),
+    pytest.param(4, (HSDP, PAIRS[0]), ("pretraining", "pairs"), STEPS, id="4 ranks"),
+    pytest.param(4, (*SINGLE, HSDP, *PAIRS), KINDS, 20, id="4 ranks, all layouts and kinds", marks=pytest.mark.slow),
 ]
 
 
@@ -85,18 +85,14 @@ def train_kind(kind, ranks, shape=SHAPE, config=CONFIG, steps=STEPS):
     return np.array(losses)
 
 
-def train_layouts(layouts, kinds):
-    return [[train_kind(kind, lay_out(layout, "cpu")) for kind in kinds] for layout in layouts]
+def train_layouts(layouts, kinds, steps):
+    return [[train_kind(kind, lay_out(layout, "cpu"), steps=steps) for kind in kinds] for layout in layouts]
 
 
-@pytest.fixture(scope="module")
-def alone():
-    return {kind: train_kind(kind, ALONE) for kind in KINDS}
-
-
-@pytest.mark.parametrize(("size", "layouts", "kinds"), CASES)
-def test_every_layout_gives_the_losses_of_one_process(alone, size, layouts, kinds):
-    for of_rank in on_ranks(size, train_layouts, layouts, kinds):
+@pytest.mark.parametrize(("size", "layouts", "kinds", "steps"), CASES)
+def test_every_layout_gives_the_losses_of_one_process(size, layouts, kinds, steps):
+    alone = {kind: train_kind(kind, ALONE, steps=steps) for kind in kinds}
+    for of_rank in on_ranks(size, train_layouts, layouts, kinds, steps):
         for layout, found in zip(layouts, of_rank, strict=True):
             for kind, losses in zip(kinds, found, strict=True):
                 np.testing.assert_allclose(losses, alone[kind], rtol=0, atol=1e-5, err_msg=f"{kind} on {layout}")
