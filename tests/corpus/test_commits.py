@@ -9,6 +9,7 @@ from chaku import ChakuError
 from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.commits import MAX_CHARS, read_commits
+from chaku.corpus.file_list import describe_changes, read_file_list
 from chaku.corpus.sources import Source
 from chaku.documents import Document, join_commit, read_documents, split_commit
 from chaku.tokens.byte_level import ByteLevelTokenizer
@@ -88,6 +89,11 @@ def test_a_corpus_of_commits(checkout, tmp_path):
     assert {row["reason"] for row in summary["dropped"]} >= {"binary", "a mark of commits in its text"}
     build(tmp_path / "one", Source("mine", "commits", str(checkout), include=("add*",)))
     assert len(list(read_documents(tmp_path / "one", "train"))) == 1
+    files = read_file_list(tmp_path / "one")
+    assert {path.rpartition(".git/")[2] for path in files} == {"HEAD", "refs/heads/main"}
+    assert describe_changes(files, [Source("mine", "commits", str(checkout))]) == ""
+    git(checkout, "commit", "-q", "--allow-empty", "-m", "More")
+    assert "main" in describe_changes(files, [Source("mine", "commits", str(checkout))])
 
 
 def test_starcoders_tokens_stand_before_the_parts():

@@ -39,7 +39,8 @@ def recipe_path(tmp_path_factory):
         files.mkdir(parents=True)
         for number in range(12):
             above = f"from {package} import module_{number + 1}\n" if number < 11 else ""
-            text = f"{above}\n\ndef {package}_{number}(value):\n    return value + {number}  # a comment that makes the file long enough\n"
+            body = f"    return value + {number}  # a comment that makes the file long enough\n"
+            text = f"{above}\n\ndef {package}_{number}(value):\n{body}"
             (files / f"module_{number}.py").write_text(text)
         (files / "query.sql").write_text(f"SELECT {package}.value,, FROM {package} WHERE WHERE;\nSELECT 1 + 2 + 3;\n")
     path = directory / "recipe.toml"

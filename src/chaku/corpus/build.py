@@ -148,7 +148,12 @@ def fill_corpus(
             write_progress(directory, BuildProgress(len(sources), 0, num_shards), hashes, files, admission)
             for row in drop_near_duplicates(directory, near_duplicates, work):
                 admission.drop_later(*row)
-        rows = [path for source in sources if source.type in ("jsonl", "parquet") for path in source_files(source)]
+        rows = [
+            path
+            for source in sources
+            if source.type in ("jsonl", "parquet", "commits")
+            for path in source_files(source)
+        ]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:
         reasons = ", ".join(f"{count} {reason}" for (reason, _), (count, _) in admission.drops()[:5])

@@ -75,6 +75,15 @@ def read_commits(checkout: Path) -> Iterator[CommitText]:
         blobs.stdin.close()
 
 
+def history_files(checkout: Path) -> Iterator[Path]:
+    """The files of a checkout that change with a new commit: HEAD, its branch, and the packed branches."""
+    git = checkout / ".git"
+    head = git / "HEAD"
+    if head.is_file():
+        branch = head.read_text(encoding="utf-8", errors="replace").strip().removeprefix("ref: ")
+        yield from (path for path in (head, git / "packed-refs", git / branch) if path.is_file())
+
+
 def _list_commits(checkout: Path) -> Iterator[Commit]:
     command = [
         *(*_GIT, "-C", str(checkout), "log", "--no-merges", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff"),

@@ -20,7 +20,7 @@ from chaku.corpus.duplicate_groups import best_first, duplicates, find_groups
 from chaku.corpus.gram_store import NO_KEY, REPOSITORY, GramStore, has_unit, write_unit
 from chaku.corpus.minhash import distinct, gram_sets, joined
 from chaku.corpus.shards import corpus_files
-from chaku.documents import ABOUT_COPIES, DOCSTRINGS, DROPPED, PIECE
+from chaku.documents import ABOUT_COPIES, COMMIT, DOCSTRINGS, DROPPED, PIECE
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, read_json, write_json
 
@@ -134,8 +134,9 @@ def _texts(table: pa.Table) -> Iterator[memoryview]:
 
 
 def _is_part(table: pa.Table) -> np.ndarray:
-    """Which rows are parts of a file that is a row too: its pieces, and its docstrings."""
-    return pc.or_(pc.equal(table["kind"], PIECE), pc.equal(table["language"], DOCSTRINGS)).to_numpy()
+    """Which rows repeat a file that is a row too, as they should: its pieces, its docstrings, and its commits."""
+    repeats_file = pc.is_in(table["kind"], pa.array([PIECE, COMMIT]))
+    return pc.or_(repeats_file, pc.equal(table["language"], DOCSTRINGS)).to_numpy()
 
 
 def _about(table: pa.Table, before: bool) -> pa.Table:

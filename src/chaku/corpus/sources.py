@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from chaku.corpus.commits import read_commits
+from chaku.corpus.commits import history_files, read_commits
 from chaku.corpus.docstrings import docstrings
 from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
@@ -156,6 +156,8 @@ def source_files(source: Source) -> Iterator[Path]:
             yield from source_files(place)
     elif source.type in ("tree", "git"):
         yield from (Path(source.path) / path for path in _list_files(source))
+    elif source.type == "commits":
+        yield from history_files(Path(source.path))
     elif source.type in ("jsonl", "parquet"):
         yield from _expand(source)
 

@@ -82,7 +82,7 @@ class RepositoryDocuments:
             if infiller:
                 infilled = infiller(self.store[document], document, epoch, self.store.language(document), progress)
                 if infilled.mode and len(infilled.ids) + len(header) <= free:
-                    body = self._inside(infilled.ids)
+                    body = self._inside(infilled.ids, is_last=file + 1 == end)
                     num_infilled += len(body)
                     fallbacks += infilled.fell_back
             if body is None:
@@ -92,11 +92,11 @@ class RepositoryDocuments:
         whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])[: room - 1]
         return Joined(np.append(whole, np.int32(tokenizer.eos_id)), num_infilled, fallbacks)
 
-    def _inside(self, ids: np.ndarray) -> np.ndarray:
+    def _inside(self, ids: np.ndarray, *, is_last: bool) -> np.ndarray:
         """An infilled file without BOS and EOS. If EOS ends the middle too, it stays where no other token would."""
         found = self.tokenizer.infilling
         assert found is not None
-        ends_itself = found.end == self.tokenizer.eos_id and not self.format.has_tokens
+        ends_itself = found.end == self.tokenizer.eos_id and not self.format.has_tokens and not is_last
         return ids[1:] if ends_itself else ids[1:-1]
 
     def _text(self, tokens: np.ndarray, *, is_last: bool) -> np.ndarray:
