@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from chaku.console import say
 from chaku.errors import ChakuError
@@ -21,7 +21,23 @@ AHEAD = 4  # tasks for each processor that are handed out before their results a
 CONNECT_SECONDS = 10.0
 LOCAL = "local"  # the address of a cluster that is started on this machine for the command
 
-_joined: list["Cluster"] = []  # the cluster of this process, if any
+
+class Workers(Protocol):
+    """What does work in place of this machine's processes. `num_workers`: how many tasks it does at a time."""
+
+    num_workers: int
+
+    def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        """As the built-in `map`: results come in order."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of one call. May be called from several threads."""
+
+    def check_shared(self, paths: Sequence[Path]) -> None:
+        """Raises ChakuError when a machine lacks one of the paths."""
+
+
+_joined: list[Workers] = []  # what does this process's work, if it is not this machine's processes
 
 
 class Cluster:
@@ -110,17 +126,26 @@ def joined(address: str | None) -> Iterator[None]:
             raise ChakuError(f"no Ray cluster at {address}: {said}; begin one with: ray start --head") from error
     cluster = Cluster(ray)
     say(f"ray: {cluster.num_workers} workers on {sum(node['Alive'] for node in ray.nodes())} machines")
-    _joined.append(cluster)
     try:
-        yield
+        with using(cluster):
+            yield
     finally:
-        _joined.remove(cluster)
         if ours:
             with suppress(Exception):  # a cluster that is gone
                 ray.shutdown()
 
 
-def current() -> Cluster | None:
+@contextmanager
+def using(workers: Workers) -> Iterator[None]:
+    """Inside the block, `workers` do the work."""
+    _joined.append(workers)
+    try:
+        yield
+    finally:
+        _joined.remove(workers)
+
+
+def current() -> Workers | None:
     """The cluster that this process has joined; None: this machine works alone."""
     return _joined[-1] if _joined else None
 

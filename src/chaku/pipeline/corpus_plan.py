@@ -17,20 +17,22 @@ from chaku.errors import ChakuError
 from chaku.pipeline.corpus_rates import SMALLEST_SAMPLE, Rates, measure_rates
 
 CORE_PRICE = 0.04  # dollars for an hour of one core with 4 GB: an assumption, not an offer
+LIST, BUILD = "list the files", "build"  # steps
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
 @dataclass(frozen=True)
 class StepPlan:
-    """One step. `cpu_hours`: of all processes. `hours`: until it ends. `scales`: whether all workers share it.
+    """One step. `shared`: processor hours of tasks for workers. `alone`: hours of the one process that leads it.
 
-    `memory`: bytes that grow with the corpus, in one process. `disk`: bytes that it leaves.
+    `hours`: until it ends. `memory`: bytes of the leading process that grow with the corpus. `disk`: bytes that it
+    leaves.
     """
 
     name: str
-    cpu_hours: float
+    shared: float
+    alone: float
     hours: float
-    scales: bool
     memory: float = 0
     disk: float = 0
 
@@ -60,10 +62,9 @@ class CorpusPlan:
 
     @property
     def useful_workers(self) -> int:
-        """Workers with which the shared steps take as long as the steps of one process."""
-        alone = sum(step.hours for step in self.steps if not step.scales)
-        shared = sum(step.cpu_hours for step in self.steps if step.scales)
-        return max(1, round(shared / alone)) if alone else self.workers
+        """Workers with which the shared work takes as long as the work of one process."""
+        alone = sum(step.alone for step in self.steps)
+        return max(1, round(sum(step.shared for step in self.steps) / alone)) if alone else self.workers
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for programs."""
@@ -98,24 +99,16 @@ def scaled(rates: Rates, total: float, workers: int, sample: str, core_price: fl
     times = total / rates.bytes
     files, documents = rates.files * times, rates.documents * times
 
-    def step(name: str, key: str, *, shared: bool, memory: float = 0, disk: float = 0) -> StepPlan:
-        hours = rates.seconds[key] * times / 3600
-        return StepPlan(name, hours, hours / workers if shared else hours, shared, memory, disk * times)
+    def step(name: str, key: str, memory: float = 0, disk: float = 0) -> StepPlan:
+        shared, alone = (seconds[key] * times / 3600 for seconds in (rates.shared, rates.alone))
+        return StepPlan(name, shared, alone, alone + shared / workers, memory, disk * times)
 
     steps = (
-        step("list the files", "list", shared=False, memory=rates.list_memory * files),
-        step("read, filter, clean", "clean", shared=True),
-        step(
-            "admit, count, write",
-            "admit",
-            shared=False,
-            memory=rates.hash_memory * documents,
-            disk=rates.corpus_disk,
-        ),
-        step("near-duplicates: n-grams, rewriting", "sketch", shared=True, disk=rates.work_disk),
-        step("near-duplicates: groups", "groups", shared=False),
-        step("encode", "encode", shared=rates.encodes_by_shard, disk=rates.tokens_disk),
-        step("plan the packing", "pack", shared=False, memory=rates.pack_memory * documents),
+        step(LIST, "list", rates.list_memory * files),
+        step(BUILD, "build", rates.hash_memory * documents, rates.corpus_disk),
+        step("drop near-duplicates", "near-duplicates", disk=rates.work_disk),
+        step("encode", "encode", disk=rates.tokens_disk),
+        step("plan the packing", "pack", rates.pack_memory * documents),
     )
     return CorpusPlan(total, workers, files, documents, rates.tokens * times, sample, steps, core_price)
 

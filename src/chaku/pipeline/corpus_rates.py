@@ -1,21 +1,23 @@
 """Measures the steps of a corpus on a sample of its files: processor seconds, memory and disk."""
 
 import json
+import pickle
 import shutil
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chaku.cluster import using
 from chaku.corpus.build import fill_corpus
-from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files
 from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
-from chaku.corpus.sources import Files, Source, open_source, read_files, source_files
+from chaku.corpus.sources import Files, Source, open_source, source_files
 from chaku.documents import count_documents, read_documents
 from chaku.tokens.packing import plan_packing
 from chaku.tokens.store import encode_corpus
@@ -32,61 +34,77 @@ NUM_HASHES = 100_000  # that are put into memory to see what one takes
 class Rates:
     """What a sample took. `bytes`, `files`: of its source files. `documents`, `tokens`: that came of them.
 
-    `seconds`: of one processor, by step. `list_memory`: bytes for a file; `hash_memory`, `pack_memory`: bytes for a
-    document. `corpus_disk`, `work_disk`, `tokens_disk`: bytes that the steps left. `encodes_by_shard`: whether several
-    workers can encode.
+    `alone`, `shared`: seconds of one processor by step, in the one process that leads it and in tasks for workers.
+    `list_memory`: bytes for a file; `hash_memory`, `pack_memory`: bytes for a document. `corpus_disk`, `work_disk`,
+    `tokens_disk`: bytes that the steps left.
     """
 
     bytes: int
     files: int
     documents: int
     tokens: int
-    seconds: dict[str, float]
+    alone: dict[str, float]
+    shared: dict[str, float]
     list_memory: float
     hash_memory: float
     pack_memory: float
     corpus_disk: int
     work_disk: int
     tokens_disk: int
-    encodes_by_shard: bool = False
+
+
+class _Timed:
+    """Does the work of a cluster in this process, and measures it. `seconds`: of one processor, in tasks so far."""
+
+    num_workers = 1
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def map(self, function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
+        for call in zip(*arguments, strict=False):
+            yield self.call(function, *call)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        started = time.process_time()
+        sent = pickle.dumps(function(*arguments))
+        self.seconds += time.process_time() - started
+        return pickle.loads(sent)  # the leading process's work
+
+    def check_shared(self, paths: Sequence[Path]) -> None:
+        pass
 
 
 def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) -> Rates:
     """Take a sample of the sources through every step of a corpus, in `directory`, which is empty."""
-    seconds: dict[str, float] = {}
+    alone: dict[str, float] = {}
+    shared: dict[str, float] = {}
+
+    @contextmanager
+    def step(name: str) -> Iterator[_Timed]:
+        workers, started = _Timed(), time.process_time()
+        with using(workers):
+            yield workers
+        shared[name] = workers.seconds
+        alone[name] = time.process_time() - started - workers.seconds
+
     sample = copy_sample(sources, directory / "sample")
-    with _timed(seconds, "list"):
+    with step("list"):
         files = list_files(sample)
-    rules = cleaner(cleaning)  # reads the benchmarks: once, whatever the size of a corpus
-    fill_corpus(sample[:1], _made(directory / "warm"), heldout_fraction=0, cleaning=cleaning)  # imports, compiling
-    with _timed(seconds, "clean"):
-        for source in sample:
-            for piece in open_source(source)[1]:
-                for document in read_files(piece, frozenset(), {}) if isinstance(piece, Files) else piece:
-                    rules.clean(document)
-    corpus = _made(directory / "corpus")
-    with _timed(seconds, "build"):
-        fill_corpus(sample, corpus, heldout_fraction=0, cleaning=cleaning)
-    seconds["admit"] = max(0.0, seconds.pop("build") - seconds["clean"])
+    for name in ("warm", "corpus"):  # the first time imports, compiles, and reads the benchmarks
+        corpus = directory / name
+        corpus.mkdir()
+        with step("build"):
+            fill_corpus(sample, corpus, heldout_fraction=0, cleaning=cleaning)
     corpus_disk = _size(corpus)
-    shared: dict[str, float] = {"sketch": 0.0}
-
-    def work(function: Callable[..., Any], *arguments: Any) -> Iterator[Any]:
-        for call in zip(*arguments, strict=True):
-            with _timed(shared, "sketch"):
-                result = function(*call)
-            yield result
-
-    near_duplicates = NearDuplicatesConfig()
-    with _timed(seconds, "groups"):
-        drop_near_duplicates(corpus, near_duplicates, work)
-    seconds |= {"groups": max(0.0, seconds["groups"] - shared["sketch"]), **shared}
+    with step("near-duplicates") as workers:
+        drop_near_duplicates(corpus, NearDuplicatesConfig(), workers.map)
     work_disk = _size(corpus / WORK)
     forget_work(corpus)
     tokenizer = train_tokenizer((document.text for document in read_documents(corpus, "train")), VOCAB_SIZE)
-    with _timed(seconds, "encode"):
+    with step("encode"):
         store = encode_corpus(corpus, tokenizer, directory / "tokens")
-    with _timed(seconds, "pack"):
+    with step("pack"):
         plan = plan_packing(store.select(), store.lengths, SEQUENCE_LENGTH)
     documents = count_documents(corpus, "train")
     return Rates(
@@ -94,7 +112,8 @@ def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) ->
         files=len(files),
         documents=documents,
         tokens=int(store.lengths.sum()),
-        seconds=seconds,
+        alone=alone,
+        shared=shared,
         list_memory=_memory(lambda: list_files(sample)) / len(files),
         hash_memory=_memory(lambda: {number.to_bytes(32, "big") for number in range(NUM_HASHES)}) / NUM_HASHES,
         pack_memory=(plan.items.nbytes + plan.offsets.nbytes) / max(1, documents),
@@ -105,7 +124,7 @@ def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) ->
 
 
 def copy_sample(sources: list[Source], directory: Path) -> list[Source]:
-    """Copy about SAMPLE_BYTES of the sources' files or rows, from each source its share; returns the copies' sources."""
+    """Copy about SAMPLE_BYTES of files or rows, from each source its share; returns the sources of the copies."""
     sizes = {source.name: sum(_file_size(path) for path in source_files(source)) for source in sources}
     found = []
     for source in sources:
@@ -149,18 +168,6 @@ def _file_size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # a dangling link
         return 0
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir()
-    return directory
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.process_time()
-    yield
-    seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
 
 
 def _size(directory: Path) -> int:
