@@ -19,6 +19,7 @@ import yaml
 import chaku
 from chaku.cli import main
 from chaku.recipe.load import load_recipe
+from chaku.sandbox.probe import NoSandbox
 from chaku.synthetic.shop import write_database
 from command_lines import split_lines
 from docs.blocks import BLOCKS, PAGES, ROOT, Block
@@ -115,7 +116,10 @@ def test_what_is_quick_runs(block, tmp_path, monkeypatch):
     (tmp_path / "shop" / "shop").mkdir(parents=True)
     write_database(tmp_path / "shop" / "shop" / "shop.sqlite")
     if block.language == "python":
-        exec(compile(block.text, block.page, "exec"), {})
+        try:
+            exec(compile(block.text, block.page, "exec"), {})
+        except NoSandbox as problem:
+            pytest.skip(f"the block is NOT run: {problem}")
         return
     for words in split_lines(block.text):
         assert main(words[1:]) == 0, shlex.join(words)
