@@ -51,8 +51,8 @@ def section(name: str, command: Verb) -> str:
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     options = [param for param in command.params if isinstance(param, click.Option) and not shared(param)]
     if arguments:
-        rows = [(code(param.human_readable_name), cell(param.help)) for param in arguments]
-        parts.append(table(["argument", ""], rows))
+        named = [(code(param.human_readable_name), cell(param.help)) for param in arguments]
+        parts.append(table(["argument", ""], named))
     if options:
         described = [option_row(param, context) for param in options]
         parts.append(table(["option", "default", ""], described))

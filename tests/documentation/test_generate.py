@@ -18,7 +18,7 @@ from chaku.evals.suite import BENCHMARKS
 from chaku.recipe.schema import StageConfig
 from chaku.training.config import TrainingConfig
 from command_lines import commands
-from docs.blocks import ROOT
+from documentation.blocks import ROOT
 
 
 def test_every_key_of_a_recipe_stands_with_its_default():

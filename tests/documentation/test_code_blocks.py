@@ -22,7 +22,7 @@ from chaku.recipe.load import load_recipe
 from chaku.sandbox.probe import NoSandbox
 from chaku.synthetic.shop import write_database
 from command_lines import split_lines
-from docs.blocks import BLOCKS, PAGES, ROOT, Block
+from documentation.blocks import BLOCKS, PAGES, ROOT, Block
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SHELL = [block for block in BLOCKS if block.language in ("sh", "bash")]
