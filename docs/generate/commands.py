@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import click
-from docs.generate.markdown import cell, code, table
 
 from chaku.cli.groups import LazyGroup, root
 from chaku.cli.shared.verb import Verb
+from docs.generate.markdown import cell, code, table
 
 INTRODUCTION = """# Command line
 
