@@ -1,4 +1,4 @@
-"""The scripts of examples/: their recipes are valid and differ in what they say, and the quick script runs."""
+"""The scripts of examples/: their recipes are valid, and the quick script runs."""
 
 import importlib.util
 import sys

@@ -5,11 +5,10 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
-from docs.generate.markdown import cell, code, table, words
-
 from chaku.errors import ChakuError
 from chaku.evals.benchmark import Benchmark
 from chaku.evals.suite import BENCHMARKS, HELDOUT_MEASURES
+from docs.generate.markdown import cell, code, table, words
 
 INDEX = """# Benchmarks
 

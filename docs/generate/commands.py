@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import click
-from docs.generate.markdown import cell, code, table
 
 from chaku.cli.groups import LazyGroup, root
 from chaku.cli.shared.verb import Verb
+from docs.generate.markdown import cell, code, table
 
 INTRODUCTION = """# Command line
 
@@ -51,8 +51,8 @@ def section(name: str, command: Verb) -> str:
     arguments = [param for param in command.params if isinstance(param, click.Argument)]
     options = [param for param in command.params if isinstance(param, click.Option) and not shared(param)]
     if arguments:
-        rows = [(code(param.human_readable_name), cell(param.help)) for param in arguments]
-        parts.append(table(["argument", ""], rows))
+        named = [(code(param.human_readable_name), cell(param.help)) for param in arguments]
+        parts.append(table(["argument", ""], named))
     if options:
         described = [option_row(param, context) for param in options]
         parts.append(table(["option", "default", ""], described))

@@ -8,11 +8,12 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from docs.generate import benchmark_pages, commands, errors, python_api, recipe_keys, records  # noqa: E402
-from docs.generate.markdown import as_document  # noqa: E402
 from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
 from mkdocs.exceptions import PluginError  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
+
+from docs.generate import benchmark_pages, commands, errors, python_api, recipe_keys, records  # noqa: E402
+from docs.generate.markdown import as_document  # noqa: E402
 
 # What a browser would load from another machine: a picture, a style, a script, a font.
 _REMOTE = re.compile(

@@ -7,12 +7,11 @@ import re
 import textwrap
 from typing import Any
 
-from docs.generate.markdown import words
-
 import chaku
 from chaku.api import TextScore
 from chaku.inference.generator import Completion, SamplingParams
 from chaku.results import BenchmarkResult
+from docs.generate.markdown import words
 
 INTRODUCTION = """# Python
 

@@ -5,9 +5,8 @@ import types
 import typing
 from typing import Any, Literal
 
-from docs.generate.markdown import cell, code, table, words
-
 from chaku.recipe.schema import Recipe
+from docs.generate.markdown import cell, code, table, words
 
 INTRODUCTION = """# Keys of a recipe
 

@@ -3,12 +3,11 @@
 import dataclasses
 import inspect
 
-from docs.generate.markdown import code, table, words
-from docs.generate.python_api import type_of
-
 from chaku.record import Record
 from chaku.results import BenchmarkResult, MeasureResult
 from chaku.training.finished_stage import FinishedStage
+from docs.generate.markdown import code, table, words
+from docs.generate.python_api import type_of
 
 FILES: dict[str, type[Record]] = {
     "stages/NAME/stage.json": FinishedStage,

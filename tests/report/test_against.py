@@ -41,10 +41,10 @@ def test_each_difference_stands_with_its_interval(two: tuple[Path, Path]) -> Non
     page = ElementTree.fromstring(path.read_text().removeprefix("<!DOCTYPE html>"))
     rows = {tuple(row[:3]): row[3:] for row in rows_of(section(page, "scores"))}
     passed = rows["first_steps", "pass@1", "base"]
-    assert passed[:3] == ["16.7%", "83.3%", "+66.7 points"]
+    assert passed[:3] == ["16.7%", "83.3%", "+66.7 points better"]
     low, high = map(float, passed[3].split(" to "))
     assert 40 < low < 66.7 < high < 90
-    assert rows["text-to-SQL", "execution accuracy", "base"] == ["10.0%", "50.0%", "+40.0 points", "–", "better"]
+    assert rows["text-to-SQL", "execution accuracy", "base"] == ["10.0%", "50.0%", "+40.0 points better", "–"]
     assert "Of the 1 with samples, b is better in 1 and worse in 0 by more than chance" in "".join(page.itertext())
 
 

@@ -75,14 +75,13 @@ def _scores(pairs: list[ScorePair], names: tuple[str, str]) -> Html:
     if not pairs:
         return element("p", "Nothing to compare: the runs share no benchmark on stages of one name.", class_="absent")
     rows = []
-    for pair in pairs:
+    for pair in sorted(pairs, key=_surprise):
         show = percent if pair.is_share else fixed
         gain = pair.other - pair.one
         shown = f"{100 * gain:+.1f} points" if pair.is_share else f"{gain:+.3f}"
-        good = gain * pair.better > 0
-        css = "best" if gain else None
+        better = gain * pair.better > 0
+        word = element("b", " better" if better else " worse", class_="good" if better else "bad") if gain else None
         interval = f"{100 * pair.interval[0]:+.1f} to {100 * pair.interval[1]:+.1f}" if pair.interval else None
-        word = "the same" if not gain else "better" if good else "worse"
         rows.append(
             [
                 TITLES.get(pair.benchmark, pair.benchmark),
@@ -90,20 +89,11 @@ def _scores(pairs: list[ScorePair], names: tuple[str, str]) -> Html:
                 pair.stage,
                 show(pair.one),
                 show(pair.other),
-                element("td", shown, class_=css),
+                element("td", shown, word) if gain else "the same",
                 interval,
-                word,
             ]
         )
-    columns: list[str | Text] = [
-        "measure",
-        Text("figure"),
-        Text("stage"),
-        *names,
-        "difference",
-        "95% interval",
-        Text(""),
-    ]
+    columns: list[str | Text] = ["measure", Text("figure"), Text("stage"), *names, "difference", "95% interval"]
     note = (
         "Difference: the second run minus the first. Intervals: paired bootstrap over the problems that both runs "
         "answered, in points; figures without samples have none, and their differences may be chance."
@@ -115,6 +105,12 @@ def _scores(pairs: list[ScorePair], names: tuple[str, str]) -> Html:
     ]
     warning = element("div", "Measured differently in the two runs:", element("ul", unlike), class_="warning")
     return join([table(columns, rows), element("p", note, class_="note"), warning if unlike else None])
+
+
+def _surprise(pair: ScorePair) -> tuple[bool, bool]:
+    """The order of rows: first differences beyond chance, then other differences, then equal figures."""
+    sure = pair.interval is not None and not pair.interval[0] <= 0 <= pair.interval[1]
+    return not sure, pair.one == pair.other
 
 
 def _settings(one: ReportedRun, other: ReportedRun, names: tuple[str, str]) -> Html:

@@ -19,9 +19,10 @@ import yaml
 import chaku
 from chaku.cli import main
 from chaku.recipe.load import load_recipe
+from chaku.sandbox.probe import NoSandbox
 from chaku.synthetic.shop import write_database
 from command_lines import split_lines
-from docs.blocks import BLOCKS, PAGES, ROOT, Block
+from documentation.blocks import BLOCKS, PAGES, ROOT, Block
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SHELL = [block for block in BLOCKS if block.language in ("sh", "bash")]
@@ -115,7 +116,10 @@ def test_what_is_quick_runs(block, tmp_path, monkeypatch):
     (tmp_path / "shop" / "shop").mkdir(parents=True)
     write_database(tmp_path / "shop" / "shop" / "shop.sqlite")
     if block.language == "python":
-        exec(compile(block.text, block.page, "exec"), {})
+        try:
+            exec(compile(block.text, block.page, "exec"), {})
+        except NoSandbox as problem:
+            pytest.skip(f"the block is NOT run: {problem}")
         return
     for words in split_lines(block.text):
         assert main(words[1:]) == 0, shlex.join(words)

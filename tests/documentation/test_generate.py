@@ -8,8 +8,6 @@ import sys
 import pytest
 
 pytest.importorskip("mkdocs", reason="without mkdocs (chaku[docs]) the site is NOT tested")
-from docs.generate import benchmark_pages, errors, hook, markdown, python_api, recipe_keys, records
-from docs.generate import commands as command_line
 from mkdocs.config import load_config
 from mkdocs.exceptions import PluginError
 
@@ -18,7 +16,9 @@ from chaku.evals.suite import BENCHMARKS
 from chaku.recipe.schema import StageConfig
 from chaku.training.config import TrainingConfig
 from command_lines import commands
-from docs.blocks import ROOT
+from docs.generate import benchmark_pages, errors, hook, markdown, python_api, recipe_keys, records
+from docs.generate import commands as command_line
+from documentation.blocks import ROOT
 
 
 def test_every_key_of_a_recipe_stands_with_its_default():
