@@ -229,7 +229,7 @@ def test_a_line_of_any_length_takes_no_more_memory_than_its_limit(tmp_path, monk
     monkeypatch.setattr("chaku.corpus.rows.MAX_LINE", 300)
     put(tmp_path / "a.jsonl", "\n".join(lines))
     summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
-    assert reasons(summary) == {"a line over 300 characters": 1}
+    assert reasons(summary) == {"a line over 300 bytes": 1}
     assert set(texts(tmp_path / "out")) == {"0.py", "1.py", "2.py"}
 
 
@@ -241,7 +241,7 @@ def test_large_rows_of_parquet_are_read_a_few_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(
         pq.ParquetFile, "iter_batches", lambda *args, **kwargs: sizes.append(kwargs) or original(*args, **kwargs)
     )
-    monkeypatch.setattr("chaku.corpus.rows.BATCH_BYTES", 1000)
+    monkeypatch.setattr("chaku.corpus.rows.PACK_BYTES", 1000)
     found = list(read_rows(tmp_path / "a.parquet"))
     assert [row.value for row in found] == rows
     assert found[30].where.endswith("row 30")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaku import ChakuError
-from chaku.corpus import build
+from chaku.corpus import assembly, build, parts
 from chaku.corpus.build import build_corpus
 from chaku.corpus.file_list import describe_changes, list_files, read_file_list
 from chaku.corpus.sources import Source
@@ -23,9 +23,9 @@ SETTINGS = {"heldout_fraction": 0.2}
 BUILD = """
     import sys
     from pathlib import Path
-    from chaku.corpus import build
+    from chaku.corpus import assembly, build
     from chaku.corpus.sources import Source
-    build.SHARD_BYTES, build.WAVE = 3000, 1
+    assembly.SHARD_BYTES, build.WAVE = 3000, 1
     {before}
     if __name__ == "__main__":
         source = Source("tree", "tree", sys.argv[1])
@@ -87,7 +87,7 @@ def test_a_build_that_fails_leaves_the_corpus_before(tmp_path):
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monkeypatch, call):
     tree = write_tree(tmp_path / "tree")
-    monkeypatch.setattr(build, "SHARD_BYTES", 3000)
+    monkeypatch.setattr(assembly, "SHARD_BYTES", 3000)
     monkeypatch.setattr(build, "WAVE", 1)
     whole = build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", **SETTINGS)
     killing = f"""
@@ -105,14 +105,31 @@ def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monk
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert not out.exists()
     read = []
-    original = build.read_files
-    monkeypatch.setattr(build, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest))
+    original = parts.read_files
+    monkeypatch.setattr(parts, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest))
     summary = build_corpus([Source("tree", "tree", str(tree))], out, **SETTINGS)
     assert 0 < sum(map(len, read)) < 300  # files in shards that were whole are not read again
     assert contents(out) == contents(tmp_path / "whole")
     assert {**summary, "seconds": 0} == {**whole, "seconds": 0}
     assert read_file_list(out) == read_file_list(tmp_path / "whole")
     assert not (out / "reached.json").exists()
+
+
+def test_any_number_of_workers_gives_the_same_files(tmp_path):
+    """Caps, several shards and several waves included."""
+    tree = write_tree(tmp_path / "tree")
+    for workers in ("1", "3"):
+        command = [sys.executable, str(program(tmp_path, CAPPED)), str(tree), str(tmp_path / workers), workers]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert len(contents(tmp_path / "1")) > 5
+    assert contents(tmp_path / "3") == contents(tmp_path / "1")
+    assert sorted(path.name for path in (tmp_path / "3").iterdir() if path.is_dir()) == []
+
+
+CAPPED = """
+    original = build.fill_corpus
+    build.fill_corpus = lambda *sources, **settings: original(*sources, **{**settings, "max_bytes": {"code": 15000}})
+"""
 
 
 def test_a_killed_build_of_files_that_changed_begins_again(tmp_path, monkeypatch):
@@ -189,11 +206,11 @@ def is_running(process: int) -> bool:
 
 SLOW = """
     import time
-    original = build._clean
+    original = build.clean_piece
     def slow(task):
-        time.sleep(0.05 * len(task[0].paths))
+        time.sleep(0.05 * len(task.piece.paths))
         return original(task)
-    build._clean = slow
+    build.clean_piece = slow
 """
 
 

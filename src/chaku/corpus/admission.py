@@ -1,9 +1,11 @@
 """Decide which documents a corpus takes (every text once, within the caps), and count the kept and the dropped."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from chaku.corpus.seen import SeenHashes
 from chaku.corpus.sources import OVER_CAP, Raw
 from chaku.errors import ChakuError
 
@@ -22,7 +24,13 @@ class Admission:
     `heldout_fraction` out of range.
     """
 
-    def __init__(self, heldout_fraction: float, max_bytes: dict[str, int], source_caps: dict[str, int | None]):
+    def __init__(
+        self,
+        heldout_fraction: float,
+        max_bytes: dict[str, int],
+        source_caps: dict[str, int | None],
+        seen: SeenHashes,
+    ):
         self.record: Callable[[Raw, str | None, bytes, int], None] = lambda raw, reason, digest, size: None
         if not 0 <= heldout_fraction < 1:
             raise ChakuError(f"heldout_fraction is {heldout_fraction}; it must be at least 0 and below 1")
@@ -36,11 +44,11 @@ class Admission:
         self.replaced: dict[str, list[int]] = {}
         self.hits: list[dict[str, str]] = []
         self.samples: dict[str, list[dict[str, str]]] = {}
-        self.seen: set[bytes] = set()
+        self.seen = seen
 
     def state(self) -> dict[str, Any]:
-        """The counts so far, for JSON; without `seen`, which the shards hold."""
-        return {
+        """The counts so far, for JSON; without `seen`, which the shards hold. Later counts do not change it."""
+        state = {
             "kept": [[*key, *counts] for key, counts in self.kept.items()],
             "dropped": [[*key, *counts] for key, counts in self.dropped.items()],
             "sizes": dict(self.sizes),
@@ -49,6 +57,7 @@ class Admission:
             "samples": self.samples,
             "hits": self.hits,
         }
+        return copy.deepcopy(state)
 
     def restore(self, state: dict[str, Any], seen: Iterable[bytes]) -> None:
         """Continue from a `state`, and from the hashes of the documents that were kept."""
@@ -58,7 +67,8 @@ class Admission:
         # An earlier version recorded none of these.
         self.samples, self.replaced = state.get("samples", {}), state.get("replaced", {})
         self.hits = state.get("hits", [])
-        self.seen = set(seen)
+        for digest in seen:
+            self.seen.add(digest)
 
     def full(self) -> frozenset[str]:
         """The kinds and languages that have reached their caps."""
@@ -67,7 +77,8 @@ class Admission:
     def admit(self, raw: Raw, digest: bytes, split_key: bytes, size: int) -> str | None:
         """The split of a document, or None when it is dropped.
 
-        `digest`: the SHA-256 of its text. `split_key`: the hash that decides the split. `size`: its bytes in UTF-8.
+        `digest`: the SHA-256 of its text, which `seen` has looked up. `split_key`: the hash that decides the split.
+        `size`: its bytes in UTF-8.
         """
         problem = raw.problem
         source_cap = self.source_caps.get(raw.source)

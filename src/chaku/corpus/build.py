@@ -1,10 +1,11 @@
 """Build a corpus: read, filter, deduplicate, split, write Parquet; count the dropped documents by reason."""
 
-import hashlib
+import itertools
+import shutil
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ from typing import Any
 from chaku.cluster import current
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
+from chaku.corpus.assembly import Assembly
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
 from chaku.corpus.cleaning import Cleaning, cleaner
-from chaku.corpus.compiled import count_cleaned
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.data_card import write_card
 from chaku.corpus.file_list import list_files, write_file_list
 from chaku.corpus.lineage import PREFIX, LineageWriter, write_lineage
 from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
-from chaku.corpus.shards import SHARD_BYTES, ShardWriter, documents_sha256
-from chaku.corpus.sources import Files, Raw, Source, as_utf8, open_source, read_files, source_files
+from chaku.corpus.parts import PARTS, Found, Piece, PieceTask, clean_piece
+from chaku.corpus.seen import SeenHashes
+from chaku.corpus.shards import documents_sha256
+from chaku.corpus.sources import Files, Source, as_utf8, open_source, source_files
 from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError
 from chaku.files import resumable_directory, sha256_file, write_json
@@ -29,11 +32,20 @@ from chaku.jsonl import write_lines
 from chaku.ownership import check_ours, mark_as_ours
 from chaku.plain import result_settings
 
+SEEN = "seen"  # the directory of hashes, while a corpus is built
 CORPUS = "corpus"  # the kind in the directory's marker
 WAVE = 16  # pieces between two checks of the caps: fixed, so that the number of workers does not change the corpus
 
-Piece = Files | list[Raw]
 STANDARD = Cleaning()
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Pieces that are cleaned together. `full`: the kinds and languages that were full when it began."""
+
+    tasks: list[PieceTask]
+    full: frozenset[str]
+    results: Iterator[tuple[list[Found], dict[str, str]]]
 
 
 def build_corpus(
@@ -91,8 +103,9 @@ def fill_corpus(
     `max_bytes` caps a kind ("code") or a language ("Python"). The hash of a document's text decides whether the
     document is held out, so that the same text is never in both splits, in this corpus or the next. Shards that an
     earlier call finished are kept, unless a source file has changed since. `near_duplicates`, if given, are dropped
-    at the end, so that the caps count them. Memory holds about 100 bytes per document and one
-    row group. Raises ChakuError for a source that does not exist, and when no document is left.
+    at the end, so that the caps count them. Memory holds the paths and hashes of the source files, and the pieces that
+    are in work; it does not grow with the number of documents. Raises ChakuError for a source that does not exist, and
+    when no document is left.
     """
     if cleaning.opt_out:
         cleaner.cache_clear()  # the list may have changed since an earlier build of this process
@@ -100,52 +113,58 @@ def fill_corpus(
     started = time.monotonic()
     sources, max_bytes = list(sources), max_bytes or {}
     files = list_files(sources)
-    admission = Admission(heldout_fraction, max_bytes, {source.name: source.max_bytes for source in sources})
+    seen = SeenHashes(directory / SEEN)
+    admission = Admission(heldout_fraction, max_bytes, {source.name: source.max_bytes for source in sources}, seen)
     reached, hashes = read_progress(directory, files, admission)
     if reached != BuildProgress():
         say("corpus: resuming after the finished shards")
-    writers = {
-        split: ShardWriter(directory, split, count)
-        for split, count in reached.num_shards.items()
-        if split != PREFIX
-    }
     lineage = LineageWriter(directory, reached.num_shards.get(PREFIX, 0))
     admission.record = lineage.record
     if (cluster := current()) is not None:
         places = [Path(source.path) for source in sources if source.type in ("tree", "git")]
         cluster.check_shared([directory, *places, *([Path(cleaning.opt_out)] if cleaning.opt_out else [])])
     with worker_map(num_workers) as work:
+        assembly = Assembly(directory, reached.num_shards, work, num_workers)
+
+        def recorder(source: int, waves: int) -> Callable[[], None]:
+            """What records that all documents before this place are in finished shards."""
+            num_shards = {**assembly.num_shards_after_cut(), PREFIX: lineage.num_shards}
+            place, state = BuildProgress(source, waves, num_shards), admission.state()
+            return lambda: write_progress(directory, place, hashes, files, state)
+
+        numbers = itertools.count()
         for number, source in enumerate(sources[reached.source :], reached.source):
             total, pieces = open_source(source)
             waves = reached.waves if number == reached.source else 0
             before = sum(_num_read(piece) for piece in islice(pieces, waves * WAVE))
             with progress(f"corpus: {source.name}", total, "files" if total else "rows", initial=before) as bar:
-                while wave := list(islice(pieces, WAVE)):
-                    cleaned = work(
-                        _clean, [(piece, admission.full(), source.type != "machine", cleaning) for piece in wave]
-                    )
-                    for piece, (documents, read) in zip(wave, cleaned, strict=True):
+
+                def clean(wave: list[Piece], wants_hashes: bool = source.type != "machine") -> Wave:
+                    full = admission.full()
+                    tasks = [
+                        PieceTask(directory / PARTS, next(numbers), piece, full, wants_hashes, cleaning)
+                        for piece in wave
+                    ]
+                    return Wave(tasks, full, work(clean_piece, tasks))
+
+                for wave in _in_order(pieces, clean, admission, 1 + max(1, 2 * num_workers // WAVE)):
+                    for task, (found, read) in zip(wave.tasks, wave.results, strict=True):
                         hashes |= read
-                        for raw, digest, split_key in documents:
-                            size = len(raw.text.encode())
-                            if split := admission.admit(raw, digest, split_key, size):
-                                writers[split].write(raw, digest, size)
-                        bar.advance(_num_read(piece), f"{short(sum(admission.source_sizes.values()))}B kept")
+                        assembly.add_piece(task.number)
+                        seen.look_up(document.digest for document in found if document.row >= 0)
+                        for document in found:
+                            size = document.size
+                            split = admission.admit(document.raw, document.digest, document.split_key, size)
+                            if split:
+                                assembly.add(split, task.number, document.row, size)
+                        bar.advance(_num_read(task.piece), f"{short(sum(admission.source_sizes.values()))}B kept")
                     waves += 1
-                    if writers["train"].shard_bytes >= SHARD_BYTES:
-                        for writer in writers.values():
-                            writer.finish_shard()
+                    if assembly.is_full:
                         lineage.finish_shard()
-                        num_shards = {split: writer.num_shards for split, writer in writers.items()}
-                        num_shards[PREFIX] = lineage.num_shards
-                        write_progress(directory, BuildProgress(number, waves, num_shards), hashes, files, admission)
-        for writer in writers.values():
-            writer.close()
+                        assembly.cut(recorder(number, waves))
         lineage.finish_shard()
+        assembly.close(recorder(len(sources), 0) if near_duplicates and admission.kept else lambda: None)
         if near_duplicates and admission.kept:
-            num_shards = {split: writer.num_shards for split, writer in writers.items()}
-            num_shards[PREFIX] = lineage.num_shards
-            write_progress(directory, BuildProgress(len(sources), 0, num_shards), hashes, files, admission)
             for row in drop_near_duplicates(directory, near_duplicates, work):
                 admission.drop_later(*row)
         rows = [
@@ -189,6 +208,8 @@ def fill_corpus(
     write_json(directory / "summary.json", summary)
     remove_progress(directory)
     forget_work(directory)
+    seen.forget()
+    shutil.rmtree(directory / PARTS, ignore_errors=True)
     return summary
 
 
@@ -219,29 +240,23 @@ def show_summary(summary: dict[str, Any]) -> None:
 
 
 def _num_read(piece: Piece) -> int:
-    return len(piece.paths if isinstance(piece, Files) else piece)
+    if isinstance(piece, list):
+        return len(piece)
+    return len(piece.paths if isinstance(piece, Files) else piece.pack.rows)
 
 
-def _clean(task: tuple[Piece, frozenset[str], bool, Cleaning]) -> tuple[list[tuple[Raw, bytes, bytes]], dict[str, str]]:
-    """In a worker: read and clean the documents of a piece.
+def _in_order(
+    pieces: Iterator[Piece], clean: Callable[[list[Piece]], Wave], admission: Admission, num_ahead: int
+) -> Iterator[Wave]:
+    """Waves of cleaned pieces. `num_ahead` waves are in work, so that no worker waits for the end of a wave.
 
-    Returns (document, SHA-256 of its text, SHA-256 of the text that was read or its origin's) for every document, and,
-    if the task wants hashes, the SHA-256 of every file that was read.
+    A wave whose kinds and languages reached a cap meanwhile is cleaned again, as if it had been begun only now.
     """
-    piece, full, wants_hashes, cleaning = task
-    results = []
-    hashes: dict[str, str] = {}
-    last, last_digest = "", b""  # the parts of a file follow it: their origin is its text
-    for raw in piece if isinstance(piece, list) else read_files(piece, full, hashes if wants_hashes else None):
-        cleaned = cleaner(cleaning).clean(raw)
-        if cleaned.problem:
-            results.append((replace(cleaned, origin=None), b"", b""))
-        else:
-            digest = hashlib.sha256(cleaned.text.encode()).digest()
-            origin = raw.origin or raw.text
-            if origin is not last:
-                last = origin
-                last_digest = digest if origin is cleaned.text else hashlib.sha256(origin.encode()).digest()
-            results.append((cleaned, digest, last_digest))
-        count_cleaned(len(raw.text))
-    return results, hashes
+    ahead: deque[Wave] = deque()
+    while True:
+        while len(ahead) < num_ahead and (wave := list(islice(pieces, WAVE))):
+            ahead.append(clean(wave))
+        if not ahead:
+            return
+        first = ahead.popleft()
+        yield first if first.full == admission.full() else clean([task.piece for task in first.tasks])

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from chaku.corpus.admission import Admission
 from chaku.corpus.file_list import FILE_LIST, FileList, read_file_list, write_file_list
+from chaku.corpus.parts import PARTS
 from chaku.corpus.shards import corpus_files, document_hashes
 from chaku.files import RECORD, read_json, write_json
 from chaku.ownership import MARKER
@@ -26,9 +28,12 @@ class BuildProgress:
 
 
 def write_progress(
-    directory: Path, reached: BuildProgress, hashes: Mapping[str, str], files: FileList, admission: Admission
+    directory: Path, reached: BuildProgress, hashes: Mapping[str, str], files: FileList, admission: dict[str, Any]
 ) -> None:
-    """Record that finished shards hold every document before `reached`. `hashes`: of the files that were read."""
+    """Record that finished shards hold every document before `reached`.
+
+    `hashes`: of the files that were read. `admission`: the state of the admission at that place.
+    """
     if not (directory / FILE_LIST).exists():
         write_file_list(directory, files, {})
     written = read_json(directory / _STATE)["hash_bytes"] if (directory / _STATE).exists() else 0
@@ -39,7 +44,7 @@ def write_progress(
         file.write("".join(f"{json.dumps(item)}\n" for item in islice(hashes.items(), num_written, None)).encode())
         hash_bytes = file.tell()
     state = {"reached": asdict(reached), "num_hashes": len(hashes), "hash_bytes": hash_bytes}
-    write_json(directory / _STATE, {**state, "admission": admission.state()})
+    write_json(directory / _STATE, {**state, "admission": admission})
 
 
 def read_progress(directory: Path, files: FileList, admission: Admission) -> tuple[BuildProgress, dict[str, str]]:
@@ -56,6 +61,7 @@ def read_progress(directory: Path, files: FileList, admission: Admission) -> tup
         for path in (*corpus_files(directory), *directory.glob("lineage-[0-9]*.parquet")):
             if path.name not in whole:
                 path.unlink()
+        shutil.rmtree(directory / PARTS, ignore_errors=True)
         admission.restore(state["admission"], document_hashes(directory))
         return reached, dict(json.loads(line) for line in lines)
     for path in directory.iterdir():

@@ -1,13 +1,13 @@
-"""When to use the functions that numba compiles: they return what their forms in Python return, in a tenth of the time."""
+"""When to use the functions that numba compiles: they return what their plain forms do, in a tenth of the time."""
 
 from functools import cache
 from types import ModuleType
 
 from chaku.console import detail
 
-# Bytes that a process cleans before it loads numba: loading takes about a second, the first time on a machine, when
-# numba compiles, about ten. The plain forms clean as much in two seconds.
-WORTH_LOADING = 8 << 20
+# Bytes that a process cleans before it loads numba: loading takes about a second, and the first time on a machine, when
+# numba compiles, about fifteen. The plain forms clean so much in ten seconds.
+WORTH_LOADING = 32 << 20
 _cleaned = [0]  # bytes so far in this process; a result never depends on it
 
 

@@ -129,10 +129,12 @@ def _search(text: str) -> list[str]:
 
 def _lex_compiled(text: str, compiled: ModuleType) -> _Lexed:
     data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
-    result, candidates, *found = compiled.find_candidates(data)
+    result, candidates, starts, stops, places, depths, named = compiled.find_candidates(data)
     if result == UNFINISHED:
         raise _Unsure  # a quote without an end
-    return _Lexed(text, candidates.tolist(), *found, compiled, data) if result == FOUND else _lex(text)
+    if result != FOUND:
+        return _lex(text)
+    return _Lexed(text, candidates.tolist(), starts, stops, places, depths, named, compiled, data)
 
 
 def _lex(text: str) -> _Lexed:
@@ -147,7 +149,7 @@ def _lex(text: str) -> _Lexed:
         if (stop - start > MIN_CHARACTERS or text[stop : stop + 1] in _GOES_ON) and text[start] != "#"
     ]
     headers = _headers(text, starts, stops) if candidates else []
-    places, depths, named = ([header[part] for header in headers] for part in range(3))
+    places, depths, named = ([*column] for column in zip(*headers, strict=True)) if headers else ([], [], [])
     return _Lexed(text, candidates, starts, stops, places, depths, named)
 
 

@@ -58,7 +58,7 @@ def _lex(data: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> int:
             end = at + 1
             while end < size and data[end] != _NEWLINE:
                 end += 1
-        elif byte == _DOUBLE or byte == _SINGLE:
+        elif byte in (_DOUBLE, _SINGLE):
             end = at + 1
             if end + 1 < size and data[end] == byte and data[end + 1] == byte:
                 end += 2
@@ -122,18 +122,16 @@ def _is_python_2(data: np.ndarray, code: int, end: int) -> bool:
     if spaces >= len(data):
         return False
     after = data[spaces]
-    if code == _PRINT or code == _EXEC:
+    if code in (_PRINT, _EXEC):
         if code == _PRINT and after == 62 and _is_at(data, spaces + 1, 62):
             return True
-        return spaces > end and (
-            _is_word(after) or after == _MAYBE or after == _DOUBLE or after == _SINGLE or after == 96
-        )
+        return spaces > end and (_is_word(after) or after in (_MAYBE, _DOUBLE, _SINGLE) or after == 96)
     if code == _EXCEPT and after == _OPEN:
         stop = spaces + 1
         while stop < len(data) and data[stop] != _CLOSE:
             stop += 1
         return _is_at(data, _spaces_end(data, stop + 1), _COMMA)
-    if (code == _RAISE or code == _EXCEPT) and spaces > end:
+    if (code in (_RAISE, _EXCEPT)) and spaces > end:
         stop = _name_end(data, spaces)
         return stop > spaces and _is_at(data, _spaces_end(data, stop), _COMMA)
     return False
@@ -170,30 +168,30 @@ def _find_headers(
         if at >= len(data) or not 97 <= data[at] <= 119:
             continue
         code, end = _keyword(data, at)
-        if code == _PRINT or code == _EXEC or code == _RAISE:
+        if code in (_PRINT, _EXEC, _RAISE):
             is_header = False
         elif code == _ASYNC:
             second = _spaces_end(data, end)
             word, stop = _keyword(data, second)
-            if second == end or not (word == _DEF or word == _FOR or word == _WITH):
+            if second == end or word not in (_DEF, _FOR, _WITH):
                 continue
             is_header, end = True, stop
             code = _DEF if word == _DEF else _ASYNC
         else:
-            is_header = (
-                code == _DEF
-                or code == _CLASS
-                or code == _IF
-                or code == _ELIF
-                or code == _ELSE
-                or code == _FOR
-                or code == _WHILE
-                or code == _TRY
-                or code == _EXCEPT
-                or code == _FINALLY
-                or code == _WITH
-                or code == _MATCH
-                or code == _CASE
+            is_header = code in (
+                _DEF,
+                _CLASS,
+                _IF,
+                _ELIF,
+                _ELSE,
+                _FOR,
+                _WHILE,
+                _TRY,
+                _EXCEPT,
+                _FINALLY,
+                _WITH,
+                _MATCH,
+                _CASE,
             )
             if not is_header:
                 continue
@@ -214,7 +212,7 @@ def _find_headers(
         level = 1
         if code == _ELIF and before:
             level = before_levels + 1
-        elif code == _ELSE and (before == _IF or before == _ELIF):
+        elif code == _ELSE and (before in (_IF, _ELIF)):
             level = before_levels
         elif code == _EXCEPT:
             level = 2
@@ -226,7 +224,7 @@ def _find_headers(
         name = _spaces_end(data, end)
         if _is_at(data, name, _MAYBE):
             return -1
-        is_named = (code == _DEF or code == _CLASS) and name > end and name < len(data) and _is_word(data[name])
+        is_named = (code in (_DEF, _CLASS)) and name > end and name < len(data) and _is_word(data[name])
         places[count], depths[count], named[count] = at, depth, is_named
         count += 1
     return count
@@ -274,7 +272,7 @@ def _may_end_header(
     data: np.ndarray, starts: np.ndarray, stops: np.ndarray, places: np.ndarray, named: np.ndarray, colon: int
 ) -> bool:
     number = np.searchsorted(places, colon, side="right") - 1
-    return number >= 0 and named[number] and ends_header(data, starts, stops, places[number], colon)
+    return bool(number >= 0 and named[number] and ends_header(data, starts, stops, places[number], colon))
 
 
 @_compiled
@@ -320,9 +318,7 @@ def find_candidates(
     for token in range(num_tokens):
         stop = stops[token]
         after = data[stop] if stop < len(data) else 0
-        goes_on = (
-            after == _SPACE or after == _TAB or after == _DOUBLE or after == _SINGLE or after == _BACKSLASH
-        )
+        goes_on = after in (_SPACE, _TAB, _DOUBLE, _SINGLE, _BACKSLASH)
         if data[starts[token]] != _HASH and (stop - starts[token] > MIN_CHARACTERS or goes_on):
             candidates[count] = token
             count += 1

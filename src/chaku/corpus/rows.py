@@ -3,12 +3,14 @@
 import gzip
 import io
 import json
+import re
 import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -17,8 +19,11 @@ import pyarrow.parquet as pq
 
 from chaku.errors import ChakuError
 
-MAX_LINE = 16 << 20  # characters of a line of JSON, far more than a text of the largest size takes; bounds the memory
-BATCH_BYTES = 64 << 20  # rows of Parquet that are in memory together
+MAX_LINE = 16 << 20  # bytes of a line of JSON, far more than a text of the largest size takes; bounds the memory
+PACK_ROWS, PACK_BYTES = 64, 4 << 20  # at most, in a pack; one larger row is a pack of its own
+CHUNK = 1 << 20  # characters of an array of JSON that are read at a time
+_MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
+_SPACE = re.compile(r"\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,18 @@ class Row:
     where: str
     value: Any = None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowPack:
+    """Some rows of a file, which another process decodes. `first`: the number of the first, from 0.
+
+    `rows`: (line number, line, problem) of each line of JSON; rows of Parquet; or decoded rows.
+    """
+
+    where: str
+    first: int
+    rows: list[tuple[int, bytes, str]] | pa.RecordBatch | list[Row]
 
 
 def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
@@ -43,7 +60,7 @@ def open_packed(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
         return gzip.open(path)  # type: ignore[return-value]
     if path.suffix == ".zst":
-        return pa.CompressedInputStream(str(path), "zstd")
+        return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))  # which has no lines of its own
     return path.open("rb")
 
 
@@ -53,51 +70,141 @@ def read_rows(path: Path) -> Iterator[Row]:
     A line that is not JSON becomes a row with a problem. So does the unreadable rest of a damaged file: one bad row
     must not stop the use of a million others. `chaku.jsonl` reads files in which every line counts.
     """
+    for pack in read_packs(path):
+        yield from unpack(pack)
+
+
+def read_packs(path: Path) -> Iterator[RowPack]:
+    """The rows of a file as `read_rows` reads them, a few at a time and not decoded: that is most of the work."""
+    number = 0
     try:
-        yield from _parquet_rows(path) if row_format(path) == "parquet" else _json_rows(path)
+        for rows in _parquet_packs(path) if row_format(path) == "parquet" else _json_packs(path):
+            yield RowPack(str(path), number, rows)
+            number += len(rows)
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
-        yield Row(str(path), problem=f"the rest of a file, unreadable ({type(error).__name__})")
+        problem = f"the rest of a file, unreadable ({type(error).__name__})"
+        yield RowPack(str(path), number, [Row(str(path), problem=problem)])
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
-    with io.TextIOWrapper(open_packed(path), encoding="utf-8-sig", errors="surrogateescape") as file:
-        lines = ((number, line) for number, line in enumerate(_lines(file), 1) if line.strip())
-        for place, (number, line) in enumerate(lines):
-            is_array = place == 0 and line.lstrip().startswith("[")
-            where = f"{path}, line {number}"
-            if len(line) > MAX_LINE and not is_array:
-                yield Row(where, problem=f"a line over {MAX_LINE:,} characters")
+def unpack(pack: RowPack) -> Iterator[Row]:
+    """The rows of a pack, decoded."""
+    if isinstance(pack.rows, pa.RecordBatch):
+        for number, value in enumerate(pack.rows.to_pylist(), pack.first):
+            yield Row(f"{pack.where}, row {number}", value)
+        return
+    for row in pack.rows:
+        if isinstance(row, Row):
+            yield row
+            continue
+        number, line, problem = row
+        where = f"{pack.where}, line {number}"
+        try:
+            yield Row(where, None if problem else json.loads(line.decode("utf-8", "surrogateescape")), problem)
+        except (json.JSONDecodeError, RecursionError):
+            yield Row(where, problem="not JSON")
+
+
+def pack_rows(where: str, rows: Iterator[Row]) -> Iterator[RowPack]:
+    """Packs of decoded rows."""
+    number = 0
+    while pack := list(islice(rows, PACK_ROWS)):
+        yield RowPack(where, number, pack)
+        number += len(pack)
+
+
+def _json_packs(path: Path) -> Iterator[list[tuple[int, bytes, str]] | list[Row]]:
+    with open_packed(path) as file:
+        lines: list[tuple[int, bytes, str]] = []
+        size, begun = 0, False
+        for number, line in enumerate(_lines(file), 1):
+            if number == 1:
+                line = line.removeprefix(_MARK)
+            if not line.strip():
                 continue
-            try:
-                value = json.loads(line + file.read() if is_array else line)
-            except (json.JSONDecodeError, RecursionError):
-                yield Row(where, problem="not JSON")
-                continue
-            if is_array:
-                yield from (Row(f"{path}, item {item}", row) for item, row in enumerate(value))
-            else:
-                yield Row(where, value)
+            if not begun and line.lstrip().startswith(b"["):
+                items = _items(path, io.TextIOWrapper(io.BufferedReader(_Rest(line, file)), "utf-8", "surrogateescape"))
+                yield from ([item] for item in items)
+                return
+            begun = True
+            long = len(line) > MAX_LINE
+            lines.append((number, b"" if long else line, f"a line over {MAX_LINE:,} bytes" if long else ""))
+            size += len(line)
+            if len(lines) >= PACK_ROWS or size >= PACK_BYTES:
+                yield lines
+                lines, size = [], 0
+        if lines:
+            yield lines
 
 
-def _lines(file: IO[str]) -> Iterator[str]:
-    """The lines of a file; of a longer line, the first MAX_LINE + 1 characters."""
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file; of a longer line, the first MAX_LINE + 1 bytes."""
     while line := file.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE and not line.endswith("\n") and not line.lstrip().startswith("["):
-            while (rest := file.readline(MAX_LINE)) and not rest.endswith("\n"):
-                pass
         yield line
+        while len(line) > MAX_LINE and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE + 1)
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
-    with _seekable(path) as raw, pq.ParquetFile(raw) as file:
-        number = 0
+class _Rest(io.RawIOBase):
+    """What is left of a file after its first line, with this line before it."""
+
+    def __init__(self, line: bytes, file: IO[bytes]):
+        self._line, self._file = line, file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part, self._line = self._line[: len(buffer)], self._line[len(buffer) :]
+        part = part or self._file.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def _items(path: Path, file: IO[str]) -> Iterator[Row]:
+    """The items of an array of JSON, one at a time: memory holds an item and a part of the file."""
+    decoder, number = json.JSONDecoder(), 0
+    text = file.read(CHUNK)
+    at = _after_space(text, 0) + 1  # after the bracket
+    asked = CHUNK
+    while True:
+        where = f"{path}, item {number}"
+        at = _after_space(text, at)
+        try:
+            if text[at : at + 1] == "]":
+                if text[at + 1 :].strip() or file.read(1).strip():
+                    yield Row(where, problem="not JSON")
+                return
+            value, end = decoder.raw_decode(text, at)
+            end = _after_space(text, end)
+            if text[end : end + 1] in (",", "]"):
+                yield Row(where, value)
+                number, asked = number + 1, CHUNK
+                at = end + (text[end] == ",")
+                continue
+            whole = end < len(text)
+        except json.JSONDecodeError:
+            whole = False
+        except RecursionError:
+            whole = True
+        more = "" if whole or len(text) - at > MAX_LINE else file.read(asked)
+        if not more:
+            yield Row(where, problem="not JSON")
+            return
+        text, at, asked = text[at:] + more, 0, 2 * asked
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _parquet_packs(path: Path) -> Iterator[pa.RecordBatch]:
+    with _seekable(path) as raw, pq.ParquetFile(raw, buffer_size=CHUNK, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)
             mean = max(1, about.total_byte_size // max(1, about.num_rows))  # bytes of a row
-            for batch in file.iter_batches(batch_size=max(1, min(256, BATCH_BYTES // mean)), row_groups=[group]):
-                for row in batch.to_pylist():
-                    yield Row(f"{path}, row {number}", row)
-                    number += 1
+            size = max(1, min(PACK_ROWS, PACK_BYTES // mean))
+            yield from file.iter_batches(batch_size=size, row_groups=[group], use_threads=False)
 
 
 @contextmanager

@@ -133,7 +133,7 @@ _KEY = re.compile(
 )
 _KEY_BODY = re.compile(r"(?:\\[nrt]|[^A-Za-z0-9+/=])+")
 _AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
-_TO_BASE64 = bytes(ord("a") if chr(code).isalnum() and code < 128 or code in b"+/" else 32 for code in range(256))
+_TO_BASE64 = bytes(ord("a") if (chr(code).isalnum() and code < 128) or code in b"+/" else 32 for code in range(256))
 _IN_URL = re.compile(r"://[^\s/:@\"'<>{}$%]{1,64}:([^\s/:@\"'<>{}$%*]{3,128})@[A-Za-z0-9]")
 _MADE_UP_PASSWORDS = frozenset(
     ("pass", "password", "passwd", "pwd", "secret", "pw", "token", "xxx", "guest", "admin", "test", "user")
@@ -194,7 +194,12 @@ def _word(number: int) -> str:
 @cache
 def _patterns() -> tuple[tuple[str, str, Form, re.Pattern[str]], ...]:
     return tuple(
-        (literal[:BEGINNING], literal, form, re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"))
+        (
+            literal[:BEGINNING],
+            literal,
+            form,
+            re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"),
+        )
         for form in FORMS
         for literal in form.literals
     )

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chaku.corpus.sources import Raw
 from chaku.documents import ABOUT_COPIES, SCHEMA
 
 SHARD_BYTES = 256 * 2**20  # bytes of text in a full file
@@ -15,46 +16,39 @@ ROW_GROUP_BYTES = 4 * 2**20  # bytes of text in memory before they are written
 
 
 class ShardWriter:
-    """Writes DIRECTORY/SPLIT-NNNNN.parquet, from number `num_shards` on. `shard_bytes`: text in the open file."""
+    """Writes DIRECTORY/SPLIT-NNNNN.parquet from tables, a row group at a time; a file without tables has no rows."""
 
-    def __init__(self, directory: Path, split: str, num_shards: int = 0):
-        self.directory, self.split, self.num_shards = directory, split, num_shards
-        self.shard_bytes = self._waiting_bytes = 0
+    def __init__(self, directory: Path, split: str, number: int):
         self._schema = pa.schema([*SCHEMA, *ABOUT_COPIES])
-        self._waiting: list[dict[str, object]] = []
-        self._file: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
+        self._room = ROW_GROUP_BYTES
+        path = directory / f"{split}-{number:05}.parquet"
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._is_empty = True
 
-    def write(self, raw: Raw, digest: bytes, size: int) -> None:
-        fields = {"text": raw.text, "path": raw.path, "language": raw.language, "kind": raw.kind}
-        about = {"license": raw.license, "source": raw.source, "sha256": digest.hex(), "bytes": size}
-        about |= {"repository": raw.repository, "stars": raw.stars, "date": raw.date}
-        self._waiting.append({**fields, **about})
-        self._waiting_bytes += size
-        self.shard_bytes += size
-        if self._waiting_bytes >= ROW_GROUP_BYTES:
-            self._flush()
+    def write(self, table: pa.Table) -> None:
+        """Add documents. `table`: the columns of SCHEMA and ABOUT_COPIES."""
+        table = table.select(self._schema.names)
+        while len(table):
+            sizes = np.cumsum(table["bytes"].to_numpy())
+            count = int(np.searchsorted(sizes, self._room)) + 1
+            self._waiting.append(table.slice(0, count))
+            self._room -= int(sizes[min(count, len(sizes)) - 1])
+            table = table.slice(count)
+            if self._room <= 0:
+                self._flush()
 
-    def finish_shard(self) -> None:
-        """Close the open file, if any; the next document begins another file."""
-        if self._waiting:
-            self._flush()
-        if self._file:
-            self._file.close()
-            self.num_shards += 1
-        self._file, self.shard_bytes = None, 0
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
-        """Close the last file; a split without documents has one file without rows."""
-        if self.num_shards == 0 and not self._waiting and self._file is None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and (self._waiting or self._is_empty):
             self._flush()
-        self.finish_shard()
+        self._file.close()
 
     def _flush(self) -> None:
-        if self._file is None:
-            path = self.directory / f"{self.split}-{self.num_shards:05}.parquet"
-            self._file = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._file.write_table(pa.Table.from_pylist(self._waiting, self._schema))
-        self._waiting, self._waiting_bytes = [], 0
+        self._file.write_table(pa.concat_tables([self._schema.empty_table(), *self._waiting]).combine_chunks())
+        self._waiting, self._room, self._is_empty = [], ROW_GROUP_BYTES, False
 
 
 def corpus_files(directory: Path) -> list[Path]:

@@ -24,14 +24,14 @@ from chaku.corpus.filters import MAX_BYTES
 from chaku.corpus.languages import DATA, kind_and_language
 from chaku.corpus.licences import licence_near, licence_tag
 from chaku.corpus.notebooks import MAX_NOTEBOOK_BYTES, NOT_A_NOTEBOOK, notebook_program
-from chaku.corpus.rows import Row, hub_rows, open_packed, read_rows, row_format
+from chaku.corpus.rows import Row, RowPack, hub_rows, open_packed, pack_rows, read_packs, row_format, unpack
 from chaku.corpus.text import clean_text, decode_text
 from chaku.documents import COMMIT, DOCSTRINGS, PIECE
 from chaku.errors import ChakuError
 from chaku.settings import setting
 from chaku.synthetic.exercises import documents
 
-TASK_SIZE = 64  # files or rows in one task of a worker
+TASK_SIZE = 64  # files in one task of a worker
 OVER_CAP = "over the cap of its kind or language"
 
 
@@ -94,6 +94,15 @@ class Files:
     paths: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one source that a worker will decode. `origin`: the file or data set, for names of documents."""
+
+    source: Source
+    origin: str
+    pack: RowPack
+
+
 def guess_source(path: Path) -> Source:
     """The source for a path on the command line: a git checkout, a directory, or a file by its extension.
 
@@ -109,8 +118,8 @@ def guess_source(path: Path) -> Source:
     raise ChakuError(f"the source {path} is not a directory, .jsonl or .parquet file (plain, .gz or .zst)")
 
 
-def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
-    """The number of files in a source (0 if unknown), and its content in pieces: files to read, or rows already read.
+def open_source(source: Source) -> tuple[int, Iterator[Files | Rows | list[Raw]]]:
+    """The number of files in a source (0 if unknown), and its content in pieces: files to read, or rows to decode.
 
     Files are ordered by the hashes of their paths, so that a cap takes a fair sample. Raises ChakuError when the source
     does not exist.
@@ -137,13 +146,13 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | list[Raw]]]:
         texts = (
             Row("", {"text": text, "path": f"{number}", "language": "Exercise"}) for number, text in enumerate(made)
         )
-        return 0, _pieces(_rows(replace(source, kind="code"), "exercises", texts))
+        return 0, _pieces(replace(source, kind="code"), "exercises", pack_rows("exercises", texts))
     if source.type == "commits":
-        return 0, _pieces(_commits(source))
+        return 0, _read_pieces(_commits(source))
     if source.type == "hub":
-        return 0, _pieces(_rows(source, source.path, hub_rows(source.path, source.subset)))
+        return 0, _pieces(source, source.path, pack_rows(source.path, hub_rows(source.path, source.subset)))
     files = sorted(_expand(source))
-    return 0, (piece for file in files for piece in _pieces(_rows(source, str(file), read_rows(file))))
+    return 0, (piece for file in files for piece in _pieces(source, str(file), read_packs(file)))
 
 
 def source_files(source: Source) -> Iterator[Path]:
@@ -178,7 +187,7 @@ def _commits(source: Source) -> Iterator[Raw]:
     for commit in read_commits(root):
         path = as_utf8(commit.path)
         file = path.rpartition("@")[0]
-        named = kind_and_language(Path(file), "")
+        named = kind_and_language(file, "")
         if not _is_chosen(source, file) or (not commit.problem and named is None):
             continue
         language = source.language or (named[1] if named else "Text")
@@ -188,9 +197,13 @@ def _commits(source: Source) -> Iterator[Raw]:
             yield Raw(path, commit.text, COMMIT, language, source.name, source.license, repository=source.name)
 
 
-def _pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
+def _read_pieces(rows: Iterator[Raw]) -> Iterator[list[Raw]]:
     while piece := list(islice(rows, TASK_SIZE)):
         yield piece
+
+
+def _pieces(source: Source, origin: str, packs: Iterator[RowPack]) -> Iterator[Rows]:
+    return (Rows(source, origin, pack) for pack in packs)
 
 
 def machine_sources() -> list[Source]:
@@ -314,7 +327,7 @@ def _read_file(
         kind, language = source.kind, source.language or (found[1] if found else "Text")
     if language == "Manual":
         text = _plain_manual(text)
-    licence = source.license or licence_tag(text) or _licence_near(os.path.dirname(path), str(root))
+    licence = source.license or licence_tag(text) or _licence_near(path.rpartition("/")[0], str(root))
     yield Raw(shown, text, kind, language, source.name, licence, repository=_repository(source, shown))
     if kind == "code" and source.piece_bytes and PIECE not in full and language not in DATA:
         for number, piece in enumerate(split_code(text, source.piece_bytes)):
@@ -411,8 +424,10 @@ def _expand(source: Source) -> list[Path]:
     return files
 
 
-def _rows(source: Source, origin: str, rows: Iterator[Row]) -> Iterator[Raw]:
-    for number, read in enumerate(rows):
+def read_raw_rows(rows: Rows) -> Iterator[Raw]:
+    """The documents of some rows."""
+    source, origin = rows.source, rows.origin
+    for number, read in enumerate(unpack(rows.pack), rows.pack.first):
         row = read.value if isinstance(read.value, dict) else {}
         path = as_utf8(str(row.get("path") or row.get("max_stars_repo_path") or f"{Path(origin).name}#{number}"))
         field = source.text_field or next((name for name in ("text", "content", "code") if name in row), "text")

@@ -28,7 +28,7 @@ def count_bytes(data: np.ndarray, in_run: np.ndarray) -> tuple[np.ndarray, int, 
         run = (run + 1) * in_run[byte]
         longest = max(longest, run)
         if byte == _X:
-            num_hexadecimal += before == _NULL or before == _BACKSLASH
+            num_hexadecimal += before in (_NULL, _BACKSLASH)
         elif byte == _U:
             num_unicode += before == _BACKSLASH
         before = byte
@@ -62,13 +62,13 @@ def find_beginnings(
 
 @_compiled
 def find_personal_marks(data: np.ndarray, digit: np.ndarray, local: np.ndarray) -> tuple[bool, bool, np.ndarray, bool]:
-    """Whether a text may hold an e-mail address, an IPv4 address; where IPv6 addresses may start, int64; whether a path.
+    """Whether a text may hold an e-mail or IPv4 address; where IPv6 addresses may start, int64; whether a user's path.
 
     `digit`: (256,) uint8, the sum of 1 for a decimal and 2 for a hexadecimal digit. `local`: (256,) bool, the bytes of
     the name in an address.
     """
     email = ipv4 = path = False
-    ipv6 = [np.int64(0) for _ in range(0)]
+    ipv6 = [0 for _ in range(0)]
     for at in range(len(data) - 1):
         byte = data[at]
         if byte == _AT:
@@ -81,7 +81,7 @@ def find_personal_marks(data: np.ndarray, digit: np.ndarray, local: np.ndarray) 
                 start = _first_group(data, at, digit)
                 if start >= 0:
                     ipv6.append(start)
-        elif byte == _SLASH or byte == _BACKSLASH:
+        elif byte in (_SLASH, _BACKSLASH):
             path |= data[at + 1] == _HOME or data[at + 1] == _USERS
     return email, ipv4, np.array(ipv6), path
 
@@ -104,8 +104,8 @@ def _first_group(data: np.ndarray, colon: int, digit: np.ndarray) -> int:
 
 
 @_compiled
-def _is_letter(byte: int) -> bool:
-    return 97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57 or byte == 95
+def _is_letter(byte: np.integer) -> bool:
+    return bool(97 <= byte <= 122 or 65 <= byte <= 90 or 48 <= byte <= 57 or byte == 95)
 
 
 @_compiled
@@ -118,7 +118,7 @@ def _has_parts(data: np.ndarray, at: int, digit: np.ndarray) -> bool:
         if not 1 <= end - at - 1 <= 3 or end >= len(data) or data[end] != _DOT:
             return False
         at = end
-    return at + 1 < len(data) and (digit[data[at + 1]] & 1) > 0
+    return bool(at + 1 < len(data) and (digit[data[at + 1]] & 1) > 0)
 
 
 @_compiled
@@ -138,7 +138,7 @@ def find_grams(
     prime, mix, possible_shift, table_shift = numbers
     sums, places = np.empty(len(data) + 1, np.uint64), np.empty(len(data) + 1, np.int64)
     total = _ZERO
-    num_tokens = length = before = 0
+    num_tokens = length = before = np.int64(0)
     for byte in data:
         sums[num_tokens], places[num_tokens] = total, length
         of = classes[byte]
@@ -149,7 +149,7 @@ def find_grams(
         total = longer if kind != 0 else total
         length += kind != 0
     sums[num_tokens], places[num_tokens] = total, length
-    found = np.empty(max(0, num_tokens - 9), np.int64)
+    found = np.empty(num_tokens, np.int64)
     num_found = 0
     for token in range(num_tokens - 9):
         span = places[token + 10] - places[token]
