@@ -58,19 +58,19 @@ build_corpus([guess_source(Path(sys.argv[1]))], Path(sys.argv[2]), heldout_fract
 
 @pytest.mark.parametrize("name", ["line.jsonl", "array.json"])
 def test_a_file_larger_than_the_memory_is_read(tmp_path, name):
-    """A line of 600 MB; an array of 600 MB in items of 1 MB: each in 400 MB of address space."""
+    """A line of 300 MB; an array of 300 MB in items of 1 MB: each in 250 MB of address space."""
     row = json.dumps({"text": "def add(first, second):\n    return first + second\n" * 3, "path": "a.py"})
     with (tmp_path / name).open("w") as file:
         if name == "line.jsonl":
             file.write(row + "\n" + '{"text": "')
-            file.seek(600 << 20)
+            file.seek(300 << 20)
             file.write('"}\n')
         else:
             file.write("[" + row)
-            for _ in range(600):
+            for _ in range(300):
                 file.write(", " + " " * (1 << 20) + "1")
             file.write("]")
-    command = [sys.executable, "-c", LIMITED, str(tmp_path / name), str(tmp_path / "out"), "400"]
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / name), str(tmp_path / "out"), "250"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())

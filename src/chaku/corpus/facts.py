@@ -100,7 +100,7 @@ class Facts:
         """Whether `letters` is at least `share`. Letters beyond ASCII are counted only where they decide."""
         if counted := self._counted:
             count = int(counted[0][np.frombuffer(_LETTERS, np.uint8)].sum())
-            if count >= share * len(self.text):
+            if self.text and count >= share * len(self.text):
                 return True
         return self.letters >= share
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import json
 import re
 import shutil
@@ -116,14 +117,22 @@ def _json_packs(path: Path) -> Iterator[list[tuple[int, bytes, str]] | list[Row]
     with open_packed(path) as file:
         lines: list[tuple[int, bytes, str]] = []
         size, begun = 0, False
-        for number, line in enumerate(_lines(file), 1):
+        damage: Exception | None = None
+        rest = _lines(file)
+        for number in itertools.count(1):
+            try:
+                line = next(rest, b"")
+            except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+                damage, line = error, b""
+            if not line:
+                break
             if number == 1:
                 line = line.removeprefix(_MARK)
             if not line.strip():
                 continue
             if not begun and line.lstrip().startswith(b"["):
-                items = _items(path, io.TextIOWrapper(io.BufferedReader(_Rest(line, file)), "utf-8", "surrogateescape"))
-                yield from ([item] for item in items)
+                array = io.BufferedReader(_Rest(line, file))
+                yield from ([item] for item in _items(path, io.TextIOWrapper(array, "utf-8", "surrogateescape")))
                 return
             begun = True
             long = len(line) > MAX_LINE
@@ -134,6 +143,8 @@ def _json_packs(path: Path) -> Iterator[list[tuple[int, bytes, str]] | list[Row]
                 lines, size = [], 0
         if lines:
             yield lines
+        if damage:
+            raise damage
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
