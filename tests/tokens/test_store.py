@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
+from chaku.corpus.workers import worker_map
 from chaku.documents import SCHEMA
-from chaku.tokens.store import TokenStore, encode_corpus
+from chaku.tokens.store import TokenStore, encode_corpus, forget_parts
 from chaku.tokens.tokenizer import Tokenizer
 
 
@@ -127,3 +128,10 @@ def test_killed_it_goes_on_after_the_files_that_are_encoded(tmp_path, tokenizer,
     assert pq.read_table(again._paths[2]).equals(pq.read_table(whole._paths[2]))
     encode_corpus(corpus, tokenizer, out)
     assert len(encoded) == 60  # all of it was done
+    with worker_map(2) as work:
+        parallel = encode_corpus(corpus, tokenizer, tmp_path / "parallel", work=work)
+    for path, expected in zip(parallel._paths, whole._paths, strict=True):
+        assert path.read_bytes() == expected.read_bytes()
+    (tmp_path / "parallel" / ".train-00001.bin").write_bytes(b"")
+    forget_parts(tmp_path / "parallel")
+    assert sorted(path.suffix for path in (tmp_path / "parallel").iterdir()) == [".bin", ".idx", ".parquet"]

@@ -10,6 +10,7 @@ from chaku.console import Bar, progress, say
 from chaku.corpus.build import fill_corpus, show_summary
 from chaku.corpus.repository_order import write_order
 from chaku.corpus.workers import worker_map
+from chaku.documents import document_files
 from chaku.errors import ChakuError
 from chaku.model.config import PRESETS, LlamaConfig
 from chaku.pipeline.run_directory import Run, Work
@@ -70,7 +71,10 @@ def given_tokenizer(recipe: Recipe) -> Tokenizer | None:
 
 def encode(run: Run, tokenizer: Tokenizer, path: Path) -> Work:
     """Encode the corpus into a token store at `path`."""
-    stores = [encode_corpus(run.directory / "corpus", tokenizer, path, split=split) for split in ("train", "heldout")]
+    corpus = run.directory / "corpus"
+    num_files = len(document_files(corpus, "train"))  # a worker for one file would only take time to start
+    with worker_map(min(run.recipe.corpus.num_workers, num_files)) as work:
+        stores = [encode_corpus(corpus, tokenizer, path, split, work) for split in ("train", "heldout")]
     forget_parts(path)
     return Work(sum(int(store.lengths.sum()) for store in stores), "tokens")
 

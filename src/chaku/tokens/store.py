@@ -1,9 +1,11 @@
 """The token store: documents are encoded once into Megatron's `.bin` and `.idx` files and read by memory map."""
 
 import os
+import shutil
 import struct
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +132,49 @@ class TokenStore:
         return np.flatnonzero(chosen)
 
 
-def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: str = "train") -> TokenStore:
-    """Encode one split of a corpus into a store, document by document, so that memory does not grow with the corpus.
+@dataclass(frozen=True, slots=True)
+class ShardToEncode:
+    """A file of a corpus, and the part of the store that it becomes: `tokens` (ids only) and `table`, written last."""
 
-    The index is written last; without an index there is no store. After a kill, the next call resumes after the last
-    fully encoded file of the corpus. Raises ChakuError for a corpus without documents in that split.
+    shard: Path
+    tokenizer: Tokenizer
+    dtype: np.dtype
+    tokens: Path
+    table: Path
+
+
+def encode_shard(task: ShardToEncode) -> tuple[int, int]:
+    """In a worker: encode a file of a corpus, unless it was done before; returns (documents, tokens).
+
+    The same task always gives the same files. A row group is in memory at a time.
+    """
+    if not (task.table.exists() and task.tokens.exists()):
+        task.table.unlink(missing_ok=True)
+        with atomic_file(task.tokens) as path, path.open("wb") as file, atomic_file(task.table) as table_path:
+            with pq.ParquetWriter(table_path, _SCHEMA, compression="zstd") as table:
+                for documents in _batches(read_document_file(task.shard)):
+                    rows = []
+                    for document in documents:
+                        ids = np.asarray(encode_document(task.tokenizer, document), dtype=task.dtype)
+                        file.write(ids.tobytes())
+                        rows.append(_row(document, ids))
+                    table.write_table(pa.Table.from_pylist(rows, _SCHEMA))
+            file.flush()
+    return pq.read_metadata(task.table).num_rows, task.tokens.stat().st_size // task.dtype.itemsize
+
+
+def encode_corpus(
+    corpus: Path,
+    tokenizer: Tokenizer,
+    directory: Path,
+    split: str = "train",
+    work: Callable[..., Any] = map,
+) -> TokenStore:
+    """Encode one split of a corpus into a store, file by file, so that memory does not grow with the corpus.
+
+    `work`: a `map` over processes, as `chaku.corpus.workers.worker_map` yields it; any number of workers gives the same
+    store. The index is written last; without an index there is no store. After a kill, the next call encodes only the
+    files that were not whole. Raises ChakuError for a corpus without documents in that split.
     """
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size < 65_500 else np.int32)
     base = directory / split
@@ -149,27 +189,31 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
     state = read_json(state_path) if state_path.exists() else {}
     if state.get("made_from") != made_from:
         base.with_suffix(".idx").unlink(missing_ok=True)
+        for path in directory.glob(f".{split}-*"):
+            path.unlink()
         state = {"made_from": made_from, "shards": 0, "documents": 0, "bytes": 0}
+        write_json(state_path, state)
+    for part in parts[: state["shards"]]:
+        part.with_suffix(".bin").unlink(missing_ok=True)
+    tasks = [
+        ShardToEncode(shard, tokenizer, dtype, part.with_suffix(".bin"), part)
+        for shard, part in zip(shards[state["shards"] :], parts[state["shards"] :], strict=True)
+    ]
     with (
         base.with_suffix(".bin").open("r+b" if state["shards"] else "wb") as tokens_file,
         progress(f"encode {split}", count_documents(corpus, split), "documents", initial=state["documents"]) as bar,
     ):
         tokens_file.truncate(state["bytes"])
         tokens_file.seek(state["bytes"])
-        for number in range(state["shards"], len(shards)):
-            with atomic_file(parts[number]) as path, pq.ParquetWriter(path, _SCHEMA, compression="zstd") as table:
-                for documents in _batches(read_document_file(shards[number])):
-                    rows = []
-                    for document in documents:
-                        ids = np.asarray(encode_document(tokenizer, document), dtype=dtype)
-                        tokens_file.write(ids.tobytes())
-                        rows.append(_row(document, ids))
-                    table.write_table(pa.Table.from_pylist(rows, _SCHEMA))
-                    bar.advance(len(documents), f"{short(tokens_file.tell() / dtype.itemsize)} tokens")
+        for task, (num_documents, num_tokens) in zip(tasks, work(encode_shard, tasks), strict=True):
+            with task.tokens.open("rb") as encoded:
+                shutil.copyfileobj(encoded, tokens_file, 1 << 20)
             tokens_file.flush()
             os.fsync(tokens_file.fileno())
-            state |= {"shards": number + 1, "documents": int(bar.done), "bytes": tokens_file.tell()}
+            bar.advance(num_documents, f"{short(num_tokens)} tokens in a file")
+            state |= {"shards": state["shards"] + 1, "documents": int(bar.done), "bytes": tokens_file.tell()}
             write_json(state_path, state)
+            task.tokens.unlink()
     if not base.with_suffix(".idx").exists():
         lengths = _join(parts, base.with_suffix(".parquet"))
         if not len(lengths) and split == "train":
@@ -182,7 +226,7 @@ def encode_corpus(corpus: Path, tokenizer: Tokenizer, directory: Path, split: st
 def forget_parts(directory: Path) -> None:
     """Remove the files from which `encode_corpus` would resume, once the store is in its final place."""
     for path in directory.glob(".*"):
-        if path.suffix in (".json", ".parquet"):
+        if path.suffix in (".json", ".parquet", ".bin"):
             path.unlink()
 
 
