@@ -51,18 +51,18 @@ def test_a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(ray_clus
     log = str(tmp_path / "log")
 
     def dying(task):
-        from chaku.corpus.build import _clean
+        from chaku.corpus.parts import clean_piece
 
-        name = task[0].paths[0]
+        name = task.piece.paths[0]
         with Path(log).open("a") as file:
             print(name, file=file)
         is_fourth = Path(log).read_text().split("\n").index(name) == 3
         if is_fourth and not Path(f"{log}.killed").exists():
             Path(f"{log}.killed").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return _clean(task)
+        return clean_piece(task)
 
-    monkeypatch.setattr(build, "_clean", dying)
+    monkeypatch.setattr(build, "clean_piece", dying)
     summary = build_corpus([source], tmp_path / "on-ray", **settings)
     done = Path(log).read_text().split()
     assert len(set(done)) == 8

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from chaku.corpus.shards import ShardWriter
-from chaku.corpus.sources import Raw
+from chaku.documents import ABOUT_COPIES, SCHEMA
 from chaku.errors import ChakuError
 from chaku.instruct.evidence import KEPT
 from chaku.instruct.inspire import MAX_LINES, Snippet, draw_snippets
@@ -17,10 +18,20 @@ from instruct.conftest import QUESTIONS, Played
 
 def write_corpus(directory: Path, texts: list[str], kind: str = "code") -> Path:
     directory.mkdir()
-    writer = ShardWriter(directory, "train")
-    for number, text in enumerate(texts):
-        writer.write(Raw(f"f{number}.py", text, kind, "Python", "here"), bytes([number]) * 32, len(text))
-    writer.close()
+    rows = [
+        {
+            "text": text,
+            "path": f"f{number}.py",
+            "language": "Python",
+            "kind": kind,
+            "source": "here",
+            "bytes": len(text),
+        }
+        | {"sha256": bytes([number]).hex() * 32}
+        for number, text in enumerate(texts)
+    ]
+    with ShardWriter(directory, "train", 0) as writer:
+        writer.write(pa.Table.from_pylist(rows, pa.schema([*SCHEMA, *ABOUT_COPIES])))
     return directory
 
 

@@ -5,7 +5,7 @@ import pickle
 import shutil
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files
 from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
-from chaku.corpus.sources import Files, Source, open_source, source_files
+from chaku.corpus.parts import Piece
+from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, read_raw_rows, source_files
 from chaku.documents import count_documents, read_documents
 from chaku.tokens.packing import plan_packing
 from chaku.tokens.store import encode_corpus
@@ -132,7 +133,7 @@ def copy_sample(sources: list[Source], directory: Path) -> list[Source]:
         target = directory / source.name
         rows = []
         for piece in open_source(source)[1]:
-            for item in piece.paths if isinstance(piece, Files) else piece:
+            for item in _items(piece):
                 if left <= 0:
                     break
                 if isinstance(item, str):
@@ -150,6 +151,12 @@ def copy_sample(sources: list[Source], directory: Path) -> list[Source]:
         elif target.exists():
             found.append(replace(source, type="tree", path=str(target)))
     return found
+
+
+def _items(piece: Piece) -> Iterable[str | Raw]:
+    if isinstance(piece, Files):
+        return piece.paths
+    return read_raw_rows(piece) if isinstance(piece, Rows) else piece
 
 
 def _copy(path: Path, target: Path) -> int:
