@@ -178,7 +178,7 @@ def _commits(source: Source) -> Iterator[Raw]:
     for commit in read_commits(root):
         path = as_utf8(commit.path)
         file = path.rpartition("@")[0]
-        named = kind_and_language(Path(file), "")
+        named = kind_and_language(file, "")
         if not _is_chosen(source, file) or (not commit.problem and named is None):
             continue
         language = source.language or (named[1] if named else "Text")
