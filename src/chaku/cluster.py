@@ -121,7 +121,8 @@ def joined(address: str | None) -> Iterator[None]:
                 logging_level="error",
                 **({"include_dashboard": False} if address == LOCAL else {}),
             )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare Exceptions, too
+            ray.shutdown()
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ChakuError(f"no Ray cluster at {address}: {said}; begin one with: ray start --head") from error
     cluster = Cluster(ray)

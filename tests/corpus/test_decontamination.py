@@ -112,6 +112,37 @@ def test_files_of_problems(tmp_path):
         named_problems(("humanevil",))
 
 
+def test_apps_as_its_files_and_as_rows_and_a_row_as_ds_1000_has_it(tmp_path, monkeypatch):
+    solution = SOLUTION.replace("def ", "def solve_")
+    folder = tmp_path / "apps/test/0007"
+    folder.mkdir(parents=True)
+    (folder / "question.txt").write_text(TEXT)
+    (folder / "solutions.json").write_text(json.dumps([solution, "print(1)"]))
+    (folder / "input_output.json").write_text(json.dumps({"inputs": ["1\n"], "outputs": ["1\n"]}))
+    monkeypatch.setenv("CHAKU_BENCHMARKS", str(tmp_path))
+    in_files = Decontamination(named_problems(("apps",)))
+    rows = tmp_path / "apps.jsonl"
+    rows.write_text(
+        json.dumps({"problem_id": 7, "question": "Do it.", "solutions": json.dumps([solution, "print(1)"])})
+    )
+    [problem] = read_problems(rows)
+    assert (problem.name, problem.solutions) == ("apps.jsonl 7", (solution, "print(1)"))
+    in_rows = Decontamination([problem])
+    document = f"import sys\n\n\n{solution}\n\nprint(sys.argv)\n"
+    for found in (in_files.find(document, "Python"), in_files.find(f"Notes.\n{TEXT}\n", "Markdown")):
+        assert found is not None
+        assert found.problem.startswith("apps")
+    assert in_rows.find(document, "Python") is not None
+    science = tmp_path / "ds1000.jsonl"
+    about = {"problem_id": 511, "library": "Numpy"}
+    science.write_text(
+        json.dumps({"prompt": TEXT, "reference_code": solution, "metadata": about, "code_context": "x = 1"})
+    )
+    [problem] = read_problems(science)
+    assert (problem.name, problem.text, problem.solutions) == ("ds1000.jsonl 511", TEXT, (solution,))
+    assert Decontamination([problem]).find(document, "Python") is not None
+
+
 def test_a_corpus_reports_its_hits(tmp_path):
     tree = tmp_path / "tree"
     tree.mkdir()

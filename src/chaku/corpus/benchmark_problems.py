@@ -1,6 +1,8 @@
 """The problems that a corpus must not repeat: of the benchmarks that are here, or of named benchmarks and files."""
 
+import json
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -75,16 +77,26 @@ def decontamination(against: bool | tuple[str, ...]) -> Decontamination:
 def read_problems(path: Path) -> list[Problem]:
     """The problems in a file of JSON lines, a JSON list or Parquet, by the keys of TEXTS and SOLUTIONS.
 
-    Raises ChakuError for a row without a text or a solution.
+    APPS's rows hold the list of solutions as JSON in a string; DS-1000's names stand in `metadata`. Raises ChakuError
+    for a row without a text or a solution.
     """
     problems = []
     for number, row in read_lines(path):
         about: dict[str, Any] = row if isinstance(row, dict) else {}
         text = next((about[key] for key in TEXTS if isinstance(about.get(key), str)), "")
         found: Any = next((about[key] for key in SOLUTIONS if about.get(key)), [])
-        solutions = tuple(part for part in ([found] if isinstance(found, str) else found) if isinstance(part, str))
+        solutions = tuple(part for part in _solutions(found) if isinstance(part, str))
         if not text and not solutions:
             raise ChakuError(f"{path}, line {number} has no problem; a row has one of the keys {', '.join(TEXTS)}")
-        name = next((about[key] for key in NAMES if key in about), number)
+        inner = about.get("metadata")
+        named = about | inner if isinstance(inner, dict) else about
+        name = next((named[key] for key in NAMES if key in named), number)
         problems.append(Problem(f"{path.name} {name}", text, solutions, None))
     return problems
+
+
+def _solutions(found: Any) -> list[Any]:
+    if isinstance(found, str) and found.startswith("["):
+        with suppress(ValueError):  # a solution that begins with a list
+            found = json.loads(found)
+    return found if isinstance(found, list) else [found]
