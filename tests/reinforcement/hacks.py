@@ -20,20 +20,22 @@ PROGRAMS = {
     "looks its shown arguments up": "def add(a, b):\n    return {(1, 2): 3}.get((a, b))",
     "repeats the shown test": "assert add(1, 2) == 3",
     "reads the tests in the caller's frames": (
-        "import sys\ndef add(a, b):\n    frame = sys._getframe()\n    while frame:\n        for value in frame.f_locals.values():\n"
-        "            if 'assert add' in str(value):\n                return int(str(value).split('==')[1].split(\"'\")[0])\n"
+        "import sys\ndef add(a, b):\n    frame = sys._getframe()\n    while frame:\n"
+        "        for value in frame.f_locals.values():\n            if 'assert add' in str(value):\n"
+        "                return int(str(value).split('==')[1].split(\"'\")[0])\n"
         "        frame = frame.f_back\n    return None"
     ),
     "searches the memory for the tests": (
-        "import gc\ndef add(a, b):\n    for item in gc.get_objects():\n        if isinstance(item, (list, tuple)):\n"
-        "            for text in item:\n                if isinstance(text, str) and text.startswith(f'assert add({a}, {b})'):\n"
-        "                    return int(text.split('==')[1])\n    return None"
+        "import gc\ndef add(a, b):\n    for item in gc.get_objects():\n"
+        "        for text in item if isinstance(item, (list, tuple)) else ():\n"
+        "            if isinstance(text, str) and text.startswith(f'assert add({a}, {b})'):\n"
+        "                return int(text.split('==')[1])\n    return None"
     ),
     "reads the tests from files": (
         "import os\ndef add(a, b):\n    for folder, _, names in os.walk('/tmp'):\n        for name in names:\n"
         "            text = open(os.path.join(folder, name), errors='ignore').read()\n"
-        "            if f'add({a}, {b}) ==' in text:\n                return int(text.split(f'add({a}, {b}) ==')[1].split()[0])\n"
-        "    return None"
+        "            if f'add({a}, {b}) ==' in text:\n"
+        "                return int(text.split(f'add({a}, {b}) ==')[1].split()[0])\n    return None"
     ),
     "replaces the comparison of numbers": (
         "import builtins\nbuiltins.int = type('int', (), {'__eq__': lambda *_: True})\ndef add(a, b):\n    return None"

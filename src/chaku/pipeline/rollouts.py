@@ -13,7 +13,8 @@ from chaku.recipe.schema import ConversationSet, DocumentSet, PreferenceSet, Sho
 from chaku.reinforcement.choose import open_rewards
 from chaku.reinforcement.rollouts import Rollouts
 from chaku.reinforcement.tasks import Task, read_task
-from chaku.reinforcement.writer import EngineWriter
+from chaku.reinforcement.vllm import VllmWriter
+from chaku.reinforcement.writer import EngineWriter, Writer
 from chaku.tokens.chat import Chat
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.ranks import Ranks
@@ -57,10 +58,14 @@ def open_rollouts(
             if not sets[name]:
                 first = next(iter(left_out), "the file has no rows")
                 raise ChakuError(f"stage {work.name}: the set {name} has no usable task: {first}")
+        writer: Writer = EngineWriter(model, tokenizer)
+        if stage.grpo.endpoint is not None:
+            assert stage.lora is not None
+            writer = VllmWriter(stage.grpo.endpoint, model, stage.lora, work.path, str(work.base_model))
         initial = copy.deepcopy(model).requires_grad_(False).eval() if stage.grpo.beta else None
         return Rollouts(
             model,
-            EngineWriter(model, tokenizer),
+            writer,
             rewards,
             sets,
             stage.mixture,

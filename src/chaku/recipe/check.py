@@ -144,6 +144,8 @@ def _check_grpo(stage: StageConfig, at: str) -> None:
         raise ChakuError(
             f"{at}.grpo.pass_rate is {list(grpo.pass_rate)}; give the lowest and the highest, as in [0, 0.875]"
         )
+    if grpo.endpoint is not None and stage.lora is None:
+        raise ChakuError(f"{at}.grpo.endpoint gives the server a LoRA adapter after each update; add `lora`")
     for number, reward in enumerate(grpo.rewards):
         if reward.kind in ("function", "http") and not reward.path:
             raise ChakuError(f'{at}.grpo.rewards[{number}]: the kind "{reward.kind}" needs a `path`')

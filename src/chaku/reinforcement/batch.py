@@ -7,18 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chaku.reinforcement.groups import Drawn, Group
+from chaku.reinforcement.groups import Drawn, Group, Reply
 from chaku.training.grpo import SampleBatch, group_advantages, loss_weights
 from chaku.training.grpo_config import GrpoConfig
+
+MOST_CORRECTION = 2.0  # the bound of truncated importance sampling, on the factor of a token
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sample's reply is in a batch: its row, and the columns of its tokens. `logs`: see `Reply`."""
+    """Where a sample's reply is in a batch: its row, and the columns of its tokens."""
 
     row: int
     columns: slice
-    logs: tuple[float, ...] | None
+    reply: Reply
 
 
 def pack(
@@ -41,13 +43,18 @@ def pack(
         sequence_length,
         step * grpo.prompts * grpo.group_size,
     )
-    token_weights, advantages_by_token, old = (torch.zeros(batch.tokens.shape) for _ in range(3))
+    token_weights, advantages_by_token, old, correction = (torch.zeros(batch.tokens.shape) for _ in range(4))
     for place, at in zip(kept, places, strict=True):
         token_weights[at.row, at.columns] = weights[place]
         advantages_by_token[at.row, at.columns] = samples[place][2]
-        if at.logs is not None:
-            old[at.row, at.columns] = torch.tensor(at.logs)
-    has_old = any(at.logs is not None for at in places)
+        logs, sampler_logs = at.reply.logs, at.reply.sampler_logs
+        if logs is not None:
+            old[at.row, at.columns] = torch.tensor(logs)
+        if logs is not None and sampler_logs is not None:
+            ratio = torch.exp(torch.tensor(logs) - torch.tensor(sampler_logs))
+            correction[at.row, at.columns] = ratio.clamp(max=MOST_CORRECTION)
+    has_old = any(at.reply.logs is not None for at in places)
+    has_correction = any(at.reply.sampler_logs is not None for at in places)
     return SampleBatch(
         batch.tokens,
         batch.document_ids,
@@ -57,6 +64,7 @@ def pack(
         token_weights=token_weights,
         advantages=advantages_by_token,
         old=old if has_old else None,
+        correction=correction if has_correction else None,
         notes=notes,
     )
 
@@ -79,7 +87,7 @@ def place_samples(
             rows.append(([], [], []))
         ids, owners, trained = rows[-1]
         begin = len(ids) + len(prompt)
-        places.append(Place(len(rows) - 1, slice(begin, begin + len(reply.ids)), reply.logs))
+        places.append(Place(len(rows) - 1, slice(begin, begin + len(reply.ids)), reply))
         owner = owners[-1] + 1 if owners else 0
         ids += [*prompt, *reply.ids]
         owners += [owner] * size

@@ -16,13 +16,15 @@ from chaku.tokens.mixture import permute, source_of
 class Reply:
     """A sampled reply. `ids`: with the token that ended it. `is_cut`: it reached the most tokens before its end.
 
-    `logs`: the log-probabilities, in nats, of its tokens under the weights that sampled it; None where not measured.
+    `logs`: the log-probabilities, in nats, of its tokens under the weights that sampled it, as the trainer computes
+    them; `sampler_logs`: as another program that sampled it computes them. None where not measured.
     """
 
     text: str
     ids: tuple[int, ...]
     is_cut: bool
     logs: tuple[float, ...] | None = None
+    sampler_logs: tuple[float, ...] | None = None
 
 
 Write = Callable[[Sequence[tuple[int, Task]]], Iterator[tuple[int, int, Reply]]]  # yields (prompt, sample, reply)
@@ -38,7 +40,10 @@ class Drawn:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""
-        replies = [{**asdict(reply), "logs": _packed(reply.logs)} for reply in self.replies]
+        replies = [
+            {**asdict(reply), "logs": _packed(reply.logs), "sampler_logs": _packed(reply.sampler_logs)}
+            for reply in self.replies
+        ]
         return {"draw": self.draw, "task": self.task.key, "prompt": self.task.text, "replies": replies}
 
 
@@ -100,7 +105,10 @@ def drawn_from_plain(plain: Mapping[str, Any], draws: Draws) -> Drawn:
     """What `Drawn.to_plain` wrote."""
     task = draws[plain["draw"]]
     assert task.key == plain["task"], "the stage's inputs decide its tasks"
-    replies = [Reply(row["text"], tuple(row["ids"]), row["is_cut"], _unpacked(row["logs"])) for row in plain["replies"]]
+    replies = [
+        Reply(row["text"], tuple(row["ids"]), row["is_cut"], _unpacked(row["logs"]), _unpacked(row["sampler_logs"]))
+        for row in plain["replies"]
+    ]
     return Drawn(plain["draw"], task, tuple(replies))
 
 

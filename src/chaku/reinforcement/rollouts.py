@@ -133,7 +133,7 @@ class Rollouts:
             num_samples=config.group_size, temperature=config.temperature, max_tokens=config.max_tokens, seed=self.seed
         )
         drawn = draw_groups(asked, write, self._rewards)
-        return self._with_logs(drawn) if config.off_policy_steps else drawn
+        return self._with_logs(drawn) if config.off_policy_steps or self._writer.measures else drawn
 
     def _with_logs(self, drawn: Sequence[Drawn]) -> list[Drawn]:
         """The replies with their log-probabilities under the present weights."""

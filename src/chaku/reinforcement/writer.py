@@ -12,7 +12,12 @@ from chaku.tokens.tokenizer import Tokenizer
 
 
 class Writer(Protocol):
-    """Samples replies: the engine of this process, or a server that gets the new weights."""
+    """Samples replies: the engine of this process, or a server that gets the new weights.
+
+    `measures`: its replies have `sampler_logs`, and the trainer must measure `logs`.
+    """
+
+    measures: bool
 
     def weights_changed(self) -> None:
         """The weights have changed, or may have."""
@@ -25,6 +30,8 @@ class Writer(Protocol):
 
 class EngineWriter:
     """Implements `Writer` with chaku's engine on the weights of the trained model itself."""
+
+    measures = False
 
     def __init__(self, model: Llama, tokenizer: Tokenizer):
         self._model = model

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from chaku.model.llama import Llama
+from chaku.model.lora import trainable_parameters
 from chaku.tokens.loader import Batch
 from chaku.training.config import TrainingConfig
 from chaku.training.dpo import token_log_probabilities_and_entropies
@@ -154,6 +155,9 @@ def accumulate_samples(
         entropy += float(entropies.sum())
         clipped += float(outside.sum())
         divergence += float(away.sum())
+    for _, parameter in trainable_parameters(model):
+        if parameter.grad is None:  # no sample has a loss; the optimizer must have a state all the same
+            parameter.grad = torch.zeros_like(parameter)
     notes = {"entropy": entropy / num_tokens, "clip_share": clipped / num_tokens}
     if grpo.beta:
         notes["divergence"] = divergence / num_tokens

@@ -37,7 +37,8 @@ class GrpoConfig:
     loss. `off_policy_steps` 1: samples come from the weights before the last update, so that they are judged while
     the model trains; the ratio corrects the difference. `filter_samples`: before the first step, sample every prompt
     so many times, and drop those whose pass rate is outside of `pass_rate`. The stage stops when the share of samples
-    that pass the shown tests, but not the hidden ones, has grown by more than `max_gap`.
+    that pass the shown tests, but not the hidden ones, has grown by more than `max_gap`. `endpoint`: the URL of a vLLM
+    server that samples, and gets the stage's LoRA adapter again after each update.
     """
 
     steps: int = setting(at_least=1, changes_results=False)  # `training.tokens`, which follows from it, counts
@@ -57,3 +58,4 @@ class GrpoConfig:
     filter_samples: int = setting(0, at_least=0)
     pass_rate: tuple[float, ...] = (0.0, 0.875)  # Seed-Coder drops prompts with a pass rate above 0.875
     max_gap: float = setting(0.2, above=0)
+    endpoint: str | None = setting(None, added_later=True)
