@@ -1,6 +1,5 @@
 """Language by name, then by first line."""
 
-
 import pytest
 
 from chaku.corpus.languages import kind_and_language

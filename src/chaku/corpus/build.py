@@ -105,9 +105,7 @@ def fill_corpus(
     if reached != BuildProgress():
         say("corpus: resuming after the finished shards")
     writers = {
-        split: ShardWriter(directory, split, count)
-        for split, count in reached.num_shards.items()
-        if split != PREFIX
+        split: ShardWriter(directory, split, count) for split, count in reached.num_shards.items() if split != PREFIX
     }
     lineage = LineageWriter(directory, reached.num_shards.get(PREFIX, 0))
     admission.record = lineage.record

@@ -320,9 +320,7 @@ def find_candidates(
     for token in range(num_tokens):
         stop = stops[token]
         after = data[stop] if stop < len(data) else 0
-        goes_on = (
-            after == _SPACE or after == _TAB or after == _DOUBLE or after == _SINGLE or after == _BACKSLASH
-        )
+        goes_on = after == _SPACE or after == _TAB or after == _DOUBLE or after == _SINGLE or after == _BACKSLASH
         if data[starts[token]] != _HASH and (stop - starts[token] > MIN_CHARACTERS or goes_on):
             candidates[count] = token
             count += 1

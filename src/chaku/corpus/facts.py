@@ -25,7 +25,8 @@ _TO_HEXADECIMAL_RUNS = bytes(
     ord("a") if code in b"0123456789abcdefABCDEFx\\, \t\n\r\f\v" else 32 for code in range(256)
 )
 _TO_BYTES = bytes(
-    ord("a") if code > 127 or chr(code).isspace() or code in b"0123456789abcdefABCDEFx\\," else 32 for code in range(256)
+    ord("a") if code > 127 or chr(code).isspace() or code in b"0123456789abcdefABCDEFx\\," else 32
+    for code in range(256)
 )
 _IN_HEXADECIMAL = b"x\\, \t\n\r\f\v"  # what may stand between the digits of a hexadecimal run
 
@@ -124,7 +125,9 @@ class Facts:
         if not self.text.isascii():
             codes = np.frombuffer(self.text.encode("utf-32-le"), "<u4")
             letters, times = np.unique(codes[codes > 127], return_counts=True)
-            count += sum(many for letter, many in zip(letters.tolist(), times.tolist(), strict=True) if wide(chr(letter)))
+            count += sum(
+                many for letter, many in zip(letters.tolist(), times.tolist(), strict=True) if wide(chr(letter))
+            )
         return count / max(1, len(self.text))
 
     def has_base64_line(self, length: int) -> bool:

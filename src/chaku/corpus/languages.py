@@ -41,9 +41,7 @@ _DECIDED = {
 }
 # A .h file is C++ when it has syntax that C lacks, unless it is a C header that hides C++ behind #ifdef __cplusplus.
 _CPP_WORDS = ("namespace", "template", "class", "using")
-_CPP = re.compile(
-    r"namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::)"
-)
+_CPP = re.compile(r"namespace\s+[\w:]+\s*\{|template\s*<|class\s+\w[\w ]*(:|\s*\{)|using\s+(namespace\s|\w+\s*=|\w+::)")
 _C_FOR_CPP = re.compile(r"#\s*ifdef\s+__cplusplus|#\s*if.*defined\s*\(?\s*__cplusplus")
 # Extensions that several languages share: a language whose syntax tells it, by linguist's heuristics. The first that
 # matches counts; else the usual language. A text is searched in its first SEEN characters.

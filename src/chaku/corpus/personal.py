@@ -43,7 +43,9 @@ _KEPT_DOMAIN = re.compile(
 )
 # Cheap searches, which begin with a literal character, for texts that cannot hold an address.
 _DOTS = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
-_DIGITS = np.array([(chr(code) in "0123456789") + 2 * (chr(code) in "0123456789abcdefABCDEF") for code in range(256)], np.uint8)
+_DIGITS = np.array(
+    [(chr(code) in "0123456789") + 2 * (chr(code) in "0123456789abcdefABCDEF") for code in range(256)], np.uint8
+)
 _LOCAL_BYTES = np.array([chr(code) in _IN_LOCAL for code in range(256)])
 _COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]")
 _IPV4 = re.compile(r"(?<![\w.-])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![\w-]|\.[0-9])")

@@ -194,7 +194,12 @@ def _word(number: int) -> str:
 @cache
 def _patterns() -> tuple[tuple[str, str, Form, re.Pattern[str]], ...]:
     return tuple(
-        (literal[:BEGINNING], literal, form, re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"))
+        (
+            literal[:BEGINNING],
+            literal,
+            form,
+            re.compile(rf"(?<![A-Za-z0-9_]){re.escape(literal)}(?:{form.rest})(?![A-Za-z0-9_])"),
+        )
         for form in FORMS
         for literal in form.literals
     )
