@@ -19,6 +19,7 @@ ROOMS = {
     "model": "Models",
     "checkpoint": "Checkpoints",
     "training": "Training",
+    "reinforcement": "Reinforcement learning",
     "inference": "Writing text",
     "sandbox": "The sandbox",
     "evals": "Benchmarks",

@@ -52,7 +52,7 @@ def test_settings_that_differ_stand_alone(two: tuple[Path, Path]) -> None:
     page = ElementTree.fromstring(write_comparison(*two).read_text().removeprefix("<!DOCTYPE html>"))
     rows = rows_of(section(page, "settings"))[1:]
     assert rows == [["model.path", "m", "–"], ["model.preset", "–", "demo"]]
-    assert different_settings({"a": {"b": [1]}}, {"a": {"b": [1]}}) == []
+    assert different_settings({"a": {"b": [1]}}, {"a": {"b": [1], "new": None}}) == []
 
 
 def test_what_was_measured_differently_is_said(two: tuple[Path, Path]) -> None:

@@ -45,7 +45,12 @@ def different_settings(one: object, other: object) -> list[tuple[str, str | None
     """(key, value in the one, value in the other) of every setting that differs; None: the recipe has no such key."""
     first, second = settings(one), settings(other)
     keys = dict.fromkeys((*first, *second))
-    return [(key, first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)]
+    return [
+        (key, first.get(key), second.get(key))
+        for key in keys
+        # A setting without a value, which an earlier version does not know, is no difference.
+        if first.get(key) != second.get(key) and {first.get(key), second.get(key)} != {None, "None"}
+    ]
 
 
 def score_pairs(one: ReportedRun, other: ReportedRun) -> list[ScorePair]:
