@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.inference.generator import (
     ChatPrompt,
@@ -255,6 +256,8 @@ def asker(
 
     with ExitStack() as stack:
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
+        if opened.engine.warning:
+            say(opened.engine.warning)
         place = (opened.name, opened.place)
         meanings = find_glossary(opened, Path(glossary) if glossary else None)
         private = meanings.private if meanings else frozenset()
