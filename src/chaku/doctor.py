@@ -54,7 +54,7 @@ def examine() -> list[Finding]:
             found.append(Finding("ok", f"{package} {version(package)}"))
         except PackageNotFoundError:
             found.append(Finding("optional", f"{package} is not installed; {use}"))
-    found += map(_engine, ENGINES.values())
+    found += map(about_engine, ENGINES.values())
     try:
         found.append(Finding("ok", f"HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}"))
     except ChakuError as error:
@@ -64,7 +64,7 @@ def examine() -> list[Finding]:
     return found
 
 
-def _engine(engine: Engine) -> Finding:
+def about_engine(engine: Engine) -> Finding:
     """Whether databases of an engine can be asked, and the extra with its driver."""
     if missing := engine.missing:
         need = f"{engine.title} databases need {', '.join(missing)}: pip install 'chaku[{engine.extra}]'"

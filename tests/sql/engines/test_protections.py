@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
-from chaku.doctor import examine
+from chaku.doctor import about_engine
 from chaku.sql.engines.engine import Engine
 from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.check import check
@@ -80,7 +80,7 @@ def test_doctor_names_the_extra_of_each_engine_whose_driver_is_missing(monkeypat
     lacking = replace(ENGINES["trino"], modules=("no_such_driver",))
     assert lacking.missing == ["no_such_driver"]
     monkeypatch.setattr(Engine, "missing", property(lambda self: ["trino"] if self.dialect == "trino" else []))
-    said = [str(finding) for finding in examine()]
+    said = [str(about_engine(engine)) for engine in ENGINES.values()]
     assert "optional Trino databases need trino: pip install 'chaku[trino]'" in said
     assert "ok       PostgreSQL databases can be asked" in said
     assert "ok       Oracle databases can be asked, though chaku was never tried against such a server" in said
