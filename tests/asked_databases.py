@@ -3,7 +3,8 @@
 import threading
 
 from chaku.api import Model
-from chaku.serve.databases import Asking, Databases, open_databases
+from chaku.serve.database_settings import Asking
+from chaku.serve.databases import Databases, open_databases
 from scripted_engine import ScriptedEngine
 
 

@@ -31,6 +31,14 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(skip)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def data_home(tmp_path_factory):
+    """What commands keep about databases (pairs, glossaries) lies in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory):
     directory = tmp_path_factory.mktemp("little")

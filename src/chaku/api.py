@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.inference.generator import (
     ChatPrompt,
@@ -231,15 +232,15 @@ def asker(
     function that loads the model once the database is open. A model that chaku trained gets the prompt that it was
     trained with, unless `form` or `max_prompt_tokens` change it. `constrained`: decode under a grammar of the schema.
     `cache`: keep the database's values on disk between uses. `memory`: the file of remembered question-query pairs
-    (default: one file per database). `log_sent`: a file that receives everything that is sent to the model. `words`:
-    the model also says the rows in words, which are kept if each number and name is in the rows. `limits`:
+    (default: one file per database). `log_sent`: a file that receives everything that is sent to the model.
+    `words`: the model also says the rows in words, which are kept if each number and name is in the rows. `limits`:
     `num_samples`, the number of queries that vote; `timeout` of a query in seconds; `max_rows` and `max_bytes` of a
-    result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples that
-    must agree; `select`, how one of several results is chosen ("vote", "csc", "tests"); `max_cost` of a query by the
-    server's estimate. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a database
-    file, if there is one). `embeddings`: finds tables and remembered pairs by meaning, too; a directory of static
-    embeddings, or the URL of a server that knows a model as `embeddings_model`. Raises ChakuError for a database that
-    cannot be read, and for a glossary with a mistake.
+    result; `send_values`, False keeps the database's values from the model; `min_confidence`, the share of samples
+    that must agree; `select`, how one of several results is chosen ("vote", "csc", "tests"); `max_cost` of a query
+    by the server's estimate. `glossary`: the file of the company's words (default: DATABASE.glossary.toml beside a
+    database file, or else the file that was named last for this database). `embeddings`: finds tables and
+    remembered pairs by meaning, too; a directory of static embeddings, or the URL of a server that knows a model as
+    `embeddings_model`. Raises ChakuError for a database that cannot be read, and for a glossary with a mistake.
     """
     from chaku.inference.embeddings import find_embedder
     from chaku.inference.sent_log import SentLog
@@ -247,7 +248,7 @@ def asker(
     from chaku.sql.ask.memory import Memory, memory_path
     from chaku.sql.ask.writer import writer_as_learnt
     from chaku.sql.execute.database import Database
-    from chaku.sql.glossary.file import find_glossary
+    from chaku.sql.glossary.find import find_glossary
     from chaku.sql.glossary.rules import CurrentRules
     from chaku.sql.schema.knowledge import Knowledge, cache_path, vectors_path
     from chaku.sql.schema.meaning import Meaning
@@ -255,6 +256,8 @@ def asker(
 
     with ExitStack() as stack:
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
+        if opened.engine.warning:
+            say(opened.engine.warning)
         place = (opened.name, opened.place)
         meanings = find_glossary(opened, Path(glossary) if glossary else None)
         private = meanings.private if meanings else frozenset()

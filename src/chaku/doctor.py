@@ -16,10 +16,11 @@ from chaku.inference.load import openvino_problem
 from chaku.machine import available_memory, computes_bfloat16, free_disk, num_cores
 from chaku.sandbox.languages import toolchains
 from chaku.sandbox.probe import about_isolation
+from chaku.sql.engines.engine import Engine
+from chaku.sql.engines.known import ENGINES
 
 EXTRAS = {
     "sentencepiece": "to read tokenizer.model files: pip install 'chaku[sentencepiece]'",
-    "duckdb": "to ask DuckDB, PostgreSQL and MySQL databases: pip install 'chaku[sql]'",
     "mcp": "to give databases to assistants (chaku sql mcp): pip install 'chaku[mcp]'",
     "vl-convert-python": "to write charts and sheets of answers (--chart, --xlsx): pip install 'chaku[files]'",
     "torchao": "to train QLoRA, and to quantise weights on a GPU: pip install 'chaku[quantization]'",
@@ -53,6 +54,7 @@ def examine() -> list[Finding]:
             found.append(Finding("ok", f"{package} {version(package)}"))
         except PackageNotFoundError:
             found.append(Finding("optional", f"{package} is not installed; {use}"))
+    found += map(about_engine, ENGINES.values())
     try:
         found.append(Finding("ok", f"HumanEval in {find_file(None, humaneval.FILE, humaneval.URL)}"))
     except ChakuError as error:
@@ -60,6 +62,15 @@ def examine() -> list[Finding]:
     if shutil.which("git") is None:
         found.append(Finding("optional", "git is not installed; git checkouts are read as plain directories"))
     return found
+
+
+def about_engine(engine: Engine) -> Finding:
+    """Whether databases of an engine can be asked, and the extra with its driver."""
+    if missing := engine.missing:
+        need = f"{engine.title} databases need {', '.join(missing)}: pip install 'chaku[{engine.extra}]'"
+        return Finding("optional", need)
+    tried = "" if engine.tried else ", though chaku was never tried against such a server"
+    return Finding("ok", f"{engine.title} databases can be asked{tried}")
 
 
 def _decoder() -> Finding:

@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 from chaku import api
 from chaku.inference.reader import PromptReader
 from chaku.serve.app import build_app
-from chaku.serve.databases import Asking, Databases, open_databases
+from chaku.serve.database_settings import Asking
+from chaku.serve.databases import Databases, open_databases
 from chaku.serve.generator import ServiceGenerator
 from chaku.serve.models import Served
 from chaku.serve.sql import contract

@@ -12,7 +12,7 @@ from chaku.errors import ChakuError
 
 
 @verb("chaku report runs/demo --beside runs/demo-family")
-@click.argument("run", type=PATH, required=False, help="The directory of a run.")
+@click.argument("run", type=PATH, required=False, help="The directory of a run, or of `chaku sql robustness`.")
 @click.option(
     "--beside",
     cls=Several,
@@ -30,7 +30,7 @@ from chaku.errors import ChakuError
 @click.option("--open", "in_browser", is_flag=True, help="Open the report in a browser.")
 def report(run: Path | None, beside: tuple[Path, ...], compare: tuple[Path, ...], in_browser: bool) -> None:
     """Write a run's report.html again, or compare two runs."""
-    from chaku.report import write_comparison, write_report
+    from chaku.report import write_comparison, write_report, write_robustness_report
 
     if compare:
         runs = (*((run,) if run else ()), *compare)
@@ -42,6 +42,11 @@ def report(run: Path | None, beside: tuple[Path, ...], compare: tuple[Path, ...]
         return
     if run is None:
         raise click.UsageError("name a run, or two with --compare")
+    if (run / "robustness.json").is_file() and not (run / "recipe.json").is_file():
+        if beside:
+            raise click.UsageError(f"{run} is not a run; --beside shows runs beside a run")
+        show_report(write_robustness_report(run), None, in_browser)
+        return
     for directory in (run, *beside):
         check_is_run(directory)
     show_report(write_report(run, list(beside)), run, in_browser)

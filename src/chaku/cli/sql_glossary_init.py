@@ -14,6 +14,7 @@ from chaku.errors import ChakuError
 def sql_glossary_init(db: str, glossary: Path | None) -> None:
     """Write a first glossary from a database's tables, comments and values, for you to add your words to."""
     from chaku.sql.glossary.file import write_glossary
+    from chaku.sql.glossary.find import find_glossary
     from chaku.sql.glossary.init import first_glossary
 
     with opened(db, glossary) as (database, knowledge):
@@ -21,4 +22,5 @@ def sql_glossary_init(db: str, glossary: Path | None) -> None:
         if path.exists():
             raise ChakuError(f"{path} exists; name another file with --glossary, or remove it")
         write_glossary(path, first_glossary(knowledge.schema, knowledge.values))
+        find_glossary(database, path)  # later commands need not name it
         print(path)

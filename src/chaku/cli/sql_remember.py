@@ -17,7 +17,7 @@ from chaku.cli.shared.verb import verb
 def sql_remember(question: str, query: str, db: str, memory: Path | None, glossary: Path | None) -> None:
     """Keep a question with its right SQL as an example for later questions."""
     from chaku.sql.execute.database import Database
-    from chaku.sql.glossary.file import find_glossary
+    from chaku.sql.glossary.find import find_glossary
     from chaku.sql.schema.private import mark_private
 
     with Database(db) as database:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from chaku.errors import ChakuError
 from chaku.files import write_text
 from chaku.report.achieved import achieved_section
 from chaku.report.document import document
@@ -11,10 +12,13 @@ from chaku.report.left_out import left_out_box
 from chaku.report.material import corpus_section, timings_section
 from chaku.report.reinforcement import reinforcement_section, rl_stages
 from chaku.report.results import results_section
-from chaku.report.run import ReportedRun, number, read_run
+from chaku.report.robustness import robustness_section
+from chaku.report.run import ReportedRun, number, read_robustness, read_run
 from chaku.report.samples import samples_section
 from chaku.report.table import Text, count, duration, table
 from chaku.report.training import curves_section, stages_section, tree_section
+
+BREAKS = "Where text-to-SQL breaks"
 
 
 def write_report(run_dir: Path, beside: Sequence[Path] = ()) -> Path:
@@ -41,6 +45,7 @@ def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
         *([("reinforcement", "Reinforcement", reinforcement_section)] if rl_stages(run) else []),
         ("stages", "Stages", stages_section),
         ("results", "Results", results_section),
+        *([("robustness", BREAKS, lambda run: robustness_section(run.robustness))] if run.robustness else []),
         ("samples", "Samples", samples_section),
         ("corpus", "Corpus", corpus_section),
         ("time", "Time", timings_section),
@@ -49,6 +54,21 @@ def render(run: ReportedRun, beside: Sequence[ReportedRun] = ()) -> str:
     top = [element("p", _lead(run), class_="lead"), _facts(run), _problems(run), left_out_box(run)]
     shown = [(anchor, title, show(run)) for anchor, title, show in sections]
     return document(run.directory.resolve().name, top, shown)
+
+
+def write_robustness_report(directory: Path) -> Path:
+    """Write DIRECTORY/report.html of what `chaku sql robustness` wrote there, and return its path.
+
+    Raises ChakuError for a robustness.json that cannot be read.
+    """
+    problems: list[str] = []
+    found = read_robustness(directory, problems)
+    if problems or not found:
+        raise ChakuError("; ".join(problems) or f"{directory} has no robustness.json that can be read")
+    path = directory / "report.html"
+    section = ("robustness", BREAKS, robustness_section(found))
+    write_text(path, document(directory.resolve().name, [], [section]))
+    return path
 
 
 def _lead(run: ReportedRun) -> str:

@@ -54,6 +54,7 @@ class ReportedRun:
     parents before children.
 
     `base_model`: the checkpoint that the recipe begins with (model.path). `commands`: commands for the reader to try.
+    `robustness`: the robustness.json of `chaku sql robustness` in the run, by folder.
     `left_out`: the parts of the recipe that lacked something on this machine (`pipeline/leave_out.py`).
     """
 
@@ -68,6 +69,7 @@ class ReportedRun:
     timings: list[dict[str, Any]]
     commands: list[dict[str, Any]]
     left_out: list[dict[str, Any]]
+    robustness: dict[str, dict[str, Any]]
     problems: list[str]
 
     def measured(self, name: str) -> dict[str, dict[str, Any]]:
@@ -107,8 +109,16 @@ def read_run(directory: Path) -> ReportedRun:
         timings=records(_read(directory / "timings.json", directory, problems)),
         commands=records(mapping(_read(directory / "commands.json", directory, problems)).get("commands")),
         left_out=records(_read(directory / "left_out.json", directory, problems)),
+        robustness=read_robustness(directory, problems),
         problems=problems,
     )
+
+
+def read_robustness(directory: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
+    """The results of `chaku sql robustness` in a directory, and at most three levels below, by folder."""
+    places = sorted(path for level in range(4) for path in directory.glob("*/" * level + "robustness.json"))
+    found = {str(path.parent.relative_to(directory)): mapping(_read(path, directory, problems)) for path in places}
+    return {"" if folder == "." else folder: content for folder, content in found.items() if content}
 
 
 def _read_results(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
     from starlette.applications import Starlette
 
-    from chaku.serve.databases import Asking, Connect
+    from chaku.serve.database_settings import Asking, Connect
     from chaku.serve.service import Service
     from chaku.sql.execute.database import Database
 

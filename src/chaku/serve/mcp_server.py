@@ -11,7 +11,8 @@ from pydantic import Field
 
 from chaku import __version__
 from chaku.errors import ChakuError
-from chaku.serve.databases import Databases, Step
+from chaku.serve.databases import Databases
+from chaku.serve.desk import Step
 from chaku.serve.fields import Refusal
 from chaku.serve.http import refusal_of
 from chaku.serve.service import BusyError, StoppingError

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
 
-    from chaku.serve.databases import Asking
+    from chaku.serve.database_settings import Asking
     from chaku.serve.service import TextService
     from chaku.serve.upstream import Kind
 

@@ -9,7 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chaku.serve.databases import MAX_SAMPLES, Databases, Desk, Step
+from chaku.serve.databases import Databases
+from chaku.serve.desk import MAX_SAMPLES, Desk, Step
 from chaku.serve.fields import Fields, Refusal
 from chaku.serve.http import Contract, dumps, json_response, read_fields, streamed, unless_gone
 from chaku.serve.sql_answers import AnswerRecord, ClarifyRecord, NoAnswerRecord

@@ -119,7 +119,8 @@ def glossary_option() -> Decorator:
     return click.option(
         "--glossary",
         type=PATH,
-        help="The file of your company's words; without it, NAME.glossary.toml beside a database file NAME.sqlite.",
+        help="The file of your company's words; without it, NAME.glossary.toml beside a database file NAME.sqlite, or "
+        "the file that was named last for this database.",
     )
 
 

@@ -16,22 +16,21 @@ if TYPE_CHECKING:
 def opened(db: str, glossary: Path | None = None) -> "Iterator[tuple[Database, Knowledge]]":
     """A database with its schema and values, but for the columns that its glossary calls private.
 
-    `glossary`: the glossary's file, which need not exist yet; without it, the file beside the database.
+    `glossary`: the glossary's file, which need not exist yet; without it, the database's own.
     """
     from chaku.sql.execute.database import Database
-    from chaku.sql.glossary.file import find_glossary, load_glossary
+    from chaku.sql.glossary.find import find_glossary
     from chaku.sql.schema.knowledge import Knowledge, cache_path
 
     with Database(db) as database:
-        named = load_glossary(glossary) if glossary and glossary.is_file() else None
-        words = named or find_glossary(database)
+        words = find_glossary(database, glossary if glossary and glossary.is_file() else None)
         cache = cache_path(database.name, database.place)
         yield database, Knowledge(database, cache=cache, private=words.private if words else frozenset())
 
 
 def glossary_file(database: "Database", named: Path | None) -> Path:
     """The glossary's file. Raises ChakuError for a database on a server whose glossary is not named."""
-    from chaku.sql.glossary.file import glossary_path
+    from chaku.sql.glossary.find import glossary_path
 
     path = named or glossary_path(database)
     if path is None:

@@ -12,7 +12,7 @@ from chaku.cli.shared.sql_meaning import meaning_options
 from chaku.cli.shared.sql_privacy import trust_options
 
 if TYPE_CHECKING:
-    from chaku.serve.databases import Asking
+    from chaku.serve.database_settings import Asking
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SqlServing:
     def asking(self, remember: bool = False) -> "Asking":
         """How the databases are asked. `remember`: whether clients may keep questions with their right SQL."""
         from chaku.inference.sent_log import append_sent
-        from chaku.serve.databases import Asking
+        from chaku.serve.database_settings import Asking
 
         if self.log_sent:
             append_sent(self.log_sent, "")  # a server must not start without its log

@@ -6,7 +6,8 @@ from datetime import date
 
 from sqlglot import exp
 
-from chaku.sql.conversation.conditions import Condition, Conditions, Place, read_conditions
+from chaku.sql.conversation.condition_reader import read_conditions
+from chaku.sql.conversation.conditions import Condition, Conditions, Place
 from chaku.sql.conversation.hearing import Heard
 from chaku.sql.conversation.periods import dated
 from chaku.sql.execute.check import parse_query

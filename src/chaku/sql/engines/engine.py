@@ -1,5 +1,6 @@
 """The description of a database engine: names, catalogue, session, and the forms of its queries."""
 
+import importlib.util
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,7 +86,8 @@ class Engine:
     that no function of a user with the same name is called. `table_functions`: the columns of functions in FROM; "" is
     the alias of the function. `row_ids`: names that may stand for a table's primary key. `cost_at`: where the JSON of
     `explain` has the cost; without it, the costs of all query blocks count. `dry_run`: the server estimates a query
-    without running it. `tried`: whether chaku's tests run a real engine.
+    without running it. `only_role`: nothing but the check and the rights of the role keeps a query from writing.
+    `tried`: whether chaku's tests run a real engine.
     """
 
     dialect: Dialect
@@ -128,11 +130,30 @@ class Engine:
     whole_rows: bool = False  # the alias of a table stands for its whole row
     built_in: str = ""
     table_functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    only_role: bool = False
     tried: bool = False
 
     @property
     def is_file(self) -> bool:
         return not self.driver
+
+    @property
+    def missing(self) -> list[str]:
+        """The modules of its driver that are not installed here."""
+        return [module for module in self.modules if not _is_installed(module)]
+
+    @property
+    def warning(self) -> str:
+        """What a user should know before a first query: what alone protects the data, and what was never tried."""
+        said = []
+        if self.only_role:
+            said.append(
+                f"{self.title} has no read-only session that chaku could use: only the check of each query, and the "
+                "rights of your role, keep a query from writing, so give a role that may only read"
+            )
+        if not self.tried:
+            said.append(f"no query of chaku has reached a server of {self.title} before (docs/asking.md, Engines)")
+        return "; ".join(said)
 
     @property
     def estimates(self) -> bool:
@@ -164,6 +185,13 @@ class Engine:
         rest = select.removeprefix("DISTINCT ")
         distinct = "DISTINCT " if rest != select else ""
         return self.first_rows.format(select=f"SELECT {select}", distinct=distinct, rest=rest, count=count)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that the module is in
+        return False
 
 
 def _filled(value: Any, limits: Mapping[str, int]) -> Any:

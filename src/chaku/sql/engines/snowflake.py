@@ -103,6 +103,7 @@ SNOWFLAKE = Engine(
     driver="snowflake",
     modules=("sqlalchemy", "snowflake.connector", "snowflake.sqlalchemy"),
     extra="snowflake",
+    only_role=True,
     # There is no read-only session: without AUTOCOMMIT, a change of rows is rolled back.
     connect={
         "autocommit": False,

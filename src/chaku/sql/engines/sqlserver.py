@@ -126,6 +126,7 @@ SQLSERVER = Engine(
     driver="mssql+pymssql",
     modules=("sqlalchemy", "pymssql"),
     extra="sqlserver",
+    only_role=True,
     # The server has no read-only transaction: an open transaction is rolled back. `read_only` asks for a replica.
     session=("SET LOCK_TIMEOUT {milliseconds}", "SET QUOTED_IDENTIFIER ON", "SET ANSI_NULLS ON"),
     connect={"timeout": "{seconds}", "login_timeout": 15, "read_only": True, "autocommit": False},

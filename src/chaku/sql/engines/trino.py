@@ -84,6 +84,7 @@ TRINO = Engine(
     driver="trino",
     modules=("sqlalchemy", "trino"),
     extra="trino",
+    only_role=True,
     connect={"session_properties": {"query_max_execution_time": "{seconds}s"}, "source": "chaku"},
     grace=15,
     strict_dates=True,

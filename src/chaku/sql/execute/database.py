@@ -1,6 +1,5 @@
 """Opens a database by its URL, read-only behind several layers of protection."""
 
-import importlib.util
 import re
 import sys
 from collections.abc import Iterable
@@ -48,8 +47,7 @@ class Database(AbstractContextManager["Database"]):
     def __init__(self, url: str):
         self.dialect, self.location = parse_url(url)
         self.engine = ENGINES[self.dialect]
-        missing = [name for name in self.engine.modules if not _is_installed(name)]
-        if missing:
+        if missing := self.engine.missing:
             extra = self.engine.extra
             raise ChakuError(f"{self.engine.title} databases need {', '.join(missing)}: pip install 'chaku[{extra}]'")
         if self.engine.is_file and not Path(self.location).is_file():
@@ -185,13 +183,6 @@ class Database(AbstractContextManager["Database"]):
             return self._sqlite.run(Path(self.location), sql, private=private, **limits)
         request = {"dialect": self.dialect, "path": self.location, "sql": sql, **limits}
         return self._child.ask({**request, **self.engine.settings(limits["timeout"], limits["max_rows"])})
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that the module is in
-        return False
 
 
 def parse_url(url: str) -> tuple[Dialect, str]:

@@ -37,7 +37,7 @@ def ask(
         options: dict[str, Any] = {}
         if request.get("explain") and _kind(driver) == "psycopg":
             options["prepare"] = True  # a prepared statement is a single statement
-        if request["dry_run"]:
+        if request.get("dry_run"):
             job = _dry_run(driver, request["sql"])
             if job.statement_type != "SELECT":
                 return failed(f"not allowed: BigQuery reads it as {job.statement_type}", "refused")

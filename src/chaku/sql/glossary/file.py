@@ -6,14 +6,11 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import read_text, write_text
 from chaku.plain import from_plain, to_plain
-
-if TYPE_CHECKING:
-    from chaku.sql.execute.database import Database
 
 SUFFIX = ".glossary.toml"
 MAX_FILE = 1_000_000  # bytes; a larger file is no glossary that people wrote
@@ -102,21 +99,6 @@ class Glossary:
     def entry_of(self, table: str) -> TableEntry:
         """The entry of a table, without regard to case; an empty entry if there is none."""
         return next((entry for name, entry in self.tables.items() if name.lower() == table.lower()), TableEntry())
-
-
-def glossary_path(database: "Database") -> Path | None:
-    """The glossary file beside a database file, whether it exists or not; None for a database on a server."""
-    if not database.engine.is_file:
-        return None
-    return Path(database.location).with_suffix(SUFFIX)
-
-
-def find_glossary(database: "Database", named: Path | None = None) -> Glossary | None:
-    """The glossary in the file `named`, or else in the file beside the database; None if there is none."""
-    if named is not None:
-        return load_glossary(named)
-    beside = glossary_path(database)
-    return load_glossary(beside) if beside is not None and beside.is_file() else None
 
 
 def load_glossary(path: Path) -> Glossary:
