@@ -16,6 +16,7 @@ ROOMS = [
     "pipeline",
     "report",
     "recipe",
+    "reinforcement",
     "instruct",
     "corpus",
     "evals",
