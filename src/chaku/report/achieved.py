@@ -148,7 +148,7 @@ def _cards(figures: Sequence[Achievement], page: str = "") -> Html | None:
         )
         for figure in figures
     ]
-    return element("div", cards, class_="tiles achieved")
+    return element("div", cards, class_="tiles")
 
 
 def _relative(directory: Path, start: Path) -> str:
