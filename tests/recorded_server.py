@@ -13,8 +13,8 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from chaku.sql.engines import engine as engine_module
 from chaku.sql.engines.known import ENGINES
-from chaku.sql.execute import database as database_module
 from chaku.sql.execute.database import Database
 from chaku.sql.execute.runner import Result
 
@@ -78,7 +78,7 @@ class RecordedServer(AbstractContextManager["RecordedServer"]):
 
 def recorded_database(monkeypatch: Any, url: str, catalogue: dict[str, Rows], values: dict[str, str]) -> Database:
     """A database whose server is recorded; its driver need not be installed."""
-    monkeypatch.setattr(database_module, "_is_installed", lambda module: True)
+    monkeypatch.setattr(engine_module, "_is_installed", lambda module: True)
     database = Database(url)
     database._child = RecordedServer(database.dialect, catalogue, values)  # type: ignore[assignment]
     assert ENGINES[database.dialect].driver

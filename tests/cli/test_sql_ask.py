@@ -313,9 +313,8 @@ def test_a_second_look_is_asked_for_and_a_limit_on_the_cost_needs_a_server(ask, 
     assert (status, json.loads(printed.out)["rows"]) == (0, [[2]])
     status, printed = ask("How many?", "--max-cost", "1000")
     assert status == 2
-    assert (
-        "--max-cost needs the estimate of a server (PostgreSQL, MySQL or MariaDB), and SQLite gives none" in printed.err
-    )
+    expected = "needs the estimate of a server (PostgreSQL, MySQL, MariaDB or BigQuery), and SQLite gives none"
+    assert f"--max-cost {expected}" in printed.err
 
 
 def test_rows_and_a_chart_are_written_into_files(ask, server, tmp_path):

@@ -306,4 +306,4 @@ def test_a_missing_benchmark_stops_the_run_or_is_left_out_and_reported(
 
 def test_recipe_json_is_the_resolved_recipe(whole):
     fields = json.loads((whole / "recipe.json").read_text())
-    assert fields["stages"]["code"]["infilling"] == {"rate": 0.9, "spm_rate": 0.5}
+    assert fields["stages"]["code"]["infilling"].items() >= {"rate": 0.9, "spm_rate": 0.5}.items()

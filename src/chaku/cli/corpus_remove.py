@@ -21,7 +21,7 @@ from chaku.cli.shared.verb import verb
 @click.option(
     "--opt-out",
     type=PATH,
-    help="Add the names to this list; the default is the list of the run's recipe, if it has one.",
+    help="Add the names to this list; without it, to the list of the run's recipe, if it has one.",
 )
 @click.option("--copies", is_flag=True, help="Add the copies of the documents too, which were dropped as duplicates.")
 @json_option()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from chaku.training.step import NO_LOSS, document_states, output_weight
 STD_EPSILON = 1e-4  # added to a group's deviation; TRL's value
 
 
+@runtime_checkable
 class SampleSource(Protocol):
     """What the trainer asks for the samples of each step."""
 

@@ -92,7 +92,9 @@ def train(
     compiled = config.compile and not model.distributed  # `parallelize` compiles each layer
     forward = torch.compile(training_step_loss) if compiled else training_step_loss
     batches = (
-        load_batches(
+        dataset.batches(reached.step)
+        if isinstance(dataset, SampleSource)
+        else load_batches(
             dataset,
             start=reached.step * rows,
             batch_size=rows,
@@ -100,8 +102,6 @@ def train(
             world_size=ranks.num_data,
             num_workers=config.num_workers,
         )
-        if isinstance(dataset, PackedDataset)
-        else dataset.batches(reached.step)
     )
     batch_tokens = rows * sequence_length
     if sample and config.sample_every and ranks.size > 1:
@@ -145,7 +145,7 @@ def train(
             try:
                 with precision_context():
                     if isinstance(batch, SampleBatch):
-                        assert not isinstance(dataset, PackedDataset)
+                        assert isinstance(dataset, SampleSource)
                         loss, notes = accumulate_samples(
                             model, batch, dataset.config, config, device, ranks, asked_to_stop
                         )
@@ -189,7 +189,7 @@ def train(
                     **notes,
                 )
             is_due = done % config.heldout_every == 0 or done == steps
-            if is_due and not isinstance(dataset, PackedDataset) and (solved := dataset.measure()):
+            if is_due and isinstance(dataset, SampleSource) and (solved := dataset.measure()):
                 heldout_loss = 1 - statistics.fmean(solved["heldout_pass_rate"].values())
                 log.write(done, **solved)
             if heldout and is_due:

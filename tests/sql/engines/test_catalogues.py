@@ -75,7 +75,7 @@ def test_values_are_sampled_with_the_engines_own_limit(database):
 
 def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch):
     from chaku.errors import ChakuError
-    from chaku.sql.execute import database as module
+    from chaku.sql.engines import engine as module
     from chaku.sql.execute.database import Database
 
     for dialect, (url, *_) in SERVERS.items():

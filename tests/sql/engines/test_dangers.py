@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
+from chaku.sql.engines import engine as engine_module
 from chaku.sql.engines.known import SERVERS
-from chaku.sql.execute import database as database_module
 from chaku.sql.execute.database import Database
 from chaku.sql.schema.definition import Column, Schema, Table
 
@@ -172,7 +172,7 @@ def test_every_engine_that_needs_a_server_is_covered():
 
 @pytest.mark.parametrize("dialect", DANGERS)
 def test_nothing_but_a_query_of_known_tables_and_functions_is_sent(dialect, monkeypatch):
-    monkeypatch.setattr(database_module, "_is_installed", lambda module: True)
+    monkeypatch.setattr(engine_module, "_is_installed", lambda module: True)
     with Database(URLS[dialect]) as database:
         database._child = Nothing()
         fold = database.engine.folded
