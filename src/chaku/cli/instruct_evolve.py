@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from chaku.cli.instruct_synthesize import writer
 from chaku.cli.shared.contamination import against_option, benchmarks_to_avoid, existing
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
 from chaku.cli.shared.options import PATH, at_least_one, json_option, no_sandbox_option
 from chaku.cli.shared.verb import verb
+from chaku.cli.shared.writer import writer
 from chaku.console import show_table
 
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +10,8 @@ from chaku.cli.shared.contamination import against_option, benchmarks_to_avoid
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
 from chaku.cli.shared.options import PATH, at_least_one, json_option, no_sandbox_option, ray_option, seed_option
 from chaku.cli.shared.verb import verb
+from chaku.cli.shared.writer import writer
 from chaku.errors import ChakuError
-
-if TYPE_CHECKING:
-    from chaku.inference.generator import Generator
 
 
 @verb("chaku instruct synthesize qwen2.5-coder-0.5b-instruct --ledger data.sqlite --max-questions 1000", keeps="always")
@@ -123,10 +120,3 @@ def instruct_synthesize(
     show_funnel(summary.funnel)
     if as_json:
         print(json.dumps(asdict(summary)))
-
-
-def writer(model: str, endpoint: str | None, chat: bool, loading: Loading) -> "Generator":
-    """The model that writes questions, tests and solutions. Raises ChakuError for --chat without --endpoint."""
-    if chat and endpoint is None:
-        raise ChakuError("--chat is for an --endpoint; a checkpoint here completes texts")
-    return loading.load_or_connect(model, endpoint, chat=chat).generator

@@ -134,7 +134,8 @@ def make_triple(
     ask = settings.ask("solutions", prompt, settings.num_solutions, "[/PYTHON]")
     replies = yield ask
     tried = [between(reply.text, "PYTHON") for reply in replies]
-    verdicts = yield Runs("solution", [_job(suite, program, stop_at_failure=False) for program in tried])
+    jobs = [_job(suite, program, stop_at_failure=False) for program in tried]
+    verdicts = yield Runs("solution", jobs)
     know(agreement=agreement(verdicts, len(suite.tests)))
     corrections: list[Ask] = []
     corrected: list[int] = []
@@ -149,12 +150,12 @@ def make_triple(
         errors.append((test, error))
         replies = yield corrections[-1]
         tried.append(between(replies[0].text, "PYTHON"))
-        more: list[Verdict] = yield Runs("correction", [_job(suite, tried[-1], stop_at_failure=False)])
+        jobs.append(_job(suite, tried[-1], stop_at_failure=False))
+        more: list[Verdict] = yield Runs("correction", jobs[-1:])
         verdicts = [*verdicts, *more]
         current = len(tried) - 1
     passed = tuple(verdict.passed for verdict in verdicts)
-    jobs = tuple(_job(suite, program, stop_at_failure=False) for program in tried)
-    outcome = replace(outcome, solutions_ask=ask, corrections=tuple(corrections), jobs=jobs)
+    outcome = replace(outcome, solutions_ask=ask, corrections=tuple(corrections), jobs=tuple(jobs))
     know(solutions=tuple(tried), passed=passed, corrected=tuple(corrected), errors=tuple(errors))
     if not any(passed):
         return fell("no solution passes")
