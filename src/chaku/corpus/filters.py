@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chaku.corpus import commit_rules
 from chaku.corpus.facts import Facts
 from chaku.corpus.generated import MINIFIED_LINE, is_generated, is_minified, is_table, is_vendored
 from chaku.corpus.languages import DATA
@@ -171,6 +172,13 @@ SETS: dict[str, tuple[Rule, ...]] = {
         Rule("over 30% imports", lambda facts: _is_python(facts) and facts.lines_with(_IMPORT) > 0.3),
         Rule("over 60% in repeated 10-grams", lambda facts: facts.repeated_10_grams > 0.6),
         Rule("Python that does not parse", lambda facts: _is_python(facts) and not facts.parses),
+    ),
+    "starcoder-commits": (
+        Rule("a commit that deletes everything", commit_rules.deletes_everything),
+        Rule("a commit whose message says nothing", commit_rules.says_nothing),
+        Rule(f"a commit with under {commit_rules.SHORT_MESSAGE} words, 50% kept", commit_rules.is_left_out_as_short),
+        Rule(f"a commit of at most {commit_rules.SMALL} lines, 10% kept", commit_rules.is_left_out_as_small),
+        Rule(f"a commit of at least {commit_rules.LARGE} lines, 10% kept", commit_rules.is_left_out_as_large),
     ),
     "generated": (_GENERATED_FILE,),
     "minified": (Rule(f"minified: mean line over {MINIFIED_LINE} characters", is_minified),),
