@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from chaku.corpus.cleaning import Cleaning, cleaner
-from chaku.corpus.compiled import count_cleaned
+from chaku.corpus.compiled import count_read
 from chaku.corpus.shards import ShardWriter
 from chaku.corpus.sources import Files, Raw, Rows, read_files, read_raw_rows
 from chaku.documents import ABOUT_COPIES, SCHEMA
@@ -73,7 +73,7 @@ def clean_piece(task: PieceTask) -> tuple[list[Found], dict[str, str]]:
     last, last_digest = "", b""  # the parts of a file follow it: their origin is its text
     clean = cleaner(task.cleaning).clean
     for raw in raws:
-        count_cleaned(len(raw.text))
+        count_read(len(raw.text))
         cleaned = clean(raw)
         if cleaned.problem:
             size = len(cleaned.text.encode())
