@@ -309,7 +309,7 @@ def test_repositories_of_an_earlier_corpus_are_dropped(tmp_path, by, left):
 def test_the_copy_to_keep_is_one_that_cleaning_leaves(tmp_path):
     """Cleaning comes first: a dropped document is nobody's copy, and texts that differ in a secret alone are equal."""
     words, other, secret = program(), program(), program(60)
-    copies = [words, [*words[:40], *words[41:]], words[:-1], words[1:]]
+    copies = [words, *([*words[:place], "another", *words[place + 1 :]] for place in (5, 50, 90))]
     about = [
         {"stars": 9, "license": "GPL-3.0"},
         {"stars": 8, "path": "opted-out/a.py"},
@@ -324,7 +324,10 @@ def test_the_copy_to_keep_is_one_that_cleaning_leaves(tmp_path):
         {"path": f"s{name}/b.py", "license": "MIT", "content": f"MAIL = '{name}@company.com'\n{text(secret)}"}
         for name in ("ann.lee", "bob.ray")
     ]
-    found += [{"path": f"t{number}/c.py", "license": "MIT", "content": text(other[number:])} for number in range(2)]
+    found += [
+        {"path": f"t{number}/c.py", "license": "MIT", "content": text(copy)}
+        for number, copy in enumerate([other, [*other, "more"]])
+    ]
     (tmp_path / "out.txt").write_text("opted-out\n")
     cleaning = Cleaning(licenses=("permissive",), opt_out=str(tmp_path / "out.txt"), decontaminate=False)
     summary = built([rows(tmp_path, *found)], tmp_path / "out", cleaning=cleaning)
