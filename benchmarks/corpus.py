@@ -29,10 +29,11 @@ from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning, cleaner
 from chaku.corpus.docstrings import docstrings
 from chaku.corpus.facts import Facts
+from chaku.corpus.file_documents import read_files
 from chaku.corpus.filters import reason_to_drop
 from chaku.corpus.personal import find_personal
 from chaku.corpus.secrets import find_secrets
-from chaku.corpus.sources import Files, Source, machine_sources, open_source, read_files, source_files
+from chaku.corpus.sources import Files, Source, machine_sources, open_source, source_files
 from chaku.documents import DOCSTRINGS
 from chaku.files import write_json
 

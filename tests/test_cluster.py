@@ -85,7 +85,7 @@ def a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(tmp_path, mon
     log = str(tmp_path / "log")
 
     def dying(task):
-        from chaku.corpus.parts import clean_piece
+        from chaku.corpus.worker_tasks import clean_piece
 
         name = task.piece.paths[0]
         with Path(log).open("a") as file:

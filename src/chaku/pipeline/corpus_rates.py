@@ -21,8 +21,9 @@ from chaku.corpus.compiled import WORTH_LOADING, count_read
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files
 from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
-from chaku.corpus.parts import Piece
-from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, read_raw_rows, source_files
+from chaku.corpus.row_documents import read_raw_rows
+from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, source_files
+from chaku.corpus.worker_tasks import Piece
 from chaku.documents import count_documents, read_documents
 from chaku.tokens.packing import plan_packing
 from chaku.tokens.store import TokenStore, encode_corpus

@@ -1,4 +1,4 @@
-"""A piece of a source cleaned by a worker: its texts wait in a file until they are written into the shards."""
+"""What workers do in a build: clean a piece of a source, whose texts wait in a file, and write a shard of such texts."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from chaku.corpus.cleaning import Cleaning, cleaner
 from chaku.corpus.compiled import count_read
+from chaku.corpus.file_documents import read_files
+from chaku.corpus.row_documents import read_raw_rows
 from chaku.corpus.shards import ShardWriter
-from chaku.corpus.sources import Files, Raw, Rows, read_files, read_raw_rows
+from chaku.corpus.sources import Files, Raw, Rows
 from chaku.documents import ABOUT_COPIES, SCHEMA
 
 PARTS = "parts"  # the directory of waiting texts in the directory of a corpus
