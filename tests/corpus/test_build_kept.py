@@ -106,7 +106,9 @@ def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monk
     assert not out.exists()
     read = []
     original = worker_tasks.read_files
-    monkeypatch.setattr(worker_tasks, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest))
+    monkeypatch.setattr(
+        worker_tasks, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest)
+    )
     summary = build_corpus([Source("tree", "tree", str(tree))], out, **SETTINGS)
     assert 0 < sum(map(len, read)) < 300  # files in shards that were whole are not read again
     assert contents(out) == contents(tmp_path / "whole")

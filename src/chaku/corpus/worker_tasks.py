@@ -1,4 +1,4 @@
-"""What workers do in a build: clean a piece of a source, whose texts wait in a file, and write a shard of such texts."""
+"""What workers do in a build: clean a piece of a source, whose texts wait in a file, and write a shard of them."""
 
 import hashlib
 from dataclasses import dataclass, replace

@@ -5,8 +5,8 @@ from chaku.pipeline.corpus_plan import BUILD, LIST, PACK, CorpusPlan, StepPlan
 
 _HELP = {
     LIST: " for the paths of all files; rows in Parquet files take a path a Parquet file",
-    BUILD: " for the paths and hashes of all files; several corpora, each built with the earlier ones as --against, take "
-    "a part each",
+    BUILD: " for the paths and hashes of all files; several corpora, each built with the earlier ones as --against, "
+    "take a part each",
     PACK: " for the lengths and kinds of all documents; each training process needs as much, and maps the plan",
 }
 
