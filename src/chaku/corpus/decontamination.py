@@ -5,7 +5,6 @@ there. Every check begins with the shared 10-grams, which one pass over a docume
 """
 
 import re
-from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +42,6 @@ class _Passage:
     compact: bytes
     num_grams: int
     function: tuple[str, ...]  # the tokens of a solution in Python; empty for the text of a problem
-    counts: Counter[str]  # of these tokens
 
 
 class Decontamination:
@@ -63,7 +61,7 @@ class Decontamination:
                 place = len(self._passages)
                 hashes.append(unique)
                 owners.append(np.full(len(unique), place, np.int32))
-                self._passages.append(_Passage(problem.name, compact, len(unique), function, Counter(function)))
+                self._passages.append(_Passage(problem.name, compact, len(unique), function))
                 if function and problem.job is not None:
                     self._by_name.setdefault(problem.job.entry_point, []).append(place)
         every = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
@@ -99,14 +97,11 @@ class Decontamination:
         for name, source in functions(text, None if near else self._by_name):
             tokens = code_tokens(source)
             if len(tokens) >= MIN_SOLUTION_TOKENS:
-                counts = Counter(tokens)
                 for place in dict.fromkeys((*self._by_name.get(name, ()), *near)):
-                    passage = self._passages[place]
-                    limit = int(MAX_DISTANCE * max(len(passage.function), len(tokens)))
-                    if least_distance(counts, passage.counts) > limit:
-                        continue  # most pairs, in a hundredth of the time
-                    if distance(tokens, passage.function, limit) <= limit:
-                        return Hit(passage.problem, FUNCTION)
+                    solution = self._passages[place].function
+                    limit = int(MAX_DISTANCE * max(len(solution), len(tokens)))
+                    if distance(tokens, solution, limit) <= limit:
+                        return Hit(self._passages[place].problem, FUNCTION)
         return None
 
 
@@ -144,11 +139,6 @@ def functions(text: str, names: Container[str] | None = None) -> Iterator[tuple[
 def code_tokens(source: str) -> tuple[str, ...]:
     """The tokens of code, without docstrings and comments."""
     return tuple(_TOKEN.findall(_COMMENT.sub("\n", _STRINGS.sub("", source))))
-
-
-def least_distance(left: Counter[str], right: Counter[str]) -> int:
-    """The least `distance` of texts with these counts of tokens, in any order: what one has alone takes an edit."""
-    return max(left.total(), right.total()) - (left & right).total()
 
 
 def distance(left: Sequence[str], right: Sequence[str], limit: int) -> int:
