@@ -27,12 +27,14 @@ from typing import Any
 from chaku.console import set_quiet, show_table
 from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.compiled import WORTH_LOADING, count_read
 from chaku.corpus.docstrings import docstrings
 from chaku.corpus.facts import Facts
-from chaku.corpus.filters import reason_to_drop
+from chaku.corpus.file_documents import read_files
+from chaku.corpus.filters import chosen_rules, reason_to_drop
 from chaku.corpus.personal import find_personal
 from chaku.corpus.secrets import find_secrets
-from chaku.corpus.sources import Files, Source, machine_sources, open_source, read_files, source_files
+from chaku.corpus.sources import Files, Source, machine_sources, open_source, source_files
 from chaku.documents import DOCSTRINGS
 from chaku.files import write_json
 
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     results: dict[str, Any] = {}
+    count_read(WORTH_LOADING)  # as in a build of hundreds of megabytes, from the first file on
     set_quiet(True)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -115,6 +118,9 @@ def steps(tree: Path, rounds: int) -> dict[str, float]:
         "hash of the text": lambda: [hashlib.sha256(raw.text.encode()) for raw in read],
         "filters": lambda: [
             reason_to_drop(Facts(raw.text, raw.path, raw.kind, raw.language), clean.rules) for raw in read
+        ],
+        "filters of opencoder": lambda: [
+            reason_to_drop(Facts(raw.text, raw.path, raw.kind, raw.language), chosen_rules("opencoder")) for raw in read
         ],
         "decontamination": lambda: [clean.decontamination.find(raw.text, raw.language) for raw in read],
         "secrets": lambda: [list(find_secrets(raw.text)) for raw in read],

@@ -29,7 +29,8 @@ from chaku.machine import processor_name
 from chaku.tokens.config import InfillingConfig
 from chaku.tokens.infilling import Infilled, Infiller, infill_text
 from chaku.tokens.load import load_tokenizer
-from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
+from chaku.tokens.loader import load_batches
+from chaku.tokens.packed_dataset import PackedDataset, TokenSet
 from chaku.tokens.store import encode_corpus
 from chaku.tokens.tokenizer import Tokenizer, extend_for_infilling
 from chaku.tokens.tokenizer_training import train_tokenizer

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from chaku.console import progress, say, show_table
+from chaku.corpus.compiled import WORTH_LOADING, count_read
 from chaku.corpus.duplicate_groups import find_groups
 from chaku.corpus.gram_store import BANDS, ROWS, GramStore, write_unit
 from chaku.corpus.minhash import (
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    count_read(WORTH_LOADING)  # numba from the first text on
     texts = read(options.files)
     grams = joined(gram_sets(texts))
     similar = all_similar(grams)

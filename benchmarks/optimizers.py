@@ -32,7 +32,8 @@ from chaku.pipeline.training import make_dataset
 from chaku.recipe.load import load_recipe
 from chaku.recipe.schema import DocumentSet, Recipe
 from chaku.tokens.load import load_tokenizer
-from chaku.tokens.loader import Batch, PackedDataset, TokenSet, collate
+from chaku.tokens.loader import Batch, collate
+from chaku.tokens.packed_dataset import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.tokens.tokenizer_training import train_tokenizer

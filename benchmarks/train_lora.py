@@ -29,7 +29,8 @@ from chaku.synthetic.shop import write_shop
 from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import write_chat_store
 from chaku.tokens.load import load_tokenizer
-from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
+from chaku.tokens.loader import Batch, collate
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.config import TrainingConfig
 from chaku.training.optimizers import make_optimizer

@@ -7,7 +7,7 @@ import torch
 
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
-from chaku.tokens.loader import PackedSample
+from chaku.tokens.packed_dataset import PackedSample
 from chaku.training.config import TrainingConfig
 from chaku.training.trainer import train
 

@@ -1,9 +1,11 @@
 """The same work on a real Ray cluster of this machine, one of whose workers is killed in the middle."""
 
 import os
+import shutil
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +15,11 @@ from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.sources import Source
+from chaku.pipeline.data import encode
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.probe import check_sandbox
 from chaku.sandbox.verdict import Job
+from chaku.tokens import store
 
 pytest.importorskip("ray", reason="NOT TESTED: Ray is not installed (pip install 'chaku[ray]')")
 
@@ -25,7 +29,7 @@ PLAIN = Cleaning(decontaminate=False)
 STARTS = 3  # Ray gives its own processes 30 seconds to start, which a busy machine may exceed
 
 
-def test_work_on_a_cluster(tmp_path, monkeypatch):
+def test_work_on_a_cluster(tmp_path, monkeypatch, tokenizer):
     """All in one test, since each process that shares the tests would start a cluster of its own."""
     with ExitStack() as stack:
         for number in range(STARTS):
@@ -43,6 +47,8 @@ def test_work_on_a_cluster(tmp_path, monkeypatch):
             programs_run_in_the_sandboxes_of_the_cluster()
         with monkeypatch.context() as patch:
             a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(tmp_path, patch)
+        with monkeypatch.context() as patch:
+            a_killed_worker_costs_its_file_only_and_the_tokens_are_the_same(tmp_path, patch, tokenizer)
         with monkeypatch.context() as patch:
             a_task_that_always_dies_ends_the_work(ray_cluster, patch)
     assert cluster.current() is None
@@ -79,7 +85,7 @@ def a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(tmp_path, mon
     log = str(tmp_path / "log")
 
     def dying(task):
-        from chaku.corpus.parts import clean_piece
+        from chaku.corpus.worker_tasks import clean_piece
 
         name = task.piece.paths[0]
         with Path(log).open("a") as file:
@@ -97,6 +103,37 @@ def a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(tmp_path, mon
     assert len(done) == 9
     assert contents(tmp_path / "on-ray") == contents(tmp_path / "plain")
     assert {**summary, "seconds": 0} == {**plain, "seconds": 0}
+
+
+def a_killed_worker_costs_its_file_only_and_the_tokens_are_the_same(tmp_path, monkeypatch, tokenizer):
+    run = SimpleNamespace(directory=tmp_path / "run", recipe=SimpleNamespace(corpus=SimpleNamespace(num_workers=1)))
+    shutil.copytree(tmp_path / "plain", run.directory / "corpus")
+    for number in range(1, 4):
+        first = run.directory / "corpus" / "train-00000.parquet"
+        shutil.copy(first, first.with_name(f"train-0000{number}.parquet"))
+    log = tmp_path / "encoded"
+
+    def dying(task):
+        from chaku.tokens.store import encode_shard
+
+        with log.open("a") as file:
+            print(task.shard.name, file=file)
+        if log.read_text().split().count("train-00002.parquet") == 1 and task.shard.name == "train-00002.parquet":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return encode_shard(task)
+
+    for name in ("alone", "tokens"):
+        (run.directory / name).mkdir()
+    with monkeypatch.context() as alone:
+        alone.setattr(cluster, "_joined", [])
+        encode(run, tokenizer, run.directory / "alone")
+    monkeypatch.setattr(store, "encode_shard", dying)
+    encode(run, tokenizer, run.directory / "tokens")
+    shards = [f"train-0000{number}.parquet" for number in (0, 1, 2, 2, 3)]
+    assert sorted(log.read_text().split()) == ["heldout-00000.parquet", *shards]
+    tokens, alone = (sorted((run.directory / name).iterdir()) for name in ("tokens", "alone"))
+    assert [path.name for path in tokens] == [path.name for path in alone]
+    assert [path.read_bytes() for path in tokens] == [path.read_bytes() for path in alone]
 
 
 def errors_of_a_task_pass_unchanged(ray_cluster):

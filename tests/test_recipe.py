@@ -78,7 +78,9 @@ def test_demo_family():
     mixture = dict(recipe.stages["code"].mixture)
     mixture["code"] += mixture.pop("pieces")  # whole documents for a small context
     assert mixture == pytest.approx(CODE)
-    assert recipe.stages["long"].mixture == CODE
+    long = dict(recipe.stages["long"].mixture)
+    assert recipe.sets["repositories"].repositories
+    assert {"code": long.pop("repositories"), **long} == CODE
     assert recipe.stages["python"].mixture == PYTHON
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from chaku import ChakuError
 from chaku.corpus.build import build_corpus
+from chaku.corpus.file_documents import split_code
 from chaku.corpus.rows import read_rows
-from chaku.corpus.sources import Source, guess_source, machine_sources, split_code
+from chaku.corpus.sources import Source, guess_source, machine_sources
 from chaku.documents import read_documents
 
 CODE = "def add_{0}(first, second):\n    '''Add two numbers.'''\n    return first + second + {0}\n"

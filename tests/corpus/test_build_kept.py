@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaku import ChakuError
-from chaku.corpus import assembly, build, parts
+from chaku.corpus import build, shard_assembly, worker_tasks
 from chaku.corpus.build import build_corpus
 from chaku.corpus.file_list import describe_changes, list_files, read_file_list
 from chaku.corpus.sources import Source
@@ -23,9 +23,9 @@ SETTINGS = {"heldout_fraction": 0.2}
 BUILD = """
     import sys
     from pathlib import Path
-    from chaku.corpus import assembly, build
+    from chaku.corpus import build, shard_assembly
     from chaku.corpus.sources import Source
-    assembly.SHARD_BYTES, build.WAVE = 3000, 1
+    shard_assembly.SHARD_BYTES, build.WAVE = 3000, 1
     {before}
     if __name__ == "__main__":
         source = Source("tree", "tree", sys.argv[1])
@@ -87,7 +87,7 @@ def test_a_build_that_fails_leaves_the_corpus_before(tmp_path):
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monkeypatch, call):
     tree = write_tree(tmp_path / "tree")
-    monkeypatch.setattr(assembly, "SHARD_BYTES", 3000)
+    monkeypatch.setattr(shard_assembly, "SHARD_BYTES", 3000)
     monkeypatch.setattr(build, "WAVE", 1)
     whole = build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", **SETTINGS)
     killing = f"""
@@ -105,8 +105,10 @@ def test_a_killed_build_goes_on_from_its_shards_and_ends_the_same(tmp_path, monk
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert not out.exists()
     read = []
-    original = parts.read_files
-    monkeypatch.setattr(parts, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest))
+    original = worker_tasks.read_files
+    monkeypatch.setattr(
+        worker_tasks, "read_files", lambda piece, *rest: read.append(piece.paths) or original(piece, *rest)
+    )
     summary = build_corpus([Source("tree", "tree", str(tree))], out, **SETTINGS)
     assert 0 < sum(map(len, read)) < 300  # files in shards that were whole are not read again
     assert contents(out) == contents(tmp_path / "whole")

@@ -15,7 +15,7 @@ from chaku.documents import Document, join_commit, read_documents, split_commit
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.commit_format import encode_document
 from chaku.tokens.config import InfillingConfig
-from chaku.tokens.loader import PackedDataset, TokenSet
+from chaku.tokens.packed_dataset import PackedDataset, TokenSet
 from chaku.tokens.store import encode_corpus
 from chaku.tokens.tokenizer_training import train_tokenizer
 from tokens.families import make

@@ -66,9 +66,9 @@ def texts() -> list[str]:
     ids=["docstrings", "secrets", "personal", "counts", "encoded"],
 )
 def test_a_text_is_seen_in_the_same_way(texts, monkeypatch, look):
-    monkeypatch.setattr(compiled, "_cleaned", [0])
+    monkeypatch.setattr(compiled, "_read", [0])
     plain = [look(text) for text in texts]
-    monkeypatch.setattr(compiled, "_cleaned", [compiled.WORTH_LOADING])
+    monkeypatch.setattr(compiled, "_read", [compiled.WORTH_LOADING])
     assert compiled.kernels() is not None
     assert [look(text) for text in texts] == plain
     assert any(plain)
@@ -80,7 +80,7 @@ def test_the_same_10_grams_and_problems_are_found(texts, monkeypatch):
     problems = Decontamination([Problem("p", MADE[2] + texts[-1][:2000], (), None)])
     found = []
     for cleaned in (0, compiled.WORTH_LOADING):
-        monkeypatch.setattr(compiled, "_cleaned", [cleaned])
+        monkeypatch.setattr(compiled, "_read", [cleaned])
         found.append([table.find(text).tolist() for text in texts])
         found[-1].append([problems.find(text, "Python") for text in texts])
     assert found[0] == found[1]

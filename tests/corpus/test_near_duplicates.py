@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
-from chaku.corpus import duplicate_groups, gram_store, minhash, near_duplicates
+from chaku.corpus import compiled, duplicate_groups, gram_store, minhash, near_duplicates
+from chaku.corpus.admission import SAME_TEXT
 from chaku.corpus.build import build_corpus
+from chaku.corpus.cleaning import OPTED_OUT, Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.gram_store import BANDS, ROWS
+from chaku.corpus.licences import OTHER_LICENCE
 from chaku.corpus.sources import Source, guess_source
 from chaku.documents import read_documents
 
@@ -36,8 +39,9 @@ def text(words):
 
 
 @pytest.fixture
-def numpy_only(monkeypatch):
-    monkeypatch.setattr(minhash, "_kernels", lambda: None)
+def with_numba(monkeypatch):
+    pytest.importorskip("numba", reason="NOT tested: numba is not installed")
+    monkeypatch.setattr(compiled, "_read", [compiled.WORTH_LOADING])
 
 
 def similarity(first, second):
@@ -61,18 +65,17 @@ TEXTS += [
 ]
 
 
-def test_numba_and_numpy_give_the_same_numbers(monkeypatch):
-    pytest.importorskip("numba", reason="NOT tested: numba is not installed")
+def test_numba_and_numpy_give_the_same_numbers(with_numba, monkeypatch):
     encoded = [written.encode() for written in TEXTS]
-    compiled = minhash.joined(minhash.gram_sets(encoded))
-    signatures = minhash.signatures_of(compiled)
-    sizes = range(0, len(compiled[4]) // 3, 9)
-    shared = [minhash.at_least_as_similar(compiled[4], compiled[4][: 3 * size], 0.6) for size in sizes]
-    monkeypatch.setattr(minhash, "_kernels", lambda: None)
+    fast = minhash.joined(minhash.gram_sets(encoded))
+    signatures = minhash.signatures_of(fast)
+    sizes = range(0, len(fast[4]) // 3, 9)
+    shared = [minhash.at_least_as_similar(fast[4], fast[4][: 3 * size], 0.6) for size in sizes]
+    monkeypatch.setattr(compiled, "_read", [0])
     monkeypatch.setattr(minhash, "_AT_A_TIME", 100)
     plain = minhash.joined(minhash.gram_sets(encoded))
-    assert np.array_equal(compiled.values, plain.values)
-    assert np.array_equal(compiled.offsets, plain.offsets)
+    assert np.array_equal(fast.values, plain.values)
+    assert np.array_equal(fast.offsets, plain.offsets)
     assert np.array_equal(signatures, minhash.signatures_of(plain))
     assert shared == [minhash.at_least_as_similar(plain[4], plain[4][: 3 * size], 0.6) for size in sizes]
     assert True in shared
@@ -200,7 +203,7 @@ def test_neither_workers_nor_limits_of_memory_change_what_is_kept(tmp_path, monk
     assert dropped(again) == dropped(expected)
 
 
-def test_numpy_finds_the_same(tmp_path, numpy_only):
+def test_numba_finds_the_same(tmp_path, with_numba):
     source, _ = many(tmp_path, 4)
     assert dropped(built([source], tmp_path / "out")) == {"near-duplicate": 6}
 
@@ -282,6 +285,56 @@ def test_what_an_earlier_corpus_holds_is_dropped(tmp_path, heldout):
     }
     with pytest.raises(ChakuError, match=r"against names .*nowhere, which holds no corpus"):
         built([new], tmp_path / "out", against=(str(tmp_path / "nowhere"),))
+
+
+@pytest.mark.parametrize(("by", "left"), [("repository", {"own", "mixed"}), ("both", {"own"}), ("file", {"own"})])
+def test_repositories_of_an_earlier_corpus_are_dropped(tmp_path, by, left):
+    """`fork` copies a repository of the earlier corpus whole; `mixed` has one file of it among its own."""
+    words = [program() for _ in range(5)]
+    old = write_tree(tmp_path / "old", {f"original/m{number}.py": text(part) for number, part in enumerate(words)})
+    build_corpus([old], tmp_path / "before", heldout_fraction=0.3)
+    files = {f"fork/m{number}.py": text(edited(part, 0.005)) for number, part in enumerate(words)}
+    files |= {"mixed/copy.py": text(edited(words[0], 0.005)), "own/a.py": text(program()), "own/b.py": text(program())}
+    files |= {f"mixed/m{number}.py": text(program()) for number in range(3)}
+    new = write_tree(tmp_path / "new", files)
+    summary = built([new], tmp_path / "out", by=by, against=(str(tmp_path / "before"),))
+    copied = {path for path in paths(tmp_path / "out") if "fork" in path or "copy" in path}
+    assert copied == ({"mixed/copy.py"} if by == "repository" else set())
+    assert {path for path in files if "fork" not in path and "copy" not in path} <= paths(tmp_path / "out")
+    whole = {"in a near-duplicate repository": 5} if by != "file" else {}
+    singly = {"repository": 0, "both": 1, "file": 6}[by]
+    assert dropped(summary) == whole | ({"near-duplicate": singly} if singly else {})
+
+
+def test_the_copy_to_keep_is_one_that_cleaning_leaves(tmp_path):
+    """Cleaning comes first: a dropped document is nobody's copy, and texts that differ in a secret alone are equal."""
+    words, other, secret = program(), program(), program(60)
+    copies = [words, *([*words[:place], "another", *words[place + 1 :]] for place in (5, 50, 90))]
+    about = [
+        {"stars": 9, "license": "GPL-3.0"},
+        {"stars": 8, "path": "opted-out/a.py"},
+        {"stars": 7, "path": "kept/a.py"},
+        {"stars": 6},
+    ]
+    found = [
+        {"path": f"r{number}/a.py", "license": "MIT", "content": text(copy), **row}
+        for number, (copy, row) in enumerate(zip(copies, about, strict=True))
+    ]
+    found += [
+        {"path": f"s{name}/b.py", "license": "MIT", "content": f"MAIL = '{name}@company.com'\n{text(secret)}"}
+        for name in ("ann.lee", "bob.ray")
+    ]
+    found += [
+        {"path": f"t{number}/c.py", "license": "MIT", "content": text(copy)}
+        for number, copy in enumerate([other, [*other, "more"]])
+    ]
+    (tmp_path / "out.txt").write_text("opted-out\n")
+    cleaning = Cleaning(licenses=("permissive",), opt_out=str(tmp_path / "out.txt"), decontaminate=False)
+    summary = built([rows(tmp_path, *found)], tmp_path / "out", cleaning=cleaning)
+    assert paths(tmp_path / "out") == {"kept/a.py", "sann.lee/b.py", "t0/c.py"}
+    reasons = {OTHER_LICENCE: 1, OPTED_OUT: 1, SAME_TEXT: 1, near_duplicates.NEAR_DUPLICATE: 2}
+    assert dropped(summary) == reasons
+    assert sum(row["documents"] for row in summary["kept"]) + sum(reasons.values()) == len(found)
 
 
 class Killed(BaseException):

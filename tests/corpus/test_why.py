@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
-from chaku.corpus import assembly, build
+from chaku.corpus import build, shard_assembly
 from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
@@ -150,7 +150,7 @@ def test_the_lineage_of_a_build_in_many_shards_is_that_of_one(tmp_path, monkeypa
     monkeypatch.setattr(build, "WAVE", 1)
     plain = Cleaning(decontaminate=False)
     build_corpus([Source("tree", "tree", str(tree))], tmp_path / "whole", cleaning=plain)
-    monkeypatch.setattr(assembly, "SHARD_BYTES", 1000)
+    monkeypatch.setattr(shard_assembly, "SHARD_BYTES", 1000)
     build_corpus([Source("tree", "tree", str(tree))], tmp_path / "parts", cleaning=plain)
 
     def rows(corpus):

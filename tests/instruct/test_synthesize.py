@@ -144,6 +144,19 @@ def test_duplicates_fall(path: Path, played: Played) -> None:
     assert outcomes(path) == {ADD: KEPT, LARGEST: KEPT, near: "near duplicate"}
 
 
+def test_what_a_ledger_decided_stays_where_a_later_version_would_decide_otherwise(
+    path: Path, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = LARGEST.replace(".", " please.")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("chaku.instruct.near_duplicates.at_least_as_similar", lambda first, second, threshold: False)
+        run(path, played, [LARGEST, near])
+    decided = outcomes(path)
+    assert decided[near] != "near duplicate"
+    run(path, played, [LARGEST, near])
+    assert outcomes(path) == decided
+
+
 def test_a_second_call_asks_and_runs_nothing(path: Path, played: Played) -> None:
     first = run(path, played)
     again = Played()

@@ -20,8 +20,8 @@ RATES = Rates(
     alone={"list": 0.01, "build": 0.1, "near-duplicates": 0.02, "encode": 0.3, "pack": 0.001},
     shared={"list": 0.0, "build": 2.0, "near-duplicates": 0.5, "encode": 0.0, "pack": 0.0},
     list_memory=300,
-    hash_memory=110,
-    pack_memory=32,
+    build_memory=700,
+    store_memory=32,
     corpus_disk=250_000,
     work_disk=400_000,
     tokens_disk=600_000,
@@ -49,11 +49,12 @@ def test_figures_grow_with_the_bytes_and_only_shared_steps_with_the_cores():
     assert (build.shared, build.alone) == (pytest.approx(2e6 / 3600), pytest.approx(1e5 / 3600))
     assert build.hours == pytest.approx(2.1e6 / 3600)
     assert by_many.hours == pytest.approx((1e5 + 2e6 / 100) / 3600)
-    assert (build.memory, build.disk) == (pytest.approx(110 * 1.5 * 10**8), pytest.approx(2.5 * 10**11))
+    assert (build.memory, build.disk) == (pytest.approx(700 * 10**8), pytest.approx(2.5 * 10**11))
     assert many.dollars == pytest.approx(many.hours * 100 * 0.05)
     assert many.useful_workers == round(2.5 / 0.431)
     said = "\n".join(in_lines(many))
-    assert "list the files: 2.8 hours and 30GB of memory; rows in Parquet" in said
+    assert "list the files: 2.8 hours and 30GB of memory for the paths of all files; rows in Parquet" in said
+    assert "build: 28 hours and 70GB of memory for the paths and hashes of all files; several corpora" in said
     assert said.index("encode: 83 hours") < said.index("build: 28 hours")
 
 
@@ -69,6 +70,7 @@ def test_a_sample_of_real_files_is_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(corpus_rates, "SAMPLE_BYTES", 100_000)
     monkeypatch.setattr(corpus_plan, "SMALLEST_SAMPLE", 10_000)
     monkeypatch.setattr(corpus_rates, "VOCAB_SIZE", 300)
+    monkeypatch.setattr(corpus_rates, "WORTH_LOADING", 0)  # numba
     total = sum(path.stat().st_size for path in tree.rglob("*.py"))
     before = sorted(path for path in tmp_path.rglob("*"))
     plain = Cleaning(decontaminate=False)
@@ -77,7 +79,10 @@ def test_a_sample_of_real_files_is_measured(tmp_path, monkeypatch, capsys):
         assert plan.bytes == (total if source == tree else rows.stat().st_size)
         assert plan.documents == pytest.approx(60, rel=0.2)
         assert all(step.alone > 0 for step in plan.steps)
-        assert [step.name for step in plan.steps if step.shared > 0][:2] == ["build", "drop near-duplicates"]
+        assert [step.name for step in plan.steps if step.shared > 0] == ["build", "drop near-duplicates", "encode"]
+        listed, build, *_, pack = plan.steps
+        assert build.memory > listed.memory > 100 * plan.files
+        assert pack.memory > 12 * plan.documents
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 

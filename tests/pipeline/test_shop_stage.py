@@ -10,14 +10,16 @@ import torch
 from chaku.checkpoint.huggingface import save_config
 from chaku.cli import main
 from chaku.errors import ChakuError
-from chaku.files import read_json
+from chaku.files import RECORD, read_json, sha256_json, write_json, write_text
 from chaku.model.config import PRESETS
 from chaku.pipeline import engines, measuring
-from chaku.pipeline.run_directory import Run
-from chaku.pipeline.shop import shop_prompt
+from chaku.pipeline.chat_sets import prompts_fingerprint, set_inputs
+from chaku.pipeline.run_directory import Run, fingerprinted
+from chaku.pipeline.shop import CONVERSATIONS, shop_prompt
 from chaku.recipe.load import load_recipe
 from chaku.sql.training.example_prompts import trained_prompt
 from chaku.tokens.loader import Batch
+from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.workload import Workload
 from family import write_files
 
@@ -85,12 +87,29 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
     assert "Text-to-SQL" in page
     assert "execution accuracy" in page
     capsys.readouterr()
+    run = run.rename(tmp_path / "moved")  # a run goes on where it is moved
     before = {path: path.read_bytes() for path in run.rglob("shop*.json*")}
     assert main(["run", str(recipe), "--out", str(run)]) == 0
     said = capsys.readouterr().err
-    assert "shop: done before" in said
+    for step in ("corpus", "tokens", "shop", "conversations/shop", "base", "sql"):
+        assert f"{step}: done before" in said
     assert "execution accuracy" not in said
     assert {path: path.read_bytes() for path in run.rglob("shop*.json*")} == before
+
+
+def test_what_an_earlier_version_made_from_a_whole_path_stays_valid(
+    recipe: Path, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    loaded, run, place = load_recipe(recipe), tmp_path / "run", f"shop/{CONVERSATIONS}"
+    write_text(run / place, "{}\n")
+    now = set_inputs(loaded, "shop", tokenizer, run)
+    assert list(now["files"]) == [place]
+    old = fingerprinted({**now, "files": {f"/before/it/was/moved/{place}": now["files"][place]}})
+    write_json(run / "conversations" / "shop" / RECORD, old)
+    assert fingerprinted(set_inputs(loaded, "shop", tokenizer, run)) == old
+    prompts = sha256_json({**now, "files": {str(run / place): now["files"][place]}})
+    assert prompts_fingerprint(now, run, prompts) == prompts
+    assert prompts_fingerprint(now, run, None) == prompts_fingerprint(now, run, "other") == sha256_json(now)
 
 
 def test_what_is_learnt_about_the_shop_needs_a_shop(recipe: Path) -> None:

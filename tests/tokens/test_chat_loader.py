@@ -10,7 +10,8 @@ import torch
 from chaku import ChakuError
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
-from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet, collate, load_batches
+from chaku.tokens.loader import collate, load_batches
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset, TokenSet
 
 
 def made_rows(number, longest, seed=0):

@@ -14,7 +14,8 @@ from chaku import ChakuError
 from chaku.documents import SCHEMA
 from chaku.tokens.config import InfillingConfig
 from chaku.tokens.infilling import recover_text
-from chaku.tokens.loader import PackedDataset, TokenSet, load_batches
+from chaku.tokens.loader import load_batches
+from chaku.tokens.packed_dataset import PackedDataset, TokenSet
 from chaku.tokens.store import TokenStore, encode_corpus
 
 
@@ -57,6 +58,16 @@ def test_workers_may_be_started_in_any_way(dataset, method):
         assert torch.equal(global_batches(dataset, 3, num_workers=1), expected)
     finally:
         multiprocessing.set_start_method(before, force=True)
+
+
+def test_plans_that_are_kept_change_nothing_and_are_not_mixed_up(dataset, store, tokenizer, tmp_path, monkeypatch):
+    def kept(length):
+        return PackedDataset(store, dataset.sets, length, tokenizer, 5, InfillingConfig(), plans=tmp_path)
+
+    kept(127), kept(63)
+    assert len(list(tmp_path.iterdir())) == 4  # two sets, two lengths
+    monkeypatch.setattr("chaku.tokens.packing.best_fit", None)
+    assert torch.equal(global_batches(kept(127), 3), global_batches(dataset, 3))
 
 
 def test_restart_anywhere(dataset):

@@ -1,8 +1,11 @@
 """Every token of every document is planned once, and documents stay whole where they can."""
 
+import pickle
+
 import numpy as np
 import pytest
 
+from chaku.tokens import packing
 from chaku.tokens.packing import INFILLING_ROOM, plan_packing
 
 
@@ -28,3 +31,18 @@ def test_little_room_is_left():
     plan = plan_packing(np.arange(3000), lengths, 2047)
     used = (lengths + 2).sum() + INFILLING_ROOM * 3000
     assert used / (len(plan) * 2048) > 0.97
+
+
+@pytest.mark.parametrize("size", [0, 1, 300])
+def test_a_plan_that_is_kept_is_the_same_and_is_made_once(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(packing, "BLOCK", 70)
+    lengths = np.random.default_rng(2).geometric(0.01, size).astype(np.int32)
+    expected = plan_packing(np.arange(size), lengths, 127)
+    kept = plan_packing(np.arange(size), lengths, 127, tmp_path / "plan")
+    monkeypatch.setattr(packing, "best_fit", None)
+    again = plan_packing(np.arange(size), lengths, 127, tmp_path / "plan")
+    sent = pickle.dumps(again)
+    assert len(sent) < 1000
+    for plan in (kept, again, pickle.loads(sent)):
+        assert plan.items.tolist() == expected.items.tolist()
+        assert plan.offsets.tolist() == expected.offsets.tolist()

@@ -11,7 +11,7 @@ from chaku.corpus.repository_order import write_order
 from chaku.documents import ABOUT_COPIES, SCHEMA
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.config import InfillingConfig
-from chaku.tokens.loader import PackedDataset, TokenSet
+from chaku.tokens.packed_dataset import PackedDataset, TokenSet
 from chaku.tokens.repository_documents import RepositoryFiles
 from chaku.tokens.repository_format import path_comment
 from chaku.tokens.store import encode_corpus
@@ -73,11 +73,11 @@ def made(family, tmp_path):
     store = encode_corpus(tmp_path, tokenizer, tmp_path)
     assert write_order(tmp_path, "train", tmp_path / "order.parquet", seed=1) == (7, 2)
 
-    def dataset(rate=None, length=LENGTH):
+    def dataset(rate=None, length=LENGTH, plans=None):
         files = RepositoryFiles.read(tmp_path / "order.parquet", store.select(kinds=["code"]))
         sets = [TokenSet("code", files.documents, 1.0, files)]
         infilling = None if rate is None else InfillingConfig(rate, 0.5 if family == "llama" else 0.0)
-        return PackedDataset(store, sets, length, tokenizer, 3, infilling)
+        return PackedDataset(store, sets, length, tokenizer, 3, infilling, plans=plans)
 
     return tokenizer, dataset
 
@@ -104,6 +104,14 @@ def whole_form(family, repository):
     form = "<|file_sep|>{}\n" if family == "qwen" else comments
     text = "".join(form.format(path) + TEXTS[path] for path in order)
     return f"<|repo_name|>{repository}\n{text}" if family == "qwen" else text
+
+
+def test_a_plan_that_is_kept_gives_the_same_documents(made, family, tmp_path, monkeypatch):
+    _, dataset = made
+    dataset(plans=tmp_path / "plans")
+    expected = list(documents(dataset(0.5)))
+    monkeypatch.setattr("chaku.tokens.repository_documents.best_fit", None)
+    assert list(documents(dataset(0.5, plans=tmp_path / "plans"))) == expected
 
 
 def test_a_document_is_the_repository_in_the_order_of_its_imports(made, family):

@@ -12,7 +12,8 @@ from chaku.model.config import PRESETS, RopeScaling
 from chaku.model.llama import Llama
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import write_chat_store
-from chaku.tokens.loader import ChatSet, PackedDataset, collate
+from chaku.tokens.loader import collate
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset
 from chaku.training.config import TrainingConfig
 from chaku.training.step import accumulate, training_step_loss
 

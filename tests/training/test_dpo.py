@@ -21,7 +21,8 @@ from chaku.model.llama import Llama
 from chaku.model.lora import add_lora
 from chaku.tokens.chat import ChatRow
 from chaku.tokens.chat_store import ChatStore, write_chat_store
-from chaku.tokens.loader import ChatSet, PackedDataset, collate
+from chaku.tokens.loader import collate
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs, dpo_losses, token_log_probabilities, with_reference
 from chaku.training.metrics import read_metrics

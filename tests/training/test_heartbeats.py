@@ -14,7 +14,7 @@ import random_training
 from chaku.errors import ChakuError, Interrupted
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
-from chaku.tokens.loader import PackedSample
+from chaku.tokens.packed_dataset import PackedSample
 from chaku.training import heartbeats
 from chaku.training.config import ParallelConfig, TrainingConfig
 from chaku.training.heartbeats import Beat, who_stands

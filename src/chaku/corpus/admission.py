@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chaku.corpus.seen import SeenHashes
+from chaku.corpus.seen_hashes import SeenHashes
 from chaku.corpus.sources import OVER_CAP, Raw
 from chaku.errors import ChakuError
 

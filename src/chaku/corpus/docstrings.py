@@ -227,6 +227,8 @@ def _without_indents(words: str) -> str:
     if not words.isascii() or _OTHER_SPACES.search(words):
         return inspect.cleandoc(words)
     margin = len(min(_INDENTS.findall(words), default=""))
+    if not margin:
+        return words.lstrip(" ").strip("\n")
     first, *others = words.split("\n")
     return "\n".join((first.lstrip(), *(line[margin:] for line in others))).strip("\n")
 

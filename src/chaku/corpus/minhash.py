@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
 
 import numpy as np
 
-from chaku.console import detail
+from chaku.corpus.compiled import count_read, kernels
 from chaku.corpus.minhash_constants import BASE, HALF, MIX
 
 Buffer = bytes | memoryview
@@ -15,7 +14,7 @@ NGRAM = 5  # words; this and the permutations: BigCode's near-deduplication (Sta
 NUM_PERMUTATIONS = 256
 # A word is a run of ASCII letters, digits and underscores (regular expressions: \w) and of characters beyond ASCII.
 IS_WORD = np.array([byte > 127 or chr(byte).isalnum() or byte == ord("_") for byte in range(256)])
-_AT_A_TIME = 1 << 14  # n-grams that numpy hashes together, so that a step's numbers stay in the cache
+_AT_A_TIME = 1 << 6  # n-grams that numpy hashes together, so that a step's numbers stay in the cache
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,12 @@ class Grams:
 
 def gram_sets(texts: Iterable[Buffer], ngram: int = NGRAM) -> list[np.ndarray]:
     """The distinct n-grams of the words of each text in UTF-8, ascending, uint32."""
-    find = kernels.find_grams if (kernels := _kernels()) else find_grams
-    return [distinct(find(np.frombuffer(text, np.uint8), ngram, IS_WORD)) for text in texts]
+    found = []
+    for text in texts:
+        count_read(len(text))
+        find = compiled.find_grams if (compiled := _kernels()) else find_grams
+        found.append(distinct(find(np.frombuffer(text, np.uint8), ngram, IS_WORD)))
+    return found
 
 
 def joined(sets: list[np.ndarray]) -> Grams:
@@ -63,7 +66,7 @@ def signatures_of(grams: Grams, num_permutations: int = NUM_PERMUTATIONS) -> np.
     draws = np.random.Generator(np.random.Philox(key=[0, 0]))
     factors = draws.integers(0, 1 << 31, num_permutations, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     terms = draws.integers(0, 1 << 32, num_permutations, dtype=np.uint32)
-    find = kernels.find_signatures if (kernels := _kernels()) else find_signatures
+    find = compiled.find_signatures if (compiled := _kernels()) else find_signatures
     return find(grams.values, grams.offsets, factors, terms)
 
 
@@ -81,8 +84,8 @@ def at_least_as_similar(first: np.ndarray, second: np.ndarray, threshold: float)
     fewer, more = sorted((len(first), len(second)))
     if fewer < threshold * more:
         return False
-    if kernels := _kernels():
-        shared = kernels.num_shared(first, second)
+    if compiled := _kernels():
+        shared = compiled.num_shared(first, second)
     else:
         shared = len(np.intersect1d(first, second, assume_unique=True))
     return bool(shared >= threshold * (fewer + more - shared))
@@ -114,18 +117,11 @@ def find_signatures(values: np.ndarray, offsets: np.ndarray, factors: np.ndarray
     signatures = np.full((len(offsets) - 1, len(factors)), 0xFFFFFFFF, np.uint32)
     for signature, first, last in zip(signatures, offsets[:-1], offsets[1:], strict=True):
         for start in range(first, last, _AT_A_TIME):
-            part = values[start : min(last, start + _AT_A_TIME)]
-            for place, (factor, term) in enumerate(zip(factors, terms, strict=True)):
-                signature[place] = min(signature[place], (part * factor + term).min())
+            part = values[start : min(last, start + _AT_A_TIME), None]
+            np.minimum(signature, (part * factors + terms).min(axis=0), out=signature)
     return signatures
 
 
-@cache
 def _kernels() -> ModuleType | None:
-    """The same functions compiled by numba, several times as fast; None where numba is not installed."""
-    try:
-        from chaku.corpus import minhash_compiled
-    except ImportError:
-        detail("near-duplicates: numba would make this several times as fast: pip install 'chaku[fast]'")
-        return None
-    return minhash_compiled
+    """The same functions compiled by numba, several times as fast; None while plain ones will do."""
+    return kernels("minhash_compiled")

@@ -31,8 +31,8 @@ _KINDS, _SMALL = _table()
 _CLASSES = _KINDS.astype(np.uint16) << 8 | (_SMALL + np.uint8(1))  # 256 x the kind + the number of the small letter
 
 
-def token_grams(text: str) -> tuple[NDArray[np.uint64], bytes]:
-    """The hash of each ten consecutive tokens, and the text in UTF-8 and small letters without white space.
+def token_grams(text: str, num_tokens: int = NUM_TOKENS) -> tuple[NDArray[np.uint64], bytes]:
+    """The hash of each `num_tokens` consecutive tokens, and the text in UTF-8 and small letters without white space.
 
     A token is a word or one other character. The hash is of the characters between the borders of tokens:
     a polynomial of the prime, the last character its constant.
@@ -44,12 +44,12 @@ def token_grams(text: str) -> tuple[NDArray[np.uint64], bytes]:
     starts[1:] &= (kinds[1:] == _MARK) | (kinds[:-1] != _WORD)
     compact = _SMALL[raw[full]]
     borders = np.append(np.flatnonzero(starts[full]), len(compact))
-    if len(borders) <= NUM_TOKENS:
+    if len(borders) <= num_tokens:
         return np.empty(0, np.uint64), compact.tobytes()
     powers, inverses = _powers(len(compact).bit_length())
     sums = np.zeros(len(compact) + 1, np.uint64)
     np.cumsum((compact.astype(np.uint64) + np.uint64(1)) * inverses[: len(compact)], out=sums[1:])
-    first, last = borders[:-NUM_TOKENS], borders[NUM_TOKENS:]
+    first, last = borders[:-num_tokens], borders[num_tokens:]
     hashes = (sums[last] - sums[first]) * powers[last - 1]
     return hashes ^ (hashes >> np.uint64(_SHIFT)) * np.uint64(_MIX), compact.tobytes()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from chaku.console import say
+from chaku.corpus.token_grams import token_grams
 from chaku.errors import ChakuError
 from chaku.evals.problems import Problem, kinds, load_problems
 from chaku.sandbox.verdict import Job
@@ -32,12 +33,12 @@ class Contamination:
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = problems
-        self._ngrams = {ngram: problem.name for problem in problems for ngram in _ngrams(problem.text)}
+        self._ngrams = {ngram: problem.name for problem in problems for ngram in word_grams(problem.text)}
         self._trees = {tree: p.name for p in problems for solution in p.solutions for tree in function_trees(solution)}
 
     def question(self, text: str) -> str | None:
         """The name of a problem that shares NGRAM consecutive words with the question; None without such a problem."""
-        return next((self._ngrams[ngram] for ngram in _ngrams(text) if ngram in self._ngrams), None)
+        return next((self._ngrams[ngram] for ngram in word_grams(text) if ngram in self._ngrams), None)
 
     def solution(self, source: str) -> str | None:
         """The name of a problem with the same function in a reference solution, whatever its names and docstrings."""
@@ -74,10 +75,10 @@ def _renamed(problem: Problem, entry_point: str) -> str:
     return f"{name} = {entry_point}\n" if name != entry_point else ""
 
 
-def _ngrams(text: str) -> Iterator[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.lower())
-    for at in range(len(words) - NGRAM + 1):
-        yield tuple(words[at : at + NGRAM])
+def word_grams(text: str) -> list[int]:
+    """The hashes of each NGRAM consecutive words, in their order."""
+    grams, _ = token_grams(" ".join(re.findall(r"\w+", text.lower())), NGRAM)
+    return grams.tolist()
 
 
 def function_trees(source: str) -> Iterator[str]:

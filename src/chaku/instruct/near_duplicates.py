@@ -1,9 +1,10 @@
 """Finds near-duplicate questions: MinHash proposes pairs, and the Jaccard similarity of word triples decides."""
 
-import hashlib
 import re
 
 import numpy as np
+
+from chaku.corpus.minhash import at_least_as_similar, bands_of, gram_sets, joined, signatures_of
 
 NGRAM = 3  # words: questions are short
 # A signature of 128 numbers. Of the pairs with a similarity of 0.38, half share a band; with a similarity of 0.6, 99%;
@@ -17,39 +18,25 @@ class NearDuplicates:
 
     def __init__(self, threshold: float = 0.7):
         self.threshold = threshold
-        draws = np.random.Generator(np.random.Philox(key=[0, 0]))
-        # Multiply, add, take the high half, all modulo 2**64: Dietzfelbinger's universal family.
-        self._a = draws.integers(0, 1 << 63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        self._b = draws.integers(0, 1 << 63, BANDS * ROWS, dtype=np.uint64)
-        self._ngrams: dict[str, set[int]] = {}
-        self._whole: dict[tuple[str, ...], str] = {}
-        self._buckets: dict[tuple[int, bytes], list[str]] = {}
+        self._ngrams: dict[str, np.ndarray] = {}
+        self._whole: dict[str, str] = {}
+        self._buckets: dict[tuple[int, int], list[str]] = {}  # by the number and the value of a band
 
     def add(self, key: str, text: str) -> str | None:
         """The key of an earlier text that `text` nearly repeats. Otherwise add `text` to the set, and return None."""
-        words = tuple(re.findall(r"\w+", text.lower()))
+        words = " ".join(re.findall(r"\w+", text.lower()))
         if (found := self._whole.get(words)) is not None:
             return found
-        ngrams = {_hash(words[at : at + NGRAM]) for at in range(len(words) - NGRAM + 1)}
-        bands: list[tuple[int, bytes]] = []
-        if len(ngrams) >= MIN_NGRAMS:
-            bands = self._bands(ngrams)
+        sets = gram_sets([words.encode()], NGRAM)
+        bands: list[tuple[int, int]] = []
+        if len(sets[0]) >= MIN_NGRAMS:
+            bands = [*enumerate(bands_of(signatures_of(joined(sets), BANDS * ROWS), BANDS, ROWS)[0].tolist())]
             for other in dict.fromkeys(key for band in bands for key in self._buckets.get(band, ())):
                 # A shared band is a hint, not a proof. The sets are small enough to be compared exactly.
-                both = len(ngrams & self._ngrams[other])
-                if both >= self.threshold * (len(ngrams) + len(self._ngrams[other]) - both):
+                if at_least_as_similar(self._ngrams[other], sets[0], self.threshold):
                     return other
         self._whole[words] = key
-        self._ngrams[key] = ngrams
+        self._ngrams[key] = sets[0]
         for band in bands:
             self._buckets.setdefault(band, []).append(key)
         return None
-
-    def _bands(self, ngrams: set[int]) -> list[tuple[int, bytes]]:
-        values = np.fromiter(ngrams, dtype=np.uint64)[:, None]
-        signature = ((values * self._a + self._b) >> np.uint64(32)).min(axis=0)  # (BANDS * ROWS,)
-        return [(band, signature[band * ROWS : (band + 1) * ROWS].tobytes()) for band in range(BANDS)]
-
-
-def _hash(words: tuple[str, ...]) -> int:
-    return int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest(), "little")

@@ -84,9 +84,9 @@ def synthesize(
         ledger.add_questions([(question.key, question.text, question.source) for question in chosen])
         ledger.set_total("exact duplicate", num_exact)
         fallen = list(_sieve(chosen, benchmarks, near_duplicates))
-        ledger.set_outcomes([(question.key, where, evidence) for question, where, evidence in fallen if where])
-        left = [question for question, where, _ in fallen if not where]
         done = {question.key for question in ledger.questions() if question.outcome}
+        ledger.set_outcomes([(q.key, where, why) for q, where, why in fallen if where and q.key not in done])
+        left = [question for question, where, _ in fallen if not where]
 
         def ways() -> Iterator[tuple[str, Way]]:
             for question in left:

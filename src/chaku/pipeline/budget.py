@@ -128,7 +128,7 @@ def measure_speed(work: SpeedWork, device: torch.device) -> float:
     if work.on_random_tokens:
         batches = random_batches(shape.vocab_size, rows // ranks.num_data, stage.sequence_length)
     else:
-        dataset = make_dataset(recipe, work.directory, work.tokenizer, stage, stage_seed(recipe, work.name))
+        dataset = make_dataset(recipe, work.directory, work.tokenizer, stage, stage_seed(recipe, work.name), ranks)
         batches = load_batches(dataset, start=0, batch_size=rows, rank=ranks.data_rank, world_size=ranks.num_data)
     workload = Workload(shape, stage.training, stage.sequence_length, stage.lora)
     return measure_training_speed(workload, batches, device, ranks)

@@ -12,7 +12,7 @@ from typing import Any
 from chaku.console import progress, say, short
 from chaku.corpus.rows import Row
 from chaku.errors import ChakuError
-from chaku.files import read_json, sha256_file, sha256_json, write_json
+from chaku.files import RECORD, read_json, sha256_file, sha256_json, write_json
 from chaku.instruct.conversations import find_files, read_conversation, read_preference, read_rows
 from chaku.model.config import LlamaConfig
 from chaku.pipeline.run_directory import Work
@@ -32,7 +32,7 @@ from chaku.recipe.schema import (
 )
 from chaku.tokens.chat import Chat, ChatRow, Message
 from chaku.tokens.chat_store import ChatStore, write_chat_store
-from chaku.tokens.loader import ChatSet, PackedDataset
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset
 from chaku.tokens.packing import plan_whole
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.finished_stage import ReplyRows
@@ -87,14 +87,37 @@ def with_end(shape: LlamaConfig, chat: Chat) -> LlamaConfig:
 
 
 def set_inputs(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path) -> dict[str, Any]:
-    """The inputs that decide the encoded rows of a set. `directory`: the run's directory."""
+    """The inputs that decide the encoded rows of a set. `directory`: the run's directory.
+
+    A file that the run made is named by its place in the run, so that a run that is moved goes on.
+    """
     chosen = recipe.sets[name]
+    record = directory / FOLDER / name / RECORD
+    before = read_json(record).get("files", {}) if record.exists() else {}
+
+    def shown(path: Path) -> str:
+        if not isinstance(chosen, InstructSet | ShopSet):
+            return str(path)
+        inside = path.relative_to(directory).as_posix()
+        # An earlier version recorded the whole path: what was made from it stays valid.
+        return next((old for old in before if old.endswith(f"/{inside}")), inside)
+
     return {
         "set": result_settings(chosen),
-        "files": {str(path): sha256_file(path) for path in find_files(source_of(chosen, directory))},
+        "files": {shown(path): sha256_file(path) for path in find_files(source_of(chosen, directory))},
         "tokenizer": tokenizer.sha256,
         "template": _chat(recipe, name, tokenizer).template,
     }
+
+
+def prompts_fingerprint(inputs: dict[str, Any], directory: Path, before: str | None) -> str:
+    """The fingerprint of a set whose rows are prompts, from its inputs. `before`: the one that its stage recorded.
+
+    An earlier version named the files by their whole path: its fingerprint is returned where it stands for the same.
+    """
+    whole = {str(directory / path): digest for path, digest in inputs["files"].items()}
+    old = sha256_json({**inputs, "files": whole})
+    return old if old == before else sha256_json(inputs)
 
 
 def encode_set(recipe: Recipe, name: str, tokenizer: Tokenizer, directory: Path, path: Path) -> Work:

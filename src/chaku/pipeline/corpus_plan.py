@@ -17,7 +17,7 @@ from chaku.errors import ChakuError
 from chaku.pipeline.corpus_rates import SMALLEST_SAMPLE, Rates, measure_rates
 
 CORE_PRICE = 0.04  # dollars for an hour of one core with 4 GB: an assumption, not an offer
-LIST, BUILD = "list the files", "build"  # steps
+LIST, BUILD, PACK = "list the files", "build", "plan the packing"  # steps
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 
 
@@ -105,10 +105,10 @@ def scaled(rates: Rates, total: float, workers: int, sample: str, core_price: fl
 
     steps = (
         step(LIST, "list", rates.list_memory * files),
-        step(BUILD, "build", rates.hash_memory * documents, rates.corpus_disk),
+        step(BUILD, "build", rates.build_memory * files, rates.corpus_disk),
         step("drop near-duplicates", "near-duplicates", disk=rates.work_disk),
         step("encode", "encode", disk=rates.tokens_disk),
-        step("plan the packing", "pack", rates.pack_memory * documents),
+        step(PACK, "pack", rates.store_memory * documents),
     )
     return CorpusPlan(total, workers, files, documents, rates.tokens * times, sample, steps, core_price)
 

@@ -1,11 +1,13 @@
 """The plan of a corpus as lines of text: its steps, and the parts that do not scale."""
 
 from chaku.console import short, table_in_text
-from chaku.pipeline.corpus_plan import BUILD, LIST, CorpusPlan, StepPlan
+from chaku.pipeline.corpus_plan import BUILD, LIST, PACK, CorpusPlan, StepPlan
 
 _HELP = {
-    LIST: "; rows in Parquet files take a line a Parquet file",
-    BUILD: "; several corpora, each built with the earlier ones as --against, take a part each",
+    LIST: " for the paths of all files; rows in Parquet files take a path a Parquet file",
+    BUILD: " for the paths and hashes of all files; several corpora, each built with the earlier ones as --against, "
+    "take a part each",
+    PACK: " for the lengths and kinds of all documents; each training process needs as much, and maps the plan",
 }
 
 

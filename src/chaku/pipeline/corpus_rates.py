@@ -1,5 +1,6 @@
 """Measures the steps of a corpus on a sample of its files: processor seconds, memory and disk."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -11,24 +12,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from chaku.cluster import using
 from chaku.corpus.build import fill_corpus
 from chaku.corpus.cleaning import Cleaning
+from chaku.corpus.compiled import WORTH_LOADING, count_read
 from chaku.corpus.config import NearDuplicatesConfig
 from chaku.corpus.file_list import list_files
 from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
-from chaku.corpus.parts import Piece
-from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, read_raw_rows, source_files
+from chaku.corpus.row_documents import read_raw_rows
+from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, source_files
+from chaku.corpus.worker_tasks import Piece
 from chaku.documents import count_documents, read_documents
 from chaku.tokens.packing import plan_packing
-from chaku.tokens.store import encode_corpus
+from chaku.tokens.store import TokenStore, encode_corpus
 from chaku.tokens.tokenizer_training import train_tokenizer
 
 SAMPLE_BYTES = 8_000_000  # of source files that are measured: a minute of one core
 SMALLEST_SAMPLE = 300_000
 VOCAB_SIZE = 2048  # of the tokenizer that is trained on the sample
 SEQUENCE_LENGTH = 4096  # Code Llama's
-NUM_HASHES = 100_000  # that are put into memory to see what one takes
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class Rates:
     """What a sample took. `bytes`, `files`: of its source files. `documents`, `tokens`: that came of them.
 
     `alone`, `shared`: seconds of one processor by step, in the one process that leads it and in tasks for workers.
-    `list_memory`: bytes for a file; `hash_memory`, `pack_memory`: bytes for a document. `corpus_disk`, `work_disk`,
-    `tokens_disk`: bytes that the steps left.
+    Bytes of memory that grow with the corpus: `list_memory`, for a file; `build_memory`, for a file, of its list, its
+    order and its hashes; `store_memory`, for a document of an open store. `corpus_disk`, `work_disk`, `tokens_disk`:
+    bytes that the steps left.
     """
 
     bytes: int
@@ -47,8 +52,8 @@ class Rates:
     alone: dict[str, float]
     shared: dict[str, float]
     list_memory: float
-    hash_memory: float
-    pack_memory: float
+    build_memory: float
+    store_memory: float
     corpus_disk: int
     work_disk: int
     tokens_disk: int
@@ -89,6 +94,7 @@ def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) ->
         shared[name] = workers.seconds
         alone[name] = time.process_time() - started - workers.seconds
 
+    count_read(WORTH_LOADING)  # a large corpus is cleaned by compiled functions
     sample = copy_sample(sources, directory / "sample")
     with step("list"):
         files = list_files(sample)
@@ -103,10 +109,10 @@ def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) ->
     work_disk = _size(corpus / WORK)
     forget_work(corpus)
     tokenizer = train_tokenizer((document.text for document in read_documents(corpus, "train")), VOCAB_SIZE)
-    with step("encode"):
-        store = encode_corpus(corpus, tokenizer, directory / "tokens")
+    with step("encode") as workers:
+        store = encode_corpus(corpus, tokenizer, directory / "tokens", work=workers.map)
     with step("pack"):
-        plan = plan_packing(store.select(), store.lengths, SEQUENCE_LENGTH)
+        plan_packing(store.select(), store.lengths, SEQUENCE_LENGTH, directory / "plan")
     documents = count_documents(corpus, "train")
     return Rates(
         bytes=sum(file.size for file in files.values()),
@@ -116,8 +122,8 @@ def measure_rates(sources: list[Source], directory: Path, cleaning: Cleaning) ->
         alone=alone,
         shared=shared,
         list_memory=_memory(lambda: list_files(sample)) / len(files),
-        hash_memory=_memory(lambda: {number.to_bytes(32, "big") for number in range(NUM_HASHES)}) / NUM_HASHES,
-        pack_memory=(plan.items.nbytes + plan.offsets.nbytes) / max(1, documents),
+        build_memory=_memory(lambda: _held_by_a_build(sample)) / len(files),
+        store_memory=_memory(lambda: (TokenStore.open(directory / "tokens"), store.select())) / max(1, documents),
         corpus_disk=corpus_disk,
         work_disk=work_disk,
         tokens_disk=_size(directory / "tokens"),
@@ -181,11 +187,20 @@ def _size(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
+def _held_by_a_build(sources: list[Source]) -> tuple[Any, ...]:
+    """What the leading process of a build holds of the files of its sources until it ends."""
+    files = list_files(sources)
+    hashes = {path.encode().decode(): hashlib.sha256(path.encode()).hexdigest() for path in files}
+    return files, hashes, [open_source(source) for source in sources]
+
+
 def _memory(make: Callable[[], Any]) -> int:
-    """The bytes that Python holds for a value."""
+    """The bytes that Python and Arrow hold for a value."""
+    before = pa.total_allocated_bytes()
     tracemalloc.start()
     try:
         value = make()
-        return tracemalloc.get_traced_memory()[0] if value is not None else 0
+        held = tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes() - before
+        return held if value is not None else 0
     finally:
         tracemalloc.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chaku.checkpoint.find import find_checkpoint
 from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
+from chaku.cluster import current
 from chaku.console import Bar, progress, say
 from chaku.corpus.build import fill_corpus, show_summary
 from chaku.corpus.repository_order import write_order
@@ -73,6 +74,8 @@ def encode(run: Run, tokenizer: Tokenizer, path: Path) -> Work:
     """Encode the corpus into a token store at `path`."""
     corpus = run.directory / "corpus"
     num_files = len(document_files(corpus, "train"))  # a worker for one file would only take time to start
+    if (cluster := current()) is not None:
+        cluster.check_shared([corpus, path])
     with worker_map(min(run.recipe.corpus.num_workers, num_files)) as work:
         stores = [encode_corpus(corpus, tokenizer, path, split, work) for split in ("train", "heldout")]
     forget_parts(path)

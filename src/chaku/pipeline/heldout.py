@@ -7,7 +7,8 @@ import numpy as np
 from chaku.model.llama import Llama
 from chaku.pipeline.chat_sets import open_heldout
 from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
-from chaku.tokens.loader import Batch, ChatSet, PackedDataset, TokenSet, collate
+from chaku.tokens.loader import Batch, collate
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.packing import plan_whole
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chaku.files import sha256_json
-from chaku.pipeline.chat_sets import FOLDER, encode_set, given_sets, set_inputs
+from chaku.pipeline.chat_sets import FOLDER, encode_set, given_sets, prompts_fingerprint, set_inputs
 from chaku.pipeline.data import (
     REPOSITORIES,
     base_fingerprint,
@@ -96,7 +96,9 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
         for chat_name in recipe.reply_sets(stage):
             if stage.grpo:
                 inputs = inputs_of_set(chat_name)
-                prompts[chat_name] = NOT_YET if NOT_YET in inputs.values() else sha256_json(inputs)
+                begun = (run.record(f"stages/{name}") or {}).get("conversations", {}).get(chat_name)
+                unknown = NOT_YET in inputs.values()
+                prompts[chat_name] = NOT_YET if unknown else prompts_fingerprint(inputs, directory, begun)
             elif chat_name not in conversations:  # [instruct] made it just now
                 step_of_set(chat_name)
         inputs = {"tokenizer": NOT_YET}

@@ -29,17 +29,18 @@ from chaku.pipeline.run_directory import NO_RECORD, Run, Work, fingerprinted, wh
 from chaku.pipeline.stage_model import StageWork, save_stage, stage_model, stage_precision
 from chaku.recipe.family import stage_shape
 from chaku.recipe.schema import DocumentSet, Recipe, StageConfig
-from chaku.tokens.loader import ChatSet, PackedDataset, TokenSet
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset, TokenSet
 from chaku.tokens.repository_documents import RepositoryFiles
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
 from chaku.training.dpo import with_reference
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage, ReplyRows
-from chaku.training.ranks import announce, lay_out
+from chaku.training.ranks import ALONE, Ranks, announce, lay_out
 from chaku.training.schedule import batch_rows, num_steps
 from chaku.training.state import Progress, saved_states
 from chaku.training.trainer import train
 
+PLANS = "packing"  # in the folder of a run's tokens: the packing plans that its stages made
 BEGUN = "begun.json"  # in the folder of a stage that has begun: its number of tokens
 
 
@@ -145,7 +146,7 @@ def train_stage(work: StageWork, device: torch.device) -> Trained:
         save_stage(model, stage, path, base_model, ranks)
         tokenizer.save(path)
         return Trained(reached, shape, {})
-    dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed)
+    dataset = make_dataset(work.recipe, work.directory, tokenizer, stage, work.seed, ranks)
     conversations = describe_sets(dataset, work.directory)
     if stage.dpo:
         dataset = with_reference(model, dataset, stage.training, path, ranks)
@@ -213,8 +214,13 @@ def check_weights(stage: Path) -> None:
         )
 
 
-def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig, seed: int) -> PackedDataset:
-    """The training data of a stage, from a run directory. Raises ChakuError for a set that selects no document."""
+def make_dataset(
+    recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: StageConfig, seed: int, ranks: Ranks = ALONE
+) -> PackedDataset:
+    """The training data of a stage, from a run directory. Raises ChakuError for a set that selects no document.
+
+    The first rank makes the packing plans, which the others then map.
+    """
     chats = open_sets(recipe, stage, directory)
     names = [name for name in stage.mixture if name not in {chat.name for chat in chats}]
     store = TokenStore.open(directory / "tokens", "train") if names else None
@@ -234,13 +240,20 @@ def make_dataset(recipe: Recipe, directory: Path, tokenizer: Tokenizer, stage: S
             )
     sets.sort(key=lambda chosen: list(stage.mixture).index(chosen.name))
     training, length = stage.training, stage.sequence_length
-    return PackedDataset(
-        store,
-        sets,
-        length,
-        tokenizer,
-        seed,
-        infilling=stage.infilling,
-        infill_sets=stage.infill_sets,
-        num_samples=num_steps(training, length) * batch_rows(training, length) if training.tokens else None,
-    )
+
+    def packed() -> PackedDataset:
+        return PackedDataset(
+            store,
+            sets,
+            length,
+            tokenizer,
+            seed,
+            infilling=stage.infilling,
+            infill_sets=stage.infill_sets,
+            num_samples=num_steps(training, length) * batch_rows(training, length) if training.tokens else None,
+            plans=directory / "tokens" / PLANS,
+        )
+
+    dataset = packed() if ranks.is_first else None
+    ranks.from_first(None)  # the plans are there
+    return packed() if dataset is None else dataset

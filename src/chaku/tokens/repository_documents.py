@@ -1,13 +1,25 @@
 """Join the files of a repository into documents that fit a sequence; infilling stays inside a file."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from chaku.files import atomic_directory
 from chaku.tokens.infilling import Infiller
-from chaku.tokens.packing import BLOCK, INFILLING_ROOM, PackingPlan, best_fit, join_blocks, plan_packing
+from chaku.tokens.packing import (
+    BLOCK,
+    INFILLING_ROOM,
+    Block,
+    PackingPlan,
+    best_fit,
+    join_blocks,
+    plan_blocks,
+    write_plan,
+)
 from chaku.tokens.repository_format import RepositoryFormat
 from chaku.tokens.store import TokenStore
 from chaku.tokens.tokenizer import Tokenizer
@@ -51,30 +63,50 @@ class RepositoryDocuments:
     A document holds as many whole files as fit a sequence; the next document begins with the repository's name again. A
     file that does not fit a sequence is cut like the documents of other sets, and stands alone. `plan`: an item with a
     negative document -n is the n-th document here (from 1); other items are (document of the store, start, stop).
+    `directory`: where to keep the plan, as for `plan_packing`.
     """
 
-    def __init__(self, store: TokenStore, files: RepositoryFiles, tokenizer: Tokenizer, sequence_length: int):
+    def __init__(
+        self,
+        store: TokenStore,
+        files: RepositoryFiles,
+        tokenizer: Tokenizer,
+        sequence_length: int,
+        directory: Path | None = None,
+    ):
         self.store = store
         self.files = files
         self.tokenizer = tokenizer
         self.format = RepositoryFormat(tokenizer)
         self._newline = tokenizer.encode_infilling("\n")
-        self._room: list[int] = []  # for each file of a joined document: the tokens that are planned for it
-        self._bounds: list[tuple[int, int]] = []  # for each joined document: its files
-        self.plan = self._plan(sequence_length)
+        # `_room`: for each file, the tokens that are planned for it. `_bounds`: for each joined document, its files,
+        # (num_joined, 2) int64.
+        if directory is None:
+            self._room, self._bounds, blocks = self._plan(sequence_length)
+            self.plan = join_blocks(blocks)
+            return
+        if not directory.exists():
+            with atomic_directory(directory) as path:
+                room, bounds, blocks = self._plan(sequence_length)
+                np.save(path / "room.npy", room)
+                np.save(path / "bounds.npy", bounds)
+                write_plan(path, blocks)
+        self._room, self._bounds = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("room", "bounds"))
+        self.plan = PackingPlan.open(directory)
 
     def build(self, number: int, infiller: Infiller | None, epoch: int, room: int, progress: float = 0.0) -> Joined:
         """The joined document `number` (from 1), of at most `room` tokens. `progress`: of the stage, from 0 to 1.
 
         Each whole file is infilled by a draw of its own, unless that would take the room of the files after it.
         """
-        first, end = self._bounds[number - 1]
+        first, end = self._bounds[number - 1].tolist()
+        planned = self._room[first:end].tolist()
         tokenizer, files = self.tokenizer, self.files
         parts: list[list[int] | np.ndarray] = [[tokenizer.bos_id], self.format.opening(files.names[first])]
-        free = room - 2 - len(parts[1]) - sum(self._room[first:end])
+        free = room - 2 - len(parts[1]) - sum(planned)
         num_infilled = fallbacks = 0
         for file in range(first, end):
-            free += self._room[file]
+            free += planned[file - first]
             begins_text = file == first and not parts[1]
             header = self.format.before_file(files.paths[file], files.languages[file], begins_text=begins_text)
             document = int(files.documents[file])
@@ -117,16 +149,19 @@ class RepositoryDocuments:
         end = int(breaks[0]) if len(breaks) else len(tokens)
         return [tokenizer.encode_infilling(tokenizer.decode(tokens[:end])), tokens[end:]]
 
-    def _plan(self, sequence_length: int) -> PackingPlan:
+    def _plan(self, sequence_length: int) -> tuple[np.ndarray, np.ndarray, Iterator[Block]]:
+        """(`_room`, `_bounds`, the blocks of the plan)."""
         files, capacity = self.files, sequence_length + 1
+        rooms = np.zeros(len(files.documents), np.int64)
+        bounds: list[tuple[int, int]] = []
         alone: list[int] = []
         documents: list[tuple[int, tuple[int, int, int]]] = []  # room needed, item
         first = used = 0
 
         def close(end: int) -> None:
             if end > first:
-                self._bounds.append((first, end))
-                documents.append((used, (-len(self._bounds), 0, used)))
+                bounds.append((first, end))
+                documents.append((used, (-len(bounds), 0, used)))
 
         for file, document in enumerate(files.documents.tolist()):
             if file == 0 or files.repositories[file] != files.repositories[file - 1]:
@@ -136,7 +171,7 @@ class RepositoryDocuments:
             header = self.format.before_file(files.paths[file], files.languages[file], begins_text=file == first)
             # The line break after the file, and the growth of its first line, are in the room for infilling.
             room = len(header) + int(self.store.lengths[document]) + INFILLING_ROOM
-            self._room.append(room)
+            rooms[file] = room
             if used + room > capacity:
                 close(file)
                 first, used = file, opening
@@ -146,10 +181,6 @@ class RepositoryDocuments:
             else:
                 used += room
         close(len(files.documents))
-        blocks = (best_fit(documents[start : start + BLOCK], capacity) for start in range(0, len(documents), BLOCK))
-        joined = join_blocks(blocks)
-        cut = plan_packing(np.array(alone, dtype=np.int64), self.store.lengths, sequence_length)
-        return PackingPlan(
-            np.concatenate([joined.items, cut.items]),
-            np.concatenate([joined.offsets, cut.offsets[1:] + joined.offsets[-1]]),
-        )
+        joined = (best_fit(documents[start : start + BLOCK], capacity) for start in range(0, len(documents), BLOCK))
+        cut = plan_blocks(np.array(alone, dtype=np.int64), self.store.lengths, sequence_length)
+        return rooms, np.array(bounds, np.int64).reshape(-1, 2), chain(joined, cut)

@@ -52,10 +52,10 @@ class TokenStore:
         for path in self._paths:
             if not path.is_file():
                 raise ChakuError(f"{path} does not exist; encode the corpus first")
-        index = self._paths[1].read_bytes()
         damaged = ChakuError(f"{base}.bin and .idx do not match; one of them was cut short: encode the corpus again")
-        if len(index) < _HEADER.size:
+        if self._paths[1].stat().st_size < _HEADER.size:
             raise damaged
+        index = np.asarray(np.memmap(self._paths[1], np.uint8, "r"))
         magic, version, code, count, num_documents = _HEADER.unpack_from(index)
         if magic != _MAGIC or version != 1 or code not in _TYPES:
             raise ChakuError(
@@ -63,15 +63,14 @@ class TokenStore:
             )
         if len(index) != _HEADER.size + 12 * count + 8 * num_documents:
             raise damaged
-        self.lengths = np.frombuffer(index, np.int32, count, _HEADER.size)
-        self._offsets = np.frombuffer(index, np.int64, count, _HEADER.size + 4 * count)
+        self.lengths = index[_HEADER.size :][: 4 * count].view(np.int32)
+        self._offsets = index[_HEADER.size + 4 * count :][: 8 * count].view(np.int64)  # bytes
         dtype = np.dtype(_TYPES[code])
         if int(self.lengths.sum(dtype=np.int64)) * dtype.itemsize != self._paths[0].stat().st_size:
             raise damaged
         self._tokens: np.ndarray = (
             np.memmap(self._paths[0], dtype, "r") if count and self.lengths.any() else np.zeros(0, dtype)
         )
-        self._firsts = self._offsets // dtype.itemsize
         columns = [name for name in ("kind", "language", "crc32") if name in pq.read_schema(self._paths[2]).names]
         table = pq.read_table(self._paths[2], columns=columns)
         self.kinds = table["kind"].combine_chunks().dictionary_encode()
@@ -98,7 +97,7 @@ class TokenStore:
         return type(self), self._opened
 
     def __getitem__(self, index: int) -> np.ndarray:
-        first = self._firsts[index]
+        first = int(self._offsets[index]) // self._tokens.itemsize
         ids = self._tokens[first : first + self.lengths[index]]
         if self._checksums is not None and not self._checked[index]:
             if zlib.crc32(ids.data) != self._checksums[index]:

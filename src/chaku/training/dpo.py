@@ -14,7 +14,8 @@ from chaku.console import progress
 from chaku.files import atomic_file
 from chaku.model.context_parallel import SumOverContext
 from chaku.model.llama import Llama
-from chaku.tokens.loader import Batch, ChatSet, PackedDataset, collate
+from chaku.tokens.loader import Batch, collate
+from chaku.tokens.packed_dataset import ChatSet, PackedDataset
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.ranks import ALONE, Ranks

@@ -15,7 +15,8 @@ import torch
 from chaku.console import progress, say, short
 from chaku.errors import ChakuError, Interrupted
 from chaku.model.llama import Llama
-from chaku.tokens.loader import Batch, PackedDataset, load_batches
+from chaku.tokens.loader import Batch, load_batches
+from chaku.tokens.packed_dataset import PackedDataset
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.float8 import use_float8

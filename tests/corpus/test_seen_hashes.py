@@ -2,14 +2,14 @@
 
 import random
 
-from chaku.corpus import seen
-from chaku.corpus.seen import SeenHashes
+from chaku.corpus import seen_hashes
+from chaku.corpus.seen_hashes import SeenHashes
 
 
 def test_it_holds_what_was_added_in_memory_and_in_files_of_all_sizes(tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "RECENT", 10)
-    monkeypatch.setattr(seen, "FILES_OF_A_SIZE", 3)
-    monkeypatch.setattr(seen, "AT_A_TIME", 16)
+    monkeypatch.setattr(seen_hashes, "RECENT", 10)
+    monkeypatch.setattr(seen_hashes, "FILES_OF_A_SIZE", 3)
+    monkeypatch.setattr(seen_hashes, "AT_A_TIME", 16)
     draws = random.Random(0)
     digests = [draws.randbytes(32) for _ in range(500)] + [bytes([number]) + bytes(31) for number in range(9)]
     hashes = SeenHashes(tmp_path / "seen")

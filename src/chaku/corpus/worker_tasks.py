@@ -1,4 +1,4 @@
-"""A piece of a source cleaned by a worker: its texts wait in a file until they are written into the shards."""
+"""What workers do in a build: clean a piece of a source, whose texts wait in a file, and write a shard of them."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from chaku.corpus.cleaning import Cleaning, cleaner
-from chaku.corpus.compiled import count_cleaned
+from chaku.corpus.compiled import count_read
+from chaku.corpus.file_documents import read_files
+from chaku.corpus.row_documents import read_raw_rows
 from chaku.corpus.shards import ShardWriter
-from chaku.corpus.sources import Files, Raw, Rows, read_files, read_raw_rows
+from chaku.corpus.sources import Files, Raw, Rows
 from chaku.documents import ABOUT_COPIES, SCHEMA
 
 PARTS = "parts"  # the directory of waiting texts in the directory of a corpus
@@ -73,7 +75,7 @@ def clean_piece(task: PieceTask) -> tuple[list[Found], dict[str, str]]:
     last, last_digest = "", b""  # the parts of a file follow it: their origin is its text
     clean = cleaner(task.cleaning).clean
     for raw in raws:
-        count_cleaned(len(raw.text))
+        count_read(len(raw.text))
         cleaned = clean(raw)
         if cleaned.problem:
             size = len(cleaned.text.encode())

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chaku.corpus.parts import PARTS, ShardTask, forget_piece, write_shard
 from chaku.corpus.shards import SHARD_BYTES
+from chaku.corpus.worker_tasks import PARTS, ShardTask, forget_piece, write_shard
 
 SPLITS = ("train", "heldout")
 MAX_UNFINISHED = 4  # pairs of shards that workers write meanwhile: their texts wait on disk
