@@ -47,6 +47,16 @@ class Letters:
         pass
 
 
+def odd(text: str) -> float:
+    """A reward that half of the vocabulary gets, so that few samples show its gradient."""
+    return float(sum(text.encode()) % 2)
+
+
+class Odd(Letters):
+    def submit(self, task: Task, text: str) -> Waiting:
+        return lambda: Judged(odd(text), bool(odd(text)))
+
+
 def little_tokenizer() -> Tokenizer:
     return train_tokenizer(["def add(a, b):\n    return a + b\n"], 285)
 

@@ -11,7 +11,7 @@ from chaku.errors import Interrupted
 from chaku.training.grpo_config import LimitsConfig
 from chaku.training.metrics import read_metrics
 from killing import killed_at
-from reinforcement.little_stage import GRPO, stage
+from reinforcement.little_stage import GRPO, Odd, stage
 
 OFF_POLICY = dataclasses.replace(GRPO, off_policy_steps=1, beta=0.05)
 
@@ -65,7 +65,8 @@ def test_a_stage_stops_at_a_limit_and_goes_on_with_a_higher_one(tmp_path: Path) 
 
 
 def test_held_out_tasks_are_sampled_for_pass_at_10(tmp_path: Path) -> None:
-    stage(tmp_path, dataclasses.replace(GRPO, steps=1, rounds=1, heldout_samples=12))
+    grpo = dataclasses.replace(GRPO, steps=1, rounds=1, max_tokens=1, heldout_samples=12)
+    stage(tmp_path, grpo, reward=Odd())
     [line] = [line for line in read_metrics(tmp_path / "metrics.jsonl") if "heldout_pass_rate" in line]
     assert 0 <= line["heldout_pass_at_1"]["tasks"] <= line["heldout_pass_at_10"]["tasks"] <= 1
     assert line["heldout_pass_at_10"]["tasks"] > 0
