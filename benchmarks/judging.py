@@ -5,7 +5,7 @@
 Programs: exercises with 17 tests each, one in three of the programs wrong, every program judged anew. Queries: the
 shop's training questions on the database and its variants. Sampling and the update are measured on --samples samples of
 --tokens tokens and scaled up, beside the judging, in one process. Nothing overlaps here; in a step, samples are judged
-while others are written, so a step waits for less.
+while others are written, so a step waits for less. On a busy machine, only the share of processor time means something.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from chaku.reinforcement.batch import place_samples
 from chaku.reinforcement.groups import Drawn, Reply
 from chaku.reinforcement.programs import ProgramReward
 from chaku.reinforcement.queries import QueryReward
-from chaku.reinforcement.reward import Reward
+from chaku.reinforcement.rewards import Reward
 from chaku.reinforcement.tasks import Task
 from chaku.reinforcement.writer import EngineWriter
 from chaku.synthetic.exercises import exercises
@@ -50,21 +50,24 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128, help="of a sample")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    step = _step(options.model, options.samples, options.tokens) * VERDICTS / options.samples
+    times = VERDICTS / options.samples
+    step, step_cpu = (value * times for value in _step(options.model, options.samples, options.tokens))
     rows: list[dict[str, float | str]] = []
     for name, measure in (("programs", _programs), ("queries", _queries)):
         seconds, cpu = measure(options.verdicts)
         scaled = seconds * VERDICTS / options.verdicts
+        scaled_cpu = cpu * VERDICTS / options.verdicts
         rows.append(
             {"judged": name, "verdicts_per_second": options.verdicts / seconds, "cpu_ms": 1000 * cpu / options.verdicts,
-             "seconds": scaled, "step_seconds": step, "share": scaled / (scaled + step)}
+             "seconds": scaled, "step_seconds": step, "share": scaled / (scaled + step),
+             "step_cpu_seconds": step_cpu, "cpu_share": scaled_cpu / (scaled_cpu + step_cpu)}
         )  # fmt: skip
     show_table(
         f"judging {VERDICTS} samples, beside sampling and training on them",
-        ["", "verdicts/s", "CPU ms each", "seconds", "the rest of the step", "share"],
+        ["", "verdicts/s", "CPU ms each", "seconds", "the rest of the step", "share", "share of CPU"],
         [
             [row["judged"], row["verdicts_per_second"], row["cpu_ms"], row["seconds"], row["step_seconds"],
-             f"{row['share']:.1%}"]
+             f"{row['share']:.1%}", f"{row['cpu_share']:.1%}"]
             for row in rows
         ],
     )  # fmt: skip
@@ -72,8 +75,8 @@ def main() -> None:
         write_json(options.out, rows)
 
 
-def _step(model_name: str, num_samples: int, num_tokens: int) -> float:
-    """Seconds of sampling and of the gradients for `num_samples` samples, in groups of 8."""
+def _step(model_name: str, num_samples: int, num_tokens: int) -> tuple[float, float]:
+    """(seconds, CPU seconds) of sampling and of the gradients for `num_samples` samples, in groups of 8."""
     path = find_checkpoint(model_name)
     model, tokenizer = load_model(path), load_tokenizer(path)
     prompt = tokenizer.encode("Write a Python function that returns the sum of the even numbers of a list.\n" * 4)
@@ -81,7 +84,7 @@ def _step(model_name: str, num_samples: int, num_tokens: int) -> float:
         Task(str(number), (), Prompt((tokenizer.bos_id, *prompt, number + 50)), {})
         for number in range(num_samples // 8)
     ]
-    started = time.monotonic()
+    started, used = time.monotonic(), _cpu()
     write = EngineWriter(model, tokenizer).writing(num_samples=8, temperature=1.0, max_tokens=num_tokens, seed=1)
     replies: list[list[Reply]] = [[] for _ in groups]
     for place, _, reply in write(list(enumerate(groups))):
@@ -96,7 +99,7 @@ def _step(model_name: str, num_samples: int, num_tokens: int) -> float:
     config = TrainingConfig(tokens=1, batch_tokens=512, micro_batch_tokens=2048, precision="float32")
     model.train()
     accumulate_samples(model, batch, GrpoConfig(1), config, model.lm_head.weight.device)
-    return time.monotonic() - started
+    return time.monotonic() - started, _cpu() - used
 
 
 def _judge(reward: Reward, asked: list[tuple[Task, str]]) -> tuple[float, float]:

@@ -412,14 +412,17 @@ def plan(
     compute_share: float = 0.45,
     overrides: Sequence[str] = (),
     simulate: bool = False,
+    measured: str | Path | None = None,
 ) -> "Plan":
     """Plan a recipe for `gpus` GPUs in nodes of 8, or for the cluster that a TOML file describes.
 
     For each stage: a GPU's memory by kind, the layout, tokens a second, days, energy and dollars. `price`: dollars for
     an hour of one GPU. `shape`: a preset's name for a base model whose checkpoint is not here. `simulate`: count one
-    rank's memory and messages in a step with fake tensors too. Raises ChakuError for every error that the user can fix.
+    rank's memory and messages in a step with fake tensors too. `measured`: the folder of a run with a GRPO stage, whose
+    speed gives the hours of sampling. Raises ChakuError for every error that the user can fix.
     """
     from chaku.pipeline.plan import plan_recipe
+    from chaku.pipeline.sampling_plan import measured_rates
     from chaku.recipe.load import load_recipe
     from chaku.training.gpus import cluster_of, read_cluster
 
@@ -427,7 +430,8 @@ def plan(
     machines = cluster_of(gpus, gpu) if cluster is None else read_cluster(Path(cluster))
     if price is not None:
         machines = replace(machines, price=price)
-    return plan_recipe(loaded, machines, shape, compute_share, simulated=simulate)
+    rates = measured_rates(Path(measured)) if measured is not None else None
+    return plan_recipe(loaded, machines, shape, compute_share, simulated=simulate, rates=rates)
 
 
 def build_corpus(

@@ -12,7 +12,7 @@ class ChakuError(Exception):
 
 
 class Interrupted(Exception):
-    """SIGTERM or SIGINT arrived. The state is saved, and the same command resumes from it."""
+    """SIGTERM or SIGINT arrived, or a stage reached a limit. The state is saved; the same command resumes from it."""
 
 
 class EndedElsewhere(ChakuError):

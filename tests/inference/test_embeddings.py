@@ -81,7 +81,7 @@ def test_a_server_that_refuses_or_is_away_is_named():
         with pytest.raises(ChakuError, match=r"refuses: 404 .*check --embeddings-model"):
             EmbeddingsServer(server.url, "tiny").embed(["a"])
         url = server.url
-    with pytest.raises(ChakuError, match=r"does not answer: .*leave out --embeddings"):
+    with pytest.raises(ChakuError, match=r"did not answer \(.*leave out --embeddings"):
         EmbeddingsServer(url, "tiny").embed(["a"])
     with pytest.raises(ChakuError, match="neither a directory nor a URL"):
         find_embedder("ftp://localhost/v1")

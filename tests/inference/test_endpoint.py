@@ -8,7 +8,7 @@ import pytest
 from chaku import ChakuError
 from chaku.evals.benchmark import Benchmark, Task
 from chaku.evals.generate import Sampling, generate_samples
-from chaku.inference import endpoint as module
+from chaku.inference import post_json as module
 from chaku.inference.endpoint import Endpoint
 from chaku.inference.generator import (
     ChatPrompt,

@@ -8,10 +8,10 @@ import pytest
 from chaku.errors import ChakuError
 from chaku.instruct.contamination import Contamination
 from chaku.instruct.evidence import KEPT, Evidence
-from chaku.instruct.evolve import by_operator, evolve, origin
+from chaku.instruct.evolve import by_operator, evolve
 from chaku.instruct.export import export
 from chaku.instruct.ledger import Ledger
-from chaku.instruct.operators import BY_NAME, OPERATORS, choose, fault
+from chaku.instruct.operators import BY_NAME, OPERATORS, choose, fault, origin
 from chaku.instruct.questions import Question
 from chaku.instruct.synthesize import Bounds, synthesize
 from chaku.instruct.triples import Settings

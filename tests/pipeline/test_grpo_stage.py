@@ -43,8 +43,17 @@ parent = "base"
 mixture = { tasks = 1.0 }
 sequence_length = 128
 lora = { rank = 4 }
-grpo = { steps = 2, prompts = 2, group_size = 2, max_tokens = 16, rounds = 1, beta = 0.1, filter_samples = 1 }
 training = { learning_rate = 1e-3, precision = "float32", keep_state = true }
+
+[stages.rl.grpo]
+steps = 2
+prompts = 2
+group_size = 2
+max_tokens = 16
+rounds = 1
+beta = 0.1
+filter_samples = 1
+heldout_samples = 10
 """
 
 
@@ -80,6 +89,8 @@ def test_a_stage_samples_judges_and_goes_on(path: Path, tmp_path: Path, capsys: 
     page = (run / "report.html").read_text()
     assert "Reinforcement" in page
     assert "of the longest samples" in page
+    assert "rl: the hacks that were tried" in page
+    assert "Held-out tasks, sampled: pass@10" in page
     run_recipe(load_recipe(path), run)
     assert "rl: done before" in capsys.readouterr().err
     run_recipe(load_recipe(path, ["rl.grpo.steps=3"]), run)
@@ -96,6 +107,8 @@ def test_a_stage_samples_judges_and_goes_on(path: Path, tmp_path: Path, capsys: 
         ("rl.grpo.max_tokens=128", "leaves no room for a prompt"),
         ("rl.grpo.pass_rate=[0.9]", "give the lowest and the highest"),
         ("rl.grpo.loss=ppo", "must be one of 'dapo'"),
+        ("rl.grpo.heldout_samples=4", "the 10 samples of a task that pass@10 needs"),
+        ("rl.lora.dropout=0.1", "which dropout changes"),
         ("rl.dpo={}", "`dpo` trains on sets of `preferences`"),
         ("rl.mixture={corpus = 1.0}", "trains on sets of conversations only"),
         ('rl.grpo.rewards=[{kind = "http"}]', "needs a `path`"),

@@ -8,7 +8,7 @@ import torch
 from chaku.inference.prompts import Prompt
 from chaku.model.config import PRESETS
 from chaku.model.llama import Llama
-from chaku.reinforcement.reward import Judged, Rewards, Waiting
+from chaku.reinforcement.rewards import Judged, Reward, Rewards, Waiting
 from chaku.reinforcement.rollouts import Rollouts
 from chaku.reinforcement.tasks import Task
 from chaku.reinforcement.writer import EngineWriter
@@ -47,6 +47,16 @@ class Letters:
         pass
 
 
+def odd(text: str) -> float:
+    """A reward that half of the vocabulary gets, so that few samples show its gradient."""
+    return float(sum(text.encode()) % 2)
+
+
+class Odd(Letters):
+    def submit(self, task: Task, text: str) -> Waiting:
+        return lambda: Judged(odd(text), bool(odd(text)))
+
+
 def little_tokenizer() -> Tokenizer:
     return train_tokenizer(["def add(a, b):\n    return a + b\n"], 285)
 
@@ -58,7 +68,9 @@ def tasks(number: int, first: int = 0) -> list[Task]:
     ]
 
 
-def stage(directory: Path, grpo: GrpoConfig = GRPO) -> Llama:
+def stage(
+    directory: Path, grpo: GrpoConfig = GRPO, training: TrainingConfig = TRAINING, reward: Reward | None = None
+) -> Llama:
     """Train the stage to its end in `directory`, or go on there."""
     torch.manual_seed(3)
     tokenizer = little_tokenizer()
@@ -67,13 +79,13 @@ def stage(directory: Path, grpo: GrpoConfig = GRPO) -> Llama:
         for parameter in model.parameters():
             parameter.mul_(1.5)  # the texts of a fresh model are all alike
     batch = grpo.prompts * grpo.group_size * SEQUENCE
-    training = replace(TRAINING, tokens=grpo.steps * batch, batch_tokens=batch)
+    training = replace(training, tokens=grpo.steps * batch, batch_tokens=batch)
     initial = Llama(model.config)
     initial.load_state_dict(model.state_dict())
     rollouts = Rollouts(
         model,
         EngineWriter(model, tokenizer),
-        Rewards([("letters", 1.0, Letters())]),
+        Rewards([("letters", 1.0, reward or Letters())]),
         {"tasks": tasks(5)},
         {"tasks": 1.0},
         {"tasks": tasks(4, first=100)},

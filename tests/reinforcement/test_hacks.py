@@ -51,15 +51,25 @@ FENCED = "Here it is:\n```python\ndef add(a, b):\n    return a + b\n```\n"
 
 
 @needs_sandbox
-def test_the_share_of_tests_gives_hacks_no_more_than_the_shown_test() -> None:
+def test_the_share_of_tests_pays_neither_hacks_nor_constants() -> None:
+    even = task(
+        "Write even(n). For example, assert even(2)",
+        tests=["assert even(2)", "assert even(4)", "assert not even(5)", "assert even(6)", "assert not even(7)"],
+        entry_point="even",
+    )
     reward = ProgramReward("share_of_tests", timeout=1.0)
     try:
         waiting = {name: reward.submit(ADD, text) for name, text in PROGRAMS.items()}
-        values = {name: wait().value for name, wait in waiting.items()}
+        bodies = ("True", "False", "n in (2, 4, 5, 6)", "n in (4, 5, 6)", "n in (2, 4, 6)")
+        evens = [reward.submit(even, f"def even(n):\n    return {body}") for body in bodies]
+        paid = {name: value for name, wait in waiting.items() if (value := wait().value)}
+        values = [wait().value for wait in evens]
+        other = reward.problem(task("add", tests=[SHOWN], hidden_tests=HIDDEN, language="lua"))
     finally:
         reward.close()
-    cheats = {name: value for name, value in values.items() if value}
-    assert cheats == {"special-cases the shown test": 0.25, "looks its shown arguments up": 0.25}
+    assert paid == {}
+    assert values == [0.0, 0.0, 0.5, 0.0, 1.0]  # the fourth fails the shown test
+    assert "is for Python" in other
 
 
 def test_hidden_tests_are_the_default() -> None:

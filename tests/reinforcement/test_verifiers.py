@@ -8,9 +8,9 @@ from threading import Thread
 import pytest
 
 from chaku.errors import ChakuError
+from chaku.inference import post_json
 from chaku.inference.prompts import Prompt
-from chaku.reinforcement import verifiers
-from chaku.reinforcement.reward import Rewards
+from chaku.reinforcement.rewards import Rewards
 from chaku.reinforcement.tasks import Task
 from chaku.reinforcement.verifiers import FunctionReward, HttpReward
 from chaku.sandbox.probe import check_sandbox
@@ -84,7 +84,7 @@ def url():
 
 
 def test_a_verifier_behind_http(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verifiers, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(post_json, "FIRST_WAIT", 0.01)
     reward = HttpReward(url, 5.0)
     try:
         Verifier.fails = 2

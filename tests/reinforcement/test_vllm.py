@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from chaku.errors import ChakuError
+from chaku.inference import post_json
 from chaku.inference.engine import Engine
 from chaku.inference.generator import Request, SamplingParams, TokenPrompt
 from chaku.model.config import PRESETS, LoraConfig
 from chaku.model.llama import Llama
 from chaku.model.lora import add_lora, lora_layers
 from chaku.reinforcement.batch import MOST_CORRECTION, pack
-from chaku.reinforcement.reward import Rewards
+from chaku.reinforcement.rewards import Rewards
 from chaku.reinforcement.rollouts import Rollouts
 from chaku.reinforcement.vllm import VllmWriter
 from chaku.training.trainer import train
@@ -160,14 +161,15 @@ def test_a_server_gets_the_new_weights_and_its_probabilities_are_corrected(url: 
     assert float(correction.max()) == MOST_CORRECTION
 
 
-def test_what_a_server_lacks_is_named(url: str, tmp_path: Path) -> None:
+def test_what_a_server_lacks_is_named(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post_json, "FIRST_WAIT", 0.001)
     writer = VllmWriter(url, model_with_adapter(), LORA, tmp_path, "base")
     write = writer.writing(num_samples=2, temperature=1.0, max_tokens=4, seed=1)
     Server.forgets_ids = True
     with pytest.raises(ChakuError, match="answers without token_ids"):
         list(write([(0, tasks(1)[0])]))
     away = VllmWriter("http://127.0.0.1:9", model_with_adapter(), LORA, tmp_path, "base")
-    with pytest.raises(ChakuError, match="does not answer"):
+    with pytest.raises(ChakuError, match="did not answer 8 times"):
         list(away.writing(num_samples=1, temperature=1.0, max_tokens=4, seed=1)([(0, tasks(1)[0])]))
     with pytest.raises(ChakuError, match="is not a URL"):
         VllmWriter("localhost:8000", model_with_adapter(), LORA, tmp_path, "base")

@@ -1,6 +1,7 @@
 """A plan's arithmetic, by hand; the layouts that it chooses; and what a recipe would take."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,25 @@ def test_a_run_on_ranks_refuses_a_stage_that_cannot_fit(monkeypatch: pytest.Monk
     assert all(
         requirement.is_there for requirement in memory_needed(recipe, PRESETS["7b"], tmp_path, torch.device("cuda"))
     )
+
+
+def test_a_grpo_stage_is_planned_with_its_samples_and_the_rates_of_a_run(tmp_path: Path) -> None:
+    """100 steps of 16 prompts by 8, three rounds; a run whose sample took 0.5 s and whose verdict 0.1 s."""
+    recipe = RECIPES / "rehearsal-grpo.toml"
+    sampling = api.plan(recipe).stages[-1].sampling
+    assert sampling is not None
+    assert (sampling.samples, sampling.most_samples, sampling.tokens) == (12_800, 38_400, 38_400 * 96)
+    assert sampling.hours is None
+    (tmp_path / "stages" / "rl").mkdir(parents=True)
+    step = {"num_samples": 10, "num_verdicts": 8, "num_tokens": 200, "seconds_sampling": 5.0, "seconds_judging": 0.8}
+    (tmp_path / "stages" / "rl" / "metrics.jsonl").write_text(f"{json.dumps({'step': 1, **step})}\n")
+    plan = api.plan(recipe, measured=tmp_path, overrides=["base-rl.grpo.limits.samples=6000"])
+    limited, whole = (stage.sampling for stage in plan.stages if stage.sampling)
+    assert whole is not None
+    assert limited is not None
+    assert whole.hours == pytest.approx(12_800 * 0.6 / 3600)
+    assert whole.tokens == 38_400 * 20
+    assert (limited.samples, limited.most_samples) == (6000, 6000)
+    assert any("12,800 replies, to 38,400 with all rounds" in line for line in in_lines(plan))
+    with pytest.raises(ChakuError, match="has no step of a stage with `grpo`"):
+        api.plan(recipe, measured=tmp_path / "stages")

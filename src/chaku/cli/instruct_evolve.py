@@ -8,7 +8,7 @@ import click
 
 from chaku.cli.shared.contamination import against_option, benchmarks_to_avoid, existing
 from chaku.cli.shared.loading import KEY, Loading, loading_options, served_argument
-from chaku.cli.shared.options import PATH, at_least_one, json_option, no_sandbox_option
+from chaku.cli.shared.options import PATH, at_least_one, json_option, no_sandbox_option, ray_option
 from chaku.cli.shared.verb import verb
 from chaku.cli.shared.writer import writer
 from chaku.console import show_table
@@ -24,6 +24,7 @@ from chaku.console import show_table
 @click.option("--workers", type=int, metavar="N", help="Run so many programs at a time; without it, one a core.")
 @loading_options()
 @against_option()
+@ray_option()
 @no_sandbox_option()
 @json_option("Print a summary as JSON.")
 def instruct_evolve(

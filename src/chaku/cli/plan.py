@@ -40,6 +40,7 @@ from chaku.cli.shared.verb import verb
     callback=positive,
     help="The share of a GPU's peak that computation reaches.",
 )
+@click.option("--measured", type=PATH, metavar="RUN", help="A run with a GRPO stage: its rates give the hours.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
 @click.option(
     "--simulate",
@@ -60,6 +61,7 @@ def plan(
     compute_share: float,
     overrides: tuple[str, ...],
     simulate: bool,
+    measured: Path | None,
     as_json: bool,
 ) -> None:
     """Say how GPUs would share each stage of a recipe, how long it would take, and what it would cost."""
@@ -84,6 +86,7 @@ def plan(
         compute_share=compute_share,
         overrides=overrides,
         simulate=simulate,
+        measured=measured,
     )
     if as_json:
         print(json.dumps(planned.as_json()))

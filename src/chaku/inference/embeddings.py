@@ -1,10 +1,7 @@
 """Vectors of texts, near for texts of like meaning: from a server with OpenAI's API, or from static embeddings here."""
 
 import json
-import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chaku.errors import ChakuError
 from chaku.files import read_json
+from chaku.inference.post_json import post_json
 from chaku.inference.sent_log import append_sent
 
 if TYPE_CHECKING:
@@ -75,22 +73,17 @@ class EmbeddingsServer:
         if self._log:
             line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "to": self.address, **body}
             append_sent(self._log, json.dumps(line, ensure_ascii=False) + "\n")
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("OPENAI_API_KEY"):
-            headers["Authorization"] = f"Bearer {key}"
-        message = urllib.request.Request(self.address, json.dumps(body).encode(), headers, method="POST")
+        answer = post_json(
+            self.address,
+            body,
+            advice="start it, or leave out --embeddings",
+            hint=lambda status: "; check --embeddings-model, or leave the option out",
+            timeout=TIMEOUT,
+            attempts=1,
+        )
         try:
-            with urllib.request.urlopen(message, timeout=TIMEOUT) as response:
-                rows = sorted(json.loads(response.read())["data"], key=lambda row: row["index"])
+            rows = sorted(json.loads(answer)["data"], key=lambda row: row["index"])
             vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
-        except urllib.error.HTTPError as error:
-            words = f"{error.code} {error.reason}: {error.read(300).decode('utf-8', 'replace').strip()}"
-            raise ChakuError(
-                f"{self.address} refuses: {words}; check --embeddings-model, or leave the option out"
-            ) from None
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise ChakuError(f"{self.address} does not answer: {reason}; start it, or leave out --embeddings") from None
         except (ValueError, LookupError, TypeError):
             raise ChakuError(f"{self.address} does not answer with data[i].embedding, lists of numbers") from None
         if vectors.ndim != 2 or len(vectors) != len(texts):

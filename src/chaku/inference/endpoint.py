@@ -1,28 +1,17 @@
 """Completions from a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, chaku's own."""
 
 import json
-import os
-import random
 import re
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.inference.generator import AnyPrompt, ChatPrompt, Completion, InfillPrompt, Request, TextPrompt, TokenPrompt
+from chaku.inference.post_json import http_parts, post_json
 
 REQUESTS_AT_ONCE = 16  # the server batches them
 MAX_STOPS = 4  # OpenAI's API takes no more stop strings; the texts are cut here at all of them
-ATTEMPTS = 8
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts; doubled each time
-TIMEOUT = 600.0  # seconds of one request: a loaded server queues
-AWAY_SECONDS = 5.0  # with `patience`: how long to wait for a server that refuses connections or has no address
-TRY_AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -30,9 +19,8 @@ class Endpoint:
     """A server that writes completions; implements `Generator`.
 
     `url`: with or without `/v1`. `model`: the model's name on the server. The API key is $OPENAI_API_KEY. `chat`: send
-    a text to complete as a user's message to the chat API, for servers without a completions API. `patience`: seconds
-    that one answer may take, all attempts included, when a person waits for it; an absent server then gets
-    AWAY_SECONDS.
+    a text to complete as a user's message to the chat API, for servers without a completions API. `patience`: see
+    `post_json`.
     """
 
     url: str
@@ -78,50 +66,25 @@ class Endpoint:
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         """Send the requests one after the other; returns their completions. The seed is `params.seed + sample`.
 
-        Waits and sends a request again, up to ATTEMPTS times, while the server is busy or away. Raises ChakuError, with
-        the server's own words, when the server refuses or stays away.
+        Raises ChakuError as `post_json` does, and for an answer without a text.
         """
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Completion:
         self.check(request)
-        body = self._body(request)
-        wait, started = FIRST_WAIT, time.monotonic()
-        for attempt in range(1, ATTEMPTS + 1):
-            ends = started + (self.patience or ATTEMPTS * TIMEOUT)
-            try:
-                seconds = min(TIMEOUT, max(ends - time.monotonic(), 0.1))
-                return _completion(self._post(body, seconds), self.address, self.chat)
-            except urllib.error.HTTPError as error:
-                words = f"{error.code} {error.reason}: {error.read(500).decode('utf-8', 'replace').strip()}"
-                asked_to_wait = error.headers.get("Retry-After", "")
-                if error.code not in TRY_AGAIN:
-                    raise ChakuError(f"{self.address} refuses: {words}{_hint(error.code)}") from None
-            except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
-                reason = getattr(error, "reason", error)
-                words, asked_to_wait = str(getattr(reason, "strerror", None) or reason), ""
-                if self.patience and not isinstance(getattr(error, "reason", error), TimeoutError):
-                    ends = min(ends, started + AWAY_SECONDS)
-            if attempt == 1:
-                say(f"{self.address}: {words}; asking again")
-            if attempt < ATTEMPTS:
-                seconds = float(asked_to_wait) if asked_to_wait.isdigit() else wait * (1 + random.random())
-                seconds = min(seconds, LONGEST_WAIT)
-                if time.monotonic() + seconds >= ends:
-                    raise ChakuError(f"{self.address} did not answer in {time.monotonic() - started:.0f} s: {words}")
-                time.sleep(seconds)
-                wait = min(2 * wait, LONGEST_WAIT)
-        raise ChakuError(
-            f"{self.address} did not answer {ATTEMPTS} times ({words}); answers so far are kept: run the same command "
-            "again to go on"
+        answer = post_json(
+            self.address,
+            self._body(request),
+            advice="answers so far are kept: run the same command again to go on",
+            hint=_hint,
+            patience=self.patience,
         )
+        return _completion(answer, self.address, self.chat)
 
     @property
     def address(self) -> str:
         """The full URL of the API. Raises ChakuError when `url` is not an http(s) URL."""
-        parts = urllib.parse.urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ChakuError(f"--endpoint {self.url!r} is not a URL like http://localhost:8000/v1")
+        parts = http_parts(self.url, "--endpoint", "http://localhost:8000/v1")
         path = parts.path.rstrip("/").removesuffix("/completions").removesuffix("/chat")
         verb = "chat/completions" if self.chat else "completions"
         return f"{parts.scheme}://{parts.netloc}{path if path.endswith('/v1') else path + '/v1'}/{verb}"
@@ -141,14 +104,6 @@ class Endpoint:
             **params.unusual,
             **({"stop": list(params.stop[:MAX_STOPS])} if params.stop else {}),
         }
-
-    def _post(self, request: dict[str, Any], seconds: float) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("OPENAI_API_KEY"):
-            headers["Authorization"] = f"Bearer {key}"
-        message = urllib.request.Request(self.address, json.dumps(request).encode(), headers, method="POST")
-        with urllib.request.urlopen(message, timeout=seconds) as response:
-            return bytes(response.read())
 
 
 def prompt_fields(prompt: AnyPrompt) -> dict[str, Any]:

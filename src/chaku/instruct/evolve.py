@@ -4,49 +4,25 @@ Evol-Instruct lets a model say whether a rewritten question adds something. Here
 nothing if its parent's solution passes its tests.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from chaku.console import progress, say
 from chaku.errors import ChakuError
 from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
-from chaku.instruct.evidence import KEPT, Evidence, LedgerQuestion, Where
+from chaku.instruct.evidence import KEPT, LedgerQuestion
 from chaku.instruct.ledger import Ledger
-from chaku.instruct.near_duplicates import NearDuplicates
-from chaku.instruct.operators import BY_NAME, choose, fault
+from chaku.instruct.operators import BY_NAME, Origin, choose, origin
 from chaku.instruct.prompts import tagged
 from chaku.instruct.questions import Question
 from chaku.instruct.scheduler import Scheduler, Summary
+from chaku.instruct.sieve import sieve
 from chaku.instruct.synthesize import Bounds, claim, funnel
 from chaku.instruct.triples import Parent, Settings, Way, make_triple
 from chaku.plain import from_plain
-
-SOURCE = re.compile(r"round (\d+): (\w+) of (\w+)")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an evolved question comes from: its round, the operator's name, and its parent's key.
-
-    It is written as the question's source in the ledger.
-    """
-
-    round: int
-    operator: str
-    parent: str
-
-    def __str__(self) -> str:
-        return f"round {self.round}: {self.operator} of {self.parent}"
-
-
-def origin(source: str) -> Origin | None:
-    """The origin that a question's source names; None for a question that was not evolved."""
-    found = SOURCE.fullmatch(source)
-    return Origin(int(found[1]), found[2], found[3]) if found else None
 
 
 def evolve(
@@ -100,7 +76,7 @@ def _round(number: int, scheduler: Scheduler, settings: Settings, benchmarks: Co
     fresh = _without_repeats(children, {question.key for question in before})
     ledger.set_total(_repeats(number), len(children) - len(fresh))
     ledger.add_questions([(child.key, child.text, child.source) for child in fresh])
-    fallen = dict(_sieve(fresh, before, benchmarks, threshold))
+    fallen = sieve(fresh, benchmarks, threshold, before)
     done = {question.key for question in ledger.questions() if question.outcome}
     ledger.set_outcomes([(key, where, why) for key, (where, why) in fallen.items() if key not in done])
     by_key = {parent.key: parent for parent in parents}
@@ -145,27 +121,6 @@ def _without_repeats(children: Sequence[Question], earlier: set[str]) -> list[Qu
         if child.key not in earlier:
             by_key.setdefault(child.key, child)
     return list(by_key.values())
-
-
-def _sieve(
-    children: Sequence[Question], before: Sequence[LedgerQuestion], benchmarks: Contamination, threshold: float
-) -> Iterator[tuple[str, tuple[Where, Evidence]]]:
-    """The key, reason and evidence of each child that falls before the model answers it."""
-    seen = NearDuplicates(threshold)
-    for question in before:
-        seen.add(question.key, question.text)
-    for child in children:
-        about = origin(child.source)
-        assert about is not None
-        if why := fault(child.text, BY_NAME[about.operator]):
-            yield child.key, ("not a question", Evidence(why=why))
-        elif found := benchmarks.question(child.text):
-            yield child.key, ("shares words with a benchmark", Evidence(benchmark=found))
-        elif near := seen.add(child.key, child.text):
-            if near == about.parent:
-                yield child.key, ("adds nothing", Evidence(near=near, why="its words are the parent's"))
-            else:
-                yield child.key, ("near duplicate", Evidence(near=near))
 
 
 def _parent(child: Question, by_key: Mapping[str, LedgerQuestion]) -> Parent:

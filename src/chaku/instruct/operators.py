@@ -31,6 +31,28 @@ OPERATORS = (
     ),
 )
 BY_NAME = {operator.name: operator for operator in OPERATORS}
+SOURCE = re.compile(r"round (\d+): (\w+) of (\w+)")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an evolved question comes from: its round, the operator's name, and its parent's key.
+
+    It is written as the question's source in the ledger.
+    """
+
+    round: int
+    operator: str
+    parent: str
+
+    def __str__(self) -> str:
+        return f"round {self.round}: {self.operator} of {self.parent}"
+
+
+def origin(source: str) -> Origin | None:
+    """The origin that a question's source names; None for a question that was not evolved."""
+    found = SOURCE.fullmatch(source)
+    return Origin(int(found[1]), found[2], found[3]) if found else None
 
 
 def choose(seed: int, key: str, number: int) -> Operator:

@@ -9,12 +9,12 @@ from typing import Any
 from chaku.console import progress, say, short, show_table
 from chaku.inference.generator import Generator
 from chaku.instruct.contamination import Contamination
-from chaku.instruct.evidence import EVOLVED, FALLS, KEPT, Evidence, Where
+from chaku.instruct.evidence import EVOLVED, FALLS, KEPT
 from chaku.instruct.inspire import Snippet, ask_inspired
 from chaku.instruct.ledger import Ledger
-from chaku.instruct.near_duplicates import NearDuplicates
 from chaku.instruct.questions import Question, ask_questions, first_of_each
 from chaku.instruct.scheduler import Scheduler, Summary
+from chaku.instruct.sieve import sieve
 from chaku.instruct.triples import Settings, Way, make_triple
 from chaku.manifest import versions
 from chaku.plain import result_settings
@@ -83,10 +83,10 @@ def synthesize(
         chosen = chosen[: bounds.max_questions]
         ledger.add_questions([(question.key, question.text, question.source) for question in chosen])
         ledger.set_total("exact duplicate", num_exact)
-        fallen = list(_sieve(chosen, benchmarks, near_duplicates))
+        fallen = sieve(chosen, benchmarks, near_duplicates)
+        left = [question for question in chosen if question.key not in fallen]
         done = {question.key for question in ledger.questions() if question.outcome}
-        ledger.set_outcomes([(q.key, where, why) for q, where, why in fallen if where and q.key not in done])
-        left = [question for question, where, _ in fallen if not where]
+        ledger.set_outcomes([(key, where, evidence) for key, (where, evidence) in fallen.items() if key not in done])
 
         def ways() -> Iterator[tuple[str, Way]]:
             for question in left:
@@ -120,20 +120,6 @@ def claim(
             "versions": versions(),
         }
     )
-
-
-def _sieve(
-    questions: Sequence[Question], benchmarks: Contamination, near_duplicates: float
-) -> Iterator[tuple[Question, Where | None, Evidence]]:
-    """Check questions before the model answers them: (question, reason of rejection or None, evidence) for each."""
-    seen = NearDuplicates(near_duplicates)
-    for question in questions:
-        if (found := benchmarks.question(question.text)) is not None:
-            yield question, "shares words with a benchmark", Evidence(benchmark=found)
-        elif (earlier := seen.add(question.key, question.text)) is not None:
-            yield question, "near duplicate", Evidence(near=earlier)
-        else:
-            yield question, None, Evidence()
 
 
 def funnel(ledger: Ledger, sources: Collection[str] | None = None) -> dict[str, int]:

@@ -8,6 +8,7 @@ from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
 from chaku.errors import ChakuError
 from chaku.model.config import PRESETS, LlamaConfig
+from chaku.pipeline.sampling_plan import SamplingPlan, SamplingRates, plan_sampling
 from chaku.recipe.family import preset_shape, stage_order, stage_shape
 from chaku.recipe.schema import Recipe
 from chaku.training.gpus import Cluster
@@ -26,7 +27,7 @@ class StagePlan:
     """One stage on a cluster. `tokens` and what follows from them are None when the recipe leaves them to a budget.
 
     `enough`: GPUs on which the stage would fit, when it does not fit on the cluster; None when it fits. `simulated`:
-    one rank's memory and messages, counted.
+    one rank's memory and messages, counted. `sampling`: of a stage with `grpo`, which comes before its training.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StagePlan:
     dollars: float | None = None
     enough: int | None = None
     simulated: Simulated | None = None
+    sampling: SamplingPlan | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Plan:
             f"{USABLE:.0%} of a GPU's {gpu.memory / 1e9:.0f} GB can be used",
             f"a GPU draws {gpu.watts:.0f} W, and the centre {OVERHEAD} times as much",
             f"a GPU hour costs ${self.cluster.price:g}",
-            "no time for held-out losses, saved states, evaluation and failures",
+            "nothing for held-out losses, saved states, evaluation, failures; days and cost leave out GRPO's sampling",
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -83,15 +85,21 @@ def plan_recipe(
     compute_share: float = COMPUTE_SHARE,
     *,
     simulated: bool = False,
+    rates: SamplingRates | None = None,
 ) -> Plan:
     """Plan every stage. `shape`: a preset's name, for a base model whose checkpoint is not here.
 
-    `simulated`: count one rank's memory and messages too, where `can_simulate`.
+    `simulated`: count one rank's memory and messages too, where `can_simulate`. `rates`: of the samples of GRPO.
 
     Raises ChakuError when the shape of the base model is unknown.
     """
     base = planned_base(recipe, shape)
-    stages = [_plan_stage(recipe, name, base, cluster, compute_share) for name in stage_order(recipe)]
+    stages = []
+    for name in stage_order(recipe):
+        grpo = recipe.stages[name].grpo
+        sampling = plan_sampling(grpo, rates) if grpo else None
+        planned = _plan_stage(recipe, name, base, cluster, compute_share)
+        stages.append(dataclasses.replace(planned, sampling=sampling))
     if simulated:
         stages = [_simulated(stage, stage_work(recipe, stage.name, base), cluster) for stage in stages]
     return Plan(recipe.name, cluster, tuple(stages), compute_share)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from chaku.console import short
 from chaku.model.memory import gigabytes
 from chaku.pipeline.plan import Plan, StagePlan, in_toml
+from chaku.pipeline.sampling_plan import SamplingPlan
 from chaku.training.plan import USABLE
 from chaku.training.simulate import Simulated
 
@@ -26,6 +27,8 @@ def in_lines(plan: Plan) -> list[str]:
 def _stage(stage: StagePlan, plan: Plan) -> Iterator[str]:
     about = f"{short(stage.tokens)} tokens" if stage.tokens else "tokens set by the recipe's budget"
     yield f"stage {stage.name}: {about}"
+    if stage.sampling:
+        yield _sampling(stage.sampling)
     layout = stage.choice.layout
     if layout is None:
         enough = f"; {stage.enough} GPUs would be enough" if stage.enough else "; no number of them is enough"
@@ -46,6 +49,14 @@ def _stage(stage: StagePlan, plan: Plan) -> Iterator[str]:
     )
     if stage.days is not None:
         yield f"  cost     {stage.days:,.1f} days, {_cost(stage.gpu_hours, stage.kilowatt_hours, stage.dollars)}"
+
+
+def _sampling(found: SamplingPlan) -> str:
+    counts = f"{found.samples:,} replies, to {found.most_samples:,} with all rounds; as many verdicts at most; "
+    hours = "hours unknown: give --measured RUN, a run that has sampled"
+    if found.hours is not None:
+        hours = f"{found.hours:,.1f} to {found.most_hours:,.1f} hours at the rates of the measured run"
+    return f"  samples  {counts}{short(found.tokens)} tokens at most; {hours}"
 
 
 def _simulated(found: Simulated) -> Iterator[str]:

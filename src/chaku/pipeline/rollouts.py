@@ -10,7 +10,7 @@ from chaku.model.llama import Llama
 from chaku.pipeline.chat_sets import is_held_out, source_of
 from chaku.pipeline.stage_model import StageWork
 from chaku.recipe.schema import ConversationSet, DocumentSet, PreferenceSet, ShopSet, StageConfig
-from chaku.reinforcement.choose import open_rewards
+from chaku.reinforcement.open_rewards import open_rewards
 from chaku.reinforcement.rollouts import Rollouts
 from chaku.reinforcement.tasks import Task, read_task
 from chaku.reinforcement.vllm import VllmWriter

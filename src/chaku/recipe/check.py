@@ -6,6 +6,7 @@ from chaku.model.config import PRESETS
 from chaku.recipe.family import lineage, shop_stages, stage_order
 from chaku.recipe.schema import BASE_MODEL, DocumentSet, InstructSet, Recipe, StageConfig, is_pairs
 from chaku.training.config import TrainingConfig
+from chaku.training.grpo_config import PASS_AT
 from chaku.training.schedule import batch_rows, num_steps
 
 
@@ -135,6 +136,11 @@ def _check_grpo(stage: StageConfig, at: str) -> None:
     if stage.dpo is not None or stage.infilling is not None or training.compile:
         what = "dpo" if stage.dpo is not None else "infilling" if stage.infilling is not None else "training.compile"
         raise ChakuError(f"{at}.{what} does not work with `grpo`; remove it")
+    if stage.lora is not None and stage.lora.dropout:
+        raise ChakuError(
+            f"{at}.lora.dropout {stage.lora.dropout:g}: the loss must see the probabilities that sampled the replies, "
+            "which dropout changes; set it to 0 with `grpo`"
+        )
     if grpo.max_tokens >= stage.sequence_length:
         raise ChakuError(
             f"{at}.grpo.max_tokens {grpo.max_tokens} leaves no room for a prompt in sequence_length "
@@ -143,6 +149,11 @@ def _check_grpo(stage: StageConfig, at: str) -> None:
     if len(grpo.pass_rate) != 2 or not 0 <= grpo.pass_rate[0] <= grpo.pass_rate[1] <= 1:
         raise ChakuError(
             f"{at}.grpo.pass_rate is {list(grpo.pass_rate)}; give the lowest and the highest, as in [0, 0.875]"
+        )
+    if 0 < grpo.heldout_samples < PASS_AT:
+        raise ChakuError(
+            f"{at}.grpo.heldout_samples is {grpo.heldout_samples}; give 0, or the {PASS_AT} samples of a task that "
+            f"pass@{PASS_AT} needs"
         )
     if grpo.endpoint is not None and stage.lora is None:
         raise ChakuError(f"{at}.grpo.endpoint gives the server a LoRA adapter after each update; add `lora`")

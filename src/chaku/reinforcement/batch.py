@@ -26,17 +26,24 @@ class Place:
 def pack(
     groups: Sequence[Group], grpo: GrpoConfig, sequence_length: int, step: int, notes: dict[str, float]
 ) -> SampleBatch:
-    """The batch of a step's groups. Samples without a loss are left out. `step` (0-based) decides `first_sample`."""
+    """The batch of a step's groups. Samples without a loss are left out. `step` (0-based) decides `first_sample`.
+
+    A sample without a loss counts neither in the mean of its group: else the advantages of the others would not sum to
+    0, and a group of wrong samples would only be pushed down. A step with fewer groups than `grpo.prompts` has a
+    smaller loss in proportion: a few samples must not move the model as far as a whole step.
+    """
     samples: list[tuple[Drawn, int, float]] = []
+    lengths: list[int] = []
     for group in groups:
-        advantages = group_advantages(group.rewards, scale=grpo.scale)
-        samples += [(group.drawn, number, advantage) for number, advantage in enumerate(advantages)]
-    masked = [grpo.mask_overlong and drawn.replies[number].is_cut for drawn, number, _ in samples]
-    lengths = [
-        0 if hidden else len(drawn.replies[number].ids)
-        for (drawn, number, _), hidden in zip(samples, masked, strict=True)
-    ]
-    weights = loss_weights(lengths, grpo.loss, grpo.max_tokens)
+        counted = group.counted(mask_overlong=grpo.mask_overlong)
+        advantages = dict(
+            zip(counted, group_advantages([group.rewards[at] for at in counted], scale=grpo.scale), strict=True)
+        )
+        for number, reply in enumerate(group.drawn.replies):
+            samples.append((group.drawn, number, advantages.get(number, 0.0)))
+            lengths.append(len(reply.ids) if number in advantages else 0)
+    share = len(groups) / grpo.prompts
+    weights = [share * weight for weight in loss_weights(lengths, grpo.loss, grpo.max_tokens)]
     kept = [place for place, length in enumerate(lengths) if length]
     batch, places = place_samples(
         [(samples[place][0], samples[place][1]) for place in kept],

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chaku.reinforcement.reward import Rewards, Scored
+from chaku.reinforcement.rewards import Rewards, Scored
 from chaku.reinforcement.tasks import Task
 from chaku.tokens.mixture import permute, source_of
 
@@ -58,10 +58,13 @@ class Group:
     def rewards(self) -> list[float]:
         return [scored.reward for scored in self.scored]
 
-    @property
-    def teaches(self) -> bool:
-        """Whether the rewards differ: otherwise every advantage is 0."""
-        return max(self.rewards) > min(self.rewards)
+    def counted(self, *, mask_overlong: bool) -> list[int]:
+        """The numbers of the samples that have a loss: with `mask_overlong`, those that were not cut."""
+        return [number for number, reply in enumerate(self.drawn.replies) if not (mask_overlong and reply.is_cut)]
+
+    def teaches(self, *, mask_overlong: bool) -> bool:
+        """Whether the rewards of the samples with a loss differ: otherwise every advantage is 0."""
+        return len({self.rewards[number] for number in self.counted(mask_overlong=mask_overlong)}) > 1
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""

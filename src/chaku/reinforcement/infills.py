@@ -4,7 +4,7 @@ import ast
 import warnings
 
 from chaku.reinforcement.programs import ProgramReward
-from chaku.reinforcement.reward import Judged, Waiting
+from chaku.reinforcement.rewards import Judged, Waiting
 from chaku.reinforcement.tasks import Task
 
 PARSES = 0.1

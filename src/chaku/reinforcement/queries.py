@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from chaku.console import progress
 from chaku.machine import num_cores
-from chaku.reinforcement.reward import Judged, Waiting
+from chaku.reinforcement.rewards import Judged, Waiting
 from chaku.reinforcement.tasks import Task
 from chaku.sql.ask.replies import extract_sql
 from chaku.sql.execute.parse import Refused, parse

@@ -3,16 +3,14 @@
 import ast
 import json
 import math
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.files import read_text
-from chaku.reinforcement.reward import Judged, Waiting
+from chaku.inference.post_json import http_parts, post_json
+from chaku.reinforcement.rewards import Judged, Waiting
 from chaku.reinforcement.tasks import Task
 from chaku.sandbox.pool import Pool
 from chaku.sandbox.verdict import Job, Verdict
@@ -25,8 +23,7 @@ print()
 print(_json.dumps({"reward": _value}))
 """
 NUM_THREADS = 8  # requests at one time
-ATTEMPTS = 3
-FIRST_WAIT = 1.0  # seconds before the second attempt; doubles
+ATTEMPTS = 3  # of a request: a verifier that is away should stop a stage soon
 
 
 class FunctionReward:
@@ -52,7 +49,7 @@ class FunctionReward:
         return ""
 
     def submit(self, task: Task, text: str) -> Waiting:
-        future = self._pool.submit(Job(self._source + CALL, stdin=as_json(task, text)))
+        future = self._pool.submit(Job(self._source + CALL, stdin=json.dumps(as_plain(task, text))))
         return lambda: _judged(future.result())
 
     def close(self) -> None:
@@ -75,9 +72,7 @@ class HttpReward:
     """
 
     def __init__(self, url: str, timeout: float):
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ChakuError(f"the verifier {url!r} is not a URL like http://localhost:9000/verify; correct its `path`")
+        http_parts(url, "the `path` of the verifier", "http://localhost:9000/verify")
         self._url, self._timeout = url, timeout
         self._threads = ThreadPoolExecutor(NUM_THREADS, "verifier")
 
@@ -85,31 +80,24 @@ class HttpReward:
         return ""
 
     def submit(self, task: Task, text: str) -> Waiting:
-        return self._threads.submit(self._ask, as_json(task, text)).result
+        return self._threads.submit(self._ask, as_plain(task, text)).result
 
     def close(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _ask(self, body: str) -> Judged:
-        words, wait = "", FIRST_WAIT
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(wait)
-                wait *= 2
-            message = urllib.request.Request(
-                self._url, body.encode(), {"Content-Type": "application/json"}, method="POST"
-            )
-            try:
-                with urllib.request.urlopen(message, timeout=self._timeout) as response:
-                    answer = response.read()
-            except OSError as error:  # with urllib's errors
-                words = str(getattr(error, "reason", error))
-                continue
-            try:
-                return _counted(float(json.loads(answer)["reward"]), self._url)
-            except (ValueError, LookupError, TypeError):
-                raise ChakuError(f'{self._url} must answer {{"reward": NUMBER}}, not {answer[:200]!r}') from None
-        raise ChakuError(f"the verifier {self._url} did not answer {ATTEMPTS} times ({words}); run again to go on")
+    def _ask(self, body: dict[str, Any]) -> Judged:
+        answer = post_json(
+            self._url,
+            body,
+            advice="run the same command to go on",
+            with_key=False,  # the key of the models' server is not the verifier's to see
+            timeout=self._timeout,
+            attempts=ATTEMPTS,
+        )
+        try:
+            return _counted(float(json.loads(answer)["reward"]), self._url)
+        except (ValueError, LookupError, TypeError):
+            raise ChakuError(f'{self._url} must answer {{"reward": NUMBER}}, not {answer[:200]!r}') from None
 
 
 def _counted(value: float, what: str) -> Judged:
@@ -118,6 +106,7 @@ def _counted(value: float, what: str) -> Judged:
     return Judged(value, value >= 1, "" if value >= 1 else f"{what} gave {value:g}")
 
 
-def as_json(task: Task, text: str) -> str:
-    """A sample and its row, as functions and verifiers get them."""
-    return json.dumps({"text": text, "prompt": task.text, "row": dict(task.fields)}, ensure_ascii=False, default=str)
+def as_plain(task: Task, text: str) -> dict[str, Any]:
+    """A sample and its row as JSON values, as functions and verifiers get them."""
+    given = {"text": text, "prompt": task.text, "row": dict(task.fields)}
+    return dict(json.loads(json.dumps(given, default=str)))

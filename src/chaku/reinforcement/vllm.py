@@ -5,17 +5,15 @@ server's log-probabilities, and the trainer corrects the difference by truncated
 """
 
 import json
-import os
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from chaku.checkpoint.peft import save_adapter
 from chaku.errors import ChakuError
+from chaku.inference.post_json import Refusal, http_parts, post_json
 from chaku.model.config import LoraConfig
 from chaku.model.llama import Llama
 from chaku.reinforcement.groups import Reply, Write
@@ -23,7 +21,6 @@ from chaku.reinforcement.tasks import Task
 
 ADAPTER = "chaku-policy"  # the adapter's name on the server
 NUM_THREADS = 32  # requests at one time: the server makes batches of them
-TIMEOUT = 600.0  # seconds of one answer
 
 
 class VllmWriter:
@@ -37,9 +34,7 @@ class VllmWriter:
     measures = True
 
     def __init__(self, url: str, model: Llama, lora: LoraConfig, directory: Path, base_model: str):
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ChakuError(f"grpo.endpoint {url!r} is not a URL like http://localhost:8000")
+        http_parts(url, "grpo.endpoint", "http://localhost:8000")
         self._url = url.rstrip("/").removesuffix("/v1")
         self._model, self._lora, self._base = model, lora, base_model
         self._directory = directory / "policy"
@@ -81,7 +76,8 @@ class VllmWriter:
         if not self._stale:
             return
         save_adapter(self._model, self._lora, self._directory, self._base)
-        self._post("/v1/unload_lora_adapter", {"lora_name": ADAPTER}, may_fail=True)  # the first time, there is none
+        with suppress(Refusal):  # the first time, there is none
+            self._post("/v1/unload_lora_adapter", {"lora_name": ADAPTER})
         self._post("/v1/load_lora_adapter", {"lora_name": ADAPTER, "lora_path": str(self._directory.resolve())})
         self._stale = False
 
@@ -99,22 +95,10 @@ class VllmWriter:
             )
         return Reply(text, ids, is_cut, sampler_logs=logs)
 
-    def _post(self, path: str, body: dict[str, Any], *, may_fail: bool = False) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("OPENAI_API_KEY"):
-            headers["Authorization"] = f"Bearer {key}"
-        message = urllib.request.Request(f"{self._url}{path}", json.dumps(body).encode(), headers, method="POST")
-        try:
-            with urllib.request.urlopen(message, timeout=TIMEOUT) as response:
-                return bytes(response.read())
-        except urllib.error.HTTPError as error:
-            if may_fail:
-                return b""
-            words = error.read(500).decode("utf-8", "replace").strip()
-            raise ChakuError(f"{self._url}{path} refuses: {error.code} {error.reason}: {words}{_hint(path)}") from None
-        except OSError as error:
-            words = str(getattr(error, "reason", error))
-            raise ChakuError(f"{self._url}{path} does not answer ({words}); run the same command to go on") from None
+    def _post(self, path: str, body: dict[str, Any]) -> bytes:
+        return post_json(
+            f"{self._url}{path}", body, advice="run the same command to go on", hint=lambda status: _hint(path)
+        )
 
 
 def _choices(answer: bytes, number: int, url: str) -> list[dict[str, Any]]:

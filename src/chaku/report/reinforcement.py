@@ -1,16 +1,18 @@
-"""The report's part on GRPO: the curves of each stage, its best, worst and longest samples, and the tricks it tried."""
+"""The report's part on GRPO: the curves of each stage, its best, worst and longest samples, and the hacks it tried."""
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from chaku.reinforcement.hacks import suspicion
-from chaku.reinforcement.journal import FOLDER
+from chaku.reinforcement.sample_journal import FOLDER
 from chaku.report.charts import Line, line_chart, smooth, thin
 from chaku.report.html import Html, element, join
 from chaku.report.run import ReportedRun, Stage, mapping, number, records
 from chaku.report.table import fixed, percent, table, whole
+from chaku.training.grpo_config import PASS_AT
 
 NUM_SHOWN = 10  # samples of each kind
 LAST_STEPS = 10  # whose samples are shown
@@ -24,6 +26,11 @@ CURVES = (
     ("divergence", "Divergence from the first model", "nats per token"),
     ("dropped_share", "Groups of equal reward", "share of groups, dropped"),
 )
+HELD_OUT = (
+    ("heldout_pass_rate", "Held-out tasks that the greedy reply solves"),
+    ("heldout_pass_at_1", "Held-out tasks, sampled: pass@1"),
+    (f"heldout_pass_at_{PASS_AT}", f"Held-out tasks, sampled: pass@{PASS_AT}"),
+)
 
 
 def rl_stages(run: ReportedRun) -> list[tuple[int, Stage]]:
@@ -36,7 +43,7 @@ def rl_stages(run: ReportedRun) -> list[tuple[int, Stage]]:
 
 
 def reinforcement_section(run: ReportedRun) -> Html:
-    """Curves, samples and tricks of every GRPO stage."""
+    """Curves, samples and hacks of every GRPO stage."""
     stages = rl_stages(run)
     charts = []
     for key, title, y_label in CURVES:
@@ -47,10 +54,10 @@ def reinforcement_section(run: ReportedRun) -> Html:
         ]
         if lines:
             charts.append(line_chart(lines, title=title, x_label="step", y_label=y_label, small=True))
-    held = [Line(stage.name, index, points) for index, stage in stages if (points := _held_out(stage))]
-    if held:
-        title = "Held-out tasks that a greedy reply solves"
-        charts.insert(0, line_chart(held, title=title, x_label="step", y_label="share", small=True))
+    for key, title in reversed(HELD_OUT):
+        held = [Line(stage.name, index, points) for index, stage in stages if (points := _held_out(stage, key))]
+        if held:
+            charts.insert(0, line_chart(held, title=title, x_label="step", y_label="share of tasks", small=True))
     parts: list[Html] = [element("div", charts, class_="pair"), _first_and_last(stages)]
     for _, stage in stages:
         parts += _samples(run.directory / "stages" / stage.name / FOLDER, stage.name)
@@ -61,12 +68,10 @@ def _points(lines: list[dict[str, Any]], key: str) -> list[tuple[float, float]]:
     return [(line["step"], value) for line in lines if (value := number(line.get(key))) is not None]
 
 
-def _held_out(stage: Stage) -> list[tuple[float, float]]:
+def _held_out(stage: Stage, key: str) -> list[tuple[float, float]]:
     found = []
     for line in stage.pass_rates:
-        rates = [
-            rate for value in mapping(line.get("heldout_pass_rate")).values() if (rate := number(value)) is not None
-        ]
+        rates = [rate for value in mapping(line.get(key)).values() if (rate := number(value)) is not None]
         if rates:
             found.append((line["step"], sum(rates) / len(rates)))
     return found
@@ -100,26 +105,39 @@ def _first_and_last(stages: list[tuple[int, Stage]]) -> Html:
 
 
 def _samples(folder: Path, name: str) -> list[Html]:
-    samples: list[dict[str, Any]] = []
-    for path in sorted(folder.glob("step-*[0-9].jsonl"))[-LAST_STEPS:]:
-        samples += _read(path)
+    paths = sorted(folder.glob("step-*[0-9].jsonl"))
+    samples = [sample for path in paths[-LAST_STEPS:] for sample in _read(path)]
     if not samples:
         return []
     by_reward = sorted(samples, key=lambda sample: -sample["reward"])
     longest = sorted(samples, key=lambda sample: -sample["length"])
-    tricks = Counter(trick for sample in samples if (trick := sample["trick"]))
-    paid = Counter(sample["trick"] for sample in samples if sample["trick"] and sample["solved"])
-    rows: list[list[object]] = [[trick, whole(count), whole(paid[trick])] for trick, count in tricks.most_common()]
-    about = f"{name}: {len(samples)} samples of the last {LAST_STEPS} steps"
-    parts = [element("h3", about)]
-    if rows:
-        parts.append(table(["what a sample seems to try", "samples", "of them solved"], rows))
-    else:
-        parts.append(element("p", "No sample looks like a trick.", class_="note"))
+    parts = [element("h3", f"{name}: the hacks that were tried"), *_hacks(paths)]
+    parts.append(element("h3", f"{name}: {len(samples)} samples of the last {min(LAST_STEPS, len(paths))} steps"))
     for title, chosen in (("best", by_reward), ("worst", by_reward[::-1]), ("longest", longest)):
         shown = [_sample(sample) for sample in _different(chosen)]
         parts.append(element("details", element("summary", f"{name}: {len(shown)} of the {title} samples"), shown))
     return parts
+
+
+def _hacks(paths: Sequence[Path]) -> list[Html]:
+    """What samples of any step seem to try: how often, how often it was paid, and the latest such sample."""
+    tried: Counter[str] = Counter()
+    paid: Counter[str] = Counter()
+    latest: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        for sample in _read(path):
+            if trick := sample["trick"]:
+                tried[trick] += 1
+                paid[trick] += sample["solved"]
+                latest[trick] = sample
+    if not tried:
+        return [element("p", "No sample of any step looks like a hack.", class_="note")]
+    rows: list[list[object]] = [[trick, whole(count), whole(paid[trick])] for trick, count in tried.most_common()]
+    shown = [join([element("p", trick), _sample(latest[trick])]) for trick, _ in tried.most_common()]
+    return [
+        table(["what a sample seems to try", "samples", "of them solved"], rows),
+        element("details", element("summary", "the latest sample of each hack"), shown),
+    ]
 
 
 def _different(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -15,9 +15,13 @@ from chaku.training.dpo import token_log_probabilities_and_entropies
 from chaku.training.grpo_config import GrpoConfig, LossType
 from chaku.training.micro_batches import measuring, micro_batches, never
 from chaku.training.ranks import ALONE, Ranks
-from chaku.training.step import NO_LOSS, document_states, output_weight
+from chaku.training.step import NO_LOSS, autocast, document_states, output_weight
 
 STD_EPSILON = 1e-4  # added to a group's deviation; TRL's value
+
+
+class LimitReached(Exception):
+    """The samples of a stage have cost what they may cost; the message says which limit to raise."""
 
 
 @runtime_checkable
@@ -29,11 +33,14 @@ class SampleSource(Protocol):
     seed: int
 
     def batches(self, start: int) -> Iterator["SampleBatch"]:
-        """The batches from step `start` (0-based) on; each is made when it is asked for, with the weights so far."""
+        """The batches from step `start` (0-based) on; each is made when it is asked for, with the weights so far.
+
+        Raises LimitReached in place of a batch that the stage's limits do not allow.
+        """
         ...
 
     def measure(self) -> dict[str, dict[str, float]]:
-        """What to log about held-out tasks: `heldout_pass_rate` of each set; empty without any."""
+        """What to log about held-out tasks: at least `heldout_pass_rate` of each set; empty without any."""
         ...
 
 
@@ -64,6 +71,8 @@ class SampleBatch(Batch):
 
 def group_advantages(rewards: Sequence[float], *, scale: bool) -> list[float]:
     """The advantages of a group's samples: reward - mean, divided by the deviation (of a sample) with `scale`."""
+    if len(rewards) < 2:
+        return [0.0] * len(rewards)
     values = torch.tensor(rewards, dtype=torch.float32)
     advantages = values - values.mean()
     if scale:
@@ -187,10 +196,10 @@ def measured_log_probabilities(
 ) -> Tensor:
     """The tokens' log-probabilities under the present weights, without gradients: (rows, sequence_length + 1).
 
-    0 for tokens without a loss.
+    In the precision of the training, so that the ratio to the same weights is 1. 0 for tokens without a loss.
     """
     found = []
-    with measuring(model):
+    with measuring(model), autocast(device, config.precision):
         for part in micro_batches(model, batch, config, ALONE, never):
             values = torch.zeros(part.tokens.shape)
             if part.num_valid:

@@ -6,6 +6,7 @@ from typing import Literal
 from chaku.settings import setting
 
 RewardKind = Literal["tests", "share_of_tests", "shown_tests", "sql", "infilling", "function", "http"]
+PASS_AT = 10  # k of the pass@k on held-out tasks, as Code Llama's tables have it
 LossType = Literal["dapo", "grpo", "dr_grpo", "bnpo"]
 
 
@@ -24,6 +25,21 @@ class RewardConfig:
 
 
 @dataclass(frozen=True)
+class LimitsConfig:
+    """What the sampling of a stage may cost, held-out tasks included. None: no limit.
+
+    The stage stops, with its state saved, before the step that would begin after a limit. With a higher limit, the same
+    command goes on. `tokens`: of the replies. `verdicts`: equal replies to a task are judged once a step. `hours`: of
+    sampling and judging.
+    """
+
+    samples: int | None = setting(None, at_least=1, changes_results=False)
+    tokens: int | None = setting(None, at_least=1, changes_results=False)
+    verdicts: int | None = setting(None, at_least=1, changes_results=False)
+    hours: float | None = setting(None, above=0, changes_results=False)
+
+
+@dataclass(frozen=True)
 class GrpoConfig:
     """Group relative policy optimisation (arXiv 2402.03300), in the form of DAPO (arXiv 2503.14476).
 
@@ -38,7 +54,9 @@ class GrpoConfig:
     the model trains; the ratio corrects the difference. `filter_samples`: before the first step, sample every prompt
     so many times, and drop those whose pass rate is outside of `pass_rate`. The stage stops when the share of samples
     that pass the shown tests, but not the hidden ones, has grown by more than `max_gap`. `endpoint`: the URL of a vLLM
-    server that samples, and gets the stage's LoRA adapter again after each update.
+    server that samples, and gets the stage's LoRA adapter again after each update. `heldout_samples`: besides the
+    greedy reply, sample so many replies to each held-out task, at `temperature`, for pass@1 and pass@10. `limits`: of
+    the cost of sampling.
     """
 
     steps: int = setting(at_least=1, changes_results=False)  # `training.tokens`, which follows from it, counts
@@ -59,3 +77,5 @@ class GrpoConfig:
     pass_rate: tuple[float, ...] = (0.0, 0.875)  # Seed-Coder drops prompts with a pass rate above 0.875
     max_gap: float = setting(0.2, above=0)
     endpoint: str | None = setting(None, added_later=True)
+    heldout_samples: int = setting(0, at_least=0, changes_results=False)
+    limits: LimitsConfig = setting(LimitsConfig(), changes_results=False)  # noqa: RUF009

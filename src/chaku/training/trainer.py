@@ -20,7 +20,7 @@ from chaku.tokens.packed_dataset import PackedDataset
 from chaku.training.config import DpoConfig, TrainingConfig
 from chaku.training.dpo import accumulate_pairs
 from chaku.training.float8 import use_float8
-from chaku.training.grpo import SampleBatch, SampleSource, accumulate_samples
+from chaku.training.grpo import LimitReached, SampleBatch, SampleSource, accumulate_samples
 from chaku.training.heartbeats import Heartbeats
 from chaku.training.heldout import heldout_values
 from chaku.training.metrics import MetricsLog, NoLog
@@ -121,11 +121,12 @@ def train(
     ):
         seconds, heldout_loss, saved = reached.seconds, reached.heldout, reached.step
 
-        def interrupted(done: int) -> Interrupted:
+        def interrupted(done: int, why: str = "") -> Interrupted:
             if saved < done:
                 states.save(Progress(done, seconds, precision, heldout_loss, steps))
             states.finish()
-            why = " because the launcher of the ranks is gone" if ranks.any(heart.store_is_gone) else ""
+            if ranks.any(heart.store_is_gone):
+                why = " because the launcher of the ranks is gone"
             return Interrupted(
                 f"{name}: stopped and saved at step {done} of {steps}{why}; run the same command to go on"
             )
@@ -138,7 +139,10 @@ def train(
             started = time.perf_counter()
             profiler.begin(step + 1)
             heart.move(f"{name}, step {step + 1}, reading its batch")
-            batch = next(batches)
+            try:
+                batch = next(batches)
+            except LimitReached as limit:
+                raise interrupted(step, f" because {limit}") from None
             heart.move(f"{name}, step {step + 1}, the first micro-batch")
             # A resumed step must draw the same LoRA dropout.
             torch.manual_seed(dataset.seed + step + 1_000_003 * ranks.data_rank)

@@ -14,7 +14,8 @@ FOLDER = "samples"  # in a stage's folder
 class SampleJournal:
     """DIRECTORY/samples/step-00000001.jsonl for each step, counted from 1.
 
-    The first line has `step`, `next_draw` (the first draw of the next step) and `notes`; every other line is a group.
+    The first line has `step`, `next_draw` (the first draw of the next step), `notes` and `spent` (the cost so far, as
+    `LimitsConfig` counts it); every other line is a group.
     A step's file is written before the step's update, so a resumed stage reads it in place of sampling again.
     """
 
@@ -25,10 +26,16 @@ class SampleJournal:
         return self._directory / f"step-{step + 1:08}{kind}.jsonl"
 
     def write(
-        self, step: int, next_draw: int, notes: dict[str, float], groups: Sequence[Group], dropped: Sequence[Group]
+        self,
+        step: int,
+        next_draw: int,
+        notes: dict[str, float],
+        spent: dict[str, float],
+        groups: Sequence[Group],
+        dropped: Sequence[Group],
     ) -> None:
         """Write a step (0-based); then remove what was drawn for it before."""
-        head = {"step": step + 1, "next_draw": next_draw, "notes": notes}
+        head = {"step": step + 1, "next_draw": next_draw, "notes": notes, "spent": spent}
         rows = [{**group.to_plain(), "dropped": False} for group in groups]
         rows += [{**group.to_plain(), "dropped": True} for group in dropped]
         write_lines(self.path(step), [head, *rows])

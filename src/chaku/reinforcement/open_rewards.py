@@ -9,7 +9,7 @@ from chaku.errors import ChakuError
 from chaku.reinforcement.infills import InfillReward
 from chaku.reinforcement.programs import ProgramReward
 from chaku.reinforcement.queries import QueryReward
-from chaku.reinforcement.reward import Reward, Rewards
+from chaku.reinforcement.rewards import Reward, Rewards
 from chaku.reinforcement.tasks import Task
 from chaku.reinforcement.verifiers import FunctionReward, HttpReward
 from chaku.training.grpo_config import RewardConfig
