@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TEXTS_AT_ONCE = 32  # in one request
-TIMEOUT = 120.0  # seconds of one request: a server without a GPU is slow
+PATIENCE, PATIENCE_PER_TEXT = 5.0, 1.0  # seconds for a request, and for each of its texts: somebody waits
 TOKENS = 512  # of a text; static embeddings ignore the rest
 
 
@@ -79,8 +79,9 @@ class EmbeddingsServer:
         if key := os.environ.get("OPENAI_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
         message = urllib.request.Request(self.address, json.dumps(body).encode(), headers, method="POST")
+        seconds = PATIENCE + PATIENCE_PER_TEXT * len(texts)
         try:
-            with urllib.request.urlopen(message, timeout=TIMEOUT) as response:
+            with urllib.request.urlopen(message, timeout=seconds) as response:
                 rows = sorted(json.loads(response.read())["data"], key=lambda row: row["index"])
             vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
         except urllib.error.HTTPError as error:
@@ -90,7 +91,8 @@ class EmbeddingsServer:
             ) from None
         except OSError as error:
             reason = getattr(error, "reason", error)
-            raise ChakuError(f"{self.address} does not answer: {reason}; start it, or leave out --embeddings") from None
+            said = f" within {seconds:g} s" if isinstance(reason, TimeoutError) else f": {reason}"
+            raise ChakuError(f"{self.address} does not answer{said}; start it, or leave out --embeddings") from None
         except (ValueError, LookupError, TypeError):
             raise ChakuError(f"{self.address} does not answer with data[i].embedding, lists of numbers") from None
         if vectors.ndim != 2 or len(vectors) != len(texts):
