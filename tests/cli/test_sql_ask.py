@@ -57,6 +57,14 @@ def ask(server, database, tmp_path, capsys):
     return one
 
 
+def test_one_query_alone_says_nothing_of_confidence(ask, server):
+    server.reply = "SELECT count(*) FROM customers"
+    assert "confidence not known: only one query was written" in ask("How many customers?", "--samples", "1")[1].out
+    status, printed = ask("How many customers?", "--samples", "1", "--min-confidence", "0.5")
+    assert status == 2
+    assert "--min-confidence asks how many queries agree; give --samples 5" in printed.err
+
+
 def test_ask_prints_the_sql_the_rows_and_the_assumptions(ask, server):
     server.reply = "```sql\nSELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id;\n```"
     status, printed = ask("Who are our UK customers?")

@@ -12,9 +12,9 @@ from chaku.sql.schema.definition import Column, Schema, Table
 TODAY = date(2024, 5, 31)
 COLUMNS = (Column("id", "INTEGER", values=("1",)), Column("day", "TEXT", values=("'2022-07-24'", "'2023-01-02'")))
 SHOP = Schema("shop", (Table("orders", (*COLUMNS, Column("amount", "REAL", values=("2.5",)))),))
-IN_2022 = "(day >= '2022-01-01' AND day < '2023-01-01')"
+IN_2022 = "day >= '2022-01-01' AND day < '2023-01-01'"
 IN_2023 = IN_2022.replace("2023", "2024").replace("2022", "2023")
-IN_MARCH = "(day >= '2023-03-01' AND day < '2023-04-01')"
+IN_MARCH = "day >= '2023-03-01' AND day < '2023-04-01'"
 
 
 def corrected(question, condition, schema=SHOP):
@@ -32,6 +32,7 @@ def corrected(question, condition, schema=SHOP):
         ("How many orders were there in 2022?", "day = '2022'", IN_2022),
         ("How many orders were there in 2022?", "day > '2022-01-01'", IN_2022),
         ("How many orders above 5 in 2022?", "amount > 5 AND day = '2022-07-24'", f"amount > 5 AND {IN_2022}"),
+        ("How many orders above 5 in 2022?", "amount > 5 OR day = '2022'", f"amount > 5 OR ({IN_2022})"),
         ("How many orders were there in March 2023?", "day = '2023-03-01'", IN_MARCH),
         ("How many orders were there in March 2023?", "day = '2023-03'", IN_MARCH),
         ("Wie viele Bestellungen gab es im Jahr 2022?", "day = '2022-07-24'", IN_2022),

@@ -89,6 +89,8 @@ class Asker:
                 "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
             )
         check_choice(select, max_cost, num_samples, database.dialect)
+        if min_confidence and num_samples == 1:
+            raise ChakuError("--min-confidence asks how many queries agree; give --samples 5, for example")
         self.select, self.max_cost = select, max_cost
         self._rules, self.meaning = rules, meaning
 
@@ -151,7 +153,8 @@ class Asker:
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = prompt_with(trouble=trouble)
-            answer = replace(answer, assumptions=self._by_words_alone(question))
+            tables = tuple(table.name for table in shown.tables)
+            answer = replace(answer, assumptions=self._by_words_alone(question), tables=tables)
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
                 reason = (
@@ -159,7 +162,7 @@ class Asker:
                 )
                 yield refuse(answer, reason, candidates, prompt.dropped)
                 return
-            yield Linked(tuple(table.name for table in shown.tables))
+            yield Linked(tables)
             written: dict[int, str] = {}
             for number, text in self.writer.write_each(prompt.text, shown, num_samples):
                 written[number] = text
@@ -177,7 +180,6 @@ class Asker:
             if not self.send_values:
                 trouble = trouble_without_values(candidates[0])
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
-        answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
             yield refuse(answer, reason, candidates, dropped)

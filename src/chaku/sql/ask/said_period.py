@@ -119,7 +119,7 @@ def _as_period(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
         return []
     old = node.sql(dialect=schema.dialect)
     condition = during(column, said.period, "date", schema.dialect)
-    node.replace(exp.paren(condition) if isinstance(condition, exp.And) else condition)
+    node.replace(condition if isinstance(node.parent, exp.Where | exp.And | exp.Paren) else exp.paren(condition))
     return [f'"{said.words}" is taken as {column.name} {said.period}, in the place of {old}']
 
 
