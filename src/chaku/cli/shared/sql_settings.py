@@ -39,10 +39,10 @@ def settings_options(max_rows: int) -> tuple[Decorator, ...]:
             help="Fetch at most so many rows of a database.",
         ),
         click.option(
-            "--no-cache", "cache", flag_value=False, default=True,
+            "--no-cache", "cache", flag_value=False, default=True, show_default=False,
             help="Keep no values of the database on disk; read them for every command.",
         ),
-        click.option("--no-values", "send_values", flag_value=False, default=True, help=NO_VALUES),
+        click.option("--no-values", "send_values", flag_value=False, default=True, show_default=False, help=NO_VALUES),
         click.option(
             "--log-sent", type=PATH, metavar="FILE", callback=_can_be_written,
             help="Append everything that is sent to the model here.",
