@@ -256,8 +256,8 @@ def asker(
 
     with ExitStack() as stack:
         opened = database if isinstance(database, Database) else stack.enter_context(Database(str(database)))
-        if opened.engine.warning:
-            say(opened.engine.warning)
+        if opened.server.warning:
+            say(opened.server.warning)
         place = (opened.name, opened.place)
         meanings = find_glossary(opened, Path(glossary) if glossary else None)
         private = meanings.private if meanings else frozenset()

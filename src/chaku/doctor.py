@@ -69,8 +69,8 @@ def about_engine(engine: Engine) -> Finding:
     if missing := engine.missing:
         need = f"{engine.title} databases need {', '.join(missing)}: pip install 'chaku[{engine.extra}]'"
         return Finding("optional", need)
-    tried = "" if engine.tried else ", though chaku was never tried against such a server"
-    return Finding("ok", f"{engine.title} databases can be asked{tried}")
+    tried = f"chaku was tried with {engine.tried}" if engine.tried else "chaku was never tried against such a server"
+    return Finding("ok", f"{engine.title} databases can be asked; {tried}")
 
 
 def _decoder() -> Finding:

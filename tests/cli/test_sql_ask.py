@@ -57,6 +57,14 @@ def ask(server, database, tmp_path, capsys):
     return one
 
 
+def test_one_query_alone_says_nothing_of_confidence(ask, server):
+    server.reply = "SELECT count(*) FROM customers"
+    assert "confidence not known: only one query was written" in ask("How many customers?", "--samples", "1")[1].out
+    status, printed = ask("How many customers?", "--samples", "1", "--min-confidence", "0.5")
+    assert status == 2
+    assert "--min-confidence asks how many queries agree; give --samples 5" in printed.err
+
+
 def test_ask_prints_the_sql_the_rows_and_the_assumptions(ask, server):
     server.reply = "```sql\nSELECT name, joined FROM customers WHERE country = 'United Kingdom' ORDER BY id;\n```"
     status, printed = ask("Who are our UK customers?")
@@ -225,7 +233,7 @@ def test_a_change_during_a_chat_is_known_to_the_next_question(ask, server, monke
     assert "norway is customers.country = 'Norway'" in server.prompts[-1]
 
 
-def test_a_database_that_is_away_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_asked_is_said_before_a_model_is_loaded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("chaku.cli.shared.sql_asking.Asking.load", lambda *a, **k: pytest.fail("the model was loaded"))
     path = tmp_path / "notes.sqlite"
     path.write_text("no database " * 100)
@@ -233,9 +241,11 @@ def test_a_database_that_is_away_is_said_before_a_model_is_loaded(tmp_path, monk
     assert "cannot read the database" in capsys.readouterr().err
     assert main(["sql", "ask", "--db", str(tmp_path), "--model", "any", "How many?"]) == 2
     assert f"{tmp_path} is a directory; give a database file" in capsys.readouterr().err
+    assert main(["sql", "ask", "--db", str(path), "--model", "any", "why " * 12_500]) == 2
+    assert "the question has 50,000 characters; it may have 4,000" in capsys.readouterr().err
     pytest.importorskip("psycopg", reason="needs the sql extra")
     assert main(["sql", "ask", "--db", f"postgresql://u@/x?host={tmp_path}", "--model", "any", "How many?"]) == 2
-    assert "cannot read the schema of x" in capsys.readouterr().err
+    assert "the database x does not answer: connection failed" in capsys.readouterr().err
 
 
 def test_no_cache_keeps_no_value_on_disk(ask, tmp_path):

@@ -1,4 +1,5 @@
 import json
+import socket
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_another_answer_is_named(answer, said):
         server.answer = answer
         with pytest.raises(ChakuError, match=said):
             EmbeddingsServer(server.url, "tiny").embed(["a"])
+
+
+def test_a_server_that_hangs_is_waited_for_so_long_as_its_texts_need(monkeypatch):
+    monkeypatch.setattr("chaku.inference.embeddings.PATIENCE", 0.1)
+    monkeypatch.setattr("chaku.inference.embeddings.PATIENCE_PER_TEXT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        embedder = EmbeddingsServer(f"http://127.0.0.1:{hanging.getsockname()[1]}", "tiny")
+        with pytest.raises(ChakuError, match=r"did not answer \(timed out after 0\.2 s\); start it, or leave out"):
+            embedder.embed(["a", "b"])
 
 
 def test_a_server_that_refuses_or_is_away_is_named():

@@ -1,17 +1,19 @@
 """What the operator's --no-values, --log-sent and --min-confidence do for the clients of a server."""
 
 import json
-from dataclasses import replace
+from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("starlette", reason="without chaku[serve] the server is NOT tested")
 from starlette.testclient import TestClient
 
-from chaku.cli.shared.sql_serving import SqlServing
-from chaku.errors import ChakuError
+from chaku.cli.shared.sql_serving import serving_options
 from chaku.serve import sql
 from chaku.serve.app import build_app
+from chaku.serve.database_settings import Asking
 from chaku.serve.models import Served
 from chaku.serve.service import Service
 from shop_database import make_shop
@@ -48,10 +50,23 @@ def test_an_answer_without_enough_votes_is_refused(engine, script, tmp_path, hom
     assert "only 50% of the samples agree" in refused["reason"]
 
 
-def test_the_options_reach_the_databases(tmp_path):
-    sent = tmp_path / "sent.jsonl"
-    given = SqlServing((), 5, 1000, False, no_values=True, log_sent=sent, min_confidence=0.5, glossary=())
-    asking = given.asking()
-    with pytest.raises(ChakuError, match="cannot log what is sent"):
-        replace(given, log_sent=tmp_path).asking()
-    assert (asking.send_values, asking.log_sent, asking.min_confidence) == (False, tmp_path / "sent.jsonl", 0.5)
+def test_the_options_reach_the_databases(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    @click.command()
+    @serving_options()
+    def show(asking):
+        print(asking)
+
+    given = ["--no-values", "--no-cache", "--log-sent", "sent.jsonl", "--min-confidence", "0.5", "--samples", "3"]
+    said = CliRunner().invoke(show, [*given, "--glossary", "shop=words.toml"]).output
+    assert said.strip() == str(
+        Asking(
+            num_samples=3, cache=False, send_values=False, log_sent=Path("sent.jsonl"), min_confidence=0.5,
+            glossaries={"shop": Path("words.toml")},
+        )
+    )  # fmt: skip
+    assert CliRunner().invoke(show, []).output.strip() == str(Asking())
+
+    raised = CliRunner().invoke(show, ["--log-sent", "/"]).exception
+    assert str(raised).startswith("cannot log what is sent to /")  # before a model is loaded

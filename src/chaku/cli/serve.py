@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from chaku.cli.shared.loading import Loading, loading_options, model_argument
 from chaku.cli.shared.options import PATH
-from chaku.cli.shared.sql_serving import SqlServing, sql_serving_options
+from chaku.cli.shared.sql_serving import databases_option, serving_options
 from chaku.cli.shared.verb import verb
 from chaku.errors import ChakuError
+
+if TYPE_CHECKING:
+    from chaku.serve.database_settings import Asking
 
 
 @verb("chaku serve qwen2.5-coder-0.5b-instruct --port 8012")
@@ -66,7 +69,8 @@ from chaku.errors import ChakuError
 @click.option("--upstream-model", metavar="NAME", help="The model's name there; without it, the first that it lists.")
 @click.option("--no-lookup", is_flag=True, help="Write a token a step, without guesses from the text itself.")
 @click.option("--remember", is_flag=True, help="Let clients keep questions with their right SQL as examples.")
-@sql_serving_options()
+@databases_option()
+@serving_options()
 @loading_options()
 def serve(
     model: str,
@@ -86,15 +90,14 @@ def serve(
     upstream_kind: Literal["vllm", "sglang", "llama.cpp", "ollama"],
     upstream_model: str | None,
     no_lookup: bool,
-    remember: bool,
-    databases: SqlServing,
+    db: tuple[str, ...],
+    asking: "Asking",
     loading: Loading,
 ) -> None:
     """Serve a model over HTTP, with the APIs of OpenAI and others, until Ctrl-C or SIGTERM."""
     from chaku.serve.run import Settings, run
 
     named = {key: Path(value) for key, value in read_named(adapters, "--adapter").items()}
-    asking = databases.asking(remember) if databases.db else None
     if (ssl_certfile is None) != (ssl_keyfile is None):
         raise click.UsageError("give --ssl-certfile and --ssl-keyfile together")
     settings = Settings(
@@ -106,7 +109,7 @@ def serve(
         name=name,
         adapters=named,
         guess=not no_lookup,
-        databases=databases.db,
+        databases=db,
         asking=asking,
         cache_tokens=cache_tokens,
         allow_hosts=allow_hosts,

@@ -29,6 +29,9 @@ def sql_ask(
     if as_json and as_csv:
         raise click.UsageError("give --json or --csv, not both")
     files.check()
+    from chaku.sql.ask.answers import one_question
+
+    question = one_question(question)  # before a model is loaded
     with asking.asker(loading) as asker:
         answer = asker.ask(question)
         if as_json:

@@ -1,16 +1,22 @@
 """`chaku sql mcp`: databases for an assistant, over the Model Context Protocol."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
 from chaku.cli.shared.sql_asking import ENDPOINT_TIMEOUT
-from chaku.cli.shared.sql_serving import SqlServing, sql_serving_options
+from chaku.cli.shared.sql_serving import databases_option, serving_options
 from chaku.cli.shared.verb import verb
+
+if TYPE_CHECKING:
+    from chaku.serve.database_settings import Asking
 
 
 @verb("chaku sql mcp --db shop.sqlite --model runs/demo/stages/sql")
-@sql_serving_options(required=True)
+@databases_option(required=True)
+@serving_options()
 @click.option("--model", type=MODEL_NAME, help=f"{MODEL}.")
 @click.option("--endpoint", metavar="URL", help="Ask a server with OpenAI's API; see --endpoint-model.")
 @click.option(
@@ -31,7 +37,8 @@ from chaku.cli.shared.verb import verb
 )
 @loading_options()
 def sql_mcp(
-    databases: SqlServing,
+    db: tuple[str, ...],
+    asking: "Asking",
     model: str | None,
     endpoint: str | None,
     endpoint_model: str,
@@ -50,4 +57,4 @@ def sql_mcp(
         raise click.UsageError("give --model or --endpoint, one of them")
     if there:
         loading.refuse()
-    run(databases.db, asked, databases.asking(), None if http is None else Listening(host, http, api_key))
+    run(db, asked, asking, None if http is None else Listening(host, http, api_key))

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from chaku.corpus.admission import SAME_TEXT
 from chaku.corpus.cleaning import as_entry, is_opted_out, opt_out_lines
+from chaku.corpus.document_history import relative_to
 from chaku.corpus.lineage_read import FILE, Lineage, Rows
 from chaku.corpus.sources import Raw
-from chaku.corpus.why import relative_to
 from chaku.errors import ChakuError
 from chaku.files import read_text, write_text
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 TEXTS_AT_ONCE = 32  # in one request
-TIMEOUT = 120.0  # seconds of one request: a server without a GPU is slow
+PATIENCE, PATIENCE_PER_TEXT = 5.0, 1.0  # seconds for a request, and for each of its texts: somebody waits
 TOKENS = 512  # of a text; static embeddings ignore the rest
 
 
@@ -78,7 +78,7 @@ class EmbeddingsServer:
             body,
             advice="start it, or leave out --embeddings",
             hint=lambda status: "; check --embeddings-model, or leave the option out",
-            timeout=TIMEOUT,
+            timeout=PATIENCE + PATIENCE_PER_TEXT * len(texts),
             attempts=1,
         )
         try:

@@ -50,8 +50,9 @@ def post_json(
     wait, started = FIRST_WAIT, time.monotonic()
     for attempt in range(1, attempts + 1):
         ends = started + (patience or attempts * (timeout + LONGEST_WAIT))
+        limit = min(timeout, max(ends - time.monotonic(), 0.1))
         try:
-            with urllib.request.urlopen(message, timeout=min(timeout, max(ends - time.monotonic(), 0.1))) as response:
+            with urllib.request.urlopen(message, timeout=limit) as response:
                 return bytes(response.read())
         except urllib.error.HTTPError as error:
             words = f"{error.code} {error.reason}: {error.read(500).decode('utf-8', 'replace').strip()}"
@@ -61,6 +62,8 @@ def post_json(
         except (OSError, http.client.HTTPException) as error:  # OSError: urllib's errors too
             reason = getattr(error, "reason", error)
             words, asked_to_wait = str(getattr(reason, "strerror", None) or reason), ""
+            if isinstance(reason, TimeoutError):
+                words = f"timed out after {limit:.3g} s"
             if patience and not isinstance(reason, TimeoutError):
                 ends = min(ends, started + AWAY_SECONDS)
         if attempt == attempts:

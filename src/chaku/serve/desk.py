@@ -230,25 +230,14 @@ class Desk:
     def _open(self, loop: asyncio.AbstractEventLoop) -> Asker:
         if self._asker is None:
             self._model = self._model or self._connect(loop)
-            asking, generator = self._asking, self._model.generator
+            generator = self._model.generator
             self._asker = self._stack.enter_context(
                 api.asker(
                     self._database,
                     self._model,
-                    cache=asking.cache,
-                    log_sent=asking.log_sent,
-                    send_values=asking.send_values,
-                    min_confidence=asking.min_confidence,
-                    embeddings=asking.embeddings,
-                    embeddings_model=asking.embeddings_model,
-                    select=asking.select,
-                    max_cost=asking.max_cost,
-                    glossary=asking.glossaries.get(self.name),
-                    num_samples=asking.num_samples,
+                    glossary=self._asking.glossaries.get(self.name),
                     constrained=not isinstance(generator, ServiceGenerator) or generator.constrains,
-                    timeout=asking.timeout,
-                    max_rows=asking.max_rows,
-                    max_bytes=asking.max_bytes,
+                    **self._asking.for_asker,
                 )
             )
         return self._asker

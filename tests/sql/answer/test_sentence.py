@@ -32,6 +32,12 @@ def said(question, sql, columns, *rows, truncated=False):
         ("SELECT avg(price) FROM p", ["avg(price)"], [(None,)], "The average of price is NULL."),
         ("SELECT max(price) FROM p", ["m"], [(12.5,)], "The largest price is 12.5."),
         ("SELECT count(*) FROM a JOIN b ON a.i = b.i", ["n"], [(7,)], "The number of rows is 7."),
+        (
+            "SELECT count(*) AS number_of_late_orders FROM a JOIN b ON a.i = b.i",
+            ["number_of_late_orders"],
+            [(7,)],
+            "The number of late orders is 7.",
+        ),
         ("SELECT count(*) FROM (SELECT a FROM b) AS t", ["count(*)"], [(7,)], "The value of count(*) is 7."),
         ("SELECT name FROM c WHERE id = 1", ["name"], [("Ada",)], "The value of name is Ada (where id = 1)."),
         ("SELECT * FROM c", ["name", "age"], [("Ada", 3)], "One row was found: name = Ada, age = 3."),

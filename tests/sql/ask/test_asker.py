@@ -2,6 +2,7 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,16 @@ def test_a_value_that_the_question_means_is_in_the_prompt_and_among_the_assumpti
     assert "uk is customers.country = 'United Kingdom'" in writer.prompts[0]
     assert answer.result.rows == [(2,)]
     assert answer.assumptions == ("\"uk\" is taken as customers.country = 'United Kingdom'",)
+
+
+def test_the_period_that_the_question_says_holds_whatever_was_written(ask):
+    written = ["SELECT count(*) FROM orders WHERE placed = '2023-02-02'"]
+    answer, writer = ask("How many orders were there in 2023?", written)
+    assert answer.sql.endswith("WHERE placed >= '2023-01-01' AND placed < '2024-01-01'")
+    assert answer.candidates[0].written == written[0]
+    assert '"2023" is taken as placed 2023-01-01 to 2023-12-31, in the place of' in answer.assumptions[0]
+    _, writer = ask("How many orders were there last year?", written)
+    assert f"last year is {date.today().year - 1}-01-01 to" in writer.prompts[0]
 
 
 def test_a_value_of_a_table_that_the_query_does_not_read_is_no_assumption(tmp_path):

@@ -329,6 +329,24 @@ def test_a_column_that_the_user_chose_is_kept_by_a_new_value(georgia):
     assert [match.value for match in session.turns[-1].meant] == ["Imereti"]
 
 
+def test_a_server_that_goes_away_in_the_middle_leaves_the_conversation_as_it_was(plain, monkeypatch):
+    plain.ask("Which customers are from Peru?")
+    run = Database.run_unchecked
+
+    def lost(self, sql, **limits):
+        if "customer" in sql:
+            raise ChakuError("the database shop does not answer: the server ended the connection")
+        return run(self, sql, **limits)
+
+    monkeypatch.setattr(Database, "run_unchecked", lost)
+    with pytest.raises(ChakuError, match="does not answer"):
+        plain.ask("and France?")
+    monkeypatch.setattr(Database, "run_unchecked", run)
+    answer = plain.ask("and France?")
+    assert answer.sql == "SELECT name FROM customer WHERE country = 'France' ORDER BY name LIMIT 2"
+    assert len(plain.turns) == 2
+
+
 def test_why_is_answered_with_numbers_to_compare_and_says_so(talk, shop_file):
     talk.ask("revenue by month in 2023")
     answer = talk.ask("why is March so low?")

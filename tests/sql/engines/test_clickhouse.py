@@ -88,7 +88,7 @@ def test_a_change_of_a_table_is_detected(database):
     assert before["web.visits"] is None  # a table in memory tells no changes
     writes = {"session": [], "connect": {}, "attributes": {}}  # a request without the settings of a session
     limits = {"timeout": 5.0, "max_rows": 10, "max_bytes": 1000, "max_cell": 100}
-    insert = {"dialect": "clickhouse", "path": database.location, "sql": "INSERT INTO staff VALUES (3, 'Di', 1)"}
+    insert = {"runner": "server", "path": database.location, "sql": "INSERT INTO staff VALUES (3, 'Di', 1)"}
     database._child.ask({**insert, **writes, **limits})
     after = change_stamps(database, database.schema)
     assert {name for name in before if before[name] != after[name]} == {"staff"}

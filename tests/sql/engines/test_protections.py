@@ -50,7 +50,7 @@ def test_duckdb_reads_a_whole_row_by_the_name_of_its_table(tmp_path):
 def test_nothing_runs_where_the_functions_of_users_cannot_be_read(dialect):
     """A function of a user may have the name of a function on the list."""
     database = Database.__new__(Database)  # no server is needed
-    database.dialect, database.engine, database._sqlite = dialect, ENGINES[dialect], None
+    database.dialect, database.engine = dialect, ENGINES[dialect]
     cases = (
         (Result("failed", "permission denied"), "refused", "users cannot be read: permission denied"),
         (Result("ok", "", ("name",), [("lower",)]), "refused", "lower is a function of this database"),
@@ -76,11 +76,28 @@ def test_a_user_is_told_where_only_the_role_protects_and_what_was_never_tried():
     assert ENGINES["postgres"].warning == ENGINES["sqlite"].warning == ""
 
 
+@pytest.mark.parametrize(
+    ("url", "version", "title"),
+    [
+        ("mysql://u@h/d", "10.11.6-MariaDB-0+deb12u1 Debian 12", "MariaDB"),
+        ("mysql://u@h/d", "8.0.36 MySQL Community Server - GPL", "MySQL"),
+        ("mariadb://u@h/d", "8.0.36-28 Percona Server (GPL)", "MySQL"),
+        ("postgresql://u@h/d", "", "PostgreSQL"),
+    ],
+)
+def test_a_server_itself_says_which_engine_it_is(url, version, title, monkeypatch):
+    monkeypatch.setattr(Engine, "missing", [])
+    monkeypatch.setattr(Database, "run_unchecked", lambda self, sql: Result("ok", "", ("v",), [(version,)]))
+    with Database(url) as database:
+        assert database.server.title == title
+        assert bool(database.server.warning) == (title == "MySQL")
+
+
 def test_doctor_names_the_extra_of_each_engine_whose_driver_is_missing(monkeypatch):
     lacking = replace(ENGINES["trino"], modules=("no_such_driver",))
     assert lacking.missing == ["no_such_driver"]
     monkeypatch.setattr(Engine, "missing", property(lambda self: ["trino"] if self.dialect == "trino" else []))
     said = [str(about_engine(engine)) for engine in ENGINES.values()]
     assert "optional Trino databases need trino: pip install 'chaku[trino]'" in said
-    assert "ok       PostgreSQL databases can be asked" in said
-    assert "ok       Oracle databases can be asked, though chaku was never tried against such a server" in said
+    assert "ok       PostgreSQL databases can be asked; chaku was tried with PostgreSQL 15" in said
+    assert "ok       MySQL databases can be asked; chaku was never tried against such a server" in said

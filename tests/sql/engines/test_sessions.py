@@ -43,7 +43,7 @@ def ask(monkeypatch, dialect, error=None, timeout=2.5):
     connection, settings = Connection(error), ENGINES[dialect].settings(timeout, 100)
     given = {}
     monkeypatch.setattr(query_servers, "_connect", lambda request: given.update(request["connect"]) or connection)
-    request = {"dialect": dialect, "sql": "SELECT a FROM t", "timeout": timeout, "max_rows": 100, "max_bytes": 10**6}
+    request = {"sql": "SELECT a FROM t", "timeout": timeout, "max_rows": 100, "max_bytes": 10**6}
     reply = query_servers.ask(
         {**request, "max_cell": 100, **settings}, query_process._collect, query_process._failed, query_process._message
     )
@@ -96,6 +96,26 @@ def test_every_servers_time_limit_reads_the_same(message, monkeypatch):
     assert ask(monkeypatch, "oracle", RuntimeError(message))[2]["reason"] == "ran longer than 2.5 s"
 
 
+def test_a_connection_that_the_server_ended_is_no_wrong_query(monkeypatch):
+    def lose(self, sql, **options):
+        self.connection.closed = True  # as psycopg says it
+        raise RuntimeError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(Cursor, "execute", lose)
+    reply = ask(monkeypatch, "postgres")[2]
+    assert reply["status"] == "away"
+    assert reply["reason"].startswith("the server ended the connection in the middle of a query: server closed")
+
+
+def test_a_server_that_cannot_be_reached_is_no_wrong_query(monkeypatch):
+    def refuse(request):
+        raise RuntimeError("connection refused")
+
+    monkeypatch.setattr(query_servers, "_connect", refuse)
+    reply = query_servers.ask({}, query_process._collect, query_process._failed, query_process._message)
+    assert (reply["status"], reply["reason"]) == ("away", "connection refused")
+
+
 def test_the_servers_message_is_the_reason(monkeypatch):
     error = RuntimeError(207, b"Invalid column name 'x'.DB-Lib error message 20018, severity 16:\nGeneral error")
     assert ask(monkeypatch, "tsql", error)[2]["reason"] == "Invalid column name 'x'."
@@ -145,7 +165,7 @@ def ask_bigquery(monkeypatch, job, **more):
     monkeypatch.setattr(query_servers, "_connect", lambda request: connection)
     monkeypatch.setattr(query_servers, "_bigquery_job", lambda **settings: settings)
     monkeypatch.setattr(Cursor, "execute", lambda self, sql, job_config: Cursor.plain(self, sql))
-    request = {"dialect": "bigquery", "sql": "SELECT a FROM t", "timeout": 2.5, "max_rows": 100, "max_bytes": 10**6}
+    request = {"sql": "SELECT a FROM t", "timeout": 2.5, "max_rows": 100, "max_bytes": 10**6}
     reply = query_servers.ask(
         {**request, "max_cell": 100, **ENGINES["bigquery"].settings(2.5, 100), **more},
         query_process._collect, query_process._failed, query_process._message,

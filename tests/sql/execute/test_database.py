@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -536,6 +537,28 @@ def test_a_query_that_ran_too_long_ends_on_the_server_too(postgres):
         time.sleep(0.1)
 
 
+def assert_ended_in_the_middle(database, sleeping, end):
+    """The query `sleeping` says that its connection was ended by `end`, and the next query runs."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(database.run_unchecked, sleeping, timeout=30)
+        deadline = time.monotonic() + 20
+        while not end():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with pytest.raises(ChakuError, match="does not answer: the server ended the connection in the middle of a"):
+            asked.result()
+    assert database.run("SELECT count(*) FROM t").rows == [(2000,)]
+
+
+def test_postgres_that_goes_away_in_the_middle_is_no_wrong_query(postgres):
+    database, owner = postgres
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(25)%' "
+        "AND pid <> pg_backend_pid()"
+    )
+    assert_ended_in_the_middle(database, "SELECT pg_sleep(25)", lambda: owner.execute(end).fetchone())
+
+
 @pytest.fixture(scope="module")
 def mysql():
     pymysql = pytest.importorskip("pymysql", reason="needs the sql extra")
@@ -589,6 +612,17 @@ def test_mariadb_takes_what_is_written_for_mysql_8(mysql):
     taken = "SELECT j ->> '$.a.b', j -> '$.a', json_extract(j, '$.a.b') FROM"
     extract = f"""{taken} (SELECT '{{"a": {{"b": "c"}}}}' AS j) AS s"""
     assert database.run(extract).rows == [("c", '{"b": "c"}', '"c"')]
+
+
+def test_mariadb_that_goes_away_in_the_middle_is_no_wrong_query(mysql):
+    database, cursor = mysql
+
+    def end():
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT sleep(25)%'")
+        return [cursor.execute(f"KILL CONNECTION {number}") for (number,) in cursor.fetchall()]
+
+    assert_ended_in_the_middle(database, "SELECT sleep(25)", end)
+    assert database.server.title == "MariaDB"  # by its own word: its URL begins with mysql://
 
 
 def test_mysql_tells_types_and_leaves_out_views_of_tables_that_are_gone(mysql):

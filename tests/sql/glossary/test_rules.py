@@ -6,6 +6,7 @@ from chaku import ChakuError
 from chaku.sql.execute.database import Database
 from chaku.sql.glossary.file import ColumnEntry, Glossary, MetricEntry, TableEntry
 from chaku.sql.glossary.rules import CurrentRules, Rules
+from chaku.sql.schema.introspect import COMMENT_CHARS
 from chaku.sql.schema.knowledge import Knowledge
 from chaku.sql.schema.values import ValueIndex
 from shop_database import make_shop
@@ -34,6 +35,16 @@ def test_prompts_do_not_show_what_is_left_out(shop_schema):
     assert [key.table for key in shown["purchase"].foreign_keys] == ["customer"]
     assert [column.name for column in shown["review"].columns] == ["id", "product_id", "stars"]
     assert [key.table for key in shown["review"].foreign_keys] == ["product"]
+
+
+@pytest.mark.parametrize("text", ["x\n-- How many?\nDROP TABLE review;", "x\x1b[2J\u202e", "y" * 5000])
+def test_a_description_is_one_line_of_a_comment_whatever_it_says(shop_schema, text):
+    entry = TableEntry(description=text, columns={"stars": ColumnEntry(description=text)})
+    rules = Rules(Glossary({"review": entry}), shop_schema, ValueIndex())
+    [review] = [table for table in rules.schema_for("How many reviews?").tables if table.name == "review"]
+    shown = [review.comment, *(column.comment for column in review.columns)]
+    assert all(comment.isprintable() and len(comment) <= COMMENT_CHARS for comment in shown if comment)
+    assert sum(map(bool, shown)) == 2
 
 
 def test_rules_follow_the_database_and_a_value_that_is_gone_is_no_mistake(tmp_path):

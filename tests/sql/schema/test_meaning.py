@@ -1,5 +1,7 @@
 """Tables and remembered questions are found by meaning, with static embeddings of a few words."""
 
+import time
+
 import pytest
 
 from chaku.errors import ChakuError
@@ -118,6 +120,28 @@ def test_an_embedder_that_goes_away_leaves_the_words_and_is_asked_again_for_the_
     embedder.away = False
     assert first("our purchases", meaning) == "orders"
     assert meaning.trouble("our purchases") == ""
+
+
+def test_an_embedder_that_failed_after_a_long_wait_is_left_alone_for_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("chaku.sql.schema.meaning.LONG_SECONDS", 0.0)
+    embedder = Leaving(make_static_embeddings(tmp_path / "model"))
+    embedder.away, meaning = True, Meaning(embedder)
+    assert first("our purchases", meaning) == first("how many buyers", meaning) == "stock"
+    assert embedder.texts == ["our purchases"]
+    assert meaning.trouble("how many buyers") == "http://e does not answer: connection refused"
+    monkeypatch.setattr("time.monotonic", lambda now=time.monotonic: now() + 61)
+    embedder.away = False
+    assert first("how many buyers", meaning) == "customers"
+
+
+def test_tables_that_wait_for_their_vectors_are_read_with_the_next_question(embedder, tmp_path, monkeypatch):
+    monkeypatch.setattr("chaku.sql.schema.meaning.TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr("chaku.sql.schema.meaning.EMBED_SECONDS", -1)
+    meaning = Meaning(embedder, tmp_path / "firm.vectors.npz")
+    assert first("how many buyers", meaning) == "stock"
+    assert meaning.trouble("how many buyers") == "0 of 8 tables have their vectors; the next question goes on"
+    monkeypatch.setattr("chaku.sql.schema.meaning.EMBED_SECONDS", 60)
+    assert first("which buyers", meaning) == "customers"
 
 
 def test_vectors_of_another_length_are_read_again(embedder, tmp_path):

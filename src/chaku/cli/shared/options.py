@@ -18,13 +18,16 @@ PATH = click.Path(path_type=Path, readable=False)
 
 
 def gathered(name: str, kind: type, *options: Callable[[Any], Any]) -> Decorator:
-    """Give a command some options, and hand their values over as one `kind`, a dataclass, in its parameter `name`."""
+    """Give a command some options, and hand their values over as one `kind`, a dataclass, in its parameter `name`.
+
+    A field of `kind` without an option keeps its default.
+    """
     fields = [field.name for field in dataclasses.fields(kind)]
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(**values: Any) -> Any:
-            values[name] = kind(**{field: values.pop(field) for field in fields})
+            values[name] = kind(**{field: values.pop(field) for field in fields if field in values})
             return function(**values)
 
         for option in reversed(options):

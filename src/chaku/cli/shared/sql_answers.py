@@ -36,10 +36,18 @@ def show(answer: "Answer") -> None:
         show_chart(chart, console)
     print(printable(answer.sentence))
     if not answer.by_rule or answer.confidence < 1:  # a rule may have changed a query of the model
-        print(f"confidence {answer.confidence:.0%}")
+        print(_confidence(answer))
     _show_assumptions(answer)
     if answer.dropped:
         print(f"left out of the prompt: {_some([str(part) for part in answer.dropped])}")
+
+
+def _confidence(answer: "Answer") -> str:
+    """How sure an answer is; a single query agrees with itself, which says nothing."""
+    ran = sum(candidate.votes for candidate in answer.candidates if candidate.result.ok)
+    if not answer.by_rule and (ran, answer.confidence) == (1, 1.0):
+        return "confidence not known: only one query was written"
+    return f"confidence {answer.confidence:.0%}"
 
 
 def _show_assumptions(answer: "Answer") -> None:

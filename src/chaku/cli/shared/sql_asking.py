@@ -11,9 +11,8 @@ import click
 from chaku.cli.shared.loading import MODEL, Loading, loading_options
 from chaku.cli.shared.names import MODEL_NAME
 from chaku.cli.shared.options import PATH, Decorator, at_least_one, gathered, positive, seed_option
-from chaku.cli.shared.sql_choosing import choosing_options
-from chaku.cli.shared.sql_meaning import meaning_options
-from chaku.cli.shared.sql_privacy import trust_options
+from chaku.cli.shared.sql_settings import settings_options
+from chaku.sql.ask.settings import AskSettings
 
 if TYPE_CHECKING:
     from chaku.api import Model
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 ENDPOINT_TIMEOUT = 120.0  # seconds: somebody waits
 
 
-@dataclass(frozen=True)
-class Asking:
+@dataclass(frozen=True, kw_only=True)
+class Asking(AskSettings):
     """The options as they were given."""
 
     db: str
@@ -35,37 +34,23 @@ class Asking:
     form: Literal["ddl", "compact"] | None
     max_prompt_tokens: int | None
     no_grammar: bool
-    samples: int
     seed: int
-    timeout: float
-    max_rows: int
     endpoint_timeout: float
-    no_cache: bool
     memory: Path | None
     words: bool
-    no_values: bool
-    log_sent: Path | None
-    min_confidence: float
     glossary: Path | None
-    select: Literal["vote", "csc", "tests"]
-    max_cost: float | None
-    embeddings: str | None
-    embeddings_model: str
 
     def __post_init__(self) -> None:
         if (self.model is None) == (self.endpoint is None):
             raise click.UsageError("give --model or --endpoint, one of them")
-        if self.words and self.no_values:
+        if self.words and not self.send_values:
             raise click.UsageError("--words sends the rows to the model, and --no-values forbids it; give one of them")
 
     @contextmanager
     def asker(self, loading: Loading) -> "Iterator[Asker]":
         """The database, ready to be asked; the model is loaded when the database is there."""
         from chaku import api
-        from chaku.inference.sent_log import append_sent
 
-        if self.log_sent:
-            append_sent(self.log_sent, "")  # before the model is loaded
         with api.asker(
             self.db,
             lambda: self.load(loading),
@@ -73,20 +58,10 @@ class Asking:
             max_prompt_tokens=self.max_prompt_tokens,
             constrained=not self.no_grammar,
             seed=self.seed,
-            cache=not self.no_cache,
             memory=self.memory,
             glossary=self.glossary,
-            num_samples=self.samples,
-            timeout=self.timeout,
-            max_rows=self.max_rows,
-            send_values=not self.no_values,
-            log_sent=self.log_sent,
             words=self.words,
-            min_confidence=self.min_confidence,
-            select=self.select,
-            max_cost=self.max_cost,
-            embeddings=self.embeddings,
-            embeddings_model=self.embeddings_model,
+            **self.for_asker,
         ) as asker:
             yield asker
 
@@ -156,9 +131,6 @@ def asking_options() -> Decorator:
         click.option(
             "--no-grammar", is_flag=True, help="Decode freely; the query is checked before it runs all the same."
         ),
-        click.option(
-            "--samples", type=int, default=5, callback=at_least_one, help="Write so many queries, which vote."
-        ),
         seed_option(),
         click.option(
             "--timeout",
@@ -168,7 +140,6 @@ def asking_options() -> Decorator:
             metavar="SECONDS",
             help="Let one query run so long.",
         ),
-        click.option("--max-rows", type=int, default=10_000, callback=at_least_one, help="Fetch at most so many rows."),
         click.option(
             "--endpoint-timeout",
             type=float,
@@ -177,21 +148,14 @@ def asking_options() -> Decorator:
             metavar="SECONDS",
             help="Wait so long for an answer of --endpoint, all attempts included.",
         ),
-        click.option(
-            "--no-cache",
-            is_flag=True,
-            help="Keep no values of the database on disk; read them for every command.",
-        ),
         memory_option(),
         click.option(
             "--words",
             is_flag=True,
             help="Let the model say the rows in words, kept if every number and name is in the rows.",
         ),
-        *trust_options(),
-        *meaning_options(),
         glossary_option(),
-        *choosing_options(),
+        *settings_options(max_rows=10_000),
     )
     with_loading = loading_options()
     return lambda function: with_asking(with_loading(function))

@@ -8,7 +8,7 @@ import click
 from chaku.cli.shared.loading import KEY, Loading, served_argument
 from chaku.cli.shared.options import Decorator, gathered, seed_option
 from chaku.cli.shared.sql_asking import max_prompt_tokens_option
-from chaku.cli.shared.sql_choosing import select_option
+from chaku.cli.shared.sql_settings import select_option
 
 if TYPE_CHECKING:
     from chaku.sql.ask.writer import ModelWriter

@@ -18,6 +18,7 @@ from chaku.sql.schema.definition import Dialect, on_one_line
 SAID_ROWS = 5
 CELL_CHARS = 60
 FILTER_CHARS = 200
+NUMBER_OF = "number_of_"  # the beginning of a result's name, as in the metrics of a first glossary
 _FUNCTIONS = {exp.Count: "count", exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
 
 
@@ -145,7 +146,7 @@ class _Query:
             if isinstance(argument, exp.Distinct) and kind == "count" and len(argument.expressions) == 1:
                 kind, argument = "count_different", argument.expressions[0]
             if kind == "count" and isinstance(argument, exp.Star):
-                return self._phrases.count.format(x=self._counted())
+                return self._phrases.count.format(x=self._counted(selects[column].alias))
             if kind and isinstance(argument, exp.Column):
                 return str(getattr(self._phrases, kind).format(x=on_one_line(argument.name)))
         return self._phrases.value.format(x=on_one_line(columns[column]))
@@ -160,8 +161,10 @@ class _Query:
             and not any(self.tree.args.get(part) for part in ("having", "limit", "offset", "distinct"))
         )
 
-    def _counted(self) -> str:
-        """What count(*) counts: the rows of a table, or of several tables together."""
+    def _counted(self, alias: str) -> str:
+        """What count(*) counts: by the result's name, or the rows of a table, or of several tables together."""
+        if alias.startswith(NUMBER_OF):
+            return on_one_line(alias.removeprefix(NUMBER_OF).replace("_", " "))
         if self.tree.args.get("joins"):
             return self._phrases.rows
         return on_one_line(self.tree.args["from_"].this.name)

@@ -30,7 +30,9 @@ from chaku.sql.ask.memory import Memory
 from chaku.sql.ask.privacy import fill_values, trouble_without_values, without_values
 from chaku.sql.ask.prompt import linked_prompt
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.ask.selection import SECOND_LOOKS, Select, by_tests, by_votes, check_choice, two_results
+from chaku.sql.ask.said_period import correct_period, said_period
+from chaku.sql.ask.selection import SECOND_LOOKS, by_tests, by_votes, check_choice, two_results
+from chaku.sql.ask.settings import NUM_SAMPLES, Select
 from chaku.sql.ask.writer import Writer
 from chaku.sql.execute.check import check
 from chaku.sql.execute.database import Database
@@ -43,7 +45,6 @@ from chaku.sql.schema.knowledge import Knowledge
 from chaku.sql.schema.meaning import Meaning
 from chaku.sql.schema.private import without_private
 
-NUM_SAMPLES = 5
 REPAIRS = 1  # further rounds, with the error of a query in the prompt
 UNSURE = 0.4  # an answer is called unsure if its result has a smaller share of the votes
 
@@ -88,6 +89,8 @@ class Asker:
                 "a sentence of the model needs the rows, which --no-values keeps from it; leave out --words"
             )
         check_choice(select, max_cost, num_samples, database.dialect)
+        if min_confidence and num_samples == 1:
+            raise ChakuError("--min-confidence asks how many queries agree; give --samples 5, for example")
         self.select, self.max_cost = select, max_cost
         self._rules, self.meaning = rules, meaning
 
@@ -127,6 +130,9 @@ class Asker:
         if rules:
             matches = [*rules.matches(question), *matches]
             shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
+        said = said_period(question, date.today())
+        if said and said.hint:
+            hints = [*hints, said.hint]
         if context:
             matches = context.narrowed(matches)
             hints = [context.before, *hints] if context.before else hints
@@ -138,12 +144,17 @@ class Asker:
             examples=examples, form=self.writer.form, count_tokens=self.writer.count_tokens,
             max_tokens=self.writer.max_prompt_tokens, meaning=self.meaning,
         )  # fmt: skip
-        fill = str if self.send_values else partial(fill_values, matches=matches)
+
+        def change(sql: str) -> tuple[str, tuple[str, ...]]:
+            filled = sql if self.send_values else fill_values(sql, matches)
+            return correct_period(filled, said, self.schema) if said else (filled, ())
+
         candidates: list[Candidate] = []
         trouble = ""
         for _ in range(1 + REPAIRS):
             prompt, shown = prompt_with(trouble=trouble)
-            answer = replace(answer, assumptions=self._by_words_alone(question))
+            tables = tuple(table.name for table in shown.tables)
+            answer = replace(answer, assumptions=self._by_words_alone(question), tables=tables)
             if not any(table.columns for table in shown.tables):
                 room = f"a prompt of {self.writer.max_prompt_tokens} tokens; ask a shorter question"
                 reason = (
@@ -151,7 +162,7 @@ class Asker:
                 )
                 yield refuse(answer, reason, candidates, prompt.dropped)
                 return
-            yield Linked(tuple(table.name for table in shown.tables))
+            yield Linked(tables)
             written: dict[int, str] = {}
             for number, text in self.writer.write_each(prompt.text, shown, num_samples):
                 written[number] = text
@@ -161,7 +172,7 @@ class Asker:
             if refusal := said_no_answer(texts):
                 yield refuse(answer, f"the model says: {refusal}", candidates, prompt.dropped)
                 return
-            for candidate in try_texts(texts, self.schema, self.run, fill=fill):
+            for candidate in try_texts(texts, self.schema, self.run, change=change):
                 candidates.append(candidate)
                 yield Ran(candidate)
             if not (trouble := trouble_with(candidates)):
@@ -169,7 +180,6 @@ class Asker:
             if not self.send_values:
                 trouble = trouble_without_values(candidates[0])
         dropped = (*self.knowledge.unreadable, *prompt.dropped)
-        answer = replace(answer, tables=tuple(table.name for table in shown.tables))
         if all(not candidate.result.ok for candidate in candidates):
             reason = f"no query fits the schema and runs; the likeliest: {candidates[0].result.reason}"
             yield refuse(answer, reason, candidates, dropped)
@@ -182,7 +192,7 @@ class Asker:
             note = "" if sees_both else "no second look: the prompt has no room for two queries"
             written = dict(self.writer.write_each(prompt.text, shown, SECOND_LOOKS)) if sees_both else {}
             texts = [written[sample] for sample in sorted(written)]
-            for candidate in try_texts(texts, self.schema, self.run, fill=fill):
+            for candidate in try_texts(texts, self.schema, self.run, change=change):
                 looked.append(candidate)
                 yield Ran(candidate)
         if self.select == "tests":

@@ -40,20 +40,20 @@ def try_texts(
     run: Callable[[str], Result],
     *,
     mend: bool = True,
-    fill: Callable[[str], str] = str,
+    change: Callable[[str], tuple[str, tuple[str, ...]]] = lambda sql: (sql, ()),
 ) -> Iterator[Candidate]:
     """The different queries in the samples' texts, with their results, as they are run.
 
     `mend`: correct misspelt names, and do not run a query whose names do not fit the schema. Otherwise every query
-    runs as written. `fill`: changes a query just before it runs.
+    runs as written. `change`: changes a query just before it runs; returns the query, and sentences about the changes.
     """
     for written, votes in Counter(extract_sql(text) for text in texts).items():
-        sql, changes = fix(written, schema) if mend else (written, [])
+        sql, fixes = fix(written, schema) if mend else (written, [])
         problems = check(sql, schema) if mend else []
         wrong = "; ".join(problem.message for problem in problems[:3])
-        sql = sql if problems else fill(sql)
+        sql, changes = (sql, ()) if problems else change(sql)
         result = Result("failed", wrong) if problems else run(sql)
-        yield Candidate(written, sql, votes, result, tuple(changes), ran=not problems)
+        yield Candidate(written, sql, votes, result, (*fixes, *changes), ran=not problems)
 
 
 def trouble_with(candidates: Sequence[Candidate], *, empty: bool = False) -> str:

@@ -16,8 +16,9 @@ def functions(dialect: Dialect) -> str:
     """The terminals for the names of functions, aggregates and types."""
     forms = ENGINES[dialect].forms
     rules = []
+    there = _of_sqlite() if ENGINES[dialect].optional_functions else None
     for key, names in forms.functions.items():
-        known = names.split() if dialect != "sqlite" else [name for name in names.split() if name in _of_sqlite()]
+        known = [name for name in names.split() if there is None or name in there]
         rules.append(f"{_terminal(key)}: {_in_their_case(known)}")
     rules += [f"{kind}: {_in_their_case(names.split())}" for kind, names in forms.aggregates.items()]
     return "\n".join([*rules, f"TYPE: /{forms.types}/i"])

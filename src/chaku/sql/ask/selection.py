@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from chaku.errors import ChakuError
 from chaku.sql.ask.candidates import QUERY_CHARS, Candidate, groups, result_key, share_of
+from chaku.sql.ask.settings import Select
+from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.cost import check_max_cost
 from chaku.sql.execute.runner import Result, SQLiteRunner
 from chaku.sql.execute.variants import query_constants, write_variants
 from chaku.sql.schema.definition import Dialect, on_one_line
 
-Select = Literal["vote", "csc", "tests"]
 SECOND_LOOKS = 3  # texts that judge two results; the first is greedy
 SHOWN_ROWS = 3  # of a result in the prompt of a second look
 CELL_CHARS = 40  # as in prompts of OmniSQL
@@ -35,8 +36,10 @@ class Choice:
 def check_choice(select: Select, max_cost: float | None, num_samples: int, dialect: Dialect) -> None:
     """Raises ChakuError if this database, or this number of samples, does not allow `select` or `max_cost`."""
     check_max_cost(max_cost, dialect)
-    if select == "tests" and dialect != "sqlite":
-        raise ChakuError(f"--select tests varies a SQLite file, and this is {dialect}; give --select csc or vote")
+    if select == "tests" and not ENGINES[dialect].can_vary:
+        raise ChakuError(
+            f"--select tests varies a SQLite file, and this is {ENGINES[dialect].title}; give --select csc or vote"
+        )
     if select != "vote" and num_samples == 1:
         raise ChakuError(f"--select {select} chooses among several queries; give --samples 5, for example")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from chaku.sql.ask.asker import Asker
-from chaku.sql.conversation import why
+from chaku.sql.conversation import period_comparison
 from chaku.sql.conversation.changes import change
 from chaku.sql.conversation.following import goes_on, names_of
 from chaku.sql.conversation.hearing import Heard, hear
@@ -71,7 +71,10 @@ class Planner:
     def _followed(self, text: str, heard: Heard, turns: Sequence[Turn], rules: Rules | None) -> Plans:
         last = turns[-1]
         if "why" in heard.marks:
-            return self._reasons(text, heard, turns, rules) or ([Plan((*last.thread, text), why.NOTHING)], None)
+            return self._reasons(text, heard, turns, rules) or (
+                [Plan((*last.thread, text), period_comparison.NOTHING)],
+                None,
+            )
         plan = Plan(
             (*last.thread, text),
             notes=(f'taken as a follow-up to "{last.question}"',),
@@ -113,15 +116,19 @@ class Planner:
         if last.query and rules:
             earlier = [group for turn in reversed(turns) if turn.query for group in turn.query.groups]
             keys = time_keys(last.query, last.answer.result.rows)
-            found = why.compare(last.query, heard, rules, self._today(), keys, earlier)
-            if isinstance(found, why.Compared):
+            found = period_comparison.compare(last.query, heard, rules, self._today(), keys, earlier)
+            if isinstance(found, period_comparison.Compared):
                 return [replace(plan, query=found.query, notes=(found.words, *plan.notes))], None
             if isinstance(found, NoAnswer):
                 return [replace(plan, query=found)], None
             if isinstance(found, Unclear):
                 plan = replace(plan, notes=("a query cannot say why; this shows numbers to compare", *plan.notes))
                 return _choose(plan, found, rules)
-        return None if names_of(heard.rest, self.asker.schema) else ([replace(plan, query=why.NOTHING)], None)
+        return (
+            None
+            if names_of(heard.rest, self.asker.schema)
+            else ([replace(plan, query=period_comparison.NOTHING)], None)
+        )
 
     def _clear(self, plan: Plan, text: str, chosen_before: tuple[Match, ...]) -> Plans:
         """The plan for the model; or several where a word is a value of several columns."""

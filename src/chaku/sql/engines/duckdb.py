@@ -90,6 +90,7 @@ DUCKDB = Engine(
     dialect="duckdb",
     title="DuckDB",
     schemes=("duckdb",),
+    runner="duckdb",
     forms=FORMS,
     reserved=frozenset(RESERVED.split()),
     catalogue=CATALOGUE,
@@ -99,5 +100,5 @@ DUCKDB = Engine(
     whole_rows=True,
     checks_names=False,
     one_catalog=False,
-    tried=True,
+    tried="DuckDB",
 )

@@ -87,7 +87,8 @@ class Engine:
     the alias of the function. `row_ids`: names that may stand for a table's primary key. `cost_at`: where the JSON of
     `explain` has the cost; without it, the costs of all query blocks count. `dry_run`: the server estimates a query
     without running it. `only_role`: nothing but the check and the rights of the role keeps a query from writing.
-    `tried`: whether chaku's tests run a real engine.
+    `version`: the query for the server's version and vendor, if another engine answers to the same URL. `tried`: the
+    real engine that chaku's tests run; empty if no query of chaku has reached one.
     """
 
     dialect: Dialect
@@ -95,6 +96,7 @@ class Engine:
     schemes: tuple[str, ...]
     forms: Forms
     reserved: frozenset[str]
+    runner: Literal["sqlite", "duckdb", "server"] = "server"  # the part of the child process that runs its queries
     catalogue: Catalogue | None = None  # SQLite has no catalogue that needs queries
     driver: str = ""
     modules: tuple[str, ...] = ()
@@ -106,6 +108,8 @@ class Engine:
     explain: str = ""  # the words in front of a query for its plan with a cost as JSON
     cost_at: tuple[str | int, ...] = ()
     dry_run: bool = False
+    asks_first: bool = False  # it asks chaku before each action of a query, so queries run as they are written
+    version: str = ""
     quotes: tuple[str, str] = ('"', '"')
     backticks: bool = False  # around a name, besides `quotes`
     lax_quotes: bool = False  # a name in double quotes that no table has is a string
@@ -131,11 +135,14 @@ class Engine:
     built_in: str = ""
     table_functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only_role: bool = False
-    tried: bool = False
+    optional_functions: bool = False  # which functions it has depends on how this machine's library was built
+    shared_forms: bool = False  # REGEXP and JSON are written in the forms that MySQL and MariaDB have
+    can_vary: bool = False  # chaku can write copies of its file with other rows
+    tried: str = ""
 
     @property
     def is_file(self) -> bool:
-        return not self.driver
+        return self.runner != "server"
 
     @property
     def missing(self) -> list[str]:

@@ -132,6 +132,9 @@ MYSQL = Engine(
         "START TRANSACTION READ ONLY",
     ),
     explain="EXPLAIN FORMAT=JSON",
+    version="SELECT concat(version(), ' ', @@version_comment)",
+    shared_forms=True,
+    grace=15,
     quotes=("`", "`"),
     exact_tables=True,
     backslashes=True,
@@ -139,4 +142,4 @@ MYSQL = Engine(
     pipes_join=False,
     one_catalog=False,
 )
-MARIADB = replace(MYSQL, dialect="mariadb", title="MariaDB", schemes=("mariadb",), tried=True)
+MARIADB = replace(MYSQL, dialect="mariadb", title="MariaDB", schemes=("mariadb",), tried="MariaDB 10.11")

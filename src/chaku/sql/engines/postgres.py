@@ -151,6 +151,7 @@ POSTGRES = Engine(
     dots_call=True,
     whole_rows=True,
     built_in="pg_catalog",
+    grace=15,
     table_functions=TABLE_FUNCTIONS,
-    tried=True,
+    tried="PostgreSQL 15",
 )

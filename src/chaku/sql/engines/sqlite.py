@@ -46,6 +46,8 @@ SQLITE = Engine(
     dialect="sqlite",
     title="SQLite",
     schemes=("sqlite",),
+    runner="sqlite",
+    asks_first=True,
     forms=FORMS,
     reserved=frozenset(RESERVED.split()),
     backticks=True,
@@ -55,5 +57,7 @@ SQLITE = Engine(
     text_dates=True,
     checks_names=False,
     one_catalog=False,
-    tried=True,
+    optional_functions=True,
+    can_vary=True,
+    tried="SQLite",
 )

@@ -1,7 +1,6 @@
 """Opens a database by its URL, read-only behind several layers of protection."""
 
 import re
-import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from chaku.errors import ChakuError
+from chaku.sql.engines.engine import Engine
 from chaku.sql.engines.known import ENGINES
 from chaku.sql.execute.check import check
 from chaku.sql.execute.cost import too_costly
@@ -20,11 +20,10 @@ from chaku.sql.execute.runner import (
     MAX_CELL,
     MAX_ROWS,
     MEMORY_BYTES,
-    PROGRAM,
     TIMEOUT,
     QueryProcess,
     Result,
-    SQLiteRunner,
+    process_command,
 )
 from chaku.sql.schema.definition import Dialect, Schema, Table, quote_name, quote_table
 from chaku.sql.schema.introspect import introspect
@@ -52,10 +51,11 @@ class Database(AbstractContextManager["Database"]):
             raise ChakuError(f"{self.engine.title} databases need {', '.join(missing)}: pip install 'chaku[{extra}]'")
         if self.engine.is_file and not Path(self.location).is_file():
             raise ChakuError(f"{self.location} is not a database file; check the path")
-        self._sqlite = SQLiteRunner() if self.dialect == "sqlite" else None
-        # These engines reserve far more address space than they use, so written memory has its own limit. DuckDB's own
-        # limit of 1 GB does not count everything: one function on one long value took 3 GB.
-        command = [sys.executable, "-I", "-B", str(PROGRAM), str(8 * MEMORY_BYTES), str(2 * MEMORY_BYTES)]
+        # Drivers reserve far more address space than they use, so written memory has its own limit. DuckDB's own limit
+        # of 1 GB does not count everything: one function on one long value took 3 GB.
+        imports = bool(self.engine.modules)
+        limits = (8 * MEMORY_BYTES, 2 * MEMORY_BYTES) if imports else (MEMORY_BYTES,)
+        command = process_command(*limits, imports=imports)
         environment: dict[str, str] | None = {} if self.engine.is_file else None  # libpq reads PGPASSWORD, HOME
         self._child = QueryProcess(command, environment=environment)
 
@@ -63,14 +63,10 @@ class Database(AbstractContextManager["Database"]):
         self.close()
 
     def close(self) -> None:
-        if self._sqlite:
-            self._sqlite.close()
         self._child.stop()
 
     def interrupt(self) -> None:
         """End the query that another thread waits for. A server's query ends there at its own time limit."""
-        if self._sqlite:
-            self._sqlite.interrupt()
         self._child.interrupt()
 
     @property
@@ -80,6 +76,15 @@ class Database(AbstractContextManager["Database"]):
             return Path(self.location).stem
         place = self.location.partition("?")[0].rstrip("/")
         return unquote(place.rpartition("/")[2].rpartition("@")[2])
+
+    @cached_property
+    def server(self) -> Engine:
+        """The engine that answers: MariaDB answers to mysql://, too, and says what it is."""
+        if not self.engine.version:
+            return self.engine
+        said = str(self.run_unchecked(self.engine.version).rows)
+        alike = [engine for engine in ENGINES.values() if engine.version == self.engine.version]
+        return next((engine for engine in alike if engine.title in said), alike[0])
 
     @property
     def place(self) -> str:
@@ -102,23 +107,20 @@ class Database(AbstractContextManager["Database"]):
         `schema`: a query that names other tables or columns does not run. PostgreSQL reads an unknown column as a call
         of a function, and other servers' names may reach further too, so such an engine's queries are always checked
         against a schema (default: the database's schema). `max_cost`: a query does not run if the server estimates a
-        higher cost; see `cost`.
+        higher cost; see `cost`. Raises ChakuError as `run_unchecked` does.
         """
         limits: dict[str, Any] = {
             "timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes, "max_cell": max_cell,
         }  # fmt: skip
         try:
-            checked = sql if self._sqlite else check_read_only(sql, self.dialect, self._extensions)
+            checked = sql if self.engine.asks_first else check_read_only(sql, self.dialect, self._extensions)
             hiding = self._own_functions
         except Refused as error:
             return Result("refused", f"not allowed: {error}")
         if own := next((name for name in hiding if re.search(rf"\b{name}`?\s*\(", checked, re.I)), None):
             return Result("refused", f"not allowed: {own} is a function of this database, and may do anything")
         if schema is None and self.engine.checks_names:
-            try:
-                schema = self.schema
-            except ChakuError as error:
-                return Result("failed", str(error))
+            schema = self.schema
         if schema is not None and (problems := check(checked, schema)):
             return Result("failed", "; ".join(problem.message for problem in problems[:SAID_PROBLEMS]))
         if max_cost is not None and (refusal := too_costly(checked, self.dialect, max_cost, self._explain)):
@@ -156,7 +158,7 @@ class Database(AbstractContextManager["Database"]):
 
     @cached_property
     def schema(self) -> Schema:
-        """The tables, without values, read once. Raises ChakuError when the database cannot be reached."""
+        """The tables, without values, read once. Raises ChakuError when the database cannot be read."""
         return introspect(self, num_values=0)
 
     def is_unique(self, table: Table, column: str) -> bool:
@@ -174,15 +176,19 @@ class Database(AbstractContextManager["Database"]):
     def run_unchecked(self, sql: str, *, private: Iterable[tuple[str, str]] = (), **limits: Any) -> Result:
         """Run a statement of chaku, such as a query of the catalogue, without the check of its parse tree.
 
-        `private`: the (table, column) that SQLite refuses to read, in views too.
+        `private`: the (table, column) that SQLite refuses to read, in views too. Raises ChakuError for a file that is
+        gone, and for a server that cannot be reached or goes away in the middle.
         """
         limits = {
             "timeout": TIMEOUT, "max_rows": MAX_ROWS, "max_bytes": MAX_BYTES, "max_cell": MAX_CELL, **limits,
         }  # fmt: skip
-        if self._sqlite:
-            return self._sqlite.run(Path(self.location), sql, private=private, **limits)
-        request = {"dialect": self.dialect, "path": self.location, "sql": sql, **limits}
-        return self._child.ask({**request, **self.engine.settings(limits["timeout"], limits["max_rows"])})
+        if self.engine.is_file and not Path(self.location).is_file():
+            raise ChakuError(f"{self.location} is not a database file; check the path")
+        request = {"runner": self.engine.runner, "path": self.place, "sql": sql, "private": [*private], **limits}
+        result = self._child.ask({**request, **self.engine.settings(limits["timeout"], limits["max_rows"])})
+        if result.status == "away":
+            raise ChakuError(f"the database {self.name} does not answer: {result.reason}")
+        return result
 
 
 def parse_url(url: str) -> tuple[Dialect, str]:

@@ -56,7 +56,7 @@ def _limit(address_bytes: int, memory_bytes: int | None = None) -> None:
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
-    return {"sqlite": _sqlite, "duckdb": _duckdb}.get(request["dialect"], _server)(request)
+    return {"sqlite": _sqlite, "duckdb": _duckdb, "server": _server}[request["runner"]](request)
 
 
 def _sqlite(request: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,10 @@ def ask(
     say: Callable[[Exception], str],
 ) -> Reply:
     """Run the request's query in a session that only reads. `say`: a driver's error as one line."""
-    driver = _connect(request)
+    try:
+        driver = _connect(request)
+    except Exception as error:
+        return failed(say(_plain(error)), "away")
     try:
         for name, value in request["attributes"].items():
             setattr(driver, name, value)
@@ -51,9 +54,16 @@ def ask(
         return collect([column[0] for column in cursor.description], _rows(cursor), request)
     except Exception as error:
         message = say(_plain(error))
+        if _is_lost(driver):
+            return failed(f"the server ended the connection in the middle of a query: {message}", "away")
         return failed(f"ran longer than {request['timeout']:g} s" if TIMED_OUT.search(message) else message)
     finally:
         driver.close()  # rolls back an open transaction
+
+
+def _is_lost(driver: Any) -> bool:
+    """Whether the server ended the connection. psycopg calls it closed, and PyMySQL not open; others may not tell."""
+    return bool(getattr(driver, "closed", False)) or not getattr(driver, "open", True)
 
 
 def _connect(request: Reply) -> Any:

@@ -31,13 +31,13 @@ PROGRAM = Path(__file__).with_name("query_process.py")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The rows of a query, or the `reason` why it failed, or was refused and did not run.
+    """The rows of a query, or the `reason` why it failed, or was refused and did not run, or its server is away.
 
     `truncated`: a cap on rows, cells or bytes cut the result. Cells are None, bool, int, float, str, bytes or Decimal;
     other types (dates, arrays) become text.
     """
 
-    status: Literal["ok", "failed", "refused"]
+    status: Literal["ok", "failed", "refused", "away"]
     reason: str = ""
     columns: tuple[str, ...] = ()
     rows: list[tuple] = ()  # type: ignore[assignment]
@@ -49,6 +49,13 @@ class Result:
         return self.status == "ok"
 
 
+def process_command(address_bytes: int, memory_bytes: int | None = None, *, imports: bool = False) -> list[str]:
+    """The command of a child process with limits. `imports`: its engine's driver is an installed package."""
+    packages = [] if imports else ["-S"]
+    limits = [str(limit) for limit in (address_bytes, memory_bytes) if limit]
+    return [sys.executable, "-I", *packages, "-B", str(PROGRAM), *limits]
+
+
 class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
     """Runs SQL on SQLite files. A context manager; `num_processes` queries run at one time, from any threads.
 
@@ -57,7 +64,7 @@ class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
     """
 
     def __init__(self, num_processes: int = 1, *, memory_bytes: int = MEMORY_BYTES):
-        command = [sys.executable, "-I", "-S", "-B", str(PROGRAM), str(memory_bytes)]
+        command = process_command(memory_bytes)
         self._num_processes = num_processes
         self._all = [QueryProcess(command, environment={}) for _ in range(num_processes)]
         self._children: queue.Queue[QueryProcess] = queue.Queue()
@@ -94,7 +101,7 @@ class SQLiteRunner(AbstractContextManager["SQLiteRunner"]):
         if not path.is_file():
             raise ChakuError(f"{path} is not a database file; check the path")
         request = {
-            "dialect": "sqlite",
+            "runner": "sqlite",
             "path": str(path.resolve()),
             "sql": sql,
             "timeout": timeout,

@@ -50,7 +50,7 @@ def to_text(tree: exp.Expr, dialect: Dialect, *, extensions: Mapping[str, str] |
 def _generator(dialect: Dialect, built_in: bool) -> Any:
     base: Any = SqlglotDialect.get_or_raise(dialect).generator_class
     written: dict[str, Any] = {"RESERVED_KEYWORDS": ENGINES[dialect].reserved}
-    if dialect in ("mysql", "mariadb"):
+    if ENGINES[dialect].shared_forms:
         written["TRANSFORMS"] = base.TRANSFORMS | _MARIADB
     if ENGINES[dialect].fold or ENGINES[dialect].ascii_names:
         written |= {"identifier_sql": _quoted_identifier, "engine": ENGINES[dialect]}

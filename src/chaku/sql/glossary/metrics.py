@@ -136,7 +136,7 @@ class MetricWriter:
         if isinstance(one, During):
             column = self._column(metric.date_table, metric.date)
             form = self.scope.date_form(metric)
-            return exp.or_(*[_during(column, period, form, self.dialect) for period in one.periods])
+            return exp.or_(*[during(column, period, form, self.dialect) for period in one.periods])
         column = self._column(one.table, one.column)
         if isinstance(one, Compared):
             return COMPARISONS[one.comparison](this=column, expression=exp.Literal.number(one.number))
@@ -155,7 +155,7 @@ def _alias(name: str) -> str:
     return re.sub(r"\W+", "_", name).strip("_") or "metric"
 
 
-def _during(column: exp.Column, period: Period, form: str, dialect: Dialect) -> exp.Expr:
+def during(column: exp.Column, period: Period, form: str, dialect: Dialect) -> exp.Expr:
     """A condition on a date, or on a year."""
     conditions: list[exp.Expr] = []
     for day, kind in ((period.start, exp.GTE), (period.end, exp.LT)):

@@ -1,5 +1,6 @@
 """Finds the tables and remembered questions that mean what a question means, by an embedder's vectors."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from chaku.inference.embeddings import Embedder
 
+EMBED_SECONDS = 60.0  # for the vectors of tables and remembered questions, for one question
+TEXTS_AT_ONCE = 32  # whose vectors are kept even if the next ones fail
+REST_SECONDS = 60.0  # an embedder that failed after LONG_SECONDS or more is not asked for so long: somebody waits
+LONG_SECONDS = 1.0
 TABLE_CHARS = 400  # characters of a table's text; more columns would blur its meaning
 # Questions about nothing that a database has: as near as they are to a question, a remembered one says nothing.
 UNRELATED = (
@@ -29,7 +34,8 @@ class Meaning:
     """The vectors of one database's tables and remembered questions, kept in the file `cache` (None: in memory).
 
     An embedder that fails, such as a server that goes away, ends no question: nothing is near by meaning then, and
-    `trouble` says why. It is asked again for the next question.
+    `trouble` says why. It is asked again for the next question, or after REST_SECONDS if the failure took long. Vectors
+    that take longer than EMBED_SECONDS go on with the next question.
     """
 
     def __init__(self, embedder: "Embedder", cache: Path | None = None):
@@ -37,7 +43,11 @@ class Meaning:
         self._known: dict[str, np.ndarray] = {}
         self._used: set[str] = set()  # the cache forgets the other texts when it is written
         self._asked: tuple[str, np.ndarray] | None = None
-        self._failed: tuple[str, str] | None = None  # the question for which the embedder failed, and its error
+        self._failed = (
+            "",
+            "",
+            0.0,
+        )  # the question for which the embedder failed, its error, and when it is asked again
         if cache and cache.is_file():
             self._load(cache)
 
@@ -64,34 +74,54 @@ class Meaning:
         return [float(value) for value in (near[len(UNRELATED) :] - usual) / max(1 - usual, 1e-6)]
 
     def trouble(self, question: str) -> str:
-        """Why nothing was found by meaning for a question; "" if the embedder has not failed."""
-        return self._failed[1] if self._failed and self._failed[0] == question else ""
+        """Why nothing is found by meaning for a question; "" if the embedder may be asked."""
+        failed, error, again = self._failed
+        return error if failed == question or time.monotonic() < again else ""
 
     def _near(self, question: str, texts: Sequence[str]) -> "np.ndarray | None":
         """The cosines of a question and texts; None if the embedder fails, or has failed for this question."""
         if self.trouble(question):
             return None
+        started = time.monotonic()
         try:
             vector = self._vector(question)
             if any(len(known) != len(vector) for known in self._known.values()):
                 self._known = {}  # the server has another model under the same name
-            return self._vectors(texts) @ vector
+            vectors = self._vectors(texts)
         except ChakuError as error:
-            self._failed = question, str(error)
+            took_long = time.monotonic() - started >= LONG_SECONDS
+            self._failed = question, str(error), time.monotonic() + REST_SECONDS * took_long
             return None
+        if vectors is None:
+            count = sum(text in self._known for text in texts)
+            self._failed = (
+                question,
+                f"{count} of {len(texts)} tables have their vectors; the next question goes on",
+                0.0,
+            )
+            return None
+        return vectors @ vector
 
     def _vector(self, question: str) -> "np.ndarray":
         if self._asked is None or self._asked[0] != question:
             self._asked = question, self.embedder.embed([question])[0]
         return self._asked[1]
 
-    def _vectors(self, texts: Sequence[str]) -> "np.ndarray":
+    def _vectors(self, texts: Sequence[str]) -> "np.ndarray | None":
+        """The vectors of texts; None if EMBED_SECONDS were too few for all of them."""
         import numpy as np
 
         self._used.update(texts)
-        if missing := [text for text in dict.fromkeys(texts) if text not in self._known]:
-            self._known.update(zip(missing, self.embedder.embed(missing), strict=True))
-            if self.cache:
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        started = time.monotonic()
+        try:
+            for at in range(0, len(missing), TEXTS_AT_ONCE):
+                if time.monotonic() - started > EMBED_SECONDS:
+                    return None
+                part = missing[at : at + TEXTS_AT_ONCE]
+                self._known.update(zip(part, self.embedder.embed(part), strict=True))
+        finally:
+            if missing and self._known and self.cache:
                 self._save(self.cache)
         return np.stack([self._known[text] for text in texts])
 

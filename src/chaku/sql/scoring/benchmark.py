@@ -16,7 +16,7 @@ from chaku.journal import Journal
 from chaku.jsonl import write_lines
 from chaku.manifest import claim, versions
 from chaku.results import SampledResult
-from chaku.sql.ask.selection import Select
+from chaku.sql.ask.settings import Select
 from chaku.sql.ask.writer import TEMPERATURE, ModelWriter
 from chaku.sql.schema.definition import read_spider_tables
 from chaku.sql.scoring.exact_match import LEVELS

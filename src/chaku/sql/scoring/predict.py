@@ -8,7 +8,8 @@ from pathlib import Path
 from chaku.errors import ChakuError
 from chaku.sql.ask.candidates import Candidate, trouble_with, try_texts
 from chaku.sql.ask.replies import extract_sql
-from chaku.sql.ask.selection import SECOND_LOOKS, Choice, Select, by_tests, by_votes, check_choice, two_results
+from chaku.sql.ask.selection import SECOND_LOOKS, Choice, by_tests, by_votes, check_choice, two_results
+from chaku.sql.ask.settings import Select
 from chaku.sql.ask.writer import Asked, Writer
 from chaku.sql.execute.runner import TIMEOUT, Result, SQLiteRunner
 from chaku.sql.schema.definition import database_file

@@ -12,9 +12,9 @@ from chaku.corpus import build, shard_assembly
 from chaku.corpus.build import build_corpus
 from chaku.corpus.cleaning import Cleaning
 from chaku.corpus.config import NearDuplicatesConfig
+from chaku.corpus.document_history import in_lines, ways
 from chaku.corpus.lineage_read import open_lineage
 from chaku.corpus.sources import Source
-from chaku.corpus.why import in_lines, ways
 
 CODE = "def add_{0}(first, second):\n    return first + second + {0}\n\n\ndef show_{0}(value):\n    print(value, {0})\n"
 LONG = "".join(f"def step_{number}(state):\n    return state + {number}\n\n\n" for number in range(60))
