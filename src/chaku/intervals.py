@@ -47,4 +47,5 @@ def wilson_interval(num_right: int, number: int) -> tuple[float, float]:
     share, spread = num_right / number, z * z / number
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / number + spread / number / 4) / (1 + spread)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # The share itself is always inside, also where a sum is rounded.
+    return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
