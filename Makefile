@@ -33,7 +33,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-## The documentation site, in site/: open site/index.html. A warning or a dead link is an error.
+## The documentation site, in site/: open site/index.html, or for its search `python3 -m http.server -d site`. A warning or a dead link is an error.
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

@@ -56,9 +56,9 @@ def main() -> None:
     anybody = sum(any(passed[name, index] for index in range(options.samples)) for name in names)
     right = sum(passed[chosen.get(name, (name, 0))] for name in names)
     print(f"{len(names)} problems, {options.samples} samples of each at temperature {options.temperature:g}")
-    print(f"a random sample   {sum(passed.values()) / len(passed):.1%}")
+    print(f"a random sample    {sum(passed.values()) / len(passed):.1%}")
     print(f"chosen by one test {right / len(names):.1%}")
-    print(f"any sample        {anybody / len(names):.1%}")
+    print(f"any sample         {anybody / len(names):.1%}")
 
 
 if __name__ == "__main__":

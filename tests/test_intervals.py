@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaku.intervals import bootstrap_interval, wilson_interval
+from chaku.intervals import bootstrap_interval, score_interval, wilson_interval
 
 
 def test_the_interval_is_that_of_a_share():
@@ -20,3 +20,10 @@ def test_wilsons_interval_of_a_share():
     assert wilson_interval(2, 3) == pytest.approx((0.2077, 0.9385), abs=1e-4)
     assert wilson_interval(0, 20)[0] == 0.0
     assert 0 < wilson_interval(0, 20)[1] < 0.2
+
+
+def test_four_solved_problems_of_four_do_not_make_a_sure_score():
+    low, high = score_interval([1.0] * 4)
+    assert low == pytest.approx(0.5101, abs=1e-4)
+    assert high == 1.0
+    assert score_interval([0.5, 1.0, 0.25]) == bootstrap_interval([0.5, 1.0, 0.25])  # of several samples

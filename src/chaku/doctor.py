@@ -103,4 +103,6 @@ def _language(name: str) -> Finding:
     if missing := toolchains.missing_tools(name):
         install = toolchains.how_to_install(name)
         return Finding("optional", f"sandbox cannot run {name} without {' and '.join(missing)}: {install}")
+    if problem := toolchains.why_it_does_not_start(name):
+        return Finding("optional", f"sandbox cannot run {name}, which is installed but does not start: {problem}")
     return Finding("ok", f"sandbox runs {name}: {toolchains.version(name)}")

@@ -27,6 +27,17 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def score_interval(scores: Sequence[float]) -> tuple[float, float]:
+    """(low, high): the 95% interval of the mean of `scores`, one of each problem.
+
+    Where every problem is either solved or not, it is Wilson's: a bootstrap of 4 solved problems of 4 would say that
+    the score is 100% for sure.
+    """
+    if all(score in (0, 1) for score in scores):
+        return wilson_interval(int(sum(scores)), len(scores))
+    return bootstrap_interval(scores)
+
+
 def wilson_interval(num_right: int, number: int) -> tuple[float, float]:
     """(low, high): the 95% interval of the share of right answers (Wilson 1927), valid near 0 and 1 too.
 
@@ -36,4 +47,5 @@ def wilson_interval(num_right: int, number: int) -> tuple[float, float]:
     share, spread = num_right / number, z * z / number
     middle = (share + spread / 2) / (1 + spread)
     half = z * math.sqrt(share * (1 - share) / number + spread / number / 4) / (1 + spread)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # The share itself is always inside, also where a sum is rounded.
+    return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)

@@ -15,12 +15,13 @@ def shop(share: float) -> dict[str, Any]:
 
 def test_a_family_shows_its_best_stage_beside_what_it_grew_from(run_dir: Path) -> None:
     figures = {figure.text.split(";")[0]: figure for figure in achievements(read_run(run_dir))}
-    assert figures["bits per byte of text that python-long never saw"] == Achievement(
-        "1.670", "bits per byte of text that python-long never saw; base needed more", "2.150"
+    assert figures["bits per byte of held-out text, first by base, then by python-long"] == Achievement(
+        "1.670", "bits per byte of held-out text, first by base, then by python-long; lower is better", "2.150"
     )
-    assert figures["of hidden lines are written exactly by python-long with the text after them (SPM)"].after == "18.0%"
+    hidden = "of hidden lines are written exactly by python-long when it sees the text after them (SPM)"
+    assert figures[hidden].after == "18.0%"
     assert figures["small Python functions by python-long pass their tests"].after == "4 of 24"
-    long_files = figures["perplexity of long at position 8,192 of long files"]
+    long_files = figures["perplexity at position 8,192 of long files, first of code, then of long"]
     assert (long_files.before, long_files.after) == ("260.0", "14.9")
 
 
@@ -28,7 +29,8 @@ def test_a_model_is_asked_about_the_shop_before_and_after(tmp_path: Path) -> Non
     put(tmp_path / "recipe.json", {"model": {"path": "models/small.gguf"}, "stages": {"sql": {"parent": None}}})
     write_measure(tmp_path, "sql", "shop", shop(0.525))
     write_measure(tmp_path, "model", "shop", shop(0.025))
-    text = "of 120 new questions about a shop's database are answered rightly by sql; by small.gguf before it learnt"
+    who = "first by small.gguf, then, after training, by sql"
+    text = f"of 120 new questions about a shop's database are answered correctly: {who}"
     assert achievements(read_run(tmp_path)) == [Achievement("52.5%", text, "2.5%")]
 
 
@@ -38,7 +40,8 @@ def test_learning_from_answers_that_passed_stands_beside_learning_from_any(tmp_p
         write_score(tmp_path, stage, "exercises", passed, 100)
     [figure] = achievements(read_run(tmp_path))
     assert (figure.before, figure.after) == ("50.0%", "75.0%")
-    assert figure.text.endswith("by base before (unfiltered 51.0%)")
+    assert figure.text.startswith("of exercises are solved: first by base, then by passed")
+    assert figure.text.endswith("(unfiltered 51.0%)")
 
 
 def test_a_figure_of_zero_is_left_to_the_tables(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_finished_run_is_shown_whole(run_dir: Path) -> None:
     assert [node.get("href") for node in page.findall(".//nav/a")] == [f"#{anchor}" for anchor in SECTIONS]
     facts = [text_of(node) for node in page.findall(".//ul[@class='facts']/li")]
     assert facts == ["5.23M parameters", "10.1M training tokens in 5 stages", "13 min 5 s in all"]
-    assert "8 minutes; at 14.2k tokens/s, measured, that is 6.82M tokens" in text_of(page)
+    assert "8 minutes, of which some are for held-out losses and saving: 6.82M tokens at the" in text_of(page)
     assert page.find(".//div[@class='warning']") is None
 
 

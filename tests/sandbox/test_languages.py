@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chaku import doctor
 from chaku.errors import ChakuError
 from chaku.sandbox.languages import toolchains
 from chaku.sandbox.languages.runners import plan
@@ -490,6 +491,19 @@ def test_every_language_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
         words = toolchains.why_not(name)
         assert words is not None
         assert "apt-get install" in words
+
+
+def test_a_tool_that_does_not_start_is_not_called_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As rustup's rustc, where rustup has no toolchain."""
+    tool = tmp_path / "rustc"
+    tool.write_text("#!/bin/sh\necho no default is configured >&2\nexit 1\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(toolchains, "_which", lambda names: str(tool))
+    toolchains._ask_version.cache_clear()
+    finding = doctor._language("rust")
+    toolchains._ask_version.cache_clear()
+    assert finding.status == "optional"
+    assert finding.text.endswith("does not start: no default is configured")
 
 
 def test_an_unknown_language_is_refused() -> None:

@@ -15,7 +15,7 @@ from chaku.evals.judging import Judge, Limits, check_machine, check_references, 
 from chaku.evals.pass_at_k import pass_at_k_by_problem
 from chaku.evals.samples import Sample, choose_tasks
 from chaku.files import sha256_json
-from chaku.intervals import bootstrap_interval
+from chaku.intervals import score_interval
 from chaku.jsonl import write_lines
 from chaku.manifest import versions
 from chaku.results import BenchmarkResult, GroupScore
@@ -180,7 +180,7 @@ def _summary(
         num_samples=len(pairs),
         num_passed=sum(correct > 0 for _, correct in by_task.values()),
         pass_at_k={k: fmean(values[k]) for k in ks},
-        intervals_95={k: bootstrap_interval(values[k]) for k in ks},
+        intervals_95={k: score_interval(values[k]) for k in ks},
         measures={
             name: fmean(sample.measures[name] for _, sample in pairs if name in sample.measures) for name in names
         },

@@ -57,9 +57,10 @@ def _shop(run: ReportedRun) -> Iterator[Achievement]:
     if not (share := number(after.get("ex"))):
         return
     asked = whole(mapping(after.get("counts")).get("scored"))
-    text = f"of {asked} new questions about a shop's database are answered rightly by {model_name(run, last)}" + (
-        f"; by {model_name(run, first)} before it learnt" if first != last else ""
-    )
+    who = f"by {model_name(run, last)}"
+    if first != last:
+        who = f"first by {model_name(run, first)}, then, after training, {who}"
+    text = f"of {asked} new questions about a shop's database are answered correctly: {who}"
     yield Achievement(percent(share), text, percent(before.get("ex")) if first != last else "", "shop")
 
 
@@ -81,7 +82,7 @@ def _exercises(run: ReportedRun) -> Iterator[Achievement]:
     if len(scores) > 1 and scores[best := max(scores, key=lambda stage: scores[stage])]:
         first = next(iter(scores))
         others = ", ".join(f"{name} {percent(share)}" for name, share in scores.items() if name not in (first, best))
-        text = f"of exercises are solved by {best}, trained on answers that passed their tests; by {first} before"
+        text = f"of exercises are solved: first by {first}, then by {best}, trained on answers that passed their tests"
         text += f" ({others})" if others else ""
         yield Achievement(percent(scores[best]), text, percent(scores[first]), EXERCISES)
 
@@ -95,7 +96,8 @@ def _text(run: ReportedRun) -> Iterator[Achievement]:
     if bits and min(bits.values()) > 0:
         first, best = next(iter(bits)), min(bits, key=lambda stage: bits[stage])
         before = fixed(bits[first]) if best != first else ""
-        text = f"bits per byte of text that {best} never saw" + (f"; {first} needed more" if best != first else "")
+        who = f"first by {first}, then by {best}" if best != first else f"by {best}"
+        text = f"bits per byte of held-out text, {who}; lower is better"
         yield Achievement(fixed(bits[best]), text, before, "bits_per_byte")
 
 
@@ -104,7 +106,8 @@ def _infilling(run: ReportedRun) -> Iterator[Achievement]:
     best = max(shares, key=lambda stage: shares[stage][0], default=None)
     if best is not None and shares[best][0]:
         share, mode, alone = shares[best]
-        text = f"of hidden lines are written exactly by {best} with the text after them ({mode}); without it, {alone}"
+        text = f"of hidden lines are written exactly by {best} when it sees the text after them ({mode}); "
+        text += f"{alone} when it does not"
         yield Achievement(percent(share), text, "", "infilling")
 
 
@@ -125,7 +128,8 @@ def _long_context(run: ReportedRun) -> Iterator[Achievement]:
     best = min(last, key=lambda stage: last[stage][0], default=None)
     parents = [stage.name for stage in run.ancestors(best) if stage.name in last]
     if best is not None and parents and last[parents[0]][0] > last[best][0]:
-        text = f"perplexity of {best} at position {whole(last[best][1])} of long files; of {parents[0]} before"
+        text = f"perplexity at position {whole(last[best][1])} of long files, first of {parents[0]}, then of {best}; "
+        text += "lower is better"
         yield Achievement(fixed(last[best][0], 1), text, fixed(last[parents[0]][0], 1), "perplexity")
 
 

@@ -81,7 +81,8 @@ def _lead(run: ReportedRun) -> str:
     if minutes and speed:
         tokens = count(run.budget.get("tokens"))
         text += (
-            f" Training was given {minutes:g} minutes; at {count(speed)} tokens/s, measured, that is {tokens} tokens."
+            f" Training was given {minutes:g} minutes, of which some are for held-out losses and saving:"
+            f" {tokens} tokens at the measured {count(speed)} tokens/s."
         )
     return text
 

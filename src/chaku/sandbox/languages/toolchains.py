@@ -187,18 +187,29 @@ def missing_library(language: str, source: str) -> str:
     return ""
 
 
-@functools.cache
 def version(language: str) -> str:
     """The version that the language's last tool (its compiler, if it has one) prints; "" when not installed."""
-    about = find(language)
     if language == "python":
         return f"Python {platform.python_version()}"
-    if why_not(language) is not None:
+    return _ask_version(language)[1] if why_not(language) is None else ""
+
+
+def why_it_does_not_start(language: str) -> str:
+    """What an installed tool says when it cannot even print its version (rustup without a toolchain); "" if it can."""
+    if language == "python" or why_not(language) is not None:
         return ""
-    path = _which(about.tools[-1])
-    done = subprocess.run([str(path), *about.version], capture_output=True, text=True, check=False)
+    status, said = _ask_version(language)
+    return (said or f"its exit status is {status}") if status else ""
+
+
+@functools.cache
+def _ask_version(language: str) -> tuple[int, str]:
+    """The exit status and the first line of the last tool when it is asked for its version."""
+    about = find(language)
+    command = [str(_which(about.tools[-1])), *about.version]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    return said[0] if said else ""
+    return done.returncode, said[0] if said else ""
 
 
 @functools.cache

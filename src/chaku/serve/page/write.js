@@ -14,7 +14,7 @@ let open = null; // the proposal: {start, end, written, aligned, num, stop}
 export function startWriting(status) {
   infills = status.infills;
   $("write-about").textContent = infills
-    ? "The model fills the place of the cursor, or replaces the selection. Dotted: tokens below 50%."
+    ? "The model writes at the cursor, or replaces the selection. Underlined with dots: tokens that it gave less than 50%."
     : "This model cannot infill: it goes on with the text before the cursor, and does not read the text after it.";
   const place = text.value.indexOf("    \n\n") + 4; // the hole of the example
   if (text.value === text.defaultValue) text.setSelectionRange(place, place);
