@@ -241,7 +241,7 @@ class Facts:
         """Whether the text is valid Python."""
         # The symbol table's maker parses without the tree as Python objects, which takes half of the parser's time. It
         # refuses some texts that parse.
-        return any(self._is_accepted(parse) for parse in (lambda text: symtable(text, "", "exec"), ast.parse))
+        return self._is_accepted(lambda text: symtable(text, "", "exec")) or self._is_accepted(ast.parse)
 
     def _is_accepted(self, parse: Callable[[str], object]) -> bool:
         try:

@@ -56,7 +56,7 @@ class TokenStore:
         if self._paths[1].stat().st_size < _HEADER.size:
             raise damaged
         index = np.asarray(np.memmap(self._paths[1], np.uint8, "r"))
-        magic, version, code, count, num_documents = _HEADER.unpack_from(index)
+        magic, version, code, count, num_documents = _HEADER.unpack(index[: _HEADER.size].tobytes())
         if magic != _MAGIC or version != 1 or code not in _TYPES:
             raise ChakuError(
                 f"{base}.idx is not a Megatron index of version 1 with int32 or uint16 ids: encode the corpus again"
