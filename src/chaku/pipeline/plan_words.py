@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from chaku.console import short
 from chaku.model.memory import gigabytes
 from chaku.pipeline.plan import Plan, StagePlan, in_toml
 from chaku.training.plan import USABLE
-from chaku.training.simulate import Simulated
+
+if TYPE_CHECKING:
+    from chaku.training.simulate import Simulated
 
 
 def in_lines(plan: Plan) -> list[str]:
@@ -48,7 +51,7 @@ def _stage(stage: StagePlan, plan: Plan) -> Iterator[str]:
         yield f"  cost     {stage.days:,.1f} days, {_cost(stage.gpu_hours, stage.kilowatt_hours, stage.dollars)}"
 
 
-def _simulated(found: Simulated) -> Iterator[str]:
+def _simulated(found: "Simulated") -> Iterator[str]:
     yield f"  counted  {gigabytes(found.peak)}: {_kinds(found.memory)}"
     large = {name: sent for name, sent in found.messages.items() if sent >= 1e6}
     yield f"  sends    each step: {', '.join(f'{name} {gigabytes(sent)}' for name, sent in large.items())}"
