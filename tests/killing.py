@@ -16,7 +16,25 @@ import torch
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["torch", "chaku.cli", "chaku.pipeline.run", "chaku.training.trainer", "chaku.training.parallel"]
+    [
+        "torch",
+        "torch._dynamo",  # the first optimizer imports it: a second and a half of every fork otherwise
+        "torch.distributed.tensor.parallel",
+        "torch.distributed.fsdp",
+        "torch.distributed.checkpoint",
+        "torch.utils.tensorboard",  # so does a stage, where it is installed
+        "torchao.quantization",
+        "pytest",  # test modules import it
+        "pandas",  # pyarrow imports it where it is installed
+        "pyarrow.parquet",
+        "chaku.cli",
+        "chaku.corpus.build",
+        "chaku.pipeline.run",
+        "chaku.reinforcement.rollouts",
+        "chaku.report.page",
+        "chaku.training.trainer",
+        "chaku.training.parallel",
+    ]
 )
 
 

@@ -224,14 +224,14 @@ def test_quiet_says_nothing(tmp_path, capsys):
         assert main(["doctor"]) == 0  # resets --quiet for the tests that follow
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
+def test_sigterm_saves_and_the_same_command_goes_on(tmp_path, capsys):
     recipe = write_recipe(tmp_path)
     command = [sys.executable, "-m", "chaku", "run", str(recipe), "--out", str(tmp_path / "run")]
-    command += ["--set", "code.training.tokens=1.2e5", "--set", "evals.stages=[]"]
+    command += ["--set", "base.training.tokens=1024", "--set", "evals.stages=[]"]
     first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "stages" / "code" / "metrics.jsonl"
     deadline = time.monotonic() + 120
-    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 9):
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) > 1):
         assert time.monotonic() < deadline
         assert first.poll() is None
         time.sleep(0.05)
@@ -239,7 +239,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(tmp_path):
     _, errors = first.communicate(timeout=60)
     assert first.returncode == 130, errors
     assert "stopped and saved at step" in errors
-    second = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert second.returncode == 0, second.stderr
-    assert "code: going on at step" in second.stderr
-    assert second.stdout.strip().endswith("report.html")
+    assert main(command[3:]) == 0  # in this process, which has imported torch
+    said = capsys.readouterr()
+    assert "code: going on at step" in said.err
+    assert said.out.strip().endswith("report.html")

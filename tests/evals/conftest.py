@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from warm_sandboxes import parked, warm_sandboxes  # noqa: F401
+
 PROBLEMS = [
     {
         "task_id": f"Little/{name}",

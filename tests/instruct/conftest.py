@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from chaku.inference.generator import Completion, Request, SamplingParams, TextPrompt
+from warm_sandboxes import parked, warm_sandboxes  # noqa: F401
 
 QUESTIONS = {
     "Add two numbers.": ("add", "a + b", ["add(1, 2) == 3", "add(0, 5) == 5", "add(-1, 1) == 0", "add(2, 2) == 4"]),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -165,12 +166,28 @@ def test_a_second_call_asks_and_runs_nothing(path: Path, played: Played) -> None
     assert second.funnel == first.funnel
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A synthesis that nothing cut off."""
+
+    summary: Summary
+    asked: list[str]
+    outcomes: dict[str, str | None]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    path, played = tmp_path_factory.mktemp("whole") / "ledger.sqlite", Played()
+    summary = run(path, played)
+    return Whole(summary, sorted(map(repr, played.asked)), outcomes(path))
+
+
 class Dies(Exception):
     pass
 
 
 @pytest.mark.parametrize("asks", range(7))
-def test_killed_anywhere_it_goes_on_without_asking_twice(path: Path, asks: int, tmp_path: Path) -> None:
+def test_killed_anywhere_it_goes_on_without_asking_twice(path: Path, asks: int, whole: Whole) -> None:
     class Mortal(Played):
         num_rows = 1
 
@@ -179,17 +196,16 @@ def test_killed_anywhere_it_goes_on_without_asking_twice(path: Path, asks: int, 
                 raise Dies
             return super().answer(requests)
 
-    mortal, heir, whole = Mortal(), Played(), Played()
+    mortal, heir = Mortal(), Played()
     if asks < 6:
         with pytest.raises(Dies):
             run(path, mortal)
     else:
         run(path, mortal)
     summary = run(path, heir)
-    reference = run(tmp_path / "whole.sqlite", whole)
-    assert summary.funnel == reference.funnel
-    assert sorted(map(repr, mortal.asked + heir.asked)) == sorted(map(repr, whole.asked))
-    assert outcomes(path) == outcomes(tmp_path / "whole.sqlite")
+    assert summary.funnel == whole.summary.funnel
+    assert sorted(map(repr, mortal.asked + heir.asked)) == whole.asked
+    assert outcomes(path) == whole.outcomes
 
 
 KILLED = """
@@ -213,18 +229,18 @@ KILLED = """
 
 
 @pytest.mark.parametrize("asks", [1, 3, 5])
-def test_after_kill_9_what_was_answered_is_not_asked_again(path: Path, asks: int, tmp_path: Path) -> None:
+def test_after_kill_9_what_was_answered_is_not_asked_again(path: Path, asks: int, tmp_path: Path, whole: Whole) -> None:
     log = tmp_path / "asked"
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(Path(__file__).parents[1]), path, log, str(asks)]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     answered = log.read_text().splitlines()
     assert len(answered) == asks
-    heir, whole = Played(), Played()
+    heir = Played()
     summary = run(path, heir)
-    assert summary.funnel == run(tmp_path / "whole.sqlite", whole).funnel
-    assert sorted([*answered, *map(repr, heir.asked)]) == sorted(map(repr, whole.asked))
-    assert outcomes(path) == outcomes(tmp_path / "whole.sqlite")
+    assert summary.funnel == whole.summary.funnel
+    assert sorted([*answered, *map(repr, heir.asked)]) == whole.asked
+    assert outcomes(path) == whole.outcomes
 
 
 def test_a_bound_of_tokens_ends_asking_and_a_larger_one_goes_on(path: Path, played: Played) -> None:

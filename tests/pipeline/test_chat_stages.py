@@ -175,19 +175,19 @@ def test_the_checkpoint_says_how_to_chat(whole, name):
 
 
 @pytest.mark.parametrize(
-    ("function", "number"),
+    ("function", "number", "done"),
     [
-        ("chaku.tokens.chat_store.ChatStore", 1),  # a set is encoded, and not yet said to be
-        ("chaku.training.trainer.optimizer_step", 7),  # within sft
-        ("chaku.pipeline.stage_model.save_model", 1),  # sft is trained
-        ("chaku.training.dpo.atomic_file", 1),  # the reference is computed, not kept
-        ("chaku.training.trainer.accumulate_pairs", 3),  # within dpo
-        ("chaku.pipeline.stage_model.save_model", 2),  # dpo is trained
+        ("chaku.tokens.chat_store.ChatStore", 1, ()),  # a set is encoded, and not yet said to be
+        ("chaku.training.trainer.optimizer_step", 7, ()),  # within sft
+        ("chaku.pipeline.stage_model.save_model", 1, ()),  # sft is trained
+        ("chaku.training.dpo.atomic_file", 1, ("conversations", "stages/sft")),  # the reference is computed, not kept
+        ("chaku.training.trainer.accumulate_pairs", 3, ("conversations", "stages/sft")),  # within dpo
+        ("chaku.pipeline.stage_model.save_model", 1, ("conversations", "stages/sft")),  # dpo is trained
     ],
 )
-def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
+def test_killed_anywhere_it_ends_the_same(function, number, done, recipe_path, whole, tmp_path):
     out = tmp_path / "run"
-    for name in ("corpus", "tokenizer", "tokens", "stages/base"):
+    for name in ("corpus", "tokenizer", "tokens", "stages/base", *done):
         shutil.copytree(whole / name, out / name)
     shutil.copy(whole / MARKER, out)
     assert killed_at(function, number, run_family, recipe_path, out)

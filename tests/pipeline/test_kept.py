@@ -168,7 +168,7 @@ def source_files(recipe_path: Path) -> list[Path]:
 
 def test_edited_added_and_removed_sources_are_noticed_touched_ones_are_not(tmp_path):
     recipe_path = write_recipe(tmp_path)
-    recipe = load_recipe(recipe_path, [NO_EVALS])
+    recipe = load_recipe(recipe_path, [NO_EVALS, "base.training.tokens=1024", "code.training.tokens=2048"])
     out = tmp_path / "run"
     run_recipe(recipe, out)
     before = times(out)
@@ -227,7 +227,8 @@ def test_a_stage_keeps_the_tokens_that_its_share_came_to(recipe_path, out, tmp_p
     shared = tmp_path / "shared.toml"
     text = recipe_path.read_text().replace("training.tokens = 6144", "training.share = 1.0")
     shared.write_text(text + "\n[budget]\nminutes = 0.02\n")
-    recipe = load_recipe(shared, [NO_EVALS])
+    overrides = [NO_EVALS, "code.training.tokens=2048"]
+    recipe = load_recipe(shared, overrides)
     run_recipe(recipe, out, make_again=True)
     before = times(out)
     (out / "budget.json").unlink()
@@ -237,7 +238,7 @@ def test_a_stage_keeps_the_tokens_that_its_share_came_to(recipe_path, out, tmp_p
     more = "\n[stages.more]\nparent = 'code'\nmixture = { code = 1.0 }\nsequence_length = 128\n"
     more += "training = { share = 1.0, batch_tokens = 512, precision = 'float32' }\n"
     shared.write_text(shared.read_text() + more)
-    run_recipe(load_recipe(shared, [NO_EVALS]), out)
+    run_recipe(load_recipe(shared, overrides), out)
     assert (out / "stages" / "more" / "stage.json").exists()
     changed = {path for path, when in times(out).items() if before.get(path) != when}
     assert all(path.startswith(("stages/more/", "timings", "budget")) for path in changed), changed

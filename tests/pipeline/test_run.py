@@ -29,11 +29,13 @@ from family import run_family
 from killing import killed_at
 
 STAGES = ("base", "code", "long")
+NO_EVALS = "evals.stages=[]"
+ABOUT_BASE = [NO_EVALS, "code.training.tokens=8192"]  # 4 steps of code in place of 20: the test is about what is before
 
 
-def copy_data(run, out):
-    """Another run, with what is made before the stages."""
-    for name in ("corpus", "tokenizer", "tokens"):
+def copy_data(run, out, stages=()):
+    """Another run, with what is made before the stages, and with some finished stages."""
+    for name in ("corpus", "tokenizer", "tokens", *(f"stages/{stage}" for stage in stages)):
         shutil.copytree(run / name, out / name)
     shutil.copy(run / MARKER, out)
 
@@ -44,7 +46,7 @@ def test_a_lora_stage_keeps_its_adapter_and_merges_it(whole, recipe_path, tmp_pa
         pytest.importorskip("torchao")
     out = tmp_path / "run"
     shutil.copytree(whole, out)
-    recipe = load_recipe(recipe_path)
+    recipe = load_recipe(recipe_path, [NO_EVALS])
     long = recipe.stages["long"]
     adapted = replace(long, parent="code", lora=LoraConfig(rank=4), base_quantization=quantized)
     run_recipe(replace(recipe, stages={**recipe.stages, "adapted": adapted}), out)
@@ -77,12 +79,12 @@ def test_a_base_in_metas_format_is_trained_further_and_opens_in_transformers(who
     )
 
 
-def outcome(out):
+def outcome(out, stages=STAGES):
     losses = {
         name: [line["loss"] for line in read_metrics(out / "stages" / name / "metrics.jsonl") if "loss" in line]
-        for name in STAGES
+        for name in stages
     }
-    weights = {name: (out / "stages" / name / "model.safetensors").read_bytes() for name in STAGES}
+    weights = {name: (out / "stages" / name / "model.safetensors").read_bytes() for name in stages}
     return losses, weights
 
 
@@ -120,37 +122,52 @@ def test_training_passes_over_the_corpus_more_than_once(whole):
 
 
 @pytest.mark.parametrize(
-    ("function", "number"),
+    ("function", "number", "done"),
     [
-        ("chaku.training.trainer.optimizer_step", 5),  # within base, one step after a saved state
-        ("chaku.training.state.sha256_json", 3),  # base is trained, its last state is not saved
-        ("chaku.pipeline.stage_model.save_model", 1),  # between base and code
-        ("chaku.training.trainer.optimizer_step", 12 + 14),  # within code, past the end of the corpus
-        ("chaku.pipeline.stage_model.build_model", 3),  # between code and long
-        ("chaku.record.write_json", 3 + 2),  # within the evaluation, after three stages
-        ("chaku.pipeline.run.write_report", 1),  # at the very end
+        ("chaku.training.trainer.optimizer_step", 5, ()),  # within base, one step after a saved state
+        ("chaku.training.state.sha256_json", 3, ()),  # base is trained, its last state is not saved
+        ("chaku.pipeline.stage_model.save_model", 1, ()),  # base is trained, its weights are not saved
+        ("chaku.training.trainer.optimizer_step", 14, ("base",)),  # within code, past the end of the corpus
+        ("chaku.pipeline.stage_model.build_model", 1, ("base", "code")),  # between code and long
     ],
 )
-def test_killed_anywhere_it_ends_the_same(function, number, recipe_path, whole, tmp_path):
+def test_killed_in_any_stage_it_ends_the_same(function, number, done, recipe_path, whole, tmp_path):
     out = tmp_path / "run"
-    copy_data(whole, out)
+    copy_data(whole, out, done)
+    assert killed_at(function, number, run_family, recipe_path, out)
+    run_recipe(load_recipe(recipe_path, [NO_EVALS] if done else ABOUT_BASE), out)
+    same = STAGES if done else ["base"]
+    assert outcome(out, same) == outcome(whole, same)
+
+
+@pytest.mark.parametrize(
+    ("function", "number", "measured"),
+    [
+        ("chaku.record.write_json", 2, False),  # within the evaluation
+        ("chaku.pipeline.run.write_report", 1, True),  # at the very end
+    ],
+)
+def test_killed_after_the_stages_it_measures_the_same(function, number, measured, recipe_path, whole, tmp_path):
+    out = tmp_path / "run"
+    copy_data(whole, out, STAGES)
+    if measured:
+        shutil.copytree(whole / "evals", out / "evals")
     assert killed_at(function, number, run_family, recipe_path, out)
     run_recipe(load_recipe(recipe_path), out)
-    losses, weights = outcome(out)
-    expected_losses, expected_weights = outcome(whole)
-    assert losses == expected_losses
-    assert weights == expected_weights
-    for path in (whole / "evals").glob("*/*.json"):
+    results = list((whole / "evals").glob("*/*.json"))
+    assert len(results) == 6
+    for path in results:
         assert read_json(out / path.relative_to(whole))["results"] == read_json(path)["results"]
     assert read_json(out / "samples.json") == read_json(whole / "samples.json")
+    assert (out / "report.html").exists()
+    assert outcome(out) == outcome(whole)
 
 
 @pytest.mark.parametrize("function", ["chaku.corpus.build.write_json", "chaku.tokens.store._write_index"])
 def test_killed_before_training_it_starts_that_part_again(function, recipe_path, whole, tmp_path):
     assert killed_at(function, 1, run_family, recipe_path, tmp_path / "run")
-    recipe = load_recipe(recipe_path, ["evals.stages=[]"])
-    run_recipe(recipe, tmp_path / "run")
-    assert outcome(tmp_path / "run")[1] == outcome(whole)[1]
+    run_recipe(load_recipe(recipe_path, ABOUT_BASE), tmp_path / "run")
+    assert outcome(tmp_path / "run", ["base"]) == outcome(whole, ["base"])
 
 
 def test_killed_while_it_removes_what_changed_nothing_half_is_taken_for_whole(recipe_path, whole, tmp_path):
@@ -176,7 +193,7 @@ def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_p
     said = capsys.readouterr().err
     for name in ("corpus", "tokenizer", "tokens", *STAGES):
         assert f"{name}: done before" in said
-    changed = load_recipe(recipe_path, ["long.training.learning_rate=5e-4"])
+    changed = load_recipe(recipe_path, ["evals.stages=[]", "long.training.learning_rate=5e-4"])
     run_recipe(changed, out, make_again=True)
     said = capsys.readouterr().err
     assert "code: done before" in said
@@ -188,15 +205,15 @@ def test_what_is_done_is_skipped_and_a_change_is_named(recipe_path, whole, tmp_p
 def test_a_budget_of_minutes_becomes_tokens_once(recipe_path, whole, tmp_path):
     text = recipe_path.read_text().replace("training.tokens = 6144", "training.share = 1.0")
     path = tmp_path / "budget.toml"
-    path.write_text(text + "\n[budget]\nminutes = 0.05\n")
+    path.write_text(text + "\n[budget]\nminutes = 0.02\n")
     copy_data(whole, tmp_path / "run")
-    overrides = ["evals.stages=[]"]
-    run_recipe(load_recipe(path, overrides), tmp_path / "run")
+    recipe = load_recipe(path, ABOUT_BASE)
+    run_recipe(recipe, tmp_path / "run")
     budget = read_json(tmp_path / "run" / "budget.json")
     stage = read_json(tmp_path / "run" / "stages" / "base" / "stage.json")
     assert stage["tokens"] >= budget["tokens_by_stage"]["base"] > 0
     before = (tmp_path / "run" / "stages" / "base" / "model.safetensors").read_bytes()
-    run_recipe(load_recipe(path, overrides), tmp_path / "run")
+    run_recipe(recipe, tmp_path / "run")
     assert read_json(tmp_path / "run" / "budget.json") == budget
     assert (tmp_path / "run" / "stages" / "base" / "model.safetensors").read_bytes() == before
 
@@ -227,8 +244,8 @@ def test_a_full_disk_is_named_and_nothing_is_lost(recipe_path, whole, tmp_path, 
         patch.setattr("chaku.training.state.States._dcp", no_space)
         with pytest.raises(ChakuError, match="the disk is full"):
             run_recipe(load_recipe(recipe_path), out)
-    run_recipe(load_recipe(recipe_path, ["evals.stages=[]"]), out)
-    assert outcome(out)[1] == outcome(whole)[1]
+    run_recipe(load_recipe(recipe_path, ABOUT_BASE), out)
+    assert outcome(out, ["base"]) == outcome(whole, ["base"])
 
 
 def test_a_base_model_whose_shape_does_not_fit_is_named(recipe_path, whole, tmp_path):
@@ -246,8 +263,8 @@ def test_a_base_model_is_continued(recipe_path, whole, tmp_path):
     text = text.replace("vocab_size = 340", "").replace("train_bytes = 100_000", "")  # the tokenizer is the model's own
     path = tmp_path / "other.toml"
     path.write_text(text)
-    run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
-    first, before = (outcome(folder)[0]["base"][0] for folder in (tmp_path / "run", whole))
+    run_recipe(load_recipe(path, ABOUT_BASE), tmp_path / "run")
+    first, before = (outcome(folder, ["base"])[0]["base"][0] for folder in (tmp_path / "run", whole))
     assert first < 0.8 * before  # it goes on from what base had learnt
 
 
@@ -265,7 +282,7 @@ def test_a_base_without_infilling_pieces_gets_them(recipe_path, whole, tmp_path,
     text = text.replace("vocab_size = 340", f'path = "{tmp_path}/base"').replace("train_bytes = 100_000", "")
     path = tmp_path / "other.toml"
     path.write_text(text)
-    run_recipe(load_recipe(path, ["evals.stages=[]"]), tmp_path / "run")
+    run_recipe(load_recipe(path, ["evals.stages=[]", "code.training.tokens=12288"]), tmp_path / "run")
     assert "base: added 16 embeddings" in capsys.readouterr().err
     assert load_model(tmp_path / "run" / "stages" / "long").config.vocab_size == plain.vocab_size + 16
     losses = [

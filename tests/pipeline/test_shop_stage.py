@@ -1,6 +1,8 @@
 """A recipe with a shop: made once, learnt from, asked about before and after, shown in the report."""
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,22 +62,43 @@ training = { tokens = 2048, batch_tokens = 1024, learning_rate = 1e-3, precision
 """
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    write_files(tmp_path / "files")
-    path = tmp_path / "asks.toml"
-    path.write_text(RECIPE.replace("FILES", str(tmp_path / "files")))
+def write_recipe(directory: Path) -> Path:
+    write_files(directory / "files")
+    path = directory / "asks.toml"
+    path.write_text(RECIPE.replace("FILES", str(directory / "files")))
     return path
 
 
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    return write_recipe(tmp_path)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished run. `tried`: for each call of `write_commands`, which is not made, the stages that it was given."""
+
+    recipe: Path
+    run: Path
+    tried: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    directory = tmp_path_factory.mktemp("shop")
+    made = Made(write_recipe(directory), directory / "run", [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chaku.pipeline.run.write_commands", lambda run, fingerprints, learnt: made.tried.append(learnt))
+        assert main(["run", str(made.recipe), "--out", str(made.run)]) == 0
+    return made
+
+
 def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    tried = []
-    monkeypatch.setattr("chaku.pipeline.run.write_commands", lambda run, fingerprints, learnt: tried.append(learnt))
-    assert main(["run", str(recipe), "--out", str(run)]) == 0
-    assert tried == [["sql"]]
+    recipe, run = made.recipe, made.run
+    assert made.tried == [["sql"]]
+    monkeypatch.setattr("chaku.pipeline.run.write_commands", lambda run, fingerprints, learnt: None)
     for stage in ("base", "sql"):
         shop = read_json(run / "evals" / stage / "shop.json")
         assert shop["results"]["counts"]["scored"] == 6
@@ -87,7 +110,7 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
     assert "Text-to-SQL" in page
     assert "execution accuracy" in page
     capsys.readouterr()
-    run = run.rename(tmp_path / "moved")  # a run goes on where it is moved
+    run = shutil.copytree(run, tmp_path / "moved")  # a run goes on where it is moved
     before = {path: path.read_bytes() for path in run.rglob("shop*.json*")}
     assert main(["run", str(recipe), "--out", str(run)]) == 0
     said = capsys.readouterr().err
@@ -150,7 +173,7 @@ max_tokens = 4
 
 
 def test_the_model_that_a_run_begins_with_is_measured_too(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = []
 
@@ -160,9 +183,8 @@ def test_the_model_that_a_run_begins_with_is_measured_too(
         return 20.0
 
     monkeypatch.setattr("chaku.pipeline.budget.measure_training_speed", speed)
-    assert main(["run", str(recipe), "--out", str(tmp_path / "made")]) == 0
     fine_tune = tmp_path / "fine-tune.toml"
-    fine_tune.write_text(FINE_TUNE.replace("MODEL", str(tmp_path / "made" / "stages" / "base")))
+    fine_tune.write_text(FINE_TUNE.replace("MODEL", str(made.run / "stages" / "base")))
     run = tmp_path / "run"
     assert main(["run", str(fine_tune), "--out", str(run)]) == 0
     assert timed == [(4, True)]  # as the stage is trained: its adapter, on its own conversations

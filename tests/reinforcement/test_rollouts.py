@@ -24,7 +24,13 @@ def untimed(directory: Path) -> list[dict[str, object]]:
     ]
 
 
-@pytest.mark.parametrize("grpo", [GRPO, OFF_POLICY], ids=["on policy", "one step off"])
+@pytest.fixture(scope="module", params=[GRPO, OFF_POLICY], ids=["on policy", "one step off"])
+def grpo_and_whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """Settings, the directory of the stage that nothing killed, and its model."""
+    directory = tmp_path_factory.mktemp("whole")
+    return request.param, directory, stage(directory, request.param)
+
+
 @pytest.mark.parametrize(
     ("function", "number"),
     [
@@ -33,12 +39,12 @@ def untimed(directory: Path) -> list[dict[str, object]]:
         ("chaku.reinforcement.sample_journal.write_lines", 5),
     ],
 )
-def test_killed_anywhere_it_ends_the_same(tmp_path: Path, grpo, function: str, number: int) -> None:
-    whole = stage(tmp_path / "whole", grpo)
+def test_killed_anywhere_it_ends_the_same(tmp_path: Path, grpo_and_whole, function: str, number: int) -> None:
+    grpo, directory, whole = grpo_and_whole
     assert killed_at(function, number, stage, tmp_path / "cut", grpo)
     again = stage(tmp_path / "cut", grpo)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in whole.state_dict().items())
-    assert untimed(tmp_path / "cut") == untimed(tmp_path / "whole")
+    assert untimed(tmp_path / "cut") == untimed(directory)
 
 
 def test_samples_and_verdicts_are_written_before_the_update(tmp_path: Path) -> None:

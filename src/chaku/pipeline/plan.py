@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chaku.checkpoint.formats import open_checkpoint
 from chaku.console import say
@@ -14,9 +14,11 @@ from chaku.recipe.schema import Recipe
 from chaku.training.gpus import Cluster
 from chaku.training.plan import USABLE, Choice, Layout, choose
 from chaku.training.schedule import num_steps
-from chaku.training.simulate import Simulated, can_simulate, simulate
 from chaku.training.step_time import COMPUTE_SHARE, HOST_LINK, LINK_SHARE
 from chaku.training.workload import Workload
+
+if TYPE_CHECKING:
+    from chaku.training.simulate import Simulated
 
 OVERHEAD = 1.3  # watts of the whole centre for a watt of a GPU, with hosts, network and cooling: our assumption
 MOST_NODES = 4096  # where the search for enough GPUs ends
@@ -40,7 +42,7 @@ class StagePlan:
     kilowatt_hours: float | None = None
     dollars: float | None = None
     enough: int | None = None
-    simulated: Simulated | None = None
+    simulated: "Simulated | None" = None
     sampling: SamplingPlan | None = None
 
 
@@ -151,6 +153,8 @@ def _plan_stage(recipe: Recipe, name: str, base: LlamaConfig, cluster: Cluster, 
 
 
 def _simulated(stage: StagePlan, work: Workload, cluster: Cluster) -> StagePlan:
+    from chaku.training.simulate import can_simulate, simulate  # two seconds, which a run does not need
+
     layout = stage.choice.layout
     if layout is None or work.scheme is not None or not can_simulate(layout.recompute, cluster.num_gpus):
         return stage

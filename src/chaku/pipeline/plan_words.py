@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from chaku.console import short
 from chaku.model.memory import gigabytes
 from chaku.pipeline.plan import Plan, StagePlan, in_toml
 from chaku.pipeline.sampling_plan import SamplingPlan
 from chaku.training.plan import USABLE
-from chaku.training.simulate import Simulated
+
+if TYPE_CHECKING:
+    from chaku.training.simulate import Simulated
 
 
 def in_lines(plan: Plan) -> list[str]:
@@ -59,7 +62,7 @@ def _sampling(found: SamplingPlan) -> str:
     return f"  samples  {counts}{short(found.tokens)} tokens at most; {hours}"
 
 
-def _simulated(found: Simulated) -> Iterator[str]:
+def _simulated(found: "Simulated") -> Iterator[str]:
     yield f"  counted  {gigabytes(found.peak)}: {_kinds(found.memory)}"
     large = {name: sent for name, sent in found.messages.items() if sent >= 1e6}
     yield f"  sends    each step: {', '.join(f'{name} {gigabytes(sent)}' for name, sent in large.items())}"
