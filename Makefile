@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Each of many processes would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo demo-instruct docs test lint rehearsal rehearsal-instruct install clean check-python
 

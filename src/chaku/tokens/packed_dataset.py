@@ -181,7 +181,7 @@ class PackedDataset:
         files = chosen.repositories
         digest = hashlib.sha256()
         for part in (chosen.indices, files.repositories) if files else (chosen.indices,):
-            digest.update(np.ascontiguousarray(part, np.int64))
+            digest.update(np.ascontiguousarray(part, np.int64).data)
         form = "repositories" if files else "documents"
         return plans / f"{form}-{self.sequence_length}-{digest.hexdigest()[:16]}"
 

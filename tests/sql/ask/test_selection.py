@@ -44,11 +44,13 @@ def ask(shop):
     """ask(*rounds) -> (answer, writer) about the shop's customers."""
     with Database(str(shop)) as database:
 
-        def one(*rounds, max_prompt_tokens=2000, **settings) -> tuple[Answer, ScriptedWriter]:
+        def one(
+            *rounds, max_prompt_tokens=2000, question="How many customers are there?", **settings
+        ) -> tuple[Answer, ScriptedWriter]:
             writer = ScriptedWriter(*rounds)
             writer.max_prompt_tokens = max_prompt_tokens
             asker = Asker(database, writer, num_samples=len(rounds[0]), **settings)
-            return asker.ask("How many customers are there?"), writer
+            return asker.ask(question), writer
 
         yield one
 
@@ -67,6 +69,11 @@ def test_a_second_look_sees_both_queries_with_their_rows_and_decides(ask):
     assert answer.sql == CUSTOMERS
     assert answer.confidence == pytest.approx(1 / 3)  # of the first samples, as for a vote
     assert [tried.votes for tried in answer.candidates] == [2, 1]
+
+
+def test_a_period_in_the_question_holds_in_the_second_look_too(ask):
+    answer, _ = ask([ORDERS, ORDERS, CUSTOMERS], [CUSTOMERS] * 3, select="csc", question="How many came in 2022?")
+    assert answer.sql == CUSTOMERS
 
 
 def test_without_a_second_result_nobody_looks_again(ask):

@@ -130,9 +130,9 @@ class Asker:
         if rules:
             matches = [*rules.matches(question), *matches]
             shown_schema, hints = rules.schema_for(question), rules.hints(question, with_values=self.send_values)
-        said = said_period(question, date.today())
-        if said and said.hint:
-            hints = [*hints, said.hint]
+        period = said_period(question, date.today())
+        if period and period.hint:
+            hints = [*hints, period.hint]
         if context:
             matches = context.narrowed(matches)
             hints = [context.before, *hints] if context.before else hints
@@ -147,7 +147,7 @@ class Asker:
 
         def change(sql: str) -> tuple[str, tuple[str, ...]]:
             filled = sql if self.send_values else fill_values(sql, matches)
-            return correct_period(filled, said, self.schema) if said else (filled, ())
+            return correct_period(filled, period, self.schema) if period else (filled, ())
 
         candidates: list[Candidate] = []
         trouble = ""
