@@ -146,7 +146,7 @@ def test_a_database_that_cannot_be_varied_is_voted_about_and_the_answer_says_so(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("tests", None, 5, "postgres"), "--select tests varies a SQLite file, and this is postgres"),
+        (("tests", None, 5, "postgres"), "--select tests varies a SQLite file, and this is PostgreSQL"),
         (("csc", None, 1, "sqlite"), "give --samples 5"),
         (("vote", 100.0, 5, "duckdb"), "--max-cost needs the estimate of a server"),
         (("vote", float("nan"), 5, "postgres"), "must be above 0"),
