@@ -5,7 +5,9 @@
 Every text of the model is kept in the folder --kept, so that all steps choose among the same samples, and a killed run
 goes on; --minutes ends a run in time, with status 3 if it must go on. Each step is compared with the step named beside
 it, in pairs, with a bootstrap interval. Seconds are processor seconds of this process to write the texts of one
-question, counted when they were written, and seconds on the clock for everything else (the queries, the tests).
+question, counted when they were written, and seconds on the clock for everything else (the queries, the tests). The
+shares of votes are written too: `python benchmarks/confidence.py evals/selection/vote-of-5` says how far they can be
+trusted.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from chaku import api
 from chaku.console import say, show_table
 from chaku.files import write_json
 from chaku.intervals import bootstrap_interval, wilson_interval
+from chaku.jsonl import write_lines
 from chaku.manifest import claim
 from chaku.sql.ask.writer import writer_as_learnt
 from chaku.sql.schema.definition import read_spider_tables
@@ -77,7 +80,7 @@ def main() -> None:
     try:
         with KeepingWriter(writer, options.kept / f"{name}.jsonl") as kept:
             steps = [step for step in STEPS if step.name in (options.steps or [step.name])]
-            rows = measure(steps, questions, indices, kept, deadline)
+            rows = measure(steps, questions, indices, kept, options.kept, deadline)
     except OutOfTimeError as stopped:
         say(f"{stopped}; run the same command again to go on")
         sys.exit(3)
@@ -92,9 +95,14 @@ def main() -> None:
 
 
 def measure(
-    steps: Sequence[Step], questions: QuestionFile, indices: Sequence[int], writer: KeepingWriter, deadline: float
+    steps: Sequence[Step],
+    questions: QuestionFile,
+    indices: Sequence[int],
+    writer: KeepingWriter,
+    folder: Path,
+    deadline: float,
 ) -> list[dict[str, Any]]:
-    """The figures of every step. Raises OutOfTimeError after the deadline."""
+    """The figures of every step; the shares of votes go into `folder`. Raises OutOfTimeError after the deadline."""
     told = read_spider_tables(questions.tables) if questions.tables else None
     forms = {link: PromptSettings(link=link, max_tokens=writer.max_prompt_tokens) for link in (False, True)}
     prompts = {
@@ -119,6 +127,10 @@ def measure(
             }
         )
     right = {name: _right(questions, indices, made) for name, made in asked.items()}
+    for step in steps:
+        if step.asking.num_samples > 1:
+            verdicts = dict(zip(indices, right[step.name], strict=True))
+            _write_shares(folder / step.name.replace(" ", "-"), asked[step.name], verdicts)
     return [_figures(step, right, next(row for row in rows if row["step"] == step.name)) for step in steps]
 
 
@@ -131,6 +143,13 @@ def _right(questions: QuestionFile, indices: Sequence[int], made: Sequence[Predi
     settings = ScoreSettings(num_variants=0, ves_runs=0)
     scores = score(pairs, questions.databases, tables=questions.tables, settings=settings)
     return [bool(row["ex"]) for row in scores["rows"]]
+
+
+def _write_shares(folder: Path, made: Sequence[Prediction], right: dict[int, bool]) -> None:
+    """The files that benchmarks/confidence.py reads, as of `chaku sql eval --out`."""
+    folder.mkdir(exist_ok=True)
+    rows = ({"index": one.index, "share": one.share, "passed": right[one.index]} for one in made)
+    write_lines(folder / "samples.jsonl", rows)
 
 
 def _figures(step: Step, right: dict[str, list[bool]], seconds: dict[str, Any]) -> dict[str, Any]:
