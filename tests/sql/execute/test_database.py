@@ -552,10 +552,7 @@ def assert_ended_in_the_middle(database, sleeping, end):
 
 def test_postgres_that_goes_away_in_the_middle_is_no_wrong_query(postgres):
     database, owner = postgres
-    end = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(25)%' "
-        "AND pid <> pg_backend_pid()"
-    )
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'FETCH %' AND state = 'active'"
     assert_ended_in_the_middle(database, "SELECT pg_sleep(25)", lambda: owner.execute(end).fetchone())
 
 
