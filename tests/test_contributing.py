@@ -181,8 +181,8 @@ def test_an_engine(monkeypatch):
 def test_no_protection_names_the_dialect_that_the_recipe_copies():
     named = [path for path in (ROOT / "src/chaku/sql").rglob("*.py") if '"trino"' in path.read_text(encoding="utf-8")]
     assert {path.name for path in named} == {"engine.py", "trino.py"}
-    other = ROOT / "src/chaku/sql/execute/to_text.py"  # the same search finds the protections of other engines
-    assert "dialect in (" in other.read_text(encoding="utf-8")
+    other = ROOT / "src/chaku/sql/execute/to_text.py"  # the same search finds what is special to PostgreSQL
+    assert '"postgres"' in other.read_text(encoding="utf-8")
 
 
 def test_every_engine_has_the_parts_of_the_recipe():

@@ -245,7 +245,7 @@ def test_what_cannot_be_asked_is_said_before_a_model_is_loaded(tmp_path, monkeyp
     assert "the question has 50,000 characters; it may have 4,000" in capsys.readouterr().err
     pytest.importorskip("psycopg", reason="needs the sql extra")
     assert main(["sql", "ask", "--db", f"postgresql://u@/x?host={tmp_path}", "--model", "any", "How many?"]) == 2
-    assert "the database x does not answer: connection failed" in capsys.readouterr().err
+    assert "the database x does not answer: connection " in capsys.readouterr().err
 
 
 def test_no_cache_keeps_no_value_on_disk(ask, tmp_path):
@@ -426,7 +426,7 @@ def test_a_server_of_embeddings_that_is_away_leaves_an_answer_by_words_with_a_wa
     status, printed = ask("How many purchases were there?", "--max-prompt-tokens", "80", *away)
     assert status == 0
     assert printed.out.startswith("SELECT 1\n")
-    warning = "assumed: nothing was found by meaning, only by words: http://127.0.0.1:9/v1/embeddings does not answer"
+    warning = "assumed: nothing was found by meaning, only by words: http://127.0.0.1:9/v1/embeddings did not answer"
     assert warning in printed.out
     server.reply = "NO ANSWER: no such table"
     _, printed = ask("How many purchases were there?", "--max-prompt-tokens", "80", *away)

@@ -139,7 +139,7 @@ def test_what_is_a_benchmarks_falls(path: Path, played: Played) -> None:
 
 
 def test_duplicates_fall(path: Path, played: Played) -> None:
-    near = LARGEST.replace(".", " please.")
+    near = f"{LARGEST} Please."
     summary = run(path, played, [ADD, f" {ADD.upper()}", LARGEST, near])
     assert summary.funnel["exact duplicate"] == 1
     assert outcomes(path) == {ADD: KEPT, LARGEST: KEPT, near: "near duplicate"}
@@ -148,7 +148,7 @@ def test_duplicates_fall(path: Path, played: Played) -> None:
 def test_what_a_ledger_decided_stays_where_a_later_version_would_decide_otherwise(
     path: Path, played: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    near = LARGEST.replace(".", " please.")
+    near = f"{LARGEST} Please."
     with monkeypatch.context() as earlier:
         earlier.setattr("chaku.instruct.near_duplicates.at_least_as_similar", lambda first, second, threshold: False)
         run(path, played, [LARGEST, near])

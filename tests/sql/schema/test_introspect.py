@@ -19,7 +19,7 @@ def test_sqlite_is_introspected(tmp_path):
 def test_a_server_that_is_away_is_named_without_its_password(tmp_path):
     pytest.importorskip("psycopg", reason="needs the sql extra")
     with Database(f"postgresql://u:secret@/none?host={tmp_path}") as database:
-        with pytest.raises(ChakuError, match="the database none does not answer: connection failed") as raised:
+        with pytest.raises(ChakuError, match="the database none does not answer: connection ") as raised:
             introspect(database)
         assert "secret" not in str(raised.value)
         with pytest.raises(ChakuError, match="does not answer") as raised:
