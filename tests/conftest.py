@@ -3,6 +3,7 @@
 A test that is marked `slow` proves more of the same at a cost of many seconds: only CHAKU_ALL_TESTS=1 runs it.
 """
 
+import gc
 import os
 from dataclasses import replace
 
@@ -21,6 +22,12 @@ from chaku.tokens.tokenizer_training import train_tokenizer
 from family import write_files
 
 torch.set_num_threads(1)
+gc.disable()  # until all tests are collected: each of many large modules would make the collector look at all others
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
