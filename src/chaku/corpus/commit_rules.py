@@ -8,6 +8,7 @@ size is what its report describes: the lines from the first to the last that dif
 import hashlib
 import re
 
+from chaku.corpus.commits import equal_ends
 from chaku.corpus.facts import Facts
 from chaku.documents import split_commit
 
@@ -66,11 +67,7 @@ def _subject(facts: Facts) -> str:
 def _changed_lines(facts: Facts) -> int:
     before, _, after = split_commit(facts.text)
     old, new = before.partition("\n")[2].splitlines(), after.splitlines()  # the first line before is the path
-    shortest = min(len(old), len(new))
-    first = next((number for number in range(shortest) if old[number] != new[number]), shortest)
-    rest = shortest - first
-    last = next((number for number in range(rest) if old[-1 - number] != new[-1 - number]), rest)
-    return max(len(old), len(new)) - first - last
+    return max(len(old), len(new)) - sum(equal_ends(old, new))
 
 
 def _drawn(facts: Facts, rule: str) -> float:

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -133,15 +133,20 @@ def _read_blob(stream: IO[bytes]) -> tuple[str, str | None]:
     return ("", f"over {MAX_BLOB:,} bytes") if size > MAX_BLOB else decode_text(b"".join(parts))
 
 
+def equal_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many lines are equal at the beginning, and how many of the others at the end."""
+    shortest = min(len(old), len(new))
+    first = next((number for number in range(shortest) if old[number] != new[number]), shortest)
+    rest = shortest - first
+    return first, next((number for number in range(rest) if old[-1 - number] != new[-1 - number]), rest)
+
+
 def _around_change(before: str, after: str) -> tuple[str, str]:
     """Both texts whole, or without the equal lines that are further from the change than CONTEXT."""
     if len(before) + len(after) <= MAX_CHARS:
         return before, after
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    shortest = min(len(old), len(new))
-    first = next((number for number in range(shortest) if old[number] != new[number]), shortest)
-    rest = shortest - first
-    last = next((number for number in range(rest) if old[-1 - number] != new[-1 - number]), rest)
+    first, last = equal_ends(old, new)
     start = max(first - CONTEXT, 0)
     parts = ("".join(lines[start : max(len(lines) - last + CONTEXT, start)]) for lines in (old, new))
     return next(parts), next(parts)

@@ -43,11 +43,7 @@ class Meaning:
         self._known: dict[str, np.ndarray] = {}
         self._used: set[str] = set()  # the cache forgets the other texts when it is written
         self._asked: tuple[str, np.ndarray] | None = None
-        self._failed = (
-            "",
-            "",
-            0.0,
-        )  # the question for which the embedder failed, its error, and when it is asked again
+        self._failed = ("", "", 0.0)  # the question when the embedder failed, its error, and when to ask it again
         if cache and cache.is_file():
             self._load(cache)
 
@@ -94,11 +90,8 @@ class Meaning:
             return None
         if vectors is None:
             count = sum(text in self._known for text in texts)
-            self._failed = (
-                question,
-                f"{count} of {len(texts)} tables have their vectors; the next question goes on",
-                0.0,
-            )
+            why = f"{count} of {len(texts)} tables have their vectors; the next question goes on"
+            self._failed = (question, why, 0.0)
             return None
         return vectors @ vector
 
