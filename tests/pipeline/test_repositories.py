@@ -1,13 +1,19 @@
 """A run with documents of whole repositories: the order is a step of its own, and counts as an input of the stage."""
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from chaku import ChakuError
 from chaku.files import read_json
 from chaku.pipeline import run_recipe
+from chaku.pipeline.exposure import exposures
 from chaku.pipeline.run_directory import FinishedWork
+from chaku.pipeline.training import make_dataset
+from chaku.recipe.family import stage_seed
 from chaku.recipe.load import load_recipe
+from chaku.tokens.load import load_tokenizer
+from chaku.tokens.store import TokenStore
 from chaku.training.metrics import read_metrics
 
 RECIPE = """
@@ -62,6 +68,27 @@ def test_files_of_a_repository_come_in_the_order_of_their_imports(recipe_path, t
     assert read_json(run / "stages" / "code" / "inputs.json")["repositories"]
     with pytest.raises(FinishedWork, match="seed"):
         run_recipe(load_recipe(recipe_path, ["seed=5"]), run)
+
+
+def test_what_a_stage_read_of_a_file_is_counted_where_it_stands_in_a_repository(recipe_path, tmp_path):
+    run = tmp_path / "run"
+    recipe = load_recipe(recipe_path, ["code.infilling.rate=0", "code.infilling.final_rate=0"])
+    run_recipe(recipe, run)
+    stage, seed = recipe.stages["code"], stage_seed(recipe, "code")
+    tokenizer = load_tokenizer(run / "tokenizer")
+    dataset = make_dataset(recipe, run, tokenizer, stage, seed)
+    store = TokenStore.open(run / "tokens", "train")
+    texts = [tokenizer.decode(store[document]) for document in range(len(store))]
+    num_samples = read_json(run / "stages" / "code" / "stage.json")["tokens"] // stage.sequence_length
+    samples = [tokenizer.decode(dataset[index].tokens) for index in range(num_samples)]
+    counted = []
+    for document, text in enumerate(texts):
+        # The parts that fill a sequence have no path before them.
+        times = sum(sample.count(f".py\n{text}") + sample.count(f".sql\n{text}") for sample in samples)
+        [found] = exposures(run, np.array([document]))
+        assert found.tokens == times * int(store.lengths[document])
+        counted.append(times)
+    assert min(counted) < max(counted)
 
 
 def test_mistakes_name_their_keys(recipe_path):

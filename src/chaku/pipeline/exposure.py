@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from chaku.files import RECORD, read_json
+from chaku.pipeline.data import ORDER_FILE, REPOSITORIES
+from chaku.tokens.load import load_tokenizer
 from chaku.tokens.mixture import epoch_key, permute, samples_drawn
-from chaku.tokens.packing import plan_packing
+from chaku.tokens.packing import PackingPlan, plan_packing
+from chaku.tokens.repository_documents import RepositoryDocuments, RepositoryFiles
 from chaku.tokens.store import TokenStore
 from chaku.training.finished_stage import STAGE_FILE, FinishedStage
 from chaku.training.state import saved_states
@@ -80,9 +83,18 @@ def _exposure(
         here = np.intersect1d(indices, documents)
         if not len(here):
             continue
+        joins = chosen.get("repositories", False)
+        plan = (
+            _joined_plan(directory.parents[1], store, indices, length)
+            if joins
+            else plan_packing(indices, store.lengths, length)
+        )
+        here = np.intersect1d(here, plan.items[:, 0])
+        if not len(here):  # parts of files, which no repository has
+            continue
         sets.append(name)
         held.update(here.tolist())
-        read, is_exact = _tokens_read(store, indices, here, length, int(drawn[source]), record["seed"], source)
+        read, is_exact = _tokens_read(plan, here, int(drawn[source]), record["seed"], source)
         tokens, exact = tokens + read, exact and is_exact
     return Exposure(
         directory.name,
@@ -104,11 +116,14 @@ def _samples_so_far(directory: Path, stage: dict[str, Any]) -> int:
     return step * max(1, stage["training"]["batch_tokens"] // stage["sequence_length"])
 
 
-def _tokens_read(
-    store: TokenStore, indices: np.ndarray, documents: np.ndarray, length: int, drawn: int, seed: int, source: int
-) -> tuple[int, bool]:
+def _joined_plan(run: Path, store: TokenStore, indices: np.ndarray, length: int) -> PackingPlan:
+    """The plan of the documents that `repositories = true` joins, with an item for each file of a document."""
+    files = RepositoryFiles.read(run / REPOSITORIES / ORDER_FILE, indices)
+    return RepositoryDocuments(store, files, load_tokenizer(run / "tokenizer"), length).plan_by_file()
+
+
+def _tokens_read(plan: PackingPlan, documents: np.ndarray, drawn: int, seed: int, source: int) -> tuple[int, bool]:
     """(tokens of `documents` in the first `drawn` sequences of a set, whether they were counted one by one)."""
-    plan = plan_packing(indices, store.lengths, length)
     sequences = np.repeat(np.arange(len(plan)), np.diff(plan.offsets))
     theirs = np.isin(plan.items[:, 0], documents)
     sizes = (plan.items[:, 2] - plan.items[:, 1])[theirs]

@@ -94,6 +94,20 @@ class RepositoryDocuments:
         self._room, self._bounds = (np.load(directory / f"{name}.npy", mmap_mode="r") for name in ("room", "bounds"))
         self.plan = PackingPlan.open(directory)
 
+    def plan_by_file(self) -> PackingPlan:
+        """The plan in memory, with an item for each file of a joined document, for the tokens of its text alone."""
+        sequences = np.repeat(np.arange(len(self.plan)), np.diff(self.plan.offsets))
+        items: list[tuple[int, int, int]] = []
+        sizes = np.zeros(len(self.plan), np.int64)
+        for sequence, item in zip(sequences.tolist(), self.plan.items.tolist(), strict=True):
+            files = [tuple(item)]
+            if item[0] < 0:
+                documents = self.files.documents[slice(*self._bounds[-item[0] - 1])].tolist()
+                files = [(document, 1, 1 + int(self.store.lengths[document])) for document in documents]
+            items += files
+            sizes[sequence] += len(files)
+        return PackingPlan(np.array(items, np.int64).reshape(-1, 3), np.concatenate([[0], np.cumsum(sizes)]))
+
     def build(self, number: int, infiller: Infiller | None, epoch: int, room: int, progress: float = 0.0) -> Joined:
         """The joined document `number` (from 1), of at most `room` tokens. `progress`: of the stage, from 0 to 1.
 
