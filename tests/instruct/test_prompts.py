@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chaku.errors import ChakuError
-from chaku.instruct.prompts import Prompts, between, load_prompts, read_questions
+from chaku.instruct.prompts import Prompts, between, load_prompts, read_question, read_questions
 
 
 def test_questions_are_numbered_lines_and_a_cut_one_is_left_out() -> None:
@@ -16,6 +16,14 @@ def test_questions_are_numbered_lines_and_a_cut_one_is_left_out() -> None:
     ]
     assert read_questions("1. Again numbered?\n") == ["Again numbered?"]
     assert read_questions("only a beginning") == []
+
+
+@pytest.mark.parametrize(
+    "label", ["", "New: ", "**New question:** ", "### Rewritten Question:\n", "[QUESTION]\nTask: "]
+)
+def test_a_label_before_a_question_is_left_out(label: str) -> None:
+    question = "New lists: write a function that takes [them](x), new: sorted."
+    assert read_question(f"{label}{question}\n[/QUESTION] more") == question
 
 
 @pytest.mark.parametrize(

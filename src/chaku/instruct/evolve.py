@@ -16,7 +16,7 @@ from chaku.instruct.contamination import Contamination
 from chaku.instruct.evidence import KEPT, LedgerQuestion
 from chaku.instruct.ledger import Ledger
 from chaku.instruct.operators import BY_NAME, Origin, choose, origin
-from chaku.instruct.prompts import tagged
+from chaku.instruct.prompts import read_question
 from chaku.instruct.questions import Question
 from chaku.instruct.scheduler import Scheduler, Summary
 from chaku.instruct.sieve import sieve
@@ -111,7 +111,7 @@ def _rewrite(
         for parent, operator in zip(parents, operators, strict=True)
     ]
     for parent, operator, replies in zip(parents, operators, scheduler.answer(asks), strict=False):
-        yield Question(tagged(replies[0].text, "QUESTION"), str(Origin(number, operator.name, parent.key)))
+        yield Question(read_question(replies[0].text), str(Origin(number, operator.name, parent.key)))
 
 
 def _without_repeats(children: Sequence[Question], earlier: set[str]) -> list[Question]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaku.documents import read_documents
 from chaku.errors import ChakuError
-from chaku.instruct.prompts import tagged
+from chaku.instruct.prompts import read_question
 from chaku.instruct.questions import PROMPTS_AT_ONCE, Question
 from chaku.instruct.scheduler import Scheduler
 from chaku.instruct.triples import Settings
@@ -54,7 +54,7 @@ def ask_inspired(scheduler: Scheduler, settings: Settings, snippets: Sequence[Sn
         prompts = [settings.prompts.inspire.format(snippet=snippet.text) for snippet in part]
         answers = scheduler.answer([settings.ask("inspire", prompt, 1, "[/QUESTION]") for prompt in prompts])
         for snippet, replies in zip(part, answers, strict=False):
-            if text := tagged(replies[0].text, "QUESTION"):
+            if text := read_question(replies[0].text):
                 yield Question(text, snippet.source)
         if len(answers) < len(part):
             return

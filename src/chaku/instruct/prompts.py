@@ -101,6 +101,7 @@ class Prompts:
     inspire: str = setting(INSPIRE, added_later=True)
 
 
+LABEL = re.compile(r"^\W*(new|rewritten)?\s*(question|problem|task)?\W*?:\W*?\s+", re.IGNORECASE)
 FIELDS = {
     "questions": {"count", "seed"},
     "tests": {"question"},
@@ -138,6 +139,11 @@ def read_questions(text: str) -> list[str]:
     numbered = [re.match(r"\s*\d+[.)]\s+(\S.*)", line) for line in lines]
     whole = numbered[:-1] if len(lines) > 1 else []
     return [" ".join(match[1].split()) for match in whole if match]
+
+
+def read_question(text: str) -> str:
+    """The question of a reply to `evolve` or `inspire`, without a label that the model put before it ("New: ...")."""
+    return LABEL.sub("", tagged(text, "QUESTION"))
 
 
 def between(text: str, tag: str) -> str:
