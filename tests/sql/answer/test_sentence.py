@@ -27,7 +27,8 @@ def said(question, sql, columns, *rows, truncated=False):
             "SELECT count(*) FROM customers AS T1 WHERE T1.country = 'United Kingdom'", ["count(*)"], [(2,)],
             "The number of customers is 2 (where T1.country = 'United Kingdom').",
         ),
-        ("SELECT COUNT(DISTINCT city) FROM c", ["n"], [(2,)], "The number of different city is 2."),
+        ("SELECT count(*) FROM customer", ["n"], [(4,)], "The number of rows in customer is 4."),
+        ("SELECT COUNT(DISTINCT city) FROM c", ["n"], [(2,)], "The number of different values of city is 2."),
         ("SELECT sum(price) FROM p", ["sum(price)"], [(Decimal("10.50"),)], "The total of price is 10.50."),
         ("SELECT avg(price) FROM p", ["avg(price)"], [(None,)], "The average of price is NULL."),
         ("SELECT max(price) FROM p", ["m"], [(12.5,)], "The largest price is 12.5."),
@@ -51,7 +52,7 @@ def said(question, sql, columns, *rows, truncated=False):
         ),
         (
             "SELECT country, count(*) FROM c GROUP BY country", ["country", "n"], [("Peru", 12), (None, 2), ("X", 3)],
-            "The number of c goes from 2 (NULL) to 12 (Peru) over 3 values of country.",
+            "The number of rows in c goes from 2 (NULL) to 12 (Peru) over 3 values of country.",
         ),
         (
             "SELECT avg(weight), kind FROM pets GROUP BY kind", ["avg(weight)", "kind"], [(2.5, "cat"), (7, "dog")],

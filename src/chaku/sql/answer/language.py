@@ -18,6 +18,7 @@ class Phrases:
     max: str
     value: str
     rows: str  # what `count` counts if it is not the rows of one table
+    rows_of: str  # the rows of a table whose name is no plural
     one_value: str
     one_row: str
     several_rows: str
@@ -39,13 +40,14 @@ class Phrases:
 PHRASES = {
     "en": Phrases(
         count="The number of {x}",
-        count_different="The number of different {x}",
+        count_different="The number of different values of {x}",
         sum="The total of {x}",
         avg="The average of {x}",
         min="The smallest {x}",
         max="The largest {x}",
         value="The value of {x}",
         rows="rows",
+        rows_of="rows in {x}",
         one_value="{subject} is {value}{where}.",
         one_row="One row was found: {pairs}{where}.",
         several_rows="{n} rows were found ({columns}): {items}{where}.",
@@ -64,13 +66,14 @@ PHRASES = {
     ),
     "de": Phrases(
         count="Die Anzahl von {x}",
-        count_different="Die Anzahl verschiedener {x}",
+        count_different="Die Anzahl verschiedener Werte von {x}",
         sum="Die Summe von {x}",
         avg="Der Durchschnitt von {x}",
         min="Der kleinste Wert von {x}",
         max="Der größte Wert von {x}",
         value="Der Wert von {x}",
         rows="Zeilen",
+        rows_of="Zeilen in {x}",
         one_value="{subject} ist {value}{where}.",
         one_row="Eine Zeile wurde gefunden: {pairs}{where}.",
         several_rows="{n} Zeilen wurden gefunden ({columns}): {items}{where}.",
@@ -89,13 +92,14 @@ PHRASES = {
     ),
     "fr": Phrases(
         count="Le nombre de {x}",
-        count_different="Le nombre de {x} différents",
+        count_different="Le nombre de valeurs différentes de {x}",
         sum="Le total de {x}",
         avg="La moyenne de {x}",
         min="La plus petite valeur de {x}",
         max="La plus grande valeur de {x}",
         value="La valeur de {x}",
         rows="lignes",
+        rows_of="lignes de {x}",
         one_value="{subject} est {value}{where}.",
         one_row="Une ligne a été trouvée : {pairs}{where}.",
         several_rows="{n} lignes ont été trouvées ({columns}) : {items}{where}.",
@@ -114,13 +118,14 @@ PHRASES = {
     ),
     "es": Phrases(
         count="El número de {x}",
-        count_different="El número de {x} distintos",
+        count_different="El número de valores distintos de {x}",
         sum="El total de {x}",
         avg="El promedio de {x}",
         min="El menor valor de {x}",
         max="El mayor valor de {x}",
         value="El valor de {x}",
         rows="filas",
+        rows_of="filas de {x}",
         one_value="{subject} es {value}{where}.",
         one_row="Se encontró una fila: {pairs}{where}.",
         several_rows="Se encontraron {n} filas ({columns}): {items}{where}.",
@@ -146,6 +151,7 @@ PHRASES = {
         max="{x} 的最大值",
         value="{x} 的值",
         rows="行",
+        rows_of="{x}",
         one_value="{subject}是 {value}{where}。",
         one_row="找到 1 行：{pairs}{where}。",
         several_rows="找到 {n} 行（{columns}）：{items}{where}。",

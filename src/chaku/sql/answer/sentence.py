@@ -167,7 +167,8 @@ class _Query:
             return on_one_line(alias.removeprefix(NUMBER_OF).replace("_", " "))
         if self.tree.args.get("joins"):
             return self._phrases.rows
-        return on_one_line(self.tree.args["from_"].this.name)
+        name = on_one_line(self.tree.args["from_"].this.name)
+        return name if name.lower().endswith("s") else self._phrases.rows_of.format(x=name)
 
     def _text(self, node: exp.Expr) -> str:
         return on_one_line(node.sql(dialect=self._dialect, comments=False))
