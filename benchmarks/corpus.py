@@ -26,15 +26,15 @@ from typing import Any
 
 from chaku.console import set_quiet, show_table
 from chaku.corpus.build import build_corpus
-from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.cleaning.cleaner import Cleaning, cleaner
+from chaku.corpus.cleaning.facts import Facts
+from chaku.corpus.cleaning.filters import chosen_rules, reason_to_drop
+from chaku.corpus.cleaning.personal import find_personal
+from chaku.corpus.cleaning.secrets import find_secrets
 from chaku.corpus.compiled import WORTH_LOADING, count_read
-from chaku.corpus.docstrings import docstrings
-from chaku.corpus.facts import Facts
-from chaku.corpus.file_documents import read_files
-from chaku.corpus.filters import chosen_rules, reason_to_drop
-from chaku.corpus.personal import find_personal
-from chaku.corpus.secrets import find_secrets
-from chaku.corpus.sources import Files, Source, machine_sources, open_source, source_files
+from chaku.corpus.reading.docstrings import docstrings
+from chaku.corpus.reading.file_documents import read_files
+from chaku.corpus.reading.sources import Files, Source, machine_sources, open_source, source_files
 from chaku.documents import DOCSTRINGS
 from chaku.files import write_json
 

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaku.console import show_table
-from chaku.corpus import decontamination
-from chaku.corpus.decontamination import Decontamination
+from chaku.corpus.cleaning import decontamination
+from chaku.corpus.cleaning.decontamination import Decontamination
 from chaku.evals.problems import Problem, load_problems
 
 AROUND = """import os

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import show_table
-from chaku.corpus.personal import PERSONAL, find_personal
-from chaku.corpus.secrets import find_secrets
+from chaku.corpus.cleaning.personal import PERSONAL, find_personal
+from chaku.corpus.cleaning.secrets import find_secrets
 from chaku.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

@@ -21,7 +21,7 @@ import torch
 
 from chaku.console import say, short, show_table
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import Source, machine_sources
+from chaku.corpus.reading.sources import Source, machine_sources
 from chaku.documents import read_documents
 from chaku.errors import ChakuError
 from chaku.files import write_json

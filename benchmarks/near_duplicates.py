@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from chaku.console import progress, say, show_table
 from chaku.corpus.compiled import WORTH_LOADING, count_read
-from chaku.corpus.duplicate_groups import find_groups
-from chaku.corpus.gram_store import BANDS, ROWS, GramStore, write_unit
-from chaku.corpus.minhash import (
+from chaku.corpus.near_duplicates.gram_store import BANDS, ROWS, GramStore, write_unit
+from chaku.corpus.near_duplicates.groups import find_groups
+from chaku.corpus.near_duplicates.minhash import (
     NGRAM,
     NUM_PERMUTATIONS,
     Grams,
@@ -33,7 +33,7 @@ from chaku.corpus.minhash import (
     joined,
     signatures_of,
 )
-from chaku.corpus.sources import machine_sources, source_files
+from chaku.corpus.reading.sources import machine_sources, source_files
 from chaku.files import write_json
 
 THRESHOLD = 0.7

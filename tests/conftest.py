@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import Source
+from chaku.corpus.reading.sources import Source
 from chaku.documents import read_documents
 from chaku.inference.engine import Engine
 from chaku.model.config import PRESETS

@@ -12,9 +12,9 @@ import pytest
 from chaku import ChakuError, cluster
 from chaku.corpus import build
 from chaku.corpus.build import build_corpus
-from chaku.corpus.cleaning import Cleaning
-from chaku.corpus.config import NearDuplicatesConfig
-from chaku.corpus.sources import Source
+from chaku.corpus.cleaning.cleaner import Cleaning
+from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
+from chaku.corpus.reading.sources import Source
 from chaku.pipeline.data import encode
 from chaku.sandbox.pool import run_many
 from chaku.sandbox.probe import check_sandbox
@@ -77,7 +77,7 @@ def contents(corpus: Path) -> dict[str, bytes]:
 
 def a_killed_worker_costs_its_task_only_and_the_corpus_is_the_same(tmp_path, monkeypatch):
     source = write_tree(tmp_path / "tree")
-    monkeypatch.setattr("chaku.corpus.sources.TASK_SIZE", 16)
+    monkeypatch.setattr("chaku.corpus.reading.sources.TASK_SIZE", 16)
     settings = {"cleaning": PLAIN, "near_duplicates": NearDuplicatesConfig(), "heldout_fraction": 0.2}
     with monkeypatch.context() as alone:
         alone.setattr(cluster, "_joined", [])

@@ -51,7 +51,7 @@ with explain_full_disk(where), sqlite3.connect(where / 'ledger.sqlite') as datab
     "corpus": """
 import random
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import Source
+from chaku.corpus.reading.sources import Source
 tree = where.parent / 'tree'
 tree.mkdir()
 for number in range(40):

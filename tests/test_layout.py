@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "chaku"
@@ -32,6 +33,7 @@ ROOMS = [
 HEAVY = ("torch", "numpy", "pyarrow", "sqlglot", "transformers", "openvino", "rich")
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """The modules of chaku that each module imports, also within its functions; not what only a type checker reads."""
     files = {module_name(path): path for path in SOURCE.rglob("*.py")}

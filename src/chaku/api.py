@@ -451,8 +451,8 @@ def build_corpus(
     ChakuError when there are no sources, and when `out` holds files that are not a corpus of chaku's.
     """
     from chaku.corpus import build
-    from chaku.corpus.config import NearDuplicatesConfig
-    from chaku.corpus.sources import guess_source
+    from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
+    from chaku.corpus.reading.sources import guess_source
     from chaku.recipe.load import load_recipe
     from chaku.recipe.schema import CorpusConfig
 

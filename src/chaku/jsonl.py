@@ -1,6 +1,7 @@
 """Read rows of JSON lines, a JSON list or object, or Parquet, gzipped or not; and write JSON lines.
 
-For files in which every line counts. `corpus/rows.py` streams files of millions of rows and goes on after a broken one.
+For files in which every line counts. `corpus/reading/rows.py` streams files of millions of rows and goes on after a
+broken one.
 """
 
 import gzip

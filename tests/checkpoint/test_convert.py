@@ -15,7 +15,7 @@ from chaku.checkpoint.inspect import in_lines, inspect
 from chaku.checkpoint.peft import save_adapter
 from chaku.cli import main
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import guess_source
+from chaku.corpus.reading.sources import guess_source
 from chaku.model.config import LoraConfig
 from chaku.model.lora import add_lora, lora_layers
 from chaku.tokens.load import load_tokenizer

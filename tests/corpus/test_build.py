@@ -13,9 +13,9 @@ import pytest
 
 from chaku import ChakuError
 from chaku.corpus.build import build_corpus
-from chaku.corpus.file_documents import split_code
-from chaku.corpus.rows import read_rows
-from chaku.corpus.sources import Source, guess_source, machine_sources
+from chaku.corpus.reading.file_documents import split_code
+from chaku.corpus.reading.rows import read_rows
+from chaku.corpus.reading.sources import Source, guess_source, machine_sources
 from chaku.documents import read_documents
 
 CODE = "def add_{0}(first, second):\n    '''Add two numbers.'''\n    return first + second + {0}\n"
@@ -227,7 +227,7 @@ def test_a_line_of_any_length_takes_no_more_memory_than_its_limit(tmp_path, monk
     rows = [{"text": CODE.format(number), "path": f"{number}.py"} for number in range(3)]
     lines = [json.dumps(row) for row in rows]
     lines.insert(1, json.dumps({"text": CODE.format(7) * 30, "path": "7.py"}))
-    monkeypatch.setattr("chaku.corpus.rows.MAX_LINE", 300)
+    monkeypatch.setattr("chaku.corpus.reading.rows.MAX_LINE", 300)
     put(tmp_path / "a.jsonl", "\n".join(lines))
     summary = build_corpus([guess_source(tmp_path / "a.jsonl")], tmp_path / "out", heldout_fraction=0)
     assert reasons(summary) == {"a line over 300 bytes": 1}
@@ -242,7 +242,7 @@ def test_large_rows_of_parquet_are_read_a_few_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(
         pq.ParquetFile, "iter_batches", lambda *args, **kwargs: sizes.append(kwargs) or original(*args, **kwargs)
     )
-    monkeypatch.setattr("chaku.corpus.rows.PACK_BYTES", 1000)
+    monkeypatch.setattr("chaku.corpus.reading.rows.PACK_BYTES", 1000)
     found = list(read_rows(tmp_path / "a.parquet"))
     assert [row.value for row in found] == rows
     assert found[30].where.endswith("row 30")
@@ -304,7 +304,7 @@ def test_the_machine_is_its_trees_with_pieces(tree, tmp_path, monkeypatch):
         Source("code", "tree", str(tree), include=("*.py",)),
         Source("words", "tree", str(tree), include=("*.md",)),
     ]
-    monkeypatch.setattr("chaku.corpus.sources.machine_sources", lambda: trees)
+    monkeypatch.setattr("chaku.corpus.reading.sources.machine_sources", lambda: trees)
     build_corpus([Source("machine", "machine", piece_bytes=200)], tmp_path / "out", heldout_fraction=0)
     kept = texts(tmp_path / "out").values()
     assert {(document.source, document.kind) for document in kept} == {

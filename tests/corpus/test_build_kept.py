@@ -13,8 +13,8 @@ import pytest
 from chaku import ChakuError
 from chaku.corpus import build, shard_assembly, worker_tasks
 from chaku.corpus.build import build_corpus
-from chaku.corpus.file_list import describe_changes, list_files, read_file_list
-from chaku.corpus.sources import Source
+from chaku.corpus.reading.file_list import describe_changes, list_files, read_file_list
+from chaku.corpus.reading.sources import Source
 from chaku.ownership import MARKER
 
 SETTINGS = {"heldout_fraction": 0.2}
@@ -24,7 +24,7 @@ BUILD = """
     import sys
     from pathlib import Path
     from chaku.corpus import build, shard_assembly
-    from chaku.corpus.sources import Source
+    from chaku.corpus.reading.sources import Source
     shard_assembly.SHARD_BYTES, build.WAVE = 3000, 1
     {before}
     if __name__ == "__main__":

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from chaku.corpus import compiled
-from chaku.corpus.decontamination import Decontamination
-from chaku.corpus.docstrings import docstrings
-from chaku.corpus.facts import Facts
-from chaku.corpus.personal import find_personal
-from chaku.corpus.secrets import find_secrets
-from chaku.corpus.token_grams import GramTable, token_grams
+from chaku.corpus.cleaning.decontamination import Decontamination
+from chaku.corpus.cleaning.facts import Facts
+from chaku.corpus.cleaning.personal import find_personal
+from chaku.corpus.cleaning.secrets import find_secrets
+from chaku.corpus.cleaning.token_grams import GramTable, token_grams
+from chaku.corpus.reading.docstrings import docstrings
 from chaku.evals.problems import Problem
 
 pytest.importorskip("numba")

@@ -6,7 +6,7 @@ import pytest
 
 from chaku import ChakuError
 from chaku.cli import main
-from chaku.corpus.cleaning import Cleaning
+from chaku.corpus.cleaning.cleaner import Cleaning
 from chaku.pipeline import corpus_plan, corpus_rates
 from chaku.pipeline.corpus_plan import parse_size, plan_corpus, scaled
 from chaku.pipeline.corpus_plan_words import in_lines

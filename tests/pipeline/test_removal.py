@@ -7,8 +7,8 @@ import pytest
 from chaku import ChakuError
 from chaku.cli import main
 from chaku.corpus.build import build_corpus
-from chaku.corpus.cleaning import Cleaning
-from chaku.corpus.sources import Source
+from chaku.corpus.cleaning.cleaner import Cleaning
+from chaku.corpus.reading.sources import Source
 from chaku.documents import read_documents
 from chaku.files import read_json
 from chaku.pipeline import removal

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import Source
+from chaku.corpus.reading.sources import Source
 from chaku.documents import read_documents
 from chaku.pipeline.tokenizer_text import tokenizer_texts
 from chaku.recipe.load import load_recipe

@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from chaku.corpus.build import build_corpus
-from chaku.corpus.sources import Source
+from chaku.corpus.reading.sources import Source
 from chaku.documents import read_documents
 from chaku.errors import ChakuError
 from chaku.synthetic.exercises import HABIT_RATE, OPERATIONS, documents, exercises

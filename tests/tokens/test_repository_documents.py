@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from chaku.corpus.repository_order import write_order
+from chaku.corpus.reading.repository_order import write_order
 from chaku.documents import ABOUT_COPIES, SCHEMA
 from chaku.tokens.byte_level import ByteLevelTokenizer
 from chaku.tokens.config import InfillingConfig

@@ -19,8 +19,8 @@ from chaku.cli.shared.verb import verb
 @json_option()
 def corpus_why(name: str, corpus: Path, as_json: bool) -> None:
     """Say where a document came from, which checks it passed, and why it was dropped or kept."""
-    from chaku.corpus.document_history import MOST, in_lines, ways
-    from chaku.corpus.lineage_read import open_lineage
+    from chaku.corpus.lineage.history import MOST, in_lines, ways
+    from chaku.corpus.lineage.read import open_lineage
 
     found = ways(open_lineage(corpus), name)
     if as_json:

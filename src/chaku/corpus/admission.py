@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from chaku.corpus.reading.sources import OVER_CAP, Raw
 from chaku.corpus.seen_hashes import SeenHashes
-from chaku.corpus.sources import OVER_CAP, Raw
 from chaku.errors import ChakuError
 
 REPEATS_PROBLEM = "repeats a problem of a benchmark"

@@ -14,16 +14,16 @@ from chaku.cluster import current
 from chaku.console import progress, say, short, show_table
 from chaku.corpus.admission import Admission
 from chaku.corpus.build_progress import BuildProgress, read_progress, remove_progress, write_progress
-from chaku.corpus.cleaning import Cleaning, cleaner
-from chaku.corpus.config import NearDuplicatesConfig
-from chaku.corpus.data_card import write_card
-from chaku.corpus.file_list import list_files, write_file_list
-from chaku.corpus.lineage import PREFIX, LineageWriter, write_lineage
-from chaku.corpus.near_duplicates import drop_near_duplicates, forget_work
+from chaku.corpus.cleaning.cleaner import Cleaning, cleaner
+from chaku.corpus.lineage.data_card import write_card
+from chaku.corpus.lineage.write import PREFIX, LineageWriter, write_lineage
+from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
+from chaku.corpus.near_duplicates.drop import drop_near_duplicates, forget_work
+from chaku.corpus.reading.file_list import list_files, write_file_list
+from chaku.corpus.reading.sources import Files, Source, as_utf8, open_source, source_files
 from chaku.corpus.seen_hashes import SeenHashes
 from chaku.corpus.shard_assembly import Assembly
 from chaku.corpus.shards import documents_sha256
-from chaku.corpus.sources import Files, Source, as_utf8, open_source, source_files
 from chaku.corpus.worker_tasks import PARTS, Found, Piece, PieceTask, clean_piece
 from chaku.corpus.workers import worker_map
 from chaku.errors import ChakuError

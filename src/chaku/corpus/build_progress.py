@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.corpus.admission import Admission
-from chaku.corpus.file_list import FILE_LIST, FileList, read_file_list, write_file_list
+from chaku.corpus.reading.file_list import FILE_LIST, FileList, read_file_list, write_file_list
 from chaku.corpus.shards import corpus_files, document_hashes
 from chaku.corpus.worker_tasks import PARTS
 from chaku.files import RECORD, read_json, write_json

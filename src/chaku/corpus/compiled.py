@@ -17,7 +17,7 @@ def count_read(num_bytes: int) -> None:
     _read[0] += num_bytes
 
 
-def kernels(module: str = "text_compiled") -> ModuleType | None:
+def kernels(module: str = "reading.text_compiled") -> ModuleType | None:
     """The compiled functions; None while they are not worth loading, and where numba is not installed."""
     return _load(module) if _read[0] >= WORTH_LOADING else None
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from chaku.corpus.cleaning import Cleaning, cleaner
+from chaku.corpus.cleaning.cleaner import Cleaning, cleaner
 from chaku.corpus.compiled import count_read
-from chaku.corpus.file_documents import read_files
-from chaku.corpus.row_documents import read_raw_rows
+from chaku.corpus.reading.file_documents import read_files
+from chaku.corpus.reading.row_documents import read_raw_rows
+from chaku.corpus.reading.sources import Files, Raw, Rows
 from chaku.corpus.shards import ShardWriter
-from chaku.corpus.sources import Files, Raw, Rows
 from chaku.documents import ABOUT_COPIES, SCHEMA
 
 PARTS = "parts"  # the directory of waiting texts in the directory of a corpus

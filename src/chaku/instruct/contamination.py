@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from chaku.console import say
-from chaku.corpus.token_grams import token_grams
+from chaku.corpus.cleaning.token_grams import token_grams
 from chaku.errors import ChakuError
 from chaku.evals.problems import Problem, kinds, load_problems
 from chaku.sandbox.verdict import Job

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus import rows
-from chaku.corpus.rows import Row, hub_rows, row_format
+from chaku.corpus.reading import rows
+from chaku.corpus.reading.rows import Row, hub_rows, row_format
 from chaku.errors import ChakuError
 from chaku.tokens.chat import Message, Role
 

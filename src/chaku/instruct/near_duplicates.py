@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from chaku.corpus.minhash import at_least_as_similar, bands_of, gram_sets, joined, signatures_of
+from chaku.corpus.near_duplicates.minhash import at_least_as_similar, bands_of, gram_sets, joined, signatures_of
 
 NGRAM = 3  # words: questions are short
 # A signature of 128 numbers. Of the pairs with a similarity of 0.38, half share a band; with a similarity of 0.6, 99%;

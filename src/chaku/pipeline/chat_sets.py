@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chaku.console import progress, say, short
-from chaku.corpus.rows import Row
+from chaku.corpus.reading.rows import Row
 from chaku.errors import ChakuError
 from chaku.files import RECORD, read_json, sha256_file, sha256_json, write_json
 from chaku.instruct.conversations import find_files, read_conversation, read_preference, read_rows

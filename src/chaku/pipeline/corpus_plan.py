@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.cleaning import Cleaning
-from chaku.corpus.file_list import list_files
-from chaku.corpus.sources import guess_source, machine_sources
+from chaku.corpus.cleaning.cleaner import Cleaning
+from chaku.corpus.reading.file_list import list_files
+from chaku.corpus.reading.sources import guess_source, machine_sources
 from chaku.errors import ChakuError
 from chaku.pipeline.corpus_rates import SMALLEST_SAMPLE, Rates, measure_rates
 

@@ -16,13 +16,13 @@ import pyarrow as pa
 
 from chaku.cluster import using
 from chaku.corpus.build import fill_corpus
-from chaku.corpus.cleaning import Cleaning
+from chaku.corpus.cleaning.cleaner import Cleaning
 from chaku.corpus.compiled import WORTH_LOADING, count_read
-from chaku.corpus.config import NearDuplicatesConfig
-from chaku.corpus.file_list import list_files
-from chaku.corpus.near_duplicates import WORK, drop_near_duplicates, forget_work
-from chaku.corpus.row_documents import read_raw_rows
-from chaku.corpus.sources import Files, Raw, Rows, Source, open_source, source_files
+from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
+from chaku.corpus.near_duplicates.drop import WORK, drop_near_duplicates, forget_work
+from chaku.corpus.reading.file_list import list_files
+from chaku.corpus.reading.row_documents import read_raw_rows
+from chaku.corpus.reading.sources import Files, Raw, Rows, Source, open_source, source_files
 from chaku.corpus.worker_tasks import Piece
 from chaku.documents import count_documents, read_documents
 from chaku.tokens.packing import plan_packing

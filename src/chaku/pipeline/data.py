@@ -9,7 +9,7 @@ from chaku.checkpoint.formats import open_checkpoint, sha256_checkpoint
 from chaku.cluster import current
 from chaku.console import Bar, progress, say
 from chaku.corpus.build import fill_corpus, show_summary
-from chaku.corpus.repository_order import write_order
+from chaku.corpus.reading.repository_order import write_order
 from chaku.corpus.workers import worker_map
 from chaku.documents import document_files
 from chaku.errors import ChakuError

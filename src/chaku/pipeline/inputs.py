@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from chaku.corpus.file_list import describe_changes, read_file_list
+from chaku.corpus.reading.file_list import describe_changes, read_file_list
 from chaku.errors import ChakuError
 from chaku.files import read_json, sha256_file, sha256_json
 from chaku.model.config import LlamaConfig

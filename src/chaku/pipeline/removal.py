@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chaku.console import short
-from chaku.corpus.lineage_read import open_lineage
-from chaku.corpus.opt_out import add_entries, is_held_out, named_by
+from chaku.corpus.lineage.opt_out import add_entries, is_held_out, named_by
+from chaku.corpus.lineage.read import open_lineage
 from chaku.files import RECORD, read_json
 from chaku.pipeline.exposure import Exposure, exposures
 

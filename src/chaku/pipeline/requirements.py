@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from chaku.checkpoint.formats import open_checkpoint
-from chaku.corpus.sources import Source, open_source
+from chaku.corpus.reading.sources import Source, open_source
 from chaku.errors import ChakuError
 from chaku.evals.suite import BENCHMARKS
 from chaku.files import read_json

@@ -1,7 +1,7 @@
 """Says at the start of a run which benchmarks its corpus cannot be checked against."""
 
 from chaku.console import say
-from chaku.corpus.benchmark_problems import at_hand
+from chaku.corpus.cleaning.benchmark_problems import at_hand
 from chaku.recipe.schema import Recipe
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from chaku.corpus.cleaning import Cleaning
-from chaku.corpus.config import NearDuplicatesConfig
-from chaku.corpus.sources import Source
+from chaku.corpus.cleaning.cleaner import Cleaning
+from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
+from chaku.corpus.reading.sources import Source
 from chaku.evals.config import EvalsConfig
 from chaku.instruct.config import InstructConfig
 from chaku.model.config import LoraConfig

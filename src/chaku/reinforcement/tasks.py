@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaku.corpus.rows import Row
+from chaku.corpus.reading.rows import Row
 from chaku.errors import ChakuError
 from chaku.files import sha256_json
 from chaku.inference.prompts import FILL_ME, Prompt, answer, infill

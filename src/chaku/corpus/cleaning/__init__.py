@@ -1,0 +1,1 @@
+"""Decides which documents stay, and takes secrets and personal data out of them."""

@@ -1,0 +1,1 @@
+"""Finds documents that are nearly the same, and keeps one of them."""

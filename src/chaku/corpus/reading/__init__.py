@@ -1,0 +1,1 @@
+"""Reads sources: files, rows, commits and notebooks become documents."""
