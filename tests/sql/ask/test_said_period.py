@@ -39,6 +39,9 @@ def corrected(question, condition, schema=SHOP):
         ("Wie viele Bestellungen gab es im März 2023?", "day = '2023-03-15'", IN_MARCH),
         ("2022年有多少订单？", "day = '2022-07-24'", IN_2022),
         ("2023年3月有多少订单？", "day = '2023-03-15'", IN_MARCH),
+        ("How many orders were there in 2022?", "DATE(day) = '2022-07-24'", IN_2022),
+        ("How many orders were there in 2022?", "CAST(day AS DATE) = '2022-07-24'", IN_2022),
+        ("How many orders above 5 in 2022?", "amount > 5", f"amount > 5 AND ({IN_2022})"),
         ("How many orders were there last year?", "day = '2021-01-01'", IN_2023),
         ("How many orders were there last year?", "strftime('%Y', day) = '2021'", IN_2023),
         ("Wie viele Bestellungen gab es letztes Jahr?", "day = '2022'", IN_2023),
@@ -66,6 +69,8 @@ def test_a_date_is_corrected_to_the_period_that_the_question_says(question, writ
         ("How many orders were there in 2022?", "day = '2023-07-24'"),  # not in the period: another mistake
         ("How many orders were there in 2022?", "NOT day = '2022-07-24'"),
         ("How many orders were there in 2022?", "amount = '2022'"),
+        ("How many orders above 5 in 2022?", "amount > 5 AND id IN (SELECT id FROM orders)"),
+        ("How many orders in 2022?", "day IS NOT NULL"),
         ("How many orders on the 24th of 7 in 2022, number 24?", "day = '2022-07-24'"),
         ("How many orders were there on 2022-07-24?", "day = '2022-07-24'"),
         ("How many orders since 2023?", "day >= '2023-01-01'"),
@@ -74,6 +79,40 @@ def test_a_date_is_corrected_to_the_period_that_the_question_says(question, writ
 )
 def test_other_conditions_stay_as_they_are(question, written):
     assert corrected(question, written) == (written, 0)
+
+
+JOINED = Schema("shop", (*SHOP.tables, Table("customers", (Column("id", "INTEGER"), Column("name", "TEXT")))))
+TWO_DATES = Schema("shop", (*SHOP.tables, Table("bills", COLUMNS)))
+
+
+@pytest.mark.parametrize(
+    ("schema", "written", "right"),
+    [
+        (SHOP, "SELECT count(*) FROM orders", f"SELECT COUNT(*) FROM orders WHERE {IN_2022}"),
+        (
+            SHOP,
+            "SELECT strftime('%m', day), count(*) FROM orders GROUP BY 1",
+            f"SELECT STRFTIME('%m', day), COUNT(*) FROM orders WHERE {IN_2022} GROUP BY 1",
+        ),
+        (
+            JOINED,
+            "SELECT name FROM orders AS o JOIN customers AS c ON o.id = c.id",
+            "SELECT name FROM orders AS o JOIN customers AS c ON o.id = c.id WHERE "
+            "o.day >= '2022-01-01' AND o.day < '2023-01-01'",
+        ),
+        (JOINED, "SELECT name FROM customers AS c LEFT JOIN orders AS o ON o.id = c.id", None),
+        (JOINED, "SELECT name FROM customers", None),
+        (TWO_DATES, "SELECT amount FROM orders JOIN bills ON orders.id = bills.id", None),
+        (SHOP, "SELECT id FROM orders UNION SELECT amount FROM orders", None),
+        (SHOP, "SELECT '2022', count(*) FROM orders", None),
+    ],
+)
+def test_a_period_that_a_query_left_out_is_put_in_where_one_column_can_mean_it(schema, written, right):
+    sql, changes = correct_period(written, said_period("How many orders were there in 2022?", TODAY), schema)
+    assert sql == (right or written)
+    assert changes == (
+        () if right is None else ('"2022" is taken as day 2022-01-01 to 2022-12-31, which the query left out',)
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ PARTS = frozenset((*_PARTS.split(), *MONTHS, *ORDINALS))
 UP_TO = frozenset("by until till to through bis nach 到 至".split())  # noqa: SIM905
 UNITS = {4: "year", 7: "month", 10: "day"}  # by the length of a literal
 DIGITS = {"%Y": 4, "%m": 2, "%d": 2}  # of the texts that strftime writes
+YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Like, exp.Glob)
 
 
@@ -75,13 +76,14 @@ def correct_period(sql: str, said: SaidPeriod, schema: Schema) -> tuple[str, tup
     """The query with the period that the question says, and a sentence for each correction.
 
     A comparison of a date with one literal is corrected if the literal lies in the period (a day or month of 2022 for
-    "in 2022", or a bound without the other one), or if the question's period is relative to today. Other dates stay.
+    "in 2022", or a bound without the other one), or if the question's period is relative to today. Other dates stay. A
+    query without any date gets the period as a condition if its tables have one column of dates.
     """
     try:
         tree = parse_query(sql, schema)
     except Refused:
         return sql, ()
-    changes = [*_as_texts(tree, schema), *_as_period(tree, said, schema)]
+    changes = [*_as_texts(tree, schema), *_as_period(tree, said, schema)] or _added(tree, said, schema)
     if not changes:
         return sql, ()
     try:
@@ -113,7 +115,8 @@ def _as_period(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
     compared = _period_of(text.name) if text is not None else None
     if column is None or text is None or compared is None or node.find_ancestor(exp.Not):
         return []
-    if not isinstance(node.this, exp.Column) and not said.relative:  # strftime('%Y', day) = '2022' is right as it is
+    is_day = isinstance(node.this, exp.Column | exp.Date | exp.TsOrDsToDate | exp.Cast)
+    if not is_day and not said.relative:  # strftime('%Y', day) = '2022' is right as it is
         return []
     if not _is_wrong(node, text.name, compared, said):
         return []
@@ -121,6 +124,35 @@ def _as_period(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
     condition = during(column, said.period, "date", schema.dialect)
     node.replace(condition if isinstance(node.parent, exp.Where | exp.And | exp.Paren) else exp.paren(condition))
     return [f'"{said.words}" is taken as {column.name} {said.period}, in the place of {old}']
+
+
+def _added(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
+    """Add the period to a query without dates, years and subqueries, whose tables have one column of dates."""
+    joins = tree.args.get("joins") or []
+    if (
+        not isinstance(tree, exp.Select)
+        or len(list(tree.find_all(exp.Query))) > 1
+        or any(join.side or join.kind not in ("", "INNER") for join in joins)
+        or any(YEAR.search(literal.name) for literal in tree.find_all(exp.Literal))
+    ):
+        return []
+    named = {table.name.lower(): table.alias_or_name for table in tree.find_all(exp.Table)}
+    dates = [
+        (named[table.bare_name.lower()], column.name, form)
+        for table in schema.tables
+        if table.bare_name.lower() in named
+        for column in table.columns
+        if (form := date_form(column, schema.dialect))
+    ]
+    if len(dates) != 1 or dates[0][2] != "date":
+        return []
+    [(table, name, form)] = dates
+    conditions = [part for part in (tree.args.get("where"), tree.args.get("having"), *joins) if part]
+    if any(node.name.lower() == name.lower() for part in conditions for node in part.find_all(exp.Column)):
+        return []
+    column = exp.column(name, table=table if joins else None)
+    tree.where(during(column, said.period, form, schema.dialect), copy=False)
+    return [f'"{said.words}" is taken as {name} {said.period}, which the query left out']
 
 
 def _is_wrong(node: exp.Expr, text: str, compared: Period, said: SaidPeriod) -> bool:
