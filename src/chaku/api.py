@@ -457,7 +457,7 @@ def build_corpus(
     from chaku.recipe.schema import CorpusConfig
 
     corpus = load_recipe(Path(recipe)).corpus if recipe else CorpusConfig(sources=())
-    corpus = replace(corpus, sources=tuple(guess_source(Path(source)) for source in sources) + corpus.sources)
+    corpus = replace(corpus, sources=tuple(guess_source(source) for source in sources) + corpus.sources)
     if near_duplicates or against:
         settings = NearDuplicatesConfig(near_duplicates or "file", against=tuple(map(str, against)))
         corpus = replace(corpus, near_duplicates=settings)

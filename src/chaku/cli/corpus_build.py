@@ -15,7 +15,7 @@ from chaku.cli.shared.verb import verb
     "sources",
     nargs=-1,
     type=click.Path(),
-    help="Directories, git checkouts, .jsonl or .parquet files (also .gz and .zst).",
+    help="Directories, git checkouts, .jsonl or .parquet files (also .gz and .zst), or URLs of such files (s3://...).",
 )
 @click.option("--recipe", type=PATH, help="Take sources and limits from the [corpus] of this recipe.")
 @click.option("--out", type=PATH, required=True, help="The directory of the corpus, new or made by chaku.")

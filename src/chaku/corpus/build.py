@@ -172,6 +172,7 @@ def fill_corpus(
             for source in sources
             if source.type in ("jsonl", "parquet", "commits")
             for path in source_files(source)
+            if isinstance(path, Path)  # a file under a URL has a version, and is not loaded again for a hash
         ]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:

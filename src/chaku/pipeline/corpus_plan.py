@@ -80,7 +80,7 @@ def plan_corpus(
     path that is not there, or has too little to measure.
     """
     size = parse_size(corpus)
-    sources = [guess_source(Path(corpus))] if size is None else machine_sources()
+    sources = [guess_source(corpus)] if size is None else machine_sources()
     files = list_files(sources)
     present = sum(file.size for file in files.values())
     if present < SMALLEST_SAMPLE:

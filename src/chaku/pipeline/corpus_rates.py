@@ -21,7 +21,9 @@ from chaku.corpus.compiled import WORTH_LOADING, count_read
 from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
 from chaku.corpus.near_duplicates.drop import WORK, drop_near_duplicates, forget_work
 from chaku.corpus.reading.file_list import list_files
+from chaku.corpus.reading.remote_files import RemoteFile
 from chaku.corpus.reading.row_documents import read_raw_rows
+from chaku.corpus.reading.rows import AnyFile
 from chaku.corpus.reading.sources import Files, Raw, Rows, Source, open_source, source_files
 from chaku.corpus.worker_tasks import Piece
 from chaku.documents import count_documents, read_documents
@@ -176,7 +178,9 @@ def _copy(path: Path, target: Path) -> int:
     return target.stat().st_size
 
 
-def _file_size(path: Path) -> int:
+def _file_size(path: AnyFile) -> int:
+    if isinstance(path, RemoteFile):
+        return path.size
     try:
         return path.stat().st_size
     except OSError:  # a dangling link

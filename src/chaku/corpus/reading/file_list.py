@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chaku.corpus.reading.remote_files import RemoteFile, is_url
 from chaku.corpus.reading.sources import Source, as_utf8, source_files
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, sha256_file
@@ -17,7 +18,10 @@ _SCHEMA = pa.schema([("path", pa.string()), ("size", pa.int64()), ("mtime_ns", p
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """`sha256` is empty for a file that was never read, because of its name, its size or a cap."""
+    """`sha256` is empty for a file that was never read, because of its name, its size or a cap.
+
+    A file under a URL has no `sha256`, and the number of its version as `mtime_ns`.
+    """
 
     size: int
     mtime_ns: int
@@ -37,6 +41,9 @@ def list_files(sources: Iterable[Source]) -> FileList:
         if source.type == "machine":
             continue
         for path in source_files(source):
+            if isinstance(path, RemoteFile):
+                found[path.url] = ListedFile(path.size, path.version)
+                continue
             try:
                 about = path.stat()
             except OSError:  # a dangling link; the build counts it as dropped
@@ -88,6 +95,8 @@ def describe_changes(before: FileList, sources: Iterable[Source]) -> str:
 def _differs(path: str, before: ListedFile, now: ListedFile) -> bool:
     if before.size != now.size:
         return True
+    if is_url(path):  # its version is known, and its content is far away
+        return before.mtime_ns != now.mtime_ns
     if before.mtime_ns == now.mtime_ns or not before.sha256:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Read rows of JSONL and Parquet files, plain or compressed (.gz, .zst), and of Hub data sets."""
+"""Read rows of JSONL and Parquet files, plain or compressed (.gz, .zst), here or under a URL, and of Hub data sets."""
 
 import gzip
 import io
@@ -18,8 +18,10 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from chaku.corpus.reading.remote_files import RemoteFile
 from chaku.errors import ChakuError
 
+AnyFile = Path | RemoteFile
 MAX_LINE = 16 << 20  # bytes of a line of JSON, far more than a text of the largest size takes; bounds the memory
 PACK_ROWS, PACK_BYTES = 64, 4 << 20  # at most, in a pack; one larger row is a pack of its own
 CHUNK = 1 << 20  # characters of an array of JSON that are read at a time
@@ -48,7 +50,7 @@ class RowPack:
     rows: list[tuple[int, bytes, str]] | pa.RecordBatch | list[Row]
 
 
-def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
+def row_format(path: AnyFile) -> Literal["jsonl", "parquet"] | None:
     """The format of a file of rows by its name, compressed or not; None for any other file."""
     name = path.name.removesuffix(".gz").removesuffix(".zst")
     if name.endswith(".parquet"):
@@ -56,16 +58,19 @@ def row_format(path: Path) -> Literal["jsonl", "parquet"] | None:
     return "jsonl" if name.endswith((".jsonl", ".json", ".ndjson")) else None
 
 
-def open_packed(path: Path) -> IO[bytes]:
+def open_packed(path: AnyFile) -> IO[bytes]:
     """Open a file to read its bytes, decompressed when its name ends in .gz or .zst."""
+    remote = path.open("rb") if isinstance(path, RemoteFile) else None
     if path.suffix == ".gz":
-        return gzip.open(path)  # type: ignore[return-value]
+        return gzip.open(remote or path)  # type: ignore[arg-type, return-value]
     if path.suffix == ".zst":
-        return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))  # which has no lines of its own
+        return io.BufferedReader(pa.CompressedInputStream(remote or str(path), "zstd"))  # which has no lines of its own
+    if remote:
+        return remote
     return path.open("rb")
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: AnyFile) -> Iterator[Row]:
     """The rows of a file: JSON with one row a line or with one array of rows, or Parquet.
 
     A line that is not JSON becomes a row with a problem. So does the unreadable rest of a damaged file: one bad row
@@ -75,7 +80,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         yield from unpack(pack)
 
 
-def read_packs(path: Path) -> Iterator[RowPack]:
+def read_packs(path: AnyFile) -> Iterator[RowPack]:
     """The rows of a file as `read_rows` reads them, a few at a time and not decoded: that is most of the work."""
     number = 0
     try:
@@ -113,7 +118,7 @@ def pack_rows(where: str, rows: Iterator[Row]) -> Iterator[RowPack]:
         number += len(pack)
 
 
-def _json_packs(path: Path) -> Iterator[list[tuple[int, bytes, str]] | list[Row]]:
+def _json_packs(path: AnyFile) -> Iterator[list[tuple[int, bytes, str]] | list[Row]]:
     with open_packed(path) as file:
         lines: list[tuple[int, bytes, str]] = []
         size, begun = 0, False
@@ -171,7 +176,7 @@ class _Rest(io.RawIOBase):
         return len(part)
 
 
-def _items(path: Path, file: IO[str]) -> Iterator[Row]:
+def _items(path: AnyFile, file: IO[str]) -> Iterator[Row]:
     """The items of an array of JSON, one at a time: memory holds an item and a part of the file."""
     decoder, number = json.JSONDecoder(), 0
     text = file.read(CHUNK)
@@ -209,7 +214,7 @@ def _after_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _parquet_packs(path: Path) -> Iterator[pa.RecordBatch]:
+def _parquet_packs(path: AnyFile) -> Iterator[pa.RecordBatch]:
     with _seekable(path) as raw, pq.ParquetFile(raw, buffer_size=CHUNK, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)
@@ -219,7 +224,7 @@ def _parquet_packs(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def _seekable(path: Path) -> Iterator[IO[bytes]]:
+def _seekable(path: AnyFile) -> Iterator[IO[bytes]]:
     """Open a file; decompress it into a temporary file if needed, because Parquet readers seek to the end."""
     with open_packed(path) as packed:
         if path.suffix not in (".gz", ".zst"):

@@ -16,7 +16,8 @@ from typing import Literal
 
 from chaku.corpus.reading.commits import history_files, read_commits
 from chaku.corpus.reading.languages import kind_and_language
-from chaku.corpus.reading.rows import Row, RowPack, hub_rows, pack_rows, read_packs, row_format
+from chaku.corpus.reading.remote_files import find_remote, is_url
+from chaku.corpus.reading.rows import AnyFile, Row, RowPack, hub_rows, pack_rows, read_packs, row_format
 from chaku.documents import COMMIT
 from chaku.errors import ChakuError
 from chaku.settings import setting
@@ -31,11 +32,12 @@ class Source:
     """One source of documents. `kind` "auto" detects the kind by the file's name; else every document has `kind`.
 
     `include` and `exclude` are glob patterns for paths relative to `path`. `max_bytes` caps the bytes taken from the
-    source. `language` and `license` apply to documents that name none themselves. For "hub", `path` is the data set's
-    name and `subset` its configuration. For "exercises" (synthetic programs), `path` is the seed, and `max_bytes` is
-    required. "commits" takes the commits of a git checkout that change one file, as documents of kind "commit".
-    `piece_bytes` adds the top-level parts of every code file, up to so many bytes, as documents of kind
-    "piece": only whole documents are infilled, and few files fit the context of a small model.
+    source. `language` and `license` apply to documents that name none themselves. For "jsonl" and "parquet", `path` may
+    be a URL that fsspec opens (s3://...). For "hub", it is the data set's name, and `subset` its configuration. For
+    "exercises" (synthetic programs), it is the seed, and `max_bytes` is required. "commits" takes the commits of a git
+    checkout that change one file, as documents of kind "commit". `piece_bytes` adds the top-level parts of every code
+    file, up to so many bytes, as documents of kind "piece": only whole documents are infilled, and few files fit the
+    context of a small model.
     """
 
     name: str
@@ -94,12 +96,18 @@ class Rows:
     pack: RowPack
 
 
-def guess_source(path: Path) -> Source:
-    """The source for a path on the command line: a git checkout, a directory, or a file by its extension.
+def guess_source(place: Path | str) -> Source:
+    """The source for a path on the command line: a git checkout, a directory, or files of rows by their extension.
 
     Raises ChakuError for a path that does not exist or is none of these.
     """
+    path = Path(place)
     name = path.name or str(path)
+    if is_url(str(place)):
+        formats = {row_format(file) for file in find_remote(str(place), lambda file: row_format(file) is not None)}
+        if len(formats) == 1 and (kind := formats.pop()):
+            return Source(name, kind, str(place))
+        raise ChakuError(f"{place} has no .jsonl or .parquet files, or both kinds; name a URL with one of them")
     if path.is_dir():
         return Source(name, "git" if (path / ".git").exists() else "tree", str(path))
     if not path.exists():
@@ -146,7 +154,7 @@ def open_source(source: Source) -> tuple[int, Iterator[Files | Rows | list[Raw]]
     return 0, (piece for file in files for piece in _pieces(source, str(file), read_packs(file)))
 
 
-def source_files(source: Source) -> Iterator[Path]:
+def source_files(source: Source) -> Iterator[AnyFile]:
     """The files of a source, in no particular order; empty for a source that is not made of files.
 
     Raises ChakuError when the source does not exist.
@@ -216,6 +224,11 @@ def machine_sources() -> list[Source]:
 
 
 def _list_files(source: Source) -> list[str]:
+    if is_url(source.path):
+        raise ChakuError(
+            f"source {source.name!r}: {source.path} is a URL; only rows are read from there (type jsonl or parquet): "
+            "copy the files to a directory"
+        )
     root = Path(source.path)
     if not root.is_dir():
         raise ChakuError(f"source {source.name!r}: the directory {root} does not exist")
@@ -256,9 +269,12 @@ def _walk(root: Path) -> Iterator[str]:
             yield within
 
 
-def _expand(source: Source) -> list[Path]:
+def _expand(source: Source) -> list[AnyFile]:
     path = Path(source.path)
-    if path.is_dir():
+    files: list[AnyFile]
+    if is_url(source.path):
+        files = [*find_remote(source.path, lambda file: row_format(file) == source.type)]
+    elif path.is_dir():
         found = (path / file for file in _walk(path))
         files = [file for file in found if row_format(file) == source.type and file.is_file()]
     else:
