@@ -57,6 +57,7 @@ def find_remote(url: str, is_wanted: Callable[[RemoteFile], bool]) -> list[Remot
 
     with _explained(url):
         store, path = url_to_fs(url)
+        store.invalidate_cache()  # a listing of before may be kept in this process
         if any(sign in path for sign in "*?["):
             found = store.glob(path, detail=True)
         elif store.isdir(path):

@@ -104,6 +104,7 @@ def guess_source(place: Path | str) -> Source:
     path = Path(place)
     name = path.name or str(path)
     if is_url(str(place)):
+        name = next(part for part in reversed(path.parts) if "*" not in part)
         formats = {row_format(file) for file in find_remote(str(place), lambda file: row_format(file) is not None)}
         if len(formats) == 1 and (kind := formats.pop()):
             return Source(name, kind, str(place))
