@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # rich takes longer than the help of a command: it is importe
     from rich.progress import Progress, Task
     from rich.text import Text
 
+CODE_THEME = "ansi_dark"  # of rich: names have the terminal's own colour, which can be read on light and on dark
 PLAIN_LINE_SECONDS = 10.0  # seconds between two lines in a log file
 
 _quiet = False

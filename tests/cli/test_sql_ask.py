@@ -14,8 +14,9 @@ from rich.console import Console
 pytest.importorskip("sqlglot", reason="needs the sql extra")
 
 from chaku.cli import main
-from chaku.cli.shared.sql_answers import show_chart
+from chaku.cli.shared.sql_answers import show, show_chart
 from chaku.sql.answer.chart import chart_of
+from chaku.sql.ask.answers import Answer
 from chaku.sql.execute.runner import Result
 from endpoint_server import running_server
 from shop_database import TABLES, make_shop
@@ -34,6 +35,16 @@ def server():
 
         running.answer = answer
         yield running
+
+
+def test_a_query_can_be_read_on_a_light_and_on_a_dark_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    show(Answer("?", sql="SELECT name FROM staff", result=Result("ok", "", ("name",), [("Ada",)])))
+    query = capsys.readouterr().out.splitlines()[0]
+    assert "mSELECT" in query
+    assert "\x1b[49mname" in query  # in the terminal's own colour
+    assert not re.search(r"\x1b\[(30|37|97|38;)", query)
 
 
 @pytest.fixture

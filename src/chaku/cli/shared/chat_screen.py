@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
+from chaku.console import CODE_THEME
+
 FENCE = "```"
 
 
@@ -74,7 +76,7 @@ class TerminalScreen:
             self._print(Text(line))
         else:
             self._code.append(line)
-            syntax = Syntax("", self._language, theme="ansi_dark", background_color="default")
+            syntax = Syntax("", self._language, theme=CODE_THEME, background_color="default")
             self._print(syntax.highlight("\n".join(self._code)).split("\n", allow_blank=True)[len(self._code) - 1])
 
     def _print(self, text: Text, end: str = "\n") -> None:

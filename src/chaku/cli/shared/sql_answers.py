@@ -20,6 +20,7 @@ def show(answer: "Answer") -> None:
     from rich.console import Console
     from rich.syntax import Syntax
 
+    from chaku.console import CODE_THEME
     from chaku.sql.answer.chart import chart_of
 
     if answer.refusal:
@@ -28,7 +29,8 @@ def show(answer: "Answer") -> None:
         return
     console = Console(highlight=False, soft_wrap=True)
     if console.is_terminal:
-        console.print(Syntax(printable(answer.sql), "sql", background_color="default", word_wrap=True))
+        sql = Syntax(printable(answer.sql), "sql", theme=CODE_THEME, background_color="default", word_wrap=True)
+        console.print(sql)
     else:
         print(printable(answer.sql))
     show_result(answer.result)
