@@ -53,7 +53,6 @@ def test_from_questions_to_data(
             "one of --questions, --seeds",
         ),
         (["synthesize", "m", "--ledger", "l", "--num-solutions", "0"], "--num-solutions is 0"),
-        (["synthesize", "m", "--ledger", "l", "--chat"], "--chat is for an --endpoint"),
         (["synthesize", "m", "--ledger", "l", "--endpoint", "localhost"], "is not a URL"),
         (["export", "pyproject.toml", "--out", "o"], "cannot be used as a ledger"),
     ],

@@ -19,7 +19,9 @@ from chaku.console import show_table
 @click.option("--ledger", type=PATH, required=True, help="The ledger of chaku instruct synthesize; the same model.")
 @click.option("--rounds", type=int, default=1, callback=at_least_one, help="Rewrite every kept question so many times.")
 @click.option("--endpoint", metavar="URL", help=f"Ask an OpenAI-compatible server; {KEY}.")
-@click.option("--chat", is_flag=True, help="With --endpoint: use its chat API in place of completions.")
+@click.option(
+    "--chat", is_flag=True, help="Prompt the model through its chat template; with --endpoint, use its chat API."
+)
 @click.option("--max-tokens", type=int, help="Ask nothing new when all answers together have so many tokens.")
 @click.option("--workers", type=int, metavar="N", help="Run so many programs at a time; without it, one a core.")
 @loading_options()

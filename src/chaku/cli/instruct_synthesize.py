@@ -18,7 +18,9 @@ from chaku.errors import ChakuError
 @served_argument()
 @click.option("--ledger", type=PATH, required=True, help="The SQLite file that holds all that is written and run.")
 @click.option("--endpoint", metavar="URL", help=f"Ask an OpenAI-compatible server; {KEY}.")
-@click.option("--chat", is_flag=True, help="With --endpoint: use its chat API in place of completions.")
+@click.option(
+    "--chat", is_flag=True, help="Prompt the model through its chat template; with --endpoint, use its chat API."
+)
 @click.option(
     "--questions", type=PATH, metavar="FILE", help="Questions of your own: lines, or JSON lines with question, tests."
 )
