@@ -89,6 +89,15 @@ def test_a_chart_of_one_point_or_equal_values_or_none() -> None:
     assert none == '<p class="absent">No points to draw.</p>'
 
 
+def test_the_labels_of_an_axis_differ() -> None:
+    near = line_chart([Line("a", 0, [(16384, 1.561), (8192, 1.569)])], title="t", x_label="x", y_label="y", log_y=True)
+    one = line_chart([Line("a", 0, [(16384, 1.56)])], title="t", x_label="x", y_label="y", log_y=True)
+    for drawing in [*ElementTree.fromstring(near).iterfind(".//svg"), *ElementTree.fromstring(one).iterfind(".//svg")]:
+        labels = [text.text for text in drawing.iterfind("text")]
+        assert len(labels) >= 3
+        assert len(set(labels)) == len(labels), labels
+
+
 def test_boxes_of_a_wide_tree_do_not_overlap() -> None:
     names = {"a": None, "b": "a", "c": "a", "d": "b", "e": "b", "f": "c", "g": None, "h": "g"}
     tree = ElementTree.fromstring(family_tree([Node(name, parent, 0) for name, parent in names.items()]))
