@@ -123,7 +123,9 @@ def test_text_columns_are_left_aligned_and_published_rows_stand_out() -> None:
 def test_an_answer_that_is_right_on_one_database_alone_is_said_to_be_luck() -> None:
     asked = {"question": "How many?", "gold": "SELECT 1", "sql": "SELECT 2", "right": True, "reason": ""}
     samples = [{**asked, "on_variants": True}, {**asked, "on_variants": False}, {**asked, "right": False}]
+    samples[2]["reason"] = "no such table: product.color"
     page = shop_answers(cast(ReportedRun, None), {"sql": {"ex": 0.5, "test_suite": 0.25, "samples": samples}})
     assert [page.count(f">{sign}<") for sign in ("✓ right", "✗ right by luck", "✗ wrong")] == [1, 1, 1]
+    assert "\nwhy: no such table: product.color<" in page
     assert "50.0%" in page
     assert "25.0%" in page
