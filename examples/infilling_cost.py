@@ -71,7 +71,7 @@ def main() -> None:
             f"{mode}: {results['infilling'][mode]['exact_match']:.1%}" for mode in ("psm", "spm", "left_to_right")
         )
         if stage == "infilled":
-            print(f"of held-out files; lines written exactly, of {results['infilling']['num_examples']} hidden ones:")
+            print(f"held-out files; lines: the share of {results['infilling']['num_examples']} that is written exactly")
         print(f"{stage:14} {results['bits_per_byte']['overall']['bits_per_byte']:.4f} bits per byte; lines {lines}")
 
 
