@@ -4,8 +4,9 @@
 
 FOLDER: your code. A small model (mini) is trained twice from the same random weights. Printed: left-to-right bits per
 byte of held-out files, where infilling may cost a little, and the share of hidden lines that each writes exactly,
-which only the first can learn to do with the text behind them. In the Code Llama paper (table 14) infilling costs
-little at 7B and 13B.
+which only the first can learn to do with the text behind them: asked with prefix and suffix (psm), with the suffix
+first (spm), and with the prefix alone (left_to_right). After a short training there may
+be no such line. In the Code Llama paper (table 14) infilling costs little at 7B and 13B.
 """
 
 import argparse
@@ -69,6 +70,8 @@ def main() -> None:
         lines = "  ".join(
             f"{mode}: {results['infilling'][mode]['exact_match']:.1%}" for mode in ("psm", "spm", "left_to_right")
         )
+        if stage == "infilled":
+            print(f"held-out files; lines: the share of {results['infilling']['num_examples']} that is written exactly")
         print(f"{stage:14} {results['bits_per_byte']['overall']['bits_per_byte']:.4f} bits per byte; lines {lines}")
 
 

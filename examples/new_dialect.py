@@ -7,6 +7,7 @@ check refuses, and runs the taken ones on a shop in SQLite by sqlglot's translat
 a description that stays, see "Add a database engine" in CONTRIBUTING.md. Takes seconds; no model.
 """
 
+import argparse
 import sqlite3
 import tempfile
 from dataclasses import replace
@@ -48,6 +49,7 @@ def why_not(query: str, schema: Schema) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     ENGINES[DIALECT] = ATHENA  # type: ignore[index]
     with tempfile.TemporaryDirectory() as folder:
         shop = Path(folder) / "shop.sqlite"

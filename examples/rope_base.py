@@ -85,9 +85,11 @@ def main() -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(recipe(options), encoding="utf-8")
     chaku.run(file, options.out)
-    for way in ("unchanged", "base-1e6", "interpolated"):
+    for number, way in enumerate(("unchanged", "base-1e6", "interpolated")):
         results = json.loads((options.out / "evals" / way / "perplexity.json").read_text(encoding="utf-8"))["results"]
         ends = results["edges"][1:] if len(results["edges"]) > len(results["perplexity"]) else results["edges"]
+        if number == 0:
+            print(f"perplexity up to each position, documents measured: {results['documents']}")
         cells = [f"{end}: {value:.1f}" for end, value in zip(ends, results["perplexity"], strict=True) if value]
         print(f"{way:13}", "  ".join(cells))
 

@@ -79,6 +79,9 @@ def test_quiet_is_quiet(lines, monkeypatch):
     assert lines() == []
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "0"), (999, "999"), (4096, "4.1k"), (3.2e6, "3.2M"), (15e8, "1.5G")])
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (999.9, "1k"), (4096, "4.1k"), (999_900, "1M"), (3.2e6, "3.2M"), (15e8, "1.5G")],
+)
 def test_short(number, text):
     assert console.short(number) == text

@@ -66,9 +66,10 @@ def test_the_public_test_is_the_first_assert_of_each_problem():
         compile(cut, task.task_id, "exec")
 
 
-def test_the_new_dialect_runs_what_it_may_and_refuses_the_rest(capsys):
+def test_the_new_dialect_runs_what_it_may_and_refuses_the_rest(capsys, monkeypatch):
     from chaku.sql.engines.known import ENGINES
 
+    monkeypatch.setattr(sys, "argv", ["new_dialect.py"])
     try:
         script("new_dialect").main()
     finally:

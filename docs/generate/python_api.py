@@ -28,7 +28,8 @@ for piece in model.stream("import os\\n", max_tokens=20):
     print(piece, end="")
 
 [[one, two]] = model.generate(["x = "], num_samples=2, temperature=0.8)  # many prompts at a time
-print(chaku.load("qwen2.5-coder-0.5b-instruct").infill("def add(a, b):\\n    ", "\\n    return total").text)
+coder = chaku.load("qwen2.5-coder-0.5b-instruct")
+print(coder.infill("def add(a, b):\\n    ", "\\n    return result\\n", max_tokens=7).text)
 print(model.score(["import os"])[0].bits_per_byte)
 
 answer = chaku.ask("shop.sqlite", model, "How many customers are from Peru?")

@@ -156,12 +156,13 @@ def _live_bar(unit: str) -> "Progress":
     )
 
 
-def short(number: float) -> str:
-    """A number in about four characters: 12, 4.1k, 3.2M, 1.5G."""
+def short(number: float, digits: int = 3) -> str:
+    """A number in about four characters, or with more digits: 12, 4.1k, 3.2M, 1.5G."""
+    rounded = abs(float(f"{number:.{digits}g}"))  # 999.9 is 1k, not 1e+03
     for scale, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= scale:
-            return f"{number / scale:.3g}{suffix}"
-    return f"{number:.3g}"
+        if rounded >= scale:
+            return f"{number / scale:.{digits}g}{suffix}"
+    return f"{number:.{digits}g}"
 
 
 def counted(number: float, unit: str) -> str:

@@ -205,3 +205,13 @@ def test_files_that_lack_something(tmp_path):
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "target_modules": ["q_proj"]}')
     with pytest.raises(ChakuError, match="lacks the field 'r'"):
         load_adapter(model, tmp_path)
+
+
+def test_weights_have_the_permissions_of_any_new_file(tmp_path):
+    tiny_models.make("llama-2", tmp_path / "base")
+    model = ours_with(CONFIGS["all"], tmp_path / "base")
+    save_adapter(model, CONFIGS["all"], tmp_path / "adapter", "base")
+    save_model(load_model(tmp_path / "base"), tmp_path / "model")
+    (tmp_path / "any").touch()
+    for weights in (tmp_path / "adapter" / "adapter_model.safetensors", tmp_path / "model" / "model.safetensors"):
+        assert weights.stat().st_mode == (tmp_path / "any").stat().st_mode

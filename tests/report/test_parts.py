@@ -89,6 +89,15 @@ def test_a_chart_of_one_point_or_equal_values_or_none() -> None:
     assert none == '<p class="absent">No points to draw.</p>'
 
 
+def test_the_labels_of_an_axis_differ() -> None:
+    near = line_chart([Line("a", 0, [(16384, 1.561), (8192, 1.569)])], title="t", x_label="x", y_label="y", log_y=True)
+    one = line_chart([Line("a", 0, [(16384, 1.56)])], title="t", x_label="x", y_label="y", log_y=True)
+    for drawing in [*ElementTree.fromstring(near).iterfind(".//svg"), *ElementTree.fromstring(one).iterfind(".//svg")]:
+        labels = [text.text for text in drawing.iterfind("text")]
+        assert len(labels) >= 3
+        assert len(set(labels)) == len(labels), labels
+
+
 def test_boxes_of_a_wide_tree_do_not_overlap() -> None:
     names = {"a": None, "b": "a", "c": "a", "d": "b", "e": "b", "f": "c", "g": None, "h": "g"}
     tree = ElementTree.fromstring(family_tree([Node(name, parent, 0) for name, parent in names.items()]))
@@ -114,7 +123,9 @@ def test_text_columns_are_left_aligned_and_published_rows_stand_out() -> None:
 def test_an_answer_that_is_right_on_one_database_alone_is_said_to_be_luck() -> None:
     asked = {"question": "How many?", "gold": "SELECT 1", "sql": "SELECT 2", "right": True, "reason": ""}
     samples = [{**asked, "on_variants": True}, {**asked, "on_variants": False}, {**asked, "right": False}]
+    samples[2]["reason"] = "no such table: product.color"
     page = shop_answers(cast(ReportedRun, None), {"sql": {"ex": 0.5, "test_suite": 0.25, "samples": samples}})
     assert [page.count(f">{sign}<") for sign in ("✓ right", "✗ right by luck", "✗ wrong")] == [1, 1, 1]
+    assert "\nwhy: no such table: product.color<" in page
     assert "50.0%" in page
     assert "25.0%" in page

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
 from torch import Tensor
 
+from chaku.checkpoint.weights import save_tensors
 from chaku.errors import ChakuError
 from chaku.files import atomic_file, write_json
 from chaku.model.config import LoraConfig
@@ -46,7 +46,7 @@ def write_adapter(tensors: dict[str, Tensor], config: LoraConfig, directory: Pat
         "alpha_pattern": {},
     }
     with atomic_file(directory / "adapter_model.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        save_tensors(tensors, temporary)
     write_json(directory / "adapter_config.json", fields)
 
 

@@ -113,7 +113,15 @@ def plan_shards(sizes: dict[str, int], max_shard_bytes: int) -> list[list[str]]:
 def write_shard(tensors: dict[str, Tensor], directory: Path, number: int) -> None:
     """Write shard `number`, from 0, under a name that no reader looks for until `finish_shards`."""
     with atomic_file(directory / f".shard-{number + 1}.safetensors") as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        save_tensors(tensors, temporary)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write one safetensors file with the permissions of any new file: the library's are for the owner alone."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(mode & 0o777)
 
 
 def finish_shards(directory: Path, shards: list[dict[str, int]]) -> None:

@@ -76,9 +76,11 @@ def synthesize(
         if questions is None:
             lists = ask_questions(scheduler, settings, bounds.max_questions, seeds)
             with progress("questions", bounds.max_questions, "questions") as bar:
+                seen = set()
                 for question in ask_inspired(scheduler, settings, snippets) if snippets else lists:
                     came.append(question)
-                    bar.advance(1)
+                    bar.advance(question.key not in seen)  # the limit counts different questions
+                    seen.add(question.key)
         chosen, num_exact = first_of_each(came)
         chosen = chosen[: bounds.max_questions]
         ledger.add_questions([(question.key, question.text, question.source) for question in chosen])

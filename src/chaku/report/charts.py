@@ -102,11 +102,11 @@ def _svg(
         return element("path", element("title", name), d=d, class_=css)
 
     parts: list[Html] = []
-    for tick in y_ticks:
+    for tick, said in zip(y_ticks, _labels(y_ticks), strict=True):
         parts.append(element("line", x1=left, x2=width - right, y1=_f(y_of(tick)), y2=_f(y_of(tick)), class_="grid"))
-        parts.append(element("text", short(tick), x=left - 8, y=_f(y_of(tick) + 4), class_="tick end"))
-    for tick in x_ticks:
-        parts.append(element("text", short(tick), x=_f(x_of(tick)), y=height - bottom + 18, class_="tick middle"))
+        parts.append(element("text", said, x=left - 8, y=_f(y_of(tick) + 4), class_="tick end"))
+    for tick, said in zip(x_ticks, _labels(x_ticks), strict=True):
+        parts.append(element("text", said, x=_f(x_of(tick)), y=height - bottom + 18, class_="tick middle"))
     parts.append(element("line", x1=left, x2=width - right, y1=height - bottom, y2=height - bottom, class_="axis"))
     parts.append(element("text", x_label, x=(left + width - right) / 2, y=height - 6, class_="tick middle"))
     for index, (x, label) in enumerate(marks):
@@ -159,12 +159,23 @@ def _axis(
 ) -> tuple[Callable[[float], float], list[float]]:
     """A function from value to pixel, and the values of the ticks."""
     low, high = min(values), max(values)
-    if low == high:
-        low, high = (low / 1.5, high * 1.5) if log else (low - 0.5, high + 0.5)
-    ticks = _log_ticks(low, high, num_ticks) if log else _linear_ticks(low, high, num_ticks)
+    if low == high and not log:
+        low, high, ticks = low - 0.5, high + 0.5, [low]
+    else:
+        low, high = (low / 1.5, high * 1.5) if low == high else (low, high)
+        ticks = _log_ticks(low, high, num_ticks) if log else _linear_ticks(low, high, num_ticks)
     scale: Callable[[float], float] = math.log if log else float
     first, last = scale(low), scale(high)
     return lambda value: start + (scale(value) - first) / (last - first) * (end - start), ticks
+
+
+def _labels(ticks: Sequence[float]) -> list[str]:
+    """What the ticks of one axis say: short, with as many digits as tell them apart."""
+    for digits in range(3, 12):
+        labels = [short(tick, digits) for tick in ticks]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _linear_ticks(low: float, high: float, most: int) -> list[float]:

@@ -40,7 +40,7 @@ def _sample(sample: dict[str, Any]) -> Html:
     lines = [str(sample.get("sql", "")) or "(nothing)"]
     if not right:
         lines.append(f"right: {sample.get('gold', '')}")
-        lines += [f"because it {sample['reason']}"] if sample.get("reason") else []
+        lines += [f"why: {sample['reason']}"] if sample.get("reason") else []
     columns, rows = map(str, sample.get("columns") or ()), sample.get("rows")
     found = table(list(columns), [list(map(str, row)) for row in rows]) if rows else None
     body = element("pre", element("code", element("mark", lines[0]), "".join(f"\n{line}" for line in lines[1:])))
