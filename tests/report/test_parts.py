@@ -12,7 +12,7 @@ from chaku.report.charts import Line, Node, _linear_ticks, _log_ticks, family_tr
 from chaku.report.html import Html, element, escape, join
 from chaku.report.run import ReportedRun
 from chaku.report.sql import shop_answers
-from chaku.report.table import Published, Text, duration, percent, size, spaced, table
+from chaku.report.table import Published, Text, duration, fixed, percent, size, spaced, table
 
 
 @given(st.text(st.characters(codec=None)))
@@ -129,3 +129,9 @@ def test_an_answer_that_is_right_on_one_database_alone_is_said_to_be_luck() -> N
     assert "\nwhy: no such table: product.color<" in page
     assert "50.0%" in page
     assert "25.0%" in page
+
+
+def test_a_small_number_is_not_shown_as_zero():
+    assert [fixed(value) for value in (0.00042, -0.0001, 0, 1.23456, 1234.5, None)] == [
+        "0.0004", "-0.0001", "0.000", "1.235", "1,234.500", "–",
+    ]  # fmt: skip

@@ -87,9 +87,12 @@ def percent(share: object, digits: int = 1) -> str:
 
 
 def fixed(value: object, digits: int = 3) -> str:
-    """A number with `digits` after the point; a dash when it is not a number."""
+    """A number with `digits` after the point, more for one that is not 0; a dash when it is not a number."""
     value = number(value)
-    return NOTHING if value is None else f"{value:,.{digits}f}"
+    if value is None:
+        return NOTHING
+    text = f"{value:,.{digits}f}"
+    return f"{value:.1g}" if value and not text.strip("-0.") else text
 
 
 def count(value: object) -> str:

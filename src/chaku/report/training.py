@@ -18,7 +18,7 @@ def tree_section(run: ReportedRun) -> Html:
         loss = last_loss(stage)
         lines = [
             f"{count(stage.tokens)} tokens" if stage.status != "not run" else "not run",
-            f"loss {loss:.3f}" if loss is not None else "",
+            f"loss {fixed(loss)}" if loss is not None else "",
             f"{whole(settings['sequence_length'])} context · base {count(settings['rope_theta'])}",
         ]
         if stage.status == "unfinished":
