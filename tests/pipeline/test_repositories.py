@@ -1,5 +1,7 @@
 """A run with documents of whole repositories: the order is a step of its own, and counts as an input of the stage."""
 
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -89,6 +91,11 @@ def test_what_a_stage_read_of_a_file_is_counted_where_it_stands_in_a_repository(
         assert found.tokens == times * int(store.lengths[document])
         counted.append(times)
     assert min(counted) < max(counted)
+    shutil.rmtree(run / "repositories")
+    with pytest.raises(ChakuError, match="chaku run makes it again"):
+        exposures(run, np.array([0]))
+    run_recipe(recipe, run)
+    exposures(run, np.array([0]))
 
 
 def test_mistakes_name_their_keys(recipe_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chaku.errors import ChakuError
 from chaku.files import RECORD, read_json
 from chaku.pipeline.data import ORDER_FILE, REPOSITORIES
 from chaku.tokens.load import load_tokenizer
@@ -118,7 +119,12 @@ def _samples_so_far(directory: Path, stage: dict[str, Any]) -> int:
 
 def _joined_plan(run: Path, store: TokenStore, indices: np.ndarray, length: int) -> PackingPlan:
     """The plan of the documents that `repositories = true` joins, with an item for each file of a document."""
-    files = RepositoryFiles.read(run / REPOSITORIES / ORDER_FILE, indices)
+    order = run / REPOSITORIES / ORDER_FILE
+    if not order.exists():
+        raise ChakuError(
+            f"{order} is missing, which says how a set's repositories were joined; chaku run makes it again"
+        )
+    files = RepositoryFiles.read(order, indices)
     return RepositoryDocuments(store, files, load_tokenizer(run / "tokenizer"), length).plan_by_file()
 
 

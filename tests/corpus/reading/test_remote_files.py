@@ -81,9 +81,10 @@ def test_a_build_from_a_bucket_is_that_of_a_directory_and_a_change_is_seen(bucke
     assert describe_changes(files, [source]) == "1 files edited (memory:///bucket/rows-1.jsonl)"
 
 
-def test_a_store_that_fails_in_the_middle_ends_the_build_and_the_same_command_goes_on(bucket, tmp_path, monkeypatch):
-    put(bucket, "rows.jsonl.gz", ROWS)
-    source = Source("bucket", "jsonl", "memory://bucket/*.gz")
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst", "rows.parquet"])
+def test_a_store_that_fails_ends_the_build_and_the_same_command_goes_on(bucket, tmp_path, monkeypatch, name):
+    put(bucket, name, ROWS)
+    source = Source("bucket", "parquet" if "parquet" in name else "jsonl", "memory://bucket/rows*")
 
     class Throttled(Exception):
         """As a driver's own error, which is no OSError."""
@@ -93,7 +94,7 @@ def test_a_store_that_fails_in_the_middle_ends_the_build_and_the_same_command_go
 
     with monkeypatch.context() as patch:
         patch.setattr(MemoryFile, "read", fails)
-        with pytest.raises(ChakuError, match=r"rows.jsonl.gz cannot be read \(Throttled: slow down\)"):
+        with pytest.raises(ChakuError, match=rf"{name} cannot be read \(Throttled: slow down\)"):
             build_corpus([source], tmp_path / "corpus", heldout_fraction=0)
     build_corpus([source], tmp_path / "corpus", heldout_fraction=0)
     assert len(list(read_documents(tmp_path / "corpus", "train"))) == len(ROWS)
