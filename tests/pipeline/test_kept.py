@@ -192,11 +192,13 @@ def test_edited_added_and_removed_sources_are_noticed_touched_ones_are_not(tmp_p
     )
 
 
-def test_a_corpus_that_comes_out_the_same_keeps_what_was_made_from_it(recipe_path, out, capsys):
-    before = {path: when for path, when in times(out).items() if not path.startswith(("corpus/", "timings"))}
-    shutil.rmtree(out / "corpus")
+@pytest.mark.parametrize("removed", ["corpus", "tokens"])
+def test_a_folder_that_comes_out_the_same_keeps_what_was_made_from_it(recipe_path, out, capsys, removed):
+    made = (f"{removed}/", "timings")
+    before = {path: when for path, when in times(out).items() if not path.startswith(made)}
+    shutil.rmtree(out / removed)
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
-    assert {path: when for path, when in times(out).items() if not path.startswith(("corpus/", "timings"))} == before
+    assert {path: when for path, when in times(out).items() if not path.startswith(made)} == before
     assert "long: done before" in capsys.readouterr().err
 
 

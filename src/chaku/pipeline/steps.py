@@ -25,7 +25,7 @@ from chaku.pipeline.inputs import (
     tokenizer_inputs,
 )
 from chaku.pipeline.measuring import stage_engine
-from chaku.pipeline.run_directory import Run, Work
+from chaku.pipeline.run_directory import Run, Work, fingerprinted
 from chaku.pipeline.self_instruct import run_instruct
 from chaku.pipeline.shop import make_shop
 from chaku.plain import result_settings
@@ -63,11 +63,12 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
     tokens: str | None = None
     if corpus:
         inputs: Inputs = {"corpus": corpus, "tokenizer": tokenizer_hash}
-        tokens = actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path))
+        tokens = _will_be(actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path)), inputs)
     repositories: str | None = None
     if any(recipe.joins_repositories(stage) for stage in recipe.stages.values()):
         inputs = {"corpus": corpus, "seed": recipe.seed}
-        repositories = actor.step(REPOSITORIES, inputs, lambda path: order_repositories(run, path))
+        done = actor.step(REPOSITORIES, inputs, lambda path: order_repositories(run, path))
+        repositories = _will_be(done, inputs)
     makers: dict[type, str] = {}  # of the sets that a step of the run makes: the step's fingerprint
     if shop := recipe.shop:
         inputs = {"shop": result_settings(shop), "seed": recipe.seed, "tokenizer": tokenizer_hash}
@@ -81,11 +82,11 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
         return {"set": NOT_YET}
 
     def step_of_set(name: str) -> None:
-        conversations[name] = actor.step(
-            f"{FOLDER}/{name}",
-            inputs_of_set(name),
-            lambda path: encode_set(recipe, name, run.tokenizer, directory, path),
+        inputs = inputs_of_set(name)
+        done = actor.step(
+            f"{FOLDER}/{name}", inputs, lambda path: encode_set(recipe, name, run.tokenizer, directory, path)
         )
+        conversations[name] = _will_be(done, inputs)
 
     for name in given_sets(recipe):
         step_of_set(name)
@@ -112,6 +113,14 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
         if recipe.instruct and recipe.instruct.stage == name:
             makers[InstructSet] = _instruct(run, actor, instruct_inputs(recipe, fingerprints[name]))
     return fingerprints
+
+
+def _will_be(done: str, inputs: Inputs) -> str:
+    """The fingerprint of a step once it is made: that of its inputs, where they are known.
+
+    So a stage does not count as changed because a folder that it was trained on was removed, to save disk say.
+    """
+    return str(fingerprinted(inputs)["fingerprint"]) if done == NOT_YET and NOT_YET not in inputs.values() else done
 
 
 def _corpus_before(run: Run) -> str:
