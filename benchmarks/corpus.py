@@ -83,10 +83,15 @@ def copy_files(directory: Path, megabytes: float) -> dict[str, int]:
     packages = machine_sources()[1].path
     everywhere = [Source(place.name, "tree", place.path) for place in machine_sources()]
     found = {
-        "Python": (path for path in source_files(Source("packages", "tree", packages)) if path.suffix == ".py"),
-        "others": (path for place in everywhere for path in source_files(place) if path.suffix in OTHERS),
+        "Python": (path for path in files_of(Source("packages", "tree", packages)) if path.suffix == ".py"),
+        "others": (path for place in everywhere for path in files_of(place) if path.suffix in OTHERS),
     }
     return {name: copied(paths, directory / name, megabytes * 1e6) for name, paths in found.items()}
+
+
+def files_of(source: Source) -> Iterator[Path]:
+    """The files of a tree."""
+    return (path for path in source_files(source) if isinstance(path, Path))
 
 
 def measure(directory: Path, sizes: dict[str, int], rounds: int) -> dict[str, Any]:

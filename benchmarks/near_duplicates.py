@@ -67,7 +67,8 @@ def main() -> None:
 def read(num_files: int) -> list[bytes]:
     """Python files of this machine; a fifth of them are edited copies of others, lines left out at up to 8%."""
     draws = random.Random(0)
-    paths = sorted(path for source in machine_sources()[:2] for path in source_files(source) if path.suffix == ".py")
+    found = (path for source in machine_sources()[:2] for path in source_files(source))
+    paths = sorted(path for path in found if isinstance(path, Path) and path.suffix == ".py")
     draws.shuffle(paths)
     texts: list[bytes] = []
     for path in paths:
