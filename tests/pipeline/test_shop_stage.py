@@ -118,6 +118,14 @@ def test_a_stage_learns_about_the_shop_and_is_asked_before_and_after(
         assert f"{step}: done before" in said
     assert "execution accuracy" not in said
     assert {path: path.read_bytes() for path in run.rglob("shop*.json*")} == before
+    shutil.rmtree(run / "shop")  # what was removed, to save disk say, makes no finished stage count as changed
+    assert main(["run", str(recipe), "--out", str(run)]) == 0
+    said = capsys.readouterr().err
+    for step in ("conversations/shop", "base", "sql"):
+        assert f"{step}: done before" in said
+    shutil.rmtree(run / "shop")
+    assert main(["run", str(recipe), "--out", str(run), "--set", "shop.num_train=50"]) == 2
+    assert "conversations/shop would be made again" in capsys.readouterr().err
 
 
 def test_what_an_earlier_version_made_from_a_whole_path_stays_valid(

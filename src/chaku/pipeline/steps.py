@@ -83,6 +83,8 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
 
     def step_of_set(name: str) -> None:
         inputs = inputs_of_set(name)
+        if NOT_YET in inputs.values():
+            inputs = _set_before(run, name) or inputs
         done = actor.step(
             f"{FOLDER}/{name}", inputs, lambda path: encode_set(recipe, name, run.tokenizer, directory, path)
         )
@@ -121,6 +123,18 @@ def _will_be(done: str, inputs: Inputs) -> str:
     So a stage does not count as changed because a folder that it was trained on was removed, to save disk say.
     """
     return str(fingerprinted(inputs)["fingerprint"]) if done == NOT_YET and NOT_YET not in inputs.values() else done
+
+
+def _set_before(run: Run, name: str) -> Inputs | None:
+    """The inputs that a set of conversations was made from, if the folder of its texts was removed since.
+
+    They will probably come out the same; a difference is found when they are made.
+    """
+    folder = {ShopSet: "shop", InstructSet: "instruct"}.get(type(run.recipe.sets[name]))
+    if folder is None or (run.directory / folder).exists():
+        return None
+    before = run.record(f"{FOLDER}/{name}")
+    return {key: value for key, value in before.items() if key != "fingerprint"} if before else None
 
 
 def _corpus_before(run: Run) -> str:
