@@ -1,5 +1,6 @@
 """A recipe with [instruct]: a stage writes, the sandbox judges, stages learn from the arms; killed it goes on."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,11 @@ def test_stages_learn_from_what_passed(
     assert "stages/passed: made again, because of conversations.passed" in said
     assert "base: done before" in said
     assert idle.num_asked == 0  # all of it was asked before
+    shutil.rmtree(run / "instruct")  # to save disk: the ledger has what the model wrote
+    run_recipe(load_recipe(path, ["instruct.exercises=11"]), run)
+    assert idle.num_asked == 0
+    said = capsys.readouterr().err
+    assert all(f"{step}: done before" in said for step in ("conversations/passed", "passed", "dpo"))
 
 
 def test_a_killed_step_goes_on_with_its_ledger(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
