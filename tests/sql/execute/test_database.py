@@ -280,7 +280,7 @@ def test_postgres_runs_no_query_that_it_estimates_to_cost_more_than_the_limit(po
 
 def test_postgres_hints_are_part_of_the_message(postgres):
     reason = postgres[0].run("SELECT b + 1 FROM t").reason
-    assert reason.startswith("operator does not exist: text + integer HINT: No operator matches the given name")
+    assert reason.startswith("operator does not exist: text + integer; HINT: No operator matches the given name")
     assert "LINE" not in reason
 
 

@@ -238,13 +238,14 @@ def _failed(reason: str, status: str = "failed") -> dict[str, Any]:
 
 def _message(error: Exception) -> str:
     """An engine's message on one line, with its hints (the nearest names), without the query that it quotes."""
-    lines: list[str] = []
+    said = ""
     for line in (" ".join(line.split()) for line in str(error).splitlines()):
         if line.startswith("LINE "):  # PostgreSQL and DuckDB quote the query, and mark the place with ^
             continue
         if line and not set(line) <= {"^", "~"}:
-            lines.append(line)
-    return " ".join(lines)[:500] or type(error).__name__
+            stop = ";" if said and said[-1] not in ".,:;!?" and line[0].isupper() else ""
+            said += f"{stop} {line}" if said else line
+    return said[:500] or type(error).__name__
 
 
 def _receive() -> dict[str, Any] | None:
