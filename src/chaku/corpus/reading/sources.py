@@ -16,7 +16,7 @@ from typing import Literal
 
 from chaku.corpus.reading.commits import history_files, read_commits
 from chaku.corpus.reading.languages import kind_and_language
-from chaku.corpus.reading.remote_files import find_remote, is_url
+from chaku.corpus.reading.remote_files import find_remote, is_url, refuse_credentials
 from chaku.corpus.reading.rows import AnyFile, Row, RowPack, hub_rows, pack_rows, read_packs, row_format
 from chaku.documents import COMMIT
 from chaku.errors import ChakuError
@@ -52,6 +52,10 @@ class Source:
     subset: str | None = None
     max_bytes: int | None = setting(None, at_least=1)
     piece_bytes: int | None = setting(None, at_least=1)
+
+    def __post_init__(self) -> None:
+        if is_url(self.path):
+            refuse_credentials(self.path)
 
 
 @dataclass(frozen=True, slots=True)
