@@ -14,7 +14,7 @@ from chaku.corpus.build import build_corpus
 from chaku.corpus.reading.file_list import describe_changes, read_file_list
 from chaku.corpus.reading.remote_files import find_remote
 from chaku.corpus.reading.rows import read_rows, row_format
-from chaku.corpus.reading.sources import Source, guess_source
+from chaku.corpus.reading.sources import Source, guess_source, source_files
 from chaku.documents import read_documents
 
 ROWS = [
@@ -96,6 +96,24 @@ def test_a_url_with_credentials_is_refused_and_not_shown(tmp_path, url):
 def test_other_urls_are_no_credentials():
     for url in ("github://owner:repository@main/a.jsonl", "abfs://box@account/a.jsonl", "https://host/a.jsonl?page=2"):
         assert Source("web", "jsonl", url).path == url
+
+
+def test_include_and_exclude_choose_files_of_rows_here_and_there(bucket, tmp_path):
+    for name in ("a/one.jsonl", "a/two.jsonl", "b/one.jsonl"):
+        put(bucket, f"rows/{name}", ROWS[:1])
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}\n")
+    for place in ("memory://bucket/rows", "memory://bucket/rows/", str(tmp_path)):
+
+        def chosen(place=place, **patterns):
+            files = source_files(Source("rows", "jsonl", place, **patterns))
+            return sorted("/".join(str(file).split("/")[-2:]) for file in files)
+
+        assert chosen(exclude=("*two*",)) == ["a/one.jsonl", "b/one.jsonl"]
+        assert chosen(include=("a/*",)) == ["a/one.jsonl", "a/two.jsonl"]
+        assert chosen(place=f"{place.rstrip('/')}/a/*.jsonl", exclude=("two*",)) == ["a/one.jsonl"]
+        with pytest.raises(ChakuError, match="matches no file; check the path or pattern, include and exclude"):
+            chosen(include=("c/*",))
 
 
 def test_a_build_from_a_bucket_is_that_of_a_directory_and_a_change_is_seen(bucket, tmp_path):

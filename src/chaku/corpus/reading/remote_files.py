@@ -23,11 +23,15 @@ _SIGNATURE = re.compile(
 
 @dataclass(frozen=True, order=True)
 class RemoteFile:
-    """One file under a URL, with as much of a Path as reading needs. `version`: a number that changes with the file."""
+    """One file under a URL, with as much of a Path as reading needs. `version`: a number that changes with the file.
+
+    `within`: its path in the folder that was named; else its name.
+    """
 
     url: str
     size: int
     version: int
+    within: str = ""
 
     def __str__(self) -> str:
         return self.url
@@ -80,18 +84,19 @@ def find_remote(url: str, is_wanted: Callable[[RemoteFile], bool]) -> list[Remot
             found = store.glob(path, detail=True)
         elif store.isdir(path):
             found = store.find(path, detail=True)
-            return [file for file in _files(store, found) if is_wanted(file)]
+            return [file for file in _files(store, found, path) if is_wanted(file)]
         else:
             found = {path: store.info(path)} if store.exists(path) else {}
         return list(_files(store, found))
 
 
-def _files(store: Any, found: dict[str, dict[str, Any]]) -> Iterator[RemoteFile]:
+def _files(store: Any, found: dict[str, dict[str, Any]], folder: str | None = None) -> Iterator[RemoteFile]:
     for path, about in found.items():
         if about.get("type") == "file":
             facts = repr([about.get(name) for name in VERSIONS])
             version = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:7])
-            yield RemoteFile(store.unstrip_protocol(path), about.get("size") or 0, version)
+            within = path.rpartition("/")[2] if folder is None else path.removeprefix(folder).lstrip("/")
+            yield RemoteFile(store.unstrip_protocol(path), about.get("size") or 0, version, within)
 
 
 @contextmanager
