@@ -32,12 +32,12 @@ class Source:
     """One source of documents. `kind` "auto" detects the kind by the file's name; else every document has `kind`.
 
     `include` and `exclude` are glob patterns for the files' paths relative to `path`. `max_bytes` caps the bytes taken
-    from the source. `language` and `license` apply to documents that name none themselves. For "jsonl" and "parquet", `path` may
-    be a URL that fsspec opens (s3://...). For "hub", it is the data set's name, and `subset` its configuration. For
-    "exercises" (synthetic programs), it is the seed, and `max_bytes` is required. "commits" takes the commits of a git
-    checkout that change one file, as documents of kind "commit". `piece_bytes` adds the top-level parts of every code
-    file, up to so many bytes, as documents of kind "piece": only whole documents are infilled, and few files fit the
-    context of a small model.
+    from the source. `language` and `license` apply to documents that name none themselves. For "jsonl" and "parquet",
+    `path` may be a URL that fsspec opens (s3://...). For "hub", it is the data set's name, and `subset` its
+    configuration. For "exercises" (synthetic programs), it is the seed, and `max_bytes` is required. "commits" takes
+    the commits of a git checkout that change one file, as documents of kind "commit". `piece_bytes` adds the top-level
+    parts of every code file, up to so many bytes, as documents of kind "piece": only whole documents are infilled, and
+    few files fit the context of a small model.
     """
 
     name: str
