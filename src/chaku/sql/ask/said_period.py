@@ -24,7 +24,7 @@ from chaku.sql.schema.definition import Schema
 _PARTS = """first last earliest latest early late begin beginning start end middle eve day days date dates week weeks
 weekend month months quarter quarters except not without compare compared than anfang beginn mitte ende fruh spat
 tag tage tagen woche wochen monat monate monaten quartal quartale erste ersten erster erstes letzte letzten letzter ohne
-hour hours noon half h1 h2 fy fiscal summer winter spring autumn fall christmas easter thanksgiving friday new
+hour hours noon half h1 h2 fy fiscal summer winter spring autumn fall christmas easter thanksgiving friday
 outside but other within including inclusive starting onward onwards forward later newer older ab sommer herbst fruhling
 fruhjahr weihnachten weihnachtstag ostern silvester neujahr ausserhalb andere anderen einschliesslich stunde
 初 末 底 前 后 以 日 天 周 月 号 季 首 第 除 比 起 自 从 春 夏 秋 冬"""
@@ -42,6 +42,8 @@ ALL_ROWS = frozenset(_ALL_ROWS.split())
 UNITS = {4: "year", 7: "month", 10: "day"}  # by the length of a literal
 DIGITS = {"%Y": 4, "%m": 2, "%d": 2}  # of the texts that strftime writes
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+# Columns that keep the rule away: a year of their own may be meant, and nobody means the birth with "in 2022".
+OTHER_TIMES = re.compile("year|jahr|birth|born|dob$|geburt|geboren", re.IGNORECASE)
 DAY = re.compile(r"(\d{1,9})(?:st|nd|rd|th)?", re.ASCII)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Like, exp.Glob)
 
@@ -74,7 +76,7 @@ def said_period(question: str, today: date) -> SaidPeriod | None:
         if one := find_period(tokens, at, today):
             period, length = one
             before, after = tokens[max(0, at - 1) : at], tokens[at + length : at + length + 1]
-            if UP_TO & {*before} or after == ["on"]:  # "from 2022 on"
+            if UP_TO & {*before} or before == ["new"] or after == ["on"]:  # "New Year 2022", "from 2022 on"
                 return None
             words = " ".join(tokens[at : at + length])
             is_time = not before or before[0] in OF_TIME or not re.fullmatch(r"[\d-]+", words)
@@ -170,7 +172,8 @@ def _added(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
         for column in table.columns
         if (form := date_form(column, schema.dialect))
     ]
-    if len(dates) != 1 or dates[0][2] != "date":
+    names = [column.name for table in schema.tables if table.bare_name.lower() in named for column in table.columns]
+    if len(dates) != 1 or dates[0][2] != "date" or any(map(OTHER_TIMES.search, names)):
         return []
     [(table, name, form)] = dates
     conditions = [part for part in (tree.args.get("where"), tree.args.get("having"), *joins) if part]
