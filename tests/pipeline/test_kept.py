@@ -192,14 +192,26 @@ def test_edited_added_and_removed_sources_are_noticed_touched_ones_are_not(tmp_p
     )
 
 
-@pytest.mark.parametrize("removed", ["corpus", "tokens"])
+@pytest.mark.parametrize("removed", [("corpus",), ("tokens",), ("corpus", "tokens")])
 def test_a_folder_that_comes_out_the_same_keeps_what_was_made_from_it(recipe_path, out, capsys, removed):
-    made = (f"{removed}/", "timings")
+    made = (*(f"{folder}/" for folder in removed), "timings")
     before = {path: when for path, when in times(out).items() if not path.startswith(made)}
-    shutil.rmtree(out / removed)
+    for folder in removed:
+        shutil.rmtree(out / folder)
     run_recipe(load_recipe(recipe_path, [NO_EVALS]), out)
     assert {path: when for path, when in times(out).items() if not path.startswith(made)} == before
     assert "long: done before" in capsys.readouterr().err
+
+
+def test_a_setting_that_changed_while_its_folders_were_removed_trains_no_finished_stage_again(recipe_path, out):
+    before = times(out / "stages")
+    for folder in ("corpus", "tokens"):
+        shutil.rmtree(out / folder)
+    with pytest.raises(FinishedWork):
+        run_recipe(load_recipe(recipe_path, [NO_EVALS, "corpus.heldout_fraction=0.5"]), out)
+    assert times(out / "stages") == before
+    run_recipe(load_recipe(recipe_path, [NO_EVALS]), out, make_again=True)
+    assert times(out / "stages") == before
 
 
 def test_a_stage_without_its_inputs_or_its_weights_is_not_done(recipe_path, out):

@@ -63,12 +63,13 @@ def walk(run: Run, actor: Actor) -> dict[str, str]:
     tokens: str | None = None
     if corpus:
         inputs: Inputs = {"corpus": corpus, "tokenizer": tokenizer_hash}
-        tokens = _will_be(actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path)), inputs)
+        done = actor.step("tokens", inputs, lambda path: encode(run, run.tokenizer, path))
+        tokens = _removed_with(_will_be(done, inputs), run, "tokens") if tokenizer else _will_be(done, inputs)
     repositories: str | None = None
     if any(recipe.joins_repositories(stage) for stage in recipe.stages.values()):
         inputs = {"corpus": corpus, "seed": recipe.seed}
         done = actor.step(REPOSITORIES, inputs, lambda path: order_repositories(run, path))
-        repositories = _will_be(done, inputs)
+        repositories = _removed_with(_will_be(done, inputs), run, REPOSITORIES)
     makers: dict[type, str] = {}  # of the sets that a step of the run makes: the step's fingerprint
     if shop := recipe.shop:
         inputs = {"shop": result_settings(shop), "seed": recipe.seed, "tokenizer": tokenizer_hash}
@@ -139,8 +140,21 @@ def _set_before(run: Run, name: str) -> Inputs | None:
 
 def _corpus_before(run: Run) -> str:
     """The fingerprint of a corpus that was removed, since it will probably come out the same; NOT_YET for any other."""
-    encoded = None if (run.directory / "corpus").exists() else run.record("tokens")
-    return str(encoded["corpus"]) if encoded else NOT_YET
+    if (run.directory / "corpus").exists():
+        return NOT_YET
+    records = (run.record(name) for name in ("tokens", "tokenizer", REPOSITORIES))  # which may be removed too
+    return next((str(record["corpus"]) for record in records if record and record.get("corpus")), NOT_YET)
+
+
+def _removed_with(done: str, run: Run, name: str) -> str:
+    """The fingerprint of a step whose folder was removed together with the corpus, from a stage that was made from it.
+
+    A difference is found when it is made. Else `done`.
+    """
+    if done != NOT_YET or (run.directory / "corpus").exists() or (run.directory / name).exists():
+        return done
+    records = (run.record(f"stages/{stage}") for stage in run.recipe.stages)
+    return next((str(record[name]) for record in records if record and record.get(name)), done)
 
 
 def _instruct(run: Run, actor: Actor, inputs: Inputs) -> str:

@@ -13,8 +13,8 @@ from chaku import ChakuError, api
 from chaku.corpus.build import build_corpus
 from chaku.corpus.reading.file_list import describe_changes, read_file_list
 from chaku.corpus.reading.remote_files import find_remote
-from chaku.corpus.reading.rows import read_rows
-from chaku.corpus.reading.sources import Source, guess_source
+from chaku.corpus.reading.rows import read_rows, row_format
+from chaku.corpus.reading.sources import Source, guess_source, source_files
 from chaku.documents import read_documents
 
 ROWS = [
@@ -63,6 +63,57 @@ def test_a_folder_and_a_pattern_name_files(bucket):
     assert [file.name for file in find_remote("memory://bucket/2024/*.jsonl", lambda file: True)] == ["one.jsonl"]
     with pytest.raises(ChakuError, match="or both kinds"):
         guess_source("memory://bucket/2024")
+
+
+@pytest.mark.parametrize("name", ["a b", "日本ü", "what?", "a#b", "a%20b", "a[1]", "a*b"])
+def test_an_object_has_any_name(bucket, name):
+    put(bucket, f"{name}.jsonl", ROWS[:3])
+    for place in ("memory://bucket", f"memory://bucket/{name}.jsonl"):
+        assert guess_source(place).type == "jsonl"
+        [file] = find_remote(place, lambda file: row_format(file) == "jsonl")
+        assert [row.value for row in read_rows(file)] == ROWS[:3]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://bob:SECRET@host/a.jsonl",
+        "http://bob:SEC@RET@host/a.jsonl",
+        "zip://a.jsonl::https://bob:SECRET@host/a.zip",
+        "https://host/a.jsonl?X-Amz-Date=1&X-Amz-Signature=SECRET",
+        "https://host/a.jsonl?sig=SECRET",
+        "https://host/a.jsonl?access_token=SECRET&b=1",
+    ],
+)
+def test_a_url_with_credentials_is_refused_and_not_shown(tmp_path, url):
+    for build in (lambda: api.build_corpus([url], tmp_path / "corpus"), lambda: Source("web", "jsonl", url)):
+        with pytest.raises(ChakuError, match="password, a key or a signature") as caught:
+            build()
+        assert not any(part in str(caught.value) for part in ("SEC", "RET"))
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_other_urls_are_no_credentials():
+    for url in ("github://owner:repository@main/a.jsonl", "abfs://box@account/a.jsonl", "https://host/a.jsonl?page=2"):
+        assert Source("web", "jsonl", url).path == url
+
+
+def test_include_and_exclude_choose_files_of_rows_here_and_there(bucket, tmp_path):
+    for name in ("a/one.jsonl", "a/two.jsonl", "b/one.jsonl"):
+        put(bucket, f"rows/{name}", ROWS[:1])
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}\n")
+    for place in ("memory://bucket/rows", "memory://bucket/rows/", str(tmp_path)):
+
+        def chosen(place=place, **patterns):
+            files = source_files(Source("rows", "jsonl", place, **patterns))
+            return sorted("/".join(str(file).split("/")[-2:]) for file in files)
+
+        assert chosen(exclude=("*two*",)) == ["a/one.jsonl", "b/one.jsonl"]
+        assert chosen(include=("a/*",)) == ["a/one.jsonl", "a/two.jsonl"]
+        assert chosen(place=f"{place.rstrip('/')}/a/*.jsonl", exclude=("two*",)) == ["a/one.jsonl"]
+        with pytest.raises(ChakuError, match="matches no file; check the path or pattern, include and exclude"):
+            chosen(include=("c/*",))
 
 
 def test_a_build_from_a_bucket_is_that_of_a_directory_and_a_change_is_seen(bucket, tmp_path):

@@ -73,6 +73,7 @@ def test_a_date_is_corrected_to_the_period_that_the_question_says(question, writ
         ("How many orders in 2022?", "day IS NOT NULL"),
         ("How many orders on the 24th of 7 in 2022, number 24?", "day = '2022-07-24'"),
         ("How many orders were there on 2022-07-24?", "day = '2022-07-24'"),
+        ("How many orders on the 24th of July 2022?", "day = '2022-07-24'"),
         ("How many orders since 2023?", "day >= '2023-01-01'"),
         ("How many orders were there last year?", "strftime('%Y', day) = '2023'"),
     ],
@@ -82,6 +83,8 @@ def test_other_conditions_stay_as_they_are(question, written):
 
 
 JOINED = Schema("shop", (*SHOP.tables, Table("customers", (Column("id", "INTEGER"), Column("name", "TEXT")))))
+BIRTHS = Schema("people", (Table("people", (Column("birthday", "TEXT", values=("'1990-01-02'",)),)),))
+YEARS = Schema("films", (Table("films", (Column("title"), Column("year", "INTEGER"), COLUMNS[1])),))
 TWO_DATES = Schema("shop", (*SHOP.tables, Table("bills", COLUMNS)))
 
 
@@ -105,6 +108,12 @@ TWO_DATES = Schema("shop", (*SHOP.tables, Table("bills", COLUMNS)))
         (TWO_DATES, "SELECT amount FROM orders JOIN bills ON orders.id = bills.id", None),
         (SHOP, "SELECT id FROM orders UNION SELECT amount FROM orders", None),
         (SHOP, "SELECT '2022', count(*) FROM orders", None),
+        (SHOP, "SELECT a.id FROM orders AS a JOIN orders AS b ON a.id = b.id + 1", None),  # whose day?
+        (BIRTHS, "SELECT count(*) FROM people", None),
+        (YEARS, "SELECT title FROM films", None),
+        (SHOP, "SELECT id, lag(amount) OVER (ORDER BY day) FROM orders", None),  # reads the row before
+        (SHOP, "SELECT sum(day LIKE '202_-%') FROM orders", None),
+        (SHOP, "SELECT count(CASE WHEN day >= date('now') THEN 1 END) FROM orders", None),
     ],
 )
 def test_a_period_that_a_query_left_out_is_put_in_where_one_column_can_mean_it(schema, written, right):
@@ -118,12 +127,50 @@ def test_a_period_that_a_query_left_out_is_put_in_where_one_column_can_mean_it(s
 @pytest.mark.parametrize(
     "question",
     [
+        "How many orders are in room 2022?",
+        "How many orders are above 2000 cents?",
+        "How many are in order 2023-11?",
+        "What share of the orders was in 2022?",
+        "How many customers have no order in 2022?",
+        "How many orders do we have today?",
+        "Wie viele Bestellungen haben wir heute?",
+        "How many orders before and after 2022?",
+        "How much did orders grow in 2022?",
+    ],
+)
+def test_no_period_is_put_in_where_the_number_may_be_no_year_or_all_rows_are_asked_for(question):
+    sql = "SELECT count(*) FROM orders WHERE amount > 20"
+    assert correct_period(sql, said_period(question, TODAY), SHOP) == (sql, ())
+
+
+@pytest.mark.parametrize(
+    "question", ["Wie viele Bestellungen gab es 2022?", "New orders for 2022", "2022年有多少订单？"]
+)
+def test_a_year_needs_no_preposition_of_english(question):
+    assert corrected(question, "amount > 20") == (f"amount > 20 AND ({IN_2022})", 1)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         "How many orders on the first day of 2022?",
         "How many orders until 2022?",
         "How many orders in July of the year 2022, on the weekend?",
         "How many orders in 2022 and in 2023?",
         "Wie viele Bestellungen Ende 2022?",
         "2022年初有多少订单？",
+        "How many orders from 2022 on?",
+        "How many orders from 2022 onwards?",
+        "How many orders in 2022 or later?",
+        "How many orders starting in 2022?",
+        "How many orders in summer 2022?",
+        "How many orders on Christmas 2022?",
+        "How many orders on New Year 2022?",
+        "How many orders outside 2022?",
+        "Wie viele Bestellungen ab 2022?",
+        "Wie viele Bestellungen außerhalb 2022?",
+        "2022年起有多少订单？",
+        "从2022年开始有多少订单？",
         "How many orders are there?",
     ],
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,22 +14,32 @@ from chaku.errors import ChakuError
 BUFFER = 4 << 20  # bytes that one request asks for; a request to a store takes about as long as the transfer of these
 # Facts about a file that change with its content; which of them there are depends on the store.
 VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified", "updated", "created")
+# Credentials in a URL: a name and a password (github://owner:repository@ has none), or the signature of a web address.
+_PASSWORD = re.compile(r"(?<!github)(?<!git)://[^/@]*:[^/]*@")
+_SIGNATURE = re.compile(
+    r"https?://[^?]*\?(?:.*&)?(?:x-(?:amz|goog)-signature|signature|sig|(?:\w+_)?token|\w*key|password)=", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, order=True)
 class RemoteFile:
-    """One file under a URL, with as much of a Path as reading needs. `version`: a number that changes with the file."""
+    """One file under a URL, with as much of a Path as reading needs. `version`: a number that changes with the file.
+
+    `within`: its path in the folder that was named; else its name.
+    """
 
     url: str
     size: int
     version: int
+    within: str = ""
 
     def __str__(self) -> str:
         return self.url
 
     @property
     def name(self) -> str:
-        return PurePosixPath(self.url.partition("?")[0]).name
+        is_web = self.url.startswith(("http://", "https://"))  # in a store, a question mark is a part of a name
+        return PurePosixPath(self.url.partition("?")[0] if is_web else self.url).name
 
     @property
     def suffix(self) -> str:
@@ -48,6 +59,16 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def refuse_credentials(url: str) -> None:
+    """Raise ChakuError, which does not show them, if a URL has credentials: a corpus keeps the URLs of its sources."""
+    if _PASSWORD.search(url) or _SIGNATURE.match(url):
+        shown = re.sub(r"://[^/]*@", "://", url.partition("?")[0])
+        raise ChakuError(
+            f"the URL {shown} has a password, a key or a signature in it, which the corpus would keep; leave it out, "
+            "and name the credentials as the store's driver reads them (environment variables or its file of settings)"
+        )
+
+
 def find_remote(url: str, is_wanted: Callable[[RemoteFile], bool]) -> list[RemoteFile]:
     """The files that a URL names: one file, the files of a pattern, or all files below a folder that `is_wanted` takes.
 
@@ -55,25 +76,27 @@ def find_remote(url: str, is_wanted: Callable[[RemoteFile], bool]) -> list[Remot
     """
     from fsspec.core import url_to_fs
 
+    refuse_credentials(url)
     with _explained(url):
         store, path = url_to_fs(url)
         store.invalidate_cache()  # a listing of before may be kept in this process
-        if any(sign in path for sign in "*?["):
+        if any(sign in path for sign in "*?[") and not store.exists(path):  # a name may have these signs too
             found = store.glob(path, detail=True)
         elif store.isdir(path):
             found = store.find(path, detail=True)
-            return [file for file in _files(store, found) if is_wanted(file)]
+            return [file for file in _files(store, found, path) if is_wanted(file)]
         else:
             found = {path: store.info(path)} if store.exists(path) else {}
         return list(_files(store, found))
 
 
-def _files(store: Any, found: dict[str, dict[str, Any]]) -> Iterator[RemoteFile]:
+def _files(store: Any, found: dict[str, dict[str, Any]], folder: str | None = None) -> Iterator[RemoteFile]:
     for path, about in found.items():
         if about.get("type") == "file":
             facts = repr([about.get(name) for name in VERSIONS])
             version = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:7])
-            yield RemoteFile(store.unstrip_protocol(path), about.get("size") or 0, version)
+            within = path.rpartition("/")[2] if folder is None else path.removeprefix(folder).lstrip("/")
+            yield RemoteFile(store.unstrip_protocol(path), about.get("size") or 0, version, within)
 
 
 @contextmanager

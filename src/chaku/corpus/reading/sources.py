@@ -16,7 +16,7 @@ from typing import Literal
 
 from chaku.corpus.reading.commits import history_files, read_commits
 from chaku.corpus.reading.languages import kind_and_language
-from chaku.corpus.reading.remote_files import find_remote, is_url
+from chaku.corpus.reading.remote_files import find_remote, is_url, refuse_credentials
 from chaku.corpus.reading.rows import AnyFile, Row, RowPack, hub_rows, pack_rows, read_packs, row_format
 from chaku.documents import COMMIT
 from chaku.errors import ChakuError
@@ -31,13 +31,13 @@ OVER_CAP = "over the cap of its kind or language"
 class Source:
     """One source of documents. `kind` "auto" detects the kind by the file's name; else every document has `kind`.
 
-    `include` and `exclude` are glob patterns for paths relative to `path`. `max_bytes` caps the bytes taken from the
-    source. `language` and `license` apply to documents that name none themselves. For "jsonl" and "parquet", `path` may
-    be a URL that fsspec opens (s3://...). For "hub", it is the data set's name, and `subset` its configuration. For
-    "exercises" (synthetic programs), it is the seed, and `max_bytes` is required. "commits" takes the commits of a git
-    checkout that change one file, as documents of kind "commit". `piece_bytes` adds the top-level parts of every code
-    file, up to so many bytes, as documents of kind "piece": only whole documents are infilled, and few files fit the
-    context of a small model.
+    `include` and `exclude` are glob patterns for the files' paths relative to `path`. `max_bytes` caps the bytes taken
+    from the source. `language` and `license` apply to documents that name none themselves. For "jsonl" and "parquet",
+    `path` may be a URL that fsspec opens (s3://...). For "hub", it is the data set's name, and `subset` its
+    configuration. For "exercises" (synthetic programs), it is the seed, and `max_bytes` is required. "commits" takes
+    the commits of a git checkout that change one file, as documents of kind "commit". `piece_bytes` adds the top-level
+    parts of every code file, up to so many bytes, as documents of kind "piece": only whole documents are infilled, and
+    few files fit the context of a small model.
     """
 
     name: str
@@ -52,6 +52,10 @@ class Source:
     subset: str | None = None
     max_bytes: int | None = setting(None, at_least=1)
     piece_bytes: int | None = setting(None, at_least=1)
+
+    def __post_init__(self) -> None:
+        if is_url(self.path):
+            refuse_credentials(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,14 +278,18 @@ def _expand(source: Source) -> list[AnyFile]:
     path = Path(source.path)
     files: list[AnyFile]
     if is_url(source.path):
-        files = [*find_remote(source.path, lambda file: row_format(file) == source.type)]
+        found = find_remote(source.path, lambda file: row_format(file) == source.type)
+        files = [file for file in found if _is_chosen(source, file.within)]
     elif path.is_dir():
-        found = (path / file for file in _walk(path))
-        files = [file for file in found if row_format(file) == source.type and file.is_file()]
+        below = (path / file for file in _walk(path) if _is_chosen(source, file))
+        files = [file for file in below if row_format(file) == source.type and file.is_file()]
     else:
-        files = [Path(file) for file in glob.glob(source.path, recursive=True)]  # noqa: PTH207 (absolute patterns)
+        named = map(Path, glob.glob(source.path, recursive=True))  # noqa: PTH207 (absolute patterns)
+        files = [file for file in named if _is_chosen(source, file.name)]
     if not files:
-        raise ChakuError(f"source {source.name!r}: {source.path} matches no file; check the path or pattern")
+        raise ChakuError(
+            f"source {source.name!r}: {source.path} matches no file; check the path or pattern, include and exclude"
+        )
     return files
 
 

@@ -22,14 +22,29 @@ from chaku.sql.schema.definition import Schema
 
 # Words that take a part of a period: "the first week of 2022", "Ende 2022", "2022年初". No rule reads such a question.
 _PARTS = """first last earliest latest early late begin beginning start end middle eve day days date dates week weeks
-weekend month months quarter quarters half except not without compare compared than anfang beginn mitte ende fruh spat
+weekend month months quarter quarters except not without compare compared than anfang beginn mitte ende fruh spat
 tag tage tagen woche wochen monat monate monaten quartal quartale erste ersten erster erstes letzte letzten letzter ohne
-初 末 底 前 后 以 日 天 周 月 号 季 首 第 除 比"""
+hour hours noon half h1 h2 fy fiscal summer winter spring autumn fall christmas easter thanksgiving friday
+outside but other within including inclusive starting onward onwards forward later newer older ab sommer herbst fruhling
+fruhjahr weihnachten weihnachtstag ostern silvester neujahr ausserhalb andere anderen einschliesslich stunde
+初 末 底 前 后 以 日 天 周 月 号 季 首 第 除 比 起 自 从 春 夏 秋 冬"""
 PARTS = frozenset((*_PARTS.split(), *MONTHS, *ORDINALS))
 UP_TO = frozenset("by until till to through bis nach 到 至".split())  # noqa: SIM905
+# Before a number, these make it a year: "room 2022" and "above 2000" are none. German says "gab es 2022" too.
+_OF_TIME = """in of for during from throughout im von fur aus wahrend es gab waren wurden war wurde hatte hatten
+haben"""
+OF_TIME = frozenset(_OF_TIME.split())
+# With these words, a right query may read the rows of all years: "What share was in 2022?", "orders we have today".
+_ALL_ROWS = """share percent percentage proportion fraction ratio rank growth grow grew grown change changed versus vs
+against among before never no today anteil prozent wachstum gewachsen rang vergleich nie kein keine keinen heute
+占 今 没 未"""
+ALL_ROWS = frozenset(_ALL_ROWS.split())
 UNITS = {4: "year", 7: "month", 10: "day"}  # by the length of a literal
 DIGITS = {"%Y": 4, "%m": 2, "%d": 2}  # of the texts that strftime writes
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+# Columns that keep the rule away: a year of their own may be meant, and nobody means the birth with "in 2022".
+OTHER_TIMES = re.compile("year|jahr|birth|born|dob$|geburt|geboren", re.IGNORECASE)
+DAY = re.compile(r"(\d{1,9})(?:st|nd|rd|th)?", re.ASCII)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Like, exp.Glob)
 
 
@@ -37,13 +52,15 @@ COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, e
 class SaidPeriod:
     """The only period of a question. `words`: of the question. `relative`: without a year, as "last year" is.
 
-    `numbers`: the question's other numbers, which may be the day of a date.
+    `numbers`: the question's other numbers, which may be the day of a date. `is_needed`: whether a query without it
+    lacks it; a number that follows no word of time may be no year.
     """
 
     period: Period
     words: str
     relative: bool
     numbers: frozenset[int] = frozenset()
+    is_needed: bool = True
 
     @property
     def hint(self) -> str:
@@ -54,13 +71,16 @@ class SaidPeriod:
 def said_period(question: str, today: date) -> SaidPeriod | None:
     """The period of a question; None if it says none, several, or only a part of one."""
     tokens = tokens_of(question)
-    found, others, at = [], [], 0
+    found, others, at, is_time = [], [], 0, False
     while at < len(tokens):
         if one := find_period(tokens, at, today):
             period, length = one
-            if at and tokens[at - 1] in UP_TO:
+            before, after = tokens[max(0, at - 1) : at], tokens[at + length : at + length + 1]
+            if UP_TO & {*before} or before == ["new"] or after == ["on"]:  # "New Year 2022", "from 2022 on"
                 return None
-            found.append((period, " ".join(tokens[at : at + length])))
+            words = " ".join(tokens[at : at + length])
+            is_time = not before or before[0] in OF_TIME or not re.fullmatch(r"[\d-]+", words)
+            found.append((period, words))
             at += length
         else:
             others.append(tokens[at])
@@ -68,8 +88,9 @@ def said_period(question: str, today: date) -> SaidPeriod | None:
     if len(found) != 1 or PARTS & {*others}:
         return None
     [(period, words)] = found
-    numbers = frozenset(int(token) for token in others if token.isdecimal())
-    return SaidPeriod(period, words, not re.search(r"\d{4}", words), numbers)
+    numbers = frozenset(int(day[1]) for token in others if (day := DAY.fullmatch(token)))
+    is_needed = is_time and not ALL_ROWS & {*others, *words.split()[-1:]}
+    return SaidPeriod(period, words, not re.search(r"\d{4}", words), numbers, is_needed)
 
 
 def correct_period(sql: str, said: SaidPeriod, schema: Schema) -> tuple[str, tuple[str, ...]]:
@@ -127,10 +148,17 @@ def _as_period(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
 
 
 def _added(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
-    """Add the period to a query without dates, years and subqueries, whose tables have one column of dates."""
+    """Add the period to a query without dates, years and subqueries, whose tables have one column of dates.
+
+    A table that is joined to itself has two, and a window may need the rows before the period.
+    """
+    tables = [table.name.lower() for table in tree.find_all(exp.Table)]
     joins = tree.args.get("joins") or []
     if (
-        not isinstance(tree, exp.Select)
+        not said.is_needed
+        or not isinstance(tree, exp.Select)
+        or len({*tables}) < len(tables)
+        or tree.find(exp.Window)
         or len(list(tree.find_all(exp.Query))) > 1
         or any(join.side or join.kind not in ("", "INNER") for join in joins)
         or any(YEAR.search(literal.name) for literal in tree.find_all(exp.Literal))
@@ -144,10 +172,12 @@ def _added(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
         for column in table.columns
         if (form := date_form(column, schema.dialect))
     ]
-    if len(dates) != 1 or dates[0][2] != "date":
+    names = [column.name for table in schema.tables if table.bare_name.lower() in named for column in table.columns]
+    if len(dates) != 1 or dates[0][2] != "date" or any(map(OTHER_TIMES.search, names)):
         return []
     [(table, name, form)] = dates
     conditions = [part for part in (tree.args.get("where"), tree.args.get("having"), *joins) if part]
+    conditions += tree.find_all(*COMPARISONS, exp.Case, exp.If, exp.Filter)
     if any(node.name.lower() == name.lower() for part in conditions for node in part.find_all(exp.Column)):
         return []
     column = exp.column(name, table=table if joins else None)
