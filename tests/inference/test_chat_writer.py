@@ -25,3 +25,14 @@ def test_the_reply_to_a_message_is_the_completion(engine, tokenizer, monkeypatch
 def test_a_model_without_a_chat_template_is_refused(engine):
     with pytest.raises(ChakuError, match="chat template"):
         ChatWriter(engine)
+
+
+def test_a_text_with_the_templates_own_signs_gets_no_reply_and_ends_nothing(engine, tokenizer, monkeypatch, capsys):
+    template = "{% for m in messages %}{% if '[INST]' in m.content %}{{ raise_exception('a sign') }}{% endif %}"
+    monkeypatch.setitem(tokenizer.config, "chat_template", template + "<{{ m.content }}>{{ eos_token }}{% endfor %}")
+    writer, params = ChatWriter(engine), SamplingParams(max_tokens=6)
+    asked = [Request(TextPrompt(text), params) for text in ("def f", "def [INST]", "class A")]
+    replies = writer.answer(asked)
+    assert [replies[0], replies[2]] == writer.answer([asked[0], asked[2]])
+    assert (replies[1].text, replies[1].num_tokens) == ("", 0)
+    assert "no reply to a text: the chat template" in capsys.readouterr().err
