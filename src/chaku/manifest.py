@@ -31,15 +31,23 @@ def claim(path: Path, record: dict[str, Any]) -> None:
         write_json(path, record)
 
 
-def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`NAME was BEFORE, is now NOW` for every key whose two values differ. Of a hash, `NAME changed`."""
-    return [
-        f"{_hashed(name)} changed"
-        if name.endswith("_sha256")
-        else f"{name} was {_short(before.get(name))}, is now {_short(now.get(name))}"
-        for name in dict.fromkeys([*before, *now])
-        if before.get(name) != now.get(name)
-    ]
+def differing(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> list[str]:
+    """`NAME was BEFORE, is now NOW` for every key whose two values differ; of a hash, `NAME changed`.
+
+    Looks into mappings. `within`: the names of the mappings around these, each with a dot.
+    """
+    found = []
+    for name in dict.fromkeys([*before, *now]):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differing(old, new, f"{within}{name}.")
+        elif name.endswith("_sha256"):
+            found.append(f"{_hashed(name)} changed")
+        else:
+            found.append(f"{within}{name} was {_short(old)}, is now {_short(new)}")
+    return found
 
 
 def _hashed(name: str) -> str:
