@@ -35,4 +35,5 @@ def test_a_text_with_the_templates_own_signs_gets_no_reply_and_ends_nothing(engi
     replies = writer.answer(asked)
     assert [replies[0], replies[2]] == writer.answer([asked[0], asked[2]])
     assert (replies[1].text, replies[1].num_tokens) == ("", 0)
+    assert writer.answer([asked[1]] * 2) == [replies[1]] * 2
     assert "no reply to a text: the chat template" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from chaku.corpus.lineage.write import PREFIX, LineageWriter, write_lineage
 from chaku.corpus.near_duplicates.config import NearDuplicatesConfig
 from chaku.corpus.near_duplicates.drop import drop_near_duplicates, forget_work
 from chaku.corpus.reading.file_list import list_files, write_file_list
+from chaku.corpus.reading.remote_files import is_url
 from chaku.corpus.reading.sources import Files, Source, as_utf8, open_source, source_files
 from chaku.corpus.seen_hashes import SeenHashes
 from chaku.corpus.shard_assembly import Assembly
@@ -171,8 +172,8 @@ def fill_corpus(
             path
             for source in sources
             if source.type in ("jsonl", "parquet", "commits")
+            if not is_url(source.path)  # files under a URL have versions, and are not loaded again for a hash
             for path in source_files(source)
-            if isinstance(path, Path)  # a file under a URL has a version, and is not loaded again for a hash
         ]
         hashes |= zip((as_utf8(str(path)) for path in rows), work(sha256_file, rows), strict=True)
     if not admission.kept:

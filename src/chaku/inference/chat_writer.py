@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaku.console import say
 from chaku.errors import ChakuError
-from chaku.inference.generator import ChatPrompt, Completion, Generator, Request, TextPrompt
+from chaku.inference.generator import ChatPrompt, Completion, Generator, Request, TextPrompt, Wrapper
 from chaku.tokens.chat import Chat, Message
 
-if TYPE_CHECKING:
-    from chaku.tokens.tokenizer import Tokenizer
 
-
-class ChatWriter:
+class ChatWriter(Wrapper):
     """A `Generator` over a model in this process, for texts alone.
 
     A text that the chat template refuses, since it has the template's own signs, gets an empty reply and a line that
@@ -22,23 +19,8 @@ class ChatWriter:
 
     def __init__(self, inner: Generator):
         assert inner.tokenizer is not None
-        self.inner, self._chat = inner, Chat(inner.tokenizer)
-
-    @property
-    def num_threads(self) -> int:
-        return self.inner.num_threads
-
-    @property
-    def num_rows(self) -> int:
-        return self.inner.num_rows
-
-    @property
-    def tokenizer(self) -> "Tokenizer | None":
-        return self.inner.tokenizer
-
-    @property
-    def context(self) -> int | None:
-        return self.inner.context
+        super().__init__(inner)
+        self._chat = Chat(inner.tokenizer)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -52,22 +34,25 @@ class ChatWriter:
         self.inner.check(_as_chat(request))
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
-        problems = [self._problem(request) for request in requests]
-        whole = [_as_chat(request) for request, problem in zip(requests, problems, strict=True) if not problem]
-        replies = iter(self.inner.answer(whole))
-        for problem in dict.fromkeys(filter(None, problems)):
+        asked = [_as_chat(request) for request in requests]
+        problems = {prompt: self._problem(prompt) for prompt in dict.fromkeys(map(_messages, asked))}
+        for problem in dict.fromkeys(filter(None, problems.values())):
             say(f"no reply to a text: {problem}")
-        return [Completion("", 0, "stop") if problem else next(replies) for problem in problems]
+        replies = iter(self.inner.answer([request for request in asked if not problems[_messages(request)]]))
+        return [Completion("", 0, "stop") if problems[_messages(request)] else next(replies) for request in asked]
 
-    def _problem(self, request: Request) -> str:
-        """Why the template refuses a request; "" where it does not."""
-        prompt = _as_chat(request).prompt
-        assert isinstance(prompt, ChatPrompt)
+    def _problem(self, messages: tuple[Message, ...]) -> str:
+        """Why the template refuses a conversation; "" where it does not."""
         try:
-            self._chat.prompt(prompt.messages)
+            self._chat.prompt(messages)
         except ChakuError as error:
             return str(error)
         return ""
+
+
+def _messages(request: Request) -> tuple[Message, ...]:
+    assert isinstance(request.prompt, ChatPrompt)
+    return request.prompt.messages
 
 
 def _as_chat(request: Request) -> Request:

@@ -202,6 +202,40 @@ class Generator(Protocol):
         ...
 
 
+class Wrapper:
+    """A `Generator` over another one, `inner`. A subclass changes or notes what is asked."""
+
+    def __init__(self, inner: Generator):
+        self.inner = inner
+
+    @property
+    def num_threads(self) -> int:
+        return self.inner.num_threads
+
+    @property
+    def num_rows(self) -> int:
+        return self.inner.num_rows
+
+    @property
+    def tokenizer(self) -> "Tokenizer | None":
+        return self.inner.tokenizer
+
+    @property
+    def context(self) -> int | None:
+        return self.inner.context
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        return self.inner.identity
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return self.inner.record
+
+    def check(self, request: Request) -> None:
+        self.inner.check(request)
+
+
 def answer_all(generator: Generator, requests: Sequence[Request]) -> Iterator[list[tuple[int, Completion]]]:
     """Yields lists of (number of a request, its completion) as they arrive; the shortest prompts come first.
 

@@ -2,20 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from chaku.errors import ChakuError
 from chaku.inference.endpoint import prompt_fields
-from chaku.inference.generator import Completion, Generator, Request
-
-if TYPE_CHECKING:
-    from chaku.tokens.tokenizer import Tokenizer
+from chaku.inference.generator import Completion, Generator, Request, Wrapper
 
 
-class SentLog:
+class SentLog(Wrapper):
     """A generator that appends its requests to `path` before it passes them on; implements `Generator`.
 
     One line of JSON a request: `time` (UTC), `to` (the endpoint, if there is one), the prompt, and the
@@ -23,36 +19,10 @@ class SentLog:
     ChakuError when the file cannot be written; then nothing is sent.
     """
 
-    def __init__(self, generator: Generator, path: Path):
-        self._generator, self._path = generator, path
+    def __init__(self, inner: Generator, path: Path):
+        super().__init__(inner)
+        self._path = path
         append_sent(path, "")
-
-    @property
-    def num_threads(self) -> int:
-        return self._generator.num_threads
-
-    @property
-    def num_rows(self) -> int:
-        return self._generator.num_rows
-
-    @property
-    def tokenizer(self) -> "Tokenizer | None":
-        return self._generator.tokenizer
-
-    @property
-    def context(self) -> int | None:
-        return self._generator.context
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        return self._generator.identity
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        return self._generator.record
-
-    def check(self, request: Request) -> None:
-        self._generator.check(request)
 
     def answer(self, requests: Sequence[Request]) -> list[Completion]:
         # The identity of a model in this process is the hash of its weights, which takes long.
@@ -67,7 +37,7 @@ class SentLog:
             for request in requests
         ]
         append_sent(self._path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-        return self._generator.answer(requests)
+        return self.inner.answer(requests)
 
 
 def append_sent(path: Path, text: str) -> None:

@@ -165,15 +165,14 @@ def _added(tree: exp.Expr, said: SaidPeriod, schema: Schema) -> list[str]:
     ):
         return []
     named = {table.name.lower(): table.alias_or_name for table in tree.find_all(exp.Table)}
-    dates = [
-        (named[table.bare_name.lower()], column.name, form)
+    columns = [
+        (named[table.bare_name.lower()], column.name, date_form(column, schema.dialect))
         for table in schema.tables
         if table.bare_name.lower() in named
         for column in table.columns
-        if (form := date_form(column, schema.dialect))
     ]
-    names = [column.name for table in schema.tables if table.bare_name.lower() in named for column in table.columns]
-    if len(dates) != 1 or dates[0][2] != "date" or any(map(OTHER_TIMES.search, names)):
+    dates = [column for column in columns if column[2]]
+    if len(dates) != 1 or dates[0][2] != "date" or any(OTHER_TIMES.search(name) for _, name, _ in columns):
         return []
     [(table, name, form)] = dates
     conditions = [part for part in (tree.args.get("where"), tree.args.get("having"), *joins) if part]
